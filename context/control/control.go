@@ -1,0 +1,207 @@
+// Package control is the language between the supervisor (context/spawn) and a
+// worker (context/worker): messages and their framing. It does no I/O; package
+// context/pipe moves the frames and the descriptors that belong to them.
+//
+// A worker parses hostile packets, so the supervisor treats every message of a
+// worker as hostile too: frames are bounded, bodies are JSON, and nothing in a
+// body is a path, a command or a descriptor number.
+package control
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// Version of the protocol; both programs come from one build, so another
+// version is an error.
+const Version = 1
+
+// Kind names what a Message is about.
+type Kind string
+
+// Requests of the supervisor. Each is answered by a Message with the same ID
+// and kind KindAnswer or KindError.
+const (
+	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker
+	KindConfigure Kind = "configure" // Boot, with descriptors: the same tenant, changed
+	KindShow      Kind = "show"      // nothing; answered by Facts
+	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
+	KindKeys      Kind = "keys"      // nothing; answered by Keys (debugging, root only)
+	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
+)
+
+// Requests of the worker, answered in the same way.
+const (
+	KindAddress Kind = "address" // Address: put it on the tunnel device, or take it away
+	KindRoute   Kind = "route"   // Route: into the tunnel, or take it away
+)
+
+// Answers.
+const (
+	KindAnswer Kind = "answer"
+	KindError  Kind = "error" // Failure
+)
+
+// Message is one frame. ID is chosen by the side that asks, and is unique among
+// its open questions.
+type Message struct {
+	ID   uint64          `json:"id"`
+	Kind Kind            `json:"kind"`
+	Body json.RawMessage `json:"body,omitempty"`
+}
+
+// Failure is the body of KindError.
+type Failure struct {
+	Reason string `json:"reason"`
+}
+
+// DescriptorKind says what a passed descriptor is.
+type DescriptorKind string
+
+// The kinds of descriptors.
+const (
+	DescriptorIKE      DescriptorKind = "ike"      // UDP socket, port 500
+	DescriptorNATT     DescriptorKind = "natt"     // UDP socket, port 4500
+	DescriptorESP      DescriptorKind = "esp"      // raw socket, protocol 50
+	DescriptorTUN      DescriptorKind = "tun"      // TUN queue with vnet_hdr
+	DescriptorJournal  DescriptorKind = "journal"  // memory file: the SA journal
+	DescriptorCounters DescriptorKind = "counters" // memory file: counters of child SAs
+)
+
+// Descriptor describes one descriptor of a frame; they are in the same order.
+type Descriptor struct {
+	Kind DescriptorKind `json:"kind"`
+	// Local is the bound address of a socket.
+	Local netip.AddrPort `json:"local,omitzero"`
+	// Interface is the tenant's name of the socket's interface, and the name of
+	// the device for a TUN.
+	Interface string `json:"interface,omitempty"`
+	MTU       int    `json:"mtu,omitempty"` // of a TUN, or of the socket's interface
+}
+
+// Boot is everything a worker needs to begin, or to go on with after a change.
+type Boot struct {
+	Version     int          `json:"version"`
+	Tenant      *spec.Tenant `json:"tenant"`
+	Secrets     [][]byte     `json:"secrets"` // Tenant.Secrets: the one place where they travel
+	Descriptors []Descriptor `json:"descriptors"`
+	LogFormat   string       `json:"log_format"` // "text" or "json"
+	LogLevel    string       `json:"log_level"`
+}
+
+// Address asks for an address on the tunnel device: what a gateway gave us as
+// its client.
+type Address struct {
+	Add    bool         `json:"add"`
+	Prefix netip.Prefix `json:"prefix"`
+}
+
+// Route asks for a route into the tunnel device. Source, where valid, is the
+// preferred source address.
+type Route struct {
+	Add         bool         `json:"add"`
+	Destination netip.Prefix `json:"destination"`
+	Source      netip.Addr   `json:"source,omitzero"`
+}
+
+// Logoff says which sessions end; exactly one field is set.
+type Logoff struct {
+	User    string     `json:"user,omitempty"` // remote identity
+	Address netip.Addr `json:"address,omitzero"`
+	All     bool       `json:"all,omitempty"`
+}
+
+// LogoffDone tells how many sessions were ended.
+type LogoffDone struct {
+	Sessions int `json:"sessions"`
+}
+
+// Keys are the lines of Wireshark's ikev2_decryption_table and esp_sa files.
+type Keys struct {
+	IKE []string `json:"ike"`
+	ESP []string `json:"esp"`
+}
+
+// Facts are what the `show` commands print of one worker.
+type Facts struct {
+	Started   time.Time  `json:"started"`
+	IKESAs    []IKESA    `json:"ike_sas"`
+	Sessions  []Session  `json:"sessions"`
+	Resources []Resource `json:"resources"`
+}
+
+// IKESA is one row of `show crypto ikev2 sa`; the keys are those of the
+// contract, in snake case.
+type IKESA struct {
+	Context     string       `json:"context"`
+	SPIi        string       `json:"spi_i"`
+	SPIr        string       `json:"spi_r"`
+	Role        string       `json:"role"` // "initiator" or "responder"
+	Local       string       `json:"local"`
+	Remote      string       `json:"remote"`
+	LocalID     string       `json:"local_id"`
+	RemoteID    string       `json:"remote_id"`
+	State       string       `json:"state"`
+	TunnelGroup string       `json:"tunnel_group"`
+	Encryption  string       `json:"encryption"`
+	Integrity   string       `json:"integrity"` // "" with an AEAD
+	PRF         string       `json:"prf"`
+	KeyExchange string       `json:"key_exchange"`
+	NATT        bool         `json:"natt"`
+	MOBIKE      bool         `json:"mobike"`
+	Assigned    []netip.Addr `json:"assigned"`
+	Established time.Time    `json:"established"`
+	ChildSAs    []ChildSA    `json:"child_sas"`
+}
+
+// ChildSA is one row of `show crypto ipsec sa`.
+type ChildSA struct {
+	Context         string    `json:"context"`
+	SPIIn           string    `json:"spi_in"`
+	SPIOut          string    `json:"spi_out"`
+	Local           string    `json:"local"`
+	Remote          string    `json:"remote"`
+	Encapsulation   string    `json:"encapsulation"`
+	Encryption      string    `json:"encryption"`
+	Integrity       string    `json:"integrity"`
+	ESN             bool      `json:"esn"`
+	ReplayWindow    uint32    `json:"replay_window"`
+	LocalTS         []string  `json:"local_ts"`
+	RemoteTS        []string  `json:"remote_ts"`
+	BytesIn         uint64    `json:"bytes_in"`
+	BytesOut        uint64    `json:"bytes_out"`
+	PacketsIn       uint64    `json:"packets_in"`
+	PacketsOut      uint64    `json:"packets_out"`
+	ReplayDropped   uint64    `json:"replay_dropped"`
+	IntegrityFailed uint64    `json:"integrity_failed"`
+	SequenceOut     uint64    `json:"sequence_out"`
+	Expires         time.Time `json:"expires,omitzero"`
+}
+
+// Session is one row of `show vpn-sessiondb`.
+type Session struct {
+	Context     string       `json:"context"`
+	User        string       `json:"user"`
+	TunnelGroup string       `json:"tunnel_group"`
+	GroupPolicy string       `json:"group_policy"`
+	Assigned    []netip.Addr `json:"assigned"`
+	Public      string       `json:"public"`
+	Protocol    string       `json:"protocol"`
+	BytesIn     uint64       `json:"bytes_in"`
+	BytesOut    uint64       `json:"bytes_out"`
+	LoginTime   time.Time    `json:"login_time"`
+	Duration    float64      `json:"duration"` // seconds
+}
+
+// Resource is one row of `show resource usage`. Limit 0 means unlimited.
+type Resource struct {
+	Context  string `json:"context"`
+	Resource string `json:"resource"`
+	Current  int64  `json:"current"`
+	Peak     int64  `json:"peak"`
+	Limit    int64  `json:"limit"`
+	Denied   int64  `json:"denied"`
+}

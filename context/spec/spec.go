@@ -1,0 +1,194 @@
+// Package spec is what one tenant is: the validated, immutable values that the
+// configuration (package configs) hands to the worker. Names are resolved or
+// known to resolve, defaults are filled in, percentages are absolute numbers.
+// It is a leaf: values only, no I/O, no parsing, no validation.
+package spec
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Tenant is one context, complete.
+type Tenant struct {
+	Name  string
+	Class string
+
+	Interfaces []Interface
+	Routes     []Route
+	Pools      []Pool
+
+	// IKEPolicies and TunnelGroups are in order of preference.
+	IKEPolicies   []IKEPolicy
+	GroupPolicies []GroupPolicy
+	TunnelGroups  []TunnelGroup
+	CryptoMaps    []CryptoMap
+
+	IKE       IKE
+	DataPlane DataPlane
+	Limits    Limits
+
+	// Secrets are what SecretRefs index. They travel beside the
+	// specification, never inside its JSON.
+	Secrets []secret.Value `json:"-"`
+}
+
+// SecretRef names one of a Tenant's Secrets: its index plus one; 0 is "none".
+type SecretRef int
+
+// Secret returns the secret behind r; the empty Value for none.
+func (t *Tenant) Secret(r SecretRef) secret.Value {
+	if r <= 0 || int(r) > len(t.Secrets) {
+		return secret.Value{}
+	}
+	return t.Secrets[r-1]
+}
+
+// Interface is one data interface of the tenant, named as its configuration
+// names it ("outside").
+type Interface struct {
+	Name      string
+	Addresses []netip.Prefix // address with the length of its subnet
+	MTU       int            // bytes; 0: as the device has it
+}
+
+// Route is a static route of the tenant's namespace.
+type Route struct {
+	Destination netip.Prefix
+	Interface   string
+	Gateway     netip.Addr // invalid: on link
+	Metric      int
+}
+
+// Pool is a named range of addresses to lease, ends inclusive.
+type Pool struct {
+	Name       string
+	Start, End netip.Addr
+}
+
+// IKEPolicy is one ikev2_policy: a proposal for the IKE SA and its lifetime.
+type IKEPolicy struct {
+	Name     string
+	Proposal sa.Proposal // encryption, prf, integrity (none with AEAD), key exchange
+	Lifetime time.Duration
+}
+
+// IPsecProposal is one ipsec_proposal: a proposal for child SAs.
+type IPsecProposal struct {
+	Name          string
+	Proposal      sa.Proposal // encryption, integrity (none with AEAD), sequence
+	Lifetime      time.Duration
+	LifetimeBytes uint64 // of one direction; 0: no limit
+}
+
+// GroupPolicy is what a session of a group gets.
+type GroupPolicy struct {
+	Name            string
+	DNSServers      []netip.Addr
+	DefaultDomain   string
+	SplitTunnel     []netip.Prefix // empty: everything goes through the tunnel
+	AddressPools    []string       // overrides the tunnel group's when not empty
+	TunnelProtocols []string       // "ikev2"
+	SessionTimeout  time.Duration  // 0: none
+	IdleTimeout     time.Duration  // 0: none
+	Banner          string
+	// SimultaneousLogins bounds the sessions of one identity; 0: no bound.
+	SimultaneousLogins int
+}
+
+// TunnelGroupType says what is at the other end.
+type TunnelGroupType string
+
+// The types of tunnel groups.
+const (
+	RemoteAccess TunnelGroupType = "remote-access"
+	SiteToSite   TunnelGroupType = "site-to-site"
+)
+
+// TunnelGroup is a connection profile.
+type TunnelGroup struct {
+	Name         string
+	Type         TunnelGroupType
+	Policy       string   // group policy, by name; "" means the built-in defaults
+	AddressPools []string // tried in this order
+
+	// LocalIdentity and RemoteIdentities are in the notation of ike/auth:
+	// "gw.example", "user@example", "198.51.100.1", "keyid:...", "*".
+	LocalIdentity    string   // "": the address that the peer talks to
+	RemoteIdentities []string // patterns, any may match; empty: every identity
+
+	LocalPSK, RemotePSK SecretRef
+
+	// DPD is how long the peer may be silent before it is asked whether it
+	// lives; 0 switches the question off.
+	DPD time.Duration
+}
+
+// CryptoMap binds IPsec to an interface.
+type CryptoMap struct {
+	Interface string
+	Entries   []CryptoEntry // static ones first, then dynamic ones
+}
+
+// CryptoEntry is one entry of a crypto map: what is protected, how, with whom.
+type CryptoEntry struct {
+	Name      string
+	Dynamic   bool // answers any peer; the other fields of the peer are empty
+	Proposals []IPsecProposal
+
+	// ReverseRoute installs routes to what the peer protects.
+	ReverseRoute bool
+
+	Peer           netip.Addr
+	TunnelGroup    string
+	Initiate       bool // connect at start and after every loss
+	RequestAddress bool // ask the peer for an address, as a remote-access client
+	Local, Remote  []netip.Prefix
+}
+
+// IKE is what all IKE SAs of the tenant share.
+type IKE struct {
+	// CookieThreshold is the number of half-open IKE SAs above which a new
+	// initiator must return a cookie; MaxHalfOpen is where new ones are
+	// dropped; HalfOpenTimeout ends one.
+	CookieThreshold, MaxHalfOpen int
+	HalfOpenTimeout              time.Duration
+	// RetransmitBase, RetransmitFactor and RetransmitTries: the n-th repeat
+	// leaves Base*Factor^n after the one before; after Tries the peer is dead.
+	RetransmitBase   time.Duration
+	RetransmitFactor float64
+	RetransmitTries  int
+	NATKeepalive     time.Duration // 0: none
+}
+
+// DataPlane is what all child SAs of the tenant share.
+type DataPlane struct {
+	ReplayWindow uint32 // packets: 0, or 64 to 4096
+	MTU          int    // bytes of the tunnel device; 0: computed
+	ForceUDP     bool   // UDP encapsulation even where there is no NAT
+	DF           DF
+}
+
+// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1).
+type DF string
+
+// The policies for the outer DF bit.
+const (
+	DFCopy  DF = "copy"
+	DFSet   DF = "set"
+	DFClear DF = "clear"
+)
+
+// Limits are the caps of the tenant's class, in absolute numbers; 0 means no
+// cap, except where -1 is needed to say "none at all" and is documented.
+type Limits struct {
+	Sessions    int     // vpn_anyconnect: concurrent remote-access sessions
+	SiteToSite  int     // vpn_other: concurrent site-to-site tunnels
+	InNegotiate int     // ikev2_in_negotiation: half-open IKE SAs
+	CPU         float64 // cores
+	Memory      int64   // bytes
+	PIDs        int
+}
