@@ -1,0 +1,38 @@
+package api
+
+import (
+	"context"
+
+	"github.com/warrenvpn/warren/context/control"
+)
+
+// Backend is what the API asks: the supervisor. Its methods may be called by
+// many goroutines at once, and those with a context return when it ends.
+//
+// An error that is, or wraps, an *Error decides the HTTP status and carries its
+// hint to the operator; every other error is an internal one.
+type Backend interface {
+	// Status tells about the system as a whole. It never waits for a worker.
+	Status() Status
+
+	// Contexts lists every configured context, also those that failed or are
+	// stopping. It never waits for a worker.
+	Contexts() []Context
+
+	// Facts asks the worker of a context, and adds to its resources those that
+	// the supervisor counts (cpu, memory, pids). NoContext when there is no such
+	// context, NotReady when its worker cannot be asked.
+	Facts(ctx context.Context, name string) (control.Facts, error)
+
+	// Logoff ends sessions of a context with a proper DELETE.
+	Logoff(ctx context.Context, name string, which control.Logoff) (control.LogoffDone, error)
+
+	// Keys returns the keys of a context's SAs, for Wireshark.
+	Keys(ctx context.Context, name string) (control.Keys, error)
+
+	// Reload reads the configuration again and touches only what changed. A
+	// configuration that is not valid changes nothing: then the error is an
+	// *Error with code CodeRefused, whose Detail is the diagnostics' text.
+	// Contexts that could not follow a valid one are in Reload.Errors.
+	Reload(ctx context.Context) (Reload, error)
+}

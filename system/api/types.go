@@ -1,0 +1,107 @@
+package api
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+)
+
+// State is where a context is in its life.
+type State string
+
+// The states of a context.
+const (
+	StateStarting State = "starting" // its worker does not answer yet
+	StateReady    State = "ready"    // its worker answers
+	StateFailed   State = "failed"   // it cannot run; Reason says why
+	StateStopping State = "stopping"
+)
+
+// Status is the system as a whole.
+type Status struct {
+	Name    string    `json:"name"` // system.name
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	// Ready says whether every context is in StateReady.
+	Ready bool `json:"ready"`
+	// Total and ReadyContexts count contexts.
+	Total         int `json:"total"`
+	ReadyContexts int `json:"ready_contexts"`
+	// Waiting are the contexts that are not ready, each with its reason.
+	Waiting []ContextError `json:"waiting"`
+}
+
+// Context is one row of `show context`.
+type Context struct {
+	Name       string      `json:"name"`
+	State      State       `json:"state"`
+	Reason     string      `json:"reason,omitempty"` // why it is not ready, or the last loss of its worker
+	Class      string      `json:"class"`
+	Role       string      `json:"role"`     // "active"; with failover also "standby"
+	PID        int         `json:"pid"`      // of the worker; 0: there is none
+	Restarts   int         `json:"restarts"` // of the worker, since the context was created
+	Started    time.Time   `json:"started,omitzero"`
+	ConfigURL  string      `json:"config_url"`
+	Namespace  string      `json:"namespace"`
+	Interfaces []Interface `json:"interfaces"`
+}
+
+// Interface is one data interface of a context.
+type Interface struct {
+	Name      string         `json:"name"`      // as the context calls it: "outside"
+	Allocated string         `json:"allocated"` // as the system calls it: "Ethernet1/1"
+	Device    string         `json:"device"`    // as the kernel calls it, or called it
+	Shared    bool           `json:"shared"`
+	MAC       string         `json:"mac,omitempty"`
+	MTU       int            `json:"mtu,omitempty"`
+	Addresses []netip.Prefix `json:"addresses"`
+}
+
+// ContextError says what is wrong with one context.
+type ContextError struct {
+	Context string `json:"context"`
+	Error   string `json:"error"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Reload tells what a reload did.
+type Reload struct {
+	// Steps are what was done, in order; none when nothing had changed.
+	Steps []string `json:"steps"`
+	// Warnings are the configuration's, as text for the operator.
+	Warnings []string `json:"warnings"`
+	// Errors are the contexts that could not follow.
+	Errors []ContextError `json:"errors"`
+}
+
+// Contexts answers `show context`.
+type Contexts struct {
+	Contexts []Context `json:"contexts"`
+}
+
+// IKESAs answers `show crypto ikev2 sa`. Errors are the contexts that could not
+// be asked, here and in the answers below.
+type IKESAs struct {
+	IKESAs []control.IKESA `json:"ike_sas"`
+	Errors []ContextError  `json:"errors,omitempty"`
+}
+
+// ChildSAs answers `show crypto ipsec sa`.
+type ChildSAs struct {
+	ChildSAs []control.ChildSA `json:"child_sas"`
+	Errors   []ContextError    `json:"errors,omitempty"`
+}
+
+// Sessions answers `show vpn-sessiondb`.
+type Sessions struct {
+	Sessions []control.Session `json:"sessions"`
+	Errors   []ContextError    `json:"errors,omitempty"`
+}
+
+// Resources answers `show resource usage`.
+type Resources struct {
+	Resources []control.Resource `json:"resources"`
+	Errors    []ContextError     `json:"errors,omitempty"`
+}
