@@ -1,273 +1,97 @@
 package ike
 
-import (
-	"io"
-	"net/netip"
-	"time"
+import "github.com/warrenvpn/warren/ike/ikev2"
 
-	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/internal/secret"
+// The values that go into and come out of an Engine. They are declared beside
+// the state machine that makes them, in package ikev2, because imports run one
+// way; drivers use these names.
+type (
+	// Datagram is one IKE message on the wire, without the non-ESP marker.
+	Datagram = ikev2.Datagram
+
+	// Config is what an Engine works from.
+	Config = ikev2.Config
+	// Policy is one acceptable proposal for an IKE SA.
+	Policy = ikev2.Policy
+	// Profile says who may connect and how both sides prove who they are.
+	Profile = ikev2.Profile
+	// Entry is one crypto map entry.
+	Entry = ikev2.Entry
+	// ChildProposal is one acceptable proposal for a child SA.
+	ChildProposal = ikev2.ChildProposal
+
+	// Output is what the caller must do: Changes, then Send, then Events.
+	Output = ikev2.Output
+	// Record is one durable step.
+	Record = ikev2.Record
+	// RecordKind says what a Record does.
+	RecordKind = ikev2.RecordKind
+
+	// Command is something the operator or the driver wants done.
+	Command = ikev2.Command
+	// Initiate brings up a static Entry.
+	Initiate = ikev2.Initiate
+	// DeleteIKE ends one IKE SA.
+	DeleteIKE = ikev2.DeleteIKE
+	// DeleteChild ends one child SA.
+	DeleteChild = ikev2.DeleteChild
+	// PeerMoved tells that authentic ESP came from a new address.
+	PeerMoved = ikev2.PeerMoved
+	// Alive tells that authentic ESP has come in.
+	Alive = ikev2.Alive
+	// RekeyChild replaces a child SA now.
+	RekeyChild = ikev2.RekeyChild
+	// RekeyIKE replaces the keys of an IKE SA now.
+	RekeyIKE = ikev2.RekeyIKE
+
+	// Reply answers an AskSession.
+	Reply = ikev2.Reply
+	// Refusal is why a session is not granted.
+	Refusal = ikev2.Refusal
+	// Session is what a remote-access client gets.
+	Session = ikev2.Session
+	// Peer identifies an IKE SA in events and answers.
+	Peer = ikev2.Peer
+
+	// Event is something the driver should know.
+	Event = ikev2.Event
+	// AskSession asks for what a peer gets.
+	AskSession = ikev2.AskSession
+	// IKEUp tells that an IKE SA is established.
+	IKEUp = ikev2.IKEUp
+	// IKEDown tells that an established IKE SA has ended.
+	IKEDown = ikev2.IKEDown
+	// ChildUp tells that a child SA is established.
+	ChildUp = ikev2.ChildUp
+	// ChildDown tells that a child SA has ended.
+	ChildDown = ikev2.ChildDown
+	// Moved tells that the peer's address has changed.
+	Moved = ikev2.Moved
+	// Refused tells that a peer was turned away.
+	Refused = ikev2.Refused
+	// AddressAssigned tells a client what its gateway gave it.
+	AddressAssigned = ikev2.AddressAssigned
+
+	// Status describes one IKE SA for `show crypto ikev2 sa`.
+	Status = ikev2.Status
 )
-
-// Datagram is one IKE message on the wire, without the non-ESP marker: the
-// driver strips and adds it where the local port is 4500 (RFC 7296 section
-// 2.23). Whoever passes a Datagram on keeps Payload's memory unchanged until
-// the call returns; Payloads in an Output belong to the caller.
-type Datagram struct {
-	Local, Remote netip.AddrPort
-	Payload       []byte
-}
-
-// Config is what an Engine works from. It is not changed after New or
-// Configure.
-type Config struct {
-	// Rand is read for SPIs, nonces, private keys, IVs and cookies; nil means
-	// crypto/rand.
-	Rand io.Reader
-
-	Policies []Policy  // IKE proposals, in order of preference
-	Profiles []Profile // tunnel groups, in order of preference
-	Entries  []Entry   // what may be protected, static ones first
-
-	CookieThreshold  int           // half-open IKE SAs above which cookies are demanded
-	MaxHalfOpen      int           // half-open IKE SAs above which requests are dropped
-	HalfOpenTimeout  time.Duration // from IKE_SA_INIT to the end of IKE_AUTH
-	RetransmitBase   time.Duration
-	RetransmitFactor float64
-	RetransmitTries  int
-	NATKeepalive     time.Duration
-	ReplayWindow     uint32
-	ForceUDP         bool // answer NAT detection so that the peer encapsulates in UDP
-}
-
-// Policy is one acceptable proposal for an IKE SA.
-type Policy struct {
-	Name     string
-	Proposal sa.Proposal
-	Lifetime time.Duration
-}
-
-// Profile says who may connect and how both sides prove who they are: one
-// tunnel group.
-type Profile struct {
-	Name             string
-	RemoteAccess     bool
-	LocalIdentity    string   // notation of ike/auth; "": our address
-	RemoteIdentities []string // patterns of ike/auth; empty: any
-	LocalPSK         secret.Value
-	RemotePSK        secret.Value
-	DPD              time.Duration // 0: never ask
-}
-
-// Entry is one crypto map entry.
-type Entry struct {
-	Name      string
-	Local     netip.Addr // our address on the interface of the map
-	Dynamic   bool
-	Proposals []ChildProposal
-
-	// The rest is for static entries.
-	Peer           netip.Addr
-	Profile        string
-	Initiate       bool
-	RequestAddress bool
-	LocalTS        []sa.Selector
-	RemoteTS       []sa.Selector
-}
-
-// ChildProposal is one acceptable proposal for a child SA.
-type ChildProposal struct {
-	Name          string
-	Proposal      sa.Proposal
-	Lifetime      time.Duration
-	LifetimeBytes uint64
-}
-
-// Output is what the caller must do, in this order: make Changes durable
-// (journalled, and acknowledged by the standby when there is one) and install
-// the child SAs in them, then Send, then publish Events. The slices are
-// appended to; the caller empties the Output between calls.
-type Output struct {
-	Changes []Record
-	Send    []Datagram
-	Events  []Event
-}
-
-// RecordKind says what a Record does.
-type RecordKind uint8
 
 // The kinds of records.
 const (
-	RecordIKE     RecordKind = iota + 1 // the whole state of one IKE SA: new or replaced
-	RecordWindow                        // message IDs and cached last response of one IKE SA
-	RecordIKEDown                       // the IKE SA and all its children are gone
-	RecordChild                         // one step of one child SA
+	RecordIKE     = ikev2.RecordIKE
+	RecordWindow  = ikev2.RecordWindow
+	RecordIKEDown = ikev2.RecordIKEDown
+	RecordChild   = ikev2.RecordChild
 )
-
-// Record is one durable step. Applying the records of a tenant in order to an
-// empty Engine (Replay) gives the state that wrote them; applying one twice in
-// a row changes nothing.
-type Record struct {
-	Kind  RecordKind
-	SPI   uint64     // our SPI of the IKE SA
-	Child *sa.Change // RecordChild
-	body  []byte     // RecordIKE, RecordWindow: encoded by the engine
-}
-
-// Command is something the operator or the driver wants done.
-type Command interface{ command() }
-
-// Initiate brings up the static Entry called Entry, if it is not up.
-type Initiate struct{ Entry string }
-
-// DeleteIKE ends one IKE SA with a DELETE to the peer.
-type DeleteIKE struct {
-	SPI    uint64 // our SPI
-	Reason string // for the log
-}
-
-// DeleteChild ends one child SA with a DELETE to the peer.
-type DeleteChild struct {
-	ID     uint64
-	Reason string
-}
-
-// PeerMoved tells that an authentic ESP packet of child SA ID came from Remote:
-// a NAT has a new mapping (RFC 7296 section 2.23).
-type PeerMoved struct {
-	ID     uint64
-	Remote netip.AddrPort
-}
-
-func (Initiate) command()    {}
-func (DeleteIKE) command()   {}
-func (DeleteChild) command() {}
-func (PeerMoved) command()   {}
-
-// Reply answers an AskSession. Refuse other than RefuseNone tells the peer no.
-type Reply struct {
-	Question uint64
-	Refuse   Refusal
-	Session  Session
-}
-
-// Refusal is why a session is not granted; each is sent to the peer as the
-// notify named here, and logged.
-type Refusal uint8
 
 // The refusals.
 const (
-	RefuseNone         Refusal = iota
-	RefuseNoAddress            // INTERNAL_ADDRESS_FAILURE: the IKE SA stands, no child SA is made
-	RefuseLimit                // NO_ADDITIONAL_SAS: the class limit is reached
-	RefuseUnauthorised         // AUTHENTICATION_FAILED
+	RefuseNone         = ikev2.RefuseNone
+	RefuseNoAddress    = ikev2.RefuseNoAddress
+	RefuseLimit        = ikev2.RefuseLimit
+	RefuseUnauthorised = ikev2.RefuseUnauthorised
 )
 
-// Session is what a remote-access client gets (RFC 7296 section 3.15.1).
-type Session struct {
-	GroupPolicy string
-	Addresses   []netip.Addr
-	DNS         []netip.Addr
-	Domain      string
-	// Split are the networks behind this gateway that the client may reach;
-	// empty: everything.
-	Split   []netip.Prefix
-	Banner  string
-	Expires time.Time // zero: never
-}
-
-// Peer identifies an IKE SA in events and answers.
-type Peer struct {
-	SPI               uint64 // our SPI
-	Local, Remote     netip.AddrPort
-	LocalID, RemoteID string // as ike/auth prints them; RemoteID is unproven before EventUp
-	Profile           string
-}
-
-// Event is something the driver should know: a question to answer, or a fact
-// to log. Drivers switch over the types below.
-type Event interface{ event() }
-
-// AskSession asks for what a peer that has proven its identity gets. The
-// exchange waits for Answer with the same Question; until then the engine goes
-// on with everything else.
-type AskSession struct {
-	Question   uint64
-	Peer       Peer
-	WantIPv4   bool
-	WantIPv6   bool
-	WantedIPv4 netip.Addr // the address the client asks for; invalid: any
-}
-
-// IKEUp tells that an IKE SA is established; IKEDown that one has ended.
-type IKEUp struct {
-	Peer      Peer
-	Initiator bool
-	Suite     sa.Proposal
-	NAT       bool
-	Session   Session
-}
-
-// IKEDown tells that an established IKE SA has ended, and why.
-type IKEDown struct {
-	Peer    Peer
-	Reason  string
-	Session Session
-}
-
-// ChildUp tells that a child SA is established.
-type ChildUp struct {
-	Peer  Peer
-	Child sa.Child
-}
-
-// ChildDown tells that a child SA has ended, and why.
-type ChildDown struct {
-	Peer   Peer
-	ID     uint64
-	Reason string
-}
-
-// Moved tells that the peer's address has changed.
-type Moved struct {
-	Peer Peer
-	From netip.AddrPort
-}
-
-// Refused tells that a peer was turned away: Notify is the name of what it was
-// told ("" for silence), Reason is for the operator.
-type Refused struct {
-	Peer   Peer
-	Notify string
-	Reason string
-}
-
-// AddressAssigned tells a client what its gateway gave it.
-type AddressAssigned struct {
-	Peer    Peer
-	Entry   string
-	Session Session
-}
-
-func (AskSession) event()      {}
-func (IKEUp) event()           {}
-func (IKEDown) event()         {}
-func (ChildUp) event()         {}
-func (ChildDown) event()       {}
-func (Moved) event()           {}
-func (Refused) event()         {}
-func (AddressAssigned) event() {}
-
-// Status describes one IKE SA for `show crypto ikev2 sa`.
-type Status struct {
-	Peer        Peer
-	PeerSPI     uint64
-	Initiator   bool
-	State       string
-	Suite       sa.Proposal
-	NAT         bool
-	MOBIKE      bool
-	Session     Session
-	Established time.Time
-	Children    []sa.Child
-}
+// ParseRecord reads what Record.Append wrote. Records of another version, cut
+// short or with bytes left over are errors.
+func ParseRecord(b []byte) (Record, error) { return ikev2.ParseRecord(b) }
