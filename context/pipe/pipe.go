@@ -1,0 +1,331 @@
+// Package pipe carries context/control messages over a unix stream socket
+// between the supervisor and a worker: each frame is four bytes of length, big
+// endian, and one control.Message as JSON; descriptors travel with the first
+// bytes of their frame (SCM_RIGHTS). Both sides may ask and answer at once.
+//
+// It does I/O. It knows nothing of what the messages say, and takes the other
+// side for hostile: everything is bounded, an answer that nobody waits for is
+// dropped, descriptors that nobody takes are closed, and a frame that cannot
+// be read ends the connection.
+package pipe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"unicode"
+
+	"github.com/warrenvpn/warren/context/control"
+)
+
+const (
+	// maxCalls bounds the questions of our own that wait for an answer.
+	maxCalls = 1024
+	// maxRequests bounds the questions of the other side that wait for us; one
+	// more is refused at once.
+	maxRequests = 256
+	// maxReason bounds the text of a Failure, in bytes.
+	maxReason = 1024
+)
+
+// ErrClosed is what a call returns whose connection has ended.
+var ErrClosed = errors.New("pipe: connection closed")
+
+// Failure is the error of a call that the other side has answered with
+// control.KindError.
+type Failure struct {
+	Kind   control.Kind // what was asked
+	Reason string       // printable, on one line
+}
+
+// Error implements error.
+func (f *Failure) Error() string {
+	return fmt.Sprintf("pipe: %s refused: %s", f.Kind, f.Reason)
+}
+
+// Request is a question of the other side.
+type Request struct {
+	control.Message
+	// Files are the descriptors that came along. Those still here when the
+	// handler returns are closed: a handler that keeps one takes it out.
+	Files []*os.File
+}
+
+// Handler answers one request with the body of the answer, which may be nil,
+// or an error, whose text becomes the Failure. It may use the Conn to ask.
+type Handler func(ctx context.Context, req *Request) (any, error)
+
+// Conn is one end of a connection. Its methods may be called from several
+// goroutines at once.
+type Conn struct {
+	conn    *net.UnixConn
+	closed  chan struct{}
+	writing chan struct{} // holds one token: who has it may write a frame
+
+	mu      sync.Mutex // protects the fields below; never held across I/O
+	lastID  uint64
+	waiting map[uint64]chan control.Message
+	isOver  bool
+}
+
+// New returns the end of a connection that owns conn.
+func New(conn *net.UnixConn) *Conn {
+	c := &Conn{
+		conn:    conn,
+		closed:  make(chan struct{}),
+		writing: make(chan struct{}, 1),
+		waiting: make(map[uint64]chan control.Message),
+	}
+	c.writing <- struct{}{}
+	return c
+}
+
+// FromFile returns the end of a connection that an inherited descriptor, such
+// as a worker's number 3, leads to. It takes f over, also on error.
+func FromFile(f *os.File) (*Conn, error) {
+	defer f.Close()
+	conn, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("pipe: taking over %s: %w", f.Name(), err)
+	}
+	unixConn, ok := conn.(*net.UnixConn)
+	if !ok {
+		conn.Close()
+		return nil, fmt.Errorf("pipe: %s is not a unix socket", f.Name())
+	}
+	return New(unixConn), nil
+}
+
+// Pair returns two connected ends, the second as a file to give to a process.
+func Pair() (*Conn, *os.File, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX,
+		syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("pipe: making socket pair: %w", err)
+	}
+	theirs := os.NewFile(uintptr(fds[1]), "control")
+	ours, err := FromFile(os.NewFile(uintptr(fds[0]), "control"))
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// Close ends the connection: Serve returns and open calls get ErrClosed.
+func (c *Conn) Close() error {
+	c.end()
+	return nil
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.closed }
+
+// Call asks the other side and waits for the answer, for which Serve must run.
+// The files stay the caller's. The error is a *Failure when the other side
+// refused, ErrClosed when the connection ended, or that of ctx.
+func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*os.File) (control.Message, error) {
+	if len(files) > MaxFiles {
+		return control.Message{}, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed", len(files), MaxFiles)
+	}
+	id, answer, err := c.open()
+	if err != nil {
+		return control.Message{}, err
+	}
+	defer c.forget(id)
+	if err := c.send(ctx, control.Message{ID: id, Kind: kind}, body, files); err != nil {
+		return control.Message{}, err
+	}
+	select {
+	case msg := <-answer:
+		if msg.Kind == control.KindError {
+			return msg, &Failure{kind, reason(msg.Body)}
+		}
+		return msg, nil
+	case <-ctx.Done():
+		return control.Message{}, fmt.Errorf("pipe: waiting for the answer to %s: %w", kind, ctx.Err())
+	case <-c.closed:
+		return control.Message{}, ErrClosed
+	}
+}
+
+// Serve reads from the connection until it ends: answers go to their callers,
+// requests to handle, one at a time in the order they came. It returns nil when
+// the other side has closed the connection or Close was called, the error of
+// ctx, or what was wrong with the stream; in every case the connection is over
+// and no goroutine of it is left.
+func (c *Conn) Serve(ctx context.Context, handle Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, c.end)
+	defer stop()
+
+	requests := make(chan *Request, maxRequests)
+	var handlers sync.WaitGroup
+	handlers.Go(func() {
+		for req := range requests {
+			c.answer(ctx, req, handle)
+		}
+	})
+
+	reader := &frameReader{conn: c.conn}
+	err := c.read(ctx, reader, requests)
+	cause := context.Cause(ctx)
+	c.end()
+	cancel()
+	close(requests)
+	handlers.Wait()
+
+	switch {
+	case cause != nil:
+		return cause
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, syscall.ECONNRESET):
+		return nil
+	}
+	return fmt.Errorf("pipe: reading: %w", err)
+}
+
+// read dispatches frames until the stream ends.
+func (c *Conn) read(ctx context.Context, reader *frameReader, requests chan<- *Request) error {
+	for {
+		msg, files, err := reader.next()
+		if err != nil {
+			return err
+		}
+		if msg.Kind == control.KindAnswer || msg.Kind == control.KindError {
+			closeAll(files)
+			c.deliver(msg)
+			continue
+		}
+		req := &Request{msg, files}
+		select {
+		case requests <- req:
+		default:
+			closeAll(files)
+			c.refuse(ctx, msg.ID, "too many open questions")
+		}
+	}
+}
+
+// answer runs the handler and sends what it returns.
+func (c *Conn) answer(ctx context.Context, req *Request, handle Handler) {
+	if ctx.Err() != nil {
+		closeAll(req.Files)
+		return
+	}
+	body, err := handle(ctx, req)
+	closeAll(req.Files)
+	if err == nil {
+		err = c.send(ctx, control.Message{ID: req.ID, Kind: control.KindAnswer}, body, nil)
+	}
+	if err != nil {
+		c.refuse(ctx, req.ID, err.Error())
+	}
+}
+
+func (c *Conn) refuse(ctx context.Context, id uint64, why string) {
+	msg := control.Message{ID: id, Kind: control.KindError}
+	if c.send(ctx, msg, control.Failure{Reason: why}, nil) != nil {
+		c.end() // the other side would wait for ever
+	}
+}
+
+// send writes one frame. A frame that was cut short by ctx ends the
+// connection, for nothing could be written after half a frame.
+func (c *Conn) send(ctx context.Context, msg control.Message, body any, files []*os.File) error {
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return fmt.Errorf("pipe: encoding %s: %w", msg.Kind, err)
+		}
+		msg.Body = text
+	}
+	frame, err := appendFrame(nil, msg)
+	if err != nil {
+		return fmt.Errorf("pipe: encoding %s: %w", msg.Kind, err)
+	}
+	select {
+	case <-c.writing:
+	case <-ctx.Done():
+		return fmt.Errorf("pipe: waiting to send %s: %w", msg.Kind, ctx.Err())
+	case <-c.closed:
+		return ErrClosed
+	}
+	defer func() { c.writing <- struct{}{} }()
+	stop := context.AfterFunc(ctx, c.end)
+	err = writeFrame(c.conn, frame, files)
+	if !stop() {
+		return fmt.Errorf("pipe: sending %s: %w", msg.Kind, ctx.Err())
+	}
+	if err != nil {
+		c.end()
+		return ErrClosed
+	}
+	return nil
+}
+
+// open registers a question.
+func (c *Conn) open() (uint64, <-chan control.Message, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isOver {
+		return 0, nil, ErrClosed
+	}
+	if len(c.waiting) >= maxCalls {
+		return 0, nil, fmt.Errorf("pipe: %d questions are open already", maxCalls)
+	}
+	c.lastID++
+	answer := make(chan control.Message, 1)
+	c.waiting[c.lastID] = answer
+	return c.lastID, answer, nil
+}
+
+// deliver hands an answer to its caller; an unknown one is dropped.
+func (c *Conn) deliver(msg control.Message) {
+	c.mu.Lock()
+	answer := c.waiting[msg.ID]
+	delete(c.waiting, msg.ID)
+	c.mu.Unlock()
+	if answer != nil {
+		answer <- msg
+	}
+}
+
+func (c *Conn) forget(id uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.waiting, id)
+}
+
+func (c *Conn) end() {
+	c.mu.Lock()
+	first := !c.isOver
+	c.isOver = true
+	c.mu.Unlock()
+	if first {
+		close(c.closed)
+		c.conn.Close()
+	}
+}
+
+// reason returns the text of a Failure in a form that is safe to log.
+func reason(body []byte) string {
+	var f control.Failure
+	if json.Unmarshal(body, &f) != nil || f.Reason == "" {
+		return "no reason given"
+	}
+	text := f.Reason[:min(len(f.Reason), maxReason)]
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
