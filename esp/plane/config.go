@@ -1,0 +1,155 @@
+package plane
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+)
+
+// Kind says what a socket carries.
+type Kind uint8
+
+// The kinds of sockets.
+const (
+	KindIKE  Kind = iota + 1 // UDP 500: IKE only
+	KindNATT                 // UDP 4500: ESP, and IKE behind a non-ESP marker (RFC 3948)
+	KindESP                  // raw, IP protocol 50
+)
+
+// String returns "ike", "natt" or "esp", as descriptors are called.
+func (k Kind) String() string {
+	switch k {
+	case KindIKE:
+		return "ike"
+	case KindNATT:
+		return "natt"
+	case KindESP:
+		return "esp"
+	}
+	return "unknown"
+}
+
+// Socket is one outer socket. Exactly one of File and Conn is set.
+type Socket struct {
+	Kind  Kind
+	Local netip.AddrPort // where it is bound; a KindESP socket has port 0
+	MTU   int            // of its interface, in bytes; 0: 1500
+
+	File *os.File // a socket that is bound and not connected; the plane owns it from New on
+	Conn Conn     // or what behaves like one, in tests
+}
+
+// Message is one datagram of a Conn, or several of the same size.
+type Message struct {
+	Buf     []byte // Receive: the buffer; Send: the datagram
+	N       int    // Receive: bytes received
+	Remote  netip.AddrPort
+	Segment int   // Buf holds datagrams of this size, the last one may be shorter; 0: it holds one
+	TOS     uint8 // of the outer header
+	DF      bool  // Send: the outer Don't Fragment bit
+}
+
+// Conn is an outer socket as the pipelines see it. Receive has one caller;
+// Send may be called by several goroutines. The payload of a raw socket begins
+// at the ESP header.
+type Conn interface {
+	// Receive waits and fills at least one Message. Buf of each has room for
+	// 65,535 bytes.
+	Receive(ms []Message) (int, error)
+	// Send sends all messages in order. It waits while the socket is full. What
+	// the network refuses is lost, as datagrams are; sent counts messages that
+	// were handed over. An error means that some were not.
+	Send(ms []Message) (sent int, err error)
+	// TrySend sends one datagram without waiting: ErrFull where it would.
+	TrySend(m *Message) error
+	Close() error
+}
+
+// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1). The
+// zero value means DFCopy.
+type DF string
+
+// The policies for the outer DF bit; the words are those of context/spec.
+const (
+	DFCopy  DF = "copy"
+	DFSet   DF = "set"
+	DFClear DF = "clear"
+)
+
+// Config is what a Plane is made of. It is not changed after New.
+type Config struct {
+	Log *slog.Logger // nil: nothing is logged
+
+	// Devices are the queues of the TUN device. The plane owns them from New on.
+	Devices []tun.Device
+	// Sockets are the outer sockets. More than one of a kind is fine: they are
+	// told apart by Local.
+	Sockets []Socket
+
+	// Counters is the arena that Child.Slot indexes.
+	Counters *esp.Counters
+
+	DF DF
+	// MaxPathMTU caps the path MTU of every child; 0: the MTU of the socket's
+	// interface.
+	MaxPathMTU int
+	// NoOffload switches UDP segmentation offload off, in both directions. It is
+	// switched off by itself where the kernel refuses it.
+	NoOffload bool
+	// Muted is the state at the start; see Plane.Mute.
+	Muted bool
+
+	// IKE takes one IKE message, without its marker. It is called by the
+	// goroutines that receive, several at a time; it must not block and must not
+	// keep payload, which is reused when it returns. nil: messages are dropped.
+	IKE func(local, remote netip.AddrPort, payload []byte)
+	// Report takes what the owner of the SAs should know. It is called by one
+	// goroutine at a time, never from inside a method of Plane; it may call
+	// Apply, but must not block for long. nil: nobody wants to know.
+	Report func(Report)
+
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// ReportKind says what a Report is about.
+type ReportKind uint8
+
+// The kinds of reports.
+const (
+	// ReportMoved: authentic, new packets of Child come from Remote at Local,
+	// which is not where the child is (RFC 7296 section 2.23). The plane changes
+	// nothing by itself; OpMove does. It repeats while it is true, once a second
+	// at most.
+	ReportMoved ReportKind = iota + 1
+	// ReportRekey: Child is near its volume limit or near the end of its
+	// sequence numbers. It is sent once.
+	ReportRekey
+	// ReportExpired: Child has reached its volume limit or its last sequence
+	// number; a direction of it carries nothing more. It is sent once.
+	ReportExpired
+	// ReportReserve: Child has used three quarters of the way to the limit that
+	// Slot.SetOutLimit set, or has reached it. It repeats once a second at most.
+	ReportReserve
+	// ReportUnknownSPI: an ESP packet for SPI, which nobody has, came from
+	// Remote to Local. At most ten a second are reported.
+	ReportUnknownSPI
+	// ReportPathMTU: the path MTU of Child is now MTU.
+	ReportPathMTU
+)
+
+// Report is one thing that the owner of the SAs should know. Only the fields
+// that its Kind names are set.
+type Report struct {
+	Kind          ReportKind
+	Child         uint64 // ID
+	Local, Remote netip.AddrPort
+	Encap         sa.Encap // ReportMoved: how the packets came
+	SPI           sa.SPI
+	MTU           int
+}

@@ -1,0 +1,92 @@
+package plane
+
+import "sync/atomic"
+
+// Stats are the counters of one plane since New: what passed, and every cause
+// for which a packet was dropped. The JSON names are those of `show crypto
+// ipsec stats`.
+type Stats struct {
+	PacketsIn  uint64 `json:"packets_in"`  // inner packets delivered to the TUN
+	BytesIn    uint64 `json:"bytes_in"`    // their bytes
+	PacketsOut uint64 `json:"packets_out"` // inner packets sealed and sent
+	BytesOut   uint64 `json:"bytes_out"`   // their bytes
+	IKEIn      uint64 `json:"ike_in"`
+	IKEOut     uint64 `json:"ike_out"`
+	Keepalives uint64 `json:"keepalives"` // RFC 3948 section 2.3
+
+	DropMuted     uint64 `json:"drop_muted"`      // this node is standby
+	DropMalformed uint64 `json:"drop_malformed"`  // outer or inner packet is no packet
+	DropSPI       uint64 `json:"drop_spi"`        // no SA with this SPI
+	DropReplay    uint64 `json:"drop_replay"`     // seen before, or too old
+	DropIntegrity uint64 `json:"drop_integrity"`  // not authentic
+	DropSelector  uint64 `json:"drop_selector"`   // inner addresses that the SA must not carry
+	DropDummy     uint64 `json:"drop_dummy"`      // traffic flow confidentiality, next header 59
+	DropECN       uint64 `json:"drop_ecn"`        // congestion marked on a flow that cannot carry it (RFC 6040)
+	DropPolicy    uint64 `json:"drop_policy"`     // no SA for this destination
+	DropSequence  uint64 `json:"drop_sequence"`   // sequence numbers used up, or not yet reserved
+	DropVolume    uint64 `json:"drop_volume"`     // volume limit reached
+	DropTooBig    uint64 `json:"drop_too_big"`    // larger than the path; the sender was told
+	DropNoSocket  uint64 `json:"drop_no_socket"`  // no outer socket at the SA's local address
+	DropSend      uint64 `json:"drop_send"`       // the network refused the packet
+	DropDeliver   uint64 `json:"drop_deliver"`    // the TUN refused the packet
+	Fragmented    uint64 `json:"fragmented"`      // inner packets fragmented before sealing
+	TooBigSent    uint64 `json:"too_big_sent"`    // ICMP "too big" written into the TUN
+	ReceiveErrors uint64 `json:"receive_errors"`  // errors that sockets reported
+	SuperPackets  uint64 `json:"super_packets"`   // joined packets written to the TUN
+	DropReports   uint64 `json:"reports_dropped"` // reports that nobody took in time
+}
+
+// counters are the atomics behind Stats, one set per goroutine so that cores
+// do not share cache lines.
+type counters struct {
+	v [statCount]atomic.Uint64
+	_ [64]byte
+}
+
+// stat names one counter.
+type stat uint8
+
+const (
+	statPacketsIn stat = iota
+	statBytesIn
+	statPacketsOut
+	statBytesOut
+	statIKEIn
+	statIKEOut
+	statKeepalives
+	dropMuted
+	dropMalformed
+	dropSPI
+	dropReplay
+	dropIntegrity
+	dropSelector
+	dropDummy
+	dropECN
+	dropPolicy
+	dropSequence
+	dropVolume
+	dropTooBig
+	dropNoSocket
+	dropSend
+	dropDeliver
+	statFragmented
+	statTooBigSent
+	statReceiveErrors
+	statSuperPackets
+	dropReports
+	statCount
+)
+
+func (c *counters) add(s stat, n int) { c.v[s].Add(uint64(n)) }
+
+// addTo adds the counters to s.
+func (c *counters) addTo(s *Stats) {
+	for i, p := range [statCount]*uint64{
+		&s.PacketsIn, &s.BytesIn, &s.PacketsOut, &s.BytesOut, &s.IKEIn, &s.IKEOut, &s.Keepalives,
+		&s.DropMuted, &s.DropMalformed, &s.DropSPI, &s.DropReplay, &s.DropIntegrity, &s.DropSelector, &s.DropDummy,
+		&s.DropECN, &s.DropPolicy, &s.DropSequence, &s.DropVolume, &s.DropTooBig, &s.DropNoSocket, &s.DropSend,
+		&s.DropDeliver, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
+	} {
+		*p += c.v[i].Load()
+	}
+}
