@@ -18,6 +18,8 @@ const (
 	CodeRefused   Code = "refused"    // understood, but it cannot be done now
 	CodeNotReady  Code = "not_ready"  // the context's worker does not answer
 	CodeInternal  Code = "internal"
+	// CodeUnreachable is never sent: the client uses it where there is no server.
+	CodeUnreachable Code = "unreachable"
 )
 
 // statuses maps every code to its HTTP status.

@@ -1,0 +1,118 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// serve answers one request of a route: who asks, what, then the handler.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
+	who, ok := r.Context().Value(callerKey{}).(caller)
+	if !ok || !who.role().includes(rt.role) {
+		s.fail(w, r, &Error{
+			Code:   CodeDenied,
+			Reason: fmt.Sprintf("%s %s needs the role %q", rt.verb, rt.path, rt.role),
+			Hint:   "run as root",
+		})
+		return
+	}
+	if err := checkParams(r, rt); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), rt.timeout)
+	defer cancel()
+	s.setDeadlines(w, time.Now().Add(rt.timeout+quickTimeout))
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	answer, err := rt.handle(s, r.WithContext(ctx))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	level := s.log.Debug
+	if rt.role == RoleAdmin {
+		level = s.log.Info // who did what
+	}
+	level("api request", "verb", rt.verb, "path", r.URL.Path, "uid", who.uid, "pid", who.pid)
+	s.write(w, http.StatusOK, answer)
+}
+
+// setDeadlines bounds the reading of the body and the writing of the answer; the
+// server cannot, because its one ReadTimeout would cut off a long reload.
+func (s *Server) setDeadlines(w http.ResponseWriter, t time.Time) {
+	c := http.NewResponseController(w)
+	if err := errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t)); err != nil {
+		s.log.Debug("api deadlines are not set", "err", err)
+	}
+}
+
+// checkParams refuses query parameters that the route does not know.
+func checkParams(r *http.Request, rt *route) error {
+	for name, values := range r.URL.Query() {
+		if !slices.Contains(rt.params, name) {
+			hint := "it takes none"
+			if len(rt.params) > 0 {
+				hint = "it takes " + strings.Join(rt.params, ", ")
+			}
+			return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("%s does not know the parameter %q", rt.path, name), Hint: hint}
+		}
+		if len(values) > 1 {
+			return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("parameter %q is given %d times", name, len(values))}
+		}
+	}
+	return nil
+}
+
+// decode reads a body of exactly one JSON value without unknown fields.
+func decode(r *http.Request, into any) error {
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("body: %v", err), Hint: "GET /v1/openapi.json describes it"}
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return &Error{Code: CodeInvalid, Reason: "body: more than one JSON value"}
+	}
+	return nil
+}
+
+// fail answers with an error. Internal ones are logged: they are ours.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := asError(err)
+	if e.Code == CodeInternal {
+		s.log.Error("api request", "verb", r.Method, "path", r.URL.Path, "err", err)
+	}
+	s.write(w, statuses[e.Code], e)
+}
+
+// asError finds the *Error in err, or makes an internal one.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		if _, ok := statuses[e.Code]; ok {
+			return e
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &Error{Code: CodeNotReady, Reason: "no answer in time", Hint: "warrend's log says more"}
+	}
+	return &Error{Code: CodeInternal, Reason: err.Error(), Hint: "warrend's log says more"}
+}
+
+func (s *Server) write(w http.ResponseWriter, status int, body any) {
+	text, err := json.Marshal(body)
+	if err != nil {
+		s.log.Error("api answer cannot be encoded", "err", err)
+		status, text = http.StatusInternalServerError, []byte(`{"code":"internal","error":"the answer cannot be encoded"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(text, '\n')) // a caller that has gone is no concern of ours
+}

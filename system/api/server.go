@@ -1,0 +1,229 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Bounds of the server. Callers are local and few, but none of them may make
+// the supervisor wait or grow.
+const (
+	// maxBody is far above the largest request, a logoff.
+	maxBody = 64 << 10
+	// maxHeader bounds what is read before a route is known.
+	maxHeader = 16 << 10
+	// headerTimeout ends a caller that connects and says nothing.
+	headerTimeout = 5 * time.Second
+	// idleTimeout ends a kept connection.
+	idleTimeout = time.Minute
+	// stopGrace is what open requests get to finish when the server stops.
+	stopGrace = 2 * time.Second
+	// workerTimeout is the default of Config.WorkerTimeout: a worker answers
+	// in milliseconds, and an operator waits no longer for one that hangs.
+	workerTimeout = 2 * time.Second
+	// maxSocketPath is the room in the kernel's sockaddr_un, less the NUL.
+	maxSocketPath = 107
+)
+
+// Config is what a Server needs.
+type Config struct {
+	// Socket is the path of the unix socket. It is made with mode 0600.
+	Socket string
+	// Backend answers.
+	Backend Backend
+	// Log gets one record per request; nil discards them.
+	Log *slog.Logger
+	// WorkerTimeout is how long one context may take to answer when several are
+	// asked, and alone; 0 means 2 s.
+	WorkerTimeout time.Duration
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Socket == "":
+		return errors.New("api: no socket path")
+	case len(c.Socket) > maxSocketPath:
+		return fmt.Errorf("api: socket path %q has %d bytes and the kernel takes at most %d: choose a shorter run_dir",
+			c.Socket, len(c.Socket), maxSocketPath)
+	case c.Backend == nil:
+		return errors.New("api: no backend")
+	case c.WorkerTimeout < 0:
+		return fmt.Errorf("api: negative worker time-out %v", c.WorkerTimeout)
+	}
+	return nil
+}
+
+// Server serves the API. It implements task.Task.
+type Server struct {
+	cfg     Config
+	log     *slog.Logger
+	handler http.Handler
+	ready   chan struct{}
+}
+
+// New returns a Server; Run serves.
+func New(cfg *Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: *cfg, log: cfg.Log, ready: make(chan struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.cfg.WorkerTimeout == 0 {
+		s.cfg.WorkerTimeout = workerTimeout
+	}
+	s.handler = s.mux()
+	return s, nil
+}
+
+// String implements task.Task.
+func (s *Server) String() string { return "api" }
+
+// Ready is closed once the socket accepts callers.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Run serves until ctx ends, gives open requests a moment to finish, and
+// removes the socket. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	l, err := listen(s.cfg.Socket)
+	if err != nil {
+		return err
+	}
+	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	srv := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withCaller,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	close(s.ready)
+	s.log.Info("api serves", "socket", s.cfg.Socket)
+
+	select {
+	case err := <-served:
+		os.Remove(s.cfg.Socket)
+		return fmt.Errorf("api: serving on %s: %w", s.cfg.Socket, err)
+	case <-ctx.Done():
+	}
+	os.Remove(s.cfg.Socket) // newcomers see at once that nobody is there
+	grace, stop := context.WithTimeout(requests, stopGrace)
+	defer stop()
+	if err := srv.Shutdown(grace); err != nil {
+		cancel() // open requests end now
+		srv.Close()
+	}
+	<-served
+	return nil
+}
+
+// listen makes the socket with mode 0600 from its first moment on: it is bound
+// beside its place and renamed into it. A socket that a dead server left behind
+// is replaced; one that somebody serves is not.
+func listen(path string) (*net.UnixListener, error) {
+	if err := checkFree(path); err != nil {
+		return nil, err
+	}
+	aside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".s%d", os.Getpid()))
+	os.Remove(aside)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: aside, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("api: making socket %s: %w", path, err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := os.Chmod(aside, 0o600); err != nil {
+		l.Close()
+		os.Remove(aside)
+		return nil, fmt.Errorf("api: protecting socket %s: %w", path, err)
+	}
+	if err := os.Rename(aside, path); err != nil {
+		l.Close()
+		os.Remove(aside)
+		return nil, fmt.Errorf("api: making socket %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// checkFree refuses a path where somebody listens, or that is no socket.
+func checkFree(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("api: looking at socket %s: %w", path, err)
+	}
+	if info.Mode()&fs.ModeSocket == 0 {
+		return fmt.Errorf("api: %s is in the way and no socket: move it, or choose another run_dir", path)
+	}
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return fmt.Errorf("api: another warrend serves %s: stop it, or choose another run_dir", path)
+	}
+	return nil
+}
+
+// mux turns the table of routes into a handler.
+func (s *Server) mux() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range routes {
+		mux.HandleFunc(rt.verb+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
+			s.serve(w, r, &rt)
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, noRoute(r))
+	})
+	return mux
+}
+
+// noRoute is the error for a request that matches no line of the table.
+func noRoute(r *http.Request) *Error {
+	var verbs []string
+	for _, rt := range routes {
+		if matches(rt.path, r.URL.Path) {
+			verbs = append(verbs, rt.verb)
+		}
+	}
+	if len(verbs) == 0 {
+		return &Error{
+			Code:   CodeNoRoute,
+			Reason: fmt.Sprintf("there is no path %q", r.URL.Path),
+			Hint:   "GET /v1/openapi.json describes the API",
+		}
+	}
+	return &Error{
+		Code:   CodeNoMethod,
+		Reason: fmt.Sprintf("%q does not know the method %q", r.URL.Path, r.Method),
+		Hint:   "it knows " + strings.Join(verbs, ", "),
+	}
+}
+
+// matches reports whether path has the shape of pattern.
+func matches(pattern, path string) bool {
+	want, have := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(want) != len(have) {
+		return false
+	}
+	for i := range want {
+		if !strings.HasPrefix(want[i], "{") && want[i] != have[i] {
+			return false
+		}
+	}
+	return true
+}
