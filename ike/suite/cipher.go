@@ -1,0 +1,180 @@
+package suite
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/des"
+	"crypto/hmac"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Cipher protects the SK payloads of one direction of an IKE SA, ready with its
+// keys. It is not safe for concurrent use.
+//
+// With an AEAD the initialisation vector is a counter that the engine passes
+// in and keeps in its journal. A nonce is never used twice under one key
+// because each direction has keys of its own, because the engine passes
+// increasing values for the whole life of the SA, on whatever node, and because
+// a Cipher refuses to go back. With CBC the initialisation vector is random and
+// the counter is not used.
+type Cipher struct {
+	enc   encryption
+	aead  cipher.AEAD
+	salt  [4]byte
+	block cipher.Block
+	mac   hash.Hash
+	icv   int    // bytes of the checksum
+	next  uint64 // the lowest counter that Seal still accepts
+	spent bool   // the highest counter is used: no other is left
+}
+
+// skHeaderLen is the size of the message before the initialisation vector.
+const skHeaderLen = wire.HeaderLen + 4
+
+// NewCipher returns the Cipher for Ei and Ai, or Er and Ar, of the Keys of s.
+// The Cipher does not refer to the keys; it ends with its IKE SA.
+func (s *Suite) NewCipher(encryption, integrity secret.Value) (*Cipher, error) {
+	if encryption.Len() != s.enc.keyLen+s.enc.saltLen || integrity.Len() != s.integ.keyLen {
+		return nil, errors.New("suite: keys of a wrong length")
+	}
+	key := encryption.Reveal()[:s.enc.keyLen]
+	c := &Cipher{enc: s.enc, icv: s.integ.icvLen}
+	var err error
+	if s.enc.aead {
+		c.icv = aeadTagLen
+		copy(c.salt[:], encryption.Reveal()[s.enc.keyLen:])
+		c.aead, err = newAEAD(s.enc, key)
+	} else {
+		c.mac = hmac.New(s.integ.hash, integrity.Reveal())
+		c.block, err = newBlock(s.enc, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("suite: setting up %v: %w", s.proposal, err)
+	}
+	return c, nil
+}
+
+// newAEAD returns the AEAD of e.
+func newAEAD(e encryption, key []byte) (cipher.AEAD, error) {
+	if e.id == sa.EncrChaCha20Poly1305 {
+		return chacha20poly1305.New(key)
+	}
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(b)
+}
+
+// newBlock returns the block cipher of e.
+func newBlock(e encryption, key []byte) (cipher.Block, error) {
+	switch e.id {
+	case sa.Encr3DES:
+		return des.NewTripleDESCipher(key)
+	case sa.EncrDES:
+		return des.NewCipher(key)
+	}
+	return aes.NewCipher(key)
+}
+
+// Seal appends the message of h with ps in an SK payload. Length and
+// NextPayload of h are computed. counter is the initialisation vector of an
+// AEAD: each value at most once and in increasing order. rand is read for that
+// of CBC.
+func (c *Cipher) Seal(dst []byte, h wire.Header, counter uint64, rand io.Reader, ps ...wire.Payload) ([]byte, error) {
+	start := len(dst)
+	h.NextPayload = wire.TypeSK
+	b := h.Append(dst)
+	b = append(b, byte(wire.FirstType(ps)), 0, 0, 0)
+	body := len(b)
+	b, err := c.appendIV(b, counter, rand)
+	if err != nil {
+		return dst, err
+	}
+	text := len(b)
+	b = wire.AppendPayloads(b, ps...)
+	padding := (c.enc.blockLen - (len(b)-text+1)%c.enc.blockLen) % c.enc.blockLen
+	b = append(append(b, make([]byte, padding)...), byte(padding))
+	total := len(b) - start + c.icv
+	if total > wire.MaxMessage {
+		return dst, errors.New("suite: message too long")
+	}
+	binary.BigEndian.PutUint32(b[start+24:], uint32(total))
+	binary.BigEndian.PutUint16(b[start+skHeaderLen-2:], uint16(total-wire.HeaderLen))
+	if c.aead != nil {
+		return c.aead.Seal(b[:text], c.nonce(b[body:text]), b[text:], b[start:body]), nil
+	}
+	cipher.NewCBCEncrypter(c.block, b[body:text]).CryptBlocks(b[text:], b[text:])
+	c.mac.Reset()
+	c.mac.Write(b[start:])
+	return c.mac.Sum(b)[:len(b)+c.icv], nil
+}
+
+// appendIV appends the initialisation vector.
+func (c *Cipher) appendIV(b []byte, counter uint64, rand io.Reader) ([]byte, error) {
+	if c.aead != nil {
+		if counter < c.next || c.spent {
+			return b, errors.New("suite: initialisation vector used before")
+		}
+		c.next, c.spent = counter+1, counter+1 == 0
+		return binary.BigEndian.AppendUint64(b, counter), nil
+	}
+	var iv [aes.BlockSize]byte
+	if _, err := io.ReadFull(rand, iv[:c.enc.ivLen]); err != nil {
+		return b, fmt.Errorf("suite: reading randomness: %w", err)
+	}
+	return append(b, iv[:c.enc.ivLen]...), nil
+}
+
+// nonce returns the nonce for an explicit initialisation vector.
+func (c *Cipher) nonce(iv []byte) []byte {
+	return append(append(make([]byte, 0, 12), c.salt[:]...), iv...)
+}
+
+// Open verifies the message msg, whose SK or SKF payload has the given Offset,
+// and appends its plaintext to dst, ready for wire.ParsePayloads. msg is not
+// changed. A wrong checksum is ErrIntegrity, whatever else is wrong.
+func (c *Cipher) Open(dst, msg []byte, offset int) ([]byte, error) {
+	if offset > len(msg) || len(msg)-offset < c.enc.ivLen+c.enc.blockLen+c.icv {
+		return dst, ErrIntegrity
+	}
+	iv, text := msg[offset:offset+c.enc.ivLen], msg[offset+c.enc.ivLen:]
+	start := len(dst)
+	if c.aead != nil {
+		b, err := c.aead.Open(dst, c.nonce(iv), text, msg[:offset])
+		if err != nil {
+			return dst, ErrIntegrity
+		}
+		return unpad(b, start)
+	}
+	text, icv := text[:len(text)-c.icv], text[len(text)-c.icv:]
+	c.mac.Reset()
+	c.mac.Write(msg[:len(msg)-c.icv])
+	var sum [64]byte
+	if !hmac.Equal(c.mac.Sum(sum[:0])[:c.icv], icv) || len(text)%c.enc.blockLen != 0 {
+		return dst, ErrIntegrity
+	}
+	dst = append(dst, text...)
+	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(dst[start:], dst[start:])
+	return unpad(dst, start)
+}
+
+// unpad cuts the padding off the plaintext that begins at start. The padding's
+// bytes may be anything (RFC 7296 section 3.14).
+func unpad(b []byte, start int) ([]byte, error) {
+	n := int(b[len(b)-1]) + 1
+	if n > len(b)-start {
+		return b[:start], &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK, Text: "padding longer than the payload"}
+	}
+	return b[:len(b)-n], nil
+}

@@ -1,0 +1,132 @@
+package suite
+
+import (
+	"crypto/ecdh"
+	"fmt"
+	"io"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// curve is a key exchange over an elliptic curve, with sizes in bytes. The
+// public values of ECP groups are X and Y without the leading 4 of SEC 1, and
+// their secrets X alone (RFC 5903 sections 7 and 9); those of Curve25519 are
+// plain strings (RFC 8031).
+type curve struct {
+	curve     ecdh.Curve
+	scalarLen int
+	topMask   byte // for the first byte of a scalar
+	publicLen int
+	sec1      bool
+}
+
+// curveOf returns the curve with transform ID group.
+func curveOf(group uint16) (curve, bool) {
+	switch group {
+	case sa.KEX25519:
+		return curve{ecdh.X25519(), 32, 0xff, 32, false}, true
+	case sa.KEECP256:
+		return curve{ecdh.P256(), 32, 0xff, 64, true}, true
+	case sa.KEECP384:
+		return curve{ecdh.P384(), 48, 0xff, 96, true}, true
+	case sa.KEECP521:
+		return curve{ecdh.P521(), 66, 0x01, 132, true}, true
+	}
+	return curve{}, false
+}
+
+// PrivateKey is our half of one key exchange. It is used once.
+type PrivateKey struct {
+	group  uint16
+	ec     *ecdh.PrivateKey
+	modp   secret.Value // exponent
+	public []byte
+}
+
+// PublicLen returns the size of the public values of a group, and false where
+// the group is not supported.
+func PublicLen(group uint16) (int, bool) {
+	if c, ok := curveOf(group); ok {
+		return c.publicLen, true
+	}
+	if g, ok := modpOf(group); ok {
+		return len(g.prime), true
+	}
+	return 0, false
+}
+
+// scalarTries bounds how often a scalar outside the order of its curve is drawn
+// again; one try in 2^32 or fewer is.
+const scalarTries = 8
+
+// GenerateKey makes a private key for group from the bytes of rand alone.
+func GenerateKey(group uint16, rand io.Reader) (*PrivateKey, error) {
+	if g, ok := modpOf(group); ok {
+		return g.generate(group, rand)
+	}
+	c, ok := curveOf(group)
+	if !ok {
+		return nil, fmt.Errorf("suite: no key exchange %d", group)
+	}
+	scalar := make([]byte, c.scalarLen)
+	defer clear(scalar)
+	var err error
+	for range scalarTries {
+		if _, err = io.ReadFull(rand, scalar); err != nil {
+			return nil, fmt.Errorf("suite: reading randomness: %w", err)
+		}
+		scalar[0] &= c.topMask
+		var key *ecdh.PrivateKey
+		if key, err = c.curve.NewPrivateKey(scalar); err == nil {
+			return newCurveKey(group, c, key), nil
+		}
+	}
+	return nil, fmt.Errorf("suite: private key for group %d: %w", group, err)
+}
+
+// newCurveKey wraps a key of c.
+func newCurveKey(group uint16, c curve, key *ecdh.PrivateKey) *PrivateKey {
+	public := key.PublicKey().Bytes()
+	if c.sec1 {
+		public = public[1:]
+	}
+	return &PrivateKey{group: group, ec: key, public: public}
+}
+
+// Group returns the transform ID of the key exchange.
+func (k *PrivateKey) Group() uint16 { return k.group }
+
+// Public returns our public value, as a KE payload carries it.
+func (k *PrivateKey) Public() []byte { return k.public }
+
+// Shared returns g^ir, or ErrPublicValue where the peer's public value has a
+// wrong length, is not in the group, or makes the result predictable.
+func (k *PrivateKey) Shared(peer []byte) (secret.Value, error) {
+	if g, ok := modpOf(k.group); ok {
+		return g.shared(k.modp, peer)
+	}
+	c, ok := curveOf(k.group)
+	if !ok || k.ec == nil || len(peer) != c.publicLen {
+		return secret.Value{}, ErrPublicValue
+	}
+	if c.sec1 {
+		peer = append([]byte{4}, peer...)
+	}
+	public, err := c.curve.NewPublicKey(peer)
+	if err != nil {
+		return secret.Value{}, ErrPublicValue
+	}
+	shared, err := k.ec.ECDH(public)
+	if err != nil {
+		return secret.Value{}, ErrPublicValue
+	}
+	return secret.New(shared), nil
+}
+
+// Clear forgets the private key. The bytes inside crypto/ecdh are left to the
+// garbage collector: the standard library gives no way to overwrite them.
+func (k *PrivateKey) Clear() {
+	k.ec = nil
+	k.modp.Clear()
+}
