@@ -1,0 +1,48 @@
+// Package auth proves and checks identities: what an identity is and how it is
+// written and matched, what an AUTH payload signs, and the methods that sign it
+// (RFC 7296 sections 2.15 and 3.5). Pre-shared keys are the one method so far;
+// others implement Prover and Verifier. It does no I/O.
+package auth
+
+import (
+	"errors"
+
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// ErrFailed is a proof that does not hold. The peer learns no more than
+// AUTHENTICATION_FAILED.
+var ErrFailed = errors.New("auth: authentication failed")
+
+// Prover makes the AUTH payload of our side from the octets to be signed.
+type Prover interface {
+	Prove(prf suite.PRF, octets []byte) (wire.Auth, error)
+}
+
+// Verifier checks the AUTH payload of the peer against the octets that it must
+// have signed. Every error is or wraps ErrFailed.
+type Verifier interface {
+	Verify(prf suite.PRF, octets []byte, proof wire.Auth) error
+}
+
+// InitiatorSignedOctets returns what the initiator signs: its IKE_SA_INIT
+// request as it was sent, last one of several, the responder's nonce, and its
+// identity under SK_pi (RFC 7296 section 2.15).
+func InitiatorSignedOctets(prf suite.PRF, request, nr []byte, pi secret.Value, id wire.IDi) []byte {
+	return signedOctets(prf, request, nr, pi, id.ID)
+}
+
+// ResponderSignedOctets returns what the responder signs: its IKE_SA_INIT
+// response, the initiator's nonce, and its identity under SK_pr.
+func ResponderSignedOctets(prf suite.PRF, response, ni []byte, pr secret.Value, id wire.IDr) []byte {
+	return signedOctets(prf, response, ni, pr, id.ID)
+}
+
+// signedOctets returns RealMessage | Nonce | prf(SK_p, RestOfIDPayload).
+func signedOctets(prf suite.PRF, message, nonce []byte, p secret.Value, id wire.ID) []byte {
+	mac := prf.Sum(p.Reveal(), id.AppendBody(nil))
+	b := make([]byte, 0, len(message)+len(nonce)+len(mac))
+	return append(append(append(b, message...), nonce...), mac...)
+}

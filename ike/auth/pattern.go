@@ -1,0 +1,71 @@
+package auth
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// Pattern says which identities are acceptable. The zero Pattern matches none.
+type Pattern struct {
+	any    bool
+	exact  Identity
+	kind   wire.IDType // of a wildcard
+	suffix string      // of a wildcard: "@example.com" or ".example.com", in lower case
+}
+
+// ParsePattern reads "*" (everybody), "*@example.com" (every mail address of
+// that very domain), "*.example.com" (every domain name below it), or one
+// identity in the notation of ParseIdentity.
+func ParsePattern(text string) (Pattern, error) {
+	if text == "*" {
+		return Pattern{any: true}, nil
+	}
+	rest, wild := strings.CutPrefix(text, "*")
+	if !wild {
+		id, err := ParseIdentity(text)
+		return Pattern{exact: id}, err
+	}
+	p := Pattern{suffix: strings.ToLower(rest)}
+	switch {
+	case len(rest) > 1 && rest[0] == '@':
+		p.kind = wire.IDRFC822
+	case len(rest) > 1 && rest[0] == '.':
+		p.kind = wire.IDFQDN
+	}
+	if p.kind == 0 || !isPlain(rest) || strings.ContainsAny(rest[1:], "*@") {
+		return Pattern{}, fmt.Errorf(`auth: pattern %q is not "*", "*@domain", "*.domain" or an identity`, text)
+	}
+	return p, nil
+}
+
+// Matches reports whether id is acceptable. Names are compared without regard
+// to case, everything else byte by byte; a name with other bytes than printable
+// ASCII matches "*" only.
+func (p Pattern) Matches(id Identity) bool {
+	if p.any {
+		return !id.IsZero()
+	}
+	name := id.Type == wire.IDFQDN || id.Type == wire.IDRFC822
+	if name && !isPlain(id.Data) {
+		return false
+	}
+	if p.kind == 0 {
+		return !id.IsZero() && p.exact.Equal(id)
+	}
+	lower := strings.ToLower(id.Data)
+	if id.Type != p.kind || len(lower) <= len(p.suffix) || !strings.HasSuffix(lower, p.suffix) {
+		return false
+	}
+	label := lower[:len(lower)-len(p.suffix)]
+	return p.kind == wire.IDFQDN && !strings.HasPrefix(label, ".") || p.kind == wire.IDRFC822 && !strings.Contains(label, "@")
+}
+
+// Equal reports whether both are the same: names without regard to case.
+func (id Identity) Equal(o Identity) bool {
+	if id.Type == wire.IDFQDN || id.Type == wire.IDRFC822 {
+		return id.Type == o.Type && strings.EqualFold(id.Data, o.Data)
+	}
+	return id == o
+}
