@@ -51,8 +51,15 @@ func (t *Tenant) Secret(r SecretRef) secret.Value {
 // names it ("outside").
 type Interface struct {
 	Name      string
-	Addresses []netip.Prefix // address with the length of its subnet
+	Addresses []netip.Prefix // the active unit's address, with the length of its subnet
 	MTU       int            // bytes; 0: as the device has it
+
+	// Standby are the standby unit's addresses, at most one for each of
+	// Addresses and in the same subnet.
+	Standby []netip.Addr
+	// MAC belongs to the active unit and StandbyMAC to the standby; the zero
+	// value: the device's own, or generated where that is not unique.
+	MAC, StandbyMAC MAC
 }
 
 // Route is a static route of the tenant's namespace.

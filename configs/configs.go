@@ -1,0 +1,161 @@
+// Package configs turns HCL text into validated, immutable values: the system
+// configuration and the contexts that it names. It parses, it does not
+// validate-and-hope: what Load returns without errors holds together, with
+// every name resolved, every default filled in and every percentage an
+// absolute number. All problems are found in one run, each with its place, a
+// snippet and a remedy; secrets are masked in the snippets.
+//
+// The package does no I/O: files and environment come through a Loader. The
+// language is described, option by option with its default, in
+// testdata/reference/system.hcl and testdata/reference/context.hcl, which the
+// tests hold to the code.
+package configs
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource"
+)
+
+// System is a whole configuration: the system file and all that it names. It
+// is not changed after Load.
+type System struct {
+	Name     string // names on the host derive from it
+	StateDir string // absolute path; holds disk0: of every context
+	RunDir   string // absolute path; sockets, names of namespaces
+
+	// Totals are what percentages in a class refer to.
+	Totals resource.Totals
+
+	Interfaces []Interface
+	Classes    []resource.Class // class "default" is always there, first
+	Contexts   []Context
+	Failover   *Failover // nil: a node alone
+
+	// Files are all that was read, in this order: the system file, then
+	// contexts and secrets as they are named.
+	Files []Location
+}
+
+// Interface returns the interface called name.
+func (s *System) Interface(name string) (Interface, bool) {
+	for _, i := range s.Interfaces {
+		if i.Name == name {
+			return i, true
+		}
+	}
+	return Interface{}, false
+}
+
+// Context returns the context called name.
+func (s *System) Context(name string) (Context, bool) {
+	for _, c := range s.Contexts {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Context{}, false
+}
+
+// Interface is one interface of the system: a device of the namespace that
+// warrend runs in, or an 802.1Q subinterface of one ("Ethernet1/1.200").
+type Interface struct {
+	Name string
+	// Device is the name of the Linux device; for a subinterface, that of its
+	// parent.
+	Device string
+	// Parent is the interface that a subinterface belongs to, and VLAN its
+	// 802.1Q identifier; "" and 0 where the interface is a whole device.
+	Parent string
+	VLAN   int
+	// Shared allows several contexts: each gets a macvlan on the device.
+	// Without it the device itself moves into its context.
+	Shared bool
+}
+
+// Context is one context as the system sees it, with its tenant as the worker
+// will.
+type Context struct {
+	Name   string
+	Class  string // "default" where no member is set
+	Config Location
+	// Allocations are in the order of the file. Each has an Interface of the
+	// same Name in Tenant, if the context configures it.
+	Allocations []Allocation
+	// FailoverGroup is the name of one of Failover.Groups; "" without failover.
+	FailoverGroup string
+	Tenant        *spec.Tenant
+}
+
+// Allocation gives an interface of the system to a context.
+type Allocation struct {
+	Interface string // of the system
+	Name      string // in the context
+}
+
+// Unit is what a node of a failover pair is configured to be.
+type Unit string
+
+// The units of a pair.
+const (
+	Primary   Unit = "primary"
+	Secondary Unit = "secondary"
+)
+
+// Failover is this node's half of a failover pair.
+type Failover struct {
+	Unit Unit
+	Key  secret.Value // the same on both nodes, 16 characters or more
+	// Poll is the interval of heartbeats on every link; a peer that was not
+	// heard for Hold is dead.
+	Poll, Hold time.Duration
+	Links      []FailoverLink  // at least one
+	Groups     []FailoverGroup // at least one
+}
+
+// FailoverLink is one path between the two nodes.
+type FailoverLink struct {
+	Name      string
+	Interface string       // of the system; no context has it
+	Address   netip.Prefix // this node's, with the length of the subnet
+	Peer      netip.Addr   // the other node's
+}
+
+// FailoverGroup is a set of contexts that are active on the same node.
+type FailoverGroup struct {
+	Name   string
+	Prefer Unit // active here when both units start at once
+	// Preempt gives the role back to the preferred unit once it is in step,
+	// not before PreemptDelay has passed since then.
+	Preempt      bool
+	PreemptDelay time.Duration
+	// Monitor are the interfaces of the system whose health counts, in order of
+	// their declaration; a unit with InterfacePolicy of them down, 1 or more,
+	// has failed. Both are empty where nothing is to be monitored.
+	Monitor         []string
+	InterfacePolicy int
+}
+
+// Machine is the size of the machine: what percentages refer to where the
+// system file sets no limit of its own. 0 means unknown; a percentage of
+// something unknown is an error.
+type Machine struct {
+	Cores  float64
+	Memory int64 // bytes
+}
+
+// Load reads the system file at path, which is absolute or relative to what
+// the loader says, and every file that it names. Without errors in the
+// Diagnostics the System is complete; with errors it is nil. Warnings, and the
+// sources for the snippets, are in the Diagnostics either way.
+func Load(l Loader, path string, m Machine) (*System, *Diagnostics) {
+	r := newReader(l, m)
+	s := r.readSystem(path)
+	if r.diags.HasErrors() {
+		return nil, r.diags
+	}
+	return s, r.diags
+}

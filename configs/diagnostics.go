@@ -1,0 +1,72 @@
+package configs
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Diagnostics are the problems of a configuration, with the sources to show
+// them in. Secrets are masked in those sources.
+type Diagnostics struct {
+	list  hcl.Diagnostics
+	files map[string]*hcl.File
+}
+
+// HasErrors reports whether anything is wrong. Warnings are not.
+func (d *Diagnostics) HasErrors() bool { return d.list.HasErrors() }
+
+// All returns errors and warnings in the order they were found.
+func (d *Diagnostics) All() hcl.Diagnostics { return d.list }
+
+// Warnings returns what is accepted and yet worth a log line.
+func (d *Diagnostics) Warnings() []*hcl.Diagnostic {
+	var out []*hcl.Diagnostic
+	for _, one := range d.list {
+		if one.Severity == hcl.DiagWarning {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Write prints every problem with its place, a snippet and the remedy, wrapped
+// at width columns (0: not at all), with colours or without.
+func (d *Diagnostics) Write(w io.Writer, width uint, colour bool) error {
+	if err := hcl.NewDiagnosticTextWriter(w, d.files, width, colour).WriteDiagnostics(d.list); err != nil {
+		return fmt.Errorf("configs: writing diagnostics: %w", err)
+	}
+	return nil
+}
+
+// Err returns the errors as one error of one line each, and nil where there
+// are none.
+func (d *Diagnostics) Err() error {
+	var lines []string
+	for _, one := range d.list {
+		if one.Severity == hcl.DiagError {
+			lines = append(lines, Line(one))
+		}
+	}
+	if lines == nil {
+		return nil
+	}
+	return fmt.Errorf("configs: %s", strings.Join(lines, "\n"))
+}
+
+// Line returns one diagnostic as one line: place, summary, detail.
+func Line(one *hcl.Diagnostic) string {
+	text := one.Summary
+	if one.Detail != "" {
+		text += ": " + strings.Join(strings.Fields(one.Detail), " ")
+	}
+	if one.Subject != nil {
+		text = place(*one.Subject) + ": " + text
+	}
+	return text
+}
+
+// place is a range as diagnostics refer to it: file and line.
+func place(at hcl.Range) string { return fmt.Sprintf("%s:%d", at.Filename, at.Start.Line) }

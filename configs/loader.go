@@ -1,0 +1,147 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// MaxFileSize is the largest configuration or secret file in bytes: a hundred
+// times what a large tenant needs.
+const MaxFileSize = 1 << 20
+
+// Scheme says which file system a Location is in.
+type Scheme string
+
+// The schemes of locations.
+const (
+	SchemeFile Scheme = "file"  // the host's files
+	SchemeDisk Scheme = "disk0" // the private files of Context
+)
+
+// Location is where a file is. Locations are comparable.
+type Location struct {
+	Scheme  Scheme
+	Path    string // slash separated and clean; with SchemeDisk absolute within the disk
+	Context string // SchemeDisk: whose disk
+	// Root is the directory of the host that holds the disk: DiskRoot of the
+	// state_dir and Context. A loader must let nothing escape from it.
+	Root string
+}
+
+// DiskRoot returns the directory of the host that is disk0: of a context.
+func DiskRoot(stateDir, context string) string {
+	return path.Join(stateDir, "contexts", context, "disk0")
+}
+
+// String returns the path for the host's files, as diagnostics name them, and
+// "blue:disk0:/blue.hcl" for a context's.
+func (l Location) String() string {
+	if l.Scheme == SchemeDisk {
+		return l.Context + ":disk0:" + l.Path
+	}
+	return l.Path
+}
+
+// Loader reads what a configuration names.
+type Loader interface {
+	// ReadFile returns the content of a file. It may stop after MaxFileSize+1
+	// bytes.
+	ReadFile(Location) ([]byte, error)
+	// LookupEnv returns a variable of the environment, and whether it is set.
+	LookupEnv(name string) (string, bool)
+}
+
+// FSLoader is a Loader over a file system. FS holds the host's files: a
+// Location's path, and Root, without the leading slash. Env may be nil.
+type FSLoader struct {
+	FS  fs.FS
+	Env func(string) (string, bool)
+}
+
+// ReadFile implements Loader.
+func (l FSLoader) ReadFile(at Location) ([]byte, error) {
+	name := at.Path
+	if at.Scheme == SchemeDisk {
+		name = path.Join(at.Root, path.Clean("/"+at.Path))
+	}
+	name = strings.TrimPrefix(path.Clean(name), "/")
+	f, err := l.FS.Open(name)
+	if err != nil {
+		return nil, bareError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, bareError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	if err != nil {
+		return nil, bareError(err)
+	}
+	return b, nil
+}
+
+// LookupEnv implements Loader.
+func (l FSLoader) LookupEnv(name string) (string, bool) {
+	if l.Env == nil {
+		return "", false
+	}
+	return l.Env(name)
+}
+
+// bareError takes the operation and path off an error: the diagnostic says
+// them already.
+func bareError(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// relative returns the location that text names in a file at base: "disk0:/x"
+// on the disk of the context, an absolute path, or one relative to base.
+func relative(base Location, text string) (Location, error) {
+	if base.Scheme == SchemeDisk {
+		return relativeToDisk(base, text)
+	}
+	if rest, ok := strings.CutPrefix(text, "file:"); ok {
+		text = rest
+	}
+	if scheme, _, ok := strings.Cut(text, ":"); ok && !strings.Contains(scheme, "/") {
+		return Location{}, fmt.Errorf("%q is no scheme that can be read here", scheme+":")
+	}
+	if text == "" || strings.ContainsRune(text, 0) {
+		return Location{}, errors.New("the path is empty")
+	}
+	p := path.Clean(text)
+	if !path.IsAbs(p) {
+		p = path.Join(path.Dir(base.Path), p)
+	}
+	return Location{Scheme: SchemeFile, Path: p}, nil
+}
+
+// relativeToDisk is relative for a file that lives on a context's disk: it is
+// the tenant's own, so it may name nothing but files of the same disk.
+func relativeToDisk(base Location, text string) (Location, error) {
+	rest, onDisk := strings.CutPrefix(text, "disk0:")
+	if rest == "" || strings.ContainsRune(rest, 0) {
+		return Location{}, errors.New("the path is empty")
+	}
+	if !onDisk && (path.IsAbs(rest) || strings.Contains(rest, ":")) {
+		return Location{}, errors.New("a file on disk0: may name only files on disk0:")
+	}
+	if !onDisk {
+		rest = path.Join(path.Dir(base.Path), rest)
+	}
+	at := base
+	at.Path = path.Clean("/" + rest)
+	return at, nil
+}

@@ -1,0 +1,170 @@
+package configs
+
+import (
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Bounds of what is read at all. A parser that recurses needs the first two;
+// the others keep the work and the report of a hopeless file finite.
+const (
+	maxDepth       = 16   // nested brackets; the language needs 5
+	maxOperators   = 256  // operators in one file; the language needs none
+	maxBlocks      = 8192 // blocks of one file; 250 contexts need a tenth
+	maxDiagnostics = 200
+)
+
+// reader is one run of Load.
+type reader struct {
+	loader  Loader
+	machine Machine
+	diags   *Diagnostics
+	reads   []Location
+	told    map[string]bool // problems, so that each is told once
+	dropped bool
+}
+
+func newReader(l Loader, m Machine) *reader {
+	return &reader{
+		loader: l, machine: m,
+		diags: &Diagnostics{files: map[string]*hcl.File{}},
+		told:  map[string]bool{},
+	}
+}
+
+// tell adds diagnostics, each once, and not more than a person will read.
+func (r *reader) tell(list ...*hcl.Diagnostic) {
+	for _, d := range list {
+		key := fmt.Sprint(d.Subject, d.Severity, d.Summary, d.Detail)
+		if r.told[key] {
+			continue
+		}
+		r.told[key] = true
+		if len(r.diags.list) < maxDiagnostics {
+			r.diags.list = append(r.diags.list, d)
+			continue
+		}
+		if !r.dropped {
+			r.dropped = true
+			r.diags.list = append(r.diags.list, &hcl.Diagnostic{
+				Severity: hcl.DiagError, Summary: "Too many problems",
+				Detail: "Correct these first; the rest is not shown.",
+			})
+		}
+	}
+}
+
+// problem adds an error at a place: what is wrong, and what to do.
+func (r *reader) problem(at hcl.Range, summary, format string, args ...any) {
+	r.tell(&hcl.Diagnostic{
+		Severity: hcl.DiagError, Summary: summary,
+		Detail: fmt.Sprintf(format, args...), Subject: at.Ptr(),
+	})
+}
+
+// warning adds what is accepted but should be known.
+func (r *reader) warning(at hcl.Range, summary, format string, args ...any) {
+	r.tell(&hcl.Diagnostic{
+		Severity: hcl.DiagWarning, Summary: summary,
+		Detail: fmt.Sprintf(format, args...), Subject: at.Ptr(),
+	})
+}
+
+// readFile reads what text at range named names. Reading problems are told
+// there, and ok is false.
+func (r *reader) readFile(at Location, named hcl.Range) (src []byte, ok bool) {
+	src, err := r.loader.ReadFile(at)
+	switch {
+	case err != nil:
+		r.tell(&hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "File cannot be read",
+			Detail:  fmt.Sprintf("Reading %s: %s.", at, err),
+			Subject: subject(named),
+		})
+		return nil, false
+	case len(src) > MaxFileSize:
+		r.tell(&hcl.Diagnostic{
+			Severity: hcl.DiagError, Summary: "File too large",
+			Detail:  fmt.Sprintf("%s has more than %d bytes, the most that is read.", at, MaxFileSize),
+			Subject: subject(named),
+		})
+		return nil, false
+	}
+	r.reads = append(r.reads, at)
+	return src, true
+}
+
+// subject is a place, or nil where there is none.
+func subject(at hcl.Range) *hcl.Range {
+	if at.Filename == "" {
+		return nil
+	}
+	return at.Ptr()
+}
+
+// parse reads a file of the language that s describes.
+func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
+	src, ok := r.readFile(at, named)
+	if !ok {
+		return nil
+	}
+	name := at.String()
+	r.diags.files[name] = &hcl.File{Bytes: mask(src, name)}
+	if !utf8.Valid(src) {
+		r.problem(hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file",
+			"%s is not valid UTF-8.", at)
+		return nil
+	}
+	if !r.bounded(src, name) {
+		return nil
+	}
+	f, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	r.tell(diags...)
+	if f == nil {
+		return nil
+	}
+	r.diags.files[name].Nav = f.Nav
+	body, ok := f.Body.(*hclsyntax.Body)
+	if !ok {
+		return nil
+	}
+	return r.decode(body, s, &hclsyntax.Block{Body: body, TypeRange: body.SrcRange, OpenBraceRange: body.SrcRange})
+}
+
+// bounded reports whether the file is one that the parser, which recurses, can
+// be trusted with.
+func (r *reader) bounded(src []byte, name string) bool {
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	depth, operators, blocks := 0, 0, 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
+			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+			if t.Type == hclsyntax.TokenOBrace {
+				blocks++
+			}
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote,
+			hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		case hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenQuestion, hclsyntax.TokenAnd, hclsyntax.TokenOr,
+			hclsyntax.TokenPlus, hclsyntax.TokenStar, hclsyntax.TokenSlash, hclsyntax.TokenPercent:
+			operators++
+		}
+		switch {
+		case depth > maxDepth:
+			r.problem(t.Range, "Nested too deeply", "More than %d brackets are open here.", maxDepth)
+			return false
+		case operators > maxOperators:
+			r.problem(t.Range, "Too many operators", "Values are written out: text, numbers, true, false, lists. The file has more than %d operators.", maxOperators)
+			return false
+		case blocks > maxBlocks:
+			r.problem(t.Range, "Too many blocks", "The file has more than %d blocks.", maxBlocks)
+			return false
+		}
+	}
+	return true
+}

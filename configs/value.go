@@ -1,0 +1,261 @@
+package configs
+
+import (
+	"math/big"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// wrong tells that a value is of another type than the one described.
+func (n *node) wrong(v *value, description string) {
+	n.problem(v.at, "Unusable value", "%s is %s.", v.name, description)
+}
+
+// asText returns the value as text.
+func (n *node) asText(v *value, description string) (item, bool) {
+	if v.broken || v.val.IsNull() || v.val.Type() != cty.String {
+		if !v.broken {
+			n.wrong(v, description)
+		}
+		return item{}, false
+	}
+	return item{v.val.AsString(), v.at}, true
+}
+
+// text returns an attribute that is text, or def.
+func (n *node) text(name, def string) string {
+	if v, ok := n.get(name); ok {
+		if it, ok := n.asText(v, `text in quotes`); ok {
+			return it.text
+		}
+	}
+	return def
+}
+
+// line returns an attribute that is one line of at most longest characters.
+func (n *node) line(name, def string, longest int) string {
+	text := n.text(name, def)
+	if len(text) > longest || strings.ContainsFunc(text, isControl) {
+		n.problem(n.where(name), "Unusable value", "%s is one line of at most %d characters.", name, longest)
+		return def
+	}
+	return text
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// choice returns an attribute that is one of the words, or def.
+func (n *node) choice(name, def string, words ...string) string {
+	text := n.text(name, def)
+	if slices.Contains(words, text) {
+		return text
+	}
+	n.problem(n.where(name), "Unknown "+name, "%q is no %s.%s", text, name, suggest(text, words))
+	return def
+}
+
+// boolean returns an attribute that is true or false, or def.
+func (n *node) boolean(name string, def bool) bool {
+	v, ok := n.get(name)
+	if !ok {
+		return def
+	}
+	if v.val.Type() != cty.Bool {
+		n.wrong(v, "true or false, without quotes")
+		return def
+	}
+	return v.val.True()
+}
+
+// number returns an attribute that is a whole number within the bounds, or
+// def.
+func (n *node) number(name string, def, low, high int64) int64 {
+	v, ok := n.get(name)
+	if !ok {
+		return def
+	}
+	if v.val.Type() != cty.Number {
+		n.wrong(v, "a number, without quotes")
+		return def
+	}
+	i, accuracy := v.val.AsBigFloat().Int64()
+	if accuracy != big.Exact || i < low || i > high {
+		n.problem(v.at, "Number out of range", "%s is a whole number from %d to %d.", name, low, high)
+		return def
+	}
+	return i
+}
+
+// fraction returns an attribute that is a number within the bounds, or def.
+func (n *node) fraction(name string, def, low, high float64) float64 {
+	v, ok := n.get(name)
+	if !ok {
+		return def
+	}
+	if v.val.Type() != cty.Number {
+		n.wrong(v, "a number, without quotes")
+		return def
+	}
+	f, _ := v.val.AsBigFloat().Float64()
+	if f < low || f > high {
+		n.problem(v.at, "Number out of range", "%s is a number from %v to %v.", name, low, high)
+		return def
+	}
+	return f
+}
+
+// duration returns an attribute that is a time with a unit within the bounds,
+// or def. Where zero is given a meaning, 0 is allowed beside the bounds.
+func (n *node) duration(name string, def, low, high time.Duration, zero string) time.Duration {
+	v, ok := n.get(name)
+	if !ok {
+		return def
+	}
+	const form = `a time with its unit, such as "30s", "8h" or "1d"`
+	it, ok := n.asText(v, form)
+	if !ok {
+		return def
+	}
+	d, err := parseDuration(it.text)
+	if err != nil {
+		n.wrong(v, form)
+		return def
+	}
+	if d == 0 && zero != "" || low <= d && d <= high {
+		return d
+	}
+	orZero := ""
+	if zero != "" {
+		orZero = `, or "0s": ` + zero
+	}
+	n.problem(v.at, "Time out of range", "%s is from %s to %s%s.", name, short(low), short(high), orZero)
+	return def
+}
+
+// parseDuration reads Go's notation, and days.
+func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		count, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(count) * 24 * time.Hour, err
+	}
+	return time.ParseDuration(text)
+}
+
+// short prints 24h0m0s as 24h.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// elements returns the elements of a list, each with its place. What is not a
+// list counts as a list of one.
+func (n *node) elements(v *value) []*value {
+	if tuple, ok := v.expr.(*hclsyntax.TupleConsExpr); ok {
+		var out []*value
+		for _, e := range tuple.Exprs {
+			out = append(out, n.evaluate(v.name, e))
+		}
+		return out
+	}
+	if !v.val.CanIterateElements() || v.val.Type().IsObjectType() || v.val.Type().IsMapType() {
+		return []*value{v}
+	}
+	var out []*value
+	for _, e := range v.val.AsValueSlice() {
+		out = append(out, &value{name: v.name, at: v.at, expr: v.expr, val: e})
+	}
+	return out
+}
+
+// texts returns an attribute that is text or a list of texts. An element that
+// occurs twice is told and left out.
+func (n *node) texts(name string, def ...string) []item {
+	v, ok := n.get(name)
+	if !ok {
+		var out []item
+		for _, d := range def {
+			out = append(out, item{d, n.at})
+		}
+		return out
+	}
+	var out []item
+	for _, e := range n.elements(v) {
+		it, ok := n.asText(e, `text, or a list of texts, such as ["a", "b"]`)
+		if !ok {
+			continue
+		}
+		if slices.ContainsFunc(out, func(other item) bool { return other.text == it.text }) {
+			n.problem(it.at, "Duplicate value", "%q is in the list already.", it.text)
+			continue
+		}
+		out = append(out, it)
+	}
+	return out
+}
+
+// address reads an address of an attribute.
+func (n *node) address(name string, it item) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(it.text)
+	if err != nil || a.Zone() != "" || a.Is4In6() {
+		n.problem(it.at, "Unusable address", "%q is no address; %s is written like %q or %q.", it.text, name, "192.0.2.1", "2001:db8::1")
+		return netip.Addr{}, false
+	}
+	return a, true
+}
+
+// network reads a network, whose host bits must be zero.
+func (n *node) network(name string, it item) (netip.Prefix, bool) {
+	p, ok := n.prefix(name, it)
+	if !ok {
+		return p, false
+	}
+	if p != p.Masked() {
+		n.problem(it.at, "Not a network", "%s has bits set behind its length; the network is %s.", p, p.Masked())
+		return netip.Prefix{}, false
+	}
+	return p, true
+}
+
+// prefix reads an address with the length of its subnet.
+func (n *node) prefix(name string, it item) (netip.Prefix, bool) {
+	p, err := netip.ParsePrefix(it.text)
+	if err != nil || p.Addr().Is4In6() {
+		n.problem(it.at, "Unusable address", "%q has not the form that %s needs: an address and a length, like %q or %q.", it.text, name, "192.0.2.0/24", "2001:db8::/64")
+		return netip.Prefix{}, false
+	}
+	return p, true
+}
+
+// addresses returns an attribute that is a list of addresses.
+func (n *node) addresses(name string) []netip.Addr {
+	var out []netip.Addr
+	for _, it := range n.texts(name) {
+		if a, ok := n.address(name, it); ok {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// networks returns an attribute that is a list of networks.
+func (n *node) networks(name string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, it := range n.texts(name) {
+		if p, ok := n.network(name, it); ok {
+			out = append(out, p)
+		}
+	}
+	return out
+}
