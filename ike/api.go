@@ -61,6 +61,8 @@ type (
 	IKEUp = ikev2.IKEUp
 	// IKEDown tells that an established IKE SA has ended.
 	IKEDown = ikev2.IKEDown
+	// IKERekeyed tells that an IKE SA has followed another one.
+	IKERekeyed = ikev2.IKERekeyed
 	// ChildUp tells that a child SA is established.
 	ChildUp = ikev2.ChildUp
 	// ChildDown tells that a child SA has ended.

@@ -242,6 +242,14 @@ type IKEDown struct {
 	Session Session
 }
 
+// IKERekeyed tells that an IKE SA has followed another one (RFC 7296 section
+// 2.18): Peer.SPI takes the place of Old, with the session and the children of
+// it. Neither IKEDown for Old nor IKEUp for Peer is told.
+type IKERekeyed struct {
+	Peer Peer
+	Old  uint64 // our SPI of the IKE SA that was replaced
+}
+
 // ChildUp tells that a child SA is established.
 type ChildUp struct {
 	Peer  Peer
@@ -279,6 +287,7 @@ type AddressAssigned struct {
 func (AskSession) event()      {}
 func (IKEUp) event()           {}
 func (IKEDown) event()         {}
+func (IKERekeyed) event()      {}
 func (ChildUp) event()         {}
 func (ChildDown) event()       {}
 func (Moved) event()           {}

@@ -15,6 +15,7 @@ import (
 	_ "github.com/hashicorp/hcl/v2/hclparse"
 	_ "github.com/hashicorp/hcl/v2/hclsyntax"
 	_ "github.com/hashicorp/hcl/v2/hclwrite"
+	_ "github.com/landlock-lsm/go-landlock/landlock"
 	_ "github.com/mdlayher/ndp"
 	_ "github.com/mdlayher/packet"
 	_ "github.com/spf13/afero"
@@ -28,7 +29,7 @@ import (
 	_ "golang.org/x/net/ipv4"
 	_ "golang.org/x/sys/unix"
 	_ "golang.org/x/time/rate"
-	_ "golang.zx2c4.com/wireguard/tun"
 	_ "golang.zx2c4.com/wireguard/device"
 	_ "golang.zx2c4.com/wireguard/ipc"
+	_ "golang.zx2c4.com/wireguard/tun"
 )

@@ -1,0 +1,35 @@
+// Command warren-context is the worker: one tenant's IKE engine and ESP data
+// plane. warrend starts it inside the tenant's namespace, without privileges,
+// with one connected socket as descriptor 3; everything else comes through it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/worker"
+)
+
+// controlFD is the number of the descriptor that leads to the supervisor.
+const controlFD = 3
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "warren-context:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	conn, err := pipe.FromFile(os.NewFile(controlFD, "control"))
+	if err != nil {
+		return fmt.Errorf("this program is started by warrend, not by hand: %w", err)
+	}
+	defer conn.Close()
+	if err := worker.Confine(); err != nil {
+		return err
+	}
+	return worker.Serve(context.Background(), conn, os.Stderr)
+}

@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// carry does what the engine asked for: changes are journalled and installed,
+// then messages leave, then events are told. An answer to an event may ask for
+// more; carry ends when nothing is left.
+func (w *Worker) carry(now time.Time) {
+	for len(w.out.Changes)+len(w.out.Send)+len(w.out.Events) > 0 {
+		out := w.out
+		w.out = ike.Output{}
+		w.commit(out.Changes)
+		for _, d := range out.Send {
+			if err := w.plane.SendIKE(d.Local, d.Remote, d.Payload); err != nil {
+				w.log.Debug("message not sent", "peer", d.Remote, "reason", err)
+			}
+		}
+		for _, e := range out.Events {
+			w.publish(now, e)
+		}
+	}
+}
+
+// commit makes the changes durable and installs the child SAs in them.
+func (w *Worker) commit(changes []ike.Record) {
+	if len(changes) == 0 {
+		return
+	}
+	for i := range changes {
+		if c := changes[i].Child; c != nil {
+			if err := w.children.place(c); err != nil {
+				w.log.Error("no counters for a child SA", "child", c.Child.ID, "reason", err)
+			}
+		}
+	}
+	if err := w.ledger.append(changes, w.snapshot); err != nil {
+		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+	}
+	for i := range changes {
+		w.install(&changes[i])
+	}
+}
+
+// install brings one change to the data plane.
+func (w *Worker) install(r *ike.Record) {
+	switch {
+	case r.Child != nil:
+		w.apply(r.Child)
+	case r.Kind == ike.RecordIKE && r.Replaces != 0:
+		w.children.inherit(r.Replaces, r.SPI)
+	case r.Kind == ike.RecordIKEDown:
+		for _, c := range w.children.of(r.SPI) {
+			w.apply(&c)
+		}
+	}
+}
+
+// apply gives one change to the data plane. The bytes of a child SA that goes
+// stay with its session.
+func (w *Worker) apply(c *sa.Change) {
+	if err := w.plane.Apply(c); err != nil {
+		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
+	}
+	if c.Op != sa.OpDelete {
+		return
+	}
+	if s := w.sessions.bySPI[w.children.byID[c.Child.ID].owner]; s != nil {
+		facts := w.factsOf(c.Child.ID)
+		s.bytesIn += facts.BytesIn
+		s.bytesOut += facts.BytesOut
+	}
+	w.children.done(c)
+}
+
+// snapshot yields the records that say the whole state.
+func (w *Worker) snapshot(yield func(ike.Record) bool) {
+	w.engine.Snapshot(func(r ike.Record) bool {
+		if r.Child != nil {
+			w.children.fill(r.Child)
+		}
+		return yield(r)
+	})
+}

@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"errors"
+
+	"github.com/warrenvpn/warren/esp/sa"
+)
+
+// errNoSlot is returned when every counter slot is taken.
+var errNoSlot = errors.New("worker: all counter slots are taken")
+
+// children remembers for each installed child SA which counters it has and
+// which IKE SA made it. The engine knows nothing of slots.
+type children struct {
+	byID  map[uint64]place
+	free  []uint32 // given back, to be used again
+	next  uint32   // the lowest slot that was never used
+	slots uint32
+}
+
+// place is where a child SA stands.
+type place struct {
+	slot  uint32
+	owner uint64 // our SPI of the IKE SA
+	heard int64  // Unix seconds of the last packet from the peer that was told on
+}
+
+func newChildren(slots int) *children {
+	return &children{byID: make(map[uint64]place), slots: uint32(slots)}
+}
+
+// place fills in the slot of a change; a child SA that is added gets one.
+func (c *children) place(ch *sa.Change) error {
+	if _, ok := c.byID[ch.Child.ID]; ok || ch.Op != sa.OpAdd && ch.Op != sa.OpRekey {
+		c.fill(ch)
+		return nil
+	}
+	slot := c.next
+	switch n := len(c.free); {
+	case n > 0:
+		slot, c.free = c.free[n-1], c.free[:n-1]
+	case c.next == c.slots:
+		return errNoSlot
+	default:
+		c.next++
+	}
+	c.byID[ch.Child.ID] = place{slot: slot, owner: ch.Child.Owner}
+	ch.Child.Slot = slot
+	return nil
+}
+
+// fill sets the slot of a child SA that has one.
+func (c *children) fill(ch *sa.Change) { ch.Child.Slot = c.byID[ch.Child.ID].slot }
+
+// done gives the slot of a deleted child SA back.
+func (c *children) done(ch *sa.Change) {
+	if ch.Op != sa.OpDelete {
+		return
+	}
+	if p, ok := c.byID[ch.Child.ID]; ok {
+		delete(c.byID, ch.Child.ID)
+		c.free = append(c.free, p.slot)
+	}
+}
+
+// inherit gives the children of one IKE SA to the one that follows it.
+func (c *children) inherit(from, to uint64) {
+	for id, p := range c.byID {
+		if p.owner == from {
+			p.owner = to
+			c.byID[id] = p
+		}
+	}
+}
+
+// of returns the deletions of all children of an IKE SA.
+func (c *children) of(owner uint64) []sa.Change {
+	var out []sa.Change
+	for id, p := range c.byID {
+		if p.owner == owner {
+			out = append(out, sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: owner, Slot: p.slot}})
+		}
+	}
+	return out
+}
+
+// replay takes a change from the journal, where slots are chosen already.
+func (c *children) replay(ch *sa.Change) {
+	switch ch.Op {
+	case sa.OpAdd, sa.OpRekey:
+		c.byID[ch.Child.ID] = place{slot: ch.Child.Slot, owner: ch.Child.Owner}
+	case sa.OpDelete:
+		delete(c.byID, ch.Child.ID)
+	}
+}
+
+// settle ends the replay: alive are the children of the engine, by ID, with
+// their owners. Others went with their IKE SA, which replay does not see.
+func (c *children) settle(alive map[uint64]uint64) {
+	taken := make(map[uint32]bool, len(alive))
+	for id, p := range c.byID {
+		owner, ok := alive[id]
+		if !ok {
+			delete(c.byID, id)
+			continue
+		}
+		p.owner = owner
+		c.byID[id] = p
+		taken[p.slot] = true
+		c.next = max(c.next, p.slot+1)
+	}
+	for slot := range c.next {
+		if !taken[slot] {
+			c.free = append(c.free, slot)
+		}
+	}
+}

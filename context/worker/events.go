@@ -1,0 +1,108 @@
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// publish does what an event of the engine calls for, and logs it.
+func (w *Worker) publish(now time.Time, e ike.Event) {
+	switch e := e.(type) {
+	case ike.AskSession:
+		w.authorise(now, e)
+	case ike.IKEUp:
+		w.of(e.Peer).Info("IKE SA established", "profile", e.Peer.Profile, "suite", e.Suite.String(),
+			"nat", e.NAT, "initiator", e.Initiator, "assigned", e.Session.Addresses)
+	case ike.IKEDown:
+		w.of(e.Peer).Info("IKE SA ended", "reason", e.Reason)
+		w.release(e.Peer.SPI)
+		w.leave(e.Peer.SPI)
+	case ike.IKERekeyed:
+		w.of(e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
+		w.sessions.rename(e.Old, e.Peer)
+		w.rename(e.Old, e.Peer)
+	case ike.ChildUp:
+		w.of(e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
+			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
+			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
+	case ike.ChildDown:
+		w.of(e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
+	case ike.Moved:
+		w.of(e.Peer).Info("peer has a new address", "from", e.From)
+		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
+			s.peer = e.Peer
+		}
+	case ike.Refused:
+		w.refused(e.Peer, e.Reason, "notify", e.Notify)
+	case ike.AddressAssigned:
+		w.join(e)
+	default:
+		panic(fmt.Sprintf("worker: internal error: event %T", e))
+	}
+}
+
+// of returns the logger for what happens to one IKE SA.
+func (w *Worker) of(p ike.Peer) *slog.Logger {
+	return w.log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
+}
+
+// refused logs that a peer was turned away.
+func (w *Worker) refused(p ike.Peer, reason string, args ...any) {
+	w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+}
+
+// join puts what a gateway gave us on the tunnel device.
+func (w *Worker) join(e ike.AddressAssigned) {
+	w.of(e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
+	w.clients[e.Peer.SPI] = e
+	w.requestFor(e, true)
+}
+
+// leave takes it off again.
+func (w *Worker) leave(spi uint64) {
+	if e, ok := w.clients[spi]; ok {
+		delete(w.clients, spi)
+		w.requestFor(e, false)
+	}
+}
+
+// rename follows an IKE SA that was rekeyed.
+func (w *Worker) rename(from uint64, peer ike.Peer) {
+	if e, ok := w.clients[from]; ok {
+		delete(w.clients, from)
+		e.Peer = peer
+		w.clients[peer.SPI] = e
+	}
+}
+
+// requestFor asks the supervisor for the addresses of e and the routes to what its
+// entry protects.
+func (w *Worker) requestFor(e ike.AddressAssigned, add bool) {
+	for _, a := range e.Session.Addresses {
+		w.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())})
+		for _, dst := range w.remoteNetworks(e.Entry) {
+			if dst.Addr().BitLen() == a.BitLen() {
+				w.request(control.KindRoute, control.Route{Add: add, Destination: dst, Source: a})
+			}
+		}
+	}
+}
+
+// remoteNetworks returns what the static entry called name protects.
+func (w *Worker) remoteNetworks(name string) []netip.Prefix {
+	for _, m := range w.tenant.CryptoMaps {
+		for _, e := range m.Entries {
+			if e.Name == name && !e.Dynamic {
+				return e.Remote
+			}
+		}
+	}
+	return nil
+}
+
+func spiText(spi uint64) string { return fmt.Sprintf("%016x", spi) }

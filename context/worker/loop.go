@@ -1,0 +1,173 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// asksSize bounds the requests that wait for the supervisor.
+const asksSize = 256
+
+// errStopped is what a call gets when the loop has ended.
+var errStopped = errors.New("worker: stopped")
+
+// request is one request to the supervisor.
+type request struct {
+	kind control.Kind
+	body any
+}
+
+// Run serves the tenant until ctx ends or the data plane fails.
+func (w *Worker) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var owned sync.WaitGroup
+	defer owned.Wait()
+	owned.Go(func() {
+		if err := w.plane.Run(ctx); err != nil {
+			cancel(fmt.Errorf("worker: data plane: %w", err))
+		}
+	})
+	owned.Go(func() { w.askAll(ctx) })
+
+	select {
+	case <-w.plane.Ready():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	w.activate(time.Now())
+	w.loop(ctx)
+	return context.Cause(ctx)
+}
+
+// Ready is closed when packets move.
+func (w *Worker) Ready() <-chan struct{} { return w.plane.Ready() }
+
+// String names the task.
+func (w *Worker) String() string { return "worker" }
+
+// loop owns the engine and everything else that has no lock.
+func (w *Worker) loop(ctx context.Context) {
+	deadline := time.NewTimer(time.Hour)
+	defer deadline.Stop()
+	chores := time.NewTicker(housekeeping)
+	defer chores.Stop()
+	for {
+		if at, ok := w.engine.Deadline(); ok {
+			deadline.Reset(time.Until(at))
+		} else {
+			deadline.Stop()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-w.inbox:
+			now := time.Now()
+			if err := w.engine.Receive(now, d, &w.out); err != nil {
+				w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
+			}
+			w.carry(now)
+		case r := <-w.reports:
+			w.heed(time.Now(), r)
+		case f := <-w.calls:
+			f(time.Now())
+		case <-deadline.C:
+			now := time.Now()
+			w.engine.Expire(now, &w.out)
+			w.carry(now)
+		case <-chores.C:
+			w.keepHouse(time.Now())
+		}
+	}
+}
+
+// activate starts the timers of what was restored and the connections that the
+// configuration wants.
+func (w *Worker) activate(now time.Time) {
+	w.engine.Activate(now, &w.out)
+	w.carry(now)
+}
+
+// do runs f in the loop and waits for it.
+func (w *Worker) do(ctx context.Context, f func(now time.Time) error) error {
+	done := make(chan error, 1)
+	select {
+	case w.calls <- func(now time.Time) { done <- f(now) }:
+		return <-done
+	case <-ctx.Done():
+		return errStopped
+	}
+}
+
+// receive takes an IKE message from the data plane, whose buffer it is.
+func (w *Worker) receive(local, remote netip.AddrPort, payload []byte) {
+	d := ike.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)}
+	select {
+	case w.inbox <- d:
+	default: // a flood; IKE repeats what matters
+	}
+}
+
+// report takes a report of the data plane.
+func (w *Worker) report(r plane.Report) {
+	select {
+	case w.reports <- r:
+	default: // reports that matter are repeated
+	}
+}
+
+// heed does what a report of the data plane calls for.
+func (w *Worker) heed(now time.Time, r plane.Report) {
+	switch r.Kind {
+	case plane.ReportMoved:
+		w.command(now, ike.PeerMoved{ID: r.Child, Remote: r.Remote})
+	case plane.ReportRekey:
+		w.command(now, ike.RekeyChild{ID: r.Child})
+	case plane.ReportExpired:
+		w.command(now, ike.DeleteChild{ID: r.Child, Reason: "its volume or its sequence numbers are used up"})
+	case plane.ReportUnknownSPI:
+		w.log.Info("ESP packet for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String())
+	case plane.ReportPathMTU:
+		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
+	case plane.ReportReserve: // sent only under a limit, and nobody sets one
+	}
+	w.carry(now)
+}
+
+// command gives c to the engine. What no longer exists needs nothing done.
+func (w *Worker) command(now time.Time, c ike.Command) {
+	if err := w.engine.Command(now, c, &w.out); err != nil {
+		w.log.Debug("command has no effect", "command", fmt.Sprintf("%T", c), "reason", err)
+	}
+}
+
+// askAll sends the requests to the supervisor, in order.
+func (w *Worker) askAll(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-w.asks:
+			if err := w.ask(ctx, r.kind, r.body); err != nil && ctx.Err() == nil {
+				w.log.Error("supervisor refuses a request", "kind", string(r.kind), "reason", err)
+			}
+		}
+	}
+}
+
+// request queues a request to the supervisor.
+func (w *Worker) request(kind control.Kind, body any) {
+	select {
+	case w.asks <- request{kind, body}:
+	default:
+		w.log.Error("too many requests wait for the supervisor", "kind", string(kind))
+	}
+}

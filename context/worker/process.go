@@ -1,0 +1,202 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// errAlone ends a worker whose supervisor is gone: nobody could replace it, and
+// the next supervisor starts a new one.
+var errAlone = errors.New("worker: the supervisor has closed the connection")
+
+// Serve is the life of a worker process: it takes orders from the supervisor
+// over conn, becomes the tenant that control.Boot describes, and returns when
+// it was told to stop (nil), when the supervisor is gone, or when it cannot go
+// on. Logs go to logs.
+func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p := &process{conn: conn, logs: logs, end: cancel, done: make(chan struct{})}
+	err := conn.Serve(ctx, p.handle)
+	cancel(errAlone)
+	if p.worker != nil {
+		<-p.done
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, errStop) {
+		return cause
+	}
+	return nil
+}
+
+// errStop is the cause of an end that was asked for.
+var errStop = errors.New("worker: told to stop")
+
+// process is the worker as its supervisor sees it. Its methods run one at a
+// time, on the goroutine that serves the connection.
+type process struct {
+	conn   *pipe.Conn
+	logs   io.Writer
+	end    context.CancelCauseFunc
+	worker *Worker
+	done   chan struct{} // closed when the worker has ended
+}
+
+// handle answers one request of the supervisor.
+func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
+	if p.worker == nil && req.Kind != control.KindBoot {
+		return nil, fmt.Errorf("worker: %s before boot", req.Kind)
+	}
+	switch req.Kind {
+	case control.KindBoot:
+		return nil, p.boot(ctx, req)
+	case control.KindConfigure:
+		boot, err := parseBoot(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		return nil, p.worker.Reconfigure(ctx, boot.Tenant)
+	case control.KindShow:
+		return p.worker.Facts(ctx)
+	case control.KindKeys:
+		return p.worker.Keys(ctx)
+	case control.KindLogoff:
+		var which control.Logoff
+		if err := json.Unmarshal(req.Body, &which); err != nil {
+			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		}
+		n, err := p.worker.Logoff(ctx, which)
+		return control.LogoffDone{Sessions: n}, err
+	case control.KindStop:
+		err := p.worker.Goodbye(ctx)
+		p.end(errStop)
+		return nil, err
+	}
+	return nil, fmt.Errorf("worker: unknown request %q", req.Kind)
+}
+
+// boot builds the tenant and starts it; packets move when it returns.
+func (p *process) boot(ctx context.Context, req *pipe.Request) error {
+	if p.worker != nil {
+		return errors.New("worker: booted already")
+	}
+	boot, err := parseBoot(req.Body)
+	if err != nil {
+		return err
+	}
+	cfg, err := assemble(boot, req)
+	if err != nil {
+		return err
+	}
+	cfg.Log = newLogger(p.logs, boot)
+	cfg.Ask = func(ctx context.Context, kind control.Kind, body any) error {
+		_, err := p.conn.Call(ctx, kind, body)
+		return err
+	}
+	w, err := New(cfg)
+	if err != nil {
+		return err
+	}
+	p.worker = w
+	go func() {
+		defer close(p.done)
+		p.end(w.Run(ctx))
+	}()
+	select {
+	case <-w.Ready():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	debug.FreeOSMemory() // what building took is not needed again
+	return nil
+}
+
+// parseBoot reads a Boot and puts the secrets where SecretRefs find them.
+func parseBoot(body []byte) (*control.Boot, error) {
+	var boot control.Boot
+	if err := json.Unmarshal(body, &boot); err != nil {
+		return nil, fmt.Errorf("worker: reading boot message: %w", err)
+	}
+	if boot.Version != control.Version {
+		return nil, fmt.Errorf("worker: supervisor speaks version %d, this worker %d", boot.Version, control.Version)
+	}
+	if boot.Tenant == nil {
+		return nil, errors.New("worker: boot message without a tenant")
+	}
+	for _, s := range boot.Secrets {
+		boot.Tenant.Secrets = append(boot.Tenant.Secrets, secret.New(s))
+	}
+	return &boot, nil
+}
+
+// assemble turns the descriptors of a boot message into what they are.
+func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
+	files := req.Files
+	if len(files) != len(boot.Descriptors) {
+		return nil, fmt.Errorf("worker: %d descriptors announced, %d came", len(boot.Descriptors), len(files))
+	}
+	cfg := &Config{Tenant: boot.Tenant}
+	take := func(i int) *os.File { // the request closes what stays in it
+		f := req.Files[i]
+		req.Files[i] = nil
+		return f
+	}
+	var err error
+	for i, d := range boot.Descriptors {
+		switch d.Kind {
+		case control.DescriptorJournal:
+			cfg.Journal, err = MapFile(files[i])
+		case control.DescriptorCounters:
+			cfg.Counters, err = MapFile(files[i])
+		case control.DescriptorTUN:
+			var dev tun.Device
+			if dev, err = tun.FromFile(take(i), d.MTU); err == nil {
+				cfg.Devices = append(cfg.Devices, dev)
+			}
+		case control.DescriptorIKE, control.DescriptorNATT, control.DescriptorESP:
+			cfg.Sockets = append(cfg.Sockets, plane.Socket{Kind: socketKinds[d.Kind], Local: d.Local, MTU: d.MTU, File: take(i)})
+		default:
+			err = fmt.Errorf("worker: unknown descriptor %q", d.Kind)
+		}
+		if err != nil {
+			closeAll(cfg)
+			return nil, err
+		}
+	}
+	return cfg, nil
+}
+
+var socketKinds = map[control.DescriptorKind]plane.Kind{
+	control.DescriptorIKE:  plane.KindIKE,
+	control.DescriptorNATT: plane.KindNATT,
+	control.DescriptorESP:  plane.KindESP,
+}
+
+// newLogger returns the logger that the supervisor asked for; every record
+// carries the tenant's name.
+func newLogger(out io.Writer, boot *control.Boot) *slog.Logger {
+	var level slog.Level
+	if level.UnmarshalText([]byte(boot.LogLevel)) != nil {
+		level = slog.LevelInfo
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(out, opts)
+	if boot.LogFormat == "json" {
+		h = slog.NewJSONHandler(out, opts)
+	}
+	return slog.New(h).With("tenant", boot.Tenant.Name)
+}

@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// session is what one responder IKE SA was granted.
+type session struct {
+	peer         ike.Peer
+	remoteAccess bool
+	granted      ike.Session
+	since        time.Time
+	idle         time.Duration // ends after so long without traffic; 0: never
+	active       int64         // Unix seconds of the last traffic
+
+	bytesIn, bytesOut uint64 // of child SAs that are gone
+}
+
+// usage counts one limited resource.
+type usage struct {
+	current, peak, limit int
+	denied               int64
+}
+
+// full reports whether one more would pass the limit, and counts a denial.
+func (u *usage) full() bool {
+	if u.limit == 0 || u.current < u.limit {
+		return false
+	}
+	u.denied++
+	return true
+}
+
+func (u *usage) add(n int) {
+	u.current += n
+	u.peak = max(u.peak, u.current)
+}
+
+// sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
+// against the limits of its class.
+type sessions struct {
+	bySPI        map[uint64]*session
+	remoteAccess usage // vpn_anyconnect
+	siteToSite   usage // vpn_other
+}
+
+func newSessions() *sessions { return &sessions{bySPI: make(map[uint64]*session)} }
+
+// limit sets the caps; sessions that are there already stay.
+func (s *sessions) limit(l spec.Limits) {
+	s.remoteAccess.limit, s.siteToSite.limit = l.Sessions, l.SiteToSite
+}
+
+// usageOf returns what a session of this kind counts against.
+func (s *sessions) usageOf(remoteAccess bool) *usage {
+	if remoteAccess {
+		return &s.remoteAccess
+	}
+	return &s.siteToSite
+}
+
+func (s *sessions) add(x *session) {
+	if s.bySPI[x.peer.SPI] == nil {
+		s.usageOf(x.remoteAccess).add(1)
+	}
+	s.bySPI[x.peer.SPI] = x
+}
+
+// remove takes a session out, and returns nil where there is none.
+func (s *sessions) remove(spi uint64) *session {
+	x := s.bySPI[spi]
+	if x != nil {
+		delete(s.bySPI, spi)
+		s.usageOf(x.remoteAccess).add(-1)
+	}
+	return x
+}
+
+// rename follows an IKE SA that was rekeyed: it has another SPI now.
+func (s *sessions) rename(from uint64, peer ike.Peer) {
+	if x := s.bySPI[from]; x != nil {
+		delete(s.bySPI, from)
+		x.peer = peer
+		s.bySPI[peer.SPI] = x
+	}
+}
+
+// all returns the sessions in no particular order.
+func (s *sessions) all() []*session {
+	return slices.Collect(maps.Values(s.bySPI))
+}
+
+// of returns the sessions of one identity, oldest first.
+func (s *sessions) of(remoteID string) []*session {
+	mine := slices.DeleteFunc(s.all(), func(x *session) bool { return x.peer.RemoteID != remoteID })
+	slices.SortFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
+	return mine
+}

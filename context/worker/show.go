@@ -1,0 +1,170 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// Facts returns what the `show` commands print.
+func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
+	f := control.Facts{Started: w.started}
+	err := w.do(ctx, func(now time.Time) error {
+		halfOpen := 0
+		for _, s := range w.engine.Status() {
+			row := w.ikeRow(s)
+			if s.Established.IsZero() {
+				halfOpen++
+			} else if x := w.sessions.bySPI[s.Peer.SPI]; x != nil {
+				f.Sessions = append(f.Sessions, sessionRow(now, x, row))
+			}
+			f.IKESAs = append(f.IKESAs, row)
+		}
+		w.negotiating.current = halfOpen
+		w.negotiating.peak = max(w.negotiating.peak, halfOpen)
+		f.Resources = []control.Resource{
+			w.sessions.remoteAccess.row(w.tenant.Name, "vpn_anyconnect"),
+			w.sessions.siteToSite.row(w.tenant.Name, "vpn_other"),
+			w.negotiating.row(w.tenant.Name, "ikev2_in_negotiation"),
+		}
+		return nil
+	})
+	return f, err
+}
+
+// Keys returns the keys of every SA in Wireshark's notation, for debugging.
+func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
+	var k control.Keys
+	err := w.do(ctx, func(time.Time) error {
+		w.log.Warn("keys exported for debugging")
+		k.IKE, k.ESP = w.engine.ExportKeys()
+		return nil
+	})
+	return k, err
+}
+
+func (u *usage) row(tenant, resource string) control.Resource {
+	return control.Resource{
+		Context: tenant, Resource: resource,
+		Current: int64(u.current), Peak: int64(u.peak), Limit: int64(u.limit), Denied: u.denied,
+	}
+}
+
+// ikeRow describes one IKE SA with its children.
+func (w *Worker) ikeRow(s ike.Status) control.IKESA {
+	initiator, responder, role := s.PeerSPI, s.Peer.SPI, "responder"
+	if s.Initiator {
+		initiator, responder, role = s.Peer.SPI, s.PeerSPI, "initiator"
+	}
+	row := control.IKESA{
+		Context:     w.tenant.Name,
+		SPIi:        fmt.Sprintf("%016x", initiator),
+		SPIr:        fmt.Sprintf("%016x", responder),
+		Role:        role,
+		Local:       s.Peer.Local.String(),
+		Remote:      s.Peer.Remote.String(),
+		LocalID:     s.Peer.LocalID,
+		RemoteID:    s.Peer.RemoteID,
+		State:       s.State,
+		TunnelGroup: s.Peer.Profile,
+		Encryption:  nameOf(s.Suite, sa.Encryption),
+		Integrity:   nameOf(s.Suite, sa.Integrity),
+		PRF:         nameOf(s.Suite, sa.PRF),
+		KeyExchange: nameOf(s.Suite, sa.KeyExchange),
+		NATT:        s.NAT,
+		MOBIKE:      s.MOBIKE,
+		Assigned:    s.Session.Addresses,
+		Established: s.Established,
+		ChildSAs:    make([]control.ChildSA, 0, len(s.Children)),
+	}
+	for i := range s.Children {
+		row.ChildSAs = append(row.ChildSAs, w.childRow(&s.Children[i]))
+	}
+	return row
+}
+
+// childRow describes one child SA with its counters.
+func (w *Worker) childRow(c *sa.Child) control.ChildSA {
+	facts := w.factsOf(c.ID)
+	return control.ChildSA{
+		Context:         w.tenant.Name,
+		SPIIn:           c.In.SPI.String(),
+		SPIOut:          c.Out.SPI.String(),
+		Local:           c.LocalAddr.String(),
+		Remote:          c.RemoteAddr.String(),
+		Encapsulation:   c.Encap.String(),
+		Encryption:      c.Out.Encryption.String(),
+		Integrity:       integrityName(c.Out.Integrity),
+		ESN:             c.Out.ESN,
+		ReplayWindow:    c.ReplayWindow,
+		LocalTS:         texts(c.Local),
+		RemoteTS:        texts(c.Remote),
+		BytesIn:         facts.BytesIn,
+		BytesOut:        facts.BytesOut,
+		PacketsIn:       facts.PacketsIn,
+		PacketsOut:      facts.PacketsOut,
+		ReplayDropped:   facts.ReplayDropped,
+		IntegrityFailed: facts.IntegrityFailed,
+		SequenceOut:     facts.SequenceOut,
+		Expires:         c.Expires,
+	}
+}
+
+// sessionRow describes a session whose IKE SA is row.
+func sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
+	out := control.Session{
+		Context:     row.Context,
+		User:        x.peer.RemoteID,
+		TunnelGroup: x.peer.Profile,
+		GroupPolicy: x.granted.GroupPolicy,
+		Assigned:    x.granted.Addresses,
+		Public:      row.Remote,
+		Protocol:    "ikev2",
+		LoginTime:   x.since,
+		Duration:    now.Sub(x.since).Seconds(),
+		BytesIn:     x.bytesIn,
+		BytesOut:    x.bytesOut,
+	}
+	for _, c := range row.ChildSAs {
+		out.BytesIn += c.BytesIn
+		out.BytesOut += c.BytesOut
+	}
+	return out
+}
+
+// factsOf returns the counters of an installed child SA.
+func (w *Worker) factsOf(id uint64) esp.Facts {
+	p, ok := w.children.byID[id]
+	if !ok {
+		return esp.Facts{}
+	}
+	return w.counters.Slot(p.slot).Facts()
+}
+
+func nameOf(p sa.Proposal, t sa.TransformType) string {
+	tr := p.One(t)
+	if tr == (sa.Transform{}) {
+		return ""
+	}
+	return tr.String()
+}
+
+func integrityName(t sa.Transform) string {
+	if t == (sa.Transform{}) {
+		return ""
+	}
+	return t.String()
+}
+
+func texts(selectors []sa.Selector) []string {
+	out := make([]string, len(selectors))
+	for i, s := range selectors {
+		out[i] = s.String()
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+package worker
+
+import (
+	"net/netip"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// engineConfig says in the engine's words what the tenant's specification says.
+func engineConfig(t *spec.Tenant) *ike.Config {
+	cfg := &ike.Config{
+		CookieThreshold:  t.IKE.CookieThreshold,
+		MaxHalfOpen:      t.IKE.MaxHalfOpen,
+		HalfOpenTimeout:  t.IKE.HalfOpenTimeout,
+		RetransmitBase:   t.IKE.RetransmitBase,
+		RetransmitFactor: t.IKE.RetransmitFactor,
+		RetransmitTries:  t.IKE.RetransmitTries,
+		NATKeepalive:     t.IKE.NATKeepalive,
+		ReplayWindow:     t.DataPlane.ReplayWindow,
+		ForceUDP:         t.DataPlane.ForceUDP,
+	}
+	if limit := t.Limits.InNegotiate; limit > 0 {
+		cfg.MaxHalfOpen = min(cfg.MaxHalfOpen, limit)
+		cfg.CookieThreshold = min(cfg.CookieThreshold, limit)
+	}
+	for _, p := range t.IKEPolicies {
+		cfg.Policies = append(cfg.Policies, ike.Policy{Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime})
+	}
+	for _, g := range t.TunnelGroups {
+		cfg.Profiles = append(cfg.Profiles, ike.Profile{
+			Name:             g.Name,
+			RemoteAccess:     g.Type == spec.RemoteAccess,
+			LocalIdentity:    g.LocalIdentity,
+			RemoteIdentities: g.RemoteIdentities,
+			LocalPSK:         t.Secret(g.LocalPSK),
+			RemotePSK:        t.Secret(g.RemotePSK),
+			DPD:              g.DPD,
+		})
+	}
+	for _, m := range t.CryptoMaps {
+		for _, local := range addressesOf(t, m.Interface) {
+			for _, e := range m.Entries {
+				if e.Dynamic || e.Peer.BitLen() == local.BitLen() {
+					cfg.Entries = append(cfg.Entries, engineEntry(e, local))
+				}
+			}
+		}
+	}
+	return cfg
+}
+
+// engineEntry is entry e of a crypto map as it stands on the address local.
+func engineEntry(e spec.CryptoEntry, local netip.Addr) ike.Entry {
+	out := ike.Entry{
+		Name:           e.Name,
+		Local:          local,
+		Dynamic:        e.Dynamic,
+		Peer:           e.Peer,
+		Profile:        e.TunnelGroup,
+		Initiate:       e.Initiate,
+		RequestAddress: e.RequestAddress,
+		LocalTS:        selectors(e.Local),
+		RemoteTS:       selectors(e.Remote),
+	}
+	for _, p := range e.Proposals {
+		out.Proposals = append(out.Proposals, ike.ChildProposal{
+			Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime, LifetimeBytes: p.LifetimeBytes,
+		})
+	}
+	return out
+}
+
+// addressesOf returns the addresses of the interface called name.
+func addressesOf(t *spec.Tenant, name string) []netip.Addr {
+	var out []netip.Addr
+	for _, i := range t.Interfaces {
+		if i.Name == name {
+			for _, p := range i.Addresses {
+				out = append(out, p.Addr())
+			}
+		}
+	}
+	return out
+}
+
+// selectors returns one selector for each prefix.
+func selectors(prefixes []netip.Prefix) []sa.Selector {
+	var out []sa.Selector
+	for _, p := range prefixes {
+		out = append(out, sa.SelectorOf(p))
+	}
+	return out
+}

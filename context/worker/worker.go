@@ -1,0 +1,263 @@
+// Package worker is one tenant at work: the event loop that joins the IKE
+// engine, the data plane, the address pools and the journal. It is the only
+// place that knows them all together.
+//
+// The loop is one goroutine. It takes IKE messages, reports of the data plane,
+// requests of the supervisor and the passing of time, gives each to the engine
+// and carries out what the engine returns, in the order that ike.Output
+// documents: changes are journalled and installed before a message leaves that
+// tells the peer of them.
+//
+// A worker that dies leaves the journal and the counters behind in memory files
+// that the supervisor holds; the next one replays them and goes on (New). It
+// does I/O only through what it is given: it opens nothing by itself.
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/policy"
+	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/ike"
+)
+
+const (
+	// inboxSize bounds the IKE messages that wait for the loop; a flood beyond
+	// it is dropped before it costs more than a copy.
+	inboxSize = 1024
+	// reportsSize bounds the reports that wait; all that matter are repeated.
+	reportsSize = 256
+	// housekeeping is how often sessions are looked at: for traffic, which
+	// proves that a peer lives, and for idle sessions.
+	housekeeping = time.Second
+)
+
+// Config is what a worker is made of. The worker owns devices and sockets from
+// New on.
+type Config struct {
+	Tenant  *spec.Tenant
+	Devices []tun.Device
+	Sockets []plane.Socket
+
+	// Journal and Counters are the mappings of the two memory files; what they
+	// hold of an earlier worker is continued.
+	Journal, Counters Memory
+
+	// Ask sends a request to the supervisor and waits for the answer. It is
+	// called from goroutines of its own.
+	Ask func(ctx context.Context, kind control.Kind, body any) error
+
+	Log *slog.Logger
+}
+
+// Worker is one tenant at work. Run it once; the other methods may be called by
+// any goroutine while it runs.
+type Worker struct {
+	tenant *spec.Tenant
+	log    *slog.Logger
+	ask    func(ctx context.Context, kind control.Kind, body any) error
+
+	engine      *ike.Engine
+	plane       *plane.Plane
+	ledger      *ledger
+	counters    *esp.Counters
+	children    *children
+	sessions    *sessions
+	negotiating usage // ikev2_in_negotiation
+	policies    *policy.Set
+	pools       *pool.Set
+	clients     map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
+
+	inbox   chan ike.Datagram
+	reports chan plane.Report
+	calls   chan func(now time.Time)
+	asks    chan request
+
+	started time.Time
+	out     ike.Output
+}
+
+// New builds the tenant from what the journal holds. It sends nothing yet.
+func New(cfg *Config) (*Worker, error) {
+	w := &Worker{
+		log:     cfg.Log,
+		ask:     cfg.Ask,
+		clients: make(map[uint64]ike.AddressAssigned),
+		inbox:   make(chan ike.Datagram, inboxSize),
+		reports: make(chan plane.Report, reportsSize),
+		calls:   make(chan func(time.Time)),
+		asks:    make(chan request, asksSize),
+		started: time.Now(),
+	}
+	var err error
+	if w.counters, err = esp.NewCounters(cfg.Counters.Bytes); err != nil {
+		closeAll(cfg)
+		return nil, fmt.Errorf("worker: laying out counters: %w", err)
+	}
+	w.plane, err = plane.New(&plane.Config{
+		Log:      cfg.Log,
+		Devices:  cfg.Devices,
+		Sockets:  cfg.Sockets,
+		Counters: w.counters,
+		DF:       plane.DF(cfg.Tenant.DataPlane.DF),
+		IKE:      w.receive,
+		Report:   w.report,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("worker: building the data plane: %w", err)
+	}
+	if w.engine, err = ike.New(engineConfig(cfg.Tenant)); err != nil {
+		return nil, fmt.Errorf("worker: building the engine: %w", err)
+	}
+	w.children = newChildren(w.counters.Len())
+	w.sessions = newSessions()
+	if err := w.configure(cfg.Tenant); err != nil {
+		return nil, err
+	}
+	if w.ledger, err = openLedger(cfg.Journal); err != nil {
+		return nil, fmt.Errorf("worker: opening the journal: %w", err)
+	}
+	return w, w.restore(w.started)
+}
+
+// closeAll gives back what plane.New would have taken over.
+func closeAll(cfg *Config) {
+	for _, d := range cfg.Devices {
+		d.Close()
+	}
+	for _, s := range cfg.Sockets {
+		if s.File != nil {
+			s.File.Close()
+		}
+		if s.Conn != nil {
+			s.Conn.Close()
+		}
+	}
+}
+
+// configure takes over everything of t that is not the engine's.
+func (w *Worker) configure(t *spec.Tenant) error {
+	pools, err := pool.NewSet(t.Pools)
+	if err != nil {
+		return fmt.Errorf("worker: building pools: %w", err)
+	}
+	w.tenant, w.pools, w.policies = t, pools, policy.NewSet(t)
+	w.sessions.limit(t.Limits)
+	for _, s := range w.sessions.all() {
+		w.hold(s)
+	}
+	return nil
+}
+
+// restore brings back what an earlier worker had.
+func (w *Worker) restore(now time.Time) error {
+	err := w.ledger.replay(func(r ike.Record) error {
+		if r.Child != nil {
+			w.children.replay(r.Child)
+		}
+		return w.engine.Replay(now, r)
+	})
+	if err != nil {
+		return fmt.Errorf("worker: replaying the journal: %w", err)
+	}
+	alive := make(map[uint64]uint64)
+	all := w.engine.Status()
+	for _, s := range all {
+		if !s.Initiator {
+			w.adoptSession(s)
+		}
+		for _, c := range s.Children {
+			alive[c.ID] = s.Peer.SPI
+		}
+	}
+	w.children.settle(alive)
+	for _, s := range all {
+		for _, c := range s.Children {
+			ch := sa.Change{Op: sa.OpAdd, Child: c}
+			w.children.fill(&ch)
+			if err := w.plane.Apply(&ch); err != nil {
+				return fmt.Errorf("worker: installing child SA %v again: %w", c.In.SPI, err)
+			}
+		}
+	}
+	if len(all) > 0 {
+		w.log.Info("security associations restored", "count", len(all))
+	}
+	return nil
+}
+
+// Reconfigure replaces the tenant's specification. Sockets and devices stay.
+// Established SAs stay, except those whose tunnel group is gone.
+func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
+	return w.do(ctx, func(now time.Time) error {
+		if err := w.engine.Configure(engineConfig(t)); err != nil {
+			return fmt.Errorf("worker: configuring the engine: %w", err)
+		}
+		if err := w.configure(t); err != nil {
+			return err
+		}
+		w.log.Info("configuration changed")
+		for _, s := range w.engine.Status() {
+			if !w.policies.HasGroup(s.Peer.Profile) {
+				w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "its tunnel group was removed from the configuration"})
+			}
+		}
+		w.carry(now)
+		return nil
+	})
+}
+
+// Logoff ends the sessions that which names, with a DELETE to each peer, and
+// returns their number.
+func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) {
+	count := 0
+	err := w.do(ctx, func(now time.Time) error {
+		for _, s := range w.engine.Status() {
+			if s.Established.IsZero() || !matches(which, s) {
+				continue
+			}
+			w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"})
+			count++
+		}
+		w.carry(now)
+		return nil
+	})
+	return count, err
+}
+
+// matches reports whether which names the session of s.
+func matches(which control.Logoff, s ike.Status) bool {
+	if which.All || which.User != "" && which.User == s.Peer.RemoteID {
+		return true
+	}
+	if !which.Address.IsValid() {
+		return false
+	}
+	for _, a := range append([]netip.Addr{s.Peer.Remote.Addr()}, s.Session.Addresses...) {
+		if a == which.Address {
+			return true
+		}
+	}
+	return false
+}
+
+// Goodbye ends every SA with a DELETE; nobody waits for the answers.
+func (w *Worker) Goodbye(ctx context.Context) error {
+	return w.do(ctx, func(now time.Time) error {
+		for _, s := range w.engine.Status() {
+			w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "the context is stopped"})
+		}
+		w.carry(now)
+		return nil
+	})
+}
