@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
@@ -12,7 +13,8 @@ import (
 )
 
 // attributeOIDs are the attribute types that a distinguished name may be
-// written with (RFC 4514 section 3 and those of pkix.RDNSequence.String).
+// written with (RFC 4514 section 3 and those of pkix.RDNSequence.String). Others
+// are written as "1.2.3=#" and the DER of the value.
 var attributeOIDs = map[string]asn1.ObjectIdentifier{
 	"CN":           {2, 5, 4, 3},
 	"SERIALNUMBER": {2, 5, 4, 5},
@@ -25,8 +27,51 @@ var attributeOIDs = map[string]asn1.ObjectIdentifier{
 	"POSTALCODE":   {2, 5, 4, 17},
 }
 
-// parseDN reads what follows "asn1dn:": "#" and DER, or the text of RFC 4514
-// (most specific part first), one attribute in each part.
+// dnString prints a distinguished name, or its DER where the bytes are none or
+// its text has characters that cannot be printed.
+func (id Identity) dnString() string {
+	if rdn, _, ok := canonicalDN(id.Data); ok {
+		text := rdn.String()
+		if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == '\uFFFD' }) {
+			return dnPrefix + text
+		}
+	}
+	return dnPrefix + hexPrefix + hex.EncodeToString([]byte(id.Data))
+}
+
+// canonicalDN parses DER without anything after it, and returns its encoding
+// with each string in the type that package asn1 chooses for it: authorities
+// write the same name as PrintableString or as UTF8String.
+func canonicalDN(der string) (pkix.RDNSequence, []byte, bool) {
+	var rdn pkix.RDNSequence
+	rest, err := asn1.Unmarshal([]byte(der), &rdn)
+	if err != nil || len(rest) != 0 {
+		return nil, nil, false
+	}
+	for _, set := range rdn {
+		for _, a := range set {
+			if _, ok := a.Value.(string); !ok {
+				return nil, nil, false
+			}
+		}
+	}
+	b, err := asn1.Marshal(rdn)
+	return rdn, b, err == nil
+}
+
+// equalDN reports whether both are the same name: equal bytes, or equal up to
+// the types of their strings.
+func equalDN(a, b string) bool {
+	if a == b {
+		return true
+	}
+	_, ca, ok := canonicalDN(a)
+	_, cb, also := canonicalDN(b)
+	return ok && also && bytes.Equal(ca, cb)
+}
+
+// parseDN reads what follows "asn1dn:": "#" and DER, or the text of RFC 4514,
+// most specific part first.
 func parseDN(text string) (Identity, error) {
 	if digits, ok := strings.CutPrefix(text, hexPrefix); ok {
 		b, err := hex.DecodeString(digits)
@@ -35,22 +80,18 @@ func parseDN(text string) (Identity, error) {
 		}
 		return Identity{Type: wire.IDDN, Data: string(b)}, nil
 	}
-	parts, err := splitDN(text)
-	if err != nil {
-		return Identity{}, err
-	}
 	var rdn pkix.RDNSequence
+	parts := splitDN(text, ',')
 	for i := len(parts) - 1; i >= 0; i-- {
-		kind, value, ok := strings.Cut(parts[i], "=")
-		oid := attributeOIDs[strings.ToUpper(strings.TrimSpace(kind))]
-		if !ok || oid == nil {
-			return Identity{}, fmt.Errorf("auth: distinguished name has no known attribute in %q", parts[i])
+		var set pkix.RelativeDistinguishedNameSET
+		for _, part := range splitDN(parts[i], '+') {
+			a, err := parseAttribute(part)
+			if err != nil {
+				return Identity{}, err
+			}
+			set = append(set, a)
 		}
-		value, err := unescapeDN(strings.TrimSpace(value))
-		if err != nil {
-			return Identity{}, err
-		}
-		rdn = append(rdn, []pkix.AttributeTypeAndValue{{Type: oid, Value: value}})
+		rdn = append(rdn, set)
 	}
 	b, err := asn1.Marshal(rdn)
 	if err != nil {
@@ -59,44 +100,83 @@ func parseDN(text string) (Identity, error) {
 	return Identity{Type: wire.IDDN, Data: string(b)}, nil
 }
 
-// splitDN cuts text at the commas that are not escaped.
-func splitDN(text string) ([]string, error) {
+// parseAttribute reads "CN=value" or "1.2.3=#hex".
+func parseAttribute(text string) (pkix.AttributeTypeAndValue, error) {
+	var a pkix.AttributeTypeAndValue
+	kind, value, _ := strings.Cut(text, "=")
+	kind, value = strings.TrimSpace(kind), strings.TrimLeft(value, " ")
+	if a.Type = attributeOIDs[strings.ToUpper(kind)]; a.Type == nil {
+		for digits := range strings.SplitSeq(kind, ".") {
+			n, err := strconv.ParseUint(digits, 10, 31)
+			if err != nil {
+				return a, fmt.Errorf("auth: distinguished name has no known attribute in %q", text)
+			}
+			a.Type = append(a.Type, int(n))
+		}
+	}
+	if digits, ok := strings.CutPrefix(value, hexPrefix); ok {
+		b, err := hex.DecodeString(digits)
+		var raw asn1.RawValue
+		if err == nil {
+			var rest []byte
+			if rest, err = asn1.Unmarshal(b, &raw); len(rest) > 0 {
+				err = fmt.Errorf("%d bytes follow", len(rest))
+			}
+		}
+		if err != nil {
+			return a, fmt.Errorf("auth: distinguished name has no DER value in %q", text)
+		}
+		a.Value = raw
+		return a, nil
+	}
+	s, ok := unescapeDN(value)
+	if !ok || s == "" {
+		return a, fmt.Errorf("auth: distinguished name has an empty or broken value in %q", text)
+	}
+	a.Value = s
+	return a, nil
+}
+
+// splitDN cuts text at each sep that is not escaped.
+func splitDN(text string, sep byte) []string {
 	var parts []string
 	start := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
 		case '\\':
 			i++
-		case ',':
+		case sep:
 			parts = append(parts, text[start:i])
 			start = i + 1
-		case '+':
-			return nil, fmt.Errorf("auth: distinguished name %q has two attributes in one part; write its DER", text)
 		}
 	}
-	return append(parts, text[start:]), nil
+	return append(parts, text[start:])
 }
 
-// unescapeDN removes the escapes of RFC 4514 section 2.4.
-func unescapeDN(s string) (string, error) {
-	var out strings.Builder
+// unescapeDN removes the escapes of RFC 4514 section 2.4 and spaces at the end
+// that are not escaped.
+func unescapeDN(s string) (string, bool) {
+	var out []byte
+	keep := 0 // what trimming must leave
 	for i := 0; i < len(s); i++ {
 		if s[i] != '\\' {
-			out.WriteByte(s[i])
+			out = append(out, s[i])
 			continue
 		}
 		if i++; i == len(s) {
-			return "", fmt.Errorf("auth: distinguished name ends in an escape: %q", s)
+			return "", false
 		}
 		if n, err := strconv.ParseUint(s[i:min(i+2, len(s))], 16, 8); err == nil && i+2 <= len(s) {
-			out.WriteByte(byte(n))
+			out = append(out, byte(n))
 			i++
-			continue
+		} else {
+			out = append(out, s[i])
 		}
-		out.WriteByte(s[i])
+		keep = len(out)
 	}
-	if out.Len() == 0 {
-		return "", fmt.Errorf("auth: distinguished name has an empty value")
+	end := len(out)
+	for end > keep && out[end-1] == ' ' {
+		end--
 	}
-	return out.String(), nil
+	return string(out[:end]), true
 }

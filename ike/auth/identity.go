@@ -1,8 +1,6 @@
 package auth
 
 import (
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -150,17 +148,4 @@ func isPlain(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-// dnString prints a distinguished name, or its DER where the bytes are none or
-// where its text would not be read back as the same bytes.
-func (id Identity) dnString() string {
-	var rdn pkix.RDNSequence
-	if rest, err := asn1.Unmarshal([]byte(id.Data), &rdn); err == nil && len(rest) == 0 {
-		text := rdn.String()
-		if back, err := parseDN(text); err == nil && back == id {
-			return dnPrefix + text
-		}
-	}
-	return dnPrefix + hexPrefix + hex.EncodeToString([]byte(id.Data))
 }

@@ -40,9 +40,8 @@ func ParsePattern(text string) (Pattern, error) {
 	return p, nil
 }
 
-// Matches reports whether id is acceptable. Names are compared without regard
-// to case, everything else byte by byte; a name with other bytes than printable
-// ASCII matches "*" only.
+// Matches reports whether id is acceptable. Comparing is that of Equal; a name
+// with other bytes than printable ASCII matches "*" only.
 func (p Pattern) Matches(id Identity) bool {
 	if p.any {
 		return !id.IsZero()
@@ -62,10 +61,17 @@ func (p Pattern) Matches(id Identity) bool {
 	return p.kind == wire.IDFQDN && !strings.HasPrefix(label, ".") || p.kind == wire.IDRFC822 && !strings.Contains(label, "@")
 }
 
-// Equal reports whether both are the same: names without regard to case.
+// Equal reports whether both are the same: names of printable ASCII without
+// regard to case, distinguished names without regard to the types of their
+// strings, everything else byte by byte.
 func (id Identity) Equal(o Identity) bool {
-	if id.Type == wire.IDFQDN || id.Type == wire.IDRFC822 {
-		return id.Type == o.Type && strings.EqualFold(id.Data, o.Data)
+	switch {
+	case id.Type != o.Type:
+		return false
+	case id.Type == wire.IDDN:
+		return equalDN(id.Data, o.Data)
+	case id.Type == wire.IDFQDN || id.Type == wire.IDRFC822:
+		return id.Data == o.Data || isPlain(id.Data) && isPlain(o.Data) && strings.EqualFold(id.Data, o.Data)
 	}
-	return id == o
+	return id.Data == o.Data
 }
