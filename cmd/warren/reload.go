@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// newReload is `warren reload`.
+func newReload(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload",
+		Short: "Read the configuration again and touch only what changed",
+		Long: "Read the configuration again and touch only what changed.\n\n" +
+			"A configuration with errors changes nothing: they are printed, and the exit code is 1.",
+		Args: cobra.NoArgs,
+		RunE: does(func(ctx context.Context, _ []string) error {
+			done, err := e.client().Reload(ctx)
+			if err != nil {
+				return err
+			}
+			for _, text := range done.Warnings {
+				fmt.Fprintf(e.stderr, "%s\n", plainLines(text))
+			}
+			for _, step := range done.Steps {
+				fmt.Fprintf(e.stdout, "%s\n", plain(step))
+			}
+			if len(done.Steps) == 0 {
+				fmt.Fprintln(e.stdout, "nothing has changed")
+			}
+			for _, one := range done.Errors {
+				fmt.Fprintf(e.stderr, "warren: context %s: %s\n", plain(one.Context), plain(one.Error))
+				if one.Hint != "" {
+					fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
+				}
+			}
+			if len(done.Errors) > 0 {
+				return errSaid
+			}
+			return nil
+		}),
+	}
+}

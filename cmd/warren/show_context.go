@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// newShowContext is `warren show context`.
+func newShowContext(e *env) *cobra.Command {
+	var detail bool
+	c := &cobra.Command{
+		Use:               "context [NAME]",
+		Short:             "Show contexts: class, interfaces, state, role, worker",
+		Example:           "  warren show context\n  warren show context --detail blue",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: e.completeContexts,
+		RunE: does(func(ctx context.Context, args []string) error {
+			list, err := e.client().Contexts(ctx, strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			return e.print(list, func(w io.Writer) {
+				if detail {
+					e.contextsInDetail(w, list.Contexts)
+				} else {
+					contextsInShort(w, list.Contexts)
+				}
+			})
+		}),
+	}
+	c.Flags().BoolVar(&detail, "detail", false, "one paragraph for each context")
+	return c
+}
+
+func contextsInShort(w io.Writer, list []api.Context) {
+	t := newTable("Context Name", "Class", "Interfaces", "State", "Role", "PID", "Restarts", "URL")
+	for _, c := range list {
+		var names []string
+		for _, i := range c.Interfaces {
+			names = append(names, i.Name)
+		}
+		t.row(c.Name, c.Class, strings.Join(names, ","), string(c.State), c.Role, pid(c.PID), fmt.Sprint(c.Restarts), c.ConfigURL)
+		if c.State != api.StateReady && c.Reason != "" {
+			t.notef("%s", c.Reason)
+		}
+	}
+	t.write(w)
+	fmt.Fprintf(w, "\nTotal contexts: %d\n", len(list))
+}
+
+func (e *env) contextsInDetail(w io.Writer, list []api.Context) {
+	for n, c := range list {
+		if n > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "Context %q is %s\n", c.Name, c.State)
+		if c.Reason != "" {
+			fmt.Fprintf(w, "  Reason:     %s\n", plain(c.Reason))
+		}
+		fmt.Fprintf(w, "  Config URL: %s\n", plain(c.ConfigURL))
+		fmt.Fprintf(w, "  Class:      %s\n", plain(c.Class))
+		fmt.Fprintf(w, "  Role:       %s\n", plain(c.Role))
+		fmt.Fprintf(w, "  Namespace:  %s\n", plain(c.Namespace))
+		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"), e.since(c.Started))
+		fmt.Fprintf(w, "  Interfaces: %s\n", count(len(c.Interfaces), "interface", "interfaces"))
+		t := newTable("Mapped", "Real", "Device", "Shared", "MAC", "MTU", "Addresses")
+		for _, i := range c.Interfaces {
+			var at []string
+			for _, a := range i.Addresses {
+				at = append(at, a.String())
+			}
+			mtu := ""
+			if i.MTU > 0 {
+				mtu = fmt.Sprint(i.MTU)
+			}
+			t.row(i.Name, i.Allocated, i.Device, yesNo(i.Shared), i.MAC, mtu, strings.Join(at, ", "))
+		}
+		if len(c.Interfaces) > 0 {
+			t.write(indented{w})
+		}
+	}
+}
+
+// pid prints a process, "-" for none.
+func pid(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// indented puts four spaces before every line; each Write is a whole line.
+type indented struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (i indented) Write(b []byte) (int, error) {
+	if _, err := io.WriteString(i.w, "    "); err != nil {
+		return 0, err
+	}
+	return i.w.Write(b)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// newStatus is `warren status`.
+func newStatus(e *env) *cobra.Command {
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:     "status",
+		Short:   "Exit with 0 once every context is ready",
+		Example: "  warren status\n  warren status --wait 30s",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if wait < 0 {
+				return fmt.Errorf("--wait %v is negative", wait)
+			}
+			return cobra.NoArgs(cmd, args)
+		},
+		RunE: does(func(ctx context.Context, _ []string) error {
+			st, err := e.await(ctx, wait)
+			if err != nil {
+				return err
+			}
+			err = e.print(st, func(w io.Writer) {
+				fmt.Fprintf(w, "%s: %d of %s ready, pid %d, up %s, version %s\n", plain(st.Name), st.ReadyContexts,
+					count(st.Total, "context", "contexts"), st.PID, e.since(st.Started), plain(st.Version))
+			})
+			if err != nil || st.Ready {
+				return err
+			}
+			for _, one := range st.Waiting {
+				fmt.Fprintf(e.stderr, "warren: context %s is not ready: %s\n", plain(one.Context), plain(one.Error))
+				if one.Hint != "" {
+					fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
+				}
+			}
+			if len(st.Waiting) == 0 {
+				return errors.New("warrend is not ready yet")
+			}
+			return errSaid
+		}),
+	}
+	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready")
+	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+	return c
+}
+
+// await asks once, or until all is ready or the time is over.
+func (e *env) await(ctx context.Context, wait time.Duration) (api.Status, error) {
+	if wait == 0 {
+		return e.client().Status(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return e.client().WaitReady(ctx)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/configs"
+)
+
+// newValidate is `warren validate`.
+func newValidate(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a system file and the contexts that it names",
+		Long: "Check a system file and the contexts that it names, without a running warrend.\n\n" +
+			"Every problem is printed with its place and a remedy; with errors the exit code is 1.",
+		Example: "  warren validate /etc/warren/system.hcl",
+		Args:    cobra.ExactArgs(1),
+		RunE: does(func(_ context.Context, args []string) error {
+			m, err := thisMachine()
+			if err != nil {
+				return err
+			}
+			path, err := filepath.Abs(args[0])
+			if err != nil {
+				return fmt.Errorf("finding %s: %w", args[0], err)
+			}
+			sys, diags := configs.Load(hostFiles{}, path, m)
+			if err := diags.Write(e.stderr, 0, e.colour); err != nil {
+				return err
+			}
+			if diags.HasErrors() {
+				return errSaid
+			}
+			_, err = fmt.Fprintf(e.stdout, "%s: %s, %s\n", args[0],
+				count(len(sys.Contexts), "context", "contexts"), count(len(diags.Warnings()), "warning", "warnings"))
+			return err
+		}),
+	}
+}
+
+// thisMachine tells what percentages refer to.
+func thisMachine() (configs.Machine, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return configs.Machine{}, fmt.Errorf("asking for the size of memory: %w", err)
+	}
+	return configs.Machine{
+		Cores:  float64(runtime.NumCPU()),
+		Memory: int64(info.Totalram) * int64(info.Unit),
+	}, nil
+}
+
+// hostFiles reads what a configuration names from this host.
+type hostFiles struct{}
+
+// ReadFile implements configs.Loader. Files of a context's disk are opened
+// below its root, which no link leads out of.
+func (hostFiles) ReadFile(at configs.Location) ([]byte, error) {
+	if at.Scheme != configs.SchemeDisk {
+		return readBounded(at.Path, configs.MaxFileSize)
+	}
+	root, err := os.OpenRoot(at.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenFile(filepath.Clean("./"+at.Path), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readRegular(f, configs.MaxFileSize)
+}
+
+// LookupEnv implements configs.Loader.
+func (hostFiles) LookupEnv(name string) (string, bool) { return os.LookupEnv(name) }
