@@ -1,0 +1,335 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/warrenvpn/warren/context/control"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// backend is a Backend of fixed answers. The context "hung" never answers.
+type backend struct {
+	names   []string
+	logoffs []string
+	err     error       // of everything that changes
+	asked   chan string // when not nil, gets "hung" once it is asked
+}
+
+func (b *backend) Status() Status { return Status{Name: "warren", Total: len(b.names)} }
+
+func (b *backend) Contexts() []Context {
+	var out []Context
+	for _, n := range b.names {
+		out = append(out, Context{Name: n, State: StateReady})
+	}
+	return out
+}
+
+func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error) {
+	switch name {
+	case "hung":
+		if b.asked != nil {
+			b.asked <- name
+		}
+		<-ctx.Done()
+		return control.Facts{}, fmt.Errorf("fake: %w", ctx.Err())
+	case "dead":
+		return control.Facts{}, NotReady(name, "its worker restarts")
+	case "blue", "red":
+		return control.Facts{
+			IKESAs: []control.IKESA{{
+				Context: "liar", SPIi: "0x" + name, Established: time.Unix(2, 0),
+				ChildSAs: []control.ChildSA{{Context: "liar", SPIIn: name}},
+			}, {SPIi: "0xfirst", Established: time.Unix(1, 0)}},
+			Sessions:  []control.Session{{Context: "liar", User: name}},
+			Resources: []control.Resource{{Context: "liar", Resource: "vpn_anyconnect"}},
+		}, nil
+	}
+	return control.Facts{}, NoContext(name)
+}
+
+func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (control.LogoffDone, error) {
+	b.logoffs = append(b.logoffs, fmt.Sprintf("%s %+v", name, which))
+	return control.LogoffDone{Sessions: 1}, b.err
+}
+
+func (b *backend) Keys(context.Context, string) (control.Keys, error) { return control.Keys{}, b.err }
+
+func (b *backend) Reload(context.Context) (Reload, error) { return Reload{}, b.err }
+
+func newServer(t *testing.T, b Backend) *Server {
+	t.Helper()
+	s, err := New(&Config{Socket: filepath.Join(t.TempDir(), "s"), Backend: b, WorkerTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// do asks without a socket, as a caller with that uid.
+func do(t *testing.T, s *Server, uid int, verb, target, body string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequest(verb, target, strings.NewReader(body))
+	if uid >= 0 {
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{uid: uid, pid: 1}))
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("%s %s: Content-Type %q, want application/json", verb, target, got)
+	}
+	return w.Code, strings.TrimSpace(w.Body.String())
+}
+
+// stranger is a user who is neither root nor the one who runs the test.
+var stranger = os.Geteuid() + 4711
+
+func TestRequests(t *testing.T) {
+	refusal := &Error{Code: CodeRefused, Reason: "configuration has errors", Hint: "h", Detail: "blue.hcl:3"}
+	tests := []struct {
+		name         string
+		uid          int
+		err          error
+		verb, target string
+		body         string
+		status       int
+		want         string // part of the body
+	}{
+		{name: "status", verb: "GET", target: "/v1/status", status: 200, want: `"waiting":[]`},
+		{name: "contexts sorted", verb: "GET", target: "/v1/contexts", status: 200, want: `{"contexts":[{"name":"blue"`},
+		{name: "no nil lists", verb: "GET", target: "/v1/contexts?context=red", status: 200, want: `"interfaces":[]`},
+		{name: "one context", verb: "GET", target: "/v1/contexts?context=green", status: 404, want: `there is no context \"green\"`},
+		{name: "rows name their context", verb: "GET", target: "/v1/ike-sas?context=blue", status: 200, want: `{"ike_sas":[{"context":"blue","spi_i":"0xfirst"`},
+		{name: "child SAs", verb: "GET", target: "/v1/child-sas?context=blue", status: 200, want: `{"child_sas":[{"context":"blue","spi_in":"blue"`},
+		{name: "sessions", verb: "GET", target: "/v1/sessions?context=red", status: 200, want: `{"sessions":[{"context":"red","user":"red"`},
+		{name: "resources", verb: "GET", target: "/v1/resources?context=red", status: 200, want: `{"resources":[{"context":"red"`},
+		{name: "hung context", verb: "GET", target: "/v1/ike-sas?context=hung", status: 503, want: `no answer within 20ms`},
+		{name: "unknown context", verb: "GET", target: "/v1/ike-sas?context=green", status: 404, want: `"code":"no_context"`},
+		{name: "unknown parameter", verb: "GET", target: "/v1/ike-sas?tenant=blue", status: 400, want: `it takes context`},
+		{name: "parameter twice", verb: "GET", target: "/v1/ike-sas?context=a&context=b", status: 400, want: `2 times`},
+		{name: "unknown path", verb: "GET", target: "/v1/nothing", status: 404, want: `"code":"no_route"`},
+		{name: "unknown verb", verb: "DELETE", target: "/v1/contexts/blue/logoff", status: 405, want: `it knows POST`},
+		{name: "logoff", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"address":"10.0.0.1"}`, status: 200, want: `{"sessions":1}`},
+		{name: "logoff of nobody", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{}`, status: 400, want: `exactly one`},
+		{name: "logoff of two", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"a","all":true}`, status: 400, want: `exactly one`},
+		{name: "unknown field", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"everyone":true}`, status: 400, want: `unknown field`},
+		{name: "two bodies", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":true}{}`, status: 400, want: `more than one`},
+		{name: "truncated body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":`, status: 400, want: `unexpected EOF`},
+		{name: "endless body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"` + strings.Repeat("a", maxBody) + `"}`, status: 400, want: `too large`},
+		{name: "keys", verb: "GET", target: "/v1/contexts/blue/keys", status: 200, want: `{"ike":[],"esp":[]}`},
+		{name: "reload", verb: "POST", target: "/v1/reload", status: 200, want: `{"steps":[],"warnings":[],"errors":[]}`},
+		{name: "reload refused", verb: "POST", target: "/v1/reload", err: fmt.Errorf("system: %w", refusal), status: 409,
+			want: `{"code":"refused","error":"configuration has errors","hint":"h","detail":"blue.hcl:3"}`},
+		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500, want: `system: oops`},
+		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &Error{Code: CodeUnreachable, Reason: "x"}, status: 500, want: `"internal"`},
+		{name: "description", verb: "GET", target: "/v1/openapi.json", status: 200, want: `"openapi":"3.1.0"`},
+		{name: "stranger reads", uid: stranger, verb: "GET", target: "/v1/contexts", status: 200, want: `"contexts"`},
+		{name: "stranger changes", uid: stranger, verb: "POST", target: "/v1/reload", status: 403, want: `needs the role \"admin\"`},
+		{name: "stranger wants keys", uid: stranger, verb: "GET", target: "/v1/contexts/blue/keys", status: 403, want: `"denied"`},
+		{name: "caller unknown", uid: -1, verb: "GET", target: "/v1/status", status: 403, want: `"denied"`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newServer(t, &backend{names: []string{"red", "blue"}, err: tt.err})
+			status, body := do(t, s, tt.uid, tt.verb, tt.target, tt.body)
+			if status != tt.status || !strings.Contains(body, tt.want) {
+				t.Errorf("got %d %s\nwant %d ... %s ...", status, body, tt.status, tt.want)
+			}
+		})
+	}
+}
+
+// TestHungWorker: one worker that hangs and one that is away cost the others
+// nothing but a line.
+func TestHungWorker(t *testing.T) {
+	s := newServer(t, &backend{names: []string{"red", "hung", "gone", "dead", "blue"}})
+	status, body := do(t, s, 0, "GET", "/v1/sessions", "")
+	if status != http.StatusOK {
+		t.Fatalf("got %d %s, want 200", status, body)
+	}
+	var got Sessions
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := Sessions{
+		Sessions: []control.Session{
+			{Context: "blue", User: "blue", Assigned: []netip.Addr{}},
+			{Context: "red", User: "red", Assigned: []netip.Addr{}},
+		},
+		Errors: []ContextError{
+			{Context: "dead", Error: `context "dead" does not answer: its worker restarts`},
+			{Context: "hung", Error: `context "hung" does not answer: no answer within 20ms`},
+		},
+	}
+	for i := range got.Errors {
+		got.Errors[i].Hint = ""
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// start runs s until the test ends or stop is called; stop returns Run's error.
+func start(t *testing.T, s *Server) (stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	var err error
+	stopped := false
+	stop = func() error {
+		if !stopped {
+			stopped = true
+			cancel()
+			err = <-done
+		}
+		return err
+	}
+	t.Cleanup(func() { stop() })
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		done <- err
+		t.Fatalf("Run: %v", err)
+	}
+	return stop
+}
+
+func TestSocket(t *testing.T) {
+	s := newServer(t, &backend{names: []string{"blue"}})
+	path := s.cfg.Socket
+	stop := start(t, s)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o600 {
+		t.Errorf("mode %o, want 600", got)
+	}
+
+	hc := &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return net.Dial("unix", path)
+		},
+	}}
+	resp, err := hc.Get("http://warrend/v1/contexts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), `"blue"`) {
+		t.Errorf("got %d %s %v, want 200 with blue", resp.StatusCode, body, err)
+	}
+
+	second, err := New(&Config{Socket: path, Backend: &backend{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "another warrend serves") {
+		t.Errorf("second server: got %v, want a refusal", err)
+	}
+
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestStopWithOpenRequest: a request that hangs does not keep the server.
+func TestStopWithOpenRequest(t *testing.T) {
+	b := &backend{names: []string{"hung"}, asked: make(chan string, 1)}
+	s, err := New(&Config{Socket: filepath.Join(t.TempDir(), "s"), Backend: b, WorkerTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := start(t, s)
+	c, err := net.Dial("unix", s.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /v1/ike-sas HTTP/1.1\r\nHost: warrend\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-b.asked
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if b, _ := io.ReadAll(c); strings.Contains(string(b), "200 OK") {
+		t.Errorf("the hung request was answered with %s", b)
+	}
+}
+
+func TestListen(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "stale")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: stale, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	if l, err = listen(stale); err != nil {
+		t.Errorf("stale socket: %v", err)
+	} else {
+		l.Close()
+	}
+
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listen(file); err == nil || !strings.Contains(err.Error(), "no socket") {
+		t.Errorf("file in the way: got %v", err)
+	}
+	if _, err := listen(filepath.Join(dir, "none", "s")); err == nil {
+		t.Error("directory that is not there: no error")
+	}
+}
+
+func TestConfig(t *testing.T) {
+	ok := Config{Socket: "/run/s", Backend: &backend{}}
+	tests := []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{name: "fine", change: func(*Config) {}},
+		{name: "no socket", change: func(c *Config) { c.Socket = "" }, want: "no socket path"},
+		{name: "long socket", change: func(c *Config) { c.Socket = "/" + strings.Repeat("x", 107) }, want: "shorter run_dir"},
+		{name: "no backend", change: func(c *Config) { c.Backend = nil }, want: "no backend"},
+		{name: "negative", change: func(c *Config) { c.WorkerTimeout = -1 }, want: "negative"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := ok
+			tt.change(&cfg)
+			_, err := New(&cfg)
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
