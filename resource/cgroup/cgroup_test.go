@@ -1,0 +1,209 @@
+package cgroup
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseMounts(t *testing.T) {
+	const text = `31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:1 - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/my\040group rw - cgroup cgroup rw,memory
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+bad line - cgroup
+`
+	got := parseMounts(text)
+	want := hierarchies{unified: "/sys/fs/cgroup/unified", legacy: map[string]string{
+		"rw": "/sys/fs/my group", "cpu": "/sys/fs/cgroup/cpu,cpuacct", "cpuacct": "/sys/fs/cgroup/cpu,cpuacct", "memory": "/sys/fs/my group",
+	}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(hierarchies{})); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// tree is a directory that looks like a mounted hierarchy to the package.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestSettings(t *testing.T) {
+	tests := []struct {
+		name   string
+		mode   Mode
+		limits Limits
+		want   map[string]string
+	}{
+		{"v2", Unified, Limits{CPU: 0.5, Memory: 256 << 20, PIDs: 64},
+			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "pids.max": "64"}},
+		{"v2 unlimited", Unified, Limits{},
+			map[string]string{"cpu.max": "max 20000", "memory.max": "max", "pids.max": "max"}},
+		{"v1", Legacy, Limits{CPU: 2, Memory: 1 << 20, PIDs: 7}, map[string]string{
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "40000", "memory.limit_in_bytes": "1048576", "pids.max": "7"}},
+		{"v1 unlimited, and less than the kernel takes", Legacy, Limits{CPU: 0.001}, map[string]string{
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "1000", "memory.limit_in_bytes": "-1", "pids.max": "max"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			files := map[string]string{"cgroup.subtree_control": "cpu memory pids", "sys/cgroup.subtree_control": "cpu memory pids"}
+			for name := range test.want {
+				files["sys/blue/"+name] = ""
+			}
+			dir := tree(t, files)
+			m := &Manager{system: "sys", mode: test.mode, roots: map[string]string{"cpu": dir, "memory": dir, "pids": dir}}
+			if _, err := m.Create("blue", test.limits); err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range test.want {
+				got, _ := os.ReadFile(filepath.Join(dir, "sys/blue", name))
+				if !strings.HasPrefix(string(got), want) {
+					t.Errorf("%s: got %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"sys/blue/cpu.stat":                  "usage_usec 1500\nnr_throttled 3\n",
+		"sys/blue/memory.current":            "4096\n",
+		"sys/blue/memory.peak":               "8192\n",
+		"sys/blue/memory.events":             "low 0\noom_kill 2\n",
+		"sys/blue/memory.usage_in_bytes":     "4097\n",
+		"sys/blue/memory.max_usage_in_bytes": "8193\n",
+		"sys/blue/memory.oom_control":        "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n",
+		"sys/blue/cpuacct.usage":             "1700\n",
+		"sys/blue/pids.current":              "5\n",
+		"sys/blue/pids.peak":                 "9\n",
+		"sys/blue/pids.events":               "max 6\n",
+	})
+	roots := map[string]string{"cpu": dir, "memory": dir, "pids": dir, "cpuacct": dir}
+	want := Usage{CPU: 1500 * time.Microsecond, Throttled: 3, Memory: 4096, MemoryPeak: 8192, OOMKills: 2, PIDs: 5, PIDsPeak: 9, PIDsDenied: 6}
+	if diff := cmp.Diff(want, (&Manager{"sys", Unified, roots, nil}).Open("blue").Usage()); diff != "" {
+		t.Errorf("v2 (-want +got)\n%s", diff)
+	}
+	want.CPU, want.Memory, want.MemoryPeak, want.OOMKills = 1700, 4097, 8193, 4
+	if diff := cmp.Diff(want, (&Manager{"sys", Legacy, roots, nil}).Open("blue").Usage()); diff != "" {
+		t.Errorf("v1 (-want +got)\n%s", diff)
+	}
+	if got := (&Manager{system: "sys", mode: None}).Open("blue").Usage(); got != (Usage{}) {
+		t.Errorf("none: %+v", got)
+	}
+}
+
+func TestNone(t *testing.T) {
+	m := &Manager{system: "sys", mode: None}
+	if err := m.Check(Limits{CPU: 1, PIDs: 1}); err == nil || !strings.Contains(err.Error(), "cpu, pids") {
+		t.Errorf("got %v", err)
+	}
+	g, err := m.Create("blue", Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errs(g.Add(os.Getpid()), g.Delete(t.Context()), m.Close()); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "..", "a/b", ".x"} {
+		if _, err := m.Create(bad, Limits{}); err == nil {
+			t.Errorf("group name %q was accepted", bad)
+		}
+	}
+}
+
+// TestKernel confines a real process, once through the mounts that are there
+// and once through detached ones of its own.
+func TestKernel(t *testing.T) {
+	if os.Getuid() != 0 {
+		needRoot(t)
+	}
+	system := fmt.Sprintf("warren-test-%d", os.Getpid())
+	own := &Manager{system: system, roots: make(map[string]string)}
+	seen := own.mount()
+	for c, dir := range seen.legacy {
+		own.roots[c], own.mode = dir, Legacy
+	}
+	if len(own.roots) == 0 && seen.unified != "" {
+		own.useUnified(seen.unified)
+	}
+	for name, m := range map[string]*Manager{"mounted": Detect(system), "detached": own} {
+		t.Run(name, func(t *testing.T) {
+			if m.Mode() == None {
+				t.Fatal("no controllers found; run on a kernel with cgroups")
+			}
+			t.Cleanup(func() {
+				if err := m.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			g, err := m.Create("blue", Limits{CPU: 0.5, Memory: 64 << 20, PIDs: 20})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			t.Cleanup(cancel)
+			t.Cleanup(func() { g.Delete(ctx) })
+			cmd := exec.Command("sleep", "600")
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			reaped := make(chan error)
+			go func() { reaped <- cmd.Wait() }()
+			if err := g.Add(cmd.Process.Pid); err != nil {
+				cmd.Process.Kill()
+				t.Error(err)
+			}
+			if u := g.Usage(); u.PIDs != 1 {
+				t.Errorf("%d processes in the group, want 1", u.PIDs)
+			}
+			if got := m.Groups(); len(got) != 1 || got[0] != "blue" {
+				t.Errorf("groups: %v", got)
+			}
+			if err := g.Delete(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := <-reaped; err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Errorf("the process ended with %v", err)
+			}
+			if got := m.Groups(); len(got) != 0 {
+				t.Errorf("groups after Delete: %v", got)
+			}
+		})
+	}
+}
+
+// needRoot skips on a developer's machine and fails where tests must run.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal("this test needs root")
+	}
+	t.Skip("this test needs root")
+}
+
+func errs(list ...error) error {
+	for _, err := range list {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
