@@ -38,7 +38,7 @@ func newShowContext(e *env) *cobra.Command {
 	return c
 }
 
-func contextsInShort(w io.Writer, list []api.Context) {
+func contextsInShort(w io.Writer, list []api.Tenant) {
 	t := newTable("Context Name", "Class", "Interfaces", "State", "Role", "PID", "Restarts", "URL")
 	for _, c := range list {
 		var names []string
@@ -54,7 +54,7 @@ func contextsInShort(w io.Writer, list []api.Context) {
 	fmt.Fprintf(w, "\nTotal contexts: %d\n", len(list))
 }
 
-func (e *env) contextsInDetail(w io.Writer, list []api.Context) {
+func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 	for n, c := range list {
 		if n > 0 {
 			fmt.Fprintln(w)

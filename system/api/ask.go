@@ -65,15 +65,15 @@ func (s *Server) askOne(ctx context.Context, name string) (control.Facts, error)
 }
 
 // sorted returns the contexts in the order of their names.
-func (s *Server) sorted() []Context {
+func (s *Server) sorted() []Tenant {
 	list := slices.Clone(s.cfg.Backend.Contexts())
-	slices.SortFunc(list, func(a, b Context) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b Tenant) int { return strings.Compare(a.Name, b.Name) })
 	return list
 }
 
-// normalContext replaces missing lists by empty ones: JSON has no other way to
+// normalTenant replaces missing lists by empty ones: JSON has no other way to
 // say "none" that scripts can loop over.
-func normalContext(c Context) Context {
+func normalTenant(c Tenant) Tenant {
 	c.Interfaces = slices.Clone(orEmpty(c.Interfaces))
 	for i := range c.Interfaces {
 		c.Interfaces[i].Addresses = orEmpty(c.Interfaces[i].Addresses)

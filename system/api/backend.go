@@ -17,7 +17,7 @@ type Backend interface {
 
 	// Contexts lists every configured context, also those that failed or are
 	// stopping. It never waits for a worker.
-	Contexts() []Context
+	Contexts() []Tenant
 
 	// Facts asks the worker of a context, and adds to its resources those that
 	// the supervisor counts (cpu, memory, pids). NoContext when there is no such

@@ -25,10 +25,10 @@ func (s *Server) status(*http.Request) (any, error) {
 
 func (s *Server) contexts(r *http.Request) (any, error) {
 	name := r.URL.Query().Get(contextParam)
-	out := Contexts{Contexts: []Context{}}
+	out := Contexts{Contexts: []Tenant{}}
 	for _, c := range s.sorted() {
 		if name == "" || c.Name == name {
-			out.Contexts = append(out.Contexts, normalContext(c))
+			out.Contexts = append(out.Contexts, normalTenant(c))
 		}
 	}
 	if name != "" && len(out.Contexts) == 0 {

@@ -34,10 +34,10 @@ type backend struct {
 
 func (b *backend) Status() Status { return Status{Name: "warren", Total: len(b.names)} }
 
-func (b *backend) Contexts() []Context {
-	var out []Context
+func (b *backend) Contexts() []Tenant {
+	var out []Tenant
 	for _, n := range b.names {
-		out = append(out, Context{Name: n, State: StateReady})
+		out = append(out, Tenant{Name: n, State: StateReady})
 	}
 	return out
 }

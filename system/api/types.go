@@ -33,8 +33,8 @@ type Status struct {
 	Waiting []ContextError `json:"waiting"`
 }
 
-// Context is one row of `show context`.
-type Context struct {
+// Tenant is one row of `show context`.
+type Tenant struct {
 	Name       string      `json:"name"`
 	State      State       `json:"state"`
 	Reason     string      `json:"reason,omitempty"` // why it is not ready, or the last loss of its worker
@@ -78,7 +78,7 @@ type Reload struct {
 
 // Contexts answers `show context`.
 type Contexts struct {
-	Contexts []Context `json:"contexts"`
+	Contexts []Tenant `json:"contexts"`
 }
 
 // IKESAs answers `show crypto ikev2 sa`. Errors are the contexts that could not
