@@ -106,42 +106,40 @@ func bareError(err error) error {
 	return err
 }
 
-// relative returns the location that text names in a file at base: "disk0:/x"
-// on the disk of the context, an absolute path, or one relative to base.
-func relative(base Location, text string) (Location, error) {
-	if base.Scheme == SchemeDisk {
-		return relativeToDisk(base, text)
+// origin is the file that text stands in, and the disk that "disk0:" means
+// there: none in the system file.
+type origin struct{ file, disk Location }
+
+// locate returns the location that text names: "disk0:/x", an absolute path, or
+// one relative to the file. A file that lives on a context's disk is the
+// tenant's own, so it may name nothing but files of the same disk.
+func (o origin) locate(text string) (Location, error) {
+	scheme, rest, ok := strings.Cut(text, ":")
+	if !ok || strings.Contains(scheme, "/") {
+		scheme, rest = "", text
 	}
-	if rest, ok := strings.CutPrefix(text, "file:"); ok {
-		text = rest
-	}
-	if scheme, _, ok := strings.Cut(text, ":"); ok && !strings.Contains(scheme, "/") {
-		return Location{}, fmt.Errorf("%q is no scheme that can be read here", scheme+":")
-	}
-	if text == "" || strings.ContainsRune(text, 0) {
+	onDisk := o.file.Scheme == SchemeDisk
+	switch {
+	case rest == "" || strings.ContainsRune(rest, 0):
 		return Location{}, errors.New("the path is empty")
+	case scheme == string(SchemeDisk) && o.disk.Context == "":
+		return Location{}, errors.New("disk0: belongs to a context; here only files of the host can be named")
+	case scheme == string(SchemeDisk):
+		at := o.disk
+		at.Path = path.Clean("/" + rest)
+		return at, nil
+	case onDisk && (scheme != "" || path.IsAbs(rest)):
+		return Location{}, errors.New("a file on disk0: may name only files on disk0:")
+	case onDisk:
+		at := o.disk
+		at.Path = path.Join("/", path.Dir(o.file.Path), rest)
+		return at, nil
+	case scheme != "" && scheme != string(SchemeFile):
+		return Location{}, fmt.Errorf("%q is no scheme that is read here; possible are file: and disk0:", scheme+":")
 	}
-	p := path.Clean(text)
+	p := path.Clean(rest)
 	if !path.IsAbs(p) {
-		p = path.Join(path.Dir(base.Path), p)
+		p = path.Join(path.Dir(o.file.Path), p)
 	}
 	return Location{Scheme: SchemeFile, Path: p}, nil
-}
-
-// relativeToDisk is relative for a file that lives on a context's disk: it is
-// the tenant's own, so it may name nothing but files of the same disk.
-func relativeToDisk(base Location, text string) (Location, error) {
-	rest, onDisk := strings.CutPrefix(text, "disk0:")
-	if rest == "" || strings.ContainsRune(rest, 0) {
-		return Location{}, errors.New("the path is empty")
-	}
-	if !onDisk && (path.IsAbs(rest) || strings.Contains(rest, ":")) {
-		return Location{}, errors.New("a file on disk0: may name only files on disk0:")
-	}
-	if !onDisk {
-		rest = path.Join(path.Dir(base.Path), rest)
-	}
-	at := base
-	at.Path = path.Clean("/" + rest)
-	return at, nil
 }

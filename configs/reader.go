@@ -81,7 +81,7 @@ func (r *reader) readFile(at Location, named hcl.Range) (src []byte, ok bool) {
 	case err != nil:
 		r.tell(&hcl.Diagnostic{
 			Severity: hcl.DiagError, Summary: "File cannot be read",
-			Detail:  fmt.Sprintf("Reading %s: %s.", at, err),
+			Detail:  fmt.Sprintf("Reading %s: %s.", at, bareError(err)),
 			Subject: subject(named),
 		})
 		return nil, false
@@ -113,12 +113,7 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 	}
 	name := at.String()
 	r.diags.files[name] = &hcl.File{Bytes: mask(src, name)}
-	if !utf8.Valid(src) {
-		r.problem(hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file",
-			"%s is not valid UTF-8.", at)
-		return nil
-	}
-	if !r.bounded(src, name) {
+	if !r.isText(src, at) || !r.bounded(src, name) {
 		return nil
 	}
 	f, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
@@ -132,6 +127,15 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 		return nil
 	}
 	return r.decode(body, s, &hclsyntax.Block{Body: body, TypeRange: body.SrcRange, OpenBraceRange: body.SrcRange})
+}
+
+// isText tells of a file that is not text.
+func (r *reader) isText(src []byte, at Location) bool {
+	if !utf8.Valid(src) {
+		r.problem(hcl.Range{Filename: at.String(), Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file", "%s is not valid UTF-8.", at)
+		return false
+	}
+	return true
 }
 
 // bounded reports whether the file is one that the parser, which recurses, can

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/warrenvpn/warren/esp/sa"
 )
 
 // wrong tells that a value is of another type than the one described.
@@ -258,4 +260,22 @@ func (n *node) networks(name string) []netip.Prefix {
 		}
 	}
 	return out
+}
+
+// cutRange splits "a-b".
+func cutRange(it item) (start, end item, ok bool) {
+	from, to, ok := strings.Cut(it.text, "-")
+	return item{strings.TrimSpace(from), it.at}, item{strings.TrimSpace(to), it.at}, ok
+}
+
+// lastOf returns the highest address of a network.
+func lastOf(p netip.Prefix) netip.Addr { return sa.SelectorOf(p).End }
+
+// trimPackage returns the text of an error without the package in front.
+func trimPackage(err error) string {
+	_, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return err.Error()
+	}
+	return text
 }

@@ -1,0 +1,95 @@
+package configs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/resource"
+)
+
+// maxContexts is how many contexts one system has: four times the largest
+// appliance of the old world.
+const maxContexts = 1000
+
+// readContexts reads the contexts and the files that they name.
+func (s *systemReader) readContexts(nodes []*node) {
+	if len(nodes) > maxContexts {
+		s.problem(nodes[maxContexts].at, "Too many contexts", "A system has at most %d contexts.", maxContexts)
+		return
+	}
+	for _, n := range nodes {
+		if !isName(n.label.text, 32) {
+			n.problem(n.label.at, "Unusable name", "%q: %s", n.label.text, nameRule(32))
+			continue
+		}
+		if strings.EqualFold(n.label.text, "system") || strings.EqualFold(n.label.text, "null") {
+			n.problem(n.label.at, "Reserved name", "%q cannot be the name of a context.", n.label.text)
+			continue
+		}
+		s.sys.Contexts = append(s.sys.Contexts, s.readContext(n))
+	}
+}
+
+func (s *systemReader) readContext(n *node) Context {
+	c := Context{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Tenant: &spec.Tenant{}}
+	places := map[string]item{}
+	for _, a := range n.each("allocate_interface") {
+		it, written := a.textItem("name")
+		if !written {
+			it = a.label
+		}
+		if len(it.text) > 48 || !isLabel(it.text) {
+			n.problem(it.at, "Unusable name", "The name of an interface in a context has 1 to 48 letters, digits and signs, and no blanks or quotes.")
+			continue
+		}
+		if other, ok := places[it.text]; ok {
+			n.problem(it.at, "Name used twice", "%s has an interface %q already (%s).", n, it.text, place(other.at))
+			continue
+		}
+		places[it.text] = it
+		s.allocate(a.label, fmt.Sprintf("context %q", c.Name))
+		c.Allocations = append(c.Allocations, Allocation{Interface: a.label.text, Name: it.text})
+	}
+
+	url, ok := n.textItem("config_url")
+	if !ok {
+		return c
+	}
+	disk := Location{Scheme: SchemeDisk, Path: "/", Context: c.Name, Root: DiskRoot(s.sys.StateDir, c.Name)}
+	at, err := origin{file: s.at, disk: disk}.locate(url.text)
+	if err != nil {
+		n.problem(url.at, "Unusable config_url", "%q: %s.", url.text, err)
+		return c
+	}
+	c.Config = at
+	file := s.parse(at, url.at, contextSchema)
+	if file == nil {
+		return c
+	}
+	t := newTenantReader(file, origin{file: at, disk: disk}, c)
+	t.allocations, t.owner = places, n
+	t.read()
+	c.Tenant = t.t
+	_, c.Tenant.Limits = s.member(c.Class)
+	return c
+}
+
+// classOf returns the class of a context.
+func (s *systemReader) classOf(n *node) string {
+	it, ok := n.textItem("member")
+	if !ok {
+		return resource.DefaultClass
+	}
+	if _, known := s.classes[it.text]; known {
+		return it.text
+	}
+	var names []string
+	for _, c := range s.sys.Classes {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	n.problem(it.at, "Unknown class", "There is no class %q.%s", it.text, suggest(it.text, names))
+	return resource.DefaultClass
+}

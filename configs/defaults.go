@@ -1,0 +1,72 @@
+package configs
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// What is left out of a configuration. Every value is in reference form too:
+// a test holds testdata/reference to this file.
+const (
+	defaultName     = "warren"
+	defaultStateDir = "/var/lib/warren"
+	defaultRunDir   = "/run/warren"
+
+	// A large appliance of the old world has 20,000 VPN peers.
+	defaultVPNSessions   = 20000
+	defaultInNegotiation = 10000
+	defaultPIDs          = 32768
+
+	defaultPoll       = 50 * time.Millisecond
+	defaultHold       = 150 * time.Millisecond
+	defaultPrefer     = string(Primary)
+	defaultPreempt    = false
+	defaultIfaceCount = 1
+	defaultGroup      = "1"
+
+	defaultIKELifetime   = 24 * time.Hour
+	defaultIPsecLifetime = 8 * time.Hour
+	defaultProposalName  = "default"
+	defaultGroupPolicy   = "DfltGrpPolicy"
+
+	// A silent peer is asked after DPD; with the retransmissions below it is
+	// given up a little more than a minute later.
+	defaultDPD              = 30 * time.Second
+	defaultCookieThreshold  = 100
+	defaultMaxHalfOpen      = 1000
+	defaultHalfOpenTimeout  = 30 * time.Second
+	defaultRetransmitBase   = time.Second
+	defaultRetransmitFactor = 1.8
+	defaultRetransmitTries  = 6
+	// NAT devices forget UDP after 30 seconds or more (RFC 4787 wants 120).
+	defaultNATKeepalive = 20 * time.Second
+
+	defaultReplayWindow = 1024
+	defaultDF           = string(spec.DFCopy)
+)
+
+// The algorithms that are offered where a policy or proposal names none: what
+// every current client has, and nothing weaker than 128 bits.
+var (
+	defaultEncryption      = []string{"aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"}
+	defaultPRF             = []string{"sha384", "sha256"}
+	defaultKeyExchange     = []string{"x25519", "ecp384", "ecp256"}
+	defaultSequence        = []string{"esn", "no-esn"}
+	defaultTunnelProtocols = []string{"ikev2"}
+	defaultConnection      = "start"
+)
+
+// The bounds of what may be set.
+const (
+	minLifetime = 2 * time.Minute     // shorter ones do nothing but rekey
+	maxLifetime = 30 * 24 * time.Hour // longer ones never rekey
+	minBytes    = 1 << 20
+
+	maxPSK         = 128 // characters, as in the appliance world
+	minFailoverKey = 16
+	maxFailoverKey = 1024
+	maxBanner      = 2048
+	maxDNSServers  = 8
+	maxPools       = 6 // of one group
+)

@@ -1,0 +1,45 @@
+package configs
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// readIKE reads the block "ikev2" of a context.
+func (t *tenantReader) readIKE(n *node) {
+	repeat := n.one("retransmit")
+	t.t.IKE = spec.IKE{
+		CookieThreshold:  int(n.number("cookie_threshold", defaultCookieThreshold, 0, 1_000_000)),
+		MaxHalfOpen:      int(n.number("max_half_open", defaultMaxHalfOpen, 1, 1_000_000)),
+		HalfOpenTimeout:  n.duration("half_open_timeout", defaultHalfOpenTimeout, time.Second, 10*time.Minute, ""),
+		RetransmitBase:   repeat.duration("base", defaultRetransmitBase, 100*time.Millisecond, time.Minute, ""),
+		RetransmitFactor: repeat.fraction("factor", defaultRetransmitFactor, 1, 4),
+		RetransmitTries:  int(repeat.number("tries", defaultRetransmitTries, 1, 20)),
+		NATKeepalive:     n.duration("nat_keepalive", defaultNATKeepalive, 5*time.Second, time.Hour, "none"),
+	}
+	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
+		n.problem(n.where("cookie_threshold"), "Threshold never reached", "cookie_threshold is %d, and above max_half_open, %d (%s), nothing is answered: no cookie would ever be asked for.",
+			t.t.IKE.CookieThreshold, t.t.IKE.MaxHalfOpen, place(n.where("max_half_open")))
+	}
+}
+
+// readDataPlane reads the block "dataplane".
+func (t *tenantReader) readDataPlane(n *node) {
+	t.t.DataPlane = spec.DataPlane{
+		ReplayWindow: uint32(n.number("replay_window", defaultReplayWindow, 0, 4096)),
+		ForceUDP:     n.boolean("force_udp_encapsulation", false),
+		DF:           spec.DF(n.choice("df_bit", defaultDF, string(spec.DFCopy), string(spec.DFSet), string(spec.DFClear))),
+	}
+	if w := t.t.DataPlane.ReplayWindow; w > 0 && w < 64 {
+		n.problem(n.where("replay_window"), "Number out of range", "replay_window is from 64 to 4096 packets, or 0: replays are not detected.")
+	}
+	if w, ok := n.get("replay_window"); ok && t.t.DataPlane.ReplayWindow == 0 {
+		n.warning(w.at, "Replays are not detected", "replay_window = 0 accepts packets that an attacker sends again.")
+	}
+	mtu := n.number("mtu", 0, 0, 9216)
+	if mtu != 0 && mtu < 576 {
+		n.problem(n.where("mtu"), "Number out of range", "mtu is from 576 to 9216 bytes, or 0: computed.")
+	}
+	t.t.DataPlane.MTU = int(mtu)
+}

@@ -1,0 +1,117 @@
+package configs
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// mask returns a copy of src, of the same length, in which the values of
+// secrets are stars. It works on tokens, so that a file that does not parse is
+// masked as well, and on names that look like those of secrets, so that a
+// misspelt one is.
+func mask(src []byte, name string) []byte {
+	out := bytes.Clone(src)
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	for i := 0; i+1 < len(tokens); i++ {
+		if assigned(tokens, i) && isSecretName(string(tokens[i].Bytes)) {
+			end := maskValue(out, tokens, i+2)
+			i = max(i, end-1)
+		}
+	}
+	return out
+}
+
+// assigned reports whether token i is a name that is followed by "=" or ":".
+// A quoted key of an object is a name too.
+func assigned(tokens hclsyntax.Tokens, i int) bool {
+	if i+1 >= len(tokens) {
+		return false
+	}
+	t, next := tokens[i].Type, tokens[i+1].Type
+	if t == hclsyntax.TokenQuotedLit && next == hclsyntax.TokenCQuote && i+2 < len(tokens) {
+		next = tokens[i+2].Type
+	}
+	isName := t == hclsyntax.TokenIdent || t == hclsyntax.TokenQuotedLit
+	return isName && (next == hclsyntax.TokenEqual || next == hclsyntax.TokenColon)
+}
+
+// isSecretName reports whether an attribute of this name may hold a secret.
+func isSecretName(name string) bool {
+	name = strings.ToLower(name)
+	for _, part := range []string{"key", "psk", "secret", "passw", "passphrase", "token", "authentication"} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	for _, known := range []string{"pre_shared_key", "local_authentication", "remote_authentication", "key"} {
+		if distance(name, known) <= len(known)/4 {
+			return true
+		}
+	}
+	return false
+}
+
+// maskValue masks the value that begins at token i, and returns the token
+// behind it. Names of files and variables stay readable.
+func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
+	depth, heredoc := 0, false
+	for ; i < len(tokens); i++ {
+		t := tokens[i]
+		switch t.Type {
+		case hclsyntax.TokenEOF:
+			return i
+		case hclsyntax.TokenNewline:
+			if depth <= 0 && !heredoc {
+				return i
+			}
+		case hclsyntax.TokenOHeredoc:
+			heredoc = true
+		case hclsyntax.TokenCHeredoc:
+			heredoc = false
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen:
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
+			depth--
+			if depth < 0 {
+				return i
+			}
+		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote, hclsyntax.TokenCQuote, hclsyntax.TokenComment:
+		default:
+			if !isReference(tokens, i) {
+				hide(out[t.Range.Start.Byte:t.Range.End.Byte])
+			}
+		}
+	}
+	return i
+}
+
+// isReference reports whether token i is the name of a part of an object, or
+// the text that file or env is set to.
+func isReference(tokens hclsyntax.Tokens, i int) bool {
+	if assigned(tokens, i) {
+		return slices.Contains([]string{"pre_shared_key", "file", "env"}, string(tokens[i].Bytes))
+	}
+	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote || !assigned(tokens, i-3) {
+		return false
+	}
+	key := string(tokens[i-3].Bytes)
+	return key == "file" || key == "env"
+}
+
+// hide overwrites text with at most eight stars and blanks: the length of a
+// secret is nobody's business either. Line ends stay.
+func hide(text []byte) {
+	for i, c := range text {
+		switch {
+		case c == '\n' || c == '\r':
+		case i < 8:
+			text[i] = '*'
+		default:
+			text[i] = ' '
+		}
+	}
+}

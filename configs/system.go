@@ -1,0 +1,128 @@
+package configs
+
+import (
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+
+	"github.com/warrenvpn/warren/resource"
+)
+
+// systemReader is one run over a system file.
+type systemReader struct {
+	*reader
+	sys        *System
+	at         Location
+	interfaces map[string]*node // by name
+	classes    map[string]resource.Class
+	allocated  map[string]allocationPlace // by interface of the system
+}
+
+// allocationPlace is who has an interface.
+type allocationPlace struct {
+	owner string
+	at    hcl.Range
+}
+
+// readSystem reads the system file and all that it names. The result is of use
+// only where no error was told.
+func (r *reader) readSystem(file string) *System {
+	s := &systemReader{
+		reader:     r,
+		sys:        &System{},
+		at:         Location{Scheme: SchemeFile, Path: path.Clean(file)},
+		interfaces: map[string]*node{},
+		classes:    map[string]resource.Class{},
+		allocated:  map[string]allocationPlace{},
+	}
+	n := r.parse(s.at, hcl.Range{}, systemSchema)
+	if n == nil {
+		return s.sys
+	}
+	s.readGlobals(n.one("system"))
+	s.readInterfaces(n.each("interface"))
+	s.readClasses(n.each("class"))
+	failover := n.each("failover")
+	if len(failover) > 0 {
+		s.readFailover(failover[0])
+	}
+	contexts := n.each("context")
+	s.readContexts(contexts)
+	if len(failover) > 0 {
+		s.readMonitoring(failover[0])
+	}
+	s.checkGuarantees(contexts)
+	s.sys.Files = r.reads
+	return s.sys
+}
+
+// readGlobals reads the block "system".
+func (s *systemReader) readGlobals(n *node) {
+	s.sys.Name = n.text("name", defaultName)
+	if !isName(s.sys.Name, 32) {
+		n.problem(n.where("name"), "Unusable name", "%q: %s", s.sys.Name, nameRule(32))
+	}
+	s.sys.StateDir = n.directory("state_dir", defaultStateDir)
+	s.sys.RunDir = n.directory("run_dir", defaultRunDir)
+	if s.sys.StateDir == s.sys.RunDir {
+		n.problem(n.where("run_dir"), "Directory used twice", "run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
+	}
+
+	limits := n.one("limits")
+	sessions := float64(limits.number("vpn_sessions", defaultVPNSessions, 1, 1_000_000))
+	s.sys.Totals = resource.Totals{
+		resource.Sessions:      sessions,
+		resource.SiteToSite:    sessions,
+		resource.InNegotiation: float64(limits.number("ikev2_in_negotiation", defaultInNegotiation, 1, 1_000_000)),
+		resource.CPU:           limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
+		resource.Memory:        limits.size("memory", float64(s.machine.Memory)),
+		resource.PIDs:          float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),
+	}
+}
+
+// directory returns an attribute that is an absolute path.
+func (n *node) directory(name, def string) string {
+	text := n.text(name, def)
+	if !path.IsAbs(text) || path.Clean(text) == "/" || strings.ContainsFunc(text, isControl) {
+		n.problem(n.where(name), "Unusable directory", "%s is an absolute path, such as %q.", name, def)
+		return def
+	}
+	return path.Clean(text)
+}
+
+// isName reports whether text can be part of names on the host: letters,
+// digits and hyphens, beginning with a letter or digit and not ending with a
+// hyphen.
+func isName(text string, longest int) bool {
+	if text == "" || len(text) > longest || text[0] == '-' || text[len(text)-1] == '-' {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return r != '-' && !isAlphanumeric(r) })
+}
+
+func isAlphanumeric(r rune) bool {
+	return '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+}
+
+// isLabel reports whether text can name an object of a configuration: printing
+// ASCII without blanks, quotes and backslashes.
+func isLabel(text string) bool {
+	return text != "" && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune("\"'\\`", r)
+	})
+}
+
+// checkLabel tells of a label that cannot name an object.
+func (n *node) checkLabel() bool {
+	if isLabel(n.label.text) {
+		return true
+	}
+	n.problem(n.label.at, "Unusable name", "Names have 1 to 64 letters, digits and signs, and no blanks or quotes.")
+	return false
+}
+
+func nameRule(longest int) string {
+	return "a name here has 1 to " + strconv.Itoa(longest) + " letters, digits and hyphens, and no hyphen at either end."
+}

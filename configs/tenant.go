@@ -1,0 +1,68 @@
+package configs
+
+import (
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// tenantReader is one run over the file of a context.
+type tenantReader struct {
+	*node
+	origin      origin
+	owner       *node           // the block "context" of the system file
+	allocations map[string]item // interfaces that the context has, by its names
+	t           *spec.Tenant
+
+	proposals     map[string]spec.IPsecProposal
+	pools         map[string]*node
+	groupPolicies map[string]*node
+	tunnelGroups  map[string]*node
+}
+
+func newTenantReader(file *node, from origin, c Context) *tenantReader {
+	return &tenantReader{
+		node: file, origin: from,
+		t:             &spec.Tenant{Name: c.Name, Class: c.Class},
+		proposals:     map[string]spec.IPsecProposal{},
+		pools:         byLabel(file.each("ip_pool")),
+		groupPolicies: byLabel(file.each("group_policy")),
+		tunnelGroups:  byLabel(file.each("tunnel_group")),
+	}
+}
+
+func byLabel(nodes []*node) map[string]*node {
+	out := map[string]*node{}
+	for _, n := range nodes {
+		out[n.label.text] = n
+	}
+	return out
+}
+
+// names returns the keys of a table of blocks, for suggestions.
+func names[V any](table map[string]V) []string {
+	var out []string
+	for name := range table {
+		out = append(out, name)
+	}
+	return out
+}
+
+// read fills the tenant in the order in which things refer to each other.
+func (t *tenantReader) read() {
+	t.readInterfaces()
+	t.readRoutes()
+	t.readPools()
+	t.readPolicies()
+	t.readProposals()
+	t.readGroupPolicies()
+	t.readTunnelGroups()
+	t.readCryptoMaps()
+	t.readIKE(t.one("ikev2"))
+	t.readDataPlane(t.one("dataplane"))
+}
+
+// keep stores a secret beside the specification.
+func (t *tenantReader) keep(v secret.Value) spec.SecretRef {
+	t.t.Secrets = append(t.t.Secrets, v)
+	return spec.SecretRef(len(t.t.Secrets))
+}
