@@ -1,0 +1,131 @@
+package archtest
+
+// room says what a package may import of this module, and why no more. A path
+// that ends in "/..." covers the folder and all below it; the longest path that
+// covers a package is its room.
+type room struct {
+	path    string
+	pure    bool // no I/O, no clock, no goroutine, no mutex
+	may     []string
+	because string
+}
+
+// rooms is section 3 of docs/architecture.md.
+var rooms = []room{
+	// Programs.
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "configs", "internal/build"},
+		because: "the CLI knows only the API's client and types, and the configuration language for validate and fmt"},
+	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build"},
+		because: "main constructs the supervisor and its API, and nothing else"},
+	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/control", "internal/build"},
+		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
+
+	// Configuration.
+	{path: "configs/...", pure: true,
+		may:     []string{"configs/...", "context/spec", "resource", "ike/suite", "ike/auth", "esp/transform", "esp/sa", "internal/secret"},
+		because: "configs turns text into values; of the protocols it knows names of algorithms and identities only"},
+
+	// The supervisor.
+	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
+		"failover/link", "resource", "resource/cgroup", "vfs", "system/api", "system/task", "internal/build", "internal/secret"},
+		because: "the supervisor never parses a packet from the network"},
+	{path: "system/api", may: []string{"context/control"},
+		because: "the API knows the facts that it passes on, and gets them from a Backend"},
+	{path: "system/client", may: []string{"system/api", "context/control"},
+		because: "the client knows the API's types only"},
+	{path: "system/task", because: "it is a leaf"},
+	{path: "system/web/...", may: []string{"system/api", "system/client"},
+		because: "the dashboard uses the same API as everybody"},
+
+	// Tenants.
+	{path: "context/spec", pure: true, may: []string{"esp/sa", "internal/secret"},
+		because: "it is a leaf: values that configs and the worker share"},
+	{path: "context/control", pure: true, may: []string{"context/spec", "esp/sa", "internal/secret"},
+		because: "it is the language between supervisor and worker: values only"},
+	{path: "context/policy", pure: true, may: []string{"context/spec"},
+		because: "it resolves attributes from a specification"},
+	{path: "context/pool", pure: true, may: []string{"context/spec"},
+		because: "it leases addresses from a specification"},
+	{path: "context/pipe", may: []string{"context/control"},
+		because: "it moves control messages and descriptors, whatever they mean"},
+	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun"},
+		because: "it arranges namespaces and devices for whoever asks"},
+	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
+		"resource/cgroup", "system/task", "internal/secret"},
+		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
+	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
+		because: "it answers who somebody is, and knows neither IKE nor ESP"},
+	{path: "context/worker/...", may: []string{"context/worker/...", "ike", "ike/auth", "ike/suite", "esp", "esp/plane", "esp/tun", "esp/sa",
+		"context/control", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
+		"failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/build"},
+		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
+
+	// Protocols.
+	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/secret"},
+		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker"},
+	{path: "ike/ikev1/...", pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
+		because: "a version of IKE knows neither the engine above it nor the other version"},
+	{path: "ike/ikev2/...", pure: true, may: []string{"ike/ikev2/...", "ike/auth", "ike/eap", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
+		because: "a version of IKE knows neither the engine above it nor the other version"},
+	{path: "ike/auth", pure: true, may: []string{"ike/suite", "ike/wire", "esp/sa", "internal/secret"},
+		because: "identities and signatures know messages and algorithms, not exchanges"},
+	{path: "ike/eap/...", pure: true, may: []string{"ike/eap/...", "ike/suite", "ike/wire", "internal/secret"},
+		because: "EAP methods know nothing of the exchanges that carry them"},
+	{path: "ike/suite", pure: true, may: []string{"ike/wire", "esp/sa", "internal/secret"},
+		because: "algorithms know nothing of exchanges"},
+	{path: "ike/wire", pure: true, may: []string{"esp/sa"},
+		because: "codecs know bytes and registries only"},
+	{path: "esp", pure: true, may: []string{"esp/replay", "esp/transform", "esp/sa", "internal/secret"},
+		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker"},
+	{path: "esp/sa", pure: true, may: []string{"internal/secret"},
+		because: "it is a leaf: the values that everybody shares"},
+	{path: "esp/replay", pure: true, because: "it is a leaf"},
+	{path: "esp/transform", pure: true, may: []string{"esp/sa", "internal/secret"},
+		because: "a transform sees one packet and its keys"},
+	{path: "esp/tun", because: "it is a device, whoever uses it"},
+	{path: "esp/plane", may: []string{"esp", "esp/replay", "esp/sa", "esp/transform", "esp/tun", "internal/secret"},
+		because: "the pipeline moves packets and knows no IKE"},
+
+	// Failover and resources.
+	{path: "failover", pure: true, may: []string{"failover/journal", "esp/sa", "internal/secret"},
+		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker"},
+	{path: "failover/journal", pure: true, may: []string{"esp/sa"},
+		because: "the journal orders records and does not read them"},
+	{path: "failover/link", may: []string{"failover", "failover/journal", "internal/secret"},
+		because: "the link carries what the node decides"},
+	{path: "resource", pure: true, because: "it is a leaf"},
+	{path: "resource/cgroup", may: []string{"resource"}, because: "it asks the kernel for what resource describes"},
+	{path: "vfs/...", may: []string{"vfs/...", "resource"}, because: "files know nothing of what is in them"},
+
+	// What stands beside.
+	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
+	{path: "internal/build", because: "it is a leaf: every program has a version"},
+	{path: "internal/deps", because: "it keeps modules in go.mod"},
+	{path: "internal/archtest", because: "it judges the others and needs none of them"},
+	{path: "internal/lab/...", may: []string{"internal/lab/...", "system/api", "system/client", "context/control", "configs"},
+		because: "the lab runs the programs as an operator does, from outside"},
+	{path: "e2e/...", may: []string{"e2e/...", "internal/lab/...", "system/api", "system/client", "context/control"},
+		because: "ring iv sees the programs from outside"},
+	{path: "bench/...", may: []string{"..."}, because: "it measures anything"},
+}
+
+// testRoom is the room of every package whose name ends in "test": fakes and
+// simulators that stand beside what they test.
+var testRoom = room{path: "*test", may: []string{"..."}, because: "it is used by tests only"}
+
+// thirdParty says where a module of others may be used, and why nowhere else.
+var thirdParty = []struct {
+	module  string
+	in      []string
+	because string
+}{
+	{"github.com/hashicorp/hcl/", []string{"configs/..."}, "the language of configuration is known in one place"},
+	{"github.com/zclconf/go-cty", []string{"configs/..."}, "the language of configuration is known in one place"},
+	{"github.com/spf13/cobra", []string{"cmd/warren"}, "flags are the CLI's affair"},
+	{"github.com/containerd/cgroups/", []string{"resource/cgroup"}, "cgroups are known in one place"},
+	{"github.com/vishvananda/netlink", []string{"context/netns", "failover/link", "internal/lab/...", "e2e/...", "bench/..."},
+		"the kernel's network is arranged in one place"},
+	{"github.com/vishvananda/netns", []string{"context/netns", "internal/lab/...", "e2e/...", "bench/..."},
+		"namespaces are entered in one place"},
+	{"github.com/coreos/go-systemd/", []string{"system", "cmd/warrend"}, "systemd is the supervisor's affair"},
+}
