@@ -1,0 +1,193 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a process may take to end after SIGTERM; a supervisor
+// with workers to stop and devices to give back needs some seconds.
+const stopTimeout = 15 * time.Second
+
+// Process is a program that runs in a namespace. What it prints is in a file.
+type Process struct {
+	lab    *Lab
+	name   string
+	cmd    *exec.Cmd
+	log    string
+	exited chan struct{} // closed when it has ended and was reaped
+	err    error         // of its end, valid once exited is closed
+}
+
+// Command is a program to run in a namespace.
+type Command struct {
+	Name string   // for its log; empty: the program's
+	Args []string // the program and its arguments
+	Env  []string // more variables, "NAME=value"
+	Dir  string
+}
+
+// Run runs a program in the namespace to its end and returns what it printed,
+// both streams together.
+func (ns *Namespace) Run(args ...string) (string, error) {
+	out, errs, err := ns.Output(Command{Args: args})
+	return out + errs, err
+}
+
+// Output runs a program in the namespace to its end and returns what it printed
+// on standard output and on standard error.
+func (ns *Namespace) Output(c Command) (stdout, stderr string, err error) {
+	var out, errs bytes.Buffer
+	cmd := c.build()
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := ns.Do(cmd.Start); err != nil {
+		return "", "", fmt.Errorf("lab: %s: %w", c.Args[0], err)
+	}
+	err = cmd.Wait()
+	if err != nil {
+		err = fmt.Errorf("lab: %s in %s: %w: %s", strings.Join(c.Args, " "), ns.name, err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), errs.String(), err
+}
+
+// MustRun is Run that ends the test when the program fails.
+func (ns *Namespace) MustRun(args ...string) string {
+	ns.lab.tb.Helper()
+	out, err := ns.Run(args...)
+	if err != nil {
+		ns.lab.tb.Fatalf("%v\n%s", err, out)
+	}
+	return out
+}
+
+// Start starts a program in the namespace; the lab ends it.
+func (ns *Namespace) Start(c Command) *Process {
+	ns.lab.tb.Helper()
+	if c.Name == "" {
+		c.Name = c.Args[0][strings.LastIndexByte(c.Args[0], '/')+1:]
+	}
+	p := &Process{lab: ns.lab, name: c.Name, exited: make(chan struct{})}
+	p.log = ns.lab.Path("log", fmt.Sprintf("%s-%s-%d.log", ns.name, c.Name, count.Add(1)))
+	f, err := os.Create(p.log)
+	if err != nil {
+		ns.lab.tb.Fatalf("lab: %v", err)
+	}
+	defer f.Close()
+	p.cmd = c.build()
+	p.cmd.Stdout, p.cmd.Stderr = f, f
+	if err := ns.Do(p.cmd.Start); err != nil {
+		ns.lab.tb.Fatalf("lab: starting %s in %s: %v", c.Name, ns.name, err)
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	ns.lab.onClose(func() {
+		p.Stop()
+		if ns.lab.tb.Failed() {
+			ns.lab.tb.Logf("lab: last lines of %s in %s:\n%s", p.name, ns.name, tail(p.Log(), 60))
+		}
+	})
+	return p
+}
+
+// build makes the command. Its process group is its own, so that an interrupt
+// from the terminal reaches this process alone, which then ends things in
+// order; and it dies with the namespace's thread, which is to say with us.
+func (c Command) build() *exec.Cmd {
+	cmd := exec.Command(c.Args[0], c.Args[1:]...)
+	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Dir = c.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+// PID is the process's id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Signal sends a signal to the process; to one that has ended, nothing.
+func (p *Process) Signal(s os.Signal) {
+	err := p.cmd.Process.Signal(s)
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.lab.tb.Logf("lab: signal to %s: %v", p.name, err)
+	}
+}
+
+// Wait waits for the process's end, at most for the timeout.
+func (p *Process) Wait(timeout time.Duration) error {
+	select {
+	case <-p.exited:
+		return p.err
+	case <-time.After(timeout):
+		return fmt.Errorf("lab: %s still runs after %v", p.name, timeout)
+	}
+}
+
+// Running reports whether the process has not ended yet.
+func (p *Process) Running() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// Stop asks the process to end, insists after a while, and waits.
+func (p *Process) Stop() {
+	if !p.Running() {
+		return
+	}
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.exited:
+		return
+	case <-time.After(stopTimeout):
+	}
+	p.lab.tb.Logf("lab: %s did not end on SIGTERM within %v", p.name, stopTimeout)
+	p.Kill()
+}
+
+// Kill ends the process with SIGKILL and waits.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	<-p.exited
+}
+
+// Log is what the process has printed so far.
+func (p *Process) Log() string {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// WaitLog waits until the process has printed text.
+func (p *Process) WaitLog(text string, timeout time.Duration) {
+	p.lab.tb.Helper()
+	p.lab.Eventually(p.name+" to print "+text, timeout, func() error {
+		if strings.Contains(p.Log(), text) {
+			return nil
+		}
+		if !p.Running() {
+			return fmt.Errorf("it has ended: %v: %s", p.err, tail(p.Log(), 10))
+		}
+		return errors.New("not in its log")
+	})
+}
+
+// tail is the last n lines of text.
+func tail(text string, n int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if len(lines) > n {
+		lines = lines[len(lines)-n:]
+	}
+	return strings.Join(lines, "\n")
+}

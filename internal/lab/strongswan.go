@@ -1,0 +1,306 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// StrongSwan is a strongSwan daemon (charon-systemd, with its ESP in userspace)
+// that is alone in its namespace: it has no file in common with another.
+type StrongSwan struct {
+	ns    *Namespace
+	proc  *Process
+	dir   string
+	vici  string
+	plain string // its log
+}
+
+// StrongSwanConn is one connection of swanctl.conf, with one child of the same
+// name. What is left out is strongSwan's default.
+type StrongSwanConn struct {
+	Name          string
+	Local, Remote string // addresses; Local may be empty
+	LocalID       string
+	RemoteID      string // "": any
+	LocalPSK      string // proves us
+	RemotePSK     string // proves the peer; "": LocalPSK
+	Proposals     string // of the IKE SA: "aes256gcm16-prfsha384-x25519"
+	ESPProposals  string // of the child: "aes256gcm16"
+	VIPs          string // addresses to ask for: "0.0.0.0"
+	LocalTS       string // "": dynamic
+	RemoteTS      string // "": dynamic
+	Pool          string // as a gateway: a range to give addresses from
+	NoEncap       bool   // not force UDP encapsulation; its ESP in userspace knows no other
+	DPD           time.Duration
+	Rekey         string // rekey_time of the child: "10s"
+	Start         string // start_action
+	Replay        int    // replay_window; 0: its default
+}
+
+// StrongSwanConfig is a daemon with its connections.
+type StrongSwanConfig struct {
+	Conns []StrongSwanConn
+	// RetransmitTimeout and RetransmitTries bound how long it waits for an
+	// answer; zero values are 1 s and 4.
+	RetransmitTimeout time.Duration
+	RetransmitTries   int
+}
+
+// strongSwanPlugins in the order in which they are loaded; kernel-libipsec must
+// come before kernel-netlink to be the one for ESP.
+const strongSwanPlugins = "random nonce aes sha1 sha2 md5 hmac kdf gcm ccm ctr chapoly curve25519 gmp openssl " +
+	"pem pkcs1 x509 pubkey constraints revocation kernel-libipsec kernel-netlink resolve socket-default vici updown"
+
+// StrongSwan starts a daemon in the namespace and loads its connections.
+func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
+	ns.lab.tb.Helper()
+	base := fmt.Sprintf("swan-%s-%d", ns.name, count.Add(1))
+	s := &StrongSwan{ns: ns, dir: ns.lab.Path(base, "swanctl"), vici: ns.lab.Path(base, "vici"), plain: ns.lab.Path(base, "charon.log")}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		ns.lab.tb.Fatalf("lab: %v", err)
+	}
+	conf := ns.lab.WriteFile(s.daemonConf(c, ns.lab.Path(base, "resolv.conf")), base, "strongswan.conf")
+	ns.lab.WriteFile(swanctlConf(c.Conns), base, "swanctl", "swanctl.conf")
+	s.proc = ns.Start(Command{
+		Args: []string{"charon-systemd"},
+		Env:  []string{"STRONGSWAN_CONF=" + conf, "SWANCTL_DIR=" + s.dir},
+	})
+	ns.lab.Eventually("strongSwan to answer in "+ns.name, 10*time.Second, func() error {
+		conn, err := net.Dial("unix", s.vici)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	})
+	if out, err := s.swanctl("--load-all", "--noprompt"); err != nil || !strings.Contains(out, "successfully loaded") {
+		ns.lab.tb.Fatalf("lab: strongSwan in %s: %v\n%s", ns.name, err, out)
+	}
+	return s
+}
+
+// daemonConf is the text of strongswan.conf. The packet marks keep its own
+// encrypted packets out of its tunnels.
+func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
+	timeout, tries := c.RetransmitTimeout, c.RetransmitTries
+	if timeout == 0 {
+		timeout = time.Second
+	}
+	if tries == 0 {
+		tries = 4
+	}
+	return fmt.Sprintf(`charon-systemd {
+  load = %s
+  retransmit_timeout = %.2f
+  retransmit_tries = %d
+  retransmit_base = 1.3
+  plugins {
+    vici { socket = unix://%s }
+    kernel-netlink { fwmark = !0x42 }
+    socket-default { fwmark = 0x42 }
+    kernel-libipsec { allow_peer_ts = yes }
+    resolve { file = %s }
+  }
+  journal { default = -1 }
+  filelog {
+    log { 
+      path = %s
+      flush_line = yes
+      default = 1
+      ike = 2
+      cfg = 2
+      knl = 1
+      enc = 1
+    }
+  }
+}
+`, strongSwanPlugins, timeout.Seconds(), tries, s.vici, resolv, s.plain)
+}
+
+// swanctlConf is the text of swanctl.conf.
+func swanctlConf(conns []StrongSwanConn) string {
+	var b, secrets strings.Builder
+	b.WriteString("connections {\n")
+	for i, c := range conns {
+		fmt.Fprintf(&b, "  %s {\n    version = 2\n    mobike = no\n    fragmentation = no\n", c.Name)
+		setting(&b, "    ", "encap", yes(!c.NoEncap))
+		setting(&b, "    ", "local_addrs", c.Local)
+		setting(&b, "    ", "remote_addrs", c.Remote)
+		setting(&b, "    ", "proposals", c.Proposals)
+		setting(&b, "    ", "vips", c.VIPs)
+		if c.Pool != "" {
+			setting(&b, "    ", "pools", c.Name)
+		}
+		if c.DPD > 0 {
+			setting(&b, "    ", "dpd_delay", fmt.Sprintf("%dms", c.DPD.Milliseconds()))
+		}
+		fmt.Fprintf(&b, "    local {\n      auth = psk\n")
+		setting(&b, "      ", "id", quoted(c.LocalID))
+		fmt.Fprintf(&b, "    }\n    remote {\n      auth = psk\n")
+		setting(&b, "      ", "id", quoted(c.RemoteID))
+		fmt.Fprintf(&b, "    }\n    children {\n      %s {\n        dpd_action = clear\n        mode = tunnel\n", c.Name)
+		setting(&b, "        ", "esp_proposals", c.ESPProposals)
+		setting(&b, "        ", "local_ts", c.LocalTS)
+		setting(&b, "        ", "remote_ts", c.RemoteTS)
+		setting(&b, "        ", "rekey_time", c.Rekey)
+		setting(&b, "        ", "start_action", c.Start)
+		if c.Replay > 0 {
+			setting(&b, "        ", "replay_window", strconv.Itoa(c.Replay))
+		}
+		b.WriteString("      }\n    }\n  }\n")
+		pskSecrets(&secrets, i, c)
+	}
+	b.WriteString("}\nsecrets {\n" + secrets.String() + "}\npools {\n")
+	for _, c := range conns {
+		if c.Pool != "" {
+			fmt.Fprintf(&b, "  %s { addrs = %s }\n", c.Name, c.Pool)
+		}
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// pskSecrets writes the keys of a connection. strongSwan tries every key that
+// fits on the peer's proof, so each side may have its own. It proves itself
+// with the last one that fits either identity better than the one before; the
+// local key names both identities, so that no other fits better.
+func pskSecrets(b *strings.Builder, i int, c StrongSwanConn) {
+	remote := c.RemoteID
+	if remote == "" {
+		remote = "%any"
+	}
+	fmt.Fprintf(b, "  ike-%d-local {\n", i)
+	setting(b, "    ", "id-local", quoted(c.LocalID))
+	setting(b, "    ", "id-remote", quoted(remote))
+	fmt.Fprintf(b, "    secret = %q\n  }\n", c.LocalPSK)
+	if c.RemotePSK == "" || c.RemotePSK == c.LocalPSK {
+		return
+	}
+	fmt.Fprintf(b, "  ike-%d-remote {\n", i)
+	setting(b, "    ", "id-remote", quoted(remote))
+	fmt.Fprintf(b, "    secret = %q\n  }\n", c.RemotePSK)
+}
+
+func setting(b *strings.Builder, indent, key, value string) {
+	if value != "" {
+		fmt.Fprintf(b, "%s%s = %s\n", indent, key, value)
+	}
+}
+
+func quoted(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strconv.Quote(s)
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// swanctl runs one command of swanctl.
+func (s *StrongSwan) swanctl(args ...string) (string, error) {
+	args = append([]string{"swanctl", args[0], "--uri", "unix://" + s.vici}, args[1:]...)
+	out, errs, err := s.ns.Output(Command{Args: args, Env: []string{"SWANCTL_DIR=" + s.dir}})
+	return out + errs, err
+}
+
+// Initiate connects; the error carries what strongSwan said.
+func (s *StrongSwan) Initiate(conn string, timeout time.Duration) error {
+	out, err := s.swanctl("--initiate", "--child", conn, "--timeout", strconv.Itoa(int(timeout.Seconds())))
+	if err == nil && !strings.Contains(out, "initiate completed successfully") {
+		err = errors.New("lab: not completed")
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// MustInitiate is Initiate that ends the test when it fails.
+func (s *StrongSwan) MustInitiate(conn string) {
+	s.ns.lab.tb.Helper()
+	if err := s.Initiate(conn, 10*time.Second); err != nil {
+		s.ns.lab.tb.Fatalf("lab: strongSwan in %s does not connect: %v", s.ns.name, err)
+	}
+}
+
+// Terminate ends the connection with a DELETE.
+func (s *StrongSwan) Terminate(conn string) error {
+	out, err := s.swanctl("--terminate", "--ike", conn, "--timeout", "5")
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// TerminateChild ends the connection's child SA with a DELETE.
+func (s *StrongSwan) TerminateChild(conn string) error {
+	out, err := s.swanctl("--terminate", "--child", conn, "--timeout", "5")
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// Rekey renews the connection's child SA, or its IKE SA.
+func (s *StrongSwan) Rekey(conn string, ikeSA bool) error {
+	what := "--child"
+	if ikeSA {
+		what = "--ike"
+	}
+	out, err := s.swanctl("--rekey", what, conn)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
+}
+
+// ListSAs is what strongSwan says of its SAs, in its own notation.
+func (s *StrongSwan) ListSAs() string {
+	out, err := s.swanctl("--list-sas", "--raw")
+	if err != nil {
+		return err.Error()
+	}
+	return out
+}
+
+// Established reports whether any IKE SA stands.
+func (s *StrongSwan) Established() bool { return strings.Contains(s.ListSAs(), "state=ESTABLISHED") }
+
+var vipPattern = regexp.MustCompile(`local-vips=\[([^\]]*)\]`)
+
+// VIPs are the addresses that the gateway gave.
+func (s *StrongSwan) VIPs() []string {
+	m := vipPattern.FindStringSubmatch(s.ListSAs())
+	if m == nil {
+		return nil
+	}
+	return strings.Fields(m[1])
+}
+
+// Log is the daemon's log so far.
+func (s *StrongSwan) Log() string {
+	b, err := os.ReadFile(s.plain)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// Stop ends the daemon, which deletes its SAs in good order.
+func (s *StrongSwan) Stop() { s.proc.Stop() }
+
+// Kill ends the daemon without a word to its peers.
+func (s *StrongSwan) Kill() { s.proc.Kill() }
+
+// PID is the daemon's process id.
+func (s *StrongSwan) PID() int { return s.proc.PID() }
