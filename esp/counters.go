@@ -160,6 +160,12 @@ func (s *Slot) Reserve(n, ceiling uint64) (first uint64, ok bool) {
 	}
 }
 
+// BytesIn returns the inner bytes delivered so far.
+func (s *Slot) BytesIn() uint64 { return s.bytesIn.Load() }
+
+// BytesOut returns the inner bytes sent so far.
+func (s *Slot) BytesOut() uint64 { return s.bytesOut.Load() }
+
 // OutNext returns the next outbound sequence number.
 func (s *Slot) OutNext() uint64 { return s.outNext.Load() }
 

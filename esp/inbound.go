@@ -86,6 +86,9 @@ func (in *Inbound) Open(packet []byte, tos uint8) (inner []byte, newest bool, er
 	return inner, newest, err
 }
 
+// SPI returns the SPI of the SA.
+func (in *Inbound) SPI() sa.SPI { return in.spi }
+
 // Inner returns the headers of the packet that Open returned last.
 func (in *Inbound) Inner() *Inner { return &in.inner }
 

@@ -46,12 +46,17 @@ type Socket struct {
 
 // Message is one datagram of a Conn, or several of the same size.
 type Message struct {
-	Buf     []byte // Receive: the buffer; Send: the datagram
-	N       int    // Receive: bytes received
+	Buf     []byte // Receive: room for 65,535 bytes
+	Data    []byte // what was received, a part of Buf; or what is to be sent
 	Remote  netip.AddrPort
-	Segment int   // Buf holds datagrams of this size, the last one may be shorter; 0: it holds one
+	Segment int   // Data holds datagrams of this size, the last one may be shorter; 0: it holds one
 	TOS     uint8 // of the outer header
 	DF      bool  // Send: the outer Don't Fragment bit
+
+	// TooBig is not 0 where Receive tells that the network refused a packet to
+	// Remote because it is larger than TooBig bytes. Data then is how the
+	// payload of that packet began; it is empty where our own kernel refused.
+	TooBig int
 }
 
 // Conn is an outer socket as the pipelines see it. Receive has one caller;
@@ -61,10 +66,10 @@ type Conn interface {
 	// Receive waits and fills at least one Message. Buf of each has room for
 	// 65,535 bytes.
 	Receive(ms []Message) (int, error)
-	// Send sends all messages in order. It waits while the socket is full. What
-	// the network refuses is lost, as datagrams are; sent counts messages that
-	// were handed over. An error means that some were not.
-	Send(ms []Message) (sent int, err error)
+	// Send sends all messages in order and waits while the socket is full. What
+	// the network refuses is lost, as datagrams are; lost counts those messages.
+	// An error means that the socket is closed.
+	Send(ms []Message) (lost int, err error)
 	// TrySend sends one datagram without waiting: ErrFull where it would.
 	TrySend(m *Message) error
 	Close() error

@@ -17,9 +17,16 @@ package plane
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/tun"
 )
 
 // Errors that callers of SendIKE tell apart.
@@ -29,51 +36,364 @@ var (
 	ErrFull     = errors.New("plane: socket is full")
 )
 
+const (
+	reportQueue = 256 // what Report may be late by; more are counted and dropped
+	ikeQueue    = 64  // IKE messages that wait for a full socket
+	// housekeeping is how often old path MTUs are looked at.
+	housekeeping = time.Minute
+)
+
 // Plane is a running data plane. All methods are safe for concurrent use.
-type Plane struct{}
+type Plane struct {
+	cfg      *Config
+	log      *slog.Logger
+	now      func() time.Time
+	muted    atomic.Bool
+	spis     esp.SPITable[child]
+	policies esp.PolicyTable[child]
+	reports  chan Report
+	ike      chan ikeMessage
+	ready    chan struct{}
+	other    counters // of what belongs to no pipeline
+
+	// mu guards what follows and makes one writer at a time of Apply for the
+	// tables above. The pipelines do not take it.
+	mu       sync.Mutex
+	children map[uint64]*child
+	outers   []*outer
+	outs     []*outbound
+	retired  Stats // of sockets that are closed
+	lowered  bool  // some path MTU is not the highest
+	running  bool
+	stopped  bool
+	wg       sync.WaitGroup
+	fail     chan error
+
+	unknown limiter // reports about unknown SPIs
+	tooBig  limiter // "too big" from the network
+}
+
+// outer is one outer socket with its pipeline.
+type outer struct {
+	Socket
+	in *inbound
+}
+
+// ikeMessage waits for a full socket.
+type ikeMessage struct {
+	conn Conn
+	m    Message
+}
 
 // New makes a plane from c and takes its devices and sockets over, even when it
 // returns an error.
-func New(c *Config) (*Plane, error) { return &Plane{}, nil }
+func New(c *Config) (*Plane, error) {
+	p := &Plane{
+		cfg: c, log: c.Log, now: c.Now,
+		reports:  make(chan Report, reportQueue),
+		ike:      make(chan ikeMessage, ikeQueue),
+		ready:    make(chan struct{}),
+		fail:     make(chan error, 1),
+		children: make(map[uint64]*child),
+		unknown:  limiter{perSecond: 10},
+		tooBig:   limiter{perSecond: 100},
+	}
+	if p.log == nil {
+		p.log = slog.New(slog.DiscardHandler)
+	}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	p.muted.Store(c.Muted)
+	err := c.validate()
+	for i, d := range c.Devices {
+		p.outs = append(p.outs, &outbound{p: p, dev: d, index: i})
+	}
+	for i := range c.Sockets {
+		if e := p.addLockedOuter(c.Sockets[i]); e != nil && err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Counters == nil:
+		return errors.New("plane: no counter memory")
+	case len(c.Devices) == 0:
+		return errors.New("plane: no TUN device")
+	case c.DF != "" && c.DF != DFCopy && c.DF != DFSet && c.DF != DFClear:
+		return fmt.Errorf("plane: DF is %q, not copy, set or clear", c.DF)
+	}
+	return nil
+}
 
 // Run moves packets until ctx ends or the devices fail, then closes devices and
 // sockets and waits for its goroutines. It is called once.
-func (p *Plane) Run(ctx context.Context) error { return nil }
+func (p *Plane) Run(ctx context.Context) error {
+	p.mu.Lock()
+	p.running = true
+	for _, o := range p.outs {
+		p.startLocked(o.run)
+	}
+	for _, o := range p.outers {
+		p.startLocked(o.in.run)
+	}
+	p.mu.Unlock()
+
+	done := make(chan struct{})
+	var background sync.WaitGroup
+	background.Go(func() { p.deliverReports(done) })
+	background.Go(func() { p.deliverIKE(done) })
+	close(p.ready)
+
+	var err error
+	select {
+	case <-ctx.Done():
+		err = ctx.Err()
+	case err = <-p.fail:
+	}
+	p.mu.Lock()
+	p.stopped = true
+	p.mu.Unlock()
+	p.close()
+	p.wg.Wait()
+	close(done)
+	background.Wait()
+	return err
+}
+
+// startLocked starts a pipeline; one that fails while the plane is not stopped
+// stops the plane.
+func (p *Plane) startLocked(run func() error) {
+	p.wg.Go(func() {
+		if err := run(); err != nil {
+			select {
+			case p.fail <- err:
+			default:
+			}
+		}
+	})
+}
+
+// close closes devices and sockets, which ends their pipelines.
+func (p *Plane) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range p.outs {
+		o.dev.Close()
+	}
+	for _, o := range p.outers {
+		o.Conn.Close()
+	}
+}
 
 // Ready is closed when packets move.
-func (p *Plane) Ready() <-chan struct{} { return nil }
+func (p *Plane) Ready() <-chan struct{} { return p.ready }
 
 // String names the task.
 func (p *Plane) String() string { return "data plane" }
 
-// Apply installs, rekeys, moves or deletes a child SA; when it returns, the
-// change is in effect: no packet is sealed or opened with a deleted SA. The
-// keys of c.Child are copied. OpAdd and OpRekey of a child that is installed
-// already change nothing, and so does OpDelete of one that is not. Counters of
-// Child.Slot that belong to the same Child.ID are continued, others begin at 0.
-func (p *Plane) Apply(c *sa.Change) error { return nil }
+// Mute makes the plane silent, or lets it speak again. A muted plane keeps all
+// SAs installed and up to date, but sends and delivers nothing, IKE included.
+func (p *Plane) Mute(on bool) { p.muted.Store(on) }
+
+// Stats returns the counters since New.
+func (p *Plane) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.retired
+	p.other.addTo(&s)
+	for _, o := range p.outs {
+		o.stats.addTo(&s)
+	}
+	for _, o := range p.outers {
+		o.in.stats.addTo(&s)
+	}
+	return s
+}
+
+// AddSocket takes over one more socket while the plane runs. A socket of the
+// same kind and address takes the place of the old one.
+func (p *Plane) AddSocket(s Socket) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.removeLocked(s.Kind, s.Local)
+	if err := p.addLockedOuter(s); err != nil {
+		return err
+	}
+	o := p.outers[len(p.outers)-1]
+	if p.stopped {
+		return o.Conn.Close()
+	}
+	if p.running {
+		p.startLocked(o.in.run)
+	}
+	p.resolveAllLocked()
+	return nil
+}
+
+// RemoveSocket closes a socket. Child SAs that used it send nothing until there
+// is another one at their local address.
+func (p *Plane) RemoveSocket(k Kind, local netip.AddrPort) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.removeLocked(k, local)
+	p.resolveAllLocked()
+}
+
+func (p *Plane) addLockedOuter(s Socket) error {
+	if s.Conn == nil {
+		c, err := newSocket(&s, !p.cfg.NoOffload)
+		if err != nil {
+			return err
+		}
+		s.Conn, s.File = c, nil
+	}
+	o := &outer{Socket: s}
+	device := p.outs[len(p.outers)%len(p.outs)].dev
+	o.in = &inbound{p: p, outer: o, join: tun.NewCoalescer(device)}
+	p.outers = append(p.outers, o)
+	return nil
+}
+
+func (p *Plane) removeLocked(k Kind, local netip.AddrPort) {
+	for i, o := range p.outers {
+		if o.Kind == k && o.Local == local {
+			o.in.closed.Store(true)
+			o.Conn.Close()
+			o.in.stats.addTo(&p.retired)
+			p.outers = append(p.outers[:i:i], p.outers[i+1:]...)
+			return
+		}
+	}
+}
+
+// resolveAllLocked finds the sockets of all children anew.
+func (p *Plane) resolveAllLocked() {
+	for _, ch := range p.children {
+		to := *ch.path.Load()
+		p.resolveLocked(&to, ch.maxInner)
+		ch.path.Store(&to)
+	}
+}
+
+// outerLocked finds a socket by its address; one that is bound to every address
+// serves where there is none for this one.
+func (p *Plane) outerLocked(k Kind, local netip.AddrPort) *outer {
+	var any *outer
+	for _, o := range p.outers {
+		switch {
+		case o.Kind != k || k != KindESP && o.Local.Port() != local.Port():
+		case o.Local.Addr() == local.Addr():
+			return o
+		case o.Local.Addr().IsUnspecified() && o.Local.Addr().Is4() == local.Addr().Is4():
+			any = o
+		}
+	}
+	return any
+}
 
 // SendIKE sends one IKE message from the socket bound to local; where that is a
 // KindNATT socket it adds the non-ESP marker. A message of one byte 0xff on a
 // KindNATT socket is a NAT keepalive and gets no marker. It never waits: it goes
 // ahead of data that is waiting for the socket, in a queue of its own where the
 // socket is full.
-func (p *Plane) SendIKE(local, remote netip.AddrPort, payload []byte) error { return nil }
+func (p *Plane) SendIKE(local, remote netip.AddrPort, payload []byte) error {
+	if p.muted.Load() {
+		p.other.add(dropMuted, 1)
+		return ErrMuted
+	}
+	p.mu.Lock()
+	o := p.outerLocked(KindNATT, local)
+	if o == nil {
+		o = p.outerLocked(KindIKE, local)
+	}
+	p.mu.Unlock()
+	if o == nil || o.Local.Addr().Is4() != remote.Addr().Is4() {
+		return fmt.Errorf("%w: %v to %v", ErrNoSocket, local, remote)
+	}
+	m := Message{Remote: remote, DF: o.Kind == KindNATT && len(payload) <= smallIKE}
+	if o.Kind == KindNATT && (len(payload) != 1 || payload[0] != keepalive) {
+		m.Data = append(append(make([]byte, 0, markerLen+len(payload)), 0, 0, 0, 0), payload...)
+	} else {
+		m.Data = append([]byte(nil), payload...)
+	}
+	p.other.add(statIKEOut, 1)
+	err := o.Conn.TrySend(&m)
+	if !errors.Is(err, ErrFull) {
+		return err
+	}
+	select {
+	case p.ike <- ikeMessage{o.Conn, m}:
+		return nil
+	default:
+		return ErrFull
+	}
+}
 
-// Mute makes the plane silent, or lets it speak again. A muted plane keeps all
-// SAs installed and up to date, but sends and delivers nothing, IKE included.
-func (p *Plane) Mute(on bool) {}
+// smallIKE is a size that every path carries whole, so that sending it needs no
+// other setting of the socket than data does.
+const smallIKE = 1200
 
-// Stats returns the counters since New.
-func (p *Plane) Stats() Stats { return Stats{} }
+// deliverIKE sends the IKE messages that found their socket full.
+func (p *Plane) deliverIKE(done <-chan struct{}) {
+	for {
+		select {
+		case <-done:
+			return
+		case m := <-p.ike:
+			if _, err := m.conn.Send([]Message{m.m}); err != nil && !errors.Is(err, os.ErrClosed) {
+				p.log.Warn("sending IKE", "error", err)
+			}
+		}
+	}
+}
 
-// PathMTU returns the path MTU of a child, and the largest inner packet that
-// fits through it.
-func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) { return 0, 0, false }
+// report queues a report.
+func (p *Plane) report(r Report) {
+	if p.cfg.Report == nil {
+		return
+	}
+	select {
+	case p.reports <- r:
+	default:
+		p.other.add(dropReports, 1)
+	}
+}
 
-// AddSocket takes over one more socket while the plane runs. A socket of the
-// same kind and address takes the place of the old one.
-func (p *Plane) AddSocket(s Socket) error { return nil }
+// deliverReports calls Config.Report, and keeps house.
+func (p *Plane) deliverReports(done <-chan struct{}) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case r := <-p.reports:
+			p.cfg.Report(r)
+		case <-tick.C:
+			p.raiseMTUs(p.now())
+		}
+	}
+}
 
-// RemoveSocket closes a socket.
-func (p *Plane) RemoveSocket(k Kind, local netip.AddrPort) {}
+// limiter lets a number of events pass in every second. Two goroutines at the
+// turn of a second may let a few more pass.
+type limiter struct {
+	perSecond int64
+	second    atomic.Int64
+	passed    atomic.Int64
+}
+
+func (l *limiter) allow(now int64) bool {
+	if l.second.Swap(now) != now {
+		l.passed.Store(0)
+	}
+	return l.passed.Add(1) <= l.perSecond
+}

@@ -1,0 +1,252 @@
+package plane
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+)
+
+// child is one installed child SA.
+type child struct {
+	id, replaces uint64
+	slot         *esp.Slot
+	slotIndex    uint32
+	bytesLimit   uint64
+	path         atomic.Pointer[path]
+
+	// outMu and inMu keep the two directions to one goroutine each, for a run
+	// of packets. A deleted child has neither half. Lock order: none, they are
+	// never held together.
+	outMu     sync.Mutex
+	out       *esp.Outbound
+	lastLimit uint64 // reservation: the limit last seen, and when to ask for more
+	askAt     uint64
+
+	inMu sync.Mutex
+	in   *esp.Inbound
+
+	outSPI   sa.SPI
+	told     [ReportPathMTU + 1]atomic.Bool // reports that are sent once
+	toldAt   [ReportPathMTU + 1]atomic.Int64
+	maxInner func(int) int
+}
+
+// path is where a child's packets go. It is replaced, never changed.
+type path struct {
+	outer         *outer // nil: there is no such socket
+	local, remote netip.AddrPort
+	encap         sa.Encap
+	mtu           int       // of the path
+	inner4        int       // largest inner IPv4 packet
+	inner6        int       // largest inner IPv6 packet, 1280 at least
+	lowered       time.Time // when the network last lowered mtu
+}
+
+// minimum MTUs (RFC 791, RFC 8200 section 5). A smaller one in an ICMP message
+// is an attack or a mistake.
+const (
+	minMTU4       = 576
+	minMTU6       = 1280
+	defaultMTU    = 1500
+	pathMTUExpiry = 10 * time.Minute // RFC 1191 section 6.3
+)
+
+// setMTU computes what fits through a path.
+func (p *path) setMTU(mtu int, maxInner func(int) int) {
+	overhead := 20
+	if p.remote.Addr().Is6() {
+		overhead = 40
+	}
+	if p.encap == sa.EncapUDP {
+		overhead += 8
+	}
+	p.mtu = mtu
+	p.inner4 = max(maxInner(mtu-overhead), 68)
+	p.inner6 = max(p.inner4, minMTU6)
+}
+
+// Apply installs, rekeys, moves or deletes a child SA; when it returns, the
+// change is in effect: no packet is sealed or opened with a deleted SA. The
+// keys of c.Child are copied. OpAdd and OpRekey of a child that is installed
+// already change nothing, and so does OpDelete of one that is not. Counters of
+// Child.Slot that belong to the same Child.ID are continued, others begin at 0.
+func (p *Plane) Apply(c *sa.Change) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch c.Op {
+	case sa.OpAdd:
+		return p.addLocked(&c.Child, 0)
+	case sa.OpRekey:
+		return p.addLocked(&c.Child, c.Replaces)
+	case sa.OpMove:
+		ch := p.children[c.Child.ID]
+		if ch == nil {
+			return fmt.Errorf("plane: moving child SA %d: there is none", c.Child.ID)
+		}
+		ch.path.Store(p.newPathLocked(&c.Child, ch.maxInner))
+		ch.toldAt[ReportMoved].Store(0)
+		return nil
+	case sa.OpDelete:
+		p.deleteLocked(c.Child.ID)
+		return nil
+	}
+	return fmt.Errorf("plane: unknown change %v", c.Op)
+}
+
+func (p *Plane) addLocked(c *sa.Child, replaces uint64) error {
+	if p.children[c.ID] != nil {
+		return nil
+	}
+	if c.ID == 0 || !c.RemoteAddr.IsValid() || !c.LocalAddr.IsValid() {
+		return fmt.Errorf("plane: child SA %d between %v and %v is incomplete", c.ID, c.LocalAddr, c.RemoteAddr)
+	}
+	if p.spis.Find(c.In.SPI) != nil {
+		return fmt.Errorf("plane: child SA %d: SPI %v is in use", c.ID, c.In.SPI)
+	}
+	slot := p.cfg.Counters.Slot(c.Slot)
+	if slot == nil {
+		return fmt.Errorf("plane: child SA %d: counter slot %d of %d", c.ID, c.Slot, p.cfg.Counters.Len())
+	}
+	if owner := slot.Owner(); owner != c.ID && p.children[owner] != nil {
+		return fmt.Errorf("plane: child SA %d: counter slot %d belongs to child SA %d", c.ID, c.Slot, owner)
+	}
+	if _, err := p.cfg.Counters.Claim(c.Slot, c.ID, c.ReplayWindow); err != nil {
+		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
+	}
+	out, err := esp.NewOutbound(c, p.cfg.Counters)
+	var in *esp.Inbound
+	if err == nil {
+		in, err = esp.NewInbound(c, p.cfg.Counters)
+	}
+	if err != nil {
+		p.cfg.Counters.Release(c.Slot)
+		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
+	}
+	ch := &child{
+		id: c.ID, replaces: replaces, slot: slot, slotIndex: c.Slot, bytesLimit: c.BytesLimit,
+		out: out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
+	}
+	ch.path.Store(p.newPathLocked(c, out.MaxInner))
+	p.children[c.ID] = ch
+	p.spis.Set(c.In.SPI, ch)
+	p.policies.Add(c.ID, c.Local, c.Remote, ch)
+	p.policies.Demote(replaces, true)
+	return nil
+}
+
+func (p *Plane) deleteLocked(id uint64) {
+	ch := p.children[id]
+	if ch == nil {
+		return
+	}
+	delete(p.children, id)
+	p.policies.Remove(id)
+	p.policies.Demote(ch.replaces, false) // the old pair, if it outlives the new one
+	ch.outMu.Lock()
+	ch.out = nil
+	ch.outMu.Unlock()
+	ch.inMu.Lock()
+	p.spis.Set(ch.in.SPI(), nil)
+	ch.in = nil
+	ch.inMu.Unlock()
+	p.cfg.Counters.Release(ch.slotIndex)
+}
+
+// newPathLocked resolves where packets of c go.
+func (p *Plane) newPathLocked(c *sa.Child, maxInner func(int) int) *path {
+	to := &path{local: c.LocalAddr, remote: c.RemoteAddr, encap: c.Encap}
+	p.resolveLocked(to, maxInner)
+	return to
+}
+
+// resolveLocked finds the socket of a path, and sets its MTU to the highest.
+func (p *Plane) resolveLocked(to *path, maxInner func(int) int) {
+	kind := KindNATT
+	if to.encap == sa.EncapRaw {
+		kind = KindESP
+	}
+	to.outer = p.outerLocked(kind, to.local)
+	if to.outer != nil && to.outer.Local.Addr().Is4() != to.remote.Addr().Is4() {
+		to.outer = nil
+	}
+	mtu := defaultMTU
+	if to.outer != nil && to.outer.MTU > 0 {
+		mtu = to.outer.MTU
+	}
+	if p.cfg.MaxPathMTU > 0 {
+		mtu = min(mtu, p.cfg.MaxPathMTU)
+	}
+	to.setMTU(mtu, maxInner)
+	to.lowered = time.Time{}
+}
+
+// PathMTU returns the path MTU of a child, and the largest inner packet that
+// fits through it.
+func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ch := p.children[child]
+	if ch == nil {
+		return 0, 0, false
+	}
+	to := ch.path.Load()
+	return to.mtu, to.inner4, true
+}
+
+// lowerMTU takes the network's word that packets to remote may have mtu bytes.
+// quoted is how the payload of the refused packet began: it must be ours (RFC
+// 4301 section 8.2.1). It is empty where our own kernel refused.
+func (p *Plane) lowerMTU(remote netip.AddrPort, mtu int, quoted []byte) {
+	spi, have := esp.SPI(quoted)
+	if len(quoted) > 0 && !have {
+		return
+	}
+	minimum := minMTU4
+	if remote.Addr().Is6() {
+		minimum = minMTU6
+	}
+	mtu = max(mtu, minimum)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ch := range p.children {
+		old := ch.path.Load()
+		if old.remote.Addr() != remote.Addr() || have && ch.outSPI != spi || mtu >= old.mtu {
+			continue
+		}
+		to := *old
+		to.setMTU(mtu, ch.maxInner)
+		to.lowered = p.now()
+		ch.path.Store(&to)
+		p.lowered = true
+		p.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: mtu})
+	}
+}
+
+// raiseMTUs forgets what the network said long ago.
+func (p *Plane) raiseMTUs(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.lowered {
+		return
+	}
+	p.lowered = false
+	for _, ch := range p.children {
+		old := ch.path.Load()
+		if old.lowered.IsZero() {
+			continue
+		}
+		if now.Sub(old.lowered) < pathMTUExpiry {
+			p.lowered = true
+			continue
+		}
+		to := *old
+		p.resolveLocked(&to, ch.maxInner)
+		ch.path.Store(&to)
+		p.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: to.mtu})
+	}
+}

@@ -1,0 +1,269 @@
+package plane
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+)
+
+// RFC 3948.
+const (
+	markerLen = 4    // section 2.2: four zero bytes in front of IKE
+	keepalive = 0xff // section 2.3
+)
+
+const (
+	// A batch of big messages goes round in the processor's cache; a batch of
+	// small ones saves system calls.
+	fewMessages  = 8
+	bigMessage   = 2048
+	messageSize  = 65536
+	ikeBuffers   = 4
+	manyMessages = 32
+)
+
+// inbound is the pipeline of one socket.
+type inbound struct {
+	p      *Plane
+	outer  *outer
+	join   *tun.Coalescer
+	stats  counters
+	closed atomic.Bool // by RemoveSocket
+
+	now     int64
+	ms      []Message
+	cur     *child // whose inMu is held
+	spi     sa.SPI
+	packets uint64 // of cur, not yet counted
+	bytes   uint64
+}
+
+// run moves packets until the socket is closed.
+func (in *inbound) run() error {
+	n := manyMessages
+	if in.outer.Kind == KindIKE {
+		n = ikeBuffers
+	}
+	memory, err := newSlab(n * messageSize)
+	if err != nil {
+		return err
+	}
+	defer memory.free()
+	in.ms = make([]Message, n)
+	for i := range in.ms {
+		in.ms[i].Buf = memory[i*messageSize : (i+1)*messageSize]
+	}
+	window := min(n, fewMessages)
+	for {
+		got, err := in.outer.Conn.Receive(in.ms[:window])
+		if err != nil {
+			if in.closed.Load() || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		total := in.batch(got)
+		if got == window && total < got*bigMessage {
+			window = n
+		} else if total >= got*bigMessage {
+			window = min(n, fewMessages)
+		}
+	}
+}
+
+// batch processes the messages that arrived together, and returns their size.
+func (in *inbound) batch(n int) (total int) {
+	in.now = in.p.now().Unix()
+	for i := range in.ms[:n] {
+		total += len(in.ms[i].Data)
+		in.message(&in.ms[i])
+	}
+	in.hold(nil, 0)
+	in.join.Flush()
+	in.stats.add(statPacketsIn, in.join.Packets)
+	in.stats.add(statBytesIn, in.join.Bytes)
+	in.stats.add(dropDeliver, in.join.Failed)
+	in.stats.add(statSuperPackets, in.join.Supers)
+	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.Supers = 0, 0, 0, 0
+	return total
+}
+
+// message takes a message of the socket apart.
+func (in *inbound) message(m *Message) {
+	if m.TooBig > 0 {
+		in.stats.add(statReceiveErrors, 1)
+		if in.p.tooBig.allow(in.now) {
+			in.hold(nil, 0)
+			in.p.lowerMTU(m.Remote, m.TooBig, m.Data)
+		}
+		return
+	}
+	data := m.Data
+	if len(data) == 0 {
+		in.stats.add(statReceiveErrors, 1)
+		return
+	}
+	size := m.Segment
+	if size <= 0 {
+		size = len(data)
+	}
+	for len(data) > 0 {
+		d := data[:min(size, len(data))]
+		data = data[len(d):]
+		in.datagram(m, d)
+	}
+}
+
+// datagram tells ESP, IKE and keepalives apart.
+func (in *inbound) datagram(m *Message, d []byte) {
+	switch {
+	case in.outer.Kind == KindIKE:
+		in.ike(m, d)
+	case in.outer.Kind == KindESP:
+		in.esp(m, d)
+	case len(d) == 1 && d[0] == keepalive:
+		in.stats.add(statKeepalives, 1)
+	case len(d) < markerLen:
+		in.stats.add(dropMalformed, 1)
+	case binary.BigEndian.Uint32(d) == 0:
+		in.ike(m, d[markerLen:])
+	default:
+		in.esp(m, d)
+	}
+}
+
+func (in *inbound) ike(m *Message, d []byte) {
+	if in.p.muted.Load() {
+		in.stats.add(dropMuted, 1)
+		return
+	}
+	in.stats.add(statIKEIn, 1)
+	if in.p.cfg.IKE != nil {
+		in.p.cfg.IKE(in.outer.Local, m.Remote, d)
+	}
+}
+
+// hold locks the inbound half of c, which has this SPI, and lets go of the one
+// before. It reports false where c has been deleted.
+func (in *inbound) hold(c *child, spi sa.SPI) bool {
+	if in.cur != nil {
+		if in.packets > 0 {
+			in.cur.slot.CountIn(in.packets, in.bytes, in.now)
+			in.p.checkVolume(in.cur, in.cur.slot.BytesIn())
+		}
+		in.cur.inMu.Unlock()
+	}
+	in.cur, in.spi, in.packets, in.bytes = nil, spi, 0, 0
+	if c == nil {
+		return false
+	}
+	c.inMu.Lock()
+	if c.in == nil {
+		c.inMu.Unlock()
+		return false
+	}
+	in.cur = c
+	return true
+}
+
+// esp opens one ESP packet and passes it on.
+func (in *inbound) esp(m *Message, d []byte) {
+	if in.p.muted.Load() {
+		in.stats.add(dropMuted, 1)
+		return
+	}
+	spi, ok := esp.SPI(d)
+	if !ok {
+		in.stats.add(dropMalformed, 1)
+		return
+	}
+	if in.cur == nil || in.spi != spi {
+		if !in.hold(in.p.spis.Find(spi), spi) {
+			in.stats.add(dropSPI, 1)
+			if in.p.unknown.allow(in.now) {
+				in.p.report(Report{Kind: ReportUnknownSPI, SPI: spi, Local: in.outer.Local, Remote: m.Remote})
+			}
+			return
+		}
+	}
+	c := in.cur
+	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
+		in.stats.add(dropVolume, 1)
+		return
+	}
+	inner, newest, err := c.in.Open(d, m.TOS)
+	if err != nil {
+		in.stats.add(dropCause(err), 1)
+		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
+			return
+		}
+	}
+	if newest {
+		in.checkPath(c, m)
+	}
+	if err != nil {
+		return
+	}
+	in.packets++
+	in.bytes += uint64(len(inner))
+	h := c.in.Inner()
+	if h.Protocol == esp.ProtoTCP {
+		to := c.path.Load()
+		clampMSS(inner, h, to, true)
+	}
+	in.join.Add(inner)
+}
+
+// dropCause names the counter for an error of Inbound.Open.
+func dropCause(err error) stat {
+	switch err {
+	case esp.ErrReplay:
+		return dropReplay
+	case esp.ErrIntegrity:
+		return dropIntegrity
+	case esp.ErrSelector:
+		return dropSelector
+	case esp.ErrDummy:
+		return dropDummy
+	case esp.ErrECN:
+		return dropECN
+	}
+	return dropMalformed
+}
+
+// checkPath reports a peer that is somewhere else now.
+func (in *inbound) checkPath(c *child, m *Message) {
+	to := c.path.Load()
+	if to.remote == m.Remote || to.encap != sa.EncapUDP || in.outer.Kind != KindNATT {
+		return
+	}
+	if c.toldAt[ReportMoved].Swap(in.now) != in.now {
+		in.p.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote, Encap: sa.EncapUDP})
+	}
+}
+
+// checkVolume reports a child that is near its volume limit, or at it.
+func (p *Plane) checkVolume(c *child, bytes uint64) {
+	if c.bytesLimit == 0 {
+		return
+	}
+	if bytes >= c.bytesLimit-c.bytesLimit/8 {
+		p.once(c, ReportRekey)
+	}
+	if bytes >= c.bytesLimit {
+		p.once(c, ReportExpired)
+	}
+}
+
+// once sends a report about c that is sent only once.
+func (p *Plane) once(c *child, k ReportKind) {
+	if !c.told[k].Swap(true) {
+		p.report(Report{Kind: k, Child: c.id})
+	}
+}

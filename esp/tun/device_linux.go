@@ -1,0 +1,239 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	clonePath   = "/dev/net/tun"
+	tcpOffloads = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	udpOffloads = unix.TUN_F_USO4 | unix.TUN_F_USO6 // Linux 6.2
+	maxPieces   = maxParts + 2
+)
+
+// Open makes a TUN device in the network namespace of the calling thread, and
+// returns one file for each queue. The device is gone when all are closed. It
+// is down and has no address.
+func Open(name string, mtu, queues int) ([]*os.File, error) {
+	if queues < 1 {
+		queues = 1
+	}
+	var files []*os.File
+	for range queues {
+		f, err := openQueue(name, queues > 1)
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return nil, fmt.Errorf("tun: opening %s: %w", name, err)
+		}
+		files = append(files, f)
+	}
+	if err := setMTU(name, mtu); err != nil {
+		for _, f := range files {
+			f.Close()
+		}
+		return nil, fmt.Errorf("tun: MTU %d of %s: %w", mtu, name, err)
+	}
+	return files, nil
+}
+
+func openQueue(name string, multi bool) (*os.File, error) {
+	fd, err := unix.Open(clonePath, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	r, err := unix.NewIfreq(name)
+	if err == nil {
+		flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+		if multi {
+			flags |= unix.IFF_MULTI_QUEUE
+		}
+		r.SetUint16(flags)
+		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, r)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), clonePath), nil
+}
+
+func setMTU(name string, mtu int) error {
+	if mtu <= 0 {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	r.SetUint32(uint32(mtu))
+	return unix.IoctlIfreq(fd, unix.SIOCSIFMTU, r)
+}
+
+// native is a queue of a TUN device of the kernel.
+type native struct {
+	file *os.File
+	raw  syscall.RawConn
+	udp  bool
+
+	// The functions for raw and their arguments are kept, because a closure
+	// made per call would be garbage.
+	read struct {
+		fn    func(fd uintptr) bool
+		b     []byte
+		n     int
+		errno syscall.Errno
+		try   bool
+	}
+	// mu makes writers of one queue take turns, one system call each, as the
+	// kernel would make them.
+	mu    sync.Mutex
+	write struct {
+		fn    func(fd uintptr) bool
+		iov   [maxPieces]unix.Iovec
+		n     int
+		errno syscall.Errno
+	}
+}
+
+// NewDevice takes over a queue that Open opened, here or in another process,
+// and switches its offloads on.
+func NewDevice(f *os.File) (Device, error) {
+	d := &native{file: f}
+	if err := d.setUp(); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("tun: taking over a device: %w", err)
+	}
+	return d, nil
+}
+
+func (d *native) setUp() error {
+	fd := int(d.file.Fd()) // makes the file blocking
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	r, err := unix.NewIfreq("")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, r); err != nil {
+		return err
+	}
+	if r.Uint16()&unix.IFF_VNET_HDR == 0 {
+		return errors.New("it has no virtio_net_hdr")
+	}
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads|udpOffloads); err == nil {
+		d.udp = true
+	} else if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads); err != nil {
+		return err
+	}
+	// A file that did not come from os.Open is only waited for when it was
+	// non-blocking when it was made, so make it again.
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	d.file.Close()
+	d.file = os.NewFile(uintptr(dup), clonePath)
+	if d.raw, err = d.file.SyscallConn(); err != nil {
+		return err
+	}
+	d.read.fn = d.readFd
+	d.write.fn = d.writeFd
+	return nil
+}
+
+// Read implements Device.
+func (d *native) Read(b []byte) (int, error) { return d.get(b, false) }
+
+// TryRead implements Device.
+func (d *native) TryRead(b []byte) (int, error) { return d.get(b, true) }
+
+func (d *native) get(b []byte, try bool) (int, error) {
+	d.read.b, d.read.try = b, try
+	err := d.raw.Read(d.read.fn)
+	d.read.b = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case d.read.errno == syscall.EAGAIN:
+		return 0, ErrAgain
+	case d.read.errno == unix.EBADFD: // the device was deleted
+		return 0, os.ErrClosed
+	case d.read.errno != 0:
+		return 0, d.read.errno
+	}
+	return d.read.n, nil
+}
+
+func (d *native) readFd(fd uintptr) bool {
+	r := &d.read
+	for {
+		n, _, errno := syscall.Syscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(&r.b[0])), uintptr(len(r.b)))
+		if errno == syscall.EINTR {
+			continue
+		}
+		r.n, r.errno = int(n), errno
+		return errno != syscall.EAGAIN || r.try
+	}
+}
+
+// Write implements Device. Several goroutines may write to one queue; they take
+// turns.
+func (d *native) Write(pieces [][]byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w := &d.write
+	w.n = 0
+	for _, p := range pieces {
+		if len(p) == 0 {
+			continue
+		}
+		if w.n == maxPieces {
+			return ErrMalformed
+		}
+		w.iov[w.n].Base = &p[0]
+		w.iov[w.n].SetLen(len(p))
+		w.n++
+	}
+	err := d.raw.Write(w.fn)
+	clear(w.iov[:w.n])
+	if err != nil {
+		return err
+	}
+	if w.errno != 0 {
+		return w.errno
+	}
+	return nil
+}
+
+func (d *native) writeFd(fd uintptr) bool {
+	w := &d.write
+	for {
+		_, _, errno := syscall.Syscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iov[0])), uintptr(w.n))
+		if errno == syscall.EINTR {
+			continue
+		}
+		w.errno = errno
+		return errno != syscall.EAGAIN
+	}
+}
+
+// UDPOffload implements Device.
+func (d *native) UDPOffload() bool { return d.udp }
+
+// Close implements Device.
+func (d *native) Close() error { return d.file.Close() }
