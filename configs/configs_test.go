@@ -1,0 +1,87 @@
+package configs
+
+import (
+	"bytes"
+	"os"
+	"path"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// machine is the size of the machine in the tests.
+var machine = Machine{Cores: 4, Memory: 8 << 30}
+
+// load loads a configuration of several files, given by path.
+func load(t *testing.T, files map[string]string, file string) (*System, *Diagnostics) {
+	t.Helper()
+	tree := fstest.MapFS{}
+	for name, text := range files {
+		tree[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	env := func(name string) (string, bool) {
+		if name == "WARREN_TEST_PSK" {
+			return "from the environment", true
+		}
+		return "", false
+	}
+	return Load(FSLoader{FS: tree, Env: env}, file, machine)
+}
+
+// report is what an operator reads.
+func report(t *testing.T, d *Diagnostics) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := d.Write(&out, 100, false); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// contract is where the files that users rely on are: a copy in testdata is
+// always there.
+func TestContract(t *testing.T) {
+	for _, dir := range []string{"testdata/contract", "../../shared/contract"} {
+		if _, err := os.Stat(dir); err != nil && dir != "testdata/contract" {
+			continue // the copy was tested
+		}
+		for _, file := range []string{"system.hcl", "pair/system-a.hcl", "pair/system-b.hcl"} {
+			t.Run(path.Join(path.Base(path.Dir(dir)), file), func(t *testing.T) {
+				l := withKey{FSLoader{FS: os.DirFS(dir)}}
+				sys, diags := Load(l, file, machine)
+				if len(diags.All()) > 0 {
+					t.Fatalf("not accepted as it stands:\n%s", report(t, diags))
+				}
+				golden(t, "testdata/contract/"+file+".golden", dump(sys))
+			})
+		}
+	}
+}
+
+// withKey adds the failover key that the pair's files name.
+type withKey struct{ FSLoader }
+
+func (l withKey) ReadFile(at Location) ([]byte, error) {
+	if path.Base(at.Path) == "failover.key" {
+		return []byte("sixteen or more characters\n"), nil
+	}
+	return l.FSLoader.ReadFile(at)
+}
+
+// golden compares with a file; with -update it writes the file.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
