@@ -1,0 +1,131 @@
+package lab
+
+import (
+	"embed"
+	"strings"
+)
+
+//go:embed files/*.hcl
+var files embed.FS
+
+// File is one of the lab's own configurations: "blue.hcl" and "red.hcl" are the
+// two tenants, "system.hcl" is the box that has both (without its system block,
+// which Warrend writes), and "client-blue.hcl", "client-red.hcl" and
+// "client-system.hcl" are a box with a client of each.
+func File(name string) string {
+	b, err := files.ReadFile("files/" + name)
+	if err != nil {
+		panic("lab: internal error: " + err.Error())
+	}
+	return string(b)
+}
+
+// The addresses of both tenants, the same on purpose.
+const (
+	OutsideGateway = "198.51.100.1"
+	OutsideClient  = "198.51.100.2"
+	InsideGateway  = "10.10.0.1"
+	InsideHost     = "10.10.0.53"
+)
+
+// Tenants is the network of the two tenants, blue and red:
+//
+//	client 198.51.100.2 --- wb-out [ gateway ] wb-in --- 10.10.0.53 host
+//	client 198.51.100.2 --- wr-out [ gateway ] wr-in --- 10.10.0.53 host
+//
+// The gateway's devices are bare: the daemon moves them into its contexts.
+type Tenants struct {
+	Gateway   *Namespace
+	Blue, Red Tenant
+}
+
+// Tenant is what surrounds one tenant.
+type Tenant struct {
+	Name     string
+	Client   *Namespace // its device is "out"
+	Host     *Namespace // its device is "in"
+	Outside  string     // device of the gateway
+	Identity string     // of its client
+}
+
+// TwoTenants lays out the network with a namespace for each client.
+func (l *Lab) TwoTenants() *Tenants {
+	l.tb.Helper()
+	n := l.tenants()
+	for _, t := range []*Tenant{&n.Blue, &n.Red} {
+		t.Client = l.Namespace(t.Name + "-client")
+		l.Veth(n.Gateway, t.Outside, t.Client, "out")
+		t.Client.Address("out", OutsideClient+"/24")
+	}
+	return n
+}
+
+// TwoTenantsOneClient lays out the network with one namespace for both clients,
+// whose bare devices cb-out and cr-out are for a daemon to move.
+func (l *Lab) TwoTenantsOneClient() *Tenants {
+	l.tb.Helper()
+	n := l.tenants()
+	clients := l.Namespace("clients")
+	n.Blue.Client, n.Red.Client = clients, clients
+	l.Veth(n.Gateway, n.Blue.Outside, clients, "cb-out")
+	l.Veth(n.Gateway, n.Red.Outside, clients, "cr-out")
+	return n
+}
+
+// tenants lays out all but the clients.
+func (l *Lab) tenants() *Tenants {
+	l.tb.Helper()
+	n := &Tenants{
+		Gateway: l.Namespace("gateway"),
+		Blue:    Tenant{Name: "blue", Outside: "wb-out", Identity: "alice@blue.example"},
+		Red:     Tenant{Name: "red", Outside: "wr-out", Identity: "bob@red.example"},
+	}
+	for _, t := range []*Tenant{&n.Blue, &n.Red} {
+		t.Host = l.Namespace(t.Name + "-host")
+		l.Veth(n.Gateway, strings.Replace(t.Outside, "out", "in", 1), t.Host, "in")
+		t.Host.Address("in", InsideHost+"/24")
+		t.Host.Route("0.0.0.0/0", InsideGateway)
+	}
+	return n
+}
+
+// StartGateway starts the daemon with both tenants, their files changed by edit
+// where that is not nil: it is given a file's name and text.
+func (n *Tenants) StartGateway(edit func(name, text string) string) *Warrend {
+	n.Gateway.lab.tb.Helper()
+	if edit == nil {
+		edit = func(_, text string) string { return text }
+	}
+	return n.Gateway.Warrend(WarrendConfig{
+		System: edit("system.hcl", File("system.hcl")),
+		Files: map[string]string{
+			"blue.hcl": edit("blue.hcl", File("blue.hcl")),
+			"red.hcl":  edit("red.hcl", File("red.hcl")),
+		},
+	})
+}
+
+// StartClients starts a daemon whose two contexts connect to the two tenants;
+// the network must be one of TwoTenantsOneClient.
+func (n *Tenants) StartClients() *Warrend {
+	n.Gateway.lab.tb.Helper()
+	return n.Blue.Client.Warrend(WarrendConfig{
+		Name:   "cl",
+		System: File("client-system.hcl"),
+		Files: map[string]string{
+			"client-blue.hcl": File("client-blue.hcl"),
+			"client-red.hcl":  File("client-red.hcl"),
+		},
+	})
+}
+
+// Conn is how a strongSwan client connects to the tenant.
+func (t Tenant) Conn() StrongSwanConn {
+	return StrongSwanConn{
+		Name: t.Name, Remote: OutsideGateway,
+		LocalID: t.Identity, RemoteID: "gw." + t.Name + ".example",
+		LocalPSK: t.Name + "-client-key", RemotePSK: t.Name + "-gateway-key",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16",
+		VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
+	}
+}
