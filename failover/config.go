@@ -1,0 +1,137 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Limits and defaults.
+const (
+	DefaultPoll = 50 * time.Millisecond
+	DefaultHold = 150 * time.Millisecond
+	// MinPoll and MinHold keep a busy machine from mistaking its own scheduler
+	// for the death of the peer.
+	MinPoll = 10 * time.Millisecond
+	MinHold = 30 * time.Millisecond
+	// DefaultWait is how long a starting node looks for its peer: long enough
+	// for a switch port to come up, short beside a boot.
+	DefaultWait = time.Second
+	// DefaultSettle is how long an interface must be up to count as up again:
+	// bad news is believed at once, good news when it lasts.
+	DefaultSettle = time.Second
+
+	// MaxLinks, MaxGroups, MaxInterfaces and MaxName bound a heartbeat.
+	MaxLinks      = 8
+	MaxGroups     = 32
+	MaxInterfaces = 64
+	MaxName       = 64
+
+	// HistoryLength is how many role changes `show failover` remembers.
+	HistoryLength = 20
+
+	// quiesceLimit bounds how long a hand-over waits for the workers. After it
+	// the peer takes over all the same: what was not acknowledged was not
+	// answered either.
+	quiesceLimit = 500 * time.Millisecond
+	// wantLimit is how long the wish for a switch is repeated to the peer.
+	wantLimit = 2 * time.Second
+)
+
+// Config is what a Node needs to know.
+type Config struct {
+	Unit    Unit         // UnitPrimary or UnitSecondary
+	Key     secret.Value // the failover key, the same on both nodes
+	Version string       // of the program; another one on the peer is refused
+	// Poll is the interval of heartbeats; a peer not heard for Hold, at least
+	// three polls, is dead. Zero: the defaults.
+	Poll, Hold time.Duration
+	// Wait is how long a starting node looks for its peer before it becomes
+	// active. Zero: DefaultWait.
+	Wait time.Duration
+	// Settle is how long an interface must be up to count. Zero: DefaultSettle.
+	Settle time.Duration
+	Links  []string // names, the same on both nodes; at least one
+	Groups []GroupConfig
+	// Rand is read for the instance and the challenges; it must be
+	// cryptographically strong. The caller passes crypto/rand.Reader.
+	Rand io.Reader
+}
+
+// GroupConfig is one failover group.
+type GroupConfig struct {
+	Name         string
+	Prefer       Unit          // active when both start at once; UnitNone: the primary
+	Preempt      bool          // the preferred unit takes the role back
+	PreemptDelay time.Duration // once it has been standby-ready for so long
+	// Monitor are the interfaces of the system whose health counts. A unit with
+	// InterfacePolicy of them down has failed; 0 means 1.
+	Monitor         []string
+	InterfacePolicy int
+	Tenants         []string // the contexts of the group
+	Hash            [16]byte // of the configuration of its contexts
+	// Epoch is the highest epoch that this node knew in an earlier life, 0 for
+	// none. With Active its workers were adopted while serving: the group goes
+	// on as active with that epoch.
+	Epoch  uint64
+	Active bool
+}
+
+// withDefaults returns c with defaults filled in, or what is wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	setDefault(&c.Poll, DefaultPoll)
+	setDefault(&c.Hold, DefaultHold)
+	setDefault(&c.Wait, DefaultWait)
+	setDefault(&c.Settle, DefaultSettle)
+	switch {
+	case c.Unit != UnitPrimary && c.Unit != UnitSecondary:
+		return c, errors.New("failover: unit must be primary or secondary")
+	case c.Key.Len() == 0:
+		return c, errors.New("failover: key is empty")
+	case c.Poll < MinPoll || c.Hold < MinHold || c.Hold < 3*c.Poll:
+		return c, fmt.Errorf("failover: poll %v and hold %v: poll is at least %v, hold at least %v and three polls",
+			c.Poll, c.Hold, MinPoll, MinHold)
+	case len(c.Links) == 0 || len(c.Links) > MaxLinks:
+		return c, fmt.Errorf("failover: %d links: from 1 to %d are possible", len(c.Links), MaxLinks)
+	case len(c.Groups) > MaxGroups:
+		return c, fmt.Errorf("failover: %d groups: %d are possible", len(c.Groups), MaxGroups)
+	case c.Rand == nil:
+		return c, errors.New("failover: no source of randomness")
+	case len(c.Version) > MaxName:
+		return c, errors.New("failover: version is too long")
+	}
+	names := map[string]bool{}
+	monitored := map[string]bool{}
+	for _, g := range c.Groups {
+		if g.Name == "" || len(g.Name) > MaxName || names[g.Name] {
+			return c, fmt.Errorf("failover: group %q: name is empty, too long or there twice", g.Name)
+		}
+		names[g.Name] = true
+		for _, name := range g.Monitor {
+			monitored[name] = true
+		}
+	}
+	for name := range monitored {
+		if name == "" || len(name) > MaxName {
+			return c, fmt.Errorf("failover: interface %q: name is empty or too long", name)
+		}
+	}
+	if len(monitored) > MaxInterfaces {
+		return c, fmt.Errorf("failover: %d monitored interfaces: %d are possible", len(monitored), MaxInterfaces)
+	}
+	for _, name := range c.Links {
+		if name == "" || len(name) > MaxName {
+			return c, fmt.Errorf("failover: link %q: name is empty or too long", name)
+		}
+	}
+	return c, nil
+}
+
+func setDefault(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}

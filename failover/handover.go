@@ -1,0 +1,149 @@
+package failover
+
+import "time"
+
+// A hand-over keeps what the active has begun from being lost:
+//
+//	active: Quiesce -> workers finish, records acknowledged -> Quiesced
+//	     -> standby-cold (muted), heartbeats with Handover every fifth of a poll
+//	standby: takes over with its next epoch, heartbeats at once
+//	old active: hears that the peer is active, follows it
+//
+// If the peer does not take over within the hold time, the old active goes on.
+type handover struct {
+	state      handoverState
+	reason     string
+	byOperator bool
+	deadline   time.Time
+}
+
+type handoverState uint8
+
+const (
+	handoverNone      handoverState = iota
+	handoverQuiescing               // active: the workers finish
+	handoverGiving                  // standby: the peer shall take over
+)
+
+// Switch is the operator's wish that the other unit become active for the
+// group. It may be asked on either node.
+func (n *Node) Switch(now time.Time, name string, out *Output) error {
+	g := n.groupNamed(name)
+	if g == nil {
+		return ErrNoGroup
+	}
+	theirs, ok := n.peer.groups[name]
+	switch {
+	case !n.peer.alive || !ok:
+		return ErrNoPeer
+	case g.handover.state != handoverNone:
+		return ErrInHandover
+	case g.compared == comparedDifferent:
+		return ErrConfigDiffs
+	case g.role == RoleActive && theirs.Role == RoleFailed:
+		return ErrPeerFailed
+	case g.role == RoleActive && theirs.Role != RoleStandbyReady,
+		g.role.Standby() && g.role != RoleStandbyReady:
+		return ErrNotReady
+	case g.role == RoleActive:
+		n.beginHandover(now, g, "the operator switched", out)
+		g.handover.byOperator = true
+	case g.role == RoleStandbyReady:
+		g.want, g.wantUntil = WantOperator, now.Add(wantLimit)
+		n.dirty = true
+	default:
+		return ErrNotServing
+	}
+	n.finish(now, out)
+	return nil
+}
+
+// Quiesced says that the workers of the group have finished as Quiesce asked.
+func (n *Node) Quiesced(now time.Time, name string, out *Output) {
+	if g := n.groupNamed(name); g != nil && g.handover.state == handoverQuiescing {
+		n.give(now, g, out)
+	}
+	n.finish(now, out)
+}
+
+// considerHandover looks for a reason to hand over to the standby.
+func (n *Node) considerHandover(now time.Time, g *group, theirs GroupState, out *Output) {
+	if g.handover.state == handoverQuiescing {
+		if !theirs.Role.Standby() {
+			n.cancelHandover(now, g, "the peer is "+theirs.Role.String(), out)
+		} else if !now.Before(g.handover.deadline) {
+			n.give(now, g, out)
+		}
+		return
+	}
+	if now.Sub(g.since) < n.cfg.Hold {
+		return // the standby may not know yet that it is one
+	}
+	switch {
+	case n.impaired(g) && theirs.Role.Standby() && theirs.Fit && int(theirs.Failed) < n.failedInterfaces(g):
+		n.beginHandover(now, g, n.unfitReason(g), out)
+	case theirs.Role != RoleStandbyReady:
+	case theirs.Want == WantOperator:
+		n.beginHandover(now, g, "the operator switched on the peer", out)
+		g.handover.byOperator = true
+	case theirs.Want == WantPreempt && !n.impairedPeer(theirs):
+		n.beginHandover(now, g, "the preferred unit preempts", out)
+	}
+}
+
+func (n *Node) impairedPeer(theirs GroupState) bool { return theirs.Impaired || !theirs.Fit }
+
+// preempt makes a standby ask for the role: the operator wants it, or it is
+// preferred and has been ready for long enough.
+func (n *Node) preempt(now time.Time, g *group, theirs GroupState) {
+	if g.want == WantOperator && now.Before(g.wantUntil) && g.role == RoleStandbyReady {
+		return
+	}
+	want := WantNothing
+	if g.cfg.Preempt && !g.stays && g.role == RoleStandbyReady && g.cfg.Prefer == n.cfg.Unit &&
+		theirs.Role == RoleActive && now.Sub(g.ready) >= g.cfg.PreemptDelay {
+		want = WantPreempt
+	}
+	if g.want != want {
+		g.want = want
+		n.dirty = true
+	}
+}
+
+func (n *Node) beginHandover(now time.Time, g *group, reason string, out *Output) {
+	g.handover = handover{state: handoverQuiescing, reason: reason, deadline: now.Add(quiesceLimit)}
+	out.Quiesce = append(out.Quiesce, Quiesce{Group: g.cfg.Name})
+	out.event(Event{At: now, Kind: EventHandover, Group: g.cfg.Name, Epoch: g.epoch, Text: "begins: " + reason})
+}
+
+// give mutes this node and tells the peer to take over.
+func (n *Node) give(now time.Time, g *group, out *Output) {
+	g.handover.state = handoverGiving
+	g.handover.deadline = now.Add(n.cfg.Hold)
+	g.stays = g.handover.byOperator
+	n.change(now, g, RoleStandbyCold, g.handover.reason, out)
+}
+
+// await is what the old active does until the peer has taken over.
+func (n *Node) await(now time.Time, g *group, out *Output) {
+	theirs, ok := n.peer.groups[g.cfg.Name]
+	if n.peer.alive && ok && theirs.Role == RoleActive {
+		g.epoch = theirs.Epoch
+		g.handover = handover{}
+		g.forget()
+		n.dirty = true
+		return
+	}
+	if !now.Before(g.handover.deadline) || !n.peer.alive {
+		n.activate(now, g, "the peer did not take over", out)
+	}
+}
+
+func (n *Node) cancelHandover(now time.Time, g *group, why string, out *Output) {
+	if g.handover.state == handoverNone {
+		return
+	}
+	g.handover = handover{}
+	out.Quiesce = append(out.Quiesce, Quiesce{Group: g.cfg.Name, Cancel: true})
+	out.event(Event{At: now, Kind: EventHandover, Group: g.cfg.Name, Epoch: g.epoch, Text: "ends: " + why})
+}

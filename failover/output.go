@@ -1,0 +1,107 @@
+package failover
+
+import "time"
+
+// Output is what the driver must do, in this order: carry out Changes (mute
+// before anything is sent, unmute before the peer hears of it), begin Quiesce,
+// Send, log Events.
+type Output struct {
+	Changes []RoleChange
+	Quiesce []Quiesce
+	Send    []Datagram
+	Events  []Event
+}
+
+// RoleChange is one transition of one group.
+type RoleChange struct {
+	At       time.Time
+	Group    string
+	From, To Role
+	Epoch    uint64 // of the activation that counts from now on
+	Reason   string // a sentence for the operator
+}
+
+// Quiesce asks the driver to finish what the group's workers have begun: no new
+// exchange is taken up, all records are acknowledged. Then the driver calls
+// Quiesced. Traffic goes on meanwhile. Cancel: go on as before.
+type Quiesce struct {
+	Group  string
+	Cancel bool
+}
+
+// Path is how a heartbeat travels: over a failover link, or over a data
+// interface while all links are silent.
+type Path struct {
+	Link      int    // index into Config.Links; DataPath for a data interface
+	Interface string // of a data path: the interface of the system
+}
+
+// DataPath is the Link of a Path over a data interface.
+const DataPath = -1
+
+// Datagram is a heartbeat to send to the peer.
+type Datagram struct {
+	Path    Path
+	Payload []byte
+}
+
+// EventKind says what happened; its String is the constant message of the log.
+type EventKind uint8
+
+// The events.
+const (
+	EventRole           EventKind = iota + 1 // Group, From, To, Epoch, Text
+	EventPeerUp                              // Text: its instance
+	EventPeerDown                            // Text: for how long nothing was heard, and where
+	EventPeerRefused                         // Text: why; Path
+	EventLinkUp                              // Path
+	EventLinkDown                            // Path, Text
+	EventLinksFailed                         // all links silent, but the peer answers over data interfaces
+	EventSplitBrain                          // Group, Epoch, Text: who stays
+	EventConfiguration                       // Group, Text: whether the configurations are the same
+	EventInterface                           // Path, Text
+	EventHandover                            // Group, Text: steps of a switch
+	EventTakeoverDenied                      // Group, Text
+)
+
+// String returns the message of the log.
+func (k EventKind) String() string {
+	switch k {
+	case EventRole:
+		return "failover role changed"
+	case EventPeerUp:
+		return "failover peer heard"
+	case EventPeerDown:
+		return "failover peer silent"
+	case EventPeerRefused:
+		return "failover peer refused"
+	case EventLinkUp:
+		return "failover link up"
+	case EventLinkDown:
+		return "failover link down"
+	case EventLinksFailed:
+		return "failover links failed, peer answers on data interfaces"
+	case EventSplitBrain:
+		return "failover split brain resolved"
+	case EventConfiguration:
+		return "failover configuration compared"
+	case EventInterface:
+		return "failover interface changed"
+	case EventHandover:
+		return "failover hand-over"
+	case EventTakeoverDenied:
+		return "failover takeover denied"
+	}
+	return "failover event"
+}
+
+// Event is something for the log.
+type Event struct {
+	At       time.Time
+	Kind     EventKind
+	Group    string
+	From, To Role
+	Epoch    uint64
+	Path     Path
+	Text     string
+}

@@ -1,0 +1,162 @@
+package failover
+
+import "time"
+
+// Status is what `show failover` prints of a Node. The keys are part of the
+// contract with scripts.
+type Status struct {
+	Unit       string            `json:"unit"`
+	Peer       PeerStatus        `json:"peer"`
+	Links      []LinkStatus      `json:"links"`
+	Interfaces []InterfaceStatus `json:"interfaces"`
+	Groups     []GroupStatus     `json:"groups"`
+	History    []ChangeStatus    `json:"history"` // oldest first
+}
+
+// PeerStatus is the other node.
+type PeerStatus struct {
+	State     string    `json:"state"` // "never heard", "alive", "alive, links failed", "silent", "refused"
+	Reason    string    `json:"reason,omitempty"`
+	Version   string    `json:"version,omitempty"`
+	LastHeard time.Time `json:"last_heard,omitzero"`
+}
+
+// LinkStatus is one failover link.
+type LinkStatus struct {
+	Name      string    `json:"name"`
+	State     string    `json:"state"` // "up", "silent", "no carrier", "refused"
+	Reason    string    `json:"reason,omitempty"`
+	LastHeard time.Time `json:"last_heard,omitzero"`
+}
+
+// InterfaceStatus is one monitored interface on both nodes.
+type InterfaceStatus struct {
+	Name  string `json:"name"`
+	State string `json:"state"` // "up", "settling", "down"
+	Peer  string `json:"peer"`  // "up", "down", "unknown"
+}
+
+// GroupStatus is one failover group on both nodes.
+type GroupStatus struct {
+	Name          string    `json:"name"`
+	Role          string    `json:"role"`
+	PeerRole      string    `json:"peer_role"`
+	Epoch         uint64    `json:"epoch"`
+	Since         time.Time `json:"since"`
+	Reason        string    `json:"reason"`
+	Replication   string    `json:"replication"` // of this unit's copy, or while active of the peer's
+	Configuration string    `json:"configuration"`
+	Prefer        string    `json:"prefer"`
+	Preempt       bool      `json:"preempt"`
+}
+
+// ChangeStatus is one of the last role changes.
+type ChangeStatus struct {
+	At     time.Time `json:"at"`
+	Group  string    `json:"group"`
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Epoch  uint64    `json:"epoch"`
+	Reason string    `json:"reason"`
+}
+
+// Role returns the present role and epoch of a group.
+func (n *Node) Role(group string) (Role, uint64) {
+	if g := n.groupNamed(group); g != nil {
+		return g.role, g.epoch
+	}
+	return RoleInit, 0
+}
+
+// PeerAlive reports whether the peer is heard on any path.
+func (n *Node) PeerAlive() bool { return n.peer.alive }
+
+// Status returns everything worth showing.
+func (n *Node) Status(now time.Time) Status {
+	s := Status{Unit: n.cfg.Unit.String(), Peer: n.peerStatus(now)}
+	for i := range n.links {
+		s.Links = append(s.Links, n.links[i].status(now, n.cfg.Hold))
+	}
+	for _, i := range n.interfaces {
+		s.Interfaces = append(s.Interfaces, n.interfaceStatus(i))
+	}
+	for _, g := range n.groups {
+		s.Groups = append(s.Groups, n.groupStatus(g))
+	}
+	for _, c := range n.history {
+		s.History = append(s.History, ChangeStatus{c.At, c.Group, c.From.String(), c.To.String(), c.Epoch, c.Reason})
+	}
+	return s
+}
+
+func (n *Node) peerStatus(now time.Time) PeerStatus {
+	s := PeerStatus{State: "never heard", Version: n.peer.program, LastHeard: n.peer.heard}
+	refused := n.refusedPeer(now)
+	switch {
+	case n.peer.alive && n.peer.dataOnly:
+		s.State = "alive, links failed"
+	case n.peer.alive:
+		s.State = "alive"
+	case refused != nil:
+		s.State, s.Reason = "refused", refused.refused
+	case n.peer.instance != 0:
+		s.State = "silent"
+	}
+	return s
+}
+
+func (p *pathState) status(now time.Time, hold time.Duration) LinkStatus {
+	s := LinkStatus{Name: p.name, State: "silent", LastHeard: p.heard}
+	switch {
+	case !p.up:
+		s.State = "no carrier"
+	case p.hearing:
+		s.State = "up"
+	case p.refused != "" && now.Sub(p.since) < 2*hold:
+		s.State, s.Reason = "refused", p.refused
+	}
+	return s
+}
+
+func (n *Node) interfaceStatus(i interfaceState) InterfaceStatus {
+	s := InterfaceStatus{Name: i.name, State: "down", Peer: "unknown"}
+	switch {
+	case i.up:
+		s.State = "up"
+	case !i.rises.IsZero():
+		s.State = "settling"
+	}
+	for _, theirs := range n.peer.interfaces {
+		if theirs.Name == i.name && n.peer.alive {
+			s.Peer = "down"
+			if theirs.Up {
+				s.Peer = "up"
+			}
+		}
+	}
+	return s
+}
+
+func (n *Node) groupStatus(g *group) GroupStatus {
+	s := GroupStatus{
+		Name: g.cfg.Name, Role: g.role.String(), PeerRole: "unknown", Epoch: g.epoch,
+		Since: g.since, Reason: g.reason, Replication: g.copyState().String(),
+		Configuration: "not compared", Prefer: g.cfg.Prefer.String(), Preempt: g.cfg.Preempt,
+	}
+	if theirs, ok := n.peer.groups[g.cfg.Name]; ok && n.peer.alive {
+		s.PeerRole = theirs.Role.String()
+		if g.role == RoleActive {
+			s.Replication = theirs.Replication.String()
+		}
+	} else if g.role == RoleActive {
+		s.Replication = ReplicationNone.String()
+	}
+	switch g.compared {
+	case comparedNever:
+	case comparedSame:
+		s.Configuration = "same"
+	case comparedDifferent:
+		s.Configuration = "different"
+	}
+	return s
+}
