@@ -186,18 +186,25 @@ func Without(p sa.Proposal, kind sa.TransformType) sa.Proposal {
 	return slices.DeleteFunc(slices.Clone(p), func(t sa.Transform) bool { return t.Type == kind })
 }
 
-// describeLimit bounds how many of a peer's proposals Describe prints.
-const describeLimit = 6
+// The bounds of what Describe prints: proposals, and transforms of each.
+const (
+	describeProposals  = 6
+	describeTransforms = 12
+)
 
 // Describe returns what a peer offers, for the operator.
 func Describe(offered []wire.Proposal) string {
 	var texts []string
 	for i, o := range offered {
-		if i == describeLimit {
+		if i == describeProposals {
 			texts = append(texts, fmt.Sprintf("and %d more", len(offered)-i))
 			break
 		}
-		texts = append(texts, o.Transforms.String())
+		text := o.Transforms[:min(len(o.Transforms), describeTransforms)].String()
+		if n := len(o.Transforms) - describeTransforms; n > 0 {
+			text += fmt.Sprintf("/and %d more", n)
+		}
+		texts = append(texts, text)
 	}
 	return strings.Join(texts, ", ")
 }
