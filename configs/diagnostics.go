@@ -32,11 +32,14 @@ func (d *Diagnostics) Warnings() []*hcl.Diagnostic {
 	return out
 }
 
-// Write prints every problem with its place, a snippet and the remedy, wrapped
-// at width columns (0: not at all), with colours or without.
+// Write prints every problem as file:line, snippet and remedy, wrapped at width
+// columns (0: not at all), with colours or without.
 func (d *Diagnostics) Write(w io.Writer, width uint, colour bool) error {
-	if err := hcl.NewDiagnosticTextWriter(w, d.files, width, colour).WriteDiagnostics(d.list); err != nil {
-		return fmt.Errorf("configs: writing diagnostics: %w", err)
+	p := printer{files: d.files, width: int(width), colour: colour}
+	for _, one := range d.list {
+		if _, err := io.WriteString(w, p.one(one)); err != nil {
+			return fmt.Errorf("configs: writing diagnostics: %w", err)
+		}
 	}
 	return nil
 }
