@@ -1,135 +1,43 @@
-// Package pool leases addresses from named ranges. A client that comes back
-// gets the address it had before while nobody else needs it; others get the
-// one that was never used or has been free for the longest time.
-//
-// Memory grows with the addresses that were ever leased, not with the size of
-// the range. The package does no I/O and is not safe for concurrent use.
 package pool
 
 import (
-	"errors"
-	"fmt"
+	"container/list"
 	"net/netip"
 
 	"github.com/warrenvpn/warren/context/spec"
 )
 
-// Family is an address family.
-type Family uint8
+// maxKept bounds how many returned addresses a pool keeps for those who had
+// them while others were never used. Beyond it the oldest goes to somebody
+// else: this bounds memory, to about 300 bytes each.
+const maxKept = 1 << 16
 
-// The families.
-const (
-	IPv4 Family = 4
-	IPv6 Family = 6
-)
-
-// Errors that callers tell apart.
-var (
-	ErrExhausted = errors.New("pool: every address is leased")
-	ErrNoPool    = errors.New("pool: no pool of this family")
-	ErrTaken     = errors.New("pool: address is leased to somebody else")
-	ErrOutside   = errors.New("pool: address is in no pool")
-)
-
-// Set is all pools of one tenant.
-type Set struct {
-	pools []*pool
-}
-
-// NewSet returns the pools of specs, with nothing leased.
-func NewSet(specs []spec.Pool) (*Set, error) {
-	s := &Set{}
-	for _, p := range specs {
-		if !p.Start.IsValid() || p.Start.BitLen() != p.End.BitLen() || p.End.Less(p.Start) {
-			return nil, fmt.Errorf("pool: %q is not a range: %v-%v", p.Name, p.Start, p.End)
-		}
-		s.pools = append(s.pools, newPool(p))
-	}
-	return s, nil
-}
-
-// Lease takes an address of family f from the first of the pools called names
-// that has a free one. It prefers the address that identity had before, then
-// wanted. It returns ErrNoPool or ErrExhausted.
-func (s *Set) Lease(names []string, f Family, identity string, wanted netip.Addr) (netip.Addr, error) {
-	err := ErrNoPool
-	for _, name := range names {
-		for _, p := range s.pools {
-			if p.name != name || p.family() != f {
-				continue
-			}
-			if a, ok := p.lease(identity, wanted); ok {
-				return a, nil
-			}
-			err = ErrExhausted
-		}
-	}
-	return netip.Addr{}, err
-}
-
-// Reserve takes the address a for identity, as after a restart. Doing it again
-// changes nothing. It returns ErrTaken or ErrOutside.
-func (s *Set) Reserve(a netip.Addr, identity string) error {
-	p := s.holder(a)
-	if p == nil {
-		return ErrOutside
-	}
-	return p.reserve(a, identity)
-}
-
-// Release gives a back; an address that is not leased is ignored.
-func (s *Set) Release(a netip.Addr) {
-	if p := s.holder(a); p != nil {
-		p.release(a)
-	}
-}
-
-// Usage is how much of a pool is leased. Size is capped at the largest uint64.
-type Usage struct {
-	Name   string
-	Leased int
-	Size   uint64
-}
-
-// Usage returns the usage of every pool, in the order of the configuration.
-func (s *Set) Usage() []Usage {
-	out := make([]Usage, len(s.pools))
-	for i, p := range s.pools {
-		out[i] = Usage{Name: p.name, Leased: len(p.leased), Size: p.size()}
-	}
-	return out
-}
-
-// holder returns the pool that a belongs to.
-func (s *Set) holder(a netip.Addr) *pool {
-	for _, p := range s.pools {
-		if p.contains(a) {
-			return p
-		}
-	}
-	return nil
-}
-
-// pool is one range of addresses.
+// pool is one range. Every address of it is leased, or returned (in freed), or
+// was never used: then it is next or behind it.
 type pool struct {
 	name       string
 	start, end netip.Addr
 
-	next    netip.Addr            // the lowest address that was never looked at; invalid: none is left
-	leased  map[netip.Addr]string // to whom
-	freed   []netip.Addr          // oldest first; an address that is leased again stays in it until it is met
-	owner   map[netip.Addr]string // of a freed address: who had it
-	habit   map[string]netip.Addr // what an identity had
-	waiting map[netip.Addr]bool   // is in freed
+	next   netip.Addr                   // lowest address never used; invalid: none is left
+	leased map[netip.Addr]string        // to whom
+	queue  *list.List                   // of returned: the free ones that were used, oldest first
+	freed  map[netip.Addr]*list.Element // the same by address
+	habit  map[string]netip.Addr        // of freed: what an identity had last
+}
+
+// returned is an address that came back, and who had it.
+type returned struct {
+	addr     netip.Addr
+	identity string
 }
 
 func newPool(p spec.Pool) *pool {
 	return &pool{
 		name: p.Name, start: p.Start, end: p.End, next: p.Start,
-		leased:  make(map[netip.Addr]string),
-		owner:   make(map[netip.Addr]string),
-		habit:   make(map[string]netip.Addr),
-		waiting: make(map[netip.Addr]bool),
+		leased: make(map[netip.Addr]string),
+		queue:  list.New(),
+		freed:  make(map[netip.Addr]*list.Element),
+		habit:  make(map[string]netip.Addr),
 	}
 }
 
@@ -144,6 +52,7 @@ func (p *pool) contains(a netip.Addr) bool {
 	return a.BitLen() == p.start.BitLen() && !a.Less(p.start) && !p.end.Less(a)
 }
 
+// size counts the addresses of the range.
 func (p *pool) size() uint64 {
 	from, to := p.start.As16(), p.end.As16()
 	size := uint64(1)
@@ -162,72 +71,63 @@ func (p *pool) size() uint64 {
 	return size
 }
 
-// lease finds a free address, in order of preference.
-func (p *pool) lease(identity string, wanted netip.Addr) (netip.Addr, bool) {
-	for _, a := range []netip.Addr{p.habit[identity], wanted} {
-		if _, taken := p.leased[a]; !taken && p.contains(a) {
-			p.take(a, identity)
-			return a, true
-		}
+// isFree reports whether a, which is in the range, is neither leased nor kept
+// for the identity that had it last.
+func (p *pool) isFree(a netip.Addr) bool {
+	if _, taken := p.leased[a]; taken {
+		return false
 	}
-	for p.next.IsValid() {
-		a := p.next
-		p.advance()
-		if _, taken := p.leased[a]; !taken && !p.waiting[a] {
-			p.take(a, identity)
-			return a, true
-		}
-	}
-	for len(p.freed) > 0 {
-		a := p.freed[0]
-		p.freed = p.freed[1:]
-		delete(p.waiting, a)
-		if _, taken := p.leased[a]; !taken {
-			p.take(a, identity)
-			return a, true
-		}
-	}
-	return netip.Addr{}, false
+	e := p.freed[a]
+	return e == nil || p.habit[e.Value.(returned).identity] != a
 }
 
-func (p *pool) advance() {
-	if p.next == p.end {
-		p.next = netip.Addr{}
-		return
+// fresh returns an address that nobody had, else the one that came back first.
+func (p *pool) fresh() (netip.Addr, bool) {
+	if p.next.IsValid() && p.queue.Len() < maxKept {
+		return p.next, true
 	}
-	p.next = p.next.Next()
+	if oldest := p.queue.Front(); oldest != nil {
+		return oldest.Value.(returned).addr, true
+	}
+	return p.next, p.next.IsValid()
 }
 
-// take leases a, and forgets who had it before.
+// take leases a, which is in the range and not leased to another identity.
 func (p *pool) take(a netip.Addr, identity string) {
-	if before := p.owner[a]; before != identity && p.habit[before] == a {
-		delete(p.habit, before)
-	}
-	delete(p.owner, a)
-	p.leased[a] = identity
-	p.habit[identity] = a
-}
-
-func (p *pool) reserve(a netip.Addr, identity string) error {
-	if who, taken := p.leased[a]; taken {
-		if who != identity {
-			return ErrTaken
+	if e := p.freed[a]; e != nil {
+		r := p.queue.Remove(e).(returned)
+		delete(p.freed, a)
+		if p.habit[r.identity] == a {
+			delete(p.habit, r.identity)
 		}
-		return nil
 	}
-	p.take(a, identity)
-	return nil
+	p.leased[a] = identity
+	p.advance()
 }
 
+// advance moves next to an address that was never used. Each address is passed
+// once in the life of the pool.
+func (p *pool) advance() {
+	for p.next.IsValid() {
+		_, taken := p.leased[p.next]
+		if !taken && p.freed[p.next] == nil {
+			return
+		}
+		if p.next == p.end {
+			p.next = netip.Addr{}
+			return
+		}
+		p.next = p.next.Next()
+	}
+}
+
+// release gives a back, for the identity that had it if it comes again.
 func (p *pool) release(a netip.Addr) {
-	who, ok := p.leased[a]
+	identity, ok := p.leased[a]
 	if !ok {
 		return
 	}
 	delete(p.leased, a)
-	p.owner[a] = who
-	if !p.waiting[a] {
-		p.waiting[a] = true
-		p.freed = append(p.freed, a)
-	}
+	p.freed[a] = p.queue.PushBack(returned{a, identity})
+	p.habit[identity] = a
 }

@@ -161,3 +161,75 @@ func TestAgainstModel(t *testing.T) {
 		}
 	}
 }
+
+func TestHabitCountsMoreThanOrder(t *testing.T) {
+	s := newSet(t, "p", "10.0.0.1", "10.0.0.1", "q", "10.0.1.1", "10.0.1.9")
+	first := mustLease(t, s, "alice", "p", "q")
+	second := mustLease(t, s, "bob", "p", "q")
+	s.Release(first)
+	s.Release(second)
+	if got := mustLease(t, s, "bob", "p", "q"); got != second {
+		t.Errorf("bob got %v, had %v", got, second)
+	}
+	if got := mustLease(t, s, "carol", "p", "q"); got != first {
+		t.Errorf("carol got %v, want %v: the first pool has one that is free", got, first)
+	}
+}
+
+func TestWantedIsNotTakenFromItsHolder(t *testing.T) {
+	s := newSet(t, "p", "10.0.0.1", "10.0.0.9")
+	a := mustLease(t, s, "alice", "p")
+	for _, state := range []string{"leased", "kept"} {
+		got, err := s.Lease([]string{"p"}, IPv4, "mallory", a)
+		if err != nil || got == a {
+			t.Errorf("%s: mallory got %v, %v", state, got, err)
+		}
+		s.Release(a)
+	}
+	if got := mustLease(t, s, "alice", "p"); got != a {
+		t.Errorf("alice got %v, had %v", got, a)
+	}
+}
+
+func TestTwoSessionsOfOneIdentity(t *testing.T) {
+	s := newSet(t, "p", "10.0.0.1", "10.0.0.3")
+	a, b := mustLease(t, s, "alice", "p"), mustLease(t, s, "alice", "p")
+	s.Release(a)
+	s.Release(b)
+	if got := mustLease(t, s, "alice", "p"); got != b {
+		t.Errorf("first session: got %v, want the last %v", got, b)
+	}
+	if got, err := s.Lease([]string{"p"}, IPv4, "bob", a); err != nil || got != a {
+		t.Errorf("an address that is kept for nobody: %v, %v", got, err)
+	}
+}
+
+func TestLargePool(t *testing.T) {
+	s := newSet(t, "p", "10.0.0.0", "10.255.255.255")
+	if err := s.Reserve(addr("10.0.0.1"), "reserved"); err != nil {
+		t.Fatal(err)
+	}
+	p := s.pools[0]
+	for i := range maxKept + 1000 {
+		a := mustLease(t, s, fmt.Sprint("u", i), "p")
+		if a == addr("10.0.0.1") {
+			t.Fatal("a reserved address was leased")
+		}
+		s.Release(a)
+	}
+	if got := p.queue.Len() + len(p.freed) + len(p.habit); got > 3*maxKept {
+		t.Errorf("%d entries are kept", got)
+	}
+	if got := mustLease(t, s, fmt.Sprint("u", maxKept+999), "p"); got == (netip.Addr{}) || p.next != addr("10.1.0.1") {
+		t.Errorf("got %v, next %v", got, p.next)
+	}
+}
+
+func TestEndOfAddressSpace(t *testing.T) {
+	s := newSet(t, "p", "255.255.255.254", "255.255.255.255")
+	mustLease(t, s, "a", "p")
+	mustLease(t, s, "b", "p")
+	if _, err := s.Lease([]string{"p"}, IPv4, "c", netip.Addr{}); !errors.Is(err, ErrExhausted) {
+		t.Errorf("error = %v", err)
+	}
+}
