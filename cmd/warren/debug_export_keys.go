@@ -38,7 +38,7 @@ func newExportKeys(e *env) *cobra.Command {
 			"and " + espKeysFile + ". Whoever reads them can read the traffic, so they have mode 0600.\n" +
 			"Lines that the files have already stay, so that SAs which are gone can still be decrypted.",
 		Example: "  warren debug export-keys --context blue --dir ~/.config/wireshark",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			keys, err := e.client().Keys(ctx, name)
 			if err != nil {

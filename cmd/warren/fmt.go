@@ -21,7 +21,7 @@ func newFmt(e *env) *cobra.Command {
 		Long: "Put configuration files into canonical form, and print the names of those that changed.\n\n" +
 			"With --check no file is touched, and the exit code is 1 if one is not in canonical form.",
 		Example: "  warren fmt /etc/warren/*.hcl\n  warren fmt --check system.hcl",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    someFiles,
 		RunE: does(func(_ context.Context, args []string) error {
 			var failed bool
 			for _, path := range args {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -27,10 +26,16 @@ func newLogoff(e *env) *cobra.Command {
 				}
 				which.Address = a
 			}
-			if which == (control.Logoff{}) {
-				return errors.New("which sessions? Give one of --user, --address and --all")
+			given := 0
+			for _, is := range []bool{which.User != "", address != "", which.All} {
+				if is {
+					given++
+				}
 			}
-			return cobra.NoArgs(cmd, args)
+			if given != 1 {
+				return fmt.Errorf("which sessions? Give one of --user, --address and --all, not %d", given)
+			}
+			return noArgs(cmd, args)
 		},
 		RunE: does(func(ctx context.Context, _ []string) error {
 			done, err := e.client().Logoff(ctx, name, which)
@@ -47,7 +52,6 @@ func newLogoff(e *env) *cobra.Command {
 	c.Flags().StringVar(&which.User, "user", "", "end the sessions of this remote `identity`")
 	c.Flags().StringVar(&address, "address", "", "end the session with this assigned `address`")
 	c.Flags().BoolVar(&which.All, "all", false, "end every session of the context")
-	c.MarkFlagsMutuallyExclusive("user", "address", "all")
 	e.contextFlag(c, &name, "the `context`")
 	mustRequire(c, "context")
 	return c

@@ -36,16 +36,25 @@ func (e *env) print(answer any, human func(io.Writer)) error {
 // silent tells on stderr which contexts could not be asked. What the others
 // said is printed and is a success; that nobody said anything is not.
 func (e *env) silent(errs []api.ContextError, rows int) error {
-	for _, one := range errs {
-		fmt.Fprintf(e.stderr, "warren: context %s: %s\n", plain(one.Context), plain(one.Error))
-		if one.Hint != "" {
-			fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
-		}
-	}
+	e.lament(errs)
 	if len(errs) > 0 && rows == 0 {
 		return errSaid
 	}
 	return nil
+}
+
+// lament writes what is wrong with contexts to stderr.
+func (e *env) lament(errs []api.ContextError) {
+	for _, one := range errs {
+		text := one.Error
+		if !strings.Contains(text, strconv.Quote(one.Context)) {
+			text = fmt.Sprintf("context %q: %s", one.Context, text)
+		}
+		fmt.Fprintf(e.stderr, "warren: %s\n", plain(text))
+		if one.Hint != "" {
+			fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
+		}
+	}
 }
 
 // table aligns columns. A note is a line below a row that takes no part in it.

@@ -14,7 +14,7 @@ func newReload(e *env) *cobra.Command {
 		Short: "Read the configuration again and touch only what changed",
 		Long: "Read the configuration again and touch only what changed.\n\n" +
 			"A configuration with errors changes nothing: they are printed, and the exit code is 1.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			done, err := e.client().Reload(ctx)
 			if err != nil {
@@ -29,12 +29,7 @@ func newReload(e *env) *cobra.Command {
 			if len(done.Steps) == 0 {
 				fmt.Fprintln(e.stdout, "nothing has changed")
 			}
-			for _, one := range done.Errors {
-				fmt.Fprintf(e.stderr, "warren: context %s: %s\n", plain(one.Context), plain(one.Error))
-				if one.Hint != "" {
-					fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
-				}
-			}
+			e.lament(done.Errors)
 			if len(done.Errors) > 0 {
 				return errSaid
 			}

@@ -108,6 +108,7 @@ func newRoot(e *env) *cobra.Command {
 func group(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 	c.AddCommand(subcommands...)
 	c.Args = cobra.ArbitraryArgs
+	c.SuggestionsMinimumDistance = 2
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		var names []string
 		for _, sub := range cmd.Commands() {
@@ -124,6 +125,35 @@ func group(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
 		return fmt.Errorf("unknown command %q: it is one of %s", args[0], strings.Join(names, ", "))
 	}
 	return c
+}
+
+// noArgs, oneFile, someFiles and atMostOne say what arguments a command takes.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("it takes no argument: what is %q?", args[0])
+	}
+	return nil
+}
+
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("it takes one file, and got %d", len(args))
+	}
+	return nil
+}
+
+func someFiles(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("which files?")
+	}
+	return nil
+}
+
+func atMostOne(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return fmt.Errorf("it takes one name at most: what is %q?", args[1])
+	}
+	return nil
 }
 
 // does turns what a command does into cobra's RunE.

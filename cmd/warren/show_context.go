@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ func newShowContext(e *env) *cobra.Command {
 		Use:               "context [NAME]",
 		Short:             "Show contexts: class, interfaces, state, role, worker",
 		Example:           "  warren show context\n  warren show context --detail blue",
-		Args:              cobra.MaximumNArgs(1),
+		Args:              atMostOne,
 		ValidArgsFunction: e.completeContexts,
 		RunE: does(func(ctx context.Context, args []string) error {
 			list, err := e.client().Contexts(ctx, strings.Join(args, ""))
@@ -59,16 +60,20 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 		if n > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "Context %q is %s\n", c.Name, c.State)
+		verb := "is"
+		if c.State == api.StateFailed {
+			verb = "has"
+		}
+		fmt.Fprintf(w, "Context %q %s %s\n", c.Name, verb, c.State)
 		if c.Reason != "" {
 			fmt.Fprintf(w, "  Reason:     %s\n", plain(c.Reason))
 		}
 		fmt.Fprintf(w, "  Config URL: %s\n", plain(c.ConfigURL))
 		fmt.Fprintf(w, "  Class:      %s\n", plain(c.Class))
 		fmt.Fprintf(w, "  Role:       %s\n", plain(c.Role))
-		fmt.Fprintf(w, "  Namespace:  %s\n", plain(c.Namespace))
+		fmt.Fprintf(w, "  Namespace:  %s\n", plain(cmp.Or(c.Namespace, "-")))
 		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"), e.since(c.Started))
-		fmt.Fprintf(w, "  Interfaces: %s\n", count(len(c.Interfaces), "interface", "interfaces"))
+		fmt.Fprintf(w, "  Interfaces: %d\n", len(c.Interfaces))
 		t := newTable("Mapped", "Real", "Device", "Shared", "MAC", "MTU", "Addresses")
 		for _, i := range c.Interfaces {
 			var at []string

@@ -19,7 +19,7 @@ func newShowIKESA(e *env) *cobra.Command {
 		Use:     "sa",
 		Short:   "Show IKE SAs and their child SAs",
 		Example: "  warren show crypto ikev2 sa\n  warren show crypto ikev2 sa --detail --context blue",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			list, err := e.client().IKESAs(ctx, name)
 			if err != nil {

@@ -18,7 +18,7 @@ func newShowChildSA(e *env) *cobra.Command {
 		Use:     "sa",
 		Short:   "Show child SAs with selectors, SPIs, counters, lifetimes",
 		Example: "  warren show crypto ipsec sa\n  warren show crypto ipsec sa --context blue --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			list, err := e.client().ChildSAs(ctx, name)
 			if err != nil {

@@ -14,7 +14,7 @@ func newShowFailover(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "failover",
 		Short: "Show unit, roles, peer, links, replication",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			if _, err := e.client().Status(ctx); err != nil {
 				return err

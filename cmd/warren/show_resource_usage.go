@@ -17,7 +17,7 @@ func newShowResourceUsage(e *env) *cobra.Command {
 		Use:     "usage",
 		Short:   "Show current, peak, limit, denied per resource and context",
 		Example: "  warren show resource usage\n  warren show resource usage --context red --json",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			list, err := e.client().Resources(ctx, name)
 			if err != nil {

@@ -19,7 +19,7 @@ func newShowSessions(e *env) *cobra.Command {
 		Use:     "vpn-sessiondb",
 		Short:   "Show sessions: user, group, addresses, bytes, duration",
 		Example: "  warren show vpn-sessiondb\n  warren show vpn-sessiondb --detail --context blue",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			list, err := e.client().Sessions(ctx, name)
 			if err != nil {

@@ -23,7 +23,7 @@ func newStatus(e *env) *cobra.Command {
 			if wait < 0 {
 				return fmt.Errorf("--wait %v is negative", wait)
 			}
-			return cobra.NoArgs(cmd, args)
+			return noArgs(cmd, args)
 		},
 		RunE: does(func(ctx context.Context, _ []string) error {
 			st, err := e.await(ctx, wait)
@@ -37,12 +37,7 @@ func newStatus(e *env) *cobra.Command {
 			if err != nil || st.Ready {
 				return err
 			}
-			for _, one := range st.Waiting {
-				fmt.Fprintf(e.stderr, "warren: context %s is not ready: %s\n", plain(one.Context), plain(one.Error))
-				if one.Hint != "" {
-					fmt.Fprintf(e.stderr, "hint: %s\n", plain(one.Hint))
-				}
-			}
+			e.lament(st.Waiting)
 			if len(st.Waiting) == 0 {
 				return errors.New("warrend is not ready yet")
 			}

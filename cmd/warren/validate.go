@@ -21,17 +21,13 @@ func newValidate(e *env) *cobra.Command {
 		Long: "Check a system file and the contexts that it names, without a running warrend.\n\n" +
 			"Every problem is printed with its place and a remedy; with errors the exit code is 1.",
 		Example: "  warren validate /etc/warren/system.hcl",
-		Args:    cobra.ExactArgs(1),
+		Args:    oneFile,
 		RunE: does(func(_ context.Context, args []string) error {
 			m, err := thisMachine()
 			if err != nil {
 				return err
 			}
-			path, err := filepath.Abs(args[0])
-			if err != nil {
-				return fmt.Errorf("finding %s: %w", args[0], err)
-			}
-			sys, diags := configs.Load(hostFiles{}, path, m)
+			sys, diags := configs.Load(hostFiles{}, args[0], m)
 			if err := diags.Write(e.stderr, 0, e.colour); err != nil {
 				return err
 			}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// now is the time of every transcript.
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// two is a backend with two contexts that answer, one that hangs and one that
+// failed.
+type two struct{}
+
+func (*two) Status() api.Status {
+	return api.Status{
+		Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-25 * time.Hour), Total: 4, ReadyContexts: 2,
+		Waiting: []api.ContextError{
+			{Context: "green", Error: "its worker starts"},
+			{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"},
+		},
+	}
+}
+
+func (*two) Contexts() []api.Tenant {
+	return []api.Tenant{
+		{
+			Name: "red", State: api.StateReady, Class: "bronze", Role: "active", PID: 4713, Restarts: 1, Started: now.Add(-time.Minute),
+			ConfigURL: "file:red.hcl", Namespace: "warren-red",
+			Interfaces: []api.Interface{{Name: "outside", Allocated: "Ethernet2/1", Device: "wr-out", MTU: 1500,
+				Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}},
+		},
+		{
+			Name: "blue", State: api.StateReady, Class: "default", Role: "active", PID: 4712, Started: now.Add(-time.Hour),
+			ConfigURL: "file:blue.hcl", Namespace: "warren-blue",
+			Interfaces: []api.Interface{
+				{Name: "outside", Allocated: "Ethernet1/1", Device: "wb-out", Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
+				{Name: "inside", Allocated: "Ethernet1/2", Device: "wb-in", Shared: true, MAC: "02:00:00:00:00:01"},
+			},
+		},
+		{Name: "green", State: api.StateStarting, Class: "default", Role: "active", PID: 4714, ConfigURL: "file:green.hcl"},
+		{Name: "grey", State: api.StateFailed, Reason: "device wg-out is not there", Class: "default", Role: "active", ConfigURL: "disk0:/grey.hcl"},
+	}
+}
+
+func (*two) Facts(ctx context.Context, name string) (control.Facts, error) {
+	switch name {
+	case "blue":
+		return blueFacts(), nil
+	case "red":
+		return control.Facts{Resources: []control.Resource{
+			{Resource: "vpn_anyconnect", Current: 2, Peak: 2, Limit: 2, Denied: 17},
+			{Resource: "memory", Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
+		}}, nil
+	case "green":
+		<-ctx.Done()
+		return control.Facts{}, ctx.Err()
+	case "grey":
+		return control.Facts{}, api.NotReady(name, "device wg-out is not there")
+	}
+	return control.Facts{}, api.NoContext(name)
+}
+
+func blueFacts() control.Facts {
+	pool := netip.MustParseAddr("10.99.0.10")
+	return control.Facts{
+		IKESAs: []control.IKESA{
+			{
+				SPIi: "0x1122334455667788", SPIr: "0x99aabbccddeeff00", Role: "responder",
+				Local: "198.51.100.1:4500", Remote: "198.51.100.77:4500", LocalID: "gw.blue.example", RemoteID: "alice@blue.example",
+				State: "established", TunnelGroup: "DefaultRAGroup",
+				Encryption: "aes-256-gcm", PRF: "sha384", KeyExchange: "x25519", NATT: true,
+				Assigned: []netip.Addr{pool}, Established: now.Add(-880 * time.Second),
+				ChildSAs: []control.ChildSA{{
+					SPIIn: "0xfeedbeef", SPIOut: "0xc0decafe", Local: "198.51.100.1:4500", Remote: "198.51.100.77:4500",
+					Encapsulation: "udp", Encryption: "aes-256-gcm", ESN: true, ReplayWindow: 1024,
+					LocalTS: []string{"10.10.0.0/24"}, RemoteTS: []string{"10.99.0.10/32"},
+					BytesIn: 84000, BytesOut: 168000, PacketsIn: 1000, PacketsOut: 2000, ReplayDropped: 3, SequenceOut: 2000,
+					Expires: now.Add(7 * time.Hour),
+				}},
+			},
+			{
+				SPIi: "0x0000000000000001", SPIr: "0x0000000000000002", Role: "initiator",
+				Local: "198.51.100.1:500", Remote: "203.0.113.9:500", LocalID: "gw.blue.example", RemoteID: "evil\x1b[2Jpeer",
+				State: "established", TunnelGroup: "branch", Encryption: "aes-256-cbc", Integrity: "sha256-128", PRF: "sha256",
+				KeyExchange: "ecp256", Established: now.Add(-time.Second),
+			},
+		},
+		Sessions: []control.Session{{
+			User: "alice@blue.example", TunnelGroup: "DefaultRAGroup", GroupPolicy: "staff", Assigned: []netip.Addr{pool},
+			Public: "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
+			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
+		}},
+		Resources: []control.Resource{{Resource: "vpn_anyconnect", Current: 1, Peak: 5}},
+	}
+}
+
+func (*two) Logoff(_ context.Context, name string, which control.Logoff) (control.LogoffDone, error) {
+	switch {
+	case name != "blue":
+		return control.LogoffDone{}, api.NoContext(name)
+	case which.User == "alice@blue.example", which.Address == netip.MustParseAddr("10.99.0.10"):
+		return control.LogoffDone{Sessions: 1}, nil
+	case which.All:
+		return control.LogoffDone{Sessions: 2}, nil
+	}
+	return control.LogoffDone{}, nil
+}
+
+func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
+	if name != "blue" {
+		return control.Keys{}, api.NoContext(name)
+	}
+	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."}, ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
+}
+
+func (*two) Reload(context.Context) (api.Reload, error) {
+	return api.Reload{
+		Steps:    []string{"context blue: configure its worker", "context grey: create"},
+		Warnings: []string{"blue.hcl:7: 3des is weak"},
+		Errors:   []api.ContextError{{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
+	}, nil
+}
+
+// empty is a backend without contexts.
+type empty struct{ two }
+
+func (*empty) Status() api.Status {
+	return api.Status{Name: "warren", Version: "v0.0.0", PID: 1, Started: now, Ready: true}
+}
+
+func (*empty) Contexts() []api.Tenant { return nil }
+
+func (*empty) Reload(context.Context) (api.Reload, error) { return api.Reload{}, nil }
+
+// refusing is a backend whose configuration is broken.
+type refusing struct{ two }
+
+func (*refusing) Reload(context.Context) (api.Reload, error) {
+	return api.Reload{}, &api.Error{
+		Code: api.CodeRefused, Reason: "the configuration has errors: nothing was changed",
+		Hint: "`warren validate` finds them all", Detail: "blue.hcl:3: no such pool\nblue.hcl:9: no such interface\n",
+	}
+}

@@ -1,0 +1,3 @@
+interface "outside" {
+address="198.51.100.1/24"
+}
