@@ -118,12 +118,12 @@ func (id Identity) String() string {
 		return keyIDPrefix + hexPrefix + hex.EncodeToString([]byte(id.Data))
 	case wire.IDDN:
 		return id.dnString()
-	case wire.IDNull:
-		return "null"
 	case 0:
-		return ""
+		if id.Data == "" {
+			return ""
+		}
 	}
-	return fmt.Sprintf("%v %s", id.Type, hex.EncodeToString([]byte(id.Data)))
+	return fmt.Sprintf("%v %s%x", id.Type, hexPrefix, id.Data)
 }
 
 // nameString prints a name, with its kind where its form does not show it.
@@ -131,7 +131,7 @@ func (id Identity) nameString() string {
 	if !isPlain(id.Data) {
 		return id.Type.String() + " " + strconv.QuoteToASCII(id.Data)
 	}
-	if p, err := ParseIdentity(id.Data); err == nil && p == id {
+	if p, err := ParseIdentity(id.Data); err == nil && p == id && id.Data != "*" {
 		return id.Data
 	}
 	if id.Type == wire.IDFQDN {
