@@ -41,6 +41,7 @@ var Rules = []Rule{
 	{"exported names are documented", checkDocs},
 	{"every parser has a fuzz target", checkFuzz},
 	{"files are short", checkSizes},
+	{"functions are short", checkFuncs},
 	{"the tree stands alone", checkForeign},
 	{"nothing is left unfinished", checkUnfinished},
 	{"tests do not skip in CI", checkSkips},

@@ -121,6 +121,7 @@ func TestBroken(t *testing.T) {
 
 		{"no package comment", map[string]string{"vfs/vfs.go": "package vfs\n"}, "vfs: no package comment"},
 		{"two package comments", map[string]string{"esp/sa/more.go": "// Package sa is more.\npackage sa\n"}, "esp/sa: 2 package comments"},
+		{"strange comment of a program", map[string]string{"cmd/warrend/main.go": "// Runs.\npackage main\n"}, `cmd/warrend: the package comment must begin with "Command warrend "`},
 		{"strange package comment", map[string]string{"vfs/vfs.go": "// files.\npackage vfs\n"}, `vfs: the package comment must begin with "Package vfs "`},
 
 		{"no fuzz target", spec("// ParsePeer parses.\nfunc ParsePeer([]byte) {}"), "context/spec/more.go:4: ParsePeer has no fuzz target: write FuzzParsePeer into context/spec"},
@@ -128,6 +129,7 @@ func TestBroken(t *testing.T) {
 
 		{"long file", spec(strings.Repeat("//\n", maxLines)), "context/spec/more.go: 703 lines"},
 		{"long test", map[string]string{"context/spec/l_test.go": "package spec\n" + strings.Repeat("//\n", maxTestLines)}, "context/spec/l_test.go: 1201 lines"},
+		{"long function", spec("func f() {\n" + strings.Repeat("\t_ = 1\n", maxFunc) + "}"), "context/spec/more.go:3: f has 102 lines"},
 		{"path of one machine", map[string]string{"README.md": "\ncd /wo" + "rk/main\n"}, `README.md:2: "/wo` + `rk/" is a path of one machine`},
 		{"data of tests", spec("const where = \"../sha" + "red/data\""), "context/spec/more.go:3: only tests may read files from outside"},
 		{"unfinished", spec("// TO" + "DO later."), "context/spec/more.go:3: \"TO" + "DO\": finish it"},

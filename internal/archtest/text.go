@@ -3,6 +3,7 @@ package archtest
 import (
 	"bytes"
 	"fmt"
+	"go/ast"
 	"regexp"
 	"strings"
 )
@@ -25,6 +26,28 @@ func checkSizes(t *Tree) []Finding {
 		}
 		if n := x.Lines(); n > limit {
 			out = append(out, Finding{x.Path, fmt.Sprintf("%d lines, and %d are the limit: one idea per file", n, limit)})
+		}
+	}
+	return out
+}
+
+// maxFunc is the longest body of a function, in lines. Tests are exempt: their
+// tables stand inside.
+const maxFunc = 100
+
+func checkFuncs(t *Tree) []Finding {
+	var out []Finding
+	for _, p := range t.Packages {
+		for _, f := range p.Files {
+			eachFunc(f, func(d *ast.FuncDecl) {
+				if d.Body == nil {
+					return
+				}
+				n := t.fset.Position(d.Body.Rbrace).Line - t.fset.Position(d.Pos()).Line + 1
+				if n > maxFunc {
+					out = append(out, Finding{t.at(d), fmt.Sprintf("%s has %d lines, and %d are the limit: name its steps", d.Name.Name, n, maxFunc)})
+				}
+			})
 		}
 	}
 	return out
