@@ -120,8 +120,7 @@ type Record struct {
 	// belong to SPI (RFC 7296 section 2.18); 0: none.
 	Replaces uint64
 
-	state  *ikeState    // RecordIKE
-	window *windowState // RecordWindow
+	body secret.Value // RecordIKE, RecordWindow: see record.go
 }
 
 // Command is something the operator or the driver wants done.
@@ -222,8 +221,8 @@ type AskSession struct {
 	// the driver counts it and answers with an empty Session.
 	RemoteAccess bool
 	WantIPv4     bool
-	WantIPv6   bool
-	WantedIPv4 netip.Addr // the address the client asks for; invalid: any
+	WantIPv6     bool
+	WantedIPv4   netip.Addr // the address the client asks for; invalid: any
 }
 
 // IKEUp tells that an IKE SA is established; IKEDown that one has ended.

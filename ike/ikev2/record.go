@@ -1,10 +1,395 @@
 package ikev2
 
-type ikeState struct{}
-type windowState struct{}
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
 
-// Append appends the record as a journal or the wire to a standby carries it.
-func (r Record) Append(b []byte) []byte { return b }
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
 
-// ParseRecord reads what Append wrote.
-func ParseRecord(b []byte) (Record, error) { return Record{}, nil }
+// recordVersion is the first byte of every record. A change of the format takes
+// the next number.
+const recordVersion = 1
+
+// MaxRecord is the size of the largest record that ParseRecord accepts: two
+// whole messages, and keys.
+const MaxRecord = 1 << 18
+
+// errRecord is a record that is not one.
+var errRecord = errors.New("ikev2: malformed record")
+
+// Append appends the record as a journal, or the session to a standby, carries
+// it. The bytes are secret.
+func (r Record) Append(b []byte) []byte {
+	w := writer{b}
+	w.u8(recordVersion)
+	w.u8(uint8(r.Kind))
+	w.u64(r.SPI)
+	switch r.Kind {
+	case RecordIKE, RecordWindow:
+		w.u64(r.Replaces)
+		w.key(r.body)
+	case RecordChild:
+		w.change(r.Child)
+	case RecordIKEDown:
+	}
+	return w.b
+}
+
+// ParseRecord reads what Append wrote. Records of another version, cut short or
+// with bytes left over are errors.
+func ParseRecord(b []byte) (Record, error) {
+	if len(b) > MaxRecord {
+		return Record{}, errRecord
+	}
+	rd := reader{s: b}
+	if v := rd.u8(); v != recordVersion {
+		return Record{}, fmt.Errorf("ikev2: record of version %d, not %d", v, recordVersion)
+	}
+	r := Record{Kind: RecordKind(rd.u8()), SPI: rd.u64()}
+	switch r.Kind {
+	case RecordIKE, RecordWindow:
+		r.Replaces = rd.u64()
+		r.body = rd.key()
+	case RecordChild:
+		c := rd.change()
+		r.Child = &c
+	case RecordIKEDown:
+	default:
+		return Record{}, errRecord
+	}
+	if rd.bad || len(rd.s) > 0 || r.SPI == 0 {
+		return Record{}, errRecord
+	}
+	return r, r.check()
+}
+
+// check reads the body once, so that Replay of what ParseRecord returned does
+// not fail for its form.
+func (r Record) check() error {
+	var s SA
+	switch r.Kind {
+	case RecordIKE:
+		return s.restore(r)
+	case RecordWindow:
+		return s.restoreWindow(r)
+	case RecordChild:
+		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpDelete || r.Child.Child.ID == 0 {
+			return errRecord
+		}
+	case RecordIKEDown:
+	}
+	return nil
+}
+
+func (w *writer) change(c *sa.Change) {
+	w.u8(uint8(c.Op))
+	w.u64(c.Replaces)
+	ch := &c.Child
+	w.u64(ch.ID)
+	w.u64(ch.Owner)
+	w.u32(ch.Slot)
+	w.direction(&ch.In)
+	w.direction(&ch.Out)
+	w.selectors(ch.Local)
+	w.selectors(ch.Remote)
+	w.addrPort(ch.LocalAddr)
+	w.addrPort(ch.RemoteAddr)
+	w.u8(uint8(ch.Encap))
+	w.u32(ch.ReplayWindow)
+	w.instant(ch.Expires)
+	w.u64(ch.BytesLimit)
+}
+
+func (r *reader) change() (c sa.Change) {
+	c.Op = sa.Op(r.u8())
+	c.Replaces = r.u64()
+	ch := &c.Child
+	ch.ID = r.u64()
+	ch.Owner = r.u64()
+	ch.Slot = r.u32()
+	ch.In = r.direction()
+	ch.Out = r.direction()
+	ch.Local = r.selectors()
+	ch.Remote = r.selectors()
+	ch.LocalAddr = r.addrPort()
+	ch.RemoteAddr = r.addrPort()
+	ch.Encap = sa.Encap(r.u8())
+	ch.ReplayWindow = r.u32()
+	ch.Expires = r.instant()
+	ch.BytesLimit = r.u64()
+	return c
+}
+
+func (w *writer) direction(d *sa.SA) {
+	w.u32(uint32(d.SPI))
+	w.transform(d.Encryption)
+	w.transform(d.Integrity)
+	w.flag(d.ESN)
+	w.key(d.EncryptionKey)
+	w.key(d.IntegrityKey)
+}
+
+func (r *reader) direction() sa.SA {
+	return sa.SA{
+		SPI: sa.SPI(r.u32()), Encryption: r.transform(), Integrity: r.transform(), ESN: r.flag(),
+		EncryptionKey: r.key(), IntegrityKey: r.key(),
+	}
+}
+
+// record returns the whole state of the SA, without its children.
+func (s *SA) record() Record {
+	w := writer{make([]byte, 0, 1024)}
+	w.flag(s.initiator)
+	w.u64(s.peerSPI)
+	w.flag(s.natLocal)
+	w.flag(s.natRemote)
+	w.flag(s.udp)
+	p := s.suite.Proposal()
+	w.u16(uint16(len(p)))
+	for _, t := range p {
+		w.transform(t)
+	}
+	for _, k := range []secret.Value{s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr} {
+		w.key(k)
+	}
+	w.text(s.profile)
+	w.text(s.entry)
+	w.flag(s.remoteAccess)
+	w.u64(uint64(s.dpd))
+	for _, id := range []auth.Identity{s.localID, s.remoteID} {
+		w.u8(uint8(id.Type))
+		w.text(id.Data)
+	}
+	w.session(&s.session)
+	w.instant(s.established)
+	w.instant(s.soft)
+	w.instant(s.hard)
+	w.u64(uint64(s.lifetime))
+	s.writeWindow(&w)
+	return Record{Kind: RecordIKE, SPI: s.spi, Replaces: s.replaces, body: secret.New(w.b)}
+}
+
+// restore reads record into the empty SA s.
+func (s *SA) restore(rec Record) error {
+	r := reader{s: rec.body.Reveal()}
+	s.spi, s.recorded = rec.SPI, true
+	s.initiator = r.flag()
+	s.peerSPI = r.u64()
+	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
+	p := make(sa.Proposal, r.count(5))
+	for i := range p {
+		p[i] = r.transform()
+	}
+	k := &s.keys
+	for _, v := range []*secret.Value{&k.D, &k.Ai, &k.Ar, &k.Ei, &k.Er, &k.Pi, &k.Pr} {
+		*v = r.key()
+	}
+	s.profile, s.entry = r.text(), r.text()
+	s.remoteAccess = r.flag()
+	s.dpd = time.Duration(r.u64())
+	for _, id := range []*auth.Identity{&s.localID, &s.remoteID} {
+		*id = auth.Identity{Type: wire.IDType(r.u8()), Data: r.text()}
+	}
+	s.session = r.session()
+	s.established, s.soft, s.hard = r.instant(), r.instant(), r.instant()
+	s.lifetime = time.Duration(r.u64())
+	s.readWindow(&r)
+	if r.bad || len(r.s) > 0 || s.dpd < 0 || s.lifetime < 0 {
+		return errRecord
+	}
+	st, err := suite.New(p)
+	if err != nil {
+		return fmt.Errorf("ikev2: record: %w", err)
+	}
+	if err := s.install(st, s.keys); err != nil {
+		return fmt.Errorf("ikev2: record: %w", err)
+	}
+	return nil
+}
+
+func (w *writer) session(v *Session) {
+	w.text(v.GroupPolicy)
+	w.addrs(v.Addresses)
+	w.addrs(v.DNS)
+	w.text(v.Domain)
+	w.u16(uint16(len(v.Split)))
+	for _, p := range v.Split {
+		w.addr(p.Addr())
+		w.u8(uint8(p.Bits()))
+	}
+	w.text(v.Banner)
+	w.instant(v.Expires)
+}
+
+func (r *reader) session() (v Session) {
+	v.GroupPolicy = r.text()
+	v.Addresses = r.addrs()
+	v.DNS = r.addrs()
+	v.Domain = r.text()
+	for range r.count(2) {
+		p := netip.PrefixFrom(r.addr(), int(r.u8()))
+		if !p.IsValid() {
+			r.fail()
+			break
+		}
+		v.Split = append(v.Split, p)
+	}
+	v.Banner = r.text()
+	v.Expires = r.instant()
+	return v
+}
+
+// windowRecord returns what the last exchange changed.
+func (s *SA) windowRecord() Record {
+	w := writer{make([]byte, 0, 256)}
+	s.writeWindow(&w)
+	return Record{Kind: RecordWindow, SPI: s.spi, body: secret.New(w.b)}
+}
+
+func (s *SA) writeWindow(w *writer) {
+	w.u8(uint8(s.state))
+	w.flag(s.wasReplaced)
+	w.addrPort(s.local)
+	w.addrPort(s.remote)
+	w.u32(s.window.expect)
+	w.bytes(s.window.response)
+	w.u32(s.window.next)
+	w.u64(s.window.iv)
+	r := s.window.request
+	w.flag(r != nil)
+	if r == nil {
+		return
+	}
+	w.u32(r.id)
+	w.bytes(r.message)
+	w.u8(uint8(r.task.kind))
+	w.u64(r.task.child)
+	w.text(r.task.reason)
+	w.key(r.seed)
+	w.u64(r.spi)
+	w.u16(r.group)
+}
+
+func (s *SA) readWindow(r *reader) {
+	s.state = State(r.u8())
+	if s.state != Established && s.state != Replaced && s.state != Deleting {
+		r.fail()
+	}
+	s.wasReplaced = r.flag()
+	s.local, s.remote = r.addrPort(), r.addrPort()
+	s.window = window{expect: r.u32(), response: r.bytes(), next: r.u32(), iv: r.u64()}
+	if !r.flag() {
+		return
+	}
+	q := &request{id: r.u32(), message: r.bytes()}
+	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
+	q.seed, q.spi, q.group = r.key(), r.u64(), r.u16()
+	if q.task.kind < taskLiveness || q.task.kind > taskRekeyIKE {
+		r.fail()
+	}
+	s.window.request = q
+}
+
+// restoreWindow reads a RecordWindow into s.
+func (s *SA) restoreWindow(rec Record) error {
+	r := reader{s: rec.body.Reveal()}
+	s.readWindow(&r)
+	if r.bad || len(r.s) > 0 {
+		return errRecord
+	}
+	if s.endReason == "" && s.window.request != nil {
+		s.endReason = s.window.request.task.reason
+	}
+	return nil
+}
+
+// Restore returns the SA of a RecordIKE, silent until Activate.
+func Restore(h Host, rec Record) (*SA, error) {
+	s := &SA{host: h}
+	return s, s.restore(rec)
+}
+
+// ReplayWindow applies a RecordWindow.
+func (s *SA) ReplayWindow(rec Record) error {
+	var probe SA
+	if err := probe.restoreWindow(rec); err != nil {
+		return err
+	}
+	return s.restoreWindow(rec)
+}
+
+// ReplayChild applies a RecordChild. Repeating one changes nothing.
+func (s *SA) ReplayChild(now time.Time, rec Record) {
+	c := rec.Child.Child
+	old := s.childByID(c.ID)
+	switch rec.Child.Op {
+	case sa.OpAdd, sa.OpRekey:
+		if old != nil {
+			return
+		}
+		n := &child{Child: c}
+		if rec.Child.Op == sa.OpRekey {
+			n.replaces = rec.Child.Replaces
+			if o := s.childByID(n.replaces); o != nil {
+				o.replaced, o.soft = now, time.Time{}
+			}
+		}
+		s.children = append(s.children, n)
+		s.host.BindChild(c.ID, s)
+	case sa.OpMove:
+		if old != nil {
+			old.LocalAddr, old.RemoteAddr, old.Encap = c.LocalAddr, c.RemoteAddr, c.Encap
+		}
+	case sa.OpDelete:
+		if old == nil {
+			return
+		}
+		var silent Output
+		s.removeChild(now, old, "", &silent)
+		s.changes = nil
+	}
+}
+
+// Inherit takes the children of old, whose successor s is.
+func (s *SA) Inherit(old *SA) {
+	for _, c := range old.children {
+		c.Owner = s.spi
+		s.children = append(s.children, c)
+		s.host.BindChild(c.ID, s)
+	}
+	old.children = nil
+}
+
+// Drop forgets the SA as RecordIKEDown says.
+func (s *SA) Drop(now time.Time) {
+	var silent Output
+	s.down(now, "", &silent)
+	s.changes, s.recorded = nil, false
+}
+
+// Snapshot yields the SA and its children, and reports whether to go on.
+func (s *SA) Snapshot(yield func(Record) bool) bool {
+	if !s.recorded {
+		return true
+	}
+	if !yield(s.record()) {
+		return false
+	}
+	for _, c := range s.children {
+		change := sa.Change{Op: sa.OpAdd, Child: c.Child}
+		if c.replaces != 0 && s.childByID(c.replaces) != nil {
+			change.Op, change.Replaces = sa.OpRekey, c.replaces
+		}
+		if !yield(s.childRecord(change)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,303 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// childRequest is what a peer asks for with SA, TSi and TSr.
+type childRequest struct {
+	sa       wire.SA
+	tsi, tsr []sa.Selector
+}
+
+// takeChild finds the payloads; that they are there has been checked.
+func takeChild(ps wire.Payloads) childRequest {
+	var r childRequest
+	r.sa, _ = wire.Find[wire.SA](ps)
+	tsi, _ := wire.Find[wire.TSi](ps)
+	tsr, _ := wire.Find[wire.TSr](ps)
+	r.tsi, r.tsr = tsi.Selectors, tsr.Selectors
+	return r
+}
+
+// childKeying is what the keys of a child SA are made of.
+type childKeying struct {
+	ni, nr []byte
+	shared secret.Value // empty: no key exchange of its own
+}
+
+// negotiated is the outcome for a child SA that a peer asked for.
+type negotiated struct {
+	entry         *entry
+	choice        suite.Choice
+	out           sa.SPI
+	local, remote []sa.Selector
+}
+
+// selectors returns what an initiator asks for.
+func (e *entry) selectors() (local, remote []sa.Selector) {
+	local, remote = e.LocalTS, e.RemoteTS
+	if len(remote) == 0 {
+		remote = anywhere[:1]
+	}
+	if e.RequestAddress {
+		local = nil
+		for _, any := range anywhere {
+			for _, r := range remote {
+				if r.Start.BitLen() == any.Start.BitLen() {
+					local = append(local, any)
+					break
+				}
+			}
+		}
+	}
+	if len(local) == 0 {
+		local = anywhere[:1]
+	}
+	return local, remote
+}
+
+// allowed returns the selectors that this SA may get at most. A remote-access
+// client is its leased addresses (without a lease: its own address) and sees
+// the split networks; we, as a client, are what we were given.
+func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
+	switch {
+	case e.RequestAddress:
+		_, remote = e.selectors()
+		return hosts(s.session.Addresses), remote
+	case s.remoteAccess:
+		if local = networks(s.session.Split); len(local) == 0 {
+			local = anywhere
+		}
+		if remote = hosts(s.session.Addresses); len(remote) == 0 {
+			remote = hosts([]netip.Addr{s.remote.Addr()})
+		}
+		return local, remote
+	case e.Dynamic:
+		return anywhere, anywhere
+	}
+	return e.LocalTS, e.RemoteTS
+}
+
+// negotiate decides about a child SA that the peer asked for. A refusal is the
+// notification and the reason for the operator.
+func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.Notify, reason string) {
+	n.entry = s.host.Rules().entries[s.entry]
+	if n.entry == nil {
+		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v", s.local.Addr())
+	}
+	if len(s.children) >= maxChildren {
+		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs already", len(s.children))
+	}
+	var ok bool
+	if n.choice, ok = s.chooseChild(n.entry, r.sa.Proposals, first); ok {
+		n.out = sa.SPI(binary.BigEndian.Uint32(n.choice.SPI))
+	}
+	if !ok || n.out <= 255 {
+		return n, wire.Notify{Type: wire.NoProposalChosen}, fmt.Sprintf("no common IPsec proposal: peer offers %s, we accept %s",
+			clip(suite.Describe(r.sa.Proposals)), clip(describe(n.entry.later)))
+	}
+	local, remote := s.allowed(n.entry)
+	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
+	if len(n.local) == 0 || len(n.remote) == 0 {
+		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
+			brief(r.tsi), brief(r.tsr), brief(remote), brief(local))
+	}
+	return n, wire.Notify{}, ""
+}
+
+// brief keeps the first few selectors for a log line.
+func brief(list []sa.Selector) []sa.Selector { return list[:min(len(list), 4)] }
+
+// chooseChild selects the proposal. Where an entry has no key exchange, one
+// that the peer insists on is accepted if an IKE policy has it: perfect forward
+// secrecy costs us nothing but the arithmetic.
+func (s *SA) chooseChild(e *entry, offered []wire.Proposal, first bool) (suite.Choice, bool) {
+	if first {
+		return suite.Choose(e.first, wire.ProtocolESP, 4, offered)
+	}
+	if c, ok := suite.Choose(e.later, wire.ProtocolESP, 4, offered); ok {
+		return c, true
+	}
+	var extended []sa.Proposal
+	for _, p := range e.later {
+		if len(p.OfType(sa.KeyExchange)) == 0 {
+			p = append(p[:len(p):len(p)], s.host.Rules().groups...)
+		}
+		extended = append(extended, p)
+	}
+	return suite.Choose(extended, wire.ProtocolESP, 4, offered)
+}
+
+// acceptChild does all for a child SA that the peer asked for, but install it.
+// The payloads are the answer: with a refusal one notification, and why.
+func (s *SA) acceptChild(now time.Time, r *childRequest, k childKeying, first bool) (*child, []wire.Payload, string) {
+	n, refusal, reason := s.negotiate(r, first)
+	if reason != "" {
+		return nil, []wire.Payload{refusal}, reason
+	}
+	c, ps, err := s.buildChild(now, n, k)
+	if err != nil {
+		return nil, []wire.Payload{wire.Notify{Type: wire.NoProposalChosen}}, err.Error()
+	}
+	return c, ps, ""
+}
+
+// buildChild makes the pair that was negotiated, and the answer.
+func (s *SA) buildChild(now time.Time, n negotiated, k childKeying) (*child, []wire.Payload, error) {
+	spi := s.host.NewESPSPI()
+	toUs, toPeer, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: k.shared, Ni: k.ni, Nr: k.nr}, n.choice.Proposal)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := s.newChild(now, n.entry, n.choice)
+	c.In, c.Out = direction(n.choice, spi, toUs), direction(n.choice, n.out, toPeer)
+	c.Local, c.Remote = n.local, n.remote
+	return c, []wire.Payload{
+		n.choice.Answer(spiBytes(spi)),
+		wire.TSi{TS: wire.TS{Selectors: n.remote}}, wire.TSr{TS: wire.TS{Selectors: n.local}},
+	}, nil
+}
+
+// direction makes one SA of a pair.
+func direction(c suite.Choice, spi sa.SPI, keys suite.ChildKeys) sa.SA {
+	return sa.SA{
+		SPI: spi, Encryption: c.Proposal.One(sa.Encryption), Integrity: c.Proposal.One(sa.Integrity),
+		ESN:           c.Proposal.One(sa.Sequence).ID == sa.SeqExtended,
+		EncryptionKey: keys.Encryption, IntegrityKey: keys.Integrity,
+	}
+}
+
+func spiBytes(spi sa.SPI) []byte { return binary.BigEndian.AppendUint32(nil, uint32(spi)) }
+
+// newChild makes what both roles share of a new pair.
+func (s *SA) newChild(now time.Time, e *entry, choice suite.Choice) *child {
+	p := e.Proposals[choice.Policy]
+	life := p.Lifetime
+	if life <= 0 {
+		life = DefaultChildLifetime
+	}
+	return &child{
+		Child: sa.Child{
+			ID: s.host.NewChildID(now), Owner: s.spi,
+			LocalAddr: s.local, RemoteAddr: s.remote, Encap: s.encap(),
+			ReplayWindow: s.host.Rules().ReplayWindow,
+			Expires:      now.Add(life), BytesLimit: p.LifetimeBytes,
+		},
+		soft: now.Add(s.softAfter(life)),
+	}
+}
+
+// offerChild returns the SA payload for a child SA that we ask for.
+func (s *SA) offerChild(proposals []sa.Proposal, spi sa.SPI) []wire.Payload {
+	return []wire.Payload{suite.Offer(proposals, wire.ProtocolESP, spiBytes(spi))}
+}
+
+// childAnswer is a response to what we asked for, with all that it is checked
+// against.
+type childAnswer struct {
+	ps            wire.Payloads
+	proposals     []sa.Proposal
+	spi           sa.SPI
+	group         uint16 // of the key exchange that was done
+	keying        childKeying
+	local, remote []sa.Selector // as offered
+}
+
+// takeAnswer makes the pair that the peer answered with; the reason says what
+// is wrong with the answer.
+func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
+	for _, p := range a.ps {
+		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
+			return nil, "peer makes no child SA: " + n.Type.String()
+		}
+	}
+	if err := exactly(a.ps, wire.TypeSA, wire.TypeTSi, wire.TypeTSr); err != nil {
+		return nil, err.Error()
+	}
+	r := takeChild(a.ps)
+	choice, err := suite.CheckAnswer(a.proposals, wire.ProtocolESP, 4, r.sa)
+	if err != nil {
+		return nil, err.Error()
+	}
+	out := sa.SPI(binary.BigEndian.Uint32(choice.SPI))
+	if out <= 255 || choice.Group() != a.group {
+		return nil, "peer chose a reserved SPI, or another key exchange than was done"
+	}
+	e := s.host.Rules().entries[s.entry]
+	if e == nil {
+		return nil, "crypto map entry " + s.entry + " has vanished"
+	}
+	local := r.tsi
+	if e.RequestAddress {
+		local = narrow(local, hosts(s.session.Addresses))
+	}
+	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
+		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
+	}
+	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)
+	if err != nil {
+		return nil, err.Error()
+	}
+	c := s.newChild(now, e, choice)
+	c.In, c.Out = direction(choice, a.spi, toUs), direction(choice, out, toPeer)
+	c.Local, c.Remote = local, r.tsr
+	return c, ""
+}
+
+// addChild installs a new pair, in the place of old where that is not nil.
+func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
+	s.children = append(s.children, c)
+	s.host.BindChild(c.ID, s)
+	change := sa.Change{Op: sa.OpAdd, Child: c.Child}
+	if old != nil {
+		change.Op, change.Replaces = sa.OpRekey, old.ID
+		c.replaces = old.ID
+		old.replaced, old.soft = now, time.Time{}
+	}
+	s.changes = append(s.changes, s.childRecord(change))
+	s.checkChildless(now)
+	out.Events = append(out.Events, ChildUp{Peer: s.Peer(), Child: c.Child})
+}
+
+// childRecord wraps a change.
+func (s *SA) childRecord(c sa.Change) Record {
+	return Record{Kind: RecordChild, SPI: s.spi, Child: &c}
+}
+
+// removeChild takes a pair out of service.
+func (s *SA) removeChild(now time.Time, c *child, reason string, out *Output) {
+	for i := range s.children {
+		if s.children[i] == c {
+			s.children = append(s.children[:i:i], s.children[i+1:]...)
+			break
+		}
+	}
+	s.host.UnbindChild(c.ID, c.In.SPI)
+	s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+	s.changes = append(s.changes, s.childRecord(sa.Change{Op: sa.OpDelete, Child: sa.Child{
+		ID: c.ID, Owner: c.Owner, In: sa.SA{SPI: c.In.SPI}, Out: sa.SA{SPI: c.Out.SPI},
+	}}))
+	s.checkChildless(now)
+	out.Events = append(out.Events, ChildDown{Peer: s.Peer(), ID: c.ID, Reason: reason})
+}
+
+// checkChildless arms or disarms the end of an SA that serves nobody: a
+// remote-access session, or our own entry, without a child.
+func (s *SA) checkChildless(now time.Time) {
+	switch {
+	case s.state != Established:
+	case len(s.children) > 0:
+		s.endAt, s.endReason = time.Time{}, ""
+	case s.remoteAccess || s.initiator:
+		s.endAt, s.endReason = now.Add(childlessTimeout), "no child SA"
+	}
+}

@@ -1,0 +1,93 @@
+package ikev2
+
+import (
+	"net/netip"
+
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// Attributes outside the IANA registry that Cisco's clients ask for; sent to
+// those who do.
+const (
+	attributeBanner wire.AttributeType = 28672
+	attributeDomain wire.AttributeType = 28674
+)
+
+// asksAddress reports whether a CFG_REQUEST wants an address.
+func asksAddress(cp wire.CP) bool {
+	_, v4 := cp.Find(wire.InternalIP4Address)
+	_, v6 := cp.Find(wire.InternalIP6Address)
+	return v4 || v6
+}
+
+// configReply returns the CFG_REPLY for a session (RFC 7296 section 3.15): what
+// was leased, and what the client needs to use it. Text goes only to those who
+// asked for it. It reports false where there is nothing to say.
+func configReply(request wire.CP, s *Session) (wire.CP, bool) {
+	reply := wire.CP{Type: wire.CPReply}
+	add := func(a wire.Attribute) { reply.Attributes = append(reply.Attributes, a) }
+	for _, a := range s.Addresses {
+		add(wire.AddrAttribute(family(a, wire.InternalIP4Address, wire.InternalIP6Address), a))
+	}
+	for _, a := range s.DNS {
+		add(wire.AddrAttribute(family(a, wire.InternalIP4DNS, wire.InternalIP6DNS), a))
+	}
+	for _, p := range s.Split {
+		add(wire.PrefixAttribute(family(p.Addr(), wire.InternalIP4Subnet, wire.InternalIP6Subnet), p))
+	}
+	for _, t := range []struct {
+		kind wire.AttributeType
+		text string
+	}{{wire.InternalDNSDomain, s.Domain}, {attributeDomain, s.Domain}, {attributeBanner, s.Banner}} {
+		if _, asked := request.Find(t.kind); asked && t.text != "" {
+			add(wire.Attribute{Type: t.kind, Value: []byte(t.text)})
+		}
+	}
+	return reply, len(reply.Attributes) > 0
+}
+
+// family picks by the family of a.
+func family(a netip.Addr, v4, v6 wire.AttributeType) wire.AttributeType {
+	if a.Is4() {
+		return v4
+	}
+	return v6
+}
+
+// configRequest returns the CFG_REQUEST of a client. IPv6 is asked for where
+// the entry has IPv6 behind the gateway.
+func configRequest(e *entry) wire.CP {
+	cp := wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{
+		{Type: wire.InternalIP4Address}, {Type: wire.InternalIP4DNS}, {Type: wire.InternalIP4Subnet},
+	}}
+	for _, s := range e.RemoteTS {
+		if s.Start.Is6() {
+			cp.Attributes = append(cp.Attributes, wire.Attribute{Type: wire.InternalIP6Address},
+				wire.Attribute{Type: wire.InternalIP6DNS}, wire.Attribute{Type: wire.InternalIP6Subnet})
+			break
+		}
+	}
+	return cp
+}
+
+// configSession reads the CFG_REPLY of a gateway.
+func configSession(cp wire.CP) Session {
+	var s Session
+	for _, a := range cp.Attributes {
+		switch a.Type {
+		case wire.InternalIP4Address, wire.InternalIP6Address:
+			if addr := a.Addr(); addr.IsValid() && !addr.IsUnspecified() {
+				s.Addresses = append(s.Addresses, addr)
+			}
+		case wire.InternalIP4DNS, wire.InternalIP6DNS:
+			if addr := a.Addr(); addr.IsValid() {
+				s.DNS = append(s.DNS, addr)
+			}
+		case wire.InternalIP4Subnet, wire.InternalIP6Subnet:
+			if p, ok := a.Prefix(); ok {
+				s.Split = append(s.Split, p)
+			}
+		}
+	}
+	return s
+}

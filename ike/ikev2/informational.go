@@ -1,0 +1,196 @@
+package ikev2
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// informationalRequest serves INFORMATIONAL: DELETE, notifications, and the
+// empty request that only asks whether we live (RFC 7296 section 1.4).
+func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
+	var answer []wire.Payload
+	end := ""
+	for _, p := range ps {
+		switch p := p.(type) {
+		case wire.Delete:
+			switch p.Protocol {
+			case wire.ProtocolIKE:
+				end = "deleted by the peer"
+			case wire.ProtocolESP:
+				if d := s.deleted(now, p.SPIs, out); len(d.SPIs) > 0 {
+					answer = append(answer, d)
+				}
+			case wire.ProtocolAH, wire.ProtocolNone:
+			}
+		case wire.Notify:
+			if p.Type == wire.AuthenticationFailed || p.Type == wire.InvalidSyntax {
+				end = "peer says " + p.Type.String()
+			}
+		}
+	}
+	if end != "" {
+		answer = nil // section 1.4.1: the children go with it
+	}
+	s.respond(wire.Informational, id, answer, out)
+	if end != "" {
+		s.down(now, end, out)
+	}
+}
+
+// deleted removes the children that the peer names by the SPIs it receives
+// with, and returns the other halves of the pairs. Where both ends delete a
+// pair at once, the half is not named again (section 1.4.1).
+func (s *SA) deleted(now time.Time, spis []sa.SPI, out *Output) wire.Delete {
+	d := wire.Delete{Protocol: wire.ProtocolESP}
+	for _, spi := range spis {
+		c := s.childBySPI(spi)
+		if c == nil {
+			continue
+		}
+		if r := s.window.request; r == nil || r.task.kind != taskDeleteChild || r.task.child != c.ID {
+			d.SPIs = append(d.SPIs, c.In.SPI)
+		}
+		reason := "deleted by the peer"
+		if !c.replaced.IsZero() {
+			reason = "rekeyed"
+		}
+		s.removeChild(now, c, reason, out)
+	}
+	return d
+}
+
+// startDeleteChild tells the peer that a pair is gone; it goes when the peer
+// has answered.
+func (s *SA) startDeleteChild(now time.Time, t task, out *Output) {
+	c := s.childByID(t.child)
+	if c == nil {
+		return
+	}
+	c.soft = time.Time{}
+	s.send(now, request{task: t}, wire.Informational, []wire.Payload{
+		wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{c.In.SPI}},
+	}, out)
+}
+
+// startDeleteIKE tells the peer that the SA ends. The children of an SA that
+// was not replaced are out of service from here on.
+func (s *SA) startDeleteIKE(now time.Time, t task, out *Output) {
+	s.wasReplaced = s.state == Replaced
+	s.transition(Deleting)
+	s.endReason = t.reason
+	s.send(now, request{task: t}, wire.Informational, []wire.Payload{wire.Delete{Protocol: wire.ProtocolIKE}}, out)
+	for len(s.children) > 0 {
+		s.removeChild(now, s.children[0], t.reason, out)
+	}
+}
+
+// Delete ends the SA with a DELETE to the peer.
+func (s *SA) Delete(now time.Time, reason string, out *Output) error {
+	defer s.finish(now, out)
+	if !s.standing() {
+		if s.state == Dead {
+			return ErrState
+		}
+		s.failure = reason
+		s.die()
+		return nil
+	}
+	s.tasks, s.endAt = nil, time.Time{}
+	s.enqueue(task{kind: taskDeleteIKE, reason: reason})
+	s.pump(now, out)
+	return nil
+}
+
+// DeleteChild ends one child SA with a DELETE to the peer.
+func (s *SA) DeleteChild(now time.Time, id uint64, reason string, out *Output) error {
+	if s.childByID(id) == nil {
+		return ErrNoChild
+	}
+	defer s.finish(now, out)
+	s.enqueue(task{kind: taskDeleteChild, child: id, reason: reason})
+	s.pump(now, out)
+	return nil
+}
+
+// RekeyChild replaces one child SA now.
+func (s *SA) RekeyChild(now time.Time, id uint64, out *Output) error {
+	c := s.childByID(id)
+	if c == nil {
+		return ErrNoChild
+	}
+	if s.state != Established || !c.replaced.IsZero() {
+		return ErrState
+	}
+	defer s.finish(now, out)
+	s.enqueue(task{kind: taskRekeyChild, child: id})
+	s.pump(now, out)
+	return nil
+}
+
+// Rekey replaces the SA now.
+func (s *SA) Rekey(now time.Time, out *Output) error {
+	if s.state != Established {
+		return ErrState
+	}
+	defer s.finish(now, out)
+	s.enqueue(task{kind: taskRekeyIKE})
+	s.pump(now, out)
+	return nil
+}
+
+// PeerMoved adopts the source of an authentic ESP packet, under the conditions
+// of follow.
+func (s *SA) PeerMoved(now time.Time, id uint64, remote netip.AddrPort, out *Output) error {
+	if s.childByID(id) == nil {
+		return ErrNoChild
+	}
+	defer s.finish(now, out)
+	s.heard = now
+	s.follow(s.local, remote, out)
+	return nil
+}
+
+// Alive notes that the peer has just proved that it lives.
+func (s *SA) Alive(now time.Time) {
+	if now.After(s.heard) {
+		s.heard = now
+	}
+}
+
+// down ends an established SA without another word to the peer.
+func (s *SA) down(now time.Time, reason string, out *Output) {
+	replaced := s.state == Replaced || s.wasReplaced
+	for len(s.children) > 0 {
+		s.removeChild(now, s.children[0], reason, out)
+	}
+	if !replaced {
+		out.Events = append(out.Events, IKEDown{Peer: s.Peer(), Reason: reason, Session: s.session})
+		if s.failure == "" {
+			s.failure = reason
+		}
+	}
+	s.die()
+}
+
+// End ends an established SA without a word to the peer: it has said
+// INITIAL_CONTACT.
+func (s *SA) End(now time.Time, reason string, out *Output) {
+	s.down(now, reason, out)
+	s.finish(now, out)
+}
+
+// die forgets all keys.
+func (s *SA) die() {
+	s.transition(Dead)
+	s.host.Bury(s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr)
+	if s.window.request != nil {
+		s.host.Bury(s.window.request.seed)
+	}
+	if s.handshake != nil && s.handshake.key != nil {
+		s.handshake.key.Clear()
+	}
+	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
+}

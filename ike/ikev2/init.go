@@ -1,0 +1,319 @@
+package ikev2
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// handshake is what is needed until the SA is established.
+type handshake struct {
+	request, response []byte // IKE_SA_INIT as they were sent: AUTH covers them
+	ni, nr            []byte
+	key               *suite.PrivateKey
+	public            []byte // the peer's KE value
+	choice            suite.Choice
+
+	// Of a responder: the IKE_AUTH request that waits for its Answer.
+	auth     *authRequest
+	question uint64
+
+	// Of an initiator.
+	entry    *entry
+	cookie   []byte
+	restarts int
+	spi      sa.SPI // of the first child
+}
+
+// Refusal of an IKE_SA_INIT request: Notify is the answer, Reason for the
+// operator.
+type initError struct {
+	notify wire.Notify
+	reason string
+}
+
+// Error implements error.
+func (e *initError) Error() string { return "ikev2: " + e.reason }
+
+// InitResponse returns the answer to the request m that err of NewResponder
+// calls for, the event to publish, and false where there is none of either.
+func InitResponse(err error, m *wire.Message) ([]byte, string, bool) {
+	var e *initError
+	if !errors.As(err, &e) {
+		return nil, "", false
+	}
+	return ClearResponse(&m.Header, e.notify), e.reason, true
+}
+
+// ClearResponse returns the unprotected answer to h that holds only n.
+func ClearResponse(h *wire.Header, n wire.Notify) []byte {
+	r := wire.Header{
+		SPIi: h.SPIi, SPIr: h.SPIr, Version: wire.Version2, Exchange: h.Exchange,
+		Flags: wire.FlagResponse, MessageID: h.MessageID,
+	}
+	if !h.Initiator() {
+		r.Flags |= wire.FlagInitiator
+	}
+	return wire.AppendMessage(nil, r, n)
+}
+
+// initPayloads are what both IKE_SA_INIT messages must hold.
+type initPayloads struct {
+	sa    wire.SA
+	ke    wire.KE
+	nonce wire.Nonce
+}
+
+// takeInit finds the required payloads, each exactly once.
+func takeInit(ps wire.Payloads) (p initPayloads, err error) {
+	if err := exactly(ps, wire.TypeSA, wire.TypeKE, wire.TypeNonce); err != nil {
+		return p, err
+	}
+	p.sa, _ = wire.Find[wire.SA](ps)
+	p.ke, _ = wire.Find[wire.KE](ps)
+	p.nonce, _ = wire.Find[wire.Nonce](ps)
+	return p, nil
+}
+
+// exactly checks that each of types occurs once.
+func exactly(ps wire.Payloads, types ...wire.PayloadType) error {
+	for _, t := range types {
+		if n := ps.Count(t); n != 1 {
+			return fmt.Errorf("ikev2: %d %v payloads instead of one", n, t)
+		}
+	}
+	return nil
+}
+
+// NewResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
+// error there is no SA; InitResponse tells what to answer.
+func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, out *Output) (*SA, error) {
+	p, err := takeInit(m.Payloads)
+	if err != nil {
+		return nil, err
+	}
+	s := &SA{
+		host: h, state: HalfOpen, spi: h.NewIKESPI(), peerSPI: m.SPIi,
+		local: d.Local, remote: d.Remote,
+	}
+	rules := h.Rules()
+	choice, err := chooseIKE(rules, 0, p.sa)
+	if err != nil {
+		return nil, err
+	}
+	if n, wrong := choice.WrongGroup(p.ke, true); wrong {
+		return nil, &initError{n, fmt.Sprintf("peer guessed another key exchange than %v", choice.Proposal.One(sa.KeyExchange))}
+	}
+	st, err := suite.New(choice.Proposal)
+	if err != nil {
+		return nil, err
+	}
+	if n, _ := suite.PublicLen(choice.Group()); n != len(p.ke.Data) {
+		return nil, &initError{wire.Notify{Type: wire.InvalidSyntax}, "public value of the peer has a wrong length"}
+	}
+	key, err := suite.GenerateKey(choice.Group(), h.Rand())
+	if err != nil {
+		return nil, err
+	}
+	s.suite = st
+	s.handshake = &handshake{
+		request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: bytesFrom(h.Rand(), nonceSize),
+		key: key, public: bytes.Clone(p.ke.Data), choice: choice,
+	}
+	s.lifetime = rules.Policies[choice.Policy].Lifetime
+	s.detectNAT(m.Payloads, 0)
+
+	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagResponse}
+	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: s.handshake.nr}}
+	ps = append(ps, s.natPayloads(s.spi)...)
+	s.handshake.response = wire.AppendMessage(nil, hdr, ps...)
+	s.window.expect = 1
+	s.endAt, s.endReason = now.Add(rules.HalfOpenTimeout), "peer did not go on with IKE_AUTH"
+	s.post(s.handshake.response, out)
+	return s, nil
+}
+
+// chooseIKE selects the IKE proposal, with an error that names both sides.
+func chooseIKE(rules *Rules, spiLen int, offered wire.SA) (suite.Choice, error) {
+	choice, ok := suite.Choose(rules.policies, wire.ProtocolIKE, spiLen, offered.Proposals)
+	if !ok {
+		return choice, &initError{wire.Notify{Type: wire.NoProposalChosen}, fmt.Sprintf(
+			"no common IKE proposal: peer offers %s, we accept %s",
+			clip(suite.Describe(offered.Proposals)), clip(describe(rules.policies)))}
+	}
+	return choice, nil
+}
+
+// RepeatInit answers a repeat of the request that made s, and reports false
+// for any other message.
+func (s *SA) RepeatInit(d Datagram, out *Output) bool {
+	if s.handshake == nil || s.initiator || !bytes.Equal(s.handshake.request, d.Payload) {
+		return false
+	}
+	out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.handshake.response})
+	return true
+}
+
+// deriveKeys does the second half of the key exchange (RFC 7296 section 2.14).
+// A responder does it only when IKE_AUTH is here.
+func (s *SA) deriveKeys() error {
+	h := s.handshake
+	shared, err := h.key.Shared(h.public)
+	if err != nil {
+		return err
+	}
+	defer shared.Clear()
+	h.key.Clear()
+	spiI, spiR := s.spis()
+	keys := s.suite.DeriveKeys(&suite.Exchange{Shared: shared, Ni: h.ni, Nr: h.nr, SPIi: spiI, SPIr: spiR})
+	return s.install(s.suite, keys)
+}
+
+// NewInitiator begins to bring up the static entry called name, from local to
+// the peer's port 500.
+func NewInitiator(h Host, now time.Time, name string, out *Output) (*SA, error) {
+	e := h.Rules().entries[name]
+	if e == nil || e.Dynamic {
+		return nil, fmt.Errorf("ikev2: there is no static entry %q", name)
+	}
+	if len(h.Rules().groups) == 0 {
+		return nil, errors.New("ikev2: there is no IKE policy to propose")
+	}
+	p := h.Rules().profileByName(e.Profile)
+	s := &SA{
+		host: h, state: Connecting, initiator: true, spi: h.NewIKESPI(), entry: name,
+		local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500),
+		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local),
+		handshake: &handshake{entry: e, ni: bytesFrom(h.Rand(), nonceSize)},
+	}
+	if err := s.sendInit(now, h.Rules().groups[0].ID, out); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// sendInit sends IKE_SA_INIT with a key of group. Each attempt is a request of
+// its own, with the nonce and the SPI of the first (RFC 7296 section 2.6).
+func (s *SA) sendInit(now time.Time, group uint16, out *Output) error {
+	h := s.handshake
+	if h.key == nil || h.key.Group() != group {
+		key, err := suite.GenerateKey(group, s.host.Rand())
+		if err != nil {
+			return err
+		}
+		h.key = key
+	}
+	var ps []wire.Payload
+	if h.cookie != nil {
+		ps = append(ps, wire.Notify{Type: wire.Cookie, Data: h.cookie})
+	}
+	ps = append(ps, suite.Offer(s.host.Rules().policies, wire.ProtocolIKE, nil),
+		wire.KE{Group: group, Data: h.key.Public()}, wire.Nonce{Data: h.ni})
+	ps = append(ps, s.natPayloads(0)...)
+	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
+	h.request = wire.AppendMessage(nil, hdr, ps...)
+	s.transmit(now, &request{message: h.request, task: task{kind: taskInit}}, out)
+	return nil
+}
+
+// initResponse takes the answer to our IKE_SA_INIT.
+func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+	if s.state != Connecting {
+		return ErrStale
+	}
+	if n, ok := m.Payloads.Notify(wire.Cookie); ok && len(n.Data) >= 1 && len(n.Data) <= 64 {
+		s.handshake.cookie = bytes.Clone(n.Data)
+		return s.restart(now, s.handshake.key.Group(), out)
+	}
+	if n, ok := m.Payloads.Notify(wire.InvalidKEPayload); ok {
+		return s.otherGroup(now, n, out)
+	}
+	for _, p := range m.Payloads {
+		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
+			return s.fail(out, n.Type.String(), "peer refuses IKE_SA_INIT: "+n.Type.String())
+		}
+	}
+	p, err := takeInit(m.Payloads)
+	if err != nil || m.SPIr == 0 {
+		return ErrMalformed
+	}
+	choice, err := suite.CheckAnswer(s.host.Rules().policies, wire.ProtocolIKE, 0, p.sa)
+	if err != nil {
+		return s.fail(out, "", "peer chose an IKE proposal that was not offered")
+	}
+	if p.ke.Group != s.handshake.key.Group() || choice.Group() != p.ke.Group {
+		return s.fail(out, "", "peer chose another key exchange than it answered with")
+	}
+	st, err := suite.New(choice.Proposal)
+	if err != nil {
+		return err
+	}
+	h := s.handshake
+	s.suite, s.peerSPI = st, m.SPIr
+	h.choice, h.nr, h.public, h.response = choice, bytes.Clone(p.nonce.Data), bytes.Clone(p.ke.Data), bytes.Clone(d.Payload)
+	s.lifetime = s.host.Rules().Policies[choice.Policy].Lifetime
+	if err := s.deriveKeys(); err != nil {
+		return s.fail(out, "", "key exchange: "+err.Error())
+	}
+	s.detectNAT(m.Payloads, m.SPIr)
+	if s.udp {
+		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)
+		s.remote = netip.AddrPortFrom(s.remote.Addr(), natPort)
+	}
+	s.settled()
+	s.transition(Authenticating)
+	return s.startAuth(now, out)
+}
+
+// otherGroup begins again with the key exchange that the peer wants, if we
+// offer it (RFC 7296 section 1.2).
+func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
+	if len(n.Data) != 2 {
+		return ErrMalformed
+	}
+	group := uint16(n.Data[0])<<8 | uint16(n.Data[1])
+	for _, t := range s.host.Rules().groups {
+		if t.ID == group && group != s.handshake.key.Group() {
+			return s.restart(now, group, out)
+		}
+	}
+	return s.fail(out, wire.InvalidKEPayload.String(), fmt.Sprintf(
+		"peer wants key exchange %v, which is not offered", sa.Transform{Type: sa.KeyExchange, ID: group}))
+}
+
+// restart repeats IKE_SA_INIT, changed; a bounded number of times, because
+// nobody has authenticated the reason.
+func (s *SA) restart(now time.Time, group uint16, out *Output) error {
+	s.handshake.restarts++
+	if s.handshake.restarts > maxRestarts {
+		return s.fail(out, "", "peer keeps asking for another IKE_SA_INIT")
+	}
+	s.window.next = 0
+	return s.sendInit(now, group, out)
+}
+
+// describe returns policies for the operator.
+func describe(policies []sa.Proposal) string {
+	var b bytes.Buffer
+	for i, p := range policies {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(p.String())
+	}
+	return b.String()
+}
+
+// clip shortens text that a peer may have made long.
+func clip(text string) string {
+	if len(text) > maxReason {
+		return text[:maxReason] + "..."
+	}
+	return text
+}

@@ -1,0 +1,70 @@
+package ikev2
+
+import "time"
+
+// What a Config of zeros means.
+const (
+	DefaultCookieThreshold  = 100
+	DefaultMaxHalfOpen      = 10_000
+	DefaultHalfOpenTimeout  = 30 * time.Second
+	DefaultRetransmitBase   = 500 * time.Millisecond
+	DefaultRetransmitFactor = 1.8
+	DefaultRetransmitTries  = 7
+	DefaultReplayWindow     = 1024
+	DefaultIKELifetime      = 24 * time.Hour
+	DefaultChildLifetime    = 8 * time.Hour
+)
+
+// Limits that no configuration changes.
+const (
+	// maxChildren bounds the child SAs of one IKE SA: a peer needs one for
+	// each pair of networks, and two of each while it rekeys.
+	maxChildren = 64
+
+	// maxSelectors bounds the result of narrowing: the product of two lists
+	// that a peer and an operator chose.
+	maxSelectors = 64
+
+	// maxRestarts bounds how often an initiator begins IKE_SA_INIT anew because
+	// of COOKIE or INVALID_KE_PAYLOAD, which nobody has authenticated.
+	maxRestarts = 4
+
+	// minNonce and maxNonce are the bounds of RFC 7296 section 3.9; nonceSize is
+	// half of the longest PRF key that is offered (section 2.10).
+	minNonce, maxNonce = 16, 256
+	nonceSize          = 32
+
+	// maxTasks bounds the exchanges that wait for their turn; each concerns a
+	// different child, or the IKE SA itself.
+	maxTasks = 2*maxChildren + 4
+
+	// childlessTimeout ends a remote-access IKE SA that got no child: the
+	// client was told why, and may try something else for so long.
+	childlessTimeout = 30 * time.Second
+
+	// rekeyRetry is the pause after a rekeying that the peer refused, jittered.
+	rekeyRetry = 10 * time.Second
+
+	// replacedTimeout is how long a replaced SA waits for its DELETE.
+	replacedTimeout = 30 * time.Second
+
+	// ivSkip is how far a restored outbound IV counter jumps ahead of the last
+	// one on record. See window.go.
+	ivSkip = 1 << 20
+
+	// activationSpread is the time over which the first liveness checks after
+	// Activate are spread.
+	activationSpread = 10 * time.Second
+
+	// maxReason bounds the text of a Reason that quotes what a peer sent.
+	maxReason = 400
+)
+
+// The share of a lifetime after which its SA is rekeyed: the initiator of the
+// IKE SA goes first, so that both ends seldom meet in the middle. jitter is
+// subtracted at random, so that SAs of one moment do not come again in one.
+const (
+	softInitiator = 0.85
+	softResponder = 0.95
+	softJitter    = 0.05
+)

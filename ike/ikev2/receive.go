@@ -1,0 +1,162 @@
+package ikev2
+
+import (
+	"errors"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// Receive takes a message whose SPI is ours. An error means that it changed
+// nothing: see the errors of this package.
+func (s *SA) Receive(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+	i, r := s.spis()
+	if m.Initiator() == s.initiator || m.SPIi != i || m.SPIr != r && s.state != Connecting {
+		return ErrMalformed
+	}
+	defer s.finish(now, out)
+	if m.Response() {
+		return s.receiveResponse(now, d, m, out)
+	}
+	return s.receiveRequest(now, d, m, out)
+}
+
+// receiveRequest serves a request, by state. Before the SA is established only
+// IKE_AUTH is, and only the message with ID 1: nothing else, CREATE_CHILD_SA
+// least of all, can go around authentication.
+func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+	switch s.state {
+	case Connecting, Authenticating, Asking, Dead:
+		return ErrState
+	case HalfOpen:
+		if m.Exchange != wire.IKEAuth || m.MessageID != 1 {
+			return ErrState
+		}
+		return s.authRequest(now, d, m, out)
+	case Rejected, Established, Replaced, Deleting:
+	}
+	ps, err := s.open(d, m)
+	if err != nil && !authentic(err) {
+		return err
+	}
+	if m.MessageID+1 == s.window.expect && s.window.response != nil {
+		out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
+		return nil
+	}
+	if m.MessageID != s.window.expect || s.state == Rejected {
+		return ErrStale
+	}
+	s.heard = now
+	s.follow(d.Local, d.Remote, out)
+	if err != nil {
+		n := errorNotify(err)
+		s.respond(m.Exchange, m.MessageID, []wire.Payload{n}, out)
+		if n.Type == wire.InvalidSyntax {
+			s.down(now, "peer sent a malformed message: "+err.Error(), out) // section 2.21.3
+		}
+		return nil
+	}
+	switch m.Exchange {
+	case wire.CreateChildSA:
+		s.createChildRequest(now, m.MessageID, ps, out)
+	case wire.Informational:
+		s.informationalRequest(now, m.MessageID, ps, out)
+	default:
+		s.respond(m.Exchange, m.MessageID, []wire.Payload{wire.Notify{Type: wire.InvalidSyntax}}, out)
+	}
+	return nil
+}
+
+// exchanges are the exchange types of our requests.
+var exchanges = map[taskKind]wire.ExchangeType{
+	taskInit: wire.IKESAInit, taskAuth: wire.IKEAuth, taskLiveness: wire.Informational,
+	taskDeleteIKE: wire.Informational, taskDeleteChild: wire.Informational,
+	taskRekeyChild: wire.CreateChildSA, taskRekeyIKE: wire.CreateChildSA,
+}
+
+// receiveResponse ends our outstanding exchange.
+func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+	r := s.window.request
+	if r == nil || m.MessageID != r.id || m.Exchange != exchanges[r.task.kind] {
+		return ErrStale
+	}
+	if r.task.kind == taskInit {
+		return s.initResponse(now, d, m, out)
+	}
+	ps, err := s.open(d, m)
+	if err != nil && !authentic(err) {
+		return err
+	}
+	s.heard = now
+	s.follow(d.Local, d.Remote, out)
+	if r.task.kind == taskAuth {
+		if err != nil {
+			return s.fail(out, "", "peer sent a malformed message: "+err.Error())
+		}
+		return s.authResponse(now, ps, out)
+	}
+	s.settled()
+	if err != nil {
+		s.down(now, "peer sent a malformed message: "+err.Error(), out)
+		return nil
+	}
+	switch r.task.kind {
+	case taskInit, taskAuth, taskLiveness:
+	case taskDeleteIKE:
+		s.down(now, r.task.reason, out)
+	case taskDeleteChild:
+		if c := s.childByID(r.task.child); c != nil {
+			s.removeChild(now, c, r.task.reason, out)
+		}
+	case taskRekeyChild:
+		s.rekeyChildResponse(now, r, ps, out)
+	case taskRekeyIKE:
+		s.rekeyIKEResponse(now, r, ps, out)
+	}
+	return nil
+}
+
+// open authenticates and decrypts a message. An error that is not authentic
+// says that the message is nobody's.
+func (s *SA) open(d Datagram, m *wire.Message) (wire.Payloads, error) {
+	sk, ok := wire.Find[wire.SK](m.Payloads)
+	if !ok {
+		return nil, ErrMalformed
+	}
+	plain, err := s.opener.Open(nil, d.Payload, sk.Offset)
+	if errors.Is(err, suite.ErrIntegrity) {
+		return nil, ErrForged
+	}
+	if err != nil {
+		return nil, &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK, Text: err.Error()}
+	}
+	return wire.ParsePayloads(sk.First, plain)
+}
+
+// authentic reports whether err of open is about a message that the peer has
+// really sent.
+func authentic(err error) bool {
+	var e *wire.Error
+	return errors.As(err, &e)
+}
+
+// finish completes an Output: what waits is begun, and every step is recorded.
+func (s *SA) finish(now time.Time, out *Output) {
+	s.pump(now, out)
+	if s.fresh && s.state != Dead {
+		out.Changes = append(out.Changes, s.record())
+		s.fresh, s.dirty, s.recorded = false, false, true
+	}
+	out.Changes = append(out.Changes, s.changes...)
+	s.changes = nil
+	switch {
+	case !s.recorded:
+	case s.state == Dead:
+		out.Changes = append(out.Changes, Record{Kind: RecordIKEDown, SPI: s.spi})
+		s.recorded = false
+	case s.dirty:
+		out.Changes = append(out.Changes, s.windowRecord())
+	}
+	s.dirty = false
+}

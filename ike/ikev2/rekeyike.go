@@ -1,0 +1,180 @@
+package ikev2
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// rekeyIKERequest serves the rekeying of this SA by the peer (RFC 7296 sections
+// 1.3.2 and 2.18). The successor takes the children; this SA waits for the
+// peer's DELETE.
+func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
+	deny := func(t wire.NotifyType, reason string) {
+		s.respond(wire.CreateChildSA, id, []wire.Payload{wire.Notify{Type: t}}, out)
+		if reason != "" {
+			s.refuse(t.String(), reason, out)
+		}
+	}
+	if r := s.window.request; r != nil && r.task.kind != taskLiveness {
+		deny(wire.TemporaryFailure, "")
+		return
+	}
+	p, err := takeInit(ps)
+	if err != nil {
+		deny(wire.InvalidSyntax, err.Error())
+		return
+	}
+	choice, err := chooseIKE(s.host.Rules(), 8, p.sa)
+	if err != nil {
+		deny(wire.NoProposalChosen, err.Error())
+		return
+	}
+	if n, wrong := choice.WrongGroup(p.ke, true); wrong {
+		s.respond(wire.CreateChildSA, id, []wire.Payload{n}, out)
+		return
+	}
+	public, shared, err := s.agree(p.ke)
+	if err != nil {
+		deny(wire.InvalidSyntax, err.Error())
+		return
+	}
+	defer shared.Clear()
+	nr := bytesFrom(s.host.Rand(), nonceSize)
+	n := s.successor(false, s.host.NewIKESPI(), binary.BigEndian.Uint64(choice.SPI))
+	if n.peerSPI == 0 {
+		deny(wire.InvalidSyntax, "peer rekeys to an SPI of zero")
+		return
+	}
+	x := suite.Exchange{Shared: shared, Ni: p.nonce.Data, Nr: nr}
+	if err := s.derive(n, choice, &x); err != nil {
+		deny(wire.NoProposalChosen, err.Error())
+		return
+	}
+	s.respond(wire.CreateChildSA, id, []wire.Payload{
+		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr}, wire.KE{Group: p.ke.Group, Data: public},
+	}, out)
+	s.handOver(now, n, out)
+}
+
+// successor makes the SA that replaces s, still without keys.
+func (s *SA) successor(initiator bool, spi, peerSPI uint64) *SA {
+	return &SA{
+		host: s.host, state: Established, initiator: initiator, spi: spi, peerSPI: peerSPI,
+		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
+		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
+		localID: s.localID, remoteID: s.remoteID, session: s.session,
+	}
+}
+
+// derive gives n the keys of a rekeying of s.
+func (s *SA) derive(n *SA, choice suite.Choice, x *suite.Exchange) error {
+	st, err := suite.New(choice.Proposal)
+	if err != nil {
+		return err
+	}
+	x.SPIi, x.SPIr = n.spis()
+	n.lifetime = s.host.Rules().Policies[choice.Policy].Lifetime
+	return n.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
+}
+
+// handOver gives children, timers and name to the successor n.
+func (s *SA) handOver(now time.Time, n *SA, out *Output) {
+	s.transition(Replaced)
+	s.dirty = true
+	s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
+	s.tasks, s.keepaliveAt = nil, time.Time{}
+	n.children, s.children = s.children, nil
+	for _, c := range n.children {
+		c.Owner = n.spi
+		s.host.BindChild(c.ID, n)
+	}
+	n.heard = now
+	n.age(now)
+	n.armKeepalive(now)
+	n.checkChildless(now)
+	n.fresh, n.replaces = true, s.spi
+	s.host.Adopt(now, n)
+	out.Events = append(out.Events, IKERekeyed{Peer: n.Peer(), Old: s.spi})
+	n.finish(now, out)
+}
+
+// startRekeyIKE asks for a successor of this SA.
+func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
+	if s.state != Established || len(s.host.Rules().groups) == 0 {
+		return
+	}
+	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: s.wish}
+	if r.group == sa.KENone {
+		r.group = s.host.Rules().groups[0].ID
+	}
+	ni, err := r.begin()
+	if err != nil {
+		return
+	}
+	s.send(now, r, wire.CreateChildSA, []wire.Payload{
+		suite.Offer(s.host.Rules().policies, wire.ProtocolIKE, binary.BigEndian.AppendUint64(nil, r.spi)),
+		wire.Nonce{Data: ni}, wire.KE{Group: r.group, Data: r.key.Public()},
+	}, out)
+}
+
+// rekeyIKEResponse takes the answer to startRekeyIKE.
+func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
+	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
+		group := binary.BigEndian.Uint16(n.Data)
+		for _, t := range s.host.Rules().groups {
+			if t.ID == group && group != r.group {
+				s.wish, s.soft = group, now
+				return
+			}
+		}
+	}
+	for _, p := range ps {
+		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
+			if n.Type != wire.TemporaryFailure {
+				s.refuse(n.Type.String(), "peer refuses to rekey the IKE SA: "+n.Type.String(), out)
+			}
+			s.soft = now.Add(s.jittered(rekeyRetry, 0.5))
+			return
+		}
+	}
+	n, err := s.finishRekeyIKE(r, ps)
+	if err != nil {
+		s.enqueue(task{kind: taskDeleteIKE, reason: err.Error()})
+		return
+	}
+	s.handOver(now, n, out)
+	s.enqueue(task{kind: taskDeleteIKE, reason: "rekeyed"})
+}
+
+// finishRekeyIKE makes the successor from a good answer.
+func (s *SA) finishRekeyIKE(r *request, ps wire.Payloads) (*SA, error) {
+	p, err := takeInit(ps)
+	if err != nil {
+		return nil, err
+	}
+	choice, err := suite.CheckAnswer(s.host.Rules().policies, wire.ProtocolIKE, 8, p.sa)
+	if err != nil {
+		return nil, err
+	}
+	peer := binary.BigEndian.Uint64(choice.SPI)
+	if choice.Group() != r.group || peer == 0 {
+		return nil, errors.New("ikev2: answer to the rekeying of the IKE SA does not fit")
+	}
+	ni, err := r.begin()
+	if err != nil {
+		return nil, err
+	}
+	shared, err := r.finishKE(ps)
+	if err != nil {
+		return nil, err
+	}
+	defer shared.Clear()
+	n := s.successor(true, r.spi, peer)
+	return n, s.derive(n, choice, &suite.Exchange{Shared: shared, Ni: ni, Nr: p.nonce.Data})
+}

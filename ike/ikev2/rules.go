@@ -1,0 +1,204 @@
+package ikev2
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/suite"
+)
+
+// Rules is a Config made ready: defaults filled in, names resolved, identities
+// parsed. It is immutable; SAs look into the current one of their Host.
+type Rules struct {
+	Config
+	policies []sa.Proposal
+	groups   []sa.Transform // every key exchange of policies
+	profiles []profile
+	entries  map[string]*entry
+}
+
+// profile is a Profile made ready.
+type profile struct {
+	Profile
+	local   auth.Identity // zero: our address
+	remotes []auth.Pattern
+}
+
+// entry is an Entry made ready.
+type entry struct {
+	Entry
+	first []sa.Proposal // for IKE_AUTH: without key exchange
+	later []sa.Proposal // for CREATE_CHILD_SA
+}
+
+// Compile checks cfg and makes Rules of it.
+func Compile(cfg *Config) (*Rules, error) {
+	r := &Rules{Config: *cfg, entries: map[string]*entry{}}
+	r.defaults()
+	for _, p := range r.Policies {
+		for _, t := range p.Proposal.OfType(sa.KeyExchange) {
+			if _, ok := suite.PublicLen(t.ID); !ok {
+				return nil, fmt.Errorf("ikev2: policy %s: key exchange %v is not supported", p.Name, t)
+			}
+			r.groups = append(r.groups, t)
+		}
+		r.policies = append(r.policies, p.Proposal)
+	}
+	names := map[string]bool{}
+	for _, p := range r.Profiles {
+		ready, err := compileProfile(p)
+		if err != nil {
+			return nil, fmt.Errorf("ikev2: profile %s: %w", p.Name, err)
+		}
+		r.profiles = append(r.profiles, ready)
+		names[p.Name] = true
+	}
+	for _, e := range r.Entries {
+		switch {
+		case r.entries[e.Name] != nil:
+			return nil, fmt.Errorf("ikev2: two entries are called %s", e.Name)
+		case !e.Dynamic && !names[e.Profile]:
+			return nil, fmt.Errorf("ikev2: entry %s: there is no profile %s", e.Name, e.Profile)
+		case !e.Dynamic && !e.Peer.IsValid():
+			return nil, fmt.Errorf("ikev2: entry %s has no peer", e.Name)
+		case e.Initiate && (len(r.Policies) == 0 || len(e.Proposals) == 0):
+			return nil, fmt.Errorf("ikev2: entry %s: there is nothing to propose", e.Name)
+		}
+		r.entries[e.Name] = compileEntry(e)
+	}
+	return r, nil
+}
+
+// defaults fills in what was left zero.
+func (r *Rules) defaults() {
+	if r.Rand == nil {
+		r.Rand = rand.Reader
+	}
+	r.CookieThreshold = orDefault(r.CookieThreshold, DefaultCookieThreshold)
+	r.MaxHalfOpen = orDefault(r.MaxHalfOpen, DefaultMaxHalfOpen)
+	r.HalfOpenTimeout = orDefault(r.HalfOpenTimeout, DefaultHalfOpenTimeout)
+	r.RetransmitBase = orDefault(r.RetransmitBase, DefaultRetransmitBase)
+	r.RetransmitFactor = orDefault(r.RetransmitFactor, DefaultRetransmitFactor)
+	r.RetransmitTries = orDefault(r.RetransmitTries, DefaultRetransmitTries)
+}
+
+func orDefault[T int | float64 | time.Duration](v, d T) T {
+	if v <= 0 {
+		return d
+	}
+	return v
+}
+
+func compileProfile(p Profile) (profile, error) {
+	out := profile{Profile: p}
+	var err error
+	if p.LocalIdentity != "" {
+		if out.local, err = auth.ParseIdentity(p.LocalIdentity); err != nil {
+			return out, err
+		}
+	}
+	for _, text := range p.RemoteIdentities {
+		m, err := auth.ParsePattern(text)
+		if err != nil {
+			return out, err
+		}
+		out.remotes = append(out.remotes, m)
+	}
+	return out, nil
+}
+
+func compileEntry(e Entry) *entry {
+	out := &entry{Entry: e}
+	for _, p := range e.Proposals {
+		t := p.Proposal
+		if len(t.OfType(sa.Sequence)) == 0 {
+			t = append(t[:len(t):len(t)], sa.Transform{Type: sa.Sequence, ID: sa.SeqShort})
+		}
+		out.first = append(out.first, suite.Without(t, sa.KeyExchange))
+		out.later = append(out.later, t)
+	}
+	return out
+}
+
+// repeatAfter returns the pause before repeat number n, from 0.
+func (r *Rules) repeatAfter(n int) time.Duration {
+	d := float64(r.RetransmitBase) * math.Pow(r.RetransmitFactor, float64(n))
+	return time.Duration(min(d, float64(5*time.Minute)))
+}
+
+// Entry returns the entry called name.
+func (r *Rules) Entry(name string) (Entry, bool) {
+	e, ok := r.entries[name]
+	if !ok {
+		return Entry{}, false
+	}
+	return e.Entry, true
+}
+
+// profileByName returns the profile called name, nil for none.
+func (r *Rules) profileByName(name string) *profile {
+	for i := range r.profiles {
+		if r.profiles[i].Name == name {
+			return &r.profiles[i]
+		}
+	}
+	return nil
+}
+
+// identityOf returns who we are under p at the address local.
+func (p *profile) identityOf(local netip.Addr) auth.Identity {
+	if p.local.IsZero() {
+		return auth.FromAddr(local)
+	}
+	return p.local
+}
+
+// accepts reports whether p is for a peer called remote that wants to talk to
+// wanted; a zero wanted says that it does not care.
+func (p *profile) accepts(remote, wanted auth.Identity) bool {
+	if !wanted.IsZero() && !p.local.IsZero() && !p.local.Equal(wanted) {
+		return false
+	}
+	for _, m := range p.remotes {
+		if m.Matches(remote) {
+			return true
+		}
+	}
+	return len(p.remotes) == 0
+}
+
+// match finds profile and entry for a peer (RFC 4301 section 4.4.3: the peer
+// authorization database, keyed by identity). An entry for the very address of
+// the peer goes before dynamic ones, and its profile before others. The entry
+// is nil where only the profile was found.
+func (r *Rules) match(local, remote netip.Addr, id, wanted auth.Identity) (*profile, *entry) {
+	for _, e := range r.Entries {
+		if e.Dynamic || e.Peer != remote || e.Local.IsValid() && e.Local != local {
+			continue
+		}
+		if p := r.profileByName(e.Profile); p != nil && p.accepts(id, wanted) {
+			return p, r.entries[e.Name]
+		}
+	}
+	var found *profile
+	for i := range r.profiles {
+		if r.profiles[i].accepts(id, wanted) {
+			found = &r.profiles[i]
+			break
+		}
+	}
+	if found == nil {
+		return nil, nil
+	}
+	for _, e := range r.Entries {
+		if e.Dynamic && (!e.Local.IsValid() || e.Local == local) {
+			return found, r.entries[e.Name]
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,259 @@
+package ikev2
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Host is what an SA needs from the Engine that holds it.
+type Host interface {
+	Rules() *Rules
+	Rand() io.Reader
+
+	NewIKESPI() uint64                 // ours, unused
+	NewESPSPI() sa.SPI                 // ours, unused
+	NewChildID(now time.Time) uint64   // never used before
+	NewQuestion() uint64               // never used before
+	BindChild(id uint64, s *SA)        // Commands about child id go to s now
+	UnbindChild(id uint64, spi sa.SPI) // the pair is gone
+	Bury(keys ...secret.Value)         // clear them when the Output has been consumed
+
+	// OnlyContact reports whether no other SA with the peer of s is known, so
+	// that s may say INITIAL_CONTACT.
+	OnlyContact(s *SA) bool
+	// Adopt takes a new IKE SA that a rekeying made.
+	Adopt(now time.Time, s *SA)
+	// ReplaceOthers ends every other SA of the same peer and profile, because
+	// the peer said INITIAL_CONTACT and was authenticated.
+	ReplaceOthers(now time.Time, s *SA, out *Output)
+}
+
+// SA is one IKE SA. Each method that takes an Output leaves it complete: what
+// is in Changes says all that Send makes known.
+type SA struct {
+	host  Host
+	state State
+
+	initiator     bool // we are the original initiator
+	spi, peerSPI  uint64
+	local, remote netip.AddrPort
+	natLocal      bool // a NAT is before us
+	natRemote     bool // a NAT is before the peer
+	udp           bool // ESP travels in UDP
+
+	suite          *suite.Suite
+	keys           suite.Keys
+	sealer, opener *suite.Cipher
+
+	profile           string
+	entry             string
+	remoteAccess      bool
+	dpd               time.Duration
+	localID, remoteID auth.Identity
+	session           Session
+
+	established time.Time
+	soft, hard  time.Time // rekey, end
+	lifetime    time.Duration
+
+	window   window
+	tasks    []task
+	children []*child
+
+	handshake *handshake // until Established
+
+	heard       time.Time // when the peer last proved that it lives
+	keepaliveAt time.Time // next NAT keepalive; zero: none
+	endAt       time.Time // end of a state that must not last; zero: none
+	endReason   string
+	wasReplaced bool   // Deleting came after Replaced
+	failure     string // why an initiator's attempt ended
+	wish        uint16 // key exchange that the peer wants for the successor; sa.KENone: no wish
+
+	// What the next flush writes.
+	changes  []Record
+	fresh    bool   // RecordIKE is due
+	dirty    bool   // RecordWindow is due
+	replaces uint64 // of the RecordIKE
+	recorded bool   // RecordIKE has been written, RecordIKEDown not
+}
+
+// child is one child SA and what the engine alone knows of it.
+type child struct {
+	sa.Child
+	soft     time.Time // when it is rekeyed; zero: never, it is already replaced
+	ending   bool      // its DELETE is under way
+	replaces uint64    // ID of the one that it follows, 0: none
+	replaced time.Time // when another followed it; zero: none did
+	group    uint16    // key exchange that the peer wants for the successor; sa.KENone: no wish
+}
+
+// SPI returns our SPI, the name of the SA.
+func (s *SA) SPI() uint64 { return s.spi }
+
+// State returns where the SA stands.
+func (s *SA) State() State { return s.state }
+
+// Entry returns the name of the crypto map entry, "" before one is chosen.
+func (s *SA) Entry() string { return s.entry }
+
+// Initiator reports whether we are the original initiator.
+func (s *SA) Initiator() bool { return s.initiator }
+
+// PeerSPI returns the peer's SPI, 0 before it is known.
+func (s *SA) PeerSPI() uint64 { return s.peerSPI }
+
+// Remote returns the peer's address.
+func (s *SA) Remote() netip.AddrPort { return s.remote }
+
+// Recorded reports whether records of the SA are in the journal.
+func (s *SA) Recorded() bool { return s.recorded }
+
+// Failure returns why an initiator's attempt ended.
+func (s *SA) Failure() string { return s.failure }
+
+// SamePeer reports whether both are established with the same authenticated
+// identity under the same profile.
+func (s *SA) SamePeer(o *SA) bool {
+	return o.standing() && s.profile == o.profile && s.remoteID.String() == o.remoteID.String()
+}
+
+// Peer returns what events and answers call the SA.
+func (s *SA) Peer() Peer {
+	p := Peer{SPI: s.spi, Local: s.local, Remote: s.remote, Profile: s.profile}
+	if !s.localID.IsZero() {
+		p.LocalID = s.localID.String()
+	}
+	if !s.remoteID.IsZero() {
+		p.RemoteID = s.remoteID.String()
+	}
+	return p
+}
+
+// Status describes the SA.
+func (s *SA) Status() Status {
+	st := Status{
+		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, State: s.state.String(),
+		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established,
+	}
+	if s.suite != nil {
+		st.Suite = s.suite.Proposal()
+	}
+	for _, c := range s.children {
+		st.Children = append(st.Children, c.Child)
+	}
+	return st
+}
+
+// install makes the cipher states of the keys.
+func (s *SA) install(st *suite.Suite, keys suite.Keys) error {
+	toI, err := st.NewCipher(keys.Er, keys.Ar)
+	if err != nil {
+		return err
+	}
+	toR, err := st.NewCipher(keys.Ei, keys.Ai)
+	if err != nil {
+		return err
+	}
+	s.suite, s.keys = st, keys
+	if s.initiator {
+		s.sealer, s.opener = toR, toI
+	} else {
+		s.sealer, s.opener = toI, toR
+	}
+	return nil
+}
+
+// spis returns SPIi and SPIr.
+func (s *SA) spis() (i, r uint64) {
+	if s.initiator {
+		return s.spi, s.peerSPI
+	}
+	return s.peerSPI, s.spi
+}
+
+// ownAuthKey and peerAuthKey return SK_p of each side.
+func (s *SA) ownAuthKey() secret.Value {
+	if s.initiator {
+		return s.keys.Pi
+	}
+	return s.keys.Pr
+}
+
+func (s *SA) peerAuthKey() secret.Value {
+	if s.initiator {
+		return s.keys.Pr
+	}
+	return s.keys.Pi
+}
+
+// childByID returns the child called id.
+func (s *SA) childByID(id uint64) *child {
+	for _, c := range s.children {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// childBySPI returns the child that the peer receives with spi.
+func (s *SA) childBySPI(spi sa.SPI) *child {
+	for _, c := range s.children {
+		if c.Out.SPI == spi {
+			return c
+		}
+	}
+	return nil
+}
+
+// live counts the children that have not been replaced.
+func (s *SA) live() int {
+	n := 0
+	for _, c := range s.children {
+		if c.replaced.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// bytesFrom reads n random bytes. A source that fails leaves nothing that could
+// be done safely.
+func bytesFrom(r io.Reader, n int) []byte {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(r, b); err != nil {
+		panic("ikev2: internal error: random source: " + err.Error())
+	}
+	return b
+}
+
+// jittered returns d shortened by up to share of it, at random.
+func (s *SA) jittered(d time.Duration, share float64) time.Duration {
+	b := bytesFrom(s.host.Rand(), 2)
+	f := float64(uint(b[0])<<8|uint(b[1])) / 65536
+	return d - time.Duration(float64(d)*share*f)
+}
+
+// seedSize is the size of the secret from which an exchange is made.
+const seedSize = 32
+
+// seeded returns the random bytes of an exchange that we begin. Keeping the
+// seed instead of nonce and private key makes the exchange durable: a successor
+// that finds it in the journal understands the response.
+func seeded(seed secret.Value) io.Reader {
+	b, err := hkdf.Expand(sha256.New, seed.Reveal(), "warren ikev2 exchange", 4096)
+	if err != nil {
+		panic("ikev2: internal error: " + err.Error())
+	}
+	return bytes.NewReader(b)
+}

@@ -1,0 +1,100 @@
+package ikev2
+
+import "fmt"
+
+// State is where an IKE SA stands.
+//
+//	initiator                       responder
+//
+//	  start                           IKE_SA_INIT request
+//	    |                                |
+//	    v                                v
+//	Connecting                        HalfOpen -----------------> Dead (timeout)
+//	    | IKE_SA_INIT response           | IKE_AUTH request       ^
+//	    v                                v                        |
+//	Authenticating                    Asking --- refused ----> Rejected
+//	    |         \                      | Answer                 (answers repeats)
+//	    |          +--> Dead             |
+//	    +---------------+----------------+
+//	                    v
+//	               Established <----------------------- (Replay)
+//	                |   |    \  rekeyed, by either side
+//	                |   |     v
+//	                |   |   Replaced ---+
+//	                |   v               v
+//	                | Deleting (our DELETE waits for its response)
+//	                v   v
+//	               Dead
+type State uint8
+
+// The states of an IKE SA.
+const (
+	Connecting     State = iota + 1 // we sent IKE_SA_INIT
+	HalfOpen                        // we answered IKE_SA_INIT
+	Authenticating                  // we sent IKE_AUTH
+	Asking                          // the peer is authentic; AskSession waits for its Answer
+	Rejected                        // told no; kept to answer repeats of its request
+	Established                     //
+	Replaced                        // rekeyed; the one who rekeyed it deletes it
+	Deleting                        // we sent DELETE
+	Dead                            // keys are gone; the engine forgets it
+)
+
+var stateNames = map[State]string{
+	Connecting:     "CONNECTING",
+	HalfOpen:       "HALF-OPEN",
+	Authenticating: "AUTHENTICATING",
+	Asking:         "AUTHORIZING",
+	Rejected:       "REJECTED",
+	Established:    "ESTABLISHED",
+	Replaced:       "REKEYED",
+	Deleting:       "DELETING",
+	Dead:           "DEAD",
+}
+
+// String returns the state as `show crypto ikev2 sa` prints it.
+func (s State) String() string {
+	if n, ok := stateNames[s]; ok {
+		return n
+	}
+	return fmt.Sprintf("STATE-%d", uint8(s))
+}
+
+// edges are the transitions that the diagram allows. Dead may follow anything.
+var edges = map[State][]State{
+	Connecting:     {Authenticating},
+	HalfOpen:       {Asking, Rejected},
+	Authenticating: {Established},
+	Asking:         {Established, Rejected},
+	Rejected:       {},
+	Established:    {Replaced, Deleting},
+	Replaced:       {Deleting},
+	Deleting:       {},
+	Dead:           {},
+}
+
+// transition moves the SA to a new state.
+func (s *SA) transition(to State) {
+	if to != Dead || s.state == Dead {
+		allowed := false
+		for _, e := range edges[s.state] {
+			allowed = allowed || e == to
+		}
+		if !allowed {
+			panic(fmt.Sprintf("ikev2: internal error: transition from %v to %v", s.state, to))
+		}
+	}
+	s.state = to
+}
+
+// HalfOpen reports whether the SA counts as half-open: made by a peer that has
+// not been let in.
+func (s *SA) HalfOpen() bool {
+	return s.state == HalfOpen || s.state == Asking || s.state == Rejected
+}
+
+// standing reports whether requests inside the SA are served: both ends are
+// authentic and its keys are alive.
+func (s *SA) standing() bool {
+	return s.state == Established || s.state == Replaced || s.state == Deleting
+}

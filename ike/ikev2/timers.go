@@ -1,0 +1,172 @@
+package ikev2
+
+import "time"
+
+// Deadline returns when Expire has something to do; zero: never.
+func (s *SA) Deadline() time.Time {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	if s.state == Dead {
+		return at
+	}
+	sooner(s.endAt)
+	if r := s.window.request; r != nil {
+		sooner(r.at)
+	}
+	if s.state != Established {
+		return at
+	}
+	sooner(s.keepaliveAt)
+	sooner(s.soft)
+	sooner(s.hard)
+	if s.window.request == nil && s.dpd > 0 {
+		sooner(s.heard.Add(s.dpd))
+	}
+	for _, c := range s.children {
+		sooner(c.soft)
+		if !c.ending {
+			sooner(c.Expires)
+			sooner(c.retireAt())
+		}
+	}
+	return at
+}
+
+// retireAt is when a replaced pair is deleted, whoever should have done it;
+// zero: it is not replaced.
+func (c *child) retireAt() time.Time {
+	if c.replaced.IsZero() {
+		return time.Time{}
+	}
+	return c.replaced.Add(replacedTimeout)
+}
+
+// due reports whether an instant that is set has come.
+func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
+// Expire does what time demands.
+func (s *SA) Expire(now time.Time, out *Output) {
+	defer s.finish(now, out)
+	if due(now, s.endAt) {
+		s.expireEnd(now, out)
+	}
+	if r := s.window.request; r != nil && due(now, r.at) {
+		s.repeat(now, r, out)
+	}
+	if s.state != Established {
+		return
+	}
+	if due(now, s.keepaliveAt) {
+		s.keepalive(now, out)
+	}
+	if due(now, s.hard) {
+		s.hard, s.soft = time.Time{}, time.Time{}
+		reason := "lifetime is over"
+		if due(now, s.session.Expires) {
+			reason = "session time is over"
+		}
+		s.enqueue(task{kind: taskDeleteIKE, reason: reason})
+	}
+	if due(now, s.soft) {
+		s.soft = time.Time{}
+		s.enqueue(task{kind: taskRekeyIKE})
+	}
+	for _, c := range s.children {
+		s.expireChild(now, c)
+	}
+	if s.dpd > 0 && s.window.request == nil && len(s.tasks) == 0 && due(now, s.heard.Add(s.dpd)) {
+		s.enqueue(task{kind: taskLiveness})
+	}
+}
+
+// expireEnd ends a state that must not last.
+func (s *SA) expireEnd(now time.Time, out *Output) {
+	s.endAt = time.Time{}
+	switch s.state {
+	case Established, Replaced:
+		s.enqueue(task{kind: taskDeleteIKE, reason: s.endReason})
+	case Asking:
+		s.refuse("", "nobody answered for the session", out)
+		s.die()
+	case HalfOpen, Rejected:
+		s.die()
+	case Connecting, Authenticating, Deleting, Dead:
+	}
+}
+
+// expireChild looks after the lifetime of one pair.
+func (s *SA) expireChild(now time.Time, c *child) {
+	if due(now, c.soft) {
+		c.soft = time.Time{}
+		s.enqueue(task{kind: taskRekeyChild, child: c.ID})
+	}
+	if c.ending {
+		return
+	}
+	reason := ""
+	switch {
+	case due(now, c.Expires):
+		reason = "lifetime is over"
+	case due(now, c.retireAt()):
+		reason = "rekeyed"
+	default:
+		return
+	}
+	c.ending = true
+	s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reason})
+}
+
+// repeat sends the outstanding request again, or gives up (RFC 7296 section
+// 2.4: a peer that does not answer is dead).
+func (s *SA) repeat(now time.Time, r *request, out *Output) {
+	const reason = "peer does not answer"
+	r.tries++
+	rules := s.host.Rules()
+	switch {
+	case r.tries <= rules.RetransmitTries:
+		r.at = now.Add(rules.repeatAfter(r.tries))
+		s.post(r.message, out)
+	case s.standing():
+		s.down(now, reason, out)
+	default:
+		_ = s.fail(out, "", reason)
+	}
+}
+
+// Activate starts the timers of an SA that Replay brought. What is overdue, and
+// every liveness check, is spread over activationSpread.
+func (s *SA) Activate(now time.Time) {
+	s.window.iv += ivSkip
+	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
+	s.heard = soon().Add(-s.dpd)
+	if r := s.window.request; r != nil {
+		r.at, r.tries = now.Add(s.jittered(s.host.Rules().repeatAfter(0), 1)), 0
+	}
+	if s.state == Replaced {
+		s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
+		return
+	}
+	if s.state != Established {
+		return
+	}
+	s.armKeepalive(now)
+	if !s.keepaliveAt.IsZero() {
+		s.keepaliveAt = now.Add(s.jittered(s.host.Rules().NATKeepalive, 1))
+	}
+	if due(now, s.soft) {
+		s.soft = soon()
+	}
+	for _, c := range s.children {
+		switch {
+		case !c.replaced.IsZero():
+			c.replaced = now
+		default:
+			c.soft = now.Add(s.softAfter(max(c.Expires.Sub(now), 0)))
+		}
+	}
+	s.checkChildless(now)
+}

@@ -1,0 +1,159 @@
+package ikev2
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// window is where both directions of message IDs stand (RFC 7296 section 2.2
+// and 2.3; the window size is 1 both ways), and the initialisation vector that
+// was used last.
+//
+// Why no AEAD nonce is used twice: iv only grows, and the window is written to
+// Changes in the same Output as every message that was sealed with it, so what
+// has left the node is never ahead of the record. A successor goes on at the
+// recorded value plus ivSkip, which it writes with the first message of its own.
+// Should its predecessor still be alive and sealing (a split brain, or a journal
+// that is a few records late), both ranges are disjoint until one of them has
+// sealed ivSkip messages more, which takes weeks of exchanges at full rate, and
+// the epochs of failover mute one within milliseconds. 2^64 leaves room for 2^44
+// takeovers. Repeats are the same bytes and need no new vector.
+type window struct {
+	expect   uint32 // ID of the peer's next request
+	response []byte // to the request before that; nil: not answered yet, or none
+	next     uint32 // ID of our next request
+	request  *request
+	iv       uint64
+}
+
+// request is our outstanding exchange.
+type request struct {
+	id      uint32
+	message []byte // as it was sent, for repeats
+	task    task
+	tries   int
+	at      time.Time // of the next repeat
+
+	// For CREATE_CHILD_SA: what its response is understood with.
+	seed  secret.Value // nonce and private key come from it
+	spi   uint64       // ours, of the new SA
+	group uint16       // key exchange, sa.KENone: none
+	key   *suite.PrivateKey
+}
+
+// taskKind says what an exchange that we begin is for.
+type taskKind uint8
+
+const (
+	taskInit taskKind = iota + 1
+	taskAuth
+	taskLiveness
+	taskDeleteIKE
+	taskDeleteChild
+	taskRekeyChild
+	taskRekeyIKE
+)
+
+// task is an exchange that we want to begin; one at a time can be outstanding.
+type task struct {
+	kind   taskKind
+	child  uint64 // ID, for taskDeleteChild and taskRekeyChild
+	reason string
+}
+
+// enqueue begins t as soon as no other exchange is outstanding. It does nothing
+// for what already waits or runs.
+func (s *SA) enqueue(t task) {
+	same := func(o task) bool { return o.kind == t.kind && o.child == t.child }
+	if s.window.request != nil && same(s.window.request.task) {
+		return
+	}
+	for _, o := range s.tasks {
+		if same(o) {
+			return
+		}
+	}
+	if len(s.tasks) < maxTasks {
+		s.tasks = append(s.tasks, t)
+	}
+}
+
+// pump begins the next task when nothing is outstanding.
+func (s *SA) pump(now time.Time, out *Output) {
+	for s.standing() && s.window.request == nil && len(s.tasks) > 0 {
+		t := s.tasks[0]
+		s.tasks = s.tasks[1:]
+		switch t.kind {
+		case taskLiveness:
+			s.send(now, request{task: t}, wire.Informational, nil, out)
+		case taskDeleteIKE:
+			s.startDeleteIKE(now, t, out)
+		case taskDeleteChild:
+			s.startDeleteChild(now, t, out)
+		case taskRekeyChild:
+			s.startRekeyChild(now, t, out)
+		case taskRekeyIKE:
+			s.startRekeyIKE(now, t, out)
+		case taskInit, taskAuth:
+			panic("ikev2: internal error: handshake queued as a task")
+		}
+	}
+}
+
+// seal protects a message of ours.
+func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Payload) []byte {
+	h := wire.Header{Version: wire.Version2, Exchange: x, MessageID: id}
+	h.SPIi, h.SPIr = s.spis()
+	if s.initiator {
+		h.Flags |= wire.FlagInitiator
+	}
+	if response {
+		h.Flags |= wire.FlagResponse
+	}
+	s.window.iv++
+	b, err := s.sealer.Seal(nil, h, s.window.iv, s.host.Rand(), ps...)
+	if err != nil {
+		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
+	}
+	s.dirty = true
+	return b
+}
+
+// send begins an exchange inside the SA.
+func (s *SA) send(now time.Time, r request, x wire.ExchangeType, ps []wire.Payload, out *Output) {
+	r.id = s.window.next
+	r.message = s.seal(x, r.id, false, ps)
+	s.transmit(now, &r, out)
+}
+
+// transmit sends a new request and arms its repeats (RFC 7296 section 2.1).
+func (s *SA) transmit(now time.Time, r *request, out *Output) {
+	s.window.request = r
+	s.window.next = r.id + 1
+	r.at = now.Add(s.host.Rules().repeatAfter(0))
+	s.post(r.message, out)
+}
+
+// respond answers the request with the given ID and keeps the answer for its
+// repeats.
+func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *Output) {
+	s.window.response = s.seal(x, id, true, ps)
+	s.window.expect = id + 1
+	s.post(s.window.response, out)
+}
+
+// post puts a message into out.
+func (s *SA) post(message []byte, out *Output) {
+	out.Send = append(out.Send, Datagram{Local: s.local, Remote: s.remote, Payload: message})
+}
+
+// settled forgets the outstanding request: its response is here.
+func (s *SA) settled() {
+	s.host.Bury(s.window.request.seed)
+	s.window.request = nil
+	s.dirty = true
+}
