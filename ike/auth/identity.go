@@ -106,7 +106,8 @@ func parseKeyID(text string) (Identity, error) {
 func (id Identity) String() string {
 	switch id.Type {
 	case wire.IDIPv4, wire.IDIPv6:
-		if a, ok := netip.AddrFromSlice([]byte(id.Data)); ok {
+		// An IPv4 address inside IPv6 is not the IPv4 address.
+		if a, ok := netip.AddrFromSlice([]byte(id.Data)); ok && FromAddr(a) == id {
 			return a.String()
 		}
 	case wire.IDFQDN, wire.IDRFC822:

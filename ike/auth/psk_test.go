@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -80,5 +82,55 @@ func TestPSK(t *testing.T) {
 		if err := tt.key.Verify(prf, tt.octets, tt.proof); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrFailed) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
+	}
+}
+
+// TestRecordedPSK is a recorded IKE_SA_INIT request with the AUTH payload that
+// follows it, from the tests of Android's IKE library (Apache-2.0): a peer with
+// HMAC-SHA1 and the pre-shared key "juniper123".
+func TestRecordedPSK(t *testing.T) {
+	unhex := func(s string) []byte {
+		b, err := hex.DecodeString(strings.Join(strings.Fields(s), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	request := unhex(`5f54bf6d8b48e6e10000000000000000212022080000000000000150
+		220000300000002c010100040300000c0100000c800e0080030000080300000203000008040000020000000802000002
+		2800008800020000b4a2faf4bb54878ae21d638512ece55d9236fc5046ab6cef82220f421f3ce636
+		1faf36564ecb6d28798a94aad7b2b4b603ddeaaa5630adb9ece8ac37534036040610ebdd92f46bef
+		84f0be7db860351843858f8acf87056e272377f70c9f2d81e29c7b0ce4f291a3a72476bb0b278fd4
+		b7b0a4c26bbeb08214c7071376079587
+		29000024c39b7f368f4681b89fa9b7be6465abd7c5f68b6ed5d3b4c72cb4240eb5c46412
+		2900001c00004004e54f73b7d83f6beb881eab2051d8663f421d10b0
+		2b00001c00004005d915368ca036004cb578ae3e3fb268509aeab190
+		00000020699369228741c6d4ca094c93e242c9de19e7b7c60000000500000500`)
+	m, err := wire.ParseMessage(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := wire.AppendMessage(nil, m.Header, m.Payloads...); !bytes.Equal(got, request) {
+		t.Errorf("request does not survive: %x", got)
+	}
+	proof, err := wire.ParseAuth(unhex("02000000df7c038aefaaa32d3f44b228b52a332744dfb2c1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := wire.ParseID(unhex("010000000a50500d"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	prf, _ := suite.NewPRF(sa.PRFHMACSHA1)
+	nr := unhex("9756112ca539f5c25abacc7ee92b73091942a9c06950f98848f1af1694c4ddff")
+	p := secret.New(unhex("094787780EE466E2CB049FA327B43908BC57E485"))
+	octets := InitiatorSignedOctets(prf, request, nr, p, wire.IDi{ID: id})
+	if err := (PSK{secret.Copy([]byte("juniper123"))}).Verify(prf, octets, proof); err != nil {
+		t.Error(err)
+	}
+	nr[0]++
+	octets = InitiatorSignedOctets(prf, request, nr, p, wire.IDi{ID: id})
+	if err := (PSK{secret.Copy([]byte("juniper123"))}).Verify(prf, octets, proof); err == nil {
+		t.Error("accepted with another nonce")
 	}
 }
