@@ -42,7 +42,7 @@ type Node struct {
 
 	nextBeat time.Time
 	last     time.Time // of the last call
-	dirty    bool // a heartbeat leaves with the next output
+	dirty    bool      // a heartbeat leaves with the next output
 	history  []RoleChange
 }
 

@@ -128,8 +128,15 @@ func (s *Store) Replay(f func(payload []byte) error) error {
 // they added up to. Positions go on. When it returns an error nothing changed.
 // State must not use the Store. The old records are overwritten with zeros.
 func (s *Store) Compact(state iter.Seq[[]byte]) error {
-	fresh := &Store{mem: s.mem, slot: s.idleArea(), next: s.next}
-	fresh.slot.base = s.next - 1
+	return s.Reset(s.slot.stream, s.next-1, state)
+}
+
+// Reset is Compact for a copy that came from elsewhere: the entries are what
+// the records of stream up to position at add up to, and the next Append gives
+// the position after it.
+func (s *Store) Reset(stream StreamID, at Position, state iter.Seq[[]byte]) error {
+	fresh := &Store{mem: s.mem, slot: s.idleArea(), next: at + 1}
+	fresh.slot.base, fresh.slot.stream = at, stream
 	fresh.end, fresh.chain = fresh.slot.offset, fresh.slot.salt
 	for payload := range state {
 		err := error(nil)
@@ -151,6 +158,24 @@ func (s *Store) Compact(state iter.Seq[[]byte]) error {
 	wipe(s.mem[s.slot.offset:s.end])
 	*s = *fresh
 	return nil
+}
+
+// Since returns the records after position p; ok is false if the Store has
+// summed up some of them already. The slices are the memory itself.
+func (s *Store) Since(p Position) (_ iter.Seq2[Position, []byte], ok bool) {
+	if p < s.slot.base || p >= s.next {
+		return nil, false
+	}
+	return func(yield func(Position, []byte) bool) {
+		for off := s.slot.offset; off < s.end; {
+			n := int(binary.BigEndian.Uint32(s.mem[off:]))
+			at := Position(binary.BigEndian.Uint64(s.mem[off+8:]))
+			if at > p && !yield(at, s.mem[off+recordHead:off+recordHead+n]) {
+				return
+			}
+			off += recordHead + n
+		}
+	}, true
 }
 
 // Next returns the position that the next Append will get.

@@ -1,0 +1,177 @@
+package journal
+
+import "fmt"
+
+// MaxItems and MaxSnapshot bound a snapshot.
+const (
+	MaxItems    = 1 << 21
+	MaxSnapshot = 2 << 30 // bytes
+)
+
+// StepOp says what the driver does with a Step.
+type StepOp uint8
+
+// The steps, in the order of their coming.
+const (
+	StepBegin  StepOp = iota + 1 // forget what was staged: Count items follow
+	StepItem                     // stage Payload
+	StepCommit                   // what is staged replaces the copy, as of Position in Stream
+	StepEntry                    // apply Payload, the record at Position
+	StepReady                    // the copy is in step
+)
+
+// Step is one thing to do with the copy. Payload is part of the message that it
+// came in.
+type Step struct {
+	Op       StepOp
+	Stream   StreamID
+	Epoch    uint64
+	Position Position
+	Count    int
+	Payload  []byte
+}
+
+// ReceiverConfig is what a Receiver begins with.
+type ReceiverConfig struct {
+	// Stream and Position say what the copy is that this node holds, if Holds:
+	// of a Store, Stream and Next-1.
+	Stream   StreamID
+	Position Position
+	Holds    bool
+	// Epoch is the highest that is known; the stream of a lower one is refused.
+	Epoch uint64
+}
+
+// Receiver is the standby side of replication. What it returns as steps must be
+// carried out, in a way that survives the worker, before Ack is sent.
+//
+//	           Connected
+//	detached -----------> greeting --resume--> live --mark--> ready
+//	    ^                    |                  ^
+//	    | Disconnected       +--begin--> snapshot --end--+
+type Receiver struct {
+	cfg      ReceiverConfig
+	state    receiverState
+	applied  Position // of cfg.Stream
+	reported Position // acknowledged in this session
+	begin    message
+	items    uint32
+	bytes    int
+}
+
+type receiverState uint8
+
+const (
+	receiverDetached receiverState = iota
+	receiverGreeting
+	receiverSnapshot
+	receiverLive
+	receiverReady
+)
+
+// NewReceiver returns a Receiver without a session.
+func NewReceiver(cfg ReceiverConfig) *Receiver {
+	return &Receiver{cfg: cfg, applied: cfg.Position}
+}
+
+// Connected begins a session and appends the hello to b.
+func (r *Receiver) Connected(b []byte) []byte {
+	r.state = receiverGreeting
+	r.reported = 0
+	return appendMessage(b, &message{kind: kindHello, stream: r.cfg.Stream, position: r.applied, holds: r.cfg.Holds})
+}
+
+// Disconnected ends the session: what was staged is void, the copy stays.
+func (r *Receiver) Disconnected() { r.state = receiverDetached }
+
+// Receive takes one message and returns the step that it means, if ok. With an
+// error nothing changed, and the session must end.
+func (r *Receiver) Receive(b []byte) (step Step, ok bool, err error) {
+	m, err := parseMessage(b)
+	if err != nil {
+		return Step{}, false, err
+	}
+	switch {
+	case m.kind == kindResume && r.state == receiverGreeting:
+		return r.resume(m)
+	case m.kind == kindBegin && r.state >= receiverGreeting:
+		return r.beginSnapshot(m)
+	case m.kind == kindItem && r.state == receiverSnapshot:
+		return r.item(m)
+	case m.kind == kindEnd && r.state == receiverSnapshot:
+		return r.end(m)
+	case m.kind == kindEntry && r.state >= receiverLive:
+		return r.entry(m)
+	case m.kind == kindMark && r.state == receiverLive && m.position == r.applied:
+		r.state = receiverReady
+		return Step{Op: StepReady, Position: r.applied}, true, nil
+	}
+	return Step{}, false, fmt.Errorf("journal: kind %d in state %d: %w", m.kind, r.state, ErrUnexpected)
+}
+
+func (r *Receiver) resume(m *message) (Step, bool, error) {
+	if !r.cfg.Holds || m.stream != r.cfg.Stream || m.position != r.applied || m.epoch < r.cfg.Epoch {
+		return Step{}, false, fmt.Errorf("journal: resume at %d of %v: %w", m.position, m.stream, ErrUnexpected)
+	}
+	r.cfg.Epoch = m.epoch
+	r.state = receiverLive
+	return Step{}, false, nil
+}
+
+func (r *Receiver) beginSnapshot(m *message) (Step, bool, error) {
+	if m.epoch < r.cfg.Epoch || m.count > MaxItems {
+		return Step{}, false, fmt.Errorf("journal: snapshot of epoch %d with %d items: %w", m.epoch, m.count, ErrUnexpected)
+	}
+	r.begin, r.items, r.bytes = *m, 0, 0
+	r.state = receiverSnapshot
+	return Step{Op: StepBegin, Stream: m.stream, Epoch: m.epoch, Count: int(m.count)}, true, nil
+}
+
+func (r *Receiver) item(m *message) (Step, bool, error) {
+	if m.count != r.items || r.items >= r.begin.count || r.bytes+len(m.payload) > MaxSnapshot {
+		return Step{}, false, fmt.Errorf("journal: item %d of %d, expected %d: %w", m.count, r.begin.count, r.items, ErrUnexpected)
+	}
+	r.items++
+	r.bytes += len(m.payload)
+	return Step{Op: StepItem, Payload: m.payload}, true, nil
+}
+
+func (r *Receiver) end(m *message) (Step, bool, error) {
+	if m.count != r.items || m.count != r.begin.count {
+		return Step{}, false, fmt.Errorf("journal: end after %d of %d items: %w", r.items, r.begin.count, ErrUnexpected)
+	}
+	r.cfg.Stream, r.cfg.Epoch, r.cfg.Holds = r.begin.stream, r.begin.epoch, true
+	r.applied = r.begin.position
+	r.state = receiverLive
+	return Step{Op: StepCommit, Stream: r.cfg.Stream, Epoch: r.cfg.Epoch, Position: r.applied, Count: int(m.count)}, true, nil
+}
+
+func (r *Receiver) entry(m *message) (Step, bool, error) {
+	if m.position != r.applied+1 {
+		return Step{}, false, fmt.Errorf("journal: record %d after %d: %w", m.position, r.applied, ErrUnexpected)
+	}
+	r.applied++
+	return Step{Op: StepEntry, Position: r.applied, Payload: m.payload}, true, nil
+}
+
+// Ack appends an acknowledgement of all that was received; ok is false if
+// nothing new was. Calling it once for a batch of messages is enough.
+func (r *Receiver) Ack(b []byte) (_ []byte, ok bool) {
+	if r.state < receiverLive || r.applied == r.reported {
+		return b, false
+	}
+	r.reported = r.applied
+	return appendMessage(b, &message{kind: kindAck, position: r.applied}), true
+}
+
+// Ready reports whether the copy is in step.
+func (r *Receiver) Ready() bool { return r.state == receiverReady }
+
+// Bulk reports whether a snapshot is coming in or the backlog is.
+func (r *Receiver) Bulk() bool { return r.state == receiverSnapshot || r.state == receiverLive }
+
+// Holds reports whether there is a complete copy, in step or not.
+func (r *Receiver) Holds() bool { return r.cfg.Holds }
+
+// Applied returns the stream and the position of the copy.
+func (r *Receiver) Applied() (StreamID, Position) { return r.cfg.Stream, r.applied }

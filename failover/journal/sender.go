@@ -1,0 +1,271 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+)
+
+// DefaultBacklog bounds what a Sender remembers for a standby that is away or
+// slow: some 50,000 changes. Beyond it the standby gets a snapshot.
+const DefaultBacklog = 64 << 20
+
+// ErrUnexpected says that a message does not fit to what came before it: the
+// session must end, and begin again.
+var ErrUnexpected = errors.New("journal: message out of turn")
+
+// SenderConfig is what a Sender begins with.
+type SenderConfig struct {
+	Stream StreamID
+	Epoch  uint64 // of this node's activation
+	// Next is the position of the next record, Store.Next in a worker that
+	// continues the journal of its predecessor; 0 means 1.
+	Next Position
+	// Backlog bounds the memory for records, in bytes; 0: DefaultBacklog.
+	Backlog int
+}
+
+// Sender is the active side of replication. It gets every record, and gives the
+// messages for the session, one at a time, so that the driver sets the pace.
+//
+//	          Connected              Hello
+//	detached ----------> greeting ----------+--> wanting --> snapshot
+//	    ^                                   |    Snapshot        |
+//	    |  Disconnected, from everywhere    v                    v
+//	    +--------------------------------- live <---------------end
+//	                                        | all is sent: mark
+//	                                        v
+//	                                     in step
+//
+// Only in step do outputs wait for acknowledgements (Durable). A backlog that
+// grows beyond its bound leads back to wanting.
+type Sender struct {
+	cfg   SenderConfig
+	state senderState
+
+	backlog []entry // positions in a row, the last is next-1
+	bytes   int
+	next    Position
+	sent    Position // the last that was given to the session
+	acked   Position
+	held    Position // the last that the twin may hold, from any session
+	foreign bool     // the twin may hold a copy from before this stream
+
+	snapshot [][]byte
+	at       Position // of the snapshot
+	index    int
+}
+
+type entry struct{ payload []byte }
+
+type senderState uint8
+
+const (
+	senderDetached senderState = iota
+	senderGreeting
+	senderWanting
+	senderSnapshot
+	senderLive
+	senderInStep
+)
+
+// NewSender returns a Sender without a session.
+func NewSender(cfg SenderConfig) *Sender {
+	if cfg.Backlog == 0 {
+		cfg.Backlog = DefaultBacklog
+	}
+	cfg.Next = max(cfg.Next, 1)
+	return &Sender{cfg: cfg, next: cfg.Next, held: cfg.Next - 1, foreign: true}
+}
+
+// Append takes the next record. The Sender keeps the slice.
+func (s *Sender) Append(payload []byte) (Position, error) {
+	if len(payload) == 0 || len(payload) > MaxRecord {
+		return 0, ErrTooLarge
+	}
+	s.backlog = append(s.backlog, entry{payload})
+	s.bytes += len(payload)
+	s.next++
+	if s.bytes > s.cfg.Backlog {
+		clear(s.backlog)
+		s.backlog, s.bytes = nil, 0
+		if s.state >= senderSnapshot {
+			s.snapshot, s.state = nil, senderWanting
+		}
+	}
+	return s.next - 1, nil
+}
+
+// Connected begins a session; the twin's hello comes first.
+func (s *Sender) Connected() {
+	s.Disconnected()
+	s.state = senderGreeting
+}
+
+// Disconnected ends the session. Nothing waits for the standby any more.
+func (s *Sender) Disconnected() {
+	s.snapshot, s.state = nil, senderDetached
+}
+
+// Receive takes a message of the twin. With an error nothing changed, and the
+// session must end.
+func (s *Sender) Receive(b []byte) error {
+	m, err := parseMessage(b)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.kind == kindHello && s.state == senderGreeting:
+		s.hello(m)
+	case m.kind == kindAck && s.state >= senderWanting:
+		if m.position > s.sent && m.position > s.at || m.position >= s.next {
+			return fmt.Errorf("journal: acknowledgement of %d, sent is %d: %w", m.position, s.sent, ErrUnexpected)
+		}
+		if s.state >= senderLive {
+			s.ack(m.position)
+		}
+	default:
+		return fmt.Errorf("journal: kind %d in state %d: %w", m.kind, s.state, ErrUnexpected)
+	}
+	return nil
+}
+
+func (s *Sender) hello(m *message) {
+	if !m.holds {
+		s.foreign, s.held = false, 0
+	}
+	oldest := s.next - Position(len(s.backlog))
+	if m.stream != s.cfg.Stream || !m.holds || m.position < oldest-1 || m.position >= s.next {
+		s.state = senderWanting
+		return
+	}
+	s.acked, s.sent, s.at = m.position, m.position, 0
+	s.ack(m.position)
+	s.snapshot, s.index = nil, -1 // the resume message is due
+	s.state = senderLive
+}
+
+// ack drops what the standby has.
+func (s *Sender) ack(p Position) {
+	s.acked = max(s.acked, p)
+	oldest := s.next - Position(len(s.backlog))
+	for ; oldest <= s.acked && len(s.backlog) > 0; oldest++ {
+		s.bytes -= len(s.backlog[0].payload)
+		s.backlog[0] = entry{}
+		s.backlog = s.backlog[1:]
+	}
+}
+
+// NeedsSnapshot reports whether the driver must call Snapshot.
+func (s *Sender) NeedsSnapshot() bool { return s.state == senderWanting }
+
+// Snapshot gives the records that all records so far add up to. The Sender keeps
+// the slices, and the driver must not change them.
+func (s *Sender) Snapshot(items [][]byte) {
+	if s.state != senderWanting {
+		return
+	}
+	s.snapshot, s.index, s.at = items, -1, s.next-1
+	s.sent, s.acked = s.at, 0
+	s.held = max(s.held, s.at)
+	clear(s.backlog)
+	s.backlog, s.bytes = nil, 0
+	s.state = senderSnapshot
+}
+
+// Bulk reports whether the next message belongs to a snapshot, which the driver
+// paces; everything else leaves at once.
+func (s *Sender) Bulk() bool { return s.state == senderSnapshot }
+
+// Message appends the next message to b; ok is false if there is none now.
+func (s *Sender) Message(b []byte) (_ []byte, ok bool) {
+	switch s.state {
+	case senderDetached, senderGreeting, senderWanting, senderInStep:
+		if s.state != senderInStep {
+			return b, false
+		}
+		return s.entry(b)
+	case senderSnapshot:
+		return s.bulk(b), true
+	case senderLive:
+		if s.index < 0 {
+			s.index = 0
+			return appendMessage(b, &message{kind: kindResume, stream: s.cfg.Stream, epoch: s.cfg.Epoch, position: s.sent}), true
+		}
+		if b, ok := s.entry(b); ok {
+			return b, true
+		}
+		s.state = senderInStep
+		return appendMessage(b, &message{kind: kindMark, position: s.sent}), true
+	}
+	return b, false
+}
+
+func (s *Sender) bulk(b []byte) []byte {
+	i := s.index
+	s.index++
+	switch {
+	case i < 0:
+		return appendMessage(b, &message{kind: kindBegin, stream: s.cfg.Stream, epoch: s.cfg.Epoch,
+			position: s.at, count: uint32(len(s.snapshot))})
+	case i < len(s.snapshot):
+		m := message{kind: kindItem, count: uint32(i), payload: s.snapshot[i]}
+		s.snapshot[i] = nil
+		return appendMessage(b, &m)
+	}
+	m := message{kind: kindEnd, count: uint32(len(s.snapshot))}
+	s.snapshot, s.index, s.state = nil, 0, senderLive
+	return appendMessage(b, &m)
+}
+
+func (s *Sender) entry(b []byte) ([]byte, bool) {
+	if s.sent+1 >= s.next {
+		return b, false
+	}
+	s.sent++
+	s.held = max(s.held, s.sent)
+	oldest := s.next - Position(len(s.backlog))
+	m := message{kind: kindEntry, position: s.sent, payload: s.backlog[s.sent-oldest].payload}
+	return appendMessage(b, &m), true
+}
+
+// InStep reports whether the standby has everything but what is on its way.
+func (s *Sender) InStep() bool { return s.state == senderInStep }
+
+// Durable reports whether what depends on the record at p may leave: the
+// standby acknowledged it, or there is no standby in step.
+func (s *Sender) Durable(p Position) bool { return s.state != senderInStep || p <= s.acked }
+
+// Acked reports whether the standby of the present session has acknowledged p.
+// A reservation counts only then, or when MayHold is false for the SA.
+func (s *Sender) Acked(p Position) bool { return s.state >= senderLive && p <= s.acked }
+
+// MayHold reports whether the twin may hold something of an SA that was first
+// recorded at p; p 0 stands for an SA that is older than the stream.
+func (s *Sender) MayHold(p Position) bool {
+	if p == 0 {
+		return s.foreign || s.held > 0
+	}
+	return p <= s.held
+}
+
+// Progress is what `show failover` prints of the replication of one tenant.
+type Progress struct {
+	State   string   `json:"state"` // "detached", "greeting", "snapshot", "live", "in step"
+	Last    Position `json:"last"`
+	Acked   Position `json:"acked"`
+	Pending int      `json:"pending"`
+	Backlog int      `json:"backlog_bytes"`
+}
+
+// Progress returns how far the standby is.
+func (s *Sender) Progress() Progress {
+	names := [...]string{"detached", "greeting", "snapshot", "snapshot", "live", "in step"}
+	return Progress{names[s.state], s.next - 1, s.acked, len(s.backlog), s.bytes}
+}
+
+// Stream returns the name of the stream, and Next the position of the record
+// that the next Append will take.
+func (s *Sender) Stream() StreamID { return s.cfg.Stream }
+
+// Next returns the position that the next Append will give.
+func (s *Sender) Next() Position { return s.next }
