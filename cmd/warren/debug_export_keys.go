@@ -74,7 +74,7 @@ func newExportKeys(e *env) *cobra.Command {
 func addLines(path string, lines []string) error {
 	had, err := readBounded(path, maxKeysFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return fmt.Errorf("reading %s: %w", path, err)
 	}
 	all := strings.FieldsFunc(string(had), func(r rune) bool { return r == '\n' })
 	for _, l := range lines {

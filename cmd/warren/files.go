@@ -29,14 +29,14 @@ func readRegular(f *os.File, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", f.Name())
+		return nil, errors.New("it is not a regular file")
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", f.Name(), limit)
+		return nil, fmt.Errorf("it is larger than %d bytes", limit)
 	}
 	return b, nil
 }

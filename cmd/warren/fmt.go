@@ -54,7 +54,7 @@ func (e *env) format(path string, write bool) (bool, error) {
 	}
 	src, err := readBounded(path, configs.MaxFileSize)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("reading %s: %w", path, err)
 	}
 	out, diags := configs.Format(path, src)
 	if diags.HasErrors() {

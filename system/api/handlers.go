@@ -99,7 +99,9 @@ func (s *Server) keys(r *http.Request) (any, error) {
 }
 
 func (s *Server) reload(r *http.Request) (any, error) {
-	done, err := s.cfg.Backend.Reload(r.Context())
+	ctx, cancel := detached(r, reloadTimeout)
+	defer cancel()
+	done, err := s.cfg.Backend.Reload(ctx)
 	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), orEmpty(done.Errors)
 	return done, err
 }

@@ -14,6 +14,8 @@ import (
 
 // serve answers one request of a route: who asks, what, then the handler.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
+	s.open.Add(1)
+	defer s.open.Done()
 	who, ok := r.Context().Value(callerKey{}).(caller)
 	if !ok || !who.role().includes(rt.role) {
 		s.fail(w, r, &Error{

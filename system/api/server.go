@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,6 +69,7 @@ type Server struct {
 	log     *slog.Logger
 	handler http.Handler
 	ready   chan struct{}
+	open    sync.WaitGroup // requests that are being answered
 }
 
 // New returns a Server; Run serves.
@@ -101,6 +103,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	requests = context.WithValue(requests, serverKey{}, requests)
 	srv := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: headerTimeout,
@@ -128,8 +131,23 @@ func (s *Server) Run(ctx context.Context) error {
 		cancel() // open requests end now
 		srv.Close()
 	}
+	s.open.Wait()
 	<-served
 	return nil
+}
+
+// serverKey is where a request's context holds the server's own.
+type serverKey struct{}
+
+// detached returns a context that lives on when the caller goes away, and ends
+// with the server or after timeout: what was begun is not left half done because
+// somebody pressed ^C.
+func detached(r *http.Request, timeout time.Duration) (context.Context, context.CancelFunc) {
+	base, ok := r.Context().Value(serverKey{}).(context.Context)
+	if !ok {
+		base = r.Context()
+	}
+	return context.WithTimeout(base, timeout)
 }
 
 // listen makes the socket with mode 0600 from its first moment on: it is bound

@@ -28,7 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type backend struct {
 	names   []string
 	logoffs []string
-	err     error       // of everything that changes
+	err     error // of everything that changes
+	reload  func(context.Context) (Reload, error)
 	asked   chan string // when not nil, gets "hung" once it is asked
 }
 
@@ -72,7 +73,12 @@ func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (
 
 func (b *backend) Keys(context.Context, string) (control.Keys, error) { return control.Keys{}, b.err }
 
-func (b *backend) Reload(context.Context) (Reload, error) { return Reload{}, b.err }
+func (b *backend) Reload(ctx context.Context) (Reload, error) {
+	if b.reload != nil {
+		return b.reload(ctx)
+	}
+	return Reload{}, b.err
+}
 
 func newServer(t *testing.T, b Backend) *Server {
 	t.Helper()
@@ -279,6 +285,42 @@ func TestStopWithOpenRequest(t *testing.T) {
 	}
 	if b, _ := io.ReadAll(c); strings.Contains(string(b), "200 OK") {
 		t.Errorf("the hung request was answered with %s", b)
+	}
+}
+
+// TestReloadOutlivesCaller: a caller who goes away does not cut a reload short,
+// and the end of the server does.
+func TestReloadOutlivesCaller(t *testing.T) {
+	begun, gone, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	b := &backend{reload: func(ctx context.Context) (Reload, error) {
+		close(begun)
+		<-gone
+		select {
+		case <-ctx.Done():
+			ended <- errors.New("ended with its caller")
+		case <-time.After(20 * time.Millisecond):
+			<-ctx.Done()
+			ended <- nil
+		}
+		return Reload{}, ctx.Err()
+	}}
+	s := newServer(t, b)
+	stop := start(t, s)
+	c, err := net.Dial("unix", s.cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(c, "POST /v1/reload HTTP/1.1\r\nHost: warrend\r\nContent-Length: 0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	c.Close()
+	close(gone)
+	if err := stop(); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
