@@ -7,8 +7,8 @@
 //
 // The package does no I/O: files and environment come through a Loader. The
 // language is described, option by option with its default, in
-// testdata/reference/system.hcl and testdata/reference/context.hcl, which the
-// tests hold to the code.
+// reference/system.hcl and reference/context.hcl, which the tests hold to the
+// code.
 package configs
 
 import (

@@ -6,8 +6,8 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 )
 
-// What is left out of a configuration. Every value is in reference form too:
-// a test holds testdata/reference to this file.
+// What is left out of a configuration. Every value is in the reference too:
+// a test holds the files of reference/ to this one.
 const (
 	defaultName     = "warren"
 	defaultStateDir = "/var/lib/warren"

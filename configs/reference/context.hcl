@@ -1,0 +1,130 @@
+# Reference of a context's file: every option. Where an option may be left out,
+# the value here is its default; null means "not set". system.hcl, beside this
+# file, says how times, sizes and secrets are written.
+
+interface "outside" {               # one that the system allocated, by its name in the context
+  address     = ["198.51.100.1/24"] # one, or a list: IPv4 and IPv6; the active node's in a pair
+  standby     = null                # one in each of these subnets: the standby node's
+  mtu         = null                # bytes; by default the device's
+  mac         = null                # "02:00:5e:10:00:01", the active node's; by default generated where needed
+  standby_mac = null                # the standby node's
+}
+
+interface "inside" { address = "10.10.0.1/24" }
+
+route "0.0.0.0/0" {
+  interface = "outside"
+  gateway   = null # by default everything there is on link
+  metric    = 0
+}
+
+ip_pool "staff" {
+  range = "10.99.0.10-10.99.0.250" # first and last, or a network: "10.99.0.0/24"
+}
+
+# Proposals for IKE SAs, the lowest number first. Every list is in order of
+# preference. Without a block there is one with these values.
+#
+#   encryption  aes-256-gcm aes-192-gcm aes-128-gcm chacha20-poly1305,
+#               or, with integrity: aes-256-cbc aes-192-cbc aes-128-cbc
+#   integrity   sha256 sha384 sha512; with CBC only, and needed there
+#   prf         sha256 sha384 sha512
+#   group       x25519 ecp256 ecp384 ecp521 modp2048 modp3072 modp4096
+#
+# des, 3des, md5, sha1, modp768, modp1024 and modp1536 need allow_weak = true.
+ikev2_policy "10" {
+  encryption = ["aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"]
+  integrity  = null
+  prf        = ["sha384", "sha256"]
+  group      = ["x25519", "ecp384", "ecp256"]
+  lifetime   = "24h" # 2m to 30d; then the IKE SA is renewed
+  allow_weak = false
+}
+
+# Proposals for child SAs. Without a block there is one with these values.
+ipsec_proposal "default" {
+  encryption     = ["aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"]
+  integrity      = null
+  esn            = ["esn", "no-esn"] # 64-bit sequence numbers, or 32-bit ones
+  lifetime       = "8h"              # 2m to 30d
+  lifetime_bytes = 0                 # size, 1 MiB or more, of one direction; 0: no limit
+  allow_weak     = false
+}
+
+# What a session gets. What a group policy leaves out it inherits from
+# DfltGrpPolicy, which is always there; these are its values.
+group_policy "DfltGrpPolicy" {
+  dns_servers         = []
+  default_domain      = ""
+  split_tunnel        = [] # networks behind this gateway; empty: everything goes through the tunnel
+  address_pools       = [] # tried in this order; where there is one, instead of the tunnel group's
+  tunnel_protocols    = ["ikev2"]
+  session_timeout     = "0s" # 1m or more; "0s": never
+  idle_timeout        = "0s" # 1m or more without traffic; "0s": never
+  banner              = ""
+  simultaneous_logins = 0 # of one identity; the oldest gives way; 0: no bound
+}
+
+# A tunnel group is a connection profile: who may connect, and how both sides
+# prove who they are. The first group whose identities fit is taken.
+tunnel_group "DefaultRAGroup" {
+  type                 = "remote-access" # clients, which get addresses; or "site-to-site"
+  default_group_policy = "DfltGrpPolicy"
+  address_pools        = []    # tried in this order
+  dpd                  = "30s" # a peer silent for so long is asked whether it lives; "0s": never
+
+  ikev2 {
+    local_identity        = null                                     # "gw.example", "gw@example", "198.51.100.1"; by default the address
+    remote_identity       = "*"                                      # pattern or list of patterns, such as "*.example"
+    local_authentication  = { pre_shared_key = "reference-gateway" } # secret of 1 to 128 characters
+    remote_authentication = { pre_shared_key = "reference-clients" }
+  }
+}
+
+tunnel_group "headquarters" {
+  type = "site-to-site"
+  ikev2 {
+    local_authentication  = { pre_shared_key = { file = "site.psk" } }
+    remote_authentication = { pre_shared_key = { env = "WARREN_TEST_PSK" } }
+  }
+}
+
+# A crypto map binds IPsec to an interface. Entries for known peers are tried
+# first, in this order; then the dynamic one, for peers at any address.
+crypto_map "outside" {
+  static "headquarters" {
+    peer            = "198.51.100.77"
+    tunnel_group    = "headquarters"
+    connection      = "start"          # at once and after every loss; or "respond"
+    request_address = false            # true: ask the peer for an address, as a client
+    local_networks  = ["10.10.0.0/24"] # not with request_address
+    remote_networks = ["10.20.0.0/24"] # with request_address by default "0.0.0.0/0"
+    ipsec_proposals = null             # by default all of this file
+    reverse_route   = true             # routes to the remote networks lead into the tunnel
+  }
+
+  dynamic "any" {
+    ipsec_proposals = null
+    reverse_route   = true
+  }
+}
+
+ikev2 {
+  cookie_threshold  = 100   # half-open IKE SAs above which initiators must return a cookie; 0: always
+  max_half_open     = 1000  # above which new ones are dropped
+  half_open_timeout = "30s" # 1s to 10m
+  nat_keepalive     = "20s" # 5s to 1h; "0s": none
+
+  retransmit {
+    base   = "1s" # until the first repeat; 100ms to 1m
+    factor = 1.8  # of growth of each wait; 1 to 4
+    tries  = 6    # repeats; then the peer is dead
+  }
+}
+
+dataplane {
+  replay_window           = 1024   # packets, 64 to 4096; 0: replays are not detected
+  mtu                     = 0      # bytes within the tunnel, 576 to 9216; 0: computed
+  force_udp_encapsulation = false  # even where there is no NAT
+  df_bit                  = "copy" # of the outer packet: "copy", "set" or "clear"
+}

@@ -1,0 +1,93 @@
+# Reference of the system file: every option. Where an option may be left out,
+# the value here is its default; null means "not set". The names in quotes
+# behind the keyword of a block are yours to choose unless the text says otherwise.
+#
+# Values are written out: text in quotes, numbers, true, false, lists and
+# objects. There are no variables and no functions.
+#
+#   time     "50ms", "30s", "5m", "8h", "1d"
+#   size     "256MiB", "4GiB" (binary), "500MB" (decimal), or a number of bytes
+#   secret   "text", { file = "name" } or { env = "NAME" }
+#            A file is read without the line end at its end. Its name is absolute,
+#            or relative to the file that names it, or "disk0:/..." within a context.
+
+system {
+  name      = "warren"          # letters, digits, hyphens; names on the host derive from it
+  state_dir = "/var/lib/warren" # holds disk0: of every context
+  run_dir   = "/run/warren"     # sockets and names of namespaces
+
+  limits {                       # what percentages in a class refer to
+    vpn_sessions         = 20000 # of vpn_anyconnect and of vpn_other
+    ikev2_in_negotiation = 10000 # half-open IKE SAs
+    cpu                  = null  # cores; by default those of the machine
+    memory               = null  # by default that of the machine
+    pids                 = 32768
+  }
+}
+
+# An interface is a device of the namespace that warrend runs in. It moves into
+# the one context that it is allocated to; or, shared, it stays and several
+# contexts get a macvlan with a MAC address of their own on it.
+interface "Ethernet0/0" {
+  device = "eth0"
+  shared = false
+}
+
+# A dot makes an 802.1Q subinterface of an interface. It has no device of its own.
+interface "Ethernet0/1" { device = "eth1" }
+interface "Ethernet0/1.200" {
+  vlan   = 200 # 1 to 4094; by default the number behind the dot
+  shared = false
+}
+
+interface "Ethernet0/9" { device = "eth9" }
+
+# A class caps each of its members. What it leaves out it inherits from the
+# class "default", which every context without a class is a member of; there,
+# what is left out is unlimited. A limit is an absolute number, a percentage
+# ("12.5%") of system { limits }, or 0: unlimited. vpn_anyconnect and vpn_other
+# are guarantees: what all contexts are promised together must be there.
+class "default" {
+  limits {
+    all                  = 0 # or a percentage: for every limit that is not named
+    vpn_anyconnect       = 0 # concurrent remote-access sessions
+    vpn_other            = 0 # concurrent site-to-site tunnels
+    ikev2_in_negotiation = 0 # half-open IKE SAs
+    cpu                  = 0 # cores, such as 0.5; a percentage is of all cores
+    memory               = 0 # size, 16 MiB or more
+    pids                 = 0 # processes and threads of the worker, 16 or more
+  }
+}
+
+# This node is one of a failover pair. Without the block it is alone.
+failover {
+  unit = "primary"                 # or "secondary": the other node's
+  key  = { file = "failover.key" } # secret of 16 characters or more, the same on both nodes
+  poll = "50ms"                    # between heartbeats; 10ms or more
+  hold = "150ms"                   # of silence means that the peer is dead; 30ms and 3 polls or more
+
+  link "direct" {             # one or more; each between the nodes alone
+    interface = "Ethernet0/9" # allocated to no context
+    address   = "192.168.255.1/30"
+    peer      = "192.168.255.2"
+  }
+
+  # Contexts of a group are active on the same node. Without a block there is
+  # one group, "1".
+  group "1" {
+    prefer             = "primary" # active here when both nodes start at once
+    preempt            = false     # true: the preferred node takes over again once it is in step
+    preempt_delay      = "0s"      # "0s": at once, or 1s to 1h
+    interface_policy   = 1         # interfaces down that make a node fail; or a percentage, "50%"
+    monitor_interfaces = null      # by default all that the group's contexts have
+  }
+}
+
+context "reference" {
+  member         = "default"          # class
+  failover_group = "1"                # by default the first group
+  config_url     = "file:context.hcl" # relative to this file, or "disk0:/context.hcl"
+
+  allocate_interface "Ethernet0/0" { name = "outside" } # name in the context; by default the same
+  allocate_interface "Ethernet0/1.200" { name = "inside" }
+}
