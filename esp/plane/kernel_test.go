@@ -1,0 +1,344 @@
+package plane_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/esp/esptest"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+)
+
+// The tests in this file run two planes over real sockets and TUN devices, each
+// in a network namespace of its own, joined by a veth pair.
+
+// space is a network namespace that ends with the test.
+type space struct {
+	t    testing.TB
+	file *os.File
+}
+
+// newSpace makes a namespace. The thread that made it is thrown away.
+func newSpace(t testing.TB) *space {
+	t.Helper()
+	type result struct {
+		f   *os.File
+		err error
+	}
+	made := make(chan result)
+	go func() {
+		runtime.LockOSThread()
+		err := unix.Unshare(unix.CLONE_NEWNET)
+		var f *os.File
+		if err == nil {
+			f, err = os.Open("/proc/thread-self/ns/net")
+		}
+		made <- result{f, err}
+	}()
+	r := <-made
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	t.Cleanup(func() { r.f.Close() })
+	s := &space{t, r.f}
+	s.run("ip", "link", "set", "lo", "up")
+	return s
+}
+
+// do calls fn on a thread in the namespace.
+func (s *space) do(fn func() error) {
+	s.t.Helper()
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		err := unix.Setns(int(s.file.Fd()), unix.CLONE_NEWNET)
+		if err == nil {
+			err = fn()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// run runs a program in the namespace.
+func (s *space) run(args ...string) {
+	s.t.Helper()
+	s.do(func() error {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	})
+}
+
+// udp opens a UDP or raw socket in the namespace.
+func (s *space) socket(kind plane.Kind, local netip.AddrPort) *os.File {
+	s.t.Helper()
+	var f *os.File
+	s.do(func() error {
+		typ, proto, family := unix.SOCK_DGRAM, 0, unix.AF_INET
+		if kind == plane.KindESP {
+			typ, proto = unix.SOCK_RAW, 50
+		}
+		var to unix.Sockaddr = &unix.SockaddrInet4{Port: int(local.Port()), Addr: [4]byte(local.Addr().AsSlice()[:4])}
+		if local.Addr().Is6() {
+			family, to = unix.AF_INET6, &unix.SockaddrInet6{Port: int(local.Port()), Addr: local.Addr().As16()}
+		}
+		fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
+		if err != nil {
+			return err
+		}
+		if err := unix.Bind(fd, to); err != nil {
+			unix.Close(fd)
+			return err
+		}
+		f = os.NewFile(uintptr(fd), "socket")
+		return nil
+	})
+	return f
+}
+
+// real is a gateway in a namespace.
+type real struct {
+	*space
+	*plane.Plane
+}
+
+var outerNet = [2][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db8::2"}}
+
+// lab makes two gateways that are connected by a child SA of each kind that is
+// asked for.
+func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("network namespaces need root")
+		}
+		t.Skip("network namespaces need root")
+	}
+	v6 := strings.HasPrefix(p.AddrA, "[")
+	out := outerNet[0]
+	if v6 {
+		out = outerNet[1]
+	}
+	sa1, sb1 := newSpace(t), newSpace(t)
+	sa1.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v0", "netns", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), sb1.file.Fd()))
+	spaces := [2]*space{sa1, sb1}
+	var gs [2]*real
+	ca, cb := p.Children()
+	for i, s := range spaces {
+		for _, n := range outerNet {
+			bits := "/24"
+			if strings.Contains(n[i], ":") {
+				bits = "/64"
+			}
+			s.run("ip", "addr", "add", n[i]+bits, "dev", "v0", "nodad")
+		}
+		s.run("ip", "link", "set", "v0", "up")
+		var files []*os.File
+		s.do(func() (err error) { files, err = tun.Open("tun0", 1400, 1); return err })
+		s.run("ip", "addr", "add", fmt.Sprintf("10.%d.0.1/16", i+1), "dev", "tun0")
+		s.run("ip", "addr", "add", fmt.Sprintf("2001:db8:%d::1/48", i+1), "dev", "tun0", "nodad")
+		s.run("ip", "link", "set", "tun0", "up")
+		s.run("ip", "route", "add", fmt.Sprintf("10.%d.0.0/16", 2-i), "dev", "tun0", "src", fmt.Sprintf("10.%d.0.1", i+1))
+		s.run("ip", "route", "add", fmt.Sprintf("2001:db8:%d::/48", 2-i), "dev", "tun0")
+		dev, err := tun.NewDevice(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &plane.Config{Devices: []tun.Device{dev}, Counters: esptest.Counters(8)}
+		for _, k := range []plane.Kind{plane.KindIKE, plane.KindNATT, plane.KindESP} {
+			local := netip.AddrPortFrom(netip.MustParseAddr(out[i]), map[plane.Kind]uint16{plane.KindIKE: 500, plane.KindNATT: 4500}[k])
+			c.Sockets = append(c.Sockets, plane.Socket{Kind: k, Local: local, MTU: 1500, File: s.socket(k, local)})
+		}
+		if change != nil {
+			change(c)
+		}
+		pl, err := plane.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error)
+		go func() { done <- pl.Run(ctx) }()
+		<-pl.Ready()
+		t.Cleanup(func() { cancel(); <-done })
+		child := ca
+		if i == 1 {
+			child = cb
+		}
+		if err := pl.Apply(&sa.Change{Op: sa.OpAdd, Child: child}); err != nil {
+			t.Fatal(err)
+		}
+		gs[i] = &real{s, pl}
+	}
+	return gs[0], gs[1]
+}
+
+// transfer sends n bytes through TCP from a to b.
+func transfer(t testing.TB, a, b *real, addr string, n int) {
+	t.Helper()
+	var ln net.Listener
+	b.do(func() (err error) { ln, err = net.Listen("tcp", addr); return err })
+	defer ln.Close()
+	want := bytes.Repeat(random(1<<20), n>>20)
+	sent := make(chan error, 1)
+	var conn net.Conn
+	a.do(func() (err error) {
+		conn, err = net.DialTimeout("tcp", ln.Addr().String(), 5*time.Second)
+		return err
+	})
+	go func() {
+		_, err := conn.Write(want)
+		sent <- errors.Join(err, conn.(*net.TCPConn).CloseWrite())
+	}()
+	in, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer conn.Close()
+	in.SetDeadline(time.Now().Add(60 * time.Second))
+	got, err := io.ReadAll(in)
+	if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d of %d bytes, right: %v, %v; stats %+v and %+v", len(got), len(want), bytes.Equal(got, want), err, a.Stats(), b.Stats())
+	}
+}
+
+// echo sends datagrams of many sizes, fragmented ones too, from a to b and back.
+func echo(t testing.TB, a, b *real, addr string) {
+	t.Helper()
+	var near net.Conn
+	var ln *net.UDPConn
+	b.do(func() (err error) {
+		ln, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+		return err
+	})
+	defer ln.Close()
+	a.do(func() (err error) { near, err = net.Dial("udp", addr); return err })
+	defer near.Close()
+	go func() {
+		buf := make([]byte, 65535)
+		for {
+			n, from, err := ln.ReadFromUDPAddrPort(buf)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err == nil {
+				_, _ = ln.WriteToUDPAddrPort(buf[:n], from)
+			}
+		}
+	}()
+	buf := make([]byte, 65535)
+	for _, n := range []int{0, 1, 56, 800, 1200, 1350, 1372, 1373, 1400, 2000, 8000, 40000, 65000} {
+		want := random(n)
+		var got int
+		var err error
+		// The first try may only find out how large packets may be.
+		for range 5 {
+			near.SetDeadline(time.Now().Add(time.Second))
+			if _, err = near.Write(want); err != nil {
+				continue
+			}
+			if got, err = near.Read(buf); err == nil {
+				break
+			}
+		}
+		if err != nil || !bytes.Equal(buf[:got], want) {
+			t.Fatalf("%d bytes: %d came back, %v; stats %+v and %+v", n, got, err, a.Stats(), b.Stats())
+		}
+	}
+}
+
+func TestKernel(t *testing.T) {
+	raw4, raw6, udp6, cbc := pair, pair, pair, pair
+	raw4.Encap, raw4.AddrA, raw4.AddrB = sa.EncapRaw, "192.0.2.1:0", "192.0.2.2:0"
+	udp6.AddrA, udp6.AddrB = "[2001:db8::1]:4500", "[2001:db8::2]:4500"
+	raw6.Encap, raw6.AddrA, raw6.AddrB = sa.EncapRaw, "[2001:db8::1]:0", "[2001:db8::2]:0"
+	cbc.Encryption, cbc.Integrity, cbc.ESN = "aes-256-cbc", "sha256", true
+	for _, tt := range []struct {
+		name   string
+		pair   esptest.Pair
+		change func(*plane.Config)
+	}{
+		{"udp4", pair, nil},
+		{"udp6", udp6, nil},
+		{"raw4", raw4, nil},
+		{"raw6", raw6, nil},
+		{"cbc", cbc, nil},
+		{"no offload", pair, func(c *plane.Config) { c.NoOffload = true }},
+		{"narrow path", pair, func(c *plane.Config) { c.MaxPathMTU = 900 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := lab(t, tt.pair, tt.change)
+			echo(t, a, b, "10.2.0.1:7")
+			echo(t, b, a, "[2001:db8:1::1]:7")
+			transfer(t, a, b, "10.2.0.1:7000", 8<<20)
+			transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
+			for _, g := range []*real{a, b} {
+				if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropDeliver+s.DropReplay > 0 {
+					t.Errorf("drops: %+v", s)
+				}
+			}
+		})
+	}
+}
+
+// TestKernelPathMTU: a router's "too big" comes back through the error queue.
+func TestKernelPathMTU(t *testing.T) {
+	a, b := lab(t, pair, nil)
+	a.run("ip", "link", "set", "v0", "mtu", "1000")
+	transfer(t, a, b, "10.2.0.1:7000", 4<<20)
+	if mtu, inner, _ := a.PathMTU(1); mtu != 1000 || inner != 938 {
+		t.Errorf("path MTU is %d, inner %d; stats %+v", mtu, inner, a.Stats())
+	}
+}
+
+func BenchmarkKernelTCP(bm *testing.B) {
+	a, b := lab(bm, pair, nil)
+	const n = 1 << 30
+	var ln net.Listener
+	b.do(func() (err error) { ln, err = net.Listen("tcp", "10.2.0.1:7000"); return err })
+	defer ln.Close()
+	var conn net.Conn
+	a.do(func() (err error) { conn, err = net.Dial("tcp", ln.Addr().String()); return err })
+	in, err := ln.Accept()
+	if err != nil {
+		bm.Fatal(err)
+	}
+	defer in.Close()
+	defer conn.Close()
+	block := make([]byte, 1<<20)
+	buf := make([]byte, 1<<20)
+	bm.SetBytes(1 << 20)
+	go func() {
+		for {
+			if _, err := conn.Write(block); err != nil {
+				return
+			}
+		}
+	}()
+	for bm.Loop() {
+		if _, err := io.ReadFull(in, buf); err != nil {
+			bm.Fatal(err)
+		}
+	}
+	bm.Logf("a %+v\nb %+v", a.Stats(), b.Stats())
+}
