@@ -1,0 +1,396 @@
+package netns
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/esp/tun"
+)
+
+// Kind is how a tenant comes to a device.
+type Kind string
+
+// The kinds of devices.
+const (
+	Whole   Kind = "device"  // the host's device itself moves into the namespace
+	Macvlan Kind = "macvlan" // shared with others: a macvlan on the host's device
+	VLAN    Kind = "vlan"    // an 802.1Q subinterface of the host's device
+)
+
+// Device is one data interface of a tenant.
+type Device struct {
+	Interface string // name in the tenant's configuration
+	Kind      Kind
+	Host      string // the host's device
+	// VLAN is the 802.1Q identifier; with Macvlan it is that of the
+	// subinterface that is shared, or 0.
+	VLAN int
+	MTU  int              // bytes; 0: as the device has it
+	MAC  net.HardwareAddr // nil: the device's own; of a macvlan, a stable one
+}
+
+// ErrNoVLAN tells that the kernel has no 802.1Q.
+var ErrNoVLAN = errors.New("netns: this kernel has no 802.1Q (CONFIG_VLAN_8021Q), so subinterfaces cannot be made")
+
+// Host is the namespace that warrend runs in, where devices come from and go
+// back to. Its methods may be called from several goroutines at once.
+type Host struct {
+	ns     *Namespace
+	system string
+
+	mu      sync.Mutex // protects parents
+	parents map[string]*parent
+}
+
+// parent is a device of the host that devices of tenants stand on.
+type parent struct {
+	users  int
+	raised bool                // it was down before
+	vlans  map[string]struct{} // its subinterfaces that tenants share
+}
+
+// OpenHost opens the namespace of the process. Names on the host derive from
+// the system's.
+func OpenHost(system string) (*Host, error) {
+	ns, err := current()
+	if err != nil {
+		return nil, err
+	}
+	return &Host{ns: ns, system: system, parents: make(map[string]*parent)}, nil
+}
+
+// Close lets go of the namespace.
+func (h *Host) Close() { h.ns.Close() }
+
+// Check tells what stands against a device before anything is changed. Devices
+// that the tenant has already are listed in held.
+func (h *Host) Check(d Device, held []string) error {
+	if d.VLAN != 0 {
+		if err := ProbeVLAN(); err != nil {
+			return err
+		}
+	}
+	if d.Kind == Whole {
+		for _, name := range held {
+			if name == d.Host {
+				return nil
+			}
+		}
+	}
+	_, err := h.link(d.Host)
+	return err
+}
+
+// link finds a device of the host.
+func (h *Host) link(name string) (netlink.Link, error) {
+	link, err := h.ns.handle.LinkByName(name)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil, fmt.Errorf("netns: there is no device %s; `ip link` lists those of the namespace that warrend runs in", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netns: finding device %s: %w", name, err)
+	}
+	if link.Attrs().Flags&net.FlagLoopback != 0 {
+		return nil, fmt.Errorf("netns: %s is the loopback device and cannot be given away", name)
+	}
+	return link, nil
+}
+
+// probeVLAN asks the kernel once, in a namespace of its own.
+var probeVLAN = sync.OnceValue(func() error {
+	return onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
+		}
+		const parent = "probe"
+		files, err := tun.Open(parent, 1500, 1)
+		if err != nil {
+			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
+		}
+		defer files[0].Close()
+		link, err := netlink.LinkByName(parent)
+		if err != nil {
+			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
+		}
+		vlan := &netlink.Vlan{LinkAttrs: netlink.NewLinkAttrs(), VlanId: 1}
+		vlan.Name, vlan.ParentIndex = "probe.1", link.Attrs().Index
+		err = netlink.LinkAdd(vlan)
+		if errors.Is(err, unix.EOPNOTSUPP) {
+			return ErrNoVLAN
+		}
+		return err
+	})
+})
+
+// ProbeVLAN returns ErrNoVLAN where subinterfaces cannot be made.
+func ProbeVLAN() error { return probeVLAN() }
+
+// StableMAC returns the locally administered MAC of a tenant's interface: the
+// same at every start, and different for every system, tenant and interface.
+func StableMAC(system, tenant, iface string) net.HardwareAddr {
+	sum := sha256.Sum256([]byte("warren mac\x00" + system + "\x00" + tenant + "\x00" + iface))
+	mac := net.HardwareAddr(sum[:6])
+	mac[0] = mac[0]&^0x01 | 0x02 // unicast, locally administered
+	return mac
+}
+
+// maxDeviceName is IFNAMSIZ less its terminating zero.
+const maxDeviceName = unix.IFNAMSIZ - 1
+
+// deviceName is what the kernel calls an interface in the tenant's namespace:
+// the tenant's name for it wherever the kernel can have that.
+func deviceName(iface string) string {
+	legal := len(iface) > 0 && len(iface) <= maxDeviceName && !strings.ContainsAny(iface, "/:% \t\n\x00")
+	if legal && iface != "." && iface != ".." && iface != "lo" && iface != tunName && iface != "all" && iface != "default" {
+		return iface
+	}
+	return hashedName("if", iface)
+}
+
+func hashedName(prefix string, parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return prefix + hex.EncodeToString(sum[:])[:10]
+}
+
+// take brings a device into the namespace. The record is written before the
+// device is touched.
+func (g *Gateway) take(d Device) error {
+	saved := savedDevice{Kind: d.Kind, Host: d.Host}
+	link, err := g.host.link(d.Host)
+	if err != nil {
+		return err
+	}
+	if d.Kind == Whole {
+		if saved, err = save(g.host.ns.handle, link); err != nil {
+			return fmt.Errorf("netns: noting how %s is: %w", d.Host, err)
+		}
+	}
+	saved.Tenant = deviceName(d.Interface)
+	saved.Transit = hashedName("wrn", g.ns.name, d.Interface)
+	if d.Kind != Whole {
+		saved.Raised = link.Attrs().Flags&net.FlagUp == 0
+	}
+	if d.Kind == Macvlan && d.VLAN != 0 {
+		saved.SharedVLAN = hashedName("wrv", g.host.system, d.Host, fmt.Sprint(d.VLAN))
+	}
+	g.record.Devices = append(g.record.Devices, saved)
+	if err := g.record.write(g.recordPath); err != nil {
+		g.record.Devices = g.record.Devices[:len(g.record.Devices)-1]
+		return fmt.Errorf("netns: writing record: %w", err)
+	}
+	if d.Kind == Whole {
+		err = g.moveIn(link, saved)
+	} else {
+		err = g.host.make(d, link, &saved, g.ns)
+	}
+	if err != nil {
+		return err
+	}
+	return g.dress(d, saved)
+}
+
+// moveIn moves a whole device, under a name that nobody else has.
+func (g *Gateway) moveIn(link netlink.Link, saved savedDevice) error {
+	host := g.host.ns.handle
+	if err := host.LinkSetDown(link); err != nil {
+		return fmt.Errorf("netns: setting %s down: %w", saved.Host, err)
+	}
+	if err := host.LinkSetName(link, saved.Transit); err != nil {
+		return fmt.Errorf("netns: renaming %s: %w", saved.Host, err)
+	}
+	if err := host.LinkSetNsFd(link, int(g.ns.file.Fd())); err != nil {
+		host.LinkSetName(link, saved.Host)
+		return fmt.Errorf("netns: moving %s to %s: %w", saved.Host, g.ns.name, err)
+	}
+	return nil
+}
+
+// make creates a device on another, directly in the tenant's namespace.
+func (h *Host) make(d Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parentLocked(saved).users++
+	if err := h.ns.handle.LinkSetUp(on); err != nil { // nothing comes up on a device that is down
+		return fmt.Errorf("netns: setting %s up: %w", d.Host, err)
+	}
+	if saved.SharedVLAN != "" {
+		shared, err := h.sharedVLANLocked(d, on, saved.SharedVLAN)
+		if err != nil {
+			return err
+		}
+		on = shared
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex = saved.Transit, on.Attrs().Index
+	attrs.Namespace = netlink.NsFd(ns.file.Fd())
+	attrs.HardwareAddr = d.MAC
+	var link netlink.Link = &netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}
+	if d.Kind == VLAN {
+		link = &netlink.Vlan{LinkAttrs: attrs, VlanId: d.VLAN}
+	}
+	return addLink(h.ns.handle, link, d)
+}
+
+// parentLocked returns what is known of the device that saved stands on.
+func (h *Host) parentLocked(saved *savedDevice) *parent {
+	p := h.parents[saved.Host]
+	if p == nil {
+		p = &parent{vlans: make(map[string]struct{})}
+		h.parents[saved.Host] = p
+	}
+	p.raised = p.raised || saved.Raised
+	if saved.SharedVLAN != "" {
+		p.vlans[saved.SharedVLAN] = struct{}{}
+	}
+	return p
+}
+
+// release undoes, when the last user of a parent leaves, what was done to it.
+func (h *Host) release(saved *savedDevice) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p := h.parentLocked(saved)
+	if p.users--; p.users > 0 {
+		return nil
+	}
+	delete(h.parents, saved.Host)
+	var errs []error
+	for name := range p.vlans {
+		if link := findLink(h.ns.handle, name); link != nil {
+			errs = append(errs, h.ns.handle.LinkDel(link))
+		}
+	}
+	if link := findLink(h.ns.handle, saved.Host); link != nil && p.raised {
+		errs = append(errs, h.ns.handle.LinkSetDown(link))
+	}
+	return errors.Join(errs...)
+}
+
+func addLink(handle *netlink.Handle, link netlink.Link, d Device) error {
+	err := handle.LinkAdd(link)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EOPNOTSUPP) && link.Type() == "vlan":
+		return ErrNoVLAN
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("netns: this kernel has no %s (CONFIG_MACVLAN), so %s cannot be shared", link.Type(), d.Host)
+	case errors.Is(err, unix.EEXIST):
+		return fmt.Errorf("netns: %s has a %s of that kind already (VLAN %d)", d.Host, link.Type(), d.VLAN)
+	}
+	return fmt.Errorf("netns: making a %s on %s: %w", link.Type(), d.Host, err)
+}
+
+// sharedVLANLocked returns the subinterface that several tenants share.
+func (h *Host) sharedVLANLocked(d Device, on netlink.Link, name string) (netlink.Link, error) {
+	if link := findLink(h.ns.handle, name); link != nil {
+		return link, nil
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex = name, on.Attrs().Index
+	if err := addLink(h.ns.handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: d.VLAN}, d); err != nil {
+		return nil, err
+	}
+	link, err := h.ns.handle.LinkByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("netns: finding %s: %w", name, err)
+	}
+	if err := h.ns.handle.LinkSetUp(link); err != nil {
+		return nil, fmt.Errorf("netns: setting %s up: %w", name, err)
+	}
+	return link, nil
+}
+
+// dress gives a device in the namespace its name, MAC and MTU.
+func (g *Gateway) dress(d Device, saved savedDevice) error {
+	handle := g.ns.handle
+	link, err := handle.LinkByName(saved.Transit)
+	if err != nil {
+		return fmt.Errorf("netns: finding %s in %s: %w", d.Interface, g.ns.name, err)
+	}
+	if err := handle.LinkSetName(link, saved.Tenant); err != nil {
+		return fmt.Errorf("netns: naming %s: %w", d.Interface, err)
+	}
+	if len(d.MAC) > 0 && d.MAC.String() != link.Attrs().HardwareAddr.String() {
+		if err := handle.LinkSetHardwareAddr(link, d.MAC); err != nil {
+			return fmt.Errorf("netns: setting the MAC of %s: %w", d.Interface, err)
+		}
+	}
+	mtu := link.Attrs().MTU
+	if d.MTU > 0 && d.MTU != mtu {
+		if err := handle.LinkSetMTU(link, d.MTU); err != nil {
+			return fmt.Errorf("netns: setting the MTU of %s to %d: %w", d.Interface, d.MTU, err)
+		}
+		mtu = d.MTU
+	}
+	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu}
+	return nil
+}
+
+// giveBack returns what a record says was taken; ns may be nil when the
+// namespace is gone. It goes on after an error.
+func (h *Host) giveBack(r *record, ns *Namespace) error {
+	var errs []error
+	for i := len(r.Devices) - 1; i >= 0; i-- {
+		d := &r.Devices[i]
+		if err := h.giveBackOne(d, ns); err != nil {
+			errs = append(errs, fmt.Errorf("netns: giving %s back: %w", d.Host, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) giveBackOne(d *savedDevice, ns *Namespace) error {
+	var inside netlink.Link
+	if ns != nil {
+		inside = findLink(ns.handle, d.Tenant, d.Transit)
+	}
+	if d.Kind != Whole {
+		var err error
+		if inside != nil {
+			err = ns.handle.LinkDel(inside)
+		}
+		return errors.Join(err, h.release(d))
+	}
+	if inside != nil {
+		if err := moveOut(ns, inside, d, h.ns.file); err != nil {
+			return err
+		}
+	}
+	link := findLink(h.ns.handle, d.Transit)
+	if link == nil { // never moved, or destroyed together with its namespace
+		return nil
+	}
+	return d.restore(h.ns.handle, link)
+}
+
+// moveOut brings a device back to the host's namespace under its transit name.
+func moveOut(ns *Namespace, link netlink.Link, d *savedDevice, host *os.File) error {
+	if err := ns.handle.LinkSetDown(link); err != nil {
+		return err
+	}
+	if err := ns.handle.LinkSetName(link, d.Transit); err != nil {
+		return err
+	}
+	return ns.handle.LinkSetNsFd(link, int(host.Fd()))
+}
+
+// findLink returns the first device that there is.
+func findLink(handle *netlink.Handle, names ...string) netlink.Link {
+	for _, name := range names {
+		if link, err := handle.LinkByName(name); err == nil {
+			return link
+		}
+	}
+	return nil
+}

@@ -1,0 +1,364 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp/tun"
+)
+
+const (
+	// tunName is the TUN device in every tenant's namespace.
+	tunName = "ipsec0"
+	// minTUN is the least MTU of a TUN device: that of IPv6.
+	minTUN = 1280
+	// defaultMTU is assumed where no interface has a crypto map.
+	defaultMTU = 1500
+	// overhead bounds what tunnel mode adds: outer IPv4, UDP, ESP header, IV,
+	// padding and the longest ICV; overheadV6 with outer IPv6.
+	overhead, overheadV6 = 100, 120
+)
+
+// dummyAddress is on every TUN device (RFC 7600 section 4.8): when the last
+// IPv4 address leaves a device, the kernel takes all routes through it away.
+// Its scope keeps it from ever being chosen as a source.
+var dummyAddress = netip.MustParsePrefix("192.0.0.8/32")
+
+// Config describes the network of one tenant.
+type Config struct {
+	Host      *Host
+	Namespace string // name of the namespace to make
+	// Record is the file that remembers what was taken from the host until it
+	// is given back.
+	Record  string
+	Devices []Device // one for each of Tenant.Interfaces
+	Tenant  *spec.Tenant
+}
+
+// Endpoint is a descriptor for the worker. The file stays the Gateway's.
+type Endpoint struct {
+	control.Descriptor
+	File *os.File
+}
+
+// Gateway is the network of one tenant. Its methods may be called from several
+// goroutines at once.
+type Gateway struct {
+	host       *Host
+	ns         *Namespace
+	recordPath string
+	record     record
+	links      map[string]linkFacts // by the tenant's name
+	tun        linkFacts
+	endpoints  []Endpoint
+
+	mu        sync.Mutex // protects what follows, and the order of changes to routes
+	installed []route
+	asked     requests
+}
+
+// linkFacts is what a device in the namespace is.
+type linkFacts struct {
+	name  string
+	index int
+	mtu   int
+}
+
+// Build makes the network of a tenant. On error nothing of it is left.
+func Build(cfg *Config) (*Gateway, error) {
+	ns, err := Create(cfg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		host: cfg.Host, ns: ns, recordPath: cfg.Record,
+		record: record{Namespace: cfg.Namespace},
+		links:  make(map[string]linkFacts),
+		asked:  newRequests(),
+	}
+	if err := g.build(cfg); err != nil {
+		return nil, errors.Join(err, g.Remove())
+	}
+	return g, nil
+}
+
+// build is the list of steps, each of which Remove can undo half done.
+func (g *Gateway) build(cfg *Config) error {
+	if err := g.record.write(g.recordPath); err != nil {
+		return fmt.Errorf("netns: writing record: %w", err)
+	}
+	for _, d := range cfg.Devices {
+		if err := g.take(d); err != nil {
+			return err
+		}
+	}
+	mtu := TUNMTU(cfg.Tenant, func(iface string) int { return g.links[iface].mtu })
+	if err := g.ns.Do(func() error { return g.prepare(mtu) }); err != nil {
+		return err
+	}
+	if err := g.address(cfg.Tenant); err != nil {
+		return err
+	}
+	if err := g.rules(cfg.Tenant); err != nil {
+		return err
+	}
+	if err := g.Update(cfg.Tenant); err != nil {
+		return err
+	}
+	return g.ns.Do(func() error { return g.openSockets(cfg.Tenant) })
+}
+
+// prepare does what needs a thread inside: kernel settings and the TUN device.
+func (g *Gateway) prepare(mtu int) error {
+	files, err := tun.Open(tunName, mtu, 1)
+	if err != nil {
+		return fmt.Errorf("netns: %w", err)
+	}
+	for _, f := range files {
+		g.endpoints = append(g.endpoints, Endpoint{
+			control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, f,
+		})
+	}
+	return applySettings(g.links)
+}
+
+// setting is one file under /proc/sys/net.
+type setting struct{ file, value string }
+
+// settings make a router of a namespace. There is no source filter: what comes
+// out of the tunnel is checked against its selectors, and the rules keep what
+// comes in clear where it belongs.
+var settings = []setting{
+	{"ipv4/ip_forward", "1"},
+	{"ipv4/conf/all/rp_filter", "0"},
+	{"ipv4/conf/default/rp_filter", "0"},
+	{"ipv4/conf/all/accept_redirects", "0"},
+	{"ipv4/conf/default/accept_redirects", "0"},
+	{"ipv4/conf/all/send_redirects", "0"},
+	{"ipv4/conf/default/send_redirects", "0"},
+	{"ipv4/conf/all/accept_source_route", "0"},
+	{"ipv6/conf/all/disable_ipv6", "0"},
+	{"ipv6/conf/default/disable_ipv6", "0"},
+	{"ipv6/conf/all/forwarding", "1"},
+	{"ipv6/conf/all/accept_redirects", "0"},
+	{"ipv6/conf/default/accept_redirects", "0"},
+	{"ipv6/conf/all/accept_ra", "0"},
+	{"ipv6/conf/default/accept_ra", "0"},
+	{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}, // no link-local address: nobody to talk to
+}
+
+func applySettings(links map[string]linkFacts) error {
+	list := slices.Clone(settings)
+	for _, l := range append(slices.Collect(valuesOf(links)), linkFacts{name: tunName}) {
+		list = append(list,
+			setting{"ipv4/conf/" + l.name + "/rp_filter", "0"},
+			setting{"ipv4/conf/" + l.name + "/accept_redirects", "0"},
+			setting{"ipv4/conf/" + l.name + "/send_redirects", "0"},
+			setting{"ipv6/conf/" + l.name + "/accept_redirects", "0"},
+			setting{"ipv6/conf/" + l.name + "/accept_ra", "0"},
+		)
+	}
+	for _, s := range list {
+		if err := set(s.file, s.value); err != nil {
+			return fmt.Errorf("netns: setting %s to %s: %w", s.file, s.value, err)
+		}
+	}
+	return nil
+}
+
+func valuesOf(links map[string]linkFacts) func(yield func(linkFacts) bool) {
+	return func(yield func(linkFacts) bool) {
+		for _, l := range links {
+			if !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// set writes one setting of the calling thread's namespace. What a kernel
+// without IPv6 does not have needs no setting.
+func set(file, value string) error {
+	f, err := os.OpenFile(filepath.Join("/proc/sys/net", file), os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) && file[:4] == "ipv6" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// address gives every device its addresses and sets it up.
+func (g *Gateway) address(t *spec.Tenant) error {
+	handle := g.ns.handle
+	for _, i := range t.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok {
+			continue
+		}
+		link := linkAt(l)
+		for _, p := range i.Addresses {
+			addr := &netlink.Addr{IPNet: ipNet(p)}
+			if p.Addr().Is6() {
+				addr.Flags = unix.IFA_F_NODAD
+			}
+			if err := handle.AddrReplace(link, addr); err != nil {
+				return fmt.Errorf("netns: giving %s the address %s: %w", i.Name, p, err)
+			}
+		}
+	}
+	device, err := handle.LinkByName(tunName)
+	if err != nil {
+		return fmt.Errorf("netns: finding %s: %w", tunName, err)
+	}
+	g.tun = linkFacts{tunName, device.Attrs().Index, device.Attrs().MTU}
+	lo, err := handle.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("netns: finding lo: %w", err)
+	}
+	dummy := &netlink.Addr{IPNet: ipNet(dummyAddress), Scope: unix.RT_SCOPE_HOST}
+	if err := handle.AddrReplace(device, dummy); err != nil {
+		return fmt.Errorf("netns: giving %s an address: %w", tunName, err)
+	}
+	up := []netlink.Link{lo, device}
+	for _, l := range g.links {
+		up = append(up, linkAt(l))
+	}
+	for _, link := range up {
+		if err := handle.LinkSetUp(link); err != nil {
+			return fmt.Errorf("netns: setting %s up: %w", link.Attrs().Name, err)
+		}
+	}
+	return nil
+}
+
+// linkAt is what netlink needs to know of a device.
+func linkAt(l linkFacts) netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: l.name, Index: l.index}}
+}
+
+// Endpoints are the descriptors for the worker, the same at every start of it.
+func (g *Gateway) Endpoints() []Endpoint { return g.endpoints }
+
+// Namespace is where the worker runs.
+func (g *Gateway) Namespace() *Namespace { return g.ns }
+
+// Link returns the kernel's name, MAC and MTU of one of the tenant's interfaces.
+func (g *Gateway) Link(iface string) (device, mac string, mtu int) {
+	l, ok := g.links[iface]
+	if !ok {
+		return "", "", 0
+	}
+	link, err := g.ns.handle.LinkByIndex(l.index)
+	if err != nil {
+		return l.name, "", l.mtu
+	}
+	return link.Attrs().Name, link.Attrs().HardwareAddr.String(), link.Attrs().MTU
+}
+
+// Remove closes the descriptors, gives every device back and deletes the
+// namespace. If a device cannot be given back the record stays.
+func (g *Gateway) Remove() error {
+	for _, e := range g.endpoints {
+		e.File.Close()
+	}
+	g.endpoints = nil
+	return g.host.remove(&g.record, g.recordPath, g.ns)
+}
+
+func (h *Host) remove(r *record, path string, ns *Namespace) error {
+	err := h.giveBack(r, ns)
+	if ns != nil && err != nil {
+		ns.Close() // devices that could not leave would be destroyed with it
+		return err
+	}
+	if ns != nil {
+		err = ns.Delete()
+	}
+	if rmErr := os.Remove(path); rmErr != nil && !errors.Is(rmErr, fs.ErrNotExist) {
+		err = errors.Join(err, fmt.Errorf("netns: removing record: %w", rmErr))
+	}
+	return err
+}
+
+// Recover undoes what an earlier process, which did not come to it, has left
+// behind according to a record. The workers in the namespace must be gone.
+func (h *Host) Recover(path string) error {
+	r, err := readRecord(path)
+	if err != nil {
+		return err
+	}
+	ns, err := Open(r.Namespace)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return h.remove(r, path, ns)
+}
+
+// Pending are the records in dir.
+func Pending(dir string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("netns: listing records: %w", err)
+	}
+	return paths, nil
+}
+
+// TUNMTU is the MTU of a tenant's TUN device: what is configured, or what fits
+// through the narrowest interface with a crypto map.
+func TUNMTU(t *spec.Tenant, mtuOf func(iface string) int) int {
+	if t.DataPlane.MTU > 0 {
+		return t.DataPlane.MTU
+	}
+	least := 0
+	for _, m := range t.CryptoMaps {
+		i, ok := interfaceOf(t, m.Interface)
+		if !ok {
+			continue
+		}
+		mtu, cost := mtuOf(m.Interface), overhead
+		if mtu == 0 {
+			mtu = defaultMTU
+		}
+		for _, p := range i.Addresses {
+			if p.Addr().Is6() {
+				cost = overheadV6
+			}
+		}
+		if least == 0 || mtu-cost < least {
+			least = mtu - cost
+		}
+	}
+	if least == 0 {
+		least = defaultMTU - overhead
+	}
+	return max(least, minTUN)
+}
+
+func interfaceOf(t *spec.Tenant, name string) (spec.Interface, bool) {
+	for _, i := range t.Interfaces {
+		if i.Name == name {
+			return i, true
+		}
+	}
+	return spec.Interface{}, false
+}
+
+// String names the gateway in logs.
+func (g *Gateway) String() string {
+	return "network of " + strconv.Quote(g.ns.name)
+}

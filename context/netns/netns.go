@@ -1,0 +1,277 @@
+// Package netns gives every tenant a network of its own: a named network
+// namespace, the devices in it, addresses, routes and rules, the TUN device and
+// the sockets that its worker inherits. What it takes from the host it notes in
+// a record first, and gives back as it was, also after a crash.
+//
+// It does I/O. A namespace is a property of an operating system thread: Do is
+// the only way in, and the thread that went in never comes back.
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	vnetns "github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+// namedDir is where ip(8) looks for named namespaces.
+const namedDir = "/run/netns"
+
+// selfNet is the namespace of the calling thread. That of "self" would be that
+// of the main thread.
+const selfNet = "/proc/thread-self/ns/net"
+
+// init keeps the main goroutine on the main thread, and so every other
+// goroutine off it: a goroutine that ends on a thread in another namespace
+// takes the thread with it, which the main thread cannot do.
+func init() { runtime.LockOSThread() }
+
+// Namespace is a network namespace, held open.
+type Namespace struct {
+	name   string // "" for the host's
+	file   *os.File
+	handle *netlink.Handle
+}
+
+// Create makes the namespace called name, which `ip netns` can use too.
+func Create(name string) (*Namespace, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	var file *os.File
+	err := onThread(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("unsharing: %w", err)
+		}
+		f, err := os.Open(selfNet)
+		if err != nil {
+			return err
+		}
+		if err := mountName(name); err != nil {
+			f.Close()
+			return err
+		}
+		file = f
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("netns: creating %s: %w", name, err)
+	}
+	n, err := wrap(name, file)
+	if err != nil {
+		unmountName(name)
+		return nil, err
+	}
+	return n, nil
+}
+
+// Open opens the namespace called name. The error is fs.ErrNotExist when there
+// is none.
+func Open(name string) (*Namespace, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	file, err := openName(name)
+	if err != nil {
+		return nil, fmt.Errorf("netns: opening %s: %w", name, err)
+	}
+	return wrap(name, file)
+}
+
+// current opens the namespace that the process runs in.
+func current() (*Namespace, error) {
+	file, err := os.Open(selfNet)
+	if err != nil {
+		return nil, fmt.Errorf("netns: opening the host's namespace: %w", err)
+	}
+	return wrap("", file)
+}
+
+func wrap(name string, file *os.File) (*Namespace, error) {
+	handle, err := netlink.NewHandleAt(vnetns.NsHandle(file.Fd()))
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("netns: opening netlink in %s: %w", name, err)
+	}
+	return &Namespace{name, file, handle}, nil
+}
+
+// Name returns the name under /run/netns.
+func (n *Namespace) Name() string { return n.name }
+
+// Do runs fn in the namespace, on a thread of its own that is thrown away
+// afterwards. fn must start no goroutine.
+func (n *Namespace) Do(fn func() error) error {
+	return onThread(func() error {
+		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("netns: entering %s: %w", n.name, err)
+		}
+		return fn()
+	})
+}
+
+// Close lets go of the namespace and leaves it be.
+func (n *Namespace) Close() {
+	n.handle.Close()
+	n.file.Close()
+}
+
+// Delete lets go of the namespace and removes its name. The kernel destroys it,
+// with every virtual device in it, once no process or socket uses it.
+func (n *Namespace) Delete() error {
+	n.Close()
+	if err := unmountName(n.name); err != nil {
+		return fmt.Errorf("netns: deleting %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// onThread runs fn on an operating system thread of its own, and waits for it.
+// The goroutine ends without unlocking, so the runtime ends the thread.
+func onThread(fn func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		done <- fn()
+	}()
+	return <-done
+}
+
+// checkName guards the one place where a name becomes part of a path.
+func checkName(name string) error {
+	if name == "" || len(name) > 200 || name[0] == '.' || strings.ContainsAny(name, "/\x00") {
+		return fmt.Errorf("netns: %q is no name for a namespace", name)
+	}
+	return nil
+}
+
+// mountName binds the calling thread's network namespace to a name.
+func mountName(name string) error {
+	path := filepath.Join(namedDir, name)
+	source := fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
+	if err := leaveMounts(); err != nil {
+		return err
+	}
+	if err := shareNamedDir(); err != nil {
+		return fmt.Errorf("preparing %s: %w", namedDir, err)
+	}
+	if isNamespace(path) {
+		return fmt.Errorf("%s is there already and not ours; remove it with `ip netns delete %s`", path, name)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_CLOEXEC, 0o444)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	if err := unix.Mount(source, path, "none", unix.MS_BIND, ""); err != nil {
+		os.Remove(path)
+		return fmt.Errorf("binding to %s: %w", path, err)
+	}
+	return nil
+}
+
+// unmountName removes a name. One that is not there is no error.
+func unmountName(name string) error {
+	path := filepath.Join(namedDir, name)
+	return onThread(func() error {
+		if err := leaveMounts(); err != nil {
+			return err
+		}
+		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	})
+}
+
+// openName opens the namespace behind a name.
+func openName(name string) (*os.File, error) {
+	var file *os.File
+	err := onThread(func() error {
+		if err := leaveMounts(); err != nil {
+			return err
+		}
+		path := filepath.Join(namedDir, name)
+		if !isNamespace(path) { // a file without its mount, from before a reboot
+			return fs.ErrNotExist
+		}
+		f, err := os.Open(path)
+		file = f
+		return err
+	})
+	return file, err
+}
+
+func isNamespace(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Type == unix.NSFS_MAGIC
+}
+
+// shareNamedDir makes /run/netns as ip(8) does: a shared mount, so that names
+// appear in every mount namespace that follows this one.
+func shareNamedDir() error {
+	if err := os.MkdirAll(namedDir, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", namedDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	if err := unix.Mount(namedDir, namedDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", namedDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+}
+
+// leaveMounts takes the calling thread, which must be thrown away afterwards,
+// to the mount namespace where names belong: that of the first process, or
+// else of the one that started us. In a private one, as `ip netns exec` and
+// service managers make it, names would be invisible to the operator and the
+// namespaces, with the devices in them, would die with us. Where it may not
+// go there the names are made here.
+func leaveMounts() error {
+	own, err := mountsOf("thread-self")
+	if err != nil {
+		return err
+	}
+	for _, process := range []string{"1", fmt.Sprint(os.Getppid())} {
+		there, err := mountsOf(process)
+		if err != nil {
+			continue
+		}
+		if there == own {
+			return nil
+		}
+		if enterMounts(process) == nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// mountsOf returns what identifies the mount namespace of a process.
+func mountsOf(process string) (string, error) {
+	return os.Readlink(filepath.Join("/proc", process, "ns/mnt"))
+}
+
+func enterMounts(process string) error {
+	f, err := os.Open(filepath.Join("/proc", process, "ns/mnt"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return err
+	}
+	return unix.Setns(int(f.Fd()), unix.CLONE_NEWNS)
+}

@@ -1,0 +1,206 @@
+package netns
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// record is what is needed to give back what a tenant's namespace has taken.
+// It is on disk before anything is taken.
+type record struct {
+	Namespace string        `json:"namespace"`
+	Devices   []savedDevice `json:"devices"`
+}
+
+// savedDevice is one device of the namespace, as it was on the host.
+type savedDevice struct {
+	Kind    Kind   `json:"kind"`
+	Host    string `json:"host"`    // name on the host; of a made one: of its parent
+	Transit string `json:"transit"` // name on the way between namespaces
+	Tenant  string `json:"tenant"`  // name in the namespace
+
+	// The next two are for a made device: its parent was down, and it stands on
+	// a subinterface that tenants share.
+	Raised     bool   `json:"raised,omitempty"`
+	SharedVLAN string `json:"shared_vlan,omitempty"`
+
+	// The rest is for a whole device.
+	Up        bool           `json:"up,omitempty"`
+	MTU       int            `json:"mtu,omitempty"`
+	MAC       string         `json:"mac,omitempty"`
+	Master    string         `json:"master,omitempty"`
+	Addresses []savedAddress `json:"addresses,omitempty"`
+	Routes    []savedRoute   `json:"routes,omitempty"`
+}
+
+type savedAddress struct {
+	Prefix    netip.Prefix `json:"prefix"`
+	Peer      netip.Prefix `json:"peer,omitzero"`
+	Broadcast netip.Addr   `json:"broadcast,omitzero"`
+	Scope     int          `json:"scope,omitempty"`
+}
+
+type savedRoute struct {
+	Destination netip.Prefix `json:"destination"`
+	Gateway     netip.Addr   `json:"gateway,omitzero"`
+	Source      netip.Addr   `json:"source,omitzero"`
+	Metric      int          `json:"metric,omitempty"`
+	Table       int          `json:"table"`
+	Protocol    int          `json:"protocol"`
+	Scope       int          `json:"scope,omitempty"`
+	Flags       int          `json:"flags,omitempty"`
+}
+
+// write replaces the record at path, all or nothing.
+func (r *record) write(path string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp := path + ".new"
+	if err := os.WriteFile(temp, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+func readRecord(path string) (*record, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("netns: reading record: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("netns: record %s: %w", filepath.Base(path), err)
+	}
+	return &r, nil
+}
+
+// save notes how a device of the host is.
+func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
+	attrs := link.Attrs()
+	d := savedDevice{
+		Kind: Whole, Host: attrs.Name,
+		Up: attrs.Flags&net.FlagUp != 0, MTU: attrs.MTU, MAC: attrs.HardwareAddr.String(),
+	}
+	if attrs.MasterIndex != 0 {
+		if master, err := host.LinkByIndex(attrs.MasterIndex); err == nil {
+			d.Master = master.Attrs().Name
+		}
+	}
+	addrs, err := host.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return d, fmt.Errorf("listing addresses of %s: %w", attrs.Name, err)
+	}
+	for _, a := range addrs {
+		if a.IP.IsLinkLocalUnicast() && a.IP.To4() == nil {
+			continue // made by the kernel
+		}
+		s := savedAddress{Prefix: prefixOf(a.IPNet), Scope: a.Scope, Broadcast: addrOf(a.Broadcast)}
+		if a.Peer != nil && !a.Peer.IP.Equal(a.IP) {
+			s.Peer = prefixOf(a.Peer)
+		}
+		d.Addresses = append(d.Addresses, s)
+	}
+	filter := &netlink.Route{LinkIndex: attrs.Index, Table: unix.RT_TABLE_UNSPEC}
+	routes, err := host.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	if err != nil {
+		return d, fmt.Errorf("listing routes of %s: %w", attrs.Name, err)
+	}
+	for _, r := range routes {
+		if r.Protocol == unix.RTPROT_KERNEL || r.Table == unix.RT_TABLE_LOCAL || r.Type != unix.RTN_UNICAST || r.Dst == nil {
+			continue
+		}
+		d.Routes = append(d.Routes, savedRoute{
+			Destination: prefixOf(r.Dst), Gateway: addrOf(r.Gw), Source: addrOf(r.Src), Metric: r.Priority,
+			Table: r.Table, Protocol: int(r.Protocol), Scope: int(r.Scope), Flags: r.Flags & unix.RTNH_F_ONLINK,
+		})
+	}
+	return d, nil
+}
+
+// restore makes a device on the host what it was.
+func (d *savedDevice) restore(host *netlink.Handle, link netlink.Link) error {
+	if err := host.LinkSetName(link, d.Host); err != nil {
+		return fmt.Errorf("renaming %s back to %s: %w", link.Attrs().Name, d.Host, err)
+	}
+	if mac, err := net.ParseMAC(d.MAC); err == nil && len(mac) > 0 && mac.String() != link.Attrs().HardwareAddr.String() {
+		if err := host.LinkSetHardwareAddr(link, mac); err != nil {
+			return fmt.Errorf("giving %s its MAC back: %w", d.Host, err)
+		}
+	}
+	if d.MTU > 0 && d.MTU != link.Attrs().MTU {
+		if err := host.LinkSetMTU(link, d.MTU); err != nil {
+			return fmt.Errorf("giving %s its MTU back: %w", d.Host, err)
+		}
+	}
+	if d.Master != "" {
+		if master, err := host.LinkByName(d.Master); err == nil {
+			if err := host.LinkSetMaster(link, master); err != nil {
+				return fmt.Errorf("giving %s back to %s: %w", d.Host, d.Master, err)
+			}
+		}
+	}
+	for _, a := range d.Addresses {
+		if err := host.AddrReplace(link, a.addr()); err != nil {
+			return fmt.Errorf("giving %s its address %s back: %w", d.Host, a.Prefix, err)
+		}
+	}
+	if !d.Up {
+		return nil
+	}
+	if err := host.LinkSetUp(link); err != nil {
+		return fmt.Errorf("setting %s up: %w", d.Host, err)
+	}
+	for _, r := range d.Routes {
+		if err := host.RouteReplace(r.route(link.Attrs().Index)); err != nil {
+			return fmt.Errorf("giving %s its route to %s back: %w", d.Host, r.Destination, err)
+		}
+	}
+	return nil
+}
+
+func (a *savedAddress) addr() *netlink.Addr {
+	out := &netlink.Addr{IPNet: ipNet(a.Prefix), Scope: a.Scope}
+	if a.Peer.IsValid() {
+		out.Peer = ipNet(a.Peer)
+	}
+	if a.Prefix.Addr().Is4() {
+		out.Broadcast = net.IPv4zero // none; without it the library makes one up
+	}
+	if a.Broadcast.IsValid() {
+		out.Broadcast = a.Broadcast.AsSlice()
+	}
+	if a.Prefix.Addr().Is6() {
+		out.Flags = unix.IFA_F_NODAD
+	}
+	return out
+}
+
+func (r *savedRoute) route(index int) *netlink.Route {
+	return &netlink.Route{
+		LinkIndex: index, Dst: ipNet(r.Destination), Gw: r.Gateway.AsSlice(), Src: r.Source.AsSlice(), Priority: r.Metric,
+		Table: r.Table, Protocol: netlink.RouteProtocol(r.Protocol), Scope: netlink.Scope(r.Scope), Flags: r.Flags,
+	}
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+func prefixOf(n *net.IPNet) netip.Prefix {
+	bits, _ := n.Mask.Size()
+	return netip.PrefixFrom(addrOf(n.IP), bits)
+}
+
+func addrOf(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return a.Unmap()
+}
