@@ -1,0 +1,96 @@
+# Warren. `make help` says what there is; docs/testing.md says what the tests are.
+
+export CGO_ENABLED = 0
+
+GO       ?= go
+BIN      := bin
+FUZZTIME ?= 60s
+DATA     := $(or $(WARREN_TEST_DATA),$(abspath ../shared/data))
+
+# Programs that the tests run against; everything else is in go.mod and tools/go.mod.
+PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
+	libstrongswan-standard-plugins libcharon-extauth-plugins tshark tcpdump iperf3 iproute2 iputils-ping \
+	ethtool nftables gcc libc6-dev
+
+# Packages with goroutines of their own: these are tested with the race detector, too.
+CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: help
+help: ## say what each target does
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
+
+.PHONY: build
+build: ## build warrend, warren-context and warren into bin/
+	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+.PHONY: demo
+demo: ## show two tenants on this machine (root; needs nothing but Go)
+	@test "$$(id -u)" = 0 || { echo "make demo needs root, because it makes network namespaces: sudo make demo" >&2; exit 1; }
+	@$(MAKE) --no-print-directory build
+	@$(GO) build -trimpath -o $(BIN)/demo ./internal/lab/demo
+	@$(BIN)/demo -bin $(BIN)
+
+.PHONY: test
+test: deps check e2e demo ## everything: installs what it needs (apt, root), then check, e2e and demo
+
+.PHONY: deps
+deps: ## install the programs that the tests run against (Debian, root)
+	@missing=; for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
+	test -z "$$missing" || { echo "installing:$$missing"; \
+		export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
+
+.PHONY: check
+check: fmt vet staticcheck unit race ## formatting, vet, staticcheck, rings i to iii, race detector
+
+.PHONY: fmt
+fmt: ## fail on files that gofmt would change
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); test -z "$$out" || { echo "gofmt: $$out" >&2; exit 1; }
+
+.PHONY: vet
+vet: ## go vet, also of what only root runs
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/... ./internal/lab/... ./bench/...
+
+STATICCHECK := .cache/staticcheck
+$(STATICCHECK): tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../$@ honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: staticcheck
+staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags e2e ./e2e/... ./internal/lab/... ./bench/...
+
+.PHONY: unit
+unit: data ## rings i to iii: every test that needs no foreign program
+	$(GO) test ./...
+
+.PHONY: race
+race: ## the packages with goroutines, under the race detector (needs gcc)
+	CGO_ENABLED=1 $(GO) test -race $(CONCURRENT)
+
+# Without the vectors their tests would be skipped, and a skipped test is no test.
+.PHONY: data
+data:
+	@test -d '$(DATA)' || { echo "the third-party vectors are not at $(DATA); set WARREN_TEST_DATA" >&2; exit 1; }
+
+.PHONY: e2e
+e2e: build ## ring iv: namespaces and foreign daemons (root)
+	$(GO) test -tags e2e -count=1 -timeout 15m -p 1 $(E2EFLAGS) ./internal/lab ./e2e
+
+.PHONY: fuzz
+fuzz: data ## every fuzz target for FUZZTIME (60s) each
+	@grep -rH --include='*_test.go' -oE '^func Fuzz[A-Za-z0-9_]+' . | sed 's/:func /:/' | sort | while IFS=: read -r file name; do \
+		echo "== $$(dirname $$file) $$name"; \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; done
+
+.PHONY: bench
+bench: build ## figures: memory, set-ups per second, throughput beside strongSwan (root)
+	$(GO) build -trimpath -o $(BIN)/bench ./bench
+	$(BIN)/bench
+
+.PHONY: clean
+clean: ## remove what the other targets made
+	rm -rf $(BIN) .cache bench/out

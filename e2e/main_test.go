@@ -1,0 +1,113 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// TestMain tells in one line each what is missing, instead of letting every
+// test fail by itself.
+func TestMain(m *testing.M) {
+	var missing []string
+	if os.Geteuid() != 0 {
+		missing = append(missing, "root: these tests make network namespaces")
+	}
+	for _, program := range []string{"charon-systemd", "swanctl", "tshark", "iperf3"} {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, fmt.Sprintf("%s (make deps installs it)", program))
+		}
+	}
+	for _, program := range []string{"warrend", "warren-context", "warren"} {
+		if _, err := os.Stat(filepath.Join(lab.Bin(), program)); err != nil {
+			missing = append(missing, fmt.Sprintf("%s in %s (make build puts it there)", program, lab.Bin()))
+		}
+	}
+	for _, m := range missing {
+		fmt.Fprintln(os.Stderr, "e2e: missing:", m)
+	}
+	if len(missing) > 0 {
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// start lays out the two tenants and a gateway that is ready.
+func start(t *testing.T, edit func(name, text string) string) (*lab.Lab, *lab.Tenants, *lab.Warrend) {
+	t.Helper()
+	l := lab.New(t)
+	n := l.TwoTenants()
+	w := n.StartGateway(edit)
+	w.Ready()
+	return l, n, w
+}
+
+// client starts a strongSwan client of a tenant and connects it.
+func client(t *testing.T, tenant lab.Tenant) (*lab.StrongSwan, string) {
+	t.Helper()
+	s := tenant.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{tenant.Conn()}})
+	s.MustInitiate(tenant.Name)
+	return s, vip(t, s)
+}
+
+// vip is the one address that the gateway gave.
+func vip(t *testing.T, s *lab.StrongSwan) string {
+	t.Helper()
+	v := s.VIPs()
+	if len(v) != 1 {
+		t.Fatalf("addresses given: got %v, want one\n%s", v, s.Log())
+	}
+	return v[0]
+}
+
+// replace is an edit of one file: each old text, which must be there, by the
+// new one that follows it.
+func replace(t *testing.T, file string, pairs ...string) func(name, text string) string {
+	return func(name, text string) string {
+		if name != file {
+			return text
+		}
+		for i := 0; i < len(pairs); i += 2 {
+			if !strings.Contains(text, pairs[i]) {
+				t.Fatalf("%s has no %q", file, pairs[i])
+			}
+			text = strings.ReplaceAll(text, pairs[i], pairs[i+1])
+		}
+		return text
+	}
+}
+
+// answers waits for more answers to a ping that is under way.
+func answers(l *lab.Lab, p *lab.Pinger, more int) {
+	n := p.Received()
+	l.Eventually("answers to the ping", 15*time.Second, func() error {
+		if got := p.Received(); got < n+more {
+			return fmt.Errorf("%d of %d", got-n, more)
+		}
+		return nil
+	})
+}
+
+// wantLog fails the test where no line of the daemon's log holds all words.
+func wantLog(t *testing.T, w *lab.Warrend, words ...string) {
+	t.Helper()
+	log := w.Log()
+	for line := range strings.Lines(log) {
+		found := true
+		for _, word := range words {
+			found = found && strings.Contains(line, word)
+		}
+		if found {
+			return
+		}
+	}
+	t.Errorf("no line of warrend's log has all of %q:\n%s", words, log)
+}

@@ -1,0 +1,281 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// TestWorkerKilled kills a worker with -9, several times: its client's ping
+// goes on without a new IKE_SA_INIT, and the other tenant does not notice.
+func TestWorkerKilled(t *testing.T) {
+	l, n, w := start(t, nil)
+	s, blueVIP := client(t, n.Blue)
+	_, redVIP := client(t, n.Red)
+	wire := n.Blue.Client.Capture("out")
+	ping := lab.Ping{To: lab.InsideHost, Interval: 10 * time.Millisecond}
+	ping.From = redVIP
+	red := n.Red.Client.StartPing(ping)
+	redBefore := w.Context("red")
+	began := time.Now()
+	for i := range 3 {
+		ping.From = blueVIP
+		blue := n.Blue.Client.StartPing(ping)
+		answers(l, blue, 20)
+		before := w.Context("blue")
+		if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		l.Eventually("a new worker", 10*time.Second, func() error {
+			if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" || c.Restarts != before.Restarts+1 {
+				return fmt.Errorf("context blue: %+v", c)
+			}
+			return nil
+		})
+		answers(l, blue, 50)
+		r := blue.Stop()
+		t.Logf("kill %d: %v", i+1, r)
+		if r.Outage >= time.Second {
+			t.Errorf("kill %d: silent for %v, want less than a second", i+1, r.Outage)
+		}
+	}
+	if got := wire.Inits(began); got != 0 {
+		t.Errorf("new IKE_SA_INITs: got %d, want 0", got)
+	}
+	if r := red.Stop(); r.Lost() > 0 {
+		t.Errorf("the other tenant noticed: %v", r)
+	}
+	if got := w.Context("red"); got != redBefore {
+		t.Errorf("the other tenant: got %+v, want %+v", got, redBefore)
+	}
+	if got := wire.Packets(func(p lab.Packet) bool { return p.SPI != 0 }); reused(got) != "" {
+		t.Errorf("an ESP sequence number was used twice: %s", reused(got))
+	}
+
+	// The IKE SA lives, too: its next exchanges work in both directions.
+	if err := s.Rekey("blue", false); err != nil {
+		t.Error(err)
+	}
+	n.Blue.Client.MustPing(lab.Ping{From: blueVIP, To: lab.InsideHost})
+	w.MustCLI("logoff", "--context", "blue", "--all")
+	l.Eventually("the client to see the DELETE", 5*time.Second, func() error {
+		if s.Established() {
+			return fmt.Errorf("its SA is still there")
+		}
+		return nil
+	})
+}
+
+// reused names an SPI and sequence number that two packets have; with an AEAD
+// that would be a nonce used twice.
+func reused(packets []lab.Packet) string {
+	seen := map[uint64]bool{}
+	for _, p := range packets {
+		key := uint64(p.SPI)<<32 | uint64(p.Sequence)
+		if seen[key] {
+			return fmt.Sprintf("SPI %08x, sequence number %d", p.SPI, p.Sequence)
+		}
+		seen[key] = true
+	}
+	return ""
+}
+
+// hostState is what a daemon must leave as it found it.
+type hostState struct {
+	Devices   []string
+	Addresses []string
+	Leftovers []string
+}
+
+func state(n *lab.Namespace, w *lab.Warrend) hostState {
+	h := hostState{Devices: n.Devices(), Leftovers: lab.Leftovers(w.System)}
+	for _, a := range n.Addresses() {
+		h.Addresses = append(h.Addresses, a.String())
+	}
+	slices.Sort(h.Devices)
+	return h
+}
+
+// TestStopLeavesTheHost stops the daemon and looks for what it left.
+func TestStopLeavesTheHost(t *testing.T) {
+	l := lab.New(t)
+	n := l.TwoTenants()
+	devices := n.Gateway.Devices()
+	slices.Sort(devices)
+	w := n.StartGateway(nil)
+	w.Ready()
+	s, address := client(t, n.Blue)
+	workers := lab.Children(w.PID())
+	if len(workers) < 2 {
+		t.Errorf("workers: got pids %v, want two", workers)
+	}
+	checkUnprivileged(t, workers)
+
+	w.Signal(syscall.SIGTERM)
+	if err := w.Wait(10 * time.Second); err != nil {
+		t.Fatalf("on SIGTERM: %v\n%s", err, w.Log())
+	}
+	if diff := cmp.Diff(hostState{Devices: devices}, state(n.Gateway, w)); diff != "" {
+		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
+	}
+	gonePIDs(t, l, workers)
+	if left, err := os.ReadDir(strings.TrimSuffix(w.Config, "system.hcl") + "run"); err == nil && len(left) > 0 {
+		t.Errorf("run_dir: got %v, want nothing in it", left)
+	}
+	l.Eventually("the client to be told", 5*time.Second, func() error {
+		if s.Established() {
+			return fmt.Errorf("it still has its SA")
+		}
+		return nil
+	})
+
+	w.Start()
+	w.Ready()
+	s.MustInitiate("blue")
+	n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost})
+}
+
+// checkUnprivileged fails the test for a worker that is root or has a
+// capability.
+func checkUnprivileged(t *testing.T, pids []int) {
+	t.Helper()
+	for _, pid := range pids {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for line := range strings.Lines(string(status)) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			fields := strings.Fields(value)
+			switch name {
+			case "Uid", "Gid":
+				if slices.Contains(fields, "0") {
+					t.Errorf("worker %d: %s is %v", pid, name, fields)
+				}
+			case "CapEff", "CapPrm", "CapInh", "CapAmb":
+				if strings.Trim(fields[0], "0") != "" {
+					t.Errorf("worker %d: %s is %v", pid, name, fields)
+				}
+			case "NoNewPrivs":
+				if fields[0] != "1" {
+					t.Errorf("worker %d may gain privileges", pid)
+				}
+			}
+		}
+	}
+}
+
+// gonePIDs waits for processes to be gone.
+func gonePIDs(t *testing.T, l *lab.Lab, pids []int) {
+	t.Helper()
+	l.Eventually("the workers to end", 5*time.Second, func() error {
+		for _, pid := range pids {
+			if syscall.Kill(pid, 0) == nil {
+				return fmt.Errorf("process %d still runs", pid)
+			}
+		}
+		return nil
+	})
+}
+
+// TestSupervisorKilled kills warrend with -9; the next start serves again.
+func TestSupervisorKilled(t *testing.T) {
+	l, n, w := start(t, nil)
+	s, _ := client(t, n.Blue)
+	workers := lab.Children(w.PID())
+	w.Kill()
+	gonePIDs(t, l, workers)
+
+	w.Start()
+	w.Ready()
+	s.Kill()
+	s, address := client(t, n.Blue)
+	n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost})
+	if err := s.Terminate("blue"); err != nil {
+		t.Error(err)
+	}
+	w.Stop()
+	if got := lab.Leftovers(w.System); len(got) > 0 {
+		t.Errorf("after SIGTERM: got %v, want nothing", got)
+	}
+}
+
+// TestSecondSupervisor starts a second warrend on the same run_dir.
+func TestSecondSupervisor(t *testing.T) {
+	_, n, w := start(t, nil)
+	second := w.Second()
+	if err := second.Wait(5 * time.Second); err == nil || second.Running() {
+		t.Errorf("the second warrend: got %v, want it to refuse", err)
+	}
+	if log := second.Log(); !strings.Contains(log, "run_dir") && !strings.Contains(log, "already") {
+		t.Errorf("the second warrend does not say why it refuses:\n%s", log)
+	}
+	_, address := client(t, n.Blue)
+	n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost})
+}
+
+// TestReload changes one context, then breaks its file.
+func TestReload(t *testing.T) {
+	l, n, w := start(t, nil)
+	_, blueVIP := client(t, n.Blue)
+	s, _ := client(t, n.Red)
+	before := w.Context("blue")
+	sa := w.WaitSAs("blue", 1)[0].SPIr
+	ping := n.Blue.Client.StartPing(lab.Ping{From: blueVIP, To: lab.InsideHost, Interval: 10 * time.Millisecond})
+
+	w.Write("red.hcl", strings.ReplaceAll(lab.File("red.hcl"), "10.99.0.10-10.99.0.250", "10.99.7.10-10.99.7.250"))
+	w.MustCLI("reload")
+	w.Ready()
+	if err := s.Terminate("red"); err != nil {
+		t.Logf("red's old SA: %v", err)
+	}
+	s.MustInitiate("red")
+	if got := vip(t, s); !strings.HasPrefix(got, "10.99.7.") {
+		t.Errorf("red's new pool: got %s, want one of 10.99.7.0/24", got)
+	}
+
+	changed := lab.File("red.hcl") + "\ntunel_group \"x\" {}\n"
+	w.Write("red.hcl", changed)
+	_, stderr, err := w.CLI("reload")
+	if lab.ExitCode(err) != 1 || !strings.Contains(stderr, "red.hcl:") || !strings.Contains(stderr, "tunnel_group") {
+		t.Errorf("reload of a broken file: got exit code %d and %q, want 1, the place and a suggestion", lab.ExitCode(err), stderr)
+	}
+	n.Red.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
+
+	w.Write("red.hcl", lab.File("red.hcl"))
+	w.Signal(syscall.SIGHUP)
+	l.Eventually("SIGHUP to reload", 10*time.Second, func() error {
+		if err := s.Terminate("red"); err != nil {
+			t.Logf("red: %v", err)
+		}
+		if err := s.Initiate("red", 5*time.Second); err != nil {
+			return err
+		}
+		if got := s.VIPs(); len(got) != 1 || !strings.HasPrefix(got[0], "10.99.0.") {
+			return fmt.Errorf("red has %v", got)
+		}
+		return nil
+	})
+
+	answers(l, ping, 20)
+	if r := ping.Stop(); r.Lost() > 0 {
+		t.Errorf("blue noticed: %v", r)
+	}
+	if got := w.Context("blue"); got != before {
+		t.Errorf("blue: got %+v, want %+v", got, before)
+	}
+	if got := w.WaitSAs("blue", 1)[0].SPIr; got != sa {
+		t.Errorf("blue's SA: got %s, want %s", got, sa)
+	}
+}
