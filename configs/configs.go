@@ -150,10 +150,12 @@ type Machine struct {
 // Load reads the system file at path, which is absolute or relative to what
 // the loader says, and every file that it names. Without errors in the
 // Diagnostics the System is complete; with errors it is nil. Warnings, and the
-// sources for the snippets, are in the Diagnostics either way.
+// sources for the snippets, are in the Diagnostics either way, sorted by file
+// (in the order of System.Files) and place.
 func Load(l Loader, path string, m Machine) (*System, *Diagnostics) {
 	r := newReader(l, m)
 	s := r.readSystem(path)
+	r.sort()
 	if r.diags.HasErrors() {
 		return nil, r.diags
 	}

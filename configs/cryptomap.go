@@ -72,8 +72,8 @@ func (t *tenantReader) proposalsOf(n *node) []spec.IPsecProposal {
 		}
 		out = append(out, p)
 	}
-	if len(out) == 0 {
-		n.problem(n.where("ipsec_proposals"), "Empty list", "%s has no proposal; remove ipsec_proposals for the default.", n)
+	if v, ok := n.get("ipsec_proposals"); ok && len(n.elements(v)) == 0 {
+		n.problem(v.at, "Empty list", "%s has no proposal; remove ipsec_proposals for the default.", n)
 	}
 	return out
 }

@@ -144,13 +144,13 @@ func (n *node) unknownBlock(b *hclsyntax.Block) {
 func (n *node) labelled(s *schema, b *hclsyntax.Block) bool {
 	switch {
 	case s.label == "" && len(b.Labels) > 0:
-		n.problem(b.LabelRanges[0], "Unexpected label", "A %s block has no label; write %s { ... }.", s.kind, s.kind)
+		n.problem(b.LabelRanges[0], "Unexpected label", "The block %s has no label; write %s { ... }.", s.kind, s.kind)
 	case s.label != "" && len(b.Labels) == 0:
-		n.problem(b.TypeRange, "Missing label", "A %s block is labelled with %s; write %s \"...\" { ... }.", s.kind, s.label, s.kind)
+		n.problem(b.TypeRange, "Missing label", "The block %s is labelled with %s; write %s \"...\" { ... }.", s.kind, s.label, s.kind)
 	case len(b.Labels) > 1:
-		n.problem(b.LabelRanges[1], "Unexpected label", "A %s block has one label: %s.", s.kind, s.label)
+		n.problem(b.LabelRanges[1], "Unexpected label", "The block %s has one label: %s.", s.kind, s.label)
 	case s.label != "" && b.Labels[0] == "":
-		n.problem(b.LabelRanges[0], "Empty label", "The label of a %s block is %s.", s.kind, s.label)
+		n.problem(b.LabelRanges[0], "Empty label", "The label of the block %s is %s.", s.kind, s.label)
 	default:
 		return true
 	}
@@ -231,22 +231,30 @@ func (r *reader) evaluate(name string, expr hclsyntax.Expression) *value {
 	return v
 }
 
+// maxCandidates bounds among how many names a suggestion is sought, and
+// maxListed how many are listed.
+const (
+	maxCandidates = 256
+	maxListed     = 20
+)
+
 // suggest returns " Did you mean X?" where one of the names is near, else the
 // list of what is possible.
 func suggest(name string, names []string) string {
-	best, at := 1+len(name)/3, -1
-	for i, candidate := range names {
-		if d := distance(strings.ToLower(name), candidate); d <= best && (at < 0 || d < best) {
+	names = slices.Sorted(slices.Values(names))
+	best, at := min(1+len(name)/3, len(name)-1), -1
+	for i, candidate := range names[:min(len(names), maxCandidates)] {
+		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d <= best && (at < 0 || d < best) {
 			best, at = d, i
 		}
 	}
 	switch {
 	case at >= 0:
 		return fmt.Sprintf(" Did you mean %q?", names[at])
+	case len(names) > maxListed:
+		return " Possible here: " + strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more.", len(names)-maxListed)
 	case len(names) > 0:
-		sorted := slices.Clone(names)
-		slices.Sort(sorted)
-		return " Possible here: " + strings.Join(sorted, ", ") + "."
+		return " Possible here: " + strings.Join(names, ", ") + "."
 	}
 	return ""
 }

@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,6 +16,7 @@ const (
 	maxDepth       = 16   // nested brackets; the language needs 5
 	maxOperators   = 256  // operators in one file; the language needs none
 	maxBlocks      = 8192 // blocks of one file; 250 contexts need a tenth
+	maxElements    = 512  // of one list
 	maxDiagnostics = 200
 )
 
@@ -51,7 +54,7 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 			r.dropped = true
 			r.diags.list = append(r.diags.list, &hcl.Diagnostic{
 				Severity: hcl.DiagError, Summary: "Too many problems",
-				Detail: "Correct these first; the rest is not shown.",
+				Detail: fmt.Sprintf("%d are shown; correct these first.", maxDiagnostics),
 			})
 		}
 	}
@@ -70,6 +73,28 @@ func (r *reader) warning(at hcl.Range, summary, format string, args ...any) {
 	r.tell(&hcl.Diagnostic{
 		Severity: hcl.DiagWarning, Summary: summary,
 		Detail: fmt.Sprintf(format, args...), Subject: at.Ptr(),
+	})
+}
+
+// sort puts the diagnostics into the order in which a person works through the
+// files. What has no place comes first.
+func (r *reader) sort() {
+	order := map[string]int{}
+	for i, at := range r.reads {
+		if _, ok := order[at.String()]; !ok {
+			order[at.String()] = i + 1
+		}
+	}
+	key := func(d *hcl.Diagnostic) (file, offset int) {
+		if d.Subject == nil {
+			return 0, 0
+		}
+		return order[d.Subject.Filename], d.Subject.Start.Byte
+	}
+	slices.SortStableFunc(r.diags.list, func(a, b *hcl.Diagnostic) int {
+		fileA, offsetA := key(a)
+		fileB, offsetB := key(b)
+		return cmp.Or(fileA-fileB, offsetA-offsetB)
 	})
 }
 

@@ -149,8 +149,12 @@ func parseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
-// short prints 24h0m0s as 24h.
+// short prints 24h0m0s as 24h, and 720h0m0s as 30d.
 func short(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > day && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
@@ -192,8 +196,13 @@ func (n *node) texts(name string, def ...string) []item {
 		}
 		return out
 	}
+	elements := n.elements(v)
+	if len(elements) > maxElements {
+		n.problem(v.at, "List too long", "%s has %d elements; at most %d are read.", name, len(elements), maxElements)
+		return nil
+	}
 	var out []item
-	for _, e := range n.elements(v) {
+	for _, e := range elements {
 		it, ok := n.asText(e, `text, or a list of texts, such as ["a", "b"]`)
 		if !ok {
 			continue
