@@ -1,8 +1,10 @@
 package journal
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // DefaultBacklog bounds what a Sender remembers for a standby that is away or
@@ -95,6 +97,22 @@ func (s *Sender) Append(payload []byte) (Position, error) {
 	return s.next - 1, nil
 }
 
+// Restore takes the records that a predecessor appended and perhaps sent, which
+// begin at Next: from Store.Since, before the first session. So a standby that
+// lacks only those needs no snapshot.
+func (s *Sender) Restore(records iter.Seq2[Position, []byte]) error {
+	for p, payload := range records {
+		if p != s.next {
+			return fmt.Errorf("journal: record %d where %d was expected: %w", p, s.next, ErrUnexpected)
+		}
+		if _, err := s.Append(bytes.Clone(payload)); err != nil {
+			return err
+		}
+	}
+	s.held = s.next - 1
+	return nil
+}
+
 // Connected begins a session; the twin's hello comes first.
 func (s *Sender) Connected() {
 	s.Disconnected()
@@ -117,7 +135,7 @@ func (s *Sender) Receive(b []byte) error {
 	case m.kind == kindHello && s.state == senderGreeting:
 		s.hello(m)
 	case m.kind == kindAck && s.state >= senderWanting:
-		if m.position > s.sent && m.position > s.at || m.position >= s.next {
+		if m.position > s.sent {
 			return fmt.Errorf("journal: acknowledgement of %d, sent is %d: %w", m.position, s.sent, ErrUnexpected)
 		}
 		if s.state >= senderLive {
@@ -263,8 +281,7 @@ func (s *Sender) Progress() Progress {
 	return Progress{names[s.state], s.next - 1, s.acked, len(s.backlog), s.bytes}
 }
 
-// Stream returns the name of the stream, and Next the position of the record
-// that the next Append will take.
+// Stream returns the name of the stream.
 func (s *Sender) Stream() StreamID { return s.cfg.Stream }
 
 // Next returns the position that the next Append will give.

@@ -1,0 +1,187 @@
+package link
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// ReplicationPort is the TCP port on which a supervisor takes connections for
+// its workers.
+const ReplicationPort = 8306
+
+// A greeting tells the accepting supervisor whose connection this is. It is
+// authenticated, so that strangers reach no worker; a recorded one leads to a
+// TLS handshake that cannot succeed.
+//
+//	"WRP" version(1) length(1) context nonce(16) HMAC-SHA256(32)
+const (
+	greetingMagic   = "WRP\x01"
+	greetingNonce   = 16
+	greetingTimeout = time.Second
+	// maxGreetings bounds the connections that have not said who they are.
+	maxGreetings = 64
+)
+
+// Errors of a greeting.
+var (
+	ErrGreeting    = errors.New("link: malformed greeting")
+	ErrGreetingKey = errors.New("link: peer has another failover key")
+)
+
+// AppendGreeting appends the greeting for a context, whose name has at most 64
+// bytes.
+func AppendGreeting(b []byte, key secret.Value, name string, nonce [greetingNonce]byte) []byte {
+	start := len(b)
+	b = append(b, greetingMagic...)
+	b = append(b, byte(len(name)))
+	b = append(b, name...)
+	b = append(b, nonce[:]...)
+	return append(b, greetingMAC(key, b[start:])...)
+}
+
+// ParseGreeting returns the context that a complete greeting names.
+func ParseGreeting(b []byte, key secret.Value) (string, error) {
+	if len(b) < len(greetingMagic)+1 || string(b[:len(greetingMagic)]) != greetingMagic {
+		return "", ErrGreeting
+	}
+	name := int(b[len(greetingMagic)])
+	if name == 0 || name > failover.MaxName || len(b) != greetingSize(name) {
+		return "", ErrGreeting
+	}
+	signed := len(b) - sha256.Size
+	if !hmac.Equal(greetingMAC(key, b[:signed]), b[signed:]) {
+		return "", ErrGreetingKey
+	}
+	return string(b[len(greetingMagic)+1:][:name]), nil
+}
+
+func greetingSize(name int) int {
+	return len(greetingMagic) + 1 + name + greetingNonce + sha256.Size
+}
+
+func greetingMAC(key secret.Value, b []byte) []byte {
+	k, err := hkdf.Key(sha256.New, key.Reveal(), nil, "warren failover greeting 1", sha256.Size)
+	if err != nil {
+		panic("link: internal error: " + err.Error())
+	}
+	mac := hmac.New(sha256.New, k)
+	mac.Write(b)
+	return mac.Sum(nil)
+}
+
+// Dial connects to the peer's supervisor for a context and says so. The caller
+// passes the descriptor of the connection to the worker.
+func Dial(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret.Value, name string) (*net.TCPConn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: local.AsSlice(), Zone: local.Zone()}}
+	c, err := d.DialContext(ctx, "tcp", peer.String())
+	if err != nil {
+		return nil, fmt.Errorf("link: connecting for context %s: %w", name, err)
+	}
+	conn := c.(*net.TCPConn)
+	var nonce [greetingNonce]byte
+	rand.Read(nonce[:]) // never fails
+	_ = conn.SetWriteDeadline(time.Now().Add(greetingTimeout))
+	if _, err := conn.Write(AppendGreeting(nil, key, name, nonce)); err != nil {
+		return nil, errors.Join(fmt.Errorf("link: greeting for context %s: %w", name, err), conn.Close())
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// Listener takes connections for workers.
+type Listener struct {
+	listener *net.TCPListener
+	key      secret.Value
+	peer     netip.Addr
+}
+
+// Listen begins to listen at local for connections from peer.
+func Listen(ctx context.Context, local netip.AddrPort, peer netip.Addr, key secret.Value) (*Listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", local.String())
+	if err != nil {
+		return nil, fmt.Errorf("link: listening for the peer: %w", err)
+	}
+	return &Listener{l.(*net.TCPListener), key, peer.Unmap()}, nil
+}
+
+// Addr returns where it listens.
+func (l *Listener) Addr() netip.AddrPort { return l.listener.Addr().(*net.TCPAddr).AddrPort() }
+
+// Run hands every connection with a valid greeting to deliver, which owns it,
+// and every other one's reason to refused, until ctx ends. Both are called from
+// several goroutines.
+func (l *Listener) Run(ctx context.Context, deliver func(name string, conn *net.TCPConn), refused func(error)) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
+	defer stop()
+	slots := make(chan struct{}, maxGreetings)
+	for {
+		conn, err := l.listener.AcceptTCP()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("link: accepting: %w", err)
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			conn.Close() // too many that say nothing
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			name, err := l.greet(conn)
+			if err != nil {
+				conn.Close()
+				refused(err)
+				return
+			}
+			deliver(name, conn)
+		})
+	}
+}
+
+// greet reads the greeting and not a byte more.
+func (l *Listener) greet(conn *net.TCPConn) (string, error) {
+	if from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); from != l.peer {
+		return "", fmt.Errorf("link: connection from %v, the peer is %v", from, l.peer)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(greetingTimeout)); err != nil {
+		return "", fmt.Errorf("link: reading greeting: %w", err)
+	}
+	b := make([]byte, len(greetingMagic)+1, greetingSize(failover.MaxName))
+	if _, err := io.ReadFull(conn, b); err != nil {
+		return "", fmt.Errorf("link: reading greeting: %w", err)
+	}
+	head := len(b)
+	size := int(b[head-1])
+	if size == 0 || size > failover.MaxName {
+		return "", ErrGreeting
+	}
+	b = b[:greetingSize(size)]
+	if _, err := io.ReadFull(conn, b[head:]); err != nil {
+		return "", fmt.Errorf("link: reading greeting: %w", err)
+	}
+	name, err := ParseGreeting(b, l.key)
+	if err != nil {
+		return "", err
+	}
+	return name, conn.SetReadDeadline(time.Time{})
+}
