@@ -164,53 +164,31 @@ func parseChain(first PayloadType, b []byte, offset int) (Payloads, error) {
 	return ps, nil
 }
 
-// parsePayload reads the body of a payload of type t.
-func parsePayload(t PayloadType, body []byte) (Payload, error) {
-	switch t {
-	case TypeSA:
-		return parsed(ParseSA(body))
-	case TypeKE:
-		return parsed(ParseKE(body))
-	case TypeIDi:
-		id, err := ParseID(body)
-		return IDi{id}, at(t, err)
-	case TypeIDr:
-		id, err := ParseID(body)
-		return IDr{id}, at(t, err)
-	case TypeCert:
-		return parsed(ParseCert(body))
-	case TypeCertReq:
-		return parsed(ParseCertReq(body))
-	case TypeAuth:
-		return parsed(ParseAuth(body))
-	case TypeNonce:
-		return parsed(ParseNonce(body))
-	case TypeNotify:
-		return parsed(ParseNotify(body))
-	case TypeDelete:
-		return parsed(ParseDelete(body))
-	case TypeVendor:
-		return parsed(ParseVendor(body))
-	case TypeTSi:
-		ts, err := ParseTS(body)
-		return TSi{ts}, at(t, err)
-	case TypeTSr:
-		ts, err := ParseTS(body)
-		return TSr{ts}, at(t, err)
-	case TypeSK:
-		return parsed(ParseSK(body))
-	case TypeSKF:
-		return parsed(ParseSKF(body))
-	case TypeCP:
-		return parsed(ParseCP(body))
-	case TypeEAP:
-		return parsed(ParseEAP(body))
-	}
-	return Unknown{Number: t, Body: body}, nil
+// parsers read the body of a payload of each known type.
+var parsers = [...]func(body []byte) (Payload, error){
+	TypeSA:      parser(ParseSA),
+	TypeKE:      parser(ParseKE),
+	TypeIDi:     parser(func(b []byte) (IDi, error) { id, err := ParseID(b); return IDi{id}, at(TypeIDi, err) }),
+	TypeIDr:     parser(func(b []byte) (IDr, error) { id, err := ParseID(b); return IDr{id}, at(TypeIDr, err) }),
+	TypeCert:    parser(ParseCert),
+	TypeCertReq: parser(ParseCertReq),
+	TypeAuth:    parser(ParseAuth),
+	TypeNonce:   parser(ParseNonce),
+	TypeNotify:  parser(ParseNotify),
+	TypeDelete:  parser(ParseDelete),
+	TypeVendor:  parser(ParseVendor),
+	TypeTSi:     parser(func(b []byte) (TSi, error) { ts, err := ParseTS(b); return TSi{ts}, at(TypeTSi, err) }),
+	TypeTSr:     parser(func(b []byte) (TSr, error) { ts, err := ParseTS(b); return TSr{ts}, at(TypeTSr, err) }),
+	TypeSK:      parser(ParseSK),
+	TypeSKF:     parser(ParseSKF),
+	TypeCP:      parser(ParseCP),
+	TypeEAP:     parser(ParseEAP),
 }
 
-// parsed turns the result of a parser into one of the interface type.
-func parsed[T Payload](p T, err error) (Payload, error) { return p, err }
+// parser makes the parser of one payload one of the interface type.
+func parser[T Payload](parse func([]byte) (T, error)) func([]byte) (Payload, error) {
+	return func(b []byte) (Payload, error) { return parse(b) }
+}
 
 // at names the payload type in an error of a parser that serves two types.
 func at(t PayloadType, err error) error {
@@ -218,4 +196,12 @@ func at(t PayloadType, err error) error {
 		e.Payload = t
 	}
 	return err
+}
+
+// parsePayload reads the body of a payload of type t.
+func parsePayload(t PayloadType, body []byte) (Payload, error) {
+	if int(t) < len(parsers) && parsers[t] != nil {
+		return parsers[t](body)
+	}
+	return Unknown{Number: t, Body: body}, nil
 }

@@ -85,36 +85,43 @@ func parseProposal(s cryptobyte.String) (Proposal, error) {
 	}
 	p.Transforms = make(sa.Proposal, 0, count)
 	for i := range int(count) {
-		var last, kind, reserved uint8
-		var length uint16
-		var t sa.Transform
-		var attrs []byte
-		if !s.ReadUint8(&last) || !s.ReadUint8(&reserved) || !s.ReadUint16(&length) || !s.ReadUint8(&kind) ||
-			!s.ReadUint8(&reserved) || !s.ReadUint16(&t.ID) || length < transformHeaderLen ||
-			!s.ReadBytes(&attrs, int(length)-transformHeaderLen) {
-			return p, syntax(TypeSA, "transform truncated")
-		}
-		if more := i < int(count)-1; more != (last == moreTransforms) || !more && last != 0 {
-			return p, syntax(TypeSA, "bad transform chain")
-		}
-		t.Type = sa.TransformType(kind)
-		bits, odd, err := parseTransformAttributes(attrs)
-		if err != nil {
+		if err := p.parseTransform(&s, i == int(count)-1); err != nil {
 			return p, err
 		}
-		if odd {
-			if p.Odd == nil {
-				p.Odd = make(map[int][]byte)
-			}
-			p.Odd[i] = attrs
-		}
-		t.KeyBits = bits
-		p.Transforms = append(p.Transforms, t)
 	}
 	if !s.Empty() {
 		return p, syntax(TypeSA, "bytes after the last transform")
 	}
 	return p, nil
+}
+
+// parseTransform reads the next transform of the proposal.
+func (p *Proposal) parseTransform(s *cryptobyte.String, final bool) error {
+	var last, kind, reserved uint8
+	var length uint16
+	var t sa.Transform
+	var attrs []byte
+	if !s.ReadUint8(&last) || !s.ReadUint8(&reserved) || !s.ReadUint16(&length) || !s.ReadUint8(&kind) ||
+		!s.ReadUint8(&reserved) || !s.ReadUint16(&t.ID) || length < transformHeaderLen ||
+		!s.ReadBytes(&attrs, int(length)-transformHeaderLen) {
+		return syntax(TypeSA, "transform truncated")
+	}
+	if final && last != 0 || !final && last != moreTransforms {
+		return syntax(TypeSA, "bad transform chain")
+	}
+	bits, odd, err := parseTransformAttributes(attrs)
+	if err != nil {
+		return err
+	}
+	if odd {
+		if p.Odd == nil {
+			p.Odd = make(map[int][]byte)
+		}
+		p.Odd[len(p.Transforms)] = attrs
+	}
+	t.Type, t.KeyBits = sa.TransformType(kind), bits
+	p.Transforms = append(p.Transforms, t)
+	return nil
 }
 
 // parseTransformAttributes returns the key length, or that the attributes are

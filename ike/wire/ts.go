@@ -57,34 +57,46 @@ func ParseTS(b []byte) (TS, error) {
 	var ts TS
 	s := cryptobyte.String(b[4:])
 	for range count {
-		var kind, protocol uint8
-		var length uint16
-		var body cryptobyte.String
-		if !s.ReadUint8(&kind) || !s.ReadUint8(&protocol) || !s.ReadUint16(&length) || length < 4 ||
-			!s.ReadBytes((*[]byte)(&body), int(length)-4) {
-			return TS{}, syntax(TypeTSi, "selector truncated")
+		if err := ts.parseSelector(&s); err != nil {
+			return TS{}, err
 		}
-		addrLen := 4
-		switch kind {
-		case tsIPv6:
-			addrLen = 16
-		case tsIPv4:
-		default:
-			ts.Others = append(ts.Others, OtherSelector{kind, append([]byte{protocol}, body...)})
-			continue
-		}
-		sel := sa.Selector{Protocol: protocol}
-		if int(length) != tsHeaderLen+2*addrLen || !body.ReadUint16(&sel.StartPort) || !body.ReadUint16(&sel.EndPort) {
-			return TS{}, syntax(TypeTSi, "selector of a wrong length")
-		}
-		sel.Start, _ = netip.AddrFromSlice(body[:addrLen])
-		sel.End, _ = netip.AddrFromSlice(body[addrLen:])
-		ts.Selectors = append(ts.Selectors, sel)
 	}
 	if !s.Empty() {
 		return TS{}, syntax(TypeTSi, "bytes after the last selector")
 	}
 	return ts, nil
+}
+
+// parseSelector reads the next selector.
+func (ts *TS) parseSelector(s *cryptobyte.String) error {
+	var kind, protocol uint8
+	var length uint16
+	var body []byte
+	if !s.ReadUint8(&kind) || !s.ReadUint8(&protocol) || !s.ReadUint16(&length) || length < 4 ||
+		!s.ReadBytes(&body, int(length)-4) {
+		return syntax(TypeTSi, "selector truncated")
+	}
+	addrLen := 4
+	switch kind {
+	case tsIPv6:
+		addrLen = 16
+	case tsIPv4:
+	default:
+		ts.Others = append(ts.Others, OtherSelector{kind, append([]byte{protocol}, body...)})
+		return nil
+	}
+	if int(length) != tsHeaderLen+2*addrLen {
+		return syntax(TypeTSi, "selector of a wrong length")
+	}
+	sel := sa.Selector{
+		Protocol:  protocol,
+		StartPort: binary.BigEndian.Uint16(body),
+		EndPort:   binary.BigEndian.Uint16(body[2:]),
+	}
+	sel.Start, _ = netip.AddrFromSlice(body[4 : 4+addrLen])
+	sel.End, _ = netip.AddrFromSlice(body[4+addrLen:])
+	ts.Selectors = append(ts.Selectors, sel)
+	return nil
 }
 
 // AppendBody implements Payload.
