@@ -175,7 +175,6 @@ func (r *Pinger) send() {
 		select {
 		case <-tick.C:
 		case <-r.stop:
-			n = r.ping.Count // no more
 			r.conn.SetReadDeadline(time.Now().Add(r.ping.Timeout))
 			return
 		}

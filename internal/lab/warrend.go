@@ -137,8 +137,8 @@ func (w *Warrend) Ready() {
 	})
 }
 
-// Context is one row of `warren show context --json`.
-type Context struct {
+// ContextRow is one row of `warren show context --json`.
+type ContextRow struct {
 	Name     string `json:"name"`
 	State    string `json:"state"`
 	Class    string `json:"class"`
@@ -205,10 +205,10 @@ func (w *Warrend) show(v any, args ...string) error {
 }
 
 // Context is what the daemon says of one context.
-func (w *Warrend) Context(name string) Context {
+func (w *Warrend) Context(name string) ContextRow {
 	w.ns.lab.tb.Helper()
 	var answer struct {
-		Contexts []Context `json:"contexts"`
+		Contexts []ContextRow `json:"contexts"`
 	}
 	if err := w.show(&answer, "context"); err != nil {
 		w.ns.lab.tb.Fatalf("%v", err)
@@ -219,7 +219,7 @@ func (w *Warrend) Context(name string) Context {
 		}
 	}
 	w.ns.lab.tb.Fatalf("lab: warrend in %s has no context %s", w.ns.name, name)
-	return Context{}
+	return ContextRow{}
 }
 
 // IKESAs are the IKE SAs of one context.

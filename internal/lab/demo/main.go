@@ -112,7 +112,7 @@ func killWorker(s *stage, l *lab.Lab, gateway *lab.Warrend, inside map[string]*l
 		return err
 	}
 	s.done("kill -9 %d", before.PID)
-	var after lab.Context
+	var after lab.ContextRow
 	l.Eventually("a new worker", 10*time.Second, func() error {
 		if after = gateway.Context("blue"); after.PID == before.PID || after.State != "ready" {
 			return fmt.Errorf("context blue is %s with pid %d", after.State, after.PID)
