@@ -164,7 +164,7 @@ func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
 			cfg.Counters, err = MapFile(files[i])
 		case control.DescriptorTUN:
 			var dev tun.Device
-			if dev, err = tun.FromFile(take(i), d.MTU); err == nil {
+			if dev, err = tun.NewDevice(take(i)); err == nil {
 				cfg.Devices = append(cfg.Devices, dev)
 			}
 		case control.DescriptorIKE, control.DescriptorNATT, control.DescriptorESP:

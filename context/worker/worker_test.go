@@ -1,0 +1,438 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/esptest"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+const (
+	gatewayAddr = "198.51.100.1"
+	insideAddr  = "10.10.0.53"
+)
+
+// host is one worker in a lab of memory, with what survives its death.
+type host struct {
+	t        *testing.T
+	net      *esptest.Net
+	tenant   *spec.Tenant
+	addr     string
+	journal  Memory
+	counters Memory
+
+	logs   lockedBuffer
+	dev    *esptest.Device
+	worker *Worker
+	kill   context.CancelFunc
+	ended  chan struct{}
+
+	mu    sync.Mutex // guards asked
+	asked []string   // of the supervisor
+}
+
+// lockedBuffer collects logs of several goroutines.
+type lockedBuffer struct {
+	mu sync.Mutex // guards b
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) contains(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Contains(l.b.Bytes(), []byte(text))
+}
+
+func newHost(t *testing.T, net *esptest.Net, tenant *spec.Tenant, addr string) *host {
+	return &host{
+		t: t, net: net, tenant: tenant, addr: addr,
+		journal:  Memory{Bytes: make([]byte, 4<<20)},
+		counters: Memory{Bytes: make([]byte, esp.CountersSize(64))},
+	}
+}
+
+// start runs a worker on what earlier ones left behind.
+func (h *host) start() {
+	h.t.Helper()
+	h.dev = esptest.NewDevice(64)
+	var sockets []plane.Socket
+	for _, s := range []struct {
+		kind plane.Kind
+		port uint16
+	}{{plane.KindIKE, 500}, {plane.KindNATT, 4500}} {
+		local := netip.AddrPortFrom(netip.MustParseAddr(h.addr), s.port)
+		sockets = append(sockets, plane.Socket{Kind: s.kind, Local: local, Conn: h.net.Conn(local.String(), 256)})
+	}
+	w, err := New(&Config{
+		Tenant: h.tenant, Devices: []tun.Device{h.dev}, Sockets: sockets,
+		Journal: h.journal, Counters: h.counters,
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&h.logs, testWriter{h.t, h.addr}), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Ask: func(_ context.Context, kind control.Kind, body any) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.asked = append(h.asked, fmt.Sprintf("%s %+v", kind, body))
+			return nil
+		},
+	})
+	if err != nil {
+		h.t.Fatalf("%s: %v", h.addr, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.worker, h.kill, h.ended = w, cancel, make(chan struct{})
+	go func() {
+		defer close(h.ended)
+		w.Run(ctx)
+	}()
+	<-w.Ready()
+}
+
+// stop ends the worker without a word to anybody, as kill -9 does.
+func (h *host) stop() {
+	h.kill()
+	<-h.ended
+}
+
+func (h *host) facts() control.Facts {
+	h.t.Helper()
+	f, err := h.worker.Facts(context.Background())
+	if err != nil {
+		h.t.Fatalf("%s: facts: %v", h.addr, err)
+	}
+	return f
+}
+
+// established returns the IKE SAs that are up.
+func (h *host) established() []control.IKESA {
+	h.t.Helper()
+	var up []control.IKESA
+	for _, s := range h.facts().IKESAs {
+		if !s.Established.IsZero() {
+			up = append(up, s)
+		}
+	}
+	return up
+}
+
+// assigned returns the address that the client was given.
+func (h *host) assigned() string {
+	h.t.Helper()
+	up := h.established()
+	if len(up) != 1 || len(up[0].Assigned) != 1 || len(up[0].ChildSAs) != 1 {
+		h.t.Fatalf("%s is not up: %+v", h.addr, up)
+	}
+	return up[0].Assigned[0].String()
+}
+
+// testWriter shows logs with the test that wrote them.
+type testWriter struct {
+	t    *testing.T
+	addr string
+}
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Logf("%s: %s", w.addr, bytes.TrimSpace(p))
+	return len(p), nil
+}
+
+// ping sends a packet through the tunnel both ways and reports whether both
+// arrived.
+func ping(client, gateway *host, inner string) bool {
+	flow := esptest.NewFlow(inner+":1000", insideAddr+":2000")
+	back := esptest.Flow{Src: flow.Dst, Dst: flow.Src}
+	return passes(client.dev, gateway.dev, flow) && passes(gateway.dev, client.dev, back)
+}
+
+func passes(from, to *esptest.Device, flow esptest.Flow) bool {
+	for len(to.Written) > 0 {
+		<-to.Written
+	}
+	from.Inject <- esptest.Plain(flow.UDP([]byte("are you there?")))
+	synctest.Wait()
+	return len(to.Written) == 1
+}
+
+func secrets(texts ...string) []secret.Value {
+	var out []secret.Value
+	for _, s := range texts {
+		out = append(out, secret.Copy([]byte(s)))
+	}
+	return out
+}
+
+var (
+	ikeProposal = sa.Proposal{
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.PRF, ID: sa.PRFHMACSHA256}, {Type: sa.KeyExchange, ID: sa.KEX25519},
+	}
+	espProposal = sa.Proposal{
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.Sequence, ID: sa.SeqExtended}, {Type: sa.Sequence, ID: sa.SeqShort},
+	}
+	timers = spec.IKE{
+		CookieThreshold: 100, MaxHalfOpen: 1000, HalfOpenTimeout: 30 * time.Second,
+		RetransmitBase: time.Second, RetransmitFactor: 1.5, RetransmitTries: 6, NATKeepalive: 20 * time.Second,
+	}
+)
+
+// gatewayTenant is a remote-access gateway with a pool of this many addresses.
+func gatewayTenant(pool int) *spec.Tenant {
+	end := netip.MustParseAddr("10.99.0.10")
+	for range pool - 1 {
+		end = end.Next()
+	}
+	return &spec.Tenant{
+		Name: "blue", Class: "bronze",
+		Interfaces:  []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix(gatewayAddr + "/24")}}},
+		Pools:       []spec.Pool{{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: end}},
+		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
+		GroupPolicies: []spec.GroupPolicy{{
+			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, TunnelProtocols: []string{"ikev2"},
+		}},
+		TunnelGroups: []spec.TunnelGroup{{
+			Name: "DefaultRAGroup", Type: spec.RemoteAccess, Policy: "staff", AddressPools: []string{"staff"},
+			LocalIdentity: "gw.blue.example", LocalPSK: 1, RemotePSK: 2, DPD: 30 * time.Second,
+		}},
+		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
+			Name: "any", Dynamic: true, ReverseRoute: true,
+			Proposals: []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
+		}}}},
+		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: spec.DFCopy},
+		Secrets: secrets("gateway key", "client key"),
+	}
+}
+
+// clientTenant is a remote-access client at addr.
+func clientTenant(addr, identity string) *spec.Tenant {
+	return &spec.Tenant{
+		Name:        identity,
+		Interfaces:  []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 24)}}},
+		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
+		TunnelGroups: []spec.TunnelGroup{{
+			Name: "hub", Type: spec.SiteToSite, LocalIdentity: identity, RemoteIdentities: []string{"gw.blue.example"},
+			LocalPSK: 2, RemotePSK: 1, DPD: 30 * time.Second,
+		}},
+		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
+			Name: "hub", Peer: netip.MustParseAddr(gatewayAddr), TunnelGroup: "hub", Initiate: true, RequestAddress: true,
+			Remote:    []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
+			Proposals: []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
+		}}}},
+		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: spec.DFCopy},
+		Secrets: secrets("gateway key", "client key"),
+	}
+}
+
+// countInits counts the IKE_SA_INIT messages on the wire.
+func countInits(net *esptest.Net) *int {
+	n := new(int)
+	before := net.Fault
+	net.Fault = func(d esptest.Datagram) []esptest.Datagram {
+		if d.To.Port() == 500 && len(d.Data) > 18 && d.Data[18] == 34 {
+			*n++
+		}
+		if before != nil {
+			return before(d)
+		}
+		return []esptest.Datagram{d}
+	}
+	return n
+}
+
+func TestTunnelSurvivesDeadWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := esptest.NewNet()
+		inits := countInits(net)
+		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+		client := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+		gateway.start()
+		client.start()
+		time.Sleep(time.Second)
+		inner := client.assigned()
+		if !ping(client, gateway, inner) {
+			t.Fatal("no traffic through a new tunnel")
+		}
+		first := *inits
+
+		for _, victim := range []*host{gateway, client, gateway} {
+			victim.stop()
+			victim.start()
+			if !ping(client, gateway, inner) {
+				t.Errorf("no traffic after the worker at %s was killed", victim.addr)
+			}
+		}
+		time.Sleep(5 * time.Minute) // liveness has to pass several times
+		if !ping(client, gateway, inner) {
+			t.Error("no traffic after five quiet minutes")
+		}
+		if *inits != first {
+			t.Errorf("%d IKE_SA_INIT after the first set-up", *inits-first)
+		}
+		if s := gateway.facts().Sessions; len(s) != 1 || s[0].User != "alice@example" || s[0].Assigned[0].String() != inner || s[0].BytesIn == 0 {
+			t.Errorf("sessions of the gateway: %+v", s)
+		}
+		for _, h := range []*host{client, gateway} {
+			h.stop()
+		}
+	})
+}
+
+func TestClientAddressReachesTheSupervisor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := esptest.NewNet()
+		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+		client := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+		gateway.start()
+		client.start()
+		time.Sleep(time.Second)
+		client.mu.Lock()
+		got := fmt.Sprint(client.asked)
+		client.mu.Unlock()
+		want := "[address {Add:true Prefix:10.99.0.10/32} route {Add:true Destination:10.10.0.0/24 Source:10.99.0.10}]"
+		if got != want {
+			t.Errorf("asked the supervisor for\n%s, want\n%s", got, want)
+		}
+		client.stop()
+		gateway.stop()
+	})
+}
+
+func TestLimitsAndPools(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*spec.Tenant)
+		log    string
+		denied int64
+	}{
+		{"class limit", func(t *spec.Tenant) { t.Limits.Sessions = 1 }, "the limit of the context's class is reached", 1},
+		{"pool exhausted", func(t *spec.Tenant) { t.Pools[0].End = t.Pools[0].Start }, "no address is free", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := esptest.NewNet()
+				tenant := gatewayTenant(4)
+				tt.change(tenant)
+				gateway := newHost(t, net, tenant, gatewayAddr)
+				alice := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+				bob := newHost(t, net, clientTenant("198.51.100.3", "bob@example"), "198.51.100.3")
+				gateway.start()
+				alice.start()
+				time.Sleep(time.Second)
+				bob.start()
+				time.Sleep(time.Second)
+				if !gateway.logs.contains(tt.log) {
+					t.Errorf("the gateway's log does not say %q", tt.log)
+				}
+				for _, r := range gateway.facts().Resources {
+					if r.Resource == "vpn_anyconnect" && r.Denied < tt.denied {
+						t.Errorf("usage %+v, want %d denied", r, tt.denied)
+					}
+				}
+				for _, s := range bob.established() {
+					if len(s.ChildSAs) > 0 {
+						t.Errorf("bob has a child SA: %+v", s)
+					}
+				}
+				if !ping(alice, gateway, alice.assigned()) {
+					t.Error("alice's tunnel does not work")
+				}
+				for _, h := range []*host{bob, alice, gateway} {
+					h.stop()
+				}
+			})
+		})
+	}
+}
+
+func TestLogoffEndsSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := esptest.NewNet()
+		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+		tenant := clientTenant("198.51.100.2", "alice@example")
+		tenant.CryptoMaps[0].Entries[0].Initiate = true
+		client := newHost(t, net, tenant, "198.51.100.2")
+		gateway.start()
+		client.start()
+		time.Sleep(time.Second)
+		inner := client.assigned()
+		before := gateway.established()[0].SPIr
+		for _, which := range []control.Logoff{{User: "nobody"}, {Address: netip.MustParseAddr("192.0.2.9")}} {
+			if n, err := gateway.worker.Logoff(t.Context(), which); n != 0 || err != nil {
+				t.Errorf("Logoff(%+v) = %d, %v", which, n, err)
+			}
+		}
+		n, err := gateway.worker.Logoff(t.Context(), control.Logoff{User: "alice@example"})
+		if n != 1 || err != nil {
+			t.Fatalf("Logoff = %d, %v", n, err)
+		}
+		time.Sleep(time.Minute) // an entry that initiates comes back
+		if got := client.assigned(); got != inner {
+			t.Errorf("came back with %s, had %s", got, inner)
+		}
+		if gateway.established()[0].SPIr == before {
+			t.Error("the IKE SA is still the old one")
+		}
+		client.stop()
+		gateway.stop()
+	})
+}
+
+// TestBadWire sets tunnels up over a wire that loses, doubles and delays: both
+// are up in the end, and traffic passes.
+func TestBadWire(t *testing.T) {
+	for seed := range uint64(30) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := esptest.NewNet()
+				r := rand.New(rand.NewPCG(seed, 1))
+				bad := true
+				net.Fault = func(d esptest.Datagram) []esptest.Datagram {
+					switch n := r.IntN(10); {
+					case !bad || n > 3:
+						return []esptest.Datagram{d}
+					case n == 0:
+						return []esptest.Datagram{d, d}
+					case n == 1:
+						time.AfterFunc(time.Duration(r.IntN(3000))*time.Millisecond, func() { net.Deliver(d) })
+					}
+					return nil
+				}
+				gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+				client := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+				gateway.start()
+				client.start()
+				time.Sleep(3 * time.Minute)
+				gateway.stop()
+				gateway.start()
+				time.Sleep(3 * time.Minute)
+				net.Deliver(esptest.Datagram{}) // takes the lock that guards bad
+				bad = false
+				time.Sleep(2 * time.Minute)
+				if !ping(client, gateway, client.assigned()) {
+					t.Error("no traffic")
+				}
+				client.stop()
+				gateway.stop()
+			})
+		})
+	}
+}
