@@ -30,6 +30,7 @@ const (
 	KindShow      Kind = "show"      // nothing; answered by Facts
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
 	KindKeys      Kind = "keys"      // nothing; answered by Keys (debugging, root only)
+	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 )
 

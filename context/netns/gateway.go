@@ -362,3 +362,6 @@ func interfaceOf(t *spec.Tenant, name string) (spec.Interface, bool) {
 func (g *Gateway) String() string {
 	return "network of " + strconv.Quote(g.ns.name)
 }
+
+// Do runs fn in the gateway's namespace: see Namespace.Do.
+func (g *Gateway) Do(fn func() error) error { return g.ns.Do(fn) }
