@@ -15,8 +15,6 @@ PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongs
 # Packages with goroutines of their own: these are tested with the race detector, too.
 CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
 
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-
 .PHONY: help
 help: ## say what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
