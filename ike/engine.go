@@ -1,6 +1,14 @@
 package ike
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/internal/secret"
+)
 
 // Engine is the key exchange of one tenant: every IKE SA of it. The zero value
 // is not usable; New makes one.
@@ -14,52 +22,206 @@ import "time"
 // An error from Receive means that the datagram changed nothing; it is for
 // counters and debugging only.
 type Engine struct {
-	cfg *Config
+	rules  *ikev2.Rules
+	active bool
+
+	sas      map[uint64]*ikev2.SA // by our SPI
+	timers   timers
+	children map[uint64]*ikev2.SA // by ID
+	espSPIs  map[sa.SPI]bool      // ours, of children
+	waiting  map[uint64]*ikev2.SA // by question
+	attempts map[string]*attempt  // by name of entry
+
+	halfOpen halfOpenTable
+	peers    peerTable
+	cookies  cookieJar
+
+	lastChild    uint64
+	lastQuestion uint64
+	touched      []*ikev2.SA    // to be indexed again at the end of this call
+	graves       []secret.Value // cleared by the next call
 }
 
 // New returns an Engine without SAs. It keeps silent until Activate.
-func New(cfg *Config) (*Engine, error) { return &Engine{cfg: cfg}, nil }
+func New(cfg *Config) (*Engine, error) {
+	rules, err := ikev2.Compile(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("ike: %w", err)
+	}
+	return &Engine{
+		rules:    rules,
+		sas:      map[uint64]*ikev2.SA{},
+		timers:   timers{index: map[*ikev2.SA]int{}},
+		children: map[uint64]*ikev2.SA{},
+		espSPIs:  map[sa.SPI]bool{},
+		waiting:  map[uint64]*ikev2.SA{},
+		attempts: map[string]*attempt{},
+		halfOpen: newHalfOpenTable(),
+		peers:    peerTable{key: map[*ikev2.SA]string{}, byKey: map[string][]*ikev2.SA{}},
+	}, nil
+}
 
 // Configure replaces the configuration. Established SAs stay as they are, with
 // the lifetimes they have; what they negotiate next obeys cfg. SAs whose
 // profile has vanished are for the driver to end (DeleteIKE). On an error
 // nothing has changed.
-func (e *Engine) Configure(cfg *Config) error { return nil }
-
-// Receive takes one IKE message from the network.
-func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error { return nil }
+func (e *Engine) Configure(cfg *Config) error {
+	rules, err := ikev2.Compile(cfg)
+	if err != nil {
+		return fmt.Errorf("ike: %w", err)
+	}
+	e.rules = rules
+	for name := range e.attempts {
+		if _, ok := rules.Entry(name); !ok {
+			delete(e.attempts, name)
+		}
+	}
+	if e.active {
+		e.planAttempts(time.Unix(1, 0)) // at once
+	}
+	return nil
+}
 
 // Command does what the operator or the driver wants. An error says that the
 // SA or Entry does not exist, or that it is not in a state to obey.
-func (e *Engine) Command(now time.Time, c Command, out *Output) error { return nil }
+func (e *Engine) Command(now time.Time, c Command, out *Output) error {
+	e.begin()
+	defer e.settle(now)
+	switch c := c.(type) {
+	case Initiate:
+		return e.initiate(now, c.Entry, out)
+	case DeleteIKE:
+		s := e.sas[c.SPI]
+		if s == nil {
+			return ErrUnknown
+		}
+		e.touch(s)
+		return s.Delete(now, c.Reason, out)
+	case RekeyIKE:
+		s := e.sas[c.SPI]
+		if s == nil {
+			return ErrUnknown
+		}
+		e.touch(s)
+		return s.Rekey(now, out)
+	}
+	return e.childCommand(now, c, out)
+}
+
+// childCommand does a Command about one child SA.
+func (e *Engine) childCommand(now time.Time, c Command, out *Output) error {
+	var id uint64
+	switch c := c.(type) {
+	case DeleteChild:
+		id = c.ID
+	case RekeyChild:
+		id = c.ID
+	case PeerMoved:
+		id = c.ID
+	case Alive:
+		id = c.ID
+	default:
+		return fmt.Errorf("ike: unknown command %T", c)
+	}
+	s := e.children[id]
+	if s == nil {
+		return ErrUnknown
+	}
+	e.touch(s)
+	switch c := c.(type) {
+	case DeleteChild:
+		return s.DeleteChild(now, id, c.Reason, out)
+	case RekeyChild:
+		return s.RekeyChild(now, id, out)
+	case PeerMoved:
+		return s.PeerMoved(now, id, c.Remote, out)
+	}
+	s.Alive(now)
+	return nil
+}
 
 // Answer goes on with the exchange that had asked (AskSession). An error says
 // that nobody waits for it any more: what it grants should be taken back.
-func (e *Engine) Answer(now time.Time, r Reply, out *Output) error { return nil }
+func (e *Engine) Answer(now time.Time, r Reply, out *Output) error {
+	e.begin()
+	s := e.waiting[r.Question]
+	if s == nil {
+		return ErrUnknown
+	}
+	delete(e.waiting, r.Question)
+	defer e.settle(now)
+	e.touch(s)
+	return s.Answer(now, r, out)
+}
 
 // Expire does what time demands. Calling it early or twice does nothing.
-func (e *Engine) Expire(now time.Time, out *Output) {}
+func (e *Engine) Expire(now time.Time, out *Output) {
+	if !e.active {
+		return
+	}
+	e.begin()
+	e.expireAttempts(now, out)
+	e.settle(now)
+	for {
+		s, at := e.timers.first()
+		if s == nil || now.Before(at) {
+			return
+		}
+		e.touch(s)
+		s.Expire(now, out)
+		e.settle(now)
+		if again, next := e.timers.first(); again == s && next.Equal(at) {
+			panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %v does not pass", s.SPI(), s.State()))
+		}
+	}
+}
 
 // Deadline returns the instant for the next Expire, and false for never.
-func (e *Engine) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (e *Engine) Deadline() (time.Time, bool) {
+	if !e.active {
+		return time.Time{}, false
+	}
+	_, at := e.timers.first()
+	for _, a := range e.attempts {
+		if !a.next.IsZero() && (at.IsZero() || a.next.Before(at)) {
+			at = a.next
+		}
+	}
+	return at, !at.IsZero()
+}
 
-// Replay applies one record of a journal silently: after a restart, and
-// continuously on a standby.
-func (e *Engine) Replay(now time.Time, r Record) error { return nil }
+// begin clears the keys that the Output of the call before named for the last
+// time.
+func (e *Engine) begin() {
+	for i := range e.graves {
+		e.graves[i].Clear()
+	}
+	clear(e.graves)
+	e.graves = e.graves[:0]
+}
 
-// Activate starts the timers of all that Replay brought: liveness, lifetimes,
-// keepalives, retransmissions, entries to initiate. Deadlines are spread so
-// that many SAs cause no storm. No IV is used again: see ikev2's window.go.
-func (e *Engine) Activate(now time.Time, out *Output) {}
+// touch notes that s may have changed.
+func (e *Engine) touch(s *ikev2.SA) {
+	if !slices.Contains(e.touched, s) {
+		e.touched = append(e.touched, s)
+	}
+}
 
-// Snapshot yields the records that bring an empty Engine to the state of this
-// one: one RecordIKE for every established IKE SA, each followed by its
-// children. It stops when yield returns false.
-func (e *Engine) Snapshot(yield func(Record) bool) {}
-
-// Status describes every IKE SA, half-open ones too, ordered by SPI.
-func (e *Engine) Status() []Status { return nil }
-
-// ExportKeys returns the lines of Wireshark's ikev2_decryption_table and esp_sa
-// files for all established SAs. They are secret: for debugging only.
-func (e *Engine) ExportKeys() (ike, esp []string) { return nil, nil }
+// settle brings all indexes up to date with what has changed.
+func (e *Engine) settle(now time.Time) {
+	for len(e.touched) > 0 {
+		s := e.touched[len(e.touched)-1]
+		e.touched = e.touched[:len(e.touched)-1]
+		e.halfOpen.update(s)
+		e.peers.update(s)
+		if s.State() != ikev2.Dead {
+			e.timers.set(s, s.Deadline())
+			continue
+		}
+		if e.sas[s.SPI()] == s {
+			delete(e.sas, s.SPI())
+		}
+		e.timers.set(s, time.Time{})
+		e.ended(now, s)
+	}
+}

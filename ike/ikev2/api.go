@@ -228,7 +228,7 @@ type AskSession struct {
 // IKEUp tells that an IKE SA is established; IKEDown that one has ended.
 type IKEUp struct {
 	Peer      Peer
-	Initiator bool
+	Initiator bool // we connected to the peer
 	Suite     sa.Proposal
 	NAT       bool
 	Session   Session
@@ -297,7 +297,8 @@ func (AddressAssigned) event() {}
 type Status struct {
 	Peer        Peer
 	PeerSPI     uint64
-	Initiator   bool
+	Initiator   bool // of this IKE SA: SPIi is ours
+	Dialled     bool // we connected to the peer; stays through rekeyings
 	State       string
 	Suite       sa.Proposal
 	NAT         bool

@@ -90,7 +90,7 @@ func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 // negotiate decides about a child SA that the peer asked for. A refusal is the
 // notification and the reason for the operator.
 func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.Notify, reason string) {
-	n.entry = s.host.Rules().entries[s.entry]
+	n.entry = s.host.Rules().entry(s.entry, s.local.Addr())
 	if n.entry == nil {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v", s.local.Addr())
 	}
@@ -232,7 +232,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	if out <= 255 || choice.Group() != a.group {
 		return nil, "peer chose a reserved SPI, or another key exchange than was done"
 	}
-	e := s.host.Rules().entries[s.entry]
+	e := s.host.Rules().entry(s.entry, s.local.Addr())
 	if e == nil {
 		return nil, "crypto map entry " + s.entry + " has vanished"
 	}
@@ -255,8 +255,9 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 
 // addChild installs a new pair, in the place of old where that is not nil.
 func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
+	s.served = true
 	s.children = append(s.children, c)
-	s.host.BindChild(c.ID, s)
+	s.host.BindChild(c.ID, c.In.SPI, s)
 	change := sa.Change{Op: sa.OpAdd, Child: c.Child}
 	if old != nil {
 		change.Op, change.Replaces = sa.OpRekey, old.ID
@@ -297,7 +298,7 @@ func (s *SA) checkChildless(now time.Time) {
 	case s.state != Established:
 	case len(s.children) > 0:
 		s.endAt, s.endReason = time.Time{}, ""
-	case s.remoteAccess || s.initiator:
+	case s.remoteAccess || s.dialled:
 		s.endAt, s.endReason = now.Add(childlessTimeout), "no child SA"
 	}
 }

@@ -142,7 +142,7 @@ func (r *request) finishKE(ps wire.Payloads) (secret.Value, error) {
 
 // startRekeyChild asks for the successor of a pair.
 func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
-	c, e := s.childByID(t.child), s.host.Rules().entries[s.entry]
+	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
 	if c == nil || !c.replaced.IsZero() || s.state != Established {
 		return
 	}
@@ -171,7 +171,7 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 
 // rekeyChildResponse takes the answer to startRekeyChild.
 func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
-	old, e := s.childByID(r.task.child), s.host.Rules().entries[s.entry]
+	old, e := s.childByID(r.task.child), s.host.Rules().entry(s.entry, s.local.Addr())
 	if old == nil || e == nil {
 		s.enqueue(task{kind: taskDeleteIKE, reason: "child SA vanished while it was rekeyed"})
 		return

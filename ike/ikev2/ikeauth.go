@@ -68,7 +68,7 @@ func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output
 	if reason := s.authenticate(a); reason != "" {
 		return s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
 	}
-	s.handshake.auth, s.handshake.question = a, s.host.NewQuestion()
+	s.handshake.auth, s.handshake.question = a, s.host.Ask(s)
 	s.transition(Asking)
 	if a.contact {
 		s.host.ReplaceOthers(now, s, out)

@@ -189,8 +189,11 @@ func (s *SA) die() {
 	if s.window.request != nil {
 		s.host.Bury(s.window.request.seed)
 	}
-	if s.handshake != nil && s.handshake.key != nil {
-		s.handshake.key.Clear()
+	if h := s.handshake; h != nil {
+		s.host.Withdraw(h.question)
+		if h.key != nil {
+			h.key.Clear()
+		}
 	}
 	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
 }

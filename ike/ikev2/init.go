@@ -31,8 +31,7 @@ type handshake struct {
 	spi      sa.SPI // of the first child
 }
 
-// Refusal of an IKE_SA_INIT request: Notify is the answer, Reason for the
-// operator.
+// initError is an IKE_SA_INIT request that is refused: with what, and why.
 type initError struct {
 	notify wire.Notify
 	reason string
@@ -41,14 +40,14 @@ type initError struct {
 // Error implements error.
 func (e *initError) Error() string { return "ikev2: " + e.reason }
 
-// InitResponse returns the answer to the request m that err of NewResponder
-// calls for, the event to publish, and false where there is none of either.
-func InitResponse(err error, m *wire.Message) ([]byte, string, bool) {
+// InitRefusal returns what the peer is told about err of NewResponder, and why,
+// for the operator; false: nothing.
+func InitRefusal(err error) (n wire.Notify, reason string, ok bool) {
 	var e *initError
 	if !errors.As(err, &e) {
-		return nil, "", false
+		return n, "", false
 	}
-	return ClearResponse(&m.Header, e.notify), e.reason, true
+	return e.notify, e.reason, true
 }
 
 // ClearResponse returns the unprotected answer to h that holds only n.
@@ -92,7 +91,7 @@ func exactly(ps wire.Payloads, types ...wire.PayloadType) error {
 }
 
 // NewResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
-// error there is no SA; InitResponse tells what to answer.
+// error there is no SA; InitRefusal tells what to answer.
 func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, out *Output) (*SA, error) {
 	p, err := takeInit(m.Payloads)
 	if err != nil {
@@ -178,16 +177,17 @@ func (s *SA) deriveKeys() error {
 // NewInitiator begins to bring up the static entry called name, from local to
 // the peer's port 500.
 func NewInitiator(h Host, now time.Time, name string, out *Output) (*SA, error) {
-	e := h.Rules().entries[name]
-	if e == nil || e.Dynamic {
+	static, ok := h.Rules().Entry(name)
+	if !ok {
 		return nil, fmt.Errorf("ikev2: there is no static entry %q", name)
 	}
+	e := h.Rules().entry(name, static.Local)
 	if len(h.Rules().groups) == 0 {
 		return nil, errors.New("ikev2: there is no IKE policy to propose")
 	}
 	p := h.Rules().profileByName(e.Profile)
 	s := &SA{
-		host: h, state: Connecting, initiator: true, spi: h.NewIKESPI(), entry: name,
+		host: h, state: Connecting, initiator: true, dialled: true, spi: h.NewIKESPI(), entry: name,
 		local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500),
 		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local),
 		handshake: &handshake{entry: e, ni: bytesFrom(h.Rand(), nonceSize)},

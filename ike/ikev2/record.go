@@ -147,6 +147,7 @@ func (r *reader) direction() sa.SA {
 func (s *SA) record() Record {
 	w := writer{make([]byte, 0, 1024)}
 	w.flag(s.initiator)
+	w.flag(s.dialled)
 	w.u64(s.peerSPI)
 	w.flag(s.natLocal)
 	w.flag(s.natRemote)
@@ -180,7 +181,7 @@ func (s *SA) record() Record {
 func (s *SA) restore(rec Record) error {
 	r := reader{s: rec.body.Reveal()}
 	s.spi, s.recorded = rec.SPI, true
-	s.initiator = r.flag()
+	s.initiator, s.dialled = r.flag(), r.flag()
 	s.peerSPI = r.u64()
 	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
 	p := make(sa.Proposal, r.count(5))
@@ -341,8 +342,9 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 				o.replaced, o.soft = now, time.Time{}
 			}
 		}
+		s.served = true
 		s.children = append(s.children, n)
-		s.host.BindChild(c.ID, s)
+		s.host.BindChild(c.ID, c.In.SPI, s)
 	case sa.OpMove:
 		if old != nil {
 			old.LocalAddr, old.RemoteAddr, old.Encap = c.LocalAddr, c.RemoteAddr, c.Encap
@@ -359,10 +361,11 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 
 // Inherit takes the children of old, whose successor s is.
 func (s *SA) Inherit(old *SA) {
+	s.served = old.served
 	for _, c := range old.children {
 		c.Owner = s.spi
 		s.children = append(s.children, c)
-		s.host.BindChild(c.ID, s)
+		s.host.BindChild(c.ID, c.In.SPI, s)
 	}
 	old.children = nil
 }

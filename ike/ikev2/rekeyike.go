@@ -65,7 +65,7 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Ou
 // successor makes the SA that replaces s, still without keys.
 func (s *SA) successor(initiator bool, spi, peerSPI uint64) *SA {
 	return &SA{
-		host: s.host, state: Established, initiator: initiator, spi: spi, peerSPI: peerSPI,
+		host: s.host, state: Established, initiator: initiator, dialled: s.dialled, served: s.served, spi: spi, peerSPI: peerSPI,
 		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
 		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
 		localID: s.localID, remoteID: s.remoteID, session: s.session,
@@ -92,14 +92,14 @@ func (s *SA) handOver(now time.Time, n *SA, out *Output) {
 	n.children, s.children = s.children, nil
 	for _, c := range n.children {
 		c.Owner = n.spi
-		s.host.BindChild(c.ID, n)
+		s.host.BindChild(c.ID, c.In.SPI, n)
 	}
 	n.heard = now
 	n.age(now)
 	n.armKeepalive(now)
 	n.checkChildless(now)
 	n.fresh, n.replaces = true, s.spi
-	s.host.Adopt(now, n)
+	s.host.Adopt(s, n)
 	out.Events = append(out.Events, IKERekeyed{Peer: n.Peer(), Old: s.spi})
 	n.finish(now, out)
 }

@@ -19,7 +19,7 @@ type Rules struct {
 	policies []sa.Proposal
 	groups   []sa.Transform // every key exchange of policies
 	profiles []profile
-	entries  map[string]*entry
+	entries  map[string][]*entry // by name, one for each local address
 }
 
 // profile is a Profile made ready.
@@ -38,7 +38,7 @@ type entry struct {
 
 // Compile checks cfg and makes Rules of it.
 func Compile(cfg *Config) (*Rules, error) {
-	r := &Rules{Config: *cfg, entries: map[string]*entry{}}
+	r := &Rules{Config: *cfg, entries: map[string][]*entry{}}
 	r.defaults()
 	for _, p := range r.Policies {
 		for _, t := range p.Proposal.OfType(sa.KeyExchange) {
@@ -60,8 +60,8 @@ func Compile(cfg *Config) (*Rules, error) {
 	}
 	for _, e := range r.Entries {
 		switch {
-		case r.entries[e.Name] != nil:
-			return nil, fmt.Errorf("ikev2: two entries are called %s", e.Name)
+		case r.taken(&e):
+			return nil, fmt.Errorf("ikev2: two entries on one address are called %s", e.Name)
 		case !e.Dynamic && !names[e.Profile]:
 			return nil, fmt.Errorf("ikev2: entry %s: there is no profile %s", e.Name, e.Profile)
 		case !e.Dynamic && !e.Peer.IsValid():
@@ -69,7 +69,7 @@ func Compile(cfg *Config) (*Rules, error) {
 		case e.Initiate && (len(r.Policies) == 0 || len(e.Proposals) == 0):
 			return nil, fmt.Errorf("ikev2: entry %s: there is nothing to propose", e.Name)
 		}
-		r.entries[e.Name] = compileEntry(e)
+		r.entries[e.Name] = append(r.entries[e.Name], compileEntry(e))
 	}
 	return r, nil
 }
@@ -131,13 +131,39 @@ func (r *Rules) repeatAfter(n int) time.Duration {
 	return time.Duration(min(d, float64(5*time.Minute)))
 }
 
-// Entry returns the entry called name.
-func (r *Rules) Entry(name string) (Entry, bool) {
-	e, ok := r.entries[name]
-	if !ok {
-		return Entry{}, false
+// taken reports whether another entry has the name and the local address of e.
+func (r *Rules) taken(e *Entry) bool {
+	for _, o := range r.entries[e.Name] {
+		if o.Local == e.Local {
+			return true
+		}
 	}
-	return e.Entry, true
+	return false
+}
+
+// Entry returns the static entry called name, on the first of its addresses.
+func (r *Rules) Entry(name string) (Entry, bool) {
+	for _, e := range r.entries[name] {
+		if !e.Dynamic {
+			return e.Entry, true
+		}
+	}
+	return Entry{}, false
+}
+
+// entry returns the entry called name that stands on the address local, or else
+// on any; nil: none.
+func (r *Rules) entry(name string, local netip.Addr) *entry {
+	list := r.entries[name]
+	for _, e := range list {
+		if e.Local == local {
+			return e
+		}
+	}
+	if len(list) > 0 {
+		return list[0]
+	}
+	return nil
 }
 
 // profileByName returns the profile called name, nil for none.
@@ -182,7 +208,7 @@ func (r *Rules) match(local, remote netip.Addr, id, wanted auth.Identity) (*prof
 			continue
 		}
 		if p := r.profileByName(e.Profile); p != nil && p.accepts(id, wanted) {
-			return p, r.entries[e.Name]
+			return p, r.entry(e.Name, local)
 		}
 	}
 	var found *profile
@@ -197,7 +223,7 @@ func (r *Rules) match(local, remote netip.Addr, id, wanted auth.Identity) (*prof
 	}
 	for _, e := range r.Entries {
 		if e.Dynamic && (!e.Local.IsValid() || e.Local == local) {
-			return found, r.entries[e.Name]
+			return found, r.entry(e.Name, local)
 		}
 	}
 	return found, nil

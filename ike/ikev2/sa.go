@@ -19,19 +19,20 @@ type Host interface {
 	Rules() *Rules
 	Rand() io.Reader
 
-	NewIKESPI() uint64                 // ours, unused
-	NewESPSPI() sa.SPI                 // ours, unused
-	NewChildID(now time.Time) uint64   // never used before
-	NewQuestion() uint64               // never used before
-	BindChild(id uint64, s *SA)        // Commands about child id go to s now
-	UnbindChild(id uint64, spi sa.SPI) // the pair is gone
-	Bury(keys ...secret.Value)         // clear them when the Output has been consumed
+	NewIKESPI() uint64               // ours, unused
+	NewESPSPI() sa.SPI               // ours, unused
+	NewChildID(now time.Time) uint64 // never used before
+	Ask(s *SA) uint64                // a new question that s waits for
+	Withdraw(question uint64)
+	BindChild(id uint64, spi sa.SPI, s *SA) // Commands about child id go to s now
+	UnbindChild(id uint64, spi sa.SPI)      // the pair is gone
+	Bury(keys ...secret.Value)              // clear them when the Output has been consumed
 
 	// OnlyContact reports whether no other SA with the peer of s is known, so
 	// that s may say INITIAL_CONTACT.
 	OnlyContact(s *SA) bool
-	// Adopt takes a new IKE SA that a rekeying made.
-	Adopt(now time.Time, s *SA)
+	// Adopt takes a new IKE SA that a rekeying of old made.
+	Adopt(old, s *SA)
 	// ReplaceOthers ends every other SA of the same peer and profile, because
 	// the peer said INITIAL_CONTACT and was authenticated.
 	ReplaceOthers(now time.Time, s *SA, out *Output)
@@ -43,7 +44,8 @@ type SA struct {
 	host  Host
 	state State
 
-	initiator     bool // we are the original initiator
+	initiator     bool // we are the original initiator: in IKE's sense, of this SA
+	dialled       bool // we connected to the peer: the first SA before all rekeyings
 	spi, peerSPI  uint64
 	local, remote netip.AddrPort
 	natLocal      bool // a NAT is before us
@@ -75,6 +77,7 @@ type SA struct {
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
+	served      bool   // it has had a child
 	wasReplaced bool   // Deleting came after Replaced
 	failure     string // why an initiator's attempt ended
 	wish        uint16 // key exchange that the peer wants for the successor; sa.KENone: no wish
@@ -109,22 +112,28 @@ func (s *SA) Entry() string { return s.entry }
 // Initiator reports whether we are the original initiator.
 func (s *SA) Initiator() bool { return s.initiator }
 
+// Dialled reports whether we connected to the peer; rekeying does not change it.
+func (s *SA) Dialled() bool { return s.dialled }
+
+// Served reports whether the SA has had a child.
+func (s *SA) Served() bool { return s.served }
+
 // PeerSPI returns the peer's SPI, 0 before it is known.
 func (s *SA) PeerSPI() uint64 { return s.peerSPI }
 
 // Remote returns the peer's address.
 func (s *SA) Remote() netip.AddrPort { return s.remote }
 
-// Recorded reports whether records of the SA are in the journal.
-func (s *SA) Recorded() bool { return s.recorded }
-
 // Failure returns why an initiator's attempt ended.
 func (s *SA) Failure() string { return s.failure }
 
-// SamePeer reports whether both are established with the same authenticated
-// identity under the same profile.
-func (s *SA) SamePeer(o *SA) bool {
-	return o.standing() && s.profile == o.profile && s.remoteID.String() == o.remoteID.String()
+// PeerKey names the authenticated peer and its profile: what INITIAL_CONTACT is
+// about. It is "" for an SA that does not stand.
+func (s *SA) PeerKey() string {
+	if !s.standing() && s.state != Asking {
+		return ""
+	}
+	return s.profile + "\x00" + s.remoteID.String()
 }
 
 // Peer returns what events and answers call the SA.
@@ -142,7 +151,7 @@ func (s *SA) Peer() Peer {
 // Status describes the SA.
 func (s *SA) Status() Status {
 	st := Status{
-		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, State: s.state.String(),
+		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(),
 		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established,
 	}
 	if s.suite != nil {

@@ -1,0 +1,105 @@
+package ike
+
+import (
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/ikev2"
+)
+
+// The pause before an entry is tried again: firstPause, doubled after every
+// attempt that failed up to lastPause, with a random part of a quarter.
+const (
+	firstPause = time.Second
+	lastPause  = time.Minute
+)
+
+// attempt is what the engine does about one static entry that we connect.
+type attempt struct {
+	sa       *ikev2.SA // while it is up or coming up
+	next     time.Time // when it is tried again; zero: it is up, coming up, or not wanted
+	failures int
+}
+
+// initiate brings up an entry, if it is not up.
+func (e *Engine) initiate(now time.Time, name string, out *Output) error {
+	if e.connected(name) {
+		return nil
+	}
+	s, err := ikev2.NewInitiator(host{e}, now, name, out)
+	if err != nil {
+		return err
+	}
+	a := e.attempts[name]
+	if a == nil {
+		a = &attempt{}
+		e.attempts[name] = a
+	}
+	a.sa, a.next = s, time.Time{}
+	e.add(s)
+	return nil
+}
+
+// connected reports whether an SA for the entry is up or coming up.
+func (e *Engine) connected(name string) bool {
+	a := e.attempts[name]
+	return a != nil && a.sa != nil
+}
+
+// planAttempts schedules every entry with Initiate that is not connected.
+func (e *Engine) planAttempts(now time.Time) {
+	for _, x := range e.rules.Entries {
+		if !x.Initiate || e.connected(x.Name) {
+			continue
+		}
+		if a := e.attempts[x.Name]; a == nil || a.next.IsZero() {
+			e.attempts[x.Name] = &attempt{next: now}
+		}
+	}
+}
+
+// expireAttempts starts what is due.
+func (e *Engine) expireAttempts(now time.Time, out *Output) {
+	var names []string
+	for name, a := range e.attempts {
+		if !a.next.IsZero() && !now.Before(a.next) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names) // a run repeats
+	for _, name := range names {
+		if err := e.initiate(now, name, out); err != nil {
+			delete(e.attempts, name)
+		}
+	}
+}
+
+// ended plans the next attempt after an SA of ours has died.
+func (e *Engine) ended(now time.Time, s *ikev2.SA) {
+	name := s.Entry()
+	a := e.attempts[name]
+	if a == nil || a.sa != s {
+		return
+	}
+	a.sa = nil
+	x, ok := e.rules.Entry(name)
+	if !ok || !x.Initiate {
+		delete(e.attempts, name)
+		return
+	}
+	if s.Served() {
+		a.failures = 0
+	}
+	pause := min(firstPause<<min(a.failures, 10), lastPause)
+	b := host{e}.random(1)
+	pause += time.Duration(int(b[0])) * pause / 1024
+	a.failures++
+	a.next = now.Add(pause)
+}
+
+// follow notes that n has taken the place of old.
+func (e *Engine) follow(old, n *ikev2.SA) {
+	if a := e.attempts[old.Entry()]; a != nil && a.sa == old {
+		a.sa = n
+	}
+}

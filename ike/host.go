@@ -1,0 +1,105 @@
+package ike
+
+import (
+	"encoding/binary"
+	"io"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// host is the Engine as its SAs see it: an ikev2.Host. A type of its own keeps
+// these methods out of the Engine's.
+type host struct{ *Engine }
+
+var _ ikev2.Host = host{}
+
+func (h host) Rules() *ikev2.Rules { return h.rules }
+func (h host) Rand() io.Reader     { return h.rules.Rand }
+
+func (h host) NewIKESPI() uint64 {
+	for {
+		spi := binary.BigEndian.Uint64(h.random(8))
+		if spi != 0 && h.sas[spi] == nil {
+			return spi
+		}
+	}
+}
+
+func (h host) NewESPSPI() sa.SPI {
+	for {
+		spi := sa.SPI(binary.BigEndian.Uint32(h.random(4)))
+		if spi > 255 && !h.espSPIs[spi] {
+			return spi
+		}
+	}
+}
+
+// NewChildID returns the nanoseconds of now, or one more than the last ID where
+// that is greater: IDs grow, on every node, across restarts, and without a
+// counter that would have to survive the compaction of the journal. The clock
+// may stand still or go back while the engine, or one that replays its records,
+// is up.
+func (h host) NewChildID(now time.Time) uint64 {
+	h.lastChild = max(h.lastChild+1, uint64(max(now.UnixNano(), 1)))
+	return h.lastChild
+}
+
+func (h host) BindChild(id uint64, spi sa.SPI, s *ikev2.SA) {
+	h.children[id] = s
+	h.espSPIs[spi] = true
+	h.lastChild = max(h.lastChild, id)
+}
+
+func (h host) UnbindChild(id uint64, spi sa.SPI) {
+	delete(h.children, id)
+	delete(h.espSPIs, spi)
+}
+
+func (h host) Ask(s *ikev2.SA) uint64 {
+	h.lastQuestion++
+	h.waiting[h.lastQuestion] = s
+	return h.lastQuestion
+}
+
+func (h host) Withdraw(question uint64) { delete(h.waiting, question) }
+
+func (h host) Bury(keys ...secret.Value) { h.graves = append(h.graves, keys...) }
+
+func (h host) OnlyContact(s *ikev2.SA) bool {
+	for _, o := range h.sas {
+		if o != s && o.Remote().Addr() == s.Remote().Addr() {
+			return false
+		}
+	}
+	return true
+}
+
+func (h host) Adopt(old, s *ikev2.SA) {
+	h.add(s)
+	h.follow(old, s)
+}
+
+func (h host) ReplaceOthers(now time.Time, s *ikev2.SA, out *Output) {
+	for _, o := range h.peers.others(s) {
+		h.touch(o)
+		o.End(now, "replaced by a new IKE SA of the same peer (INITIAL_CONTACT)", out)
+	}
+}
+
+// random reads n bytes.
+func (h host) random(n int) []byte {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(h.rules.Rand, b); err != nil {
+		panic("ike: internal error: random source: " + err.Error())
+	}
+	return b
+}
+
+// add takes a new SA into the table.
+func (e *Engine) add(s *ikev2.SA) {
+	e.sas[s.SPI()] = s
+	e.touch(s)
+}
