@@ -71,8 +71,8 @@ func (e *Engine) Configure(cfg *Config) error {
 		return fmt.Errorf("ike: %w", err)
 	}
 	e.rules = rules
-	for name := range e.attempts {
-		if _, ok := rules.Entry(name); !ok {
+	for name, a := range e.attempts {
+		if x, ok := rules.Entry(name); !ok || !x.Initiate && a.sa == nil {
 			delete(e.attempts, name)
 		}
 	}

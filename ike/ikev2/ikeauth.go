@@ -279,7 +279,7 @@ func (s *SA) startAuth(now time.Time, out *Output) error {
 
 // authResponse takes the answer to our IKE_AUTH.
 func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
-	defer s.settled()
+	s.settled()
 	if ps.Count(wire.TypeAuth) == 0 || ps.Count(wire.TypeIDr) == 0 {
 		for _, p := range ps {
 			if n, ok := p.(wire.Notify); ok && n.Type.IsError() {

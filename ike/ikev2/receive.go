@@ -146,7 +146,7 @@ func (s *SA) finish(now time.Time, out *Output) {
 	s.pump(now, out)
 	if s.fresh && s.state != Dead {
 		out.Changes = append(out.Changes, s.record())
-		s.fresh, s.dirty, s.recorded = false, false, true
+		s.fresh, s.dirty, s.recorded, s.replaces = false, false, true, 0
 	}
 	out.Changes = append(out.Changes, s.changes...)
 	s.changes = nil

@@ -88,6 +88,11 @@ func (s *SA) handOver(now time.Time, n *SA, out *Output) {
 	s.transition(Replaced)
 	s.dirty = true
 	s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
+	for _, t := range s.tasks { // what waited, a DELETE most of all, is the successor's to do
+		if t.kind != taskRekeyIKE {
+			n.enqueue(t)
+		}
+	}
 	s.tasks, s.keepaliveAt = nil, time.Time{}
 	n.children, s.children = s.children, nil
 	for _, c := range n.children {

@@ -1,0 +1,87 @@
+package iketest
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// The two sides of a Pair.
+var (
+	ClientAddr  = netip.MustParseAddr("192.0.2.1")
+	GatewayAddr = netip.MustParseAddr("198.51.100.1")
+	LeaseAddr   = netip.MustParseAddr("10.99.0.10")
+)
+
+// Proposals of the lab: one AEAD suite each.
+var (
+	IKEProposal = sa.Proposal{
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256},
+		{Type: sa.PRF, ID: sa.PRFHMACSHA256},
+		{Type: sa.KeyExchange, ID: sa.KEX25519}, {Type: sa.KeyExchange, ID: sa.KEECP256},
+	}
+	ESPProposal = sa.Proposal{
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256},
+		{Type: sa.Sequence, ID: sa.SeqExtended}, {Type: sa.Sequence, ID: sa.SeqShort},
+	}
+)
+
+// GatewayConfig is a remote-access gateway.
+func GatewayConfig() ike.Config {
+	return ike.Config{
+		Policies: []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
+		Profiles: []ike.Profile{{
+			Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", RemoteIdentities: []string{"*@example"},
+			LocalPSK: secret.Copy([]byte("key of the gateway")), RemotePSK: secret.Copy([]byte("key of the client")),
+			DPD: 30 * time.Second,
+		}},
+		Entries: []ike.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: childProposals()}},
+	}
+}
+
+// ClientConfig is a client of GatewayConfig that connects by itself.
+func ClientConfig() ike.Config {
+	return ike.Config{
+		Policies: []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
+		Profiles: []ike.Profile{{
+			Name: "gateway", LocalIdentity: "client@example", RemoteIdentities: []string{"gw.example"},
+			LocalPSK: secret.Copy([]byte("key of the client")), RemotePSK: secret.Copy([]byte("key of the gateway")),
+			DPD: 30 * time.Second,
+		}},
+		Entries: []ike.Entry{{
+			Name: "home", Local: ClientAddr, Peer: GatewayAddr, Profile: "gateway", Initiate: true, RequestAddress: true,
+			RemoteTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))},
+			Proposals: childProposals(),
+		}},
+	}
+}
+
+func childProposals() []ike.ChildProposal {
+	return []ike.ChildProposal{{Name: "strong", Proposal: ESPProposal, Lifetime: 8 * time.Hour}}
+}
+
+// Grant answers every question with one address and a split network.
+func Grant(q ike.AskSession) ike.Reply {
+	return ike.Reply{Question: q.Question, Session: ike.Session{
+		GroupPolicy: "staff",
+		Addresses:   []netip.Addr{LeaseAddr},
+		DNS:         []netip.Addr{netip.MustParseAddr("10.10.0.53")},
+		Split:       []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
+	}}
+}
+
+// Pair adds a gateway and a client. tune, which may be nil, changes their
+// configurations first.
+func (l *Lab) Pair(tune func(gateway, client *ike.Config)) (gateway, client *Node) {
+	g, c := GatewayConfig(), ClientConfig()
+	if tune != nil {
+		tune(&g, &c)
+	}
+	gateway = l.Add("gateway", GatewayAddr, g)
+	gateway.Authorise = Grant
+	client = l.Add("client", ClientAddr, c)
+	return gateway, client
+}
