@@ -6,9 +6,8 @@ package journal
 // dies when, also while both nodes believe that they are active:
 //
 //   - The owner uses numbers up to Limit. It raises the limit by a block, in a
-//     record, and uses the new numbers after the twin has acknowledged the
-//     record (Sender.Acked), or at once if the twin cannot know the SA
-//     (Sender.MayHold). Without either it rekeys when the numbers run out.
+//     record, and uses the new numbers once Sender.Granted says so. If it does
+//     not, it rekeys when the numbers run out.
 //   - Who takes over begins beyond the limit that it knows, as many blocks
 //     further on as the epoch has grown since, and has one block for itself.
 //
@@ -29,7 +28,7 @@ const (
 )
 
 // Reserve returns the first reservation of a new counter, whose first number
-// is 1.
+// is 1. It counts at once.
 func Reserve(epoch, block uint64) Reservation { return Reservation{epoch, block} }
 
 // Raise returns the next reservation of the same owner; ok is false when the

@@ -1,10 +1,8 @@
 package journal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"iter"
 )
 
 // DefaultBacklog bounds what a Sender remembers for a standby that is away or
@@ -95,22 +93,6 @@ func (s *Sender) Append(payload []byte) (Position, error) {
 		}
 	}
 	return s.next - 1, nil
-}
-
-// Restore takes the records that a predecessor appended and perhaps sent, which
-// begin at Next: from Store.Since, before the first session. So a standby that
-// lacks only those needs no snapshot.
-func (s *Sender) Restore(records iter.Seq2[Position, []byte]) error {
-	for p, payload := range records {
-		if p != s.next {
-			return fmt.Errorf("journal: record %d where %d was expected: %w", p, s.next, ErrUnexpected)
-		}
-		if _, err := s.Append(bytes.Clone(payload)); err != nil {
-			return err
-		}
-	}
-	s.held = s.next - 1
-	return nil
 }
 
 // Connected begins a session; the twin's hello comes first.
@@ -253,17 +235,30 @@ func (s *Sender) InStep() bool { return s.state == senderInStep }
 // standby acknowledged it, or there is no standby in step.
 func (s *Sender) Durable(p Position) bool { return s.state != senderInStep || p <= s.acked }
 
-// Acked reports whether the standby of the present session has acknowledged p.
-// A reservation counts only then, or when MayHold is false for the SA.
-func (s *Sender) Acked(p Position) bool { return s.state >= senderLive && p <= s.acked }
+// Granted reports whether the reservation in the record at p counts, of an SA
+// whose first record is at created; created is 0 for an SA that is older than
+// this Sender. It counts when the standby has acknowledged it, or when the twin
+// knows nothing of the SA and will learn of it by a snapshot only: never a
+// record with the old limit before the one with the new. For that Granted may
+// drop the backlog.
+func (s *Sender) Granted(created, p Position) bool {
+	if s.state >= senderLive && p <= s.acked {
+		return true
+	}
+	if s.state >= senderSnapshot || s.mayHold(created) {
+		return false
+	}
+	clear(s.backlog)
+	s.backlog, s.bytes = nil, 0
+	return true
+}
 
-// MayHold reports whether the twin may hold something of an SA that was first
-// recorded at p; p 0 stands for an SA that is older than the stream.
-func (s *Sender) MayHold(p Position) bool {
-	if p == 0 {
+// mayHold reports whether the twin may hold something of an SA.
+func (s *Sender) mayHold(created Position) bool {
+	if created == 0 {
 		return s.foreign || s.held > 0
 	}
-	return p <= s.held
+	return created <= s.held
 }
 
 // Progress is what `show failover` prints of the replication of one tenant.

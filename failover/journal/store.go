@@ -160,24 +160,6 @@ func (s *Store) Reset(stream StreamID, at Position, state iter.Seq[[]byte]) erro
 	return nil
 }
 
-// Since returns the records after position p; ok is false if the Store has
-// summed up some of them already. The slices are the memory itself.
-func (s *Store) Since(p Position) (_ iter.Seq2[Position, []byte], ok bool) {
-	if p < s.slot.base || p >= s.next {
-		return nil, false
-	}
-	return func(yield func(Position, []byte) bool) {
-		for off := s.slot.offset; off < s.end; {
-			n := int(binary.BigEndian.Uint32(s.mem[off:]))
-			at := Position(binary.BigEndian.Uint64(s.mem[off+8:]))
-			if at > p && !yield(at, s.mem[off+recordHead:off+recordHead+n]) {
-				return
-			}
-			off += recordHead + n
-		}
-	}, true
-}
-
 // Next returns the position that the next Append will get.
 func (s *Store) Next() Position { return s.next }
 

@@ -202,11 +202,7 @@ func (s *Session) write() {
 		case b = <-s.queue:
 		case <-tick.C:
 		}
-		err := s.conn.SetWriteDeadline(time.Now().Add(s.idle))
-		if err == nil {
-			err = s.writeFrames(w, b)
-		}
-		if err != nil {
+		if err := s.writeFrames(w, b); err != nil {
 			s.end(fmt.Errorf("link: sending: %w", err))
 			return
 		}
@@ -216,6 +212,9 @@ func (s *Session) write() {
 // writeFrames writes b and whatever else is queued.
 func (s *Session) writeFrames(w *bufio.Writer, b []byte) error {
 	for {
+		if err := s.conn.SetWriteDeadline(time.Now().Add(s.idle)); err != nil {
+			return err
+		}
 		var head [4]byte
 		binary.BigEndian.PutUint32(head[:], uint32(len(b)))
 		if _, err := w.Write(head[:]); err != nil {

@@ -1,0 +1,184 @@
+package failovertest
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+)
+
+// disturb does one bad thing after the other.
+func (w *world) disturb() {
+	if !w.chaos {
+		return
+	}
+	w.after(20*time.Millisecond+w.upTo(500*time.Millisecond), w.disturb)
+	i := w.rand.IntN(2)
+	n := w.nodes[i]
+	switch w.rand.IntN(12) {
+	case 0, 1:
+		w.kill()
+	case 2, 3:
+		w.cut(w.rand.IntN(numLinks))
+	case 4:
+		w.cut(0)
+		w.cut(1)
+	case 5:
+		w.logf("data network between the nodes is cut")
+		w.dataUp = false
+		w.notePartition()
+		w.after(w.upTo(600*time.Millisecond), func() { w.dataUp = true })
+	case 6:
+		w.detach(i)
+		w.after(w.upTo(600*time.Millisecond), func() { w.attach(i) })
+	case 7, 8:
+		if n.up {
+			w.result.WorkerKills++
+			n.worker.restart()
+			if !n.worker.active {
+				n.worker.report(failover.ReplicationNone)
+			}
+		}
+	default:
+		n.tell(func(out *failover.Output) {
+			if err := n.machine.Switch(w.now, groupName, out); err == nil {
+				w.result.Switches++
+				w.logf("the operator switches on node %d", i)
+			}
+		})
+	}
+}
+
+// kill ends a node and brings it back some time later.
+func (w *world) kill() {
+	n := w.nodes[w.rand.IntN(2)]
+	if !n.up {
+		return
+	}
+	w.result.Kills++
+	if id := w.session[1-n.index]; id != 0 {
+		w.after(w.upTo(hold), func() { w.notice(1-n.index, id) })
+	}
+	n.kill()
+	w.after(w.upTo(900*time.Millisecond), n.boot)
+}
+
+// cut ends a link; it heals some time later.
+func (w *world) cut(i int) {
+	if !w.linkUp[i] {
+		return
+	}
+	w.logf("link %d is cut", i)
+	w.result.Cuts++
+	w.linkUp[i] = false
+	w.notePartition()
+	if w.sessionOn == i {
+		w.endSession()
+	}
+	w.after(w.upTo(700*time.Millisecond), func() {
+		w.logf("link %d heals", i)
+		w.linkUp[i] = true
+	})
+}
+
+// detach takes a node off the data network; its carrier is gone.
+func (w *world) detach(i int) {
+	if !w.attached[i] {
+		return
+	}
+	w.logf("node %d: interface down", i)
+	w.attached[i] = false
+	w.notePartition()
+	n := w.nodes[i]
+	n.tell(func(out *failover.Output) { n.machine.Interface(w.now, outside, false, out) })
+}
+
+func (w *world) attach(i int) {
+	w.logf("node %d: interface up", i)
+	w.attached[i] = true
+	n := w.nodes[i]
+	n.tell(func(out *failover.Output) { n.machine.Interface(w.now, outside, true, out) })
+}
+
+// notePartition excuses what two nodes lose that cannot hear each other: both
+// may serve, and one will have to give in.
+func (w *world) notePartition() {
+	if !w.partitioned() {
+		return
+	}
+	w.result.Partitions++
+	for _, l := range w.sas {
+		l.excused = true
+	}
+}
+
+// heal ends the chaos: everything works, everybody is up.
+func (w *world) heal() {
+	w.logf("everything heals")
+	w.chaos = false
+	w.dataUp = true
+	for i := range w.linkUp {
+		w.linkUp[i] = true
+	}
+	for i, n := range w.nodes {
+		w.attach(i)
+		n.boot()
+	}
+}
+
+// checkStep looks for two unmuted actives that can hear each other.
+func (w *world) checkStep() {
+	a, b := w.nodes[0], w.nodes[1]
+	hearing := (w.linkUp[0] || w.linkUp[1]) && a.up && b.up
+	if !hearing || !a.worker.active || !b.worker.active {
+		w.together = time.Time{}
+		return
+	}
+	if w.together.IsZero() {
+		w.together = w.now
+	}
+	// One heartbeat is due within a poll and arrives within the delay. A peer
+	// that has restarted is believed after two more messages.
+	if d := w.now.Sub(w.together); d > poll+4*maxDelay {
+		w.fail("two active nodes for %v", d)
+	}
+}
+
+// checkLost is called when a node does not know an SA that its client uses, or
+// when the client gives it up.
+func (w *world) checkLost(id uint64, by *node) {
+	l := w.sas[id]
+	if l == nil || l.excused || l.replaced {
+		return
+	}
+	for i, n := range w.nodes {
+		if n.up && l.holder[i] == n.incarnation {
+			w.fail("SA %d is lost, though node %d had it and lives (asked: %v)", id, i, by != nil)
+		}
+	}
+}
+
+// checkEnd looks at the world after a quiet time.
+func (w *world) checkEnd() {
+	if w.failure != nil {
+		return
+	}
+	active := 0
+	for i, n := range w.nodes {
+		role, _ := n.machine.Role(groupName)
+		switch role {
+		case failover.RoleActive:
+			active++
+		case failover.RoleStandbyReady:
+		default:
+			w.fail("node %d ends as %v", i, role)
+		}
+	}
+	if active != 1 {
+		w.fail("%d nodes are active in the end", active)
+	}
+	for i, c := range w.clients {
+		if c.sa == 0 || w.now.Sub(c.heard) > settleTime {
+			w.fail("client %d is stuck: SA %d, last reply %v ago", i, c.sa, w.now.Sub(c.heard))
+		}
+	}
+}

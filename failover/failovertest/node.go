@@ -1,0 +1,149 @@
+package failovertest
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// node is one box: a role machine and the worker of one tenant.
+type node struct {
+	world *world
+	index int
+	key   secret.Value
+
+	up          bool
+	incarnation int
+	machine     *failover.Node
+	worker      *worker
+	timer       uint64 // the newest timer; older ones do nothing
+}
+
+func (n *node) unit() failover.Unit {
+	if n.index == 0 {
+		return failover.UnitPrimary
+	}
+	return failover.UnitSecondary
+}
+
+// Read is the node's source of randomness.
+func (n *node) Read(b []byte) (int, error) {
+	for i := 0; i < len(b); i += 8 {
+		var v [8]byte
+		binary.BigEndian.PutUint64(v[:], n.world.rand.Uint64())
+		copy(b[i:], v[:])
+	}
+	return len(b), nil
+}
+
+func (n *node) boot() {
+	if n.up {
+		return
+	}
+	w := n.world
+	n.up = true
+	n.incarnation++
+	n.worker = newWorker(n)
+	w.logf("node %d boots, incarnation %d", n.index, n.incarnation)
+	var out failover.Output
+	m, err := failover.New(w.now, failover.Config{
+		Unit: n.unit(), Key: n.key, Version: "test", Poll: poll, Hold: hold,
+		Wait: 400 * time.Millisecond, Settle: 100 * time.Millisecond,
+		Links: []string{"one", "two"}, Rand: n,
+		Groups: []failover.GroupConfig{{
+			Name: groupName, Prefer: failover.UnitPrimary, Preempt: w.rand.IntN(2) == 0,
+			PreemptDelay: 100 * time.Millisecond, Monitor: []string{outside},
+			Tenants: []string{tenantName},
+		}},
+	}, &out)
+	if err != nil {
+		w.fail("New: %v", err)
+		return
+	}
+	n.machine = m
+	n.carryOut(&out)
+	if !w.attached[n.index] {
+		n.tell(func(out *failover.Output) { m.Interface(w.now, outside, false, out) })
+	}
+}
+
+// kill ends the node and everything on it.
+func (n *node) kill() {
+	n.world.logf("node %d dies", n.index)
+	n.up, n.machine, n.worker = false, nil, nil
+	n.world.session[n.index] = 0
+}
+
+// tell calls the role machine and carries out what it wants.
+func (n *node) tell(call func(*failover.Output)) {
+	if !n.up {
+		return
+	}
+	var out failover.Output
+	call(&out)
+	n.carryOut(&out)
+}
+
+func (n *node) receive(p failover.Path, b []byte) {
+	n.tell(func(out *failover.Output) {
+		err := n.machine.Receive(n.world.now, p, b, out)
+		if err != nil && err != failover.ErrReplayed {
+			n.world.fail("node %d refused its peer: %v", n.index, err)
+		}
+	})
+}
+
+// carryOut does what an Output says, in its order.
+func (n *node) carryOut(out *failover.Output) {
+	w := n.world
+	for _, c := range out.Changes {
+		w.logf("node %d %v -> %v epoch %d: %s", n.index, c.From, c.To, c.Epoch, c.Reason)
+		switch {
+		case c.To == failover.RoleActive:
+			w.activated(n, c)
+		case c.From == failover.RoleActive:
+			n.worker.deactivate(c.Epoch)
+		}
+	}
+	for _, q := range out.Quiesce {
+		n.worker.quiesce(!q.Cancel)
+	}
+	for _, d := range out.Send {
+		w.carry(n.index, d)
+	}
+	for _, e := range out.Events {
+		if e.Kind == failover.EventSplitBrain {
+			w.result.SplitBrains++
+		}
+		if e.Kind != failover.EventRole {
+			w.logf("node %d: %v %s", n.index, e.Kind, e.Text)
+		}
+	}
+	n.arm()
+}
+
+// arm schedules the one timer of the role machine.
+func (n *node) arm() {
+	n.timer++
+	timer, life := n.timer, n.incarnation
+	w := n.world
+	w.after(max(0, n.machine.Deadline().Sub(w.now)), func() {
+		if n.up && n.incarnation == life && n.timer == timer {
+			n.tell(func(out *failover.Output) { n.machine.Expire(w.now, out) })
+		}
+	})
+}
+
+// activated is the takeover of the addresses, and of the SAs.
+func (w *world) activated(n *node, c failover.RoleChange) {
+	w.result.Takeovers++
+	w.owner = n.index
+	if c.From != failover.RoleStandbyReady && (w.partitioned() || !w.attached[0] || !w.attached[1]) {
+		for _, l := range w.sas {
+			l.excused = true // the copy is old and the peer cannot be asked
+		}
+	}
+	n.worker.activate(c.Epoch)
+}
