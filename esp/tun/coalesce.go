@@ -30,6 +30,7 @@ type Coalescer struct {
 	n        int
 	bucket   [buckets]uint8 // index of the newest item of a flow, plus one
 	pieces   [][]byte
+	header   [HeaderLen]byte
 
 	// Stats of what was written; the owner reads and resets them.
 	Packets, Bytes, Failed, Supers int
@@ -64,7 +65,7 @@ func (c *Coalescer) Add(p []byte) {
 		c.push(p, &it)
 		return
 	}
-	b := &c.bucket[flowHash(p, it.transport)%buckets]
+	b := &c.bucket[flowHash(p, &it)%buckets]
 	if *b != 0 {
 		if c.join(&c.items[*b-1], &it, p) {
 			return
@@ -200,9 +201,8 @@ func (c *Coalescer) write(it *item) {
 	var saved [maxHeader]byte
 	copy(saved[:], first[:it.header])
 
-	var header [HeaderLen]byte
-	it.encode(header[:])
-	c.pieces = append(c.pieces[:0], header[:], first)
+	it.encode(c.header[:])
+	c.pieces = append(c.pieces[:0], c.header[:], first)
 	for _, p := range it.parts[1:] {
 		c.pieces = append(c.pieces, p[it.header:])
 	}
@@ -283,14 +283,14 @@ func sameFlow(a, b []byte, transport int) bool {
 	return a[0] == b[0] && bytes.Equal(a[from:transport+4], b[from:transport+4])
 }
 
-// flowHash mixes addresses and ports. Collisions only cost a join.
-func flowHash(p []byte, transport int) uint32 {
-	h := binary.LittleEndian.Uint32(p[transport:])
+// flowHash mixes protocol, addresses and ports. Collisions only cost a join.
+func flowHash(p []byte, it *item) uint32 {
+	h := binary.LittleEndian.Uint32(p[it.transport:]) ^ uint32(it.protocol)
 	from := 12
-	if transport == 40 {
+	if it.transport == 40 {
 		from = 8
 	}
-	for i := from; i < transport; i += 4 {
+	for i := from; i < it.transport; i += 4 {
 		h = (h ^ binary.LittleEndian.Uint32(p[i:])) * 0x9e3779b1
 	}
 	return h * 0x9e3779b1 >> 16

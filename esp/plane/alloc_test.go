@@ -1,0 +1,171 @@
+package plane
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/internal/secret"
+
+	"encoding/binary"
+	"net/netip"
+)
+
+// tap is a device and a socket at once, which keeps what was sent and forgets
+// what was delivered. It allocates nothing.
+type tap struct {
+	sent []Message
+	data []byte
+}
+
+func (t *tap) Read([]byte) (int, error)       { return 0, os.ErrClosed }
+func (t *tap) TryRead([]byte) (int, error)    { return 0, tun.ErrAgain }
+func (t *tap) Write([][]byte) error           { return nil }
+func (t *tap) UDPOffload() bool               { return true }
+func (t *tap) Close() error                   { return nil }
+func (t *tap) Receive([]Message) (int, error) { return 0, os.ErrClosed }
+func (t *tap) TrySend(*Message) error         { return nil }
+
+func (t *tap) Send(ms []Message) (int, error) {
+	for i := range ms {
+		n := len(t.data)
+		t.data = append(t.data, ms[i].Data...)
+		t.sent = append(t.sent, ms[i])
+		t.sent[len(t.sent)-1].Data = t.data[n:]
+	}
+	return 0, nil
+}
+
+// loop is a plane whose two ends are driven by hand: what it seals it can
+// open, because both SAs of its children are the same.
+type loop struct {
+	p   *Plane
+	tap *tap
+	out *outbound
+	in  *inbound
+}
+
+func newLoop(t testing.TB, children int) *loop {
+	t.Helper()
+	counters, err := esp.NewCounters(make([]byte, esp.CountersSize(children)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &loop{tap: &tap{data: make([]byte, 0, 1<<20)}}
+	local := netip.MustParseAddrPort("192.0.2.1:4500")
+	l.p, err = New(&Config{
+		Devices: []tun.Device{l.tap}, Counters: counters,
+		Sockets: []Socket{{Kind: KindNATT, Local: local, Conn: l.tap}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.out, l.in = l.p.outs[0], l.p.outers[0].in
+	l.out.slab, l.out.scratch = make([]byte, sealSlab), make([]byte, 1<<17)
+	gcm, _ := sa.TransformByName(sa.Encryption, "aes-256-gcm")
+	anywhere := []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.0.0.0/8"))}
+	for i := range children {
+		half := sa.SA{SPI: sa.SPI(1000 + i), Encryption: gcm.Transform, EncryptionKey: secret.New(make([]byte, 36))}
+		err := l.p.Apply(&sa.Change{Op: sa.OpAdd, Child: sa.Child{
+			ID: uint64(i + 1), Slot: uint32(i), In: half, Out: half, Local: anywhere,
+			Remote:    append([]sa.Selector{sa.SelectorOf(netip.PrefixFrom(host(i), 32))}, anywhere...)[:1],
+			LocalAddr: local, RemoteAddr: netip.MustParseAddrPort("192.0.2.2:4500"), Encap: sa.EncapUDP, ReplayWindow: 1024,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
+}
+
+func host(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+}
+
+// turn sends what a device read, and receives what was sent. The inner source
+// and destination are the same host, so that one child covers both ways.
+func (l *loop) turn(b []byte) {
+	l.out.packet(b)
+	l.out.flush()
+	l.in.now = 1
+	for i := range l.tap.sent {
+		l.in.message(&l.tap.sent[i])
+	}
+	l.in.hold(nil, 0)
+	l.in.join.Flush()
+	l.tap.sent, l.tap.data = l.tap.sent[:0], l.tap.data[:0]
+}
+
+// tcpSuper returns a super-packet of n bytes from and to host i, in segments of
+// size bytes.
+func tcpSuper(i, n, size int) []byte {
+	b := make([]byte, tun.HeaderLen+40+n)
+	binary.NativeEndian.PutUint16(b[4:], uint16(size))
+	binary.NativeEndian.PutUint16(b[6:], 20)
+	binary.NativeEndian.PutUint16(b[8:], 16)
+	b[0] = 1
+	if size < n {
+		b[1] = 1
+	}
+	p := b[tun.HeaderLen:]
+	p[0], p[6], p[8], p[9] = 0x45, 0x40, 64, 6
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)))
+	a := host(i).As4()
+	copy(p[12:], a[:])
+	copy(p[16:], a[:])
+	p[32], p[33] = 0x50, 0x10
+	return b
+}
+
+func TestAllocsPerPacket(t *testing.T) {
+	l := newLoop(t, 3)
+	for name, b := range map[string][]byte{
+		"super-packet": tcpSuper(1, 60_000, 1300),
+		"small":        tcpSuper(1, 60, 1300),
+		"too big":      tcpSuper(1, 1460, 3000),
+	} {
+		l.turn(b)
+		before := l.p.Stats()
+		if n := testing.AllocsPerRun(100, func() { l.turn(b) }); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+		after := l.p.Stats()
+		if after.PacketsOut == before.PacketsOut && after.DropTooBig == before.DropTooBig {
+			t.Errorf("%s: nothing passed: %+v", name, after)
+		}
+	}
+	if s := l.p.Stats(); s.DropReplay+s.DropIntegrity+s.DropSelector+s.DropMalformed+s.DropPolicy > 0 {
+		t.Errorf("stats are %+v", s)
+	}
+}
+
+func BenchmarkPipeline(b *testing.B) {
+	for _, children := range []int{1, 50_000} {
+		for _, size := range []int{60_000, 1300, 64} {
+			b.Run(fmt.Sprint(children, "/", size), func(b *testing.B) {
+				l := newLoop(b, children)
+				ps := make([][]byte, min(children, 50_000))
+				for i := range ps {
+					ps[i] = tcpSuper(i, 64, 1300)
+				}
+				if size > 64 || children == 1 {
+					ps = ps[:1]
+					ps[0] = tcpSuper(children-1, size, 1300)
+				}
+				runtime.GC()
+				b.SetBytes(int64(size))
+				b.ReportAllocs()
+				start := time.Now()
+				for i := 0; b.Loop(); i++ {
+					l.turn(ps[i*31%len(ps)])
+				}
+				b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(l.p.Stats().PacketsOut), "ns/packet")
+			})
+		}
+	}
+}
