@@ -24,6 +24,7 @@ type group struct {
 	wantUntil   time.Time
 	handover    handover
 	against     uint64 // epoch of the last split brain that was logged
+	holds       bool   // was in step, or active: has SAs
 	stays       bool   // the operator gave the role away: no preemption
 }
 
@@ -111,7 +112,9 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		g.epoch = theirs.Epoch
 		n.change(now, g, RoleStandbyCold, "the peer is active", out)
 	case theirs.Role == RoleFailed:
-		n.activate(now, g, "the peer has failed", out)
+		if late || n.better(g, theirs) {
+			n.activate(now, g, "the peer has failed", out)
+		}
 	case theirs.Role == RoleNegotiation || late:
 		if n.better(g, theirs) {
 			n.activate(now, g, "both units start, this one is preferred", out)
@@ -271,13 +274,22 @@ func (n *Node) recover(now time.Time, g *group, out *Output) {
 		n.activate(now, g, "the peer is silent, this unit is better than none", out)
 	case theirs.Handover, theirs.Role == RoleFailed && n.better(g, theirs):
 		n.activate(now, g, "the peer has failed worse", out)
+	case g.holds && !theirs.Holds && theirs.Role == RoleNegotiation:
+		n.activate(now, g, "the peer has restarted without the state", out)
 	}
 }
 
-// better reports whether this node should rather be active than the peer.
+// better reports whether this node should rather be active than the peer: it
+// can serve, has the SAs, has the newer ones, has more interfaces, is preferred.
 func (n *Node) better(g *group, theirs GroupState) bool {
 	if fit := n.fit(g); fit != theirs.Fit {
 		return fit
+	}
+	if g.holds != theirs.Holds {
+		return g.holds
+	}
+	if g.holds && g.epoch != theirs.Epoch {
+		return g.epoch > theirs.Epoch
 	}
 	if mine := n.failedInterfaces(g); mine != int(theirs.Failed) {
 		return mine < int(theirs.Failed)
@@ -298,7 +310,12 @@ func (n *Node) fit(g *group) bool {
 	if len(g.broken) > 0 {
 		return false
 	}
-	return len(g.cfg.Monitor) == 0 || n.failedInterfaces(g) < len(g.cfg.Monitor)
+	for _, name := range g.cfg.Monitor {
+		if n.interfaceNamed(name).carrier {
+			return true // settling is good enough if there is nobody better
+		}
+	}
+	return len(g.cfg.Monitor) == 0
 }
 
 // impaired reports whether as many interfaces are down as the policy says.

@@ -67,6 +67,7 @@ type GroupState struct {
 	Fit         bool  // could serve: workers run, not all interfaces are down
 	Want        Want
 	Handover    bool // the peer shall take over now
+	Holds       bool // was in step, or active, in this life: has SAs
 	Hash        [16]byte
 }
 
@@ -91,6 +92,7 @@ const (
 	flagImpaired = 1 << iota
 	flagFit
 	flagHandover
+	flagHolds
 	flagsKnown = 1<<iota - 1
 )
 
@@ -150,7 +152,8 @@ func (g *GroupState) add(b *cryptobyte.Builder) {
 	b.AddUint64(g.Epoch)
 	b.AddUint8(uint8(g.Replication))
 	b.AddUint8(g.Failed)
-	b.AddUint8(flag(g.Impaired, flagImpaired) | flag(g.Fit, flagFit) | flag(g.Handover, flagHandover))
+	b.AddUint8(flag(g.Impaired, flagImpaired) | flag(g.Fit, flagFit) |
+		flag(g.Handover, flagHandover) | flag(g.Holds, flagHolds))
 	b.AddUint8(uint8(g.Want))
 	b.AddBytes(g.Hash[:])
 }
@@ -239,7 +242,8 @@ func (g *GroupState) read(s *cryptobyte.String) bool {
 		return false
 	}
 	g.Role, g.Replication, g.Want = Role(role), Replication(replication), Want(want)
-	g.Impaired, g.Fit, g.Handover = flags&flagImpaired != 0, flags&flagFit != 0, flags&flagHandover != 0
+	g.Impaired, g.Fit = flags&flagImpaired != 0, flags&flagFit != 0
+	g.Handover, g.Holds = flags&flagHandover != 0, flags&flagHolds != 0
 	return g.Role < numRoles && g.Replication <= ReplicationReady && g.Want <= WantPreempt && flags&^flagsKnown == 0
 }
 

@@ -61,9 +61,10 @@ type pathState struct {
 
 // interfaceState is one monitored interface.
 type interfaceState struct {
-	name  string
-	up    bool      // counts as up
-	rises time.Time // when it will count as up; zero: no change is pending
+	name    string
+	carrier bool      // what the driver said last
+	up      bool      // counts as up
+	rises   time.Time // when it will count as up; zero: no change is pending
 }
 
 // New returns a Node that looks for its peer from now on. The first heartbeats
@@ -85,7 +86,7 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 		n.groups = append(n.groups, newGroup(g))
 		for _, name := range g.Monitor {
 			if n.interfaceNamed(name) == nil {
-				n.interfaces = append(n.interfaces, interfaceState{name: name, up: true})
+				n.interfaces = append(n.interfaces, interfaceState{name: name, carrier: true, up: true})
 				n.data[name] = &pathState{path: Path{DataPath, name}, up: true}
 			}
 		}
@@ -149,6 +150,7 @@ func (n *Node) Interface(now time.Time, name string, up bool, out *Output) {
 	if i == nil {
 		return
 	}
+	i.carrier = up
 	switch {
 	case !up && (i.up || !i.rises.IsZero()):
 		if i.up {
@@ -316,7 +318,7 @@ func (n *Node) groupState(g *group) GroupState {
 	return GroupState{
 		Name: g.cfg.Name, Role: g.role, Epoch: g.epoch, Replication: g.copyState(),
 		Failed: uint8(failed), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving, Hash: g.cfg.Hash,
+		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: g.holds, Hash: g.cfg.Hash,
 	}
 }
 
@@ -327,6 +329,7 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 		panic(fmt.Sprintf("failover: internal error: no edge from %v to %v", from, to))
 	}
 	g.role, g.since, g.tie, g.reason = to, now, time.Time{}, reason
+	g.holds = g.holds || to == RoleActive || to == RoleStandbyReady
 	n.dirty = true
 	c := RoleChange{At: now, Group: g.cfg.Name, From: from, To: to, Epoch: g.epoch, Reason: reason}
 	out.Changes = append(out.Changes, c)

@@ -193,7 +193,7 @@ func (n *Node) watchPaths(now time.Time, out *Output) {
 			Text: fmt.Sprintf("nothing heard for %v on %d links and %d data interfaces", silent, len(n.links), len(n.data))})
 		return
 	}
-	if n.peer.dataOnly == heardLink {
+	if n.peer.dataOnly == heardLink && now.Sub(n.started) >= n.cfg.Hold {
 		n.peer.dataOnly = !heardLink
 		if n.peer.dataOnly {
 			out.event(Event{At: now, Kind: EventLinksFailed, Text: "no takeover while the peer answers there"})

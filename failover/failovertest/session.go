@@ -145,6 +145,8 @@ func (k *worker) take(b []byte) {
 	}
 	if ok {
 		k.carryOut(step)
+	} else {
+		w.result.Resumes++
 	}
 	if ack, ok := k.receiver.Ack(nil); ok {
 		n, life := k.node, k.node.incarnation
