@@ -242,7 +242,7 @@ const (
 // list of what is possible.
 func suggest(name string, names []string) string {
 	names = slices.Sorted(slices.Values(names))
-	best, at := min(1+len(name)/3, len(name)-1), -1
+	best, at := min(1+len(name)/3, len(name)-1, 5), -1
 	for i, candidate := range names[:min(len(names), maxCandidates)] {
 		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d <= best && (at < 0 || d < best) {
 			best, at = d, i
