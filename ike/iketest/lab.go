@@ -43,6 +43,9 @@ type Lab struct {
 	// nil. Before is called ahead of each delivery.
 	Spy    func(from *Node, d ike.Datagram)
 	Before func()
+	// Crash is asked after each commit of changes whether the node dies before
+	// it has sent anything of that Output; it may be nil.
+	Crash func(n *Node) bool
 	// Trouble holds what must not happen and did.
 	Trouble []string
 
@@ -131,6 +134,10 @@ func (n *Node) Do(f func(out *ike.Output) error) {
 		o := out
 		out = ike.Output{}
 		n.commit(o.Changes)
+		if l := n.lab; len(o.Changes) > 0 && l.Crash != nil && l.Crash(n) {
+			n.boot()
+			return
+		}
 		for _, d := range o.Send {
 			n.lab.send(n, d)
 		}
