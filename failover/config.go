@@ -37,6 +37,9 @@ const (
 	// the peer takes over all the same: what was not acknowledged was not
 	// answered either.
 	quiesceLimit = 500 * time.Millisecond
+	// announceInterval is how often an active node whose peer is silent repeats
+	// whose the addresses are.
+	announceInterval = time.Second
 	// wantLimit is how long the wish for a switch is repeated to the peer.
 	wantLimit = 2 * time.Second
 )

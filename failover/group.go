@@ -234,6 +234,7 @@ func (n *Node) resolve(now time.Time, g *group, theirs GroupState, out *Output) 
 	if g.against != theirs.Epoch {
 		g.against = theirs.Epoch
 		n.dirty = true
+		out.Announce = append(out.Announce, g.cfg.Name)
 		out.event(Event{At: now, Kind: EventSplitBrain, Group: g.cfg.Name, Epoch: g.epoch,
 			Text: fmt.Sprintf("this unit stays active, the peer has epoch %d", theirs.Epoch)})
 	}

@@ -79,8 +79,10 @@ func (n *Node) considerHandover(now time.Time, g *group, theirs GroupState, out 
 	if now.Sub(g.since) < n.cfg.Hold {
 		return // the standby may not know yet that it is one
 	}
+	// To a standby without the state only when nothing goes on here anyhow.
+	willing := theirs.Role == RoleStandbyReady || theirs.Role.Standby() && !n.fit(g)
 	switch {
-	case n.impaired(g) && theirs.Role.Standby() && theirs.Fit && int(theirs.Failed) < n.failedInterfaces(g):
+	case n.impaired(g) && willing && theirs.Fit && int(theirs.Failed) < n.failedInterfaces(g):
 		n.beginHandover(now, g, n.unfitReason(g), out)
 	case theirs.Role != RoleStandbyReady:
 	case theirs.Want == WantOperator:

@@ -40,10 +40,11 @@ type Node struct {
 	groups     []*group
 	peer       peer
 
-	nextBeat time.Time
-	last     time.Time // of the last call
-	dirty    bool      // a heartbeat leaves with the next output
-	history  []RoleChange
+	announced time.Time // when the addresses were announced again
+	nextBeat  time.Time
+	last      time.Time // of the last call
+	dirty     bool      // a heartbeat leaves with the next output
+	history   []RoleChange
 }
 
 // pathState is what is known of one path to the peer.
@@ -227,6 +228,7 @@ func (n *Node) finish(now time.Time, out *Output) {
 		n.compareConfiguration(now, g, out)
 		n.decide(now, g, out)
 	}
+	n.announce(now, out)
 	n.beat(now, out)
 }
 
@@ -261,6 +263,21 @@ func (n *Node) settle(now time.Time, out *Output) {
 			s.up, s.rises = true, time.Time{}
 			n.dirty = true
 			out.event(Event{At: now, Kind: EventInterface, Path: Path{DataPath, s.name}, Text: "up"})
+		}
+	}
+}
+
+// announce lets the active groups announce their addresses again: at once when
+// the peer falls silent or is heard again, and from time to time between.
+func (n *Node) announce(now time.Time, out *Output) {
+	if n.peer.alive == n.peer.wasAlive && (n.peer.alive || now.Sub(n.announced) < announceInterval) {
+		return
+	}
+	n.peer.wasAlive = n.peer.alive
+	n.announced = now
+	for _, g := range n.groups {
+		if g.role == RoleActive {
+			out.Announce = append(out.Announce, g.cfg.Name)
 		}
 	}
 }

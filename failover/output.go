@@ -3,13 +3,17 @@ package failover
 import "time"
 
 // Output is what the driver must do, in this order: carry out Changes (mute
-// before anything is sent, unmute before the peer hears of it), begin Quiesce,
-// Send, log Events.
+// before anything is sent, unmute before the peer hears of it), Announce, begin
+// Quiesce, Send, log Events.
 type Output struct {
 	Changes []RoleChange
-	Quiesce []Quiesce
-	Send    []Datagram
-	Events  []Event
+	// Announce are the groups, active here, whose addresses are to be announced
+	// once more (gratuitous ARP, unsolicited NA): the peer may have announced
+	// them as well while it could not be heard. A change to active includes it.
+	Announce []string
+	Quiesce  []Quiesce
+	Send     []Datagram
+	Events   []Event
 }
 
 // RoleChange is one transition of one group.

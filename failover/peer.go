@@ -11,6 +11,7 @@ type peer struct {
 	counter    uint64 // of the newest heartbeat
 	heard      time.Time
 	alive      bool
+	wasAlive   bool // at the last announcement
 	dataOnly   bool // alive, but no link is heard
 	groups     map[string]GroupState
 	interfaces []InterfaceState
@@ -98,6 +99,7 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 	}
 	restarted := n.peer.instance != 0
 	n.peer = peer{instance: h.Instance, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
+	// wasAlive is false: this life of the peer has not heard us announce.
 	text := fmt.Sprintf("%v, instance %016x", h.Unit, h.Instance)
 	if restarted {
 		text += ", restarted"

@@ -107,6 +107,9 @@ func (n *node) carryOut(out *failover.Output) {
 			n.worker.deactivate(c.Epoch)
 		}
 	}
+	if len(out.Announce) > 0 && w.attached[n.index] {
+		w.owner = n.index
+	}
 	for _, q := range out.Quiesce {
 		n.worker.quiesce(!q.Cancel)
 	}

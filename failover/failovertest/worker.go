@@ -22,7 +22,7 @@ type sa struct {
 	request uint64
 	reserve journal.Reservation
 
-	next    uint64 // in the counter memory: survives the worker, not the node
+	next    uint64 // in the counter memory, like reserve.Limit: survives the worker, not the node
 	asked   journal.Reservation
 	askedAt journal.Position // 0: no raise is pending
 	created journal.Position
@@ -95,6 +95,10 @@ func (k *worker) restart() {
 	for id, s := range k.table {
 		if before := old[id]; before != nil {
 			s.next = before.next
+			if k.active && s.reserve != before.reserve { // asked for, not granted
+				s.asked, s.askedAt = s.reserve, k.store.Next()-1
+				s.reserve = before.reserve
+			}
 		}
 	}
 	if k.active {

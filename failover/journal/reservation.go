@@ -11,6 +11,11 @@ package journal
 //   - Who takes over begins beyond the limit that it knows, as many blocks
 //     further on as the epoch has grown since, and has one block for itself.
 //
+// A limit that was asked for and not granted is in the journal, too. So the
+// granted one belongs into the counter memory, beside the counter itself: a
+// worker that is restarted goes on from there, and asks for the journal's limit
+// again. Who takes over counts from the highest limit that was ever asked for.
+//
 // Epochs are unique, so the blocks of two activations never overlap. The block
 // is the same on both nodes: a constant of the program.
 type Reservation struct {
