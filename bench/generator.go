@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/internal/lab"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// generator is many remote-access clients on one address: one engine, as
+// initiator of every connection, on two sockets. It sets up IKE SAs and child
+// SAs and carries no traffic.
+type generator struct {
+	engine   *ike.Engine
+	sockets  map[uint16]*net.UDPConn // by local port
+	incoming chan ike.Datagram
+	readers  sync.WaitGroup
+	begun    map[string]time.Time // by entry
+	next     int                  // client to begin next
+	clients  int
+	up       int
+	refused  string
+}
+
+// window is how many set-ups are under way at once: enough to keep the gateway
+// busy, few enough not to be taken for a flood.
+const window = 16
+
+// newGenerator makes n clients in the namespace.
+func newGenerator(ns *lab.Namespace, n int) (*generator, error) {
+	engine, err := ike.New(clientConfig(n))
+	if err != nil {
+		return nil, err
+	}
+	g := &generator{
+		engine: engine, clients: n,
+		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan ike.Datagram, 4*window),
+		begun: map[string]time.Time{},
+	}
+	for _, port := range []uint16{500, 4500} {
+		local := netip.AddrPortFrom(netip.MustParseAddr(lab.OutsideClient), port)
+		err := ns.Do(func() (err error) {
+			g.sockets[port], err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
+			return err
+		})
+		if err != nil {
+			g.close()
+			return nil, err
+		}
+		g.readers.Go(func() { g.read(local) })
+	}
+	return g, nil
+}
+
+// close ends the readers.
+func (g *generator) close() {
+	for _, s := range g.sockets {
+		s.Close()
+	}
+	go func() { // a reader may wait for room
+		for range g.incoming {
+		}
+	}()
+	g.readers.Wait()
+	close(g.incoming)
+}
+
+// clientConfig is n clients, each with an identity of its own.
+func clientConfig(n int) *ike.Config {
+	transform := func(t sa.TransformType, name string) sa.Transform {
+		k, ok := sa.TransformByName(t, name)
+		if !ok {
+			panic("bench: internal error: no transform " + name)
+		}
+		return k.Transform
+	}
+	cfg := &ike.Config{
+		Policies: []ike.Policy{{Name: "p", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
+			transform(sa.Encryption, "aes-256-gcm"), transform(sa.PRF, "sha384"), transform(sa.KeyExchange, "x25519"),
+		}}},
+		RetransmitBase: 500 * time.Millisecond, RetransmitFactor: 2, RetransmitTries: 5,
+		ForceUDP: true,
+	}
+	child := []ike.ChildProposal{{Name: "c", Lifetime: 8 * time.Hour, Proposal: sa.Proposal{
+		transform(sa.Encryption, "aes-256-gcm"), transform(sa.Sequence, "no-esn"),
+	}}}
+	for i := range n {
+		name := entryName(i)
+		cfg.Profiles = append(cfg.Profiles, ike.Profile{
+			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{"gw.example"},
+			LocalPSK: secret.Copy([]byte("client key")), RemotePSK: secret.Copy([]byte("gateway key")),
+		})
+		cfg.Entries = append(cfg.Entries, ike.Entry{
+			Name: name, Local: netip.MustParseAddr(lab.OutsideClient), Proposals: child,
+			Peer: netip.MustParseAddr(lab.OutsideGateway), Profile: name, RequestAddress: true,
+			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.10.0.0/24"))},
+		})
+	}
+	return cfg
+}
+
+func entryName(i int) string { return fmt.Sprintf("c%d", i) }
+
+// read passes on what arrives on one socket, without the non-ESP marker.
+func (g *generator) read(local netip.AddrPort) {
+	b := make([]byte, 1<<16)
+	for {
+		n, from, err := g.sockets[local.Port()].ReadFromUDPAddrPort(b)
+		if err != nil {
+			return
+		}
+		payload := append([]byte(nil), b[:n]...)
+		if local.Port() == 4500 {
+			if n < 4 || string(payload[:4]) != "\x00\x00\x00\x00" {
+				continue
+			}
+			payload = payload[4:]
+		}
+		g.incoming <- ike.Datagram{Local: local, Remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Payload: payload}
+	}
+}
+
+// run connects all clients and returns how long that took.
+func (g *generator) run() (time.Duration, error) {
+	begin := time.Now()
+	var out ike.Output
+	g.engine.Activate(begin, &out)
+	for range window {
+		g.begin(&out)
+	}
+	give := time.NewTimer(2 * time.Minute)
+	defer give.Stop()
+	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
+	defer tick.Stop()
+	for g.up < g.clients {
+		if err := g.carryOut(&out); err != nil {
+			return 0, err
+		}
+		select {
+		case d := <-g.incoming:
+			// A datagram that changes nothing is no concern of a generator.
+			_ = g.engine.Receive(time.Now(), d, &out)
+		case now := <-tick.C:
+			g.engine.Expire(now, &out)
+		case <-give.C:
+			return 0, fmt.Errorf("only %d of %d clients are up; last refusal: %q", g.up, g.clients, g.refused)
+		}
+	}
+	return time.Since(begin), g.carryOut(&out)
+}
+
+// begin starts the next client, if there is one left.
+func (g *generator) begin(out *ike.Output) {
+	if g.next == g.clients {
+		return
+	}
+	name := entryName(g.next)
+	g.next++
+	g.begun[name] = time.Now()
+	if err := g.engine.Command(time.Now(), ike.Initiate{Entry: name}, out); err != nil {
+		g.refused = err.Error()
+	}
+}
+
+// carryOut does what the engine asks for.
+func (g *generator) carryOut(out *ike.Output) error {
+	for len(out.Send)+len(out.Events) > 0 {
+		send, events := out.Send, out.Events
+		*out = ike.Output{}
+		for _, d := range send {
+			if err := g.send(d); err != nil {
+				return err
+			}
+		}
+		for _, e := range events {
+			switch e := e.(type) {
+			case ike.ChildUp:
+				g.up++
+				g.begin(out)
+			case ike.IKEDown:
+				g.refused = e.Reason
+			case ike.Refused:
+				g.refused = e.Reason
+			}
+		}
+	}
+	*out = ike.Output{}
+	return nil
+}
+
+func (g *generator) send(d ike.Datagram) error {
+	payload := d.Payload
+	if d.Local.Port() == 4500 && !d.Keepalive {
+		payload = append(make([]byte, 4, 4+len(payload)), payload...)
+	}
+	s := g.sockets[d.Local.Port()]
+	if s == nil {
+		return errors.New("the engine sends from an unknown port")
+	}
+	_, err := s.WriteToUDPAddrPort(payload, d.Remote)
+	return err
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// warrenSetups connects many clients to one worker.
+func warrenSetups(l *lab.Lab, r *report, n int) error {
+	gateway, client := l.Namespace("gateway"), l.Namespace("client")
+	l.Veth(gateway, "out", client, "out")
+	client.Address("out", lab.OutsideClient+"/24")
+	w := gateway.Warrend(lab.WarrendConfig{
+		System: `
+interface "Ethernet0/0" { device = "out" }
+
+context "c" {
+  config_url = "file:c.hcl"
+
+  allocate_interface "Ethernet0/0" { name = "outside" }
+}
+`,
+		Files: map[string]string{"c.hcl": tenantFile},
+	})
+	w.Ready()
+	return setups(r, client, w.Context("c").PID, n, "warren", "0.40 or less")
+}
+
+// strongSwanSetups connects the same clients to strongSwan.
+func strongSwanSetups(l *lab.Lab, r *report, n int) error {
+	gateway, client := l.Namespace("gateway"), l.Namespace("client")
+	l.Veth(gateway, "out", client, "out")
+	client.Address("out", lab.OutsideClient+"/24")
+	gateway.Address("out", lab.OutsideGateway+"/24")
+	gateway.Address("lo", lab.InsideGateway+"/32") // its ESP in userspace wants a source for its routes
+	s := gateway.StrongSwan(lab.StrongSwanConfig{Load: true, Conns: []lab.StrongSwanConn{{
+		Name: "gw", Local: lab.OutsideGateway, LocalID: "gw.example", LocalPSK: "gateway key", RemotePSK: "client key",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24", Pool: "10.96.0.0/14",
+	}}})
+	return setups(r, client, s.PID(), n, "strongSwan", "")
+}
+
+// setups measures n set-ups against the process that answers them.
+func setups(r *report, client *lab.Namespace, pid, n int, who, aim string) error {
+	g, err := newGenerator(client, n)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	before, err := lab.CPU(pid)
+	if err != nil {
+		return err
+	}
+	took, err := g.run()
+	if err != nil {
+		return fmt.Errorf("%s: %w", who, err)
+	}
+	after, err := lab.CPU(pid)
+	if err != nil {
+		return err
+	}
+	r.add(who+": set-ups, with the clients on the same machine", float64(n)/took.Seconds(), "per second", "")
+	r.add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond), "ms", aim)
+	size, err := lab.PSS(pid)
+	if err != nil {
+		return err
+	}
+	r.add(who+": PSS with all of them up", float64(size)/(1<<20), "MiB", "")
+	return nil
+}
