@@ -68,7 +68,7 @@ func TestManyContexts(t *testing.T) {
 	if len(diags.All()) > 0 || len(sys.Contexts) != 250 {
 		t.Fatalf("%v", diags.Err())
 	}
-	if c, ok := sys.Context("c249"); !ok || c.Tenant.Interfaces[0].Name != "outside" {
+	if c, ok := sys.Context("c249"); !ok || c.Spec.Interfaces[0].Name != "outside" {
 		t.Errorf("context c249 = %+v, %v", c, ok)
 	}
 }

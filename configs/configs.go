@@ -32,7 +32,7 @@ type System struct {
 
 	Interfaces []Interface
 	Classes    []resource.Class // class "default" is always there, first
-	Contexts   []Context
+	Contexts   []Tenant
 	Failover   *Failover // nil: a node alone
 
 	// Files are all that was read, in this order: the system file, then
@@ -51,13 +51,13 @@ func (s *System) Interface(name string) (Interface, bool) {
 }
 
 // Context returns the context called name.
-func (s *System) Context(name string) (Context, bool) {
+func (s *System) Context(name string) (Tenant, bool) {
 	for _, c := range s.Contexts {
 		if c.Name == name {
 			return c, true
 		}
 	}
-	return Context{}, false
+	return Tenant{}, false
 }
 
 // Interface is one interface of the system: a device of the namespace that
@@ -76,18 +76,18 @@ type Interface struct {
 	Shared bool
 }
 
-// Context is one context as the system sees it, with its tenant as the worker
-// will.
-type Context struct {
+// Tenant is one context as the system sees it, with its specification for the
+// worker.
+type Tenant struct {
 	Name   string
 	Class  string // "default" where no member is set
 	Config Location
 	// Allocations are in the order of the file. Each has an Interface of the
-	// same Name in Tenant, if the context configures it.
+	// same Name in Spec, if the context configures it.
 	Allocations []Allocation
 	// FailoverGroup is the name of one of Failover.Groups; "" without failover.
 	FailoverGroup string
-	Tenant        *spec.Tenant
+	Spec          *spec.Tenant
 }
 
 // Allocation gives an interface of the system to a context.

@@ -32,8 +32,8 @@ func (s *systemReader) readContexts(nodes []*node) {
 	}
 }
 
-func (s *systemReader) readContext(n *node) Context {
-	c := Context{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Tenant: &spec.Tenant{}}
+func (s *systemReader) readContext(n *node) Tenant {
+	c := Tenant{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Spec: &spec.Tenant{}}
 	places := map[string]item{}
 	for _, a := range n.each("allocate_interface") {
 		it, written := a.textItem("name")
@@ -71,8 +71,8 @@ func (s *systemReader) readContext(n *node) Context {
 	t := newTenantReader(file, origin{file: at, disk: disk}, c)
 	t.allocations, t.owner = places, n
 	t.read()
-	c.Tenant = t.t
-	_, c.Tenant.Limits = s.member(c.Class)
+	c.Spec = t.t
+	_, c.Spec.Limits = s.member(c.Class)
 	return c
 }
 

@@ -20,7 +20,7 @@ func dump(s *System) string {
 		v.Key = string(s.Failover.Key.Reveal())
 	}
 	for _, c := range s.Contexts {
-		for _, one := range c.Tenant.Secrets {
+		for _, one := range c.Spec.Secrets {
 			v.Secrets[c.Name] = append(v.Secrets[c.Name], string(one.Reveal()))
 		}
 	}

@@ -53,7 +53,7 @@ func FuzzLoad(f *testing.F) {
 				continue
 			}
 			for _, c := range sys.Contexts {
-				Fingerprint(c.Tenant, []byte("key"))
+				Fingerprint(c.Spec, []byte("key"))
 			}
 		}
 		once, diags := Format("fuzz.hcl", src)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -12,9 +13,14 @@ import (
 // mask returns a copy of src, of the same length, in which the values of
 // secrets are stars. It works on tokens, so that a file that does not parse is
 // masked as well, and on names that look like those of secrets, so that a
-// misspelt one is.
+// misspelt one is. What is not text is masked as a whole: its tokens are
+// anybody's guess.
 func mask(src []byte, name string) []byte {
 	out := bytes.Clone(src)
+	if !utf8.Valid(src) {
+		hide(out)
+		return out
+	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	for i := 0; i+1 < len(tokens); i++ {
 		if assigned(tokens, i) && isSecretName(string(tokens[i].Bytes)) {

@@ -50,7 +50,7 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 		t.Errorf("the reference is not the default (-default +reference):\n%s", diff)
 	}
 
-	tenant := full.Contexts[0].Tenant
+	tenant := full.Contexts[0].Spec
 	policy := builtInPolicy()
 	policy.Name = tenant.IKEPolicies[0].Name
 	if diff := cmp.Diff(policy, tenant.IKEPolicies[0]); diff != "" {

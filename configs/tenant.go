@@ -19,7 +19,7 @@ type tenantReader struct {
 	tunnelGroups  map[string]*node
 }
 
-func newTenantReader(file *node, from origin, c Context) *tenantReader {
+func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 	return &tenantReader{
 		node: file, origin: from,
 		t:             &spec.Tenant{Name: c.Name, Class: c.Class},
