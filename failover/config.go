@@ -76,9 +76,9 @@ type GroupConfig struct {
 	InterfacePolicy int
 	Tenants         []string // the contexts of the group
 	Hash            [16]byte // of the configuration of its contexts
-	// Epoch is the highest epoch that this node knew in an earlier life, 0 for
-	// none. With Active its workers were adopted while serving: the group goes
-	// on as active with that epoch.
+	// Epoch is the highest that Output.Remember told an earlier life of this
+	// node, 0 for none. With Active its workers were adopted while serving: the
+	// group goes on as active with that epoch.
 	Epoch  uint64
 	Active bool
 }

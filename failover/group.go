@@ -8,12 +8,14 @@ import (
 
 // group is the state of one failover group on this node.
 type group struct {
-	cfg    GroupConfig
-	role   Role
-	since  time.Time
-	reason string
-	epoch  uint64 // of our last activation, or of the peer's that we follow
-	seen   uint64 // the highest that we have heard of
+	cfg               GroupConfig
+	role              Role
+	since             time.Time
+	reason            string
+	epoch             uint64 // of our last activation, or of the peer's that we follow
+	seen              uint64 // the highest that we have heard of
+	used              uint64 // the highest that was ours, in any life
+	asked, remembered uint64 // the highest that is to be, and is, on disk
 
 	replication map[string]Replication // by tenant
 	broken      map[string]string      // tenants whose worker is gone for good
@@ -42,7 +44,7 @@ func newGroup(cfg GroupConfig) *group {
 	for _, tenant := range cfg.Tenants {
 		g.replication[tenant] = ReplicationNone
 	}
-	g.epoch, g.seen = 0, cfg.Epoch
+	g.used, g.asked, g.remembered = cfg.Epoch, cfg.Epoch, cfg.Epoch
 	return g
 }
 
@@ -112,7 +114,8 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		g.epoch = theirs.Epoch
 		n.change(now, g, RoleStandbyCold, "the peer is active", out)
 	case theirs.Role == RoleFailed:
-		if late || n.better(g, theirs) {
+		// It may be about to recover, and have the SAs.
+		if late || !theirs.Holds && n.better(g, theirs) {
 			n.activate(now, g, "the peer has failed", out)
 		}
 	case theirs.Role == RoleNegotiation || late:
@@ -266,8 +269,8 @@ func (n *Node) recover(now time.Time, g *group, out *Output) {
 		n.change(now, g, RoleNegotiation, "recovered", out)
 		return
 	}
-	if !n.fit(g) || now.Sub(n.started) < n.cfg.Wait {
-		return
+	if !n.fit(g) || now.Sub(n.started) < n.cfg.Wait || now.Sub(n.carrierSince(g)) < n.cfg.Hold {
+		return // not fit, or for too short a time to have asked the peer
 	}
 	theirs, ok := n.peer.groups[g.cfg.Name]
 	switch {
@@ -317,6 +320,16 @@ func (n *Node) fit(g *group) bool {
 		}
 	}
 	return len(g.cfg.Monitor) == 0
+}
+
+// carrierSince returns when the last carrier of the group's interfaces came.
+func (n *Node) carrierSince(g *group) (at time.Time) {
+	for _, name := range g.cfg.Monitor {
+		if i := n.interfaceNamed(name); i.carrier && i.since.After(at) {
+			at = i.since
+		}
+	}
+	return at
 }
 
 // impaired reports whether as many interfaces are down as the policy says.

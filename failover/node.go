@@ -64,6 +64,7 @@ type pathState struct {
 type interfaceState struct {
 	name    string
 	carrier bool      // what the driver said last
+	since   time.Time // of that
 	up      bool      // counts as up
 	rises   time.Time // when it will count as up; zero: no change is pending
 }
@@ -151,7 +152,9 @@ func (n *Node) Interface(now time.Time, name string, up bool, out *Output) {
 	if i == nil {
 		return
 	}
-	i.carrier = up
+	if i.carrier != up {
+		i.carrier, i.since = up, now
+	}
 	switch {
 	case !up && (i.up || !i.rises.IsZero()):
 		if i.up {
@@ -219,6 +222,22 @@ func (n *Node) Configure(now time.Time, name string, hash [16]byte, tenants []st
 	return nil
 }
 
+// Remembered says that the epoch of a Remember is on disk.
+func (n *Node) Remembered(name string, epoch uint64) {
+	if g := n.groupNamed(name); g != nil {
+		g.remembered = max(g.remembered, epoch)
+	}
+}
+
+// foresee lets the epoch of a possible takeover be written ahead.
+func (n *Node) foresee(g *group, out *Output) {
+	next := nextEpoch(max(g.epoch, g.seen, g.used), n.cfg.Unit)
+	if g.role.Standby() && next > g.asked {
+		g.asked = next
+		out.Remember = append(out.Remember, Remember{g.cfg.Name, next, false})
+	}
+}
+
 // finish brings everything in line with what is known, then sends what is due.
 func (n *Node) finish(now time.Time, out *Output) {
 	n.excuse(now)
@@ -227,6 +246,7 @@ func (n *Node) finish(now time.Time, out *Output) {
 	for _, g := range n.groups {
 		n.compareConfiguration(now, g, out)
 		n.decide(now, g, out)
+		n.foresee(g, out)
 	}
 	n.announce(now, out)
 	n.beat(now, out)
@@ -358,7 +378,12 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 
 // activate makes g active with an epoch that nobody has used.
 func (n *Node) activate(now time.Time, g *group, reason string, out *Output) {
-	g.epoch = nextEpoch(max(g.epoch, g.seen), n.cfg.Unit)
+	g.epoch = nextEpoch(max(g.epoch, g.seen, g.used), n.cfg.Unit)
+	g.used = g.epoch
+	if g.epoch > g.remembered {
+		out.Remember = append(out.Remember, Remember{g.cfg.Name, g.epoch, true})
+		g.remembered, g.asked = g.epoch, g.epoch
+	}
 	g.want, g.handover, g.stays = WantNothing, handover{}, false
 	n.change(now, g, RoleActive, reason, out)
 }

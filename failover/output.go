@@ -2,11 +2,12 @@ package failover
 
 import "time"
 
-// Output is what the driver must do, in this order: carry out Changes (mute
+// Output is what the driver must do, in this order: Remember, carry out Changes (mute
 // before anything is sent, unmute before the peer hears of it), Announce, begin
 // Quiesce, Send, log Events.
 type Output struct {
-	Changes []RoleChange
+	Remember []Remember
+	Changes  []RoleChange
 	// Announce are the groups, active here, whose addresses are to be announced
 	// once more (gratuitous ARP, unsolicited NA): the peer may have announced
 	// them as well while it could not be heard. A change to active includes it.
@@ -14,6 +15,18 @@ type Output struct {
 	Quiesce  []Quiesce
 	Send     []Datagram
 	Events   []Event
+}
+
+// Remember is an epoch that must be found in GroupConfig.Epoch by the next life
+// of this node, also after a loss of power: an epoch that was used twice would
+// mean sequence numbers used twice. With Now it must be on disk before Changes
+// are carried out; without, it is written ahead of a takeover, in the
+// background, and then Remembered is called, so that the takeover does not wait
+// for a disk.
+type Remember struct {
+	Group string
+	Epoch uint64
+	Now   bool
 }
 
 // RoleChange is one transition of one group.

@@ -18,6 +18,7 @@ type node struct {
 	incarnation int
 	machine     *failover.Node
 	worker      *worker
+	disk        uint64 // the epoch to remember
 	timer       uint64 // the newest timer; older ones do nothing
 }
 
@@ -55,7 +56,7 @@ func (n *node) boot() {
 		Groups: []failover.GroupConfig{{
 			Name: groupName, Prefer: failover.UnitPrimary, Preempt: w.rand.IntN(2) == 0,
 			PreemptDelay: 100 * time.Millisecond, Monitor: []string{outside},
-			Tenants: []string{tenantName},
+			Tenants: []string{tenantName}, Epoch: n.disk,
 		}},
 	}, &out)
 	if err != nil {
@@ -98,6 +99,7 @@ func (n *node) receive(p failover.Path, b []byte) {
 // carryOut does what an Output says, in its order.
 func (n *node) carryOut(out *failover.Output) {
 	w := n.world
+	n.remember(out.Remember)
 	for _, c := range out.Changes {
 		w.logf("node %d %v -> %v epoch %d: %s", n.index, c.From, c.To, c.Epoch, c.Reason)
 		switch {
@@ -125,6 +127,23 @@ func (n *node) carryOut(out *failover.Output) {
 		}
 	}
 	n.arm()
+}
+
+// remember writes epochs to the disk: at once, or some time later.
+func (n *node) remember(epochs []failover.Remember) {
+	for _, e := range epochs {
+		if e.Now {
+			n.disk = max(n.disk, e.Epoch)
+			continue
+		}
+		life := n.incarnation
+		n.world.after(n.world.upTo(20*time.Millisecond), func() {
+			if n.up && n.incarnation == life {
+				n.disk = max(n.disk, e.Epoch)
+				n.machine.Remembered(e.Group, e.Epoch)
+			}
+		})
+	}
 }
 
 // arm schedules the one timer of the role machine.

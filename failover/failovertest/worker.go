@@ -253,7 +253,7 @@ func (k *worker) create(client int, request uint64) *sa {
 	w.nextSA++
 	s := &sa{id: w.nextSA, client: client, request: request, next: 1, reserve: journal.Reserve(k.epoch, block)}
 	k.table[s.id] = s
-	l := &ledger{excused: w.partitioned()}
+	l := &ledger{excused: w.wasApart()}
 	l.holder[k.node.index] = k.node.incarnation
 	w.sas[s.id] = l
 	s.at = k.append(s.encode(s.reserve))

@@ -81,6 +81,7 @@ type world struct {
 	session   [2]uint64 // by node: the session it believes in, 0 none
 	sessionOn int       // the link of the newest session
 	arrival   [2]time.Time
+	apart     time.Time // when the nodes could not hear each other for the last time
 }
 
 // number is one use of a sequence number with a key.
@@ -151,6 +152,9 @@ func (w *world) run(end time.Time) {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
 		e.do()
+		if w.partitioned() {
+			w.apart = w.now
+		}
 		w.checkStep()
 		// The death of a node between any two steps.
 		if w.chaos && w.rand.IntN(6000) == 0 {
@@ -202,6 +206,12 @@ func (w *world) carry(i int, d failover.Datagram) {
 }
 
 func (w *world) dataReach() bool { return w.dataUp && w.attached[0] && w.attached[1] }
+
+// wasApart reports whether the nodes may not have heard each other since they
+// were partitioned.
+func (w *world) wasApart() bool {
+	return w.partitioned() || !w.apart.IsZero() && w.now.Sub(w.apart) < 2*poll
+}
 
 // partitioned reports whether the nodes cannot hear each other at all.
 func (w *world) partitioned() bool {
