@@ -1,0 +1,164 @@
+package iketest
+
+import (
+	"net/netip"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Stranger is an initiator whose messages a test makes by hand, to say what no
+// engine would. It speaks to one node, without the wire.
+type Stranger struct {
+	Addr netip.AddrPort
+	SPI  uint64
+	Peer uint64 // the node's SPI
+
+	to       *Node
+	key      *suite.PrivateKey
+	ni, nr   []byte
+	request  []byte
+	response []byte
+	suite    *suite.Suite
+	keys     suite.Keys
+	sealer   *suite.Cipher
+	opener   *suite.Cipher
+	iv       uint64
+	next     uint32
+}
+
+// NewStranger returns a stranger to n.
+func NewStranger(n *Node, addr netip.AddrPort) *Stranger {
+	return &Stranger{Addr: addr, SPI: n.lab.rng.Uint64() | 1, to: n, ni: make([]byte, 32)}
+}
+
+// Send gives the node a datagram and returns what it sends in answer.
+func (s *Stranger) Send(b []byte) [][]byte {
+	var sent [][]byte
+	l := s.to.lab
+	l.Spy = func(_ *Node, d ike.Datagram) { sent = append(sent, d.Payload) }
+	defer func() { l.Spy = nil }()
+	d := ike.Datagram{Local: netip.AddrPortFrom(s.to.Addr, 500), Remote: s.Addr, Payload: b}
+	s.to.Do(func(out *ike.Output) error { return s.to.Engine.Receive(l.Now, d, out) })
+	return sent
+}
+
+// InitPayloads are those of a good IKE_SA_INIT request.
+func (s *Stranger) InitPayloads() wire.Payloads {
+	if s.key == nil {
+		s.key, _ = suite.GenerateKey(sa.KEX25519, s.to.Config.Rand)
+	}
+	return wire.Payloads{
+		suite.Offer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, nil),
+		wire.KE{Group: sa.KEX25519, Data: s.key.Public()}, wire.Nonce{Data: s.ni},
+	}
+}
+
+// Header returns the header of a request.
+func (s *Stranger) Header(x wire.ExchangeType, id uint32) wire.Header {
+	return wire.Header{SPIi: s.SPI, SPIr: s.Peer, Version: wire.Version2, Exchange: x, Flags: wire.FlagInitiator, MessageID: id}
+}
+
+// Init does IKE_SA_INIT, and reports whether the node took part.
+func (s *Stranger) Init() bool {
+	s.request = wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...)
+	sent := s.Send(s.request)
+	return len(sent) == 1 && s.TakeInit(sent[0])
+}
+
+// TakeInit takes the answer to IKE_SA_INIT, and reports whether it is a good
+// one.
+func (s *Stranger) TakeInit(response []byte) bool {
+	s.response = response
+	m, err := wire.ParseMessage(s.response)
+	ke, ok := wire.Find[wire.KE](m.Payloads)
+	nonce, _ := wire.Find[wire.Nonce](m.Payloads)
+	if err != nil || !ok {
+		return false
+	}
+	s.Peer, s.nr = m.SPIr, nonce.Data
+	answer, _ := wire.Find[wire.SA](m.Payloads)
+	choice, err := suite.CheckAnswer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, 0, answer)
+	if err != nil {
+		return false
+	}
+	shared, err := s.key.Shared(ke.Data)
+	if err != nil {
+		return false
+	}
+	s.suite, _ = suite.New(choice.Proposal)
+	s.keys = s.suite.DeriveKeys(&suite.Exchange{Shared: shared, Ni: s.ni, Nr: s.nr, SPIi: s.SPI, SPIr: s.Peer})
+	s.sealer, _ = s.suite.NewCipher(s.keys.Ei, s.keys.Ai)
+	s.opener, _ = s.suite.NewCipher(s.keys.Er, s.keys.Ar)
+	s.next = 1
+	return true
+}
+
+// Seal protects a request.
+func (s *Stranger) Seal(x wire.ExchangeType, id uint32, ps ...wire.Payload) []byte {
+	s.iv++
+	b, err := s.sealer.Seal(nil, s.Header(x, id), s.iv, s.to.Config.Rand, ps...)
+	if err != nil {
+		panic("iketest: " + err.Error())
+	}
+	return b
+}
+
+// Request does one exchange, and returns the payloads of the response; nil
+// where there is none.
+func (s *Stranger) Request(x wire.ExchangeType, ps ...wire.Payload) wire.Payloads {
+	sent := s.Send(s.Seal(x, s.next, ps...))
+	s.next++
+	if len(sent) == 0 {
+		return nil
+	}
+	return s.Open(sent[0])
+}
+
+// Open reads a protected message of the node; nil where it is none.
+func (s *Stranger) Open(b []byte) wire.Payloads {
+	m, err := wire.ParseMessage(b)
+	sk, ok := wire.Find[wire.SK](m.Payloads)
+	if err != nil || !ok {
+		return nil
+	}
+	plain, err := s.opener.Open(nil, b, sk.Offset)
+	if err != nil {
+		return nil
+	}
+	ps, err := wire.ParsePayloads(sk.First, plain)
+	if err != nil {
+		return nil
+	}
+	if ps == nil {
+		ps = wire.Payloads{}
+	}
+	return ps
+}
+
+// AuthPayloads are those of a good IKE_AUTH request of identity id with key psk.
+func (s *Stranger) AuthPayloads(id auth.Identity, psk string) wire.Payloads {
+	idi := wire.IDi{ID: id.Wire()}
+	octets := auth.InitiatorSignedOctets(s.suite.PRF(), s.request, s.nr, s.keys.Pi, idi)
+	proof, _ := auth.PSK{Key: secret.Copy([]byte(psk))}.Prove(s.suite.PRF(), octets)
+	any := wire.TS{Selectors: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))}}
+	return wire.Payloads{
+		idi, proof,
+		wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{{Type: wire.InternalIP4Address}}},
+		suite.Offer([]sa.Proposal{ESPProposal}, wire.ProtocolESP, []byte{0, 1, 2, byte(s.iv)}),
+		wire.TSi{TS: any}, wire.TSr{TS: any},
+	}
+}
+
+// Connect does IKE_SA_INIT and IKE_AUTH, and reports whether a child is up.
+func (s *Stranger) Connect() bool {
+	if !s.Init() {
+		return false
+	}
+	id, _ := auth.ParseIdentity("client@example")
+	return s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...).Count(wire.TypeSA) == 1
+}

@@ -1,0 +1,129 @@
+package ikev2
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// golden is an SA with something in every field.
+func golden(t testing.TB) *SA {
+	t.Helper()
+	st, err := suite.New(sa.Proposal{
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 128}, {Type: sa.PRF, ID: sa.PRFHMACSHA256},
+		{Type: sa.KeyExchange, ID: sa.KEX25519},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, _ := auth.ParseIdentity("client@example")
+	s := &SA{
+		state: Established, spi: 1, peerSPI: 2, dialled: true, natRemote: true, udp: true, profile: "staff", entry: "any",
+		local: netip.MustParseAddrPort("198.51.100.1:4500"), remote: netip.MustParseAddrPort("[2001:db8::1]:4500"),
+		remoteAccess: true, dpd: time.Minute, localID: auth.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
+		established: time.Unix(1, 2), soft: time.Unix(3, 4), hard: time.Unix(5, 6), lifetime: time.Hour, replaces: 9,
+		session: Session{
+			GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example", Banner: "hello",
+			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Expires: time.Unix(7, 8),
+		},
+		window: window{expect: 3, response: []byte("response"), next: 4, iv: 5, request: &request{
+			id: 3, message: []byte("request"), task: task{kind: taskRekeyChild, child: 6, reason: "why"},
+			seed: secret.Copy([]byte("seed")), spi: 7, group: sa.KEX25519,
+		}},
+	}
+	keys := st.DeriveKeys(&suite.Exchange{Shared: secret.Copy([]byte("shared")), Ni: []byte("ni"), Nr: []byte("nr"), SPIi: 2, SPIr: 1})
+	if err := s.install(st, keys); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// goldenRecords is one record of every kind.
+func goldenRecords(t testing.TB) []Record {
+	s := golden(t)
+	direction := sa.SA{
+		SPI: 0x1000, Encryption: sa.Transform{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 256},
+		Integrity: sa.Transform{Type: sa.Integrity, ID: sa.IntegSHA256128}, ESN: true,
+		EncryptionKey: secret.Copy([]byte("encryption")), IntegrityKey: secret.Copy([]byte("integrity")),
+	}
+	change := sa.Change{Op: sa.OpRekey, Replaces: 11, Child: sa.Child{
+		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"), Remote: selectors("2001:db8::/32"),
+		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10), BytesLimit: 14,
+	}}
+	return []Record{s.record(), s.windowRecord(), s.childRecord(change), {Kind: RecordIKEDown, SPI: 1}}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	for _, r := range goldenRecords(t) {
+		b := r.Append(nil)
+		got, err := ParseRecord(b)
+		if err != nil {
+			t.Fatalf("kind %d: %v", r.Kind, err)
+		}
+		if again := got.Append(nil); !bytes.Equal(b, again) {
+			t.Errorf("kind %d: append of parse differs:\n% x\n% x", r.Kind, b, again)
+		}
+		if got.Kind != r.Kind || got.SPI != r.SPI || got.Replaces != r.Replaces {
+			t.Errorf("got %v, want %v", got, r)
+		}
+		for n := range b {
+			if _, err := ParseRecord(b[:n]); err == nil {
+				t.Errorf("kind %d: prefix of %d bytes was accepted", r.Kind, n)
+			}
+		}
+		if _, err := ParseRecord(append(b, 0)); err == nil {
+			t.Errorf("kind %d: a byte left over was accepted", r.Kind)
+		}
+		b[0]++
+		if _, err := ParseRecord(b); err == nil {
+			t.Errorf("kind %d: another version was accepted", r.Kind)
+		}
+	}
+}
+
+func TestRestoreGivesTheSameRecord(t *testing.T) {
+	s := golden(t)
+	want := s.record()
+	got, err := Restore(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.replaces = s.replaces
+	if !bytes.Equal(want.Append(nil), got.record().Append(nil)) {
+		t.Error("record of the restored SA differs")
+	}
+}
+
+func TestRecordsDoNotPrintKeys(t *testing.T) {
+	s := golden(t)
+	r := s.record()
+	for _, k := range []secret.Value{s.keys.D, s.keys.Ei, r.body} {
+		if text := []byte(fmt.Sprintf("%v %+v %#v", r, r, r)); bytes.Contains(text, k.Reveal()) {
+			t.Error("a record prints its keys")
+		}
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	for _, r := range goldenRecords(f) {
+		f.Add(r.Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := ParseRecord(b)
+		if err != nil {
+			return
+		}
+		again, err := ParseRecord(r.Append(nil))
+		if err != nil || again.Kind != r.Kind || again.SPI != r.SPI {
+			t.Errorf("accepted, but not its own Append: %v", err)
+		}
+	})
+}
