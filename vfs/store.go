@@ -1,0 +1,187 @@
+package vfs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// DefaultFiles is the limit of files and directories on a disk0: whose Disk has
+// none: inodes are shared by all contexts.
+const DefaultFiles = 10_000
+
+// Disk0 is what one context gets.
+type Disk0 struct {
+	Context string
+	Limit   Limit // of disk0:; no limit of files means DefaultFiles
+	Shared  []Shared
+}
+
+// Shared is a directory of the host that a context may read.
+type Shared struct {
+	Label string // name of the volume: "images" for "blue:images:/x" and the system's "images:/x"
+	Dir   string // absolute path on the host
+}
+
+// DiskDir returns the directory that is disk0: of a context.
+func DiskDir(stateDir, tenant string) string {
+	return filepath.Join(stateDir, "contexts", tenant, Disk)
+}
+
+// Store is the volumes of all contexts. It may be used by many goroutines at
+// once.
+type Store struct {
+	stateDir string
+
+	mu      sync.RWMutex // protects what follows, and is not held across I/O on files
+	tenants map[string]map[string]*Volume
+	system  map[string]*Volume // shared storage by label
+	dirs    map[string]*Volume // the same by directory
+
+	setting sync.Mutex // orders calls of Set; taken before mu
+}
+
+// NewStore returns a Store without contexts; state_dir is where disks are.
+func NewStore(stateDir string) *Store {
+	return &Store{stateDir: stateDir, tenants: map[string]map[string]*Volume{}, system: map[string]*Volume{}, dirs: map[string]*Volume{}}
+}
+
+// Set makes the store hold exactly these contexts. Files of a context that goes
+// stay on the disk. A context that cannot be served has an error, and all
+// others are as they should be.
+func (s *Store) Set(list []Disk0) error {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	s.mu.RLock()
+	oldTenants, oldDirs := s.tenants, s.dirs
+	s.mu.RUnlock()
+
+	var errs []error
+	next := map[string]map[string]*Volume{}
+	system, dirs := map[string]*Volume{}, map[string]*Volume{}
+	for _, d := range list {
+		disk, err := s.disk(d, oldTenants[d.Context][Disk])
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		next[d.Context] = map[string]*Volume{Disk: disk}
+		for _, sh := range d.Shared {
+			if err := share(sh, d.Context, next[d.Context], system, dirs, oldDirs); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+
+	s.mu.Lock()
+	s.tenants, s.system, s.dirs = next, system, dirs
+	s.mu.Unlock()
+	for name, volumes := range oldTenants {
+		if next[name] == nil {
+			errs = append(errs, volumes[Disk].Close())
+		}
+	}
+	for dir, v := range oldDirs {
+		if dirs[dir] == nil {
+			errs = append(errs, v.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// disk returns disk0: of a context: the one that is open, or a new one.
+func (s *Store) disk(d Disk0, open *Volume) (*Volume, error) {
+	limit := d.Limit
+	if limit.Files == 0 {
+		limit.Files = DefaultFiles
+	}
+	if open != nil {
+		open.SetLimit(limit)
+		return open, nil
+	}
+	if !validLabel(d.Context) {
+		return nil, fmt.Errorf("vfs: %q %w of a context", d.Context, ErrName)
+	}
+	dir := DiskDir(s.stateDir, d.Context)
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return nil, fmt.Errorf("vfs: making disk0: of context %s: %w", d.Context, err)
+	}
+	return OpenVolume(d.Context+":"+Disk+":", dir, limit)
+}
+
+// share adds shared storage to the volumes of a context and to the system's.
+func share(sh Shared, tenant string, mine, system, dirs, old map[string]*Volume) error {
+	dir := filepath.Clean(sh.Dir)
+	switch {
+	case !validLabel(sh.Label) || sh.Label == Disk:
+		return fmt.Errorf("vfs: context %s: %q %w of shared storage", tenant, sh.Label, ErrName)
+	case !filepath.IsAbs(dir):
+		return fmt.Errorf("vfs: context %s: shared storage %s: %q is no absolute path", tenant, sh.Label, sh.Dir)
+	case mine[sh.Label] != nil:
+		return fmt.Errorf("vfs: context %s has two shared storages with the label %s", tenant, sh.Label)
+	case system[sh.Label] != nil && system[sh.Label] != dirs[dir]:
+		return fmt.Errorf("vfs: context %s: the label %s stands for another directory elsewhere, and the system has one name for it",
+			tenant, sh.Label)
+	}
+	v := dirs[dir]
+	if v == nil {
+		v = old[dir]
+	}
+	if v == nil {
+		var err error
+		if v, err = OpenVolume(sh.Label+":", dir, Limit{}); err != nil {
+			return fmt.Errorf("vfs: context %s: shared storage %s: %w", tenant, sh.Label, err)
+		}
+	}
+	dirs[dir], system[sh.Label] = v, v
+	mine[sh.Label] = v.ReadOnly(tenant + ":" + sh.Label + ":")
+	return nil
+}
+
+// Volume returns the volume that a name is on; ErrVolume if there is none.
+func (s *Store) Volume(n Name) (*Volume, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	volumes, ok := s.system, true
+	if n.Context != "" {
+		volumes, ok = s.tenants[n.Context]
+	}
+	if !ok {
+		return nil, fmt.Errorf("vfs: %w: there is no context %s", ErrVolume, n.Context)
+	}
+	if v := volumes[n.Volume]; v != nil {
+		return v, nil
+	}
+	var have []string
+	for name := range volumes {
+		have = append(have, name+":")
+	}
+	slices.Sort(have)
+	switch {
+	case n.Context == "" && n.Volume == Disk:
+		return nil, fmt.Errorf("vfs: %w: disk0: belongs to a context; name one, as in blue:disk0:%s", ErrVolume, n.Path)
+	case len(have) == 0:
+		return nil, fmt.Errorf("vfs: %w: the system has no shared storage", ErrVolume)
+	case n.Context == "":
+		return nil, fmt.Errorf("vfs: %w: the system has %s", ErrVolume, strings.Join(have, ", "))
+	}
+	return nil, fmt.Errorf("vfs: %w: context %s has %s", ErrVolume, n.Context, strings.Join(have, ", "))
+}
+
+// Copy copies a file from one volume to another, or within one.
+func Copy(ctx context.Context, from *Volume, source string, to *Volume, dest string, wrote func(done, total int64)) (Info, error) {
+	info, r, err := from.Open(source)
+	if err != nil {
+		return Info{}, err
+	}
+	defer r.Close()
+	return to.Replace(ctx, dest, Content{Reader: r, Size: info.Size, Wrote: wrote})
+}
+
+// Close closes every volume.
+func (s *Store) Close() error { return s.Set(nil) }

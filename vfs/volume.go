@@ -1,0 +1,355 @@
+package vfs
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/afero"
+)
+
+// Info is one file or directory.
+type Info struct {
+	Path     string // in its volume
+	Size     int64  // 0 for a directory
+	Modified time.Time
+	Dir      bool
+	SHA256   string // hexadecimal, where the whole file was read
+}
+
+// Volume is a place for files: a context's disk0:, or shared storage. Its files
+// are replaced as a whole. Paths are those of a Name. It may be used by many
+// goroutines at once.
+type Volume struct {
+	label    string // what comes before a path in errors: "blue:disk0:"
+	fsys     afero.Fs
+	quota    *Quota // nil: nothing is counted
+	readOnly bool
+	close    func() error
+}
+
+// OpenVolume returns the volume in a directory, and removes what writers that
+// died have left there. Only one Volume may be open for a directory that is
+// written to; label is for errors.
+func OpenVolume(label, dir string, limit Limit) (*Volume, error) {
+	root, err := OpenRootFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	v, err := NewVolume(label, root, limit)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	v.close = root.Close
+	return v, nil
+}
+
+// NewVolume is OpenVolume for any file system.
+func NewVolume(label string, fsys afero.Fs, limit Limit) (*Volume, error) {
+	err := walk(fsys, "/", func(name string, _ fs.FileInfo) error {
+		if strings.HasPrefix(path.Base(name), reserved) {
+			return fsys.Remove(name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("vfs: cleaning %s: %w", label, err)
+	}
+	q, err := NewQuota(fsys, limit)
+	if err != nil {
+		return nil, fmt.Errorf("vfs: counting %s: %w", label, err)
+	}
+	return &Volume{label: label, fsys: q, quota: q, close: func() error { return nil }}, nil
+}
+
+// ReadOnly returns the same volume under another label, to be read only. It ends
+// when v is closed.
+func (v *Volume) ReadOnly(label string) *Volume {
+	return &Volume{label: label, fsys: afero.NewReadOnlyFs(v.fsys), quota: v.quota, readOnly: true,
+		close: func() error { return nil }}
+}
+
+// Close ends the volume's use.
+func (v *Volume) Close() error { return v.close() }
+
+// IsReadOnly reports whether the volume can only be read.
+func (v *Volume) IsReadOnly() bool { return v.readOnly }
+
+// Usage returns what the volume holds and may hold.
+func (v *Volume) Usage() (Usage, Limit) { return v.quota.Usage() }
+
+// SetLimit changes what it may hold.
+func (v *Volume) SetLimit(l Limit) { v.quota.SetLimit(l) }
+
+// List returns what is in a directory, sorted by name; of a file, the file.
+// What leads out of the volume is not shown: it cannot be used.
+func (v *Volume) List(p string) ([]Info, error) {
+	info, err := v.Stat(p)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Dir {
+		return []Info{info}, nil
+	}
+	d, err := v.fsys.Open(p)
+	if err != nil {
+		return nil, v.wrong("listing", p, err)
+	}
+	defer d.Close()
+	list, err := d.Readdir(-1)
+	if err != nil {
+		return nil, v.wrong("listing", p, err)
+	}
+	var out []Info
+	for _, e := range list {
+		if one := path.Join(p, e.Name()); checkElement(e.Name()) == nil && (e.IsDir() || e.Mode().IsRegular()) {
+			out = append(out, infoOf(one, e))
+		}
+	}
+	slices.SortFunc(out, func(a, b Info) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
+// Stat returns what is known of one file or directory.
+func (v *Volume) Stat(p string) (Info, error) {
+	info, err := v.fsys.Stat(p)
+	if err != nil {
+		return Info{}, v.wrong("looking at", p, err)
+	}
+	return infoOf(p, info), nil
+}
+
+// Open returns the content of a file, which the caller closes.
+func (v *Volume) Open(p string) (Info, io.ReadCloser, error) {
+	f, err := v.fsys.Open(p)
+	if err != nil {
+		return Info{}, nil, v.wrong("reading", p, err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = syscall.EISDIR
+	}
+	if err != nil {
+		f.Close()
+		return Info{}, nil, v.wrong("reading", p, err)
+	}
+	return infoOf(p, info), f, nil
+}
+
+// Verify reads a whole file and returns its checksum.
+func (v *Volume) Verify(ctx context.Context, p string) (Info, error) {
+	info, r, err := v.Open(p)
+	if err != nil {
+		return Info{}, err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	if _, err := copyAll(ctx, sum, r, nil); err != nil {
+		return Info{}, v.wrong("reading", p, err)
+	}
+	info.SHA256 = hexOf(sum)
+	return info, nil
+}
+
+// Remove deletes a file or an empty directory.
+func (v *Volume) Remove(p string) error {
+	if err := v.fsys.Remove(p); err != nil {
+		return v.wrong("deleting", p, err)
+	}
+	if err := v.syncDir(path.Dir(p)); err != nil {
+		return v.wrong("deleting", p, err)
+	}
+	return nil
+}
+
+// Content is what Replace writes.
+type Content struct {
+	Reader io.Reader
+	Size   int64                   // of all; a reader that gives more or less is an error
+	Wrote  func(done, total int64) // is called now and then, unless nil
+}
+
+// Replace makes a file of a path, or replaces the one that is there, with the
+// directories that it needs. Whatever happens, even if the machine loses power,
+// the file has all of the old content or all of the new. Room for the whole is
+// booked before the first byte is read.
+func (v *Volume) Replace(ctx context.Context, p string, c Content) (Info, error) {
+	info, err := v.replace(ctx, p, c)
+	if err != nil {
+		return Info{}, v.wrong("writing", p, err)
+	}
+	return info, nil
+}
+
+func (v *Volume) replace(ctx context.Context, p string, c Content) (done Info, err error) {
+	if v.readOnly {
+		return Info{}, ErrReadOnly
+	}
+	switch info, err := v.fsys.Stat(p); {
+	case err == nil && info.IsDir():
+		return Info{}, syscall.EISDIR
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return Info{}, err
+	}
+	dir := path.Dir(p)
+	made, err := mkdirs(v.fsys, dir, dirMode)
+	defer func() {
+		if err != nil {
+			for _, d := range slices.Backward(made) {
+				v.fsys.Remove(d) // stays if somebody else uses it by now
+			}
+		}
+	}()
+	if err != nil {
+		return Info{}, err
+	}
+	aside := path.Join(dir, reserved+rand.Text())
+	info, sum, err := v.writeAside(ctx, aside, c)
+	if err == nil {
+		err = v.fsys.Rename(aside, p)
+	}
+	if err != nil {
+		v.fsys.Remove(aside)
+		return Info{}, err
+	}
+	for _, d := range append([]string{p}, made...) {
+		if err := v.syncDir(path.Dir(d)); err != nil {
+			return Info{}, err
+		}
+	}
+	done = infoOf(p, info)
+	done.SHA256 = sum
+	return done, nil
+}
+
+// writeAside makes a file with all of the content, on the disk.
+func (v *Volume) writeAside(ctx context.Context, name string, c Content) (fs.FileInfo, string, error) {
+	if c.Size < 0 {
+		return nil, "", ErrSize
+	}
+	f, err := v.fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	if err := f.Truncate(c.Size); err != nil { // books all of it
+		return nil, "", err
+	}
+	sum := sha256.New()
+	progress := func(done int64) {
+		if c.Wrote != nil {
+			c.Wrote(done, c.Size)
+		}
+	}
+	n, err := copyAll(ctx, io.MultiWriter(f, sum), io.LimitReader(c.Reader, c.Size), progress)
+	if err != nil {
+		return nil, "", err
+	}
+	if more, err := io.CopyN(io.Discard, c.Reader, 1); n < c.Size || more > 0 {
+		return nil, "", fmt.Errorf("%w: %d bytes", ErrSize, c.Size)
+	} else if !errors.Is(err, io.EOF) {
+		return nil, "", err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, "", err
+	}
+	info, err := f.Stat()
+	return info, hexOf(sum), err
+}
+
+// syncDir makes the names in a directory durable.
+func (v *Volume) syncDir(dir string) error {
+	d, err := v.fsys.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// wrong names the file in an error as its user does.
+func (v *Volume) wrong(doing, p string, err error) error {
+	err = bareLink(err)
+	if errors.Is(err, syscall.EPERM) && v.readOnly {
+		err = ErrReadOnly
+	}
+	return fmt.Errorf("vfs: %s %s%s: %w", doing, v.label, p, err)
+}
+
+// mkdirs makes a directory and those above it, and returns what it made, also
+// with an error.
+func mkdirs(fsys afero.Fs, p string, mode fs.FileMode) ([]string, error) {
+	var made []string
+	part := ""
+	for e := range strings.SplitSeq(path.Clean("/"+p), "/") {
+		if e == "" {
+			continue
+		}
+		part += "/" + e
+		info, err := fsys.Stat(part)
+		switch {
+		case err == nil && !info.IsDir():
+			return made, &fs.PathError{Op: "mkdir", Path: part, Err: syscall.ENOTDIR}
+		case err == nil:
+			continue
+		case !errors.Is(err, fs.ErrNotExist):
+			return made, err
+		}
+		if err := fsys.Mkdir(part, mode); errors.Is(err, fs.ErrExist) {
+			continue // somebody was faster
+		} else if err != nil {
+			return made, err
+		}
+		made = append(made, part)
+	}
+	return made, nil
+}
+
+// copyAll copies until the reader ends or ctx does.
+func copyAll(ctx context.Context, w io.Writer, r io.Reader, progress func(done int64)) (int64, error) {
+	buf := make([]byte, 128<<10)
+	var done int64
+	for {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		n, err := r.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return done, err
+			}
+			if done += int64(n); progress != nil {
+				progress(done)
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return done, nil
+		case err != nil:
+			return done, err
+		}
+	}
+}
+
+func infoOf(p string, info fs.FileInfo) Info {
+	i := Info{Path: p, Modified: info.ModTime(), Dir: info.IsDir()}
+	if !i.Dir {
+		i.Size = info.Size()
+	}
+	return i
+}
+
+func hexOf(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)) }
