@@ -103,7 +103,7 @@ var edges = [numRoles][numRoles]bool{
 	RoleStandbyCold:  {RoleBulkSync: true, RoleStandbyReady: true, RoleActive: true, RoleFailed: true},
 	RoleBulkSync:     {RoleStandbyCold: true, RoleStandbyReady: true, RoleActive: true, RoleFailed: true},
 	RoleStandbyReady: {RoleStandbyCold: true, RoleBulkSync: true, RoleActive: true, RoleFailed: true},
-	RoleActive:       {RoleStandbyCold: true, RoleFailed: true},
+	RoleActive:       {RoleActive: true, RoleStandbyCold: true, RoleFailed: true}, // itself: a new epoch
 	RoleFailed:       {RoleNegotiation: true, RoleActive: true},
 }
 

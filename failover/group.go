@@ -115,7 +115,8 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		n.change(now, g, RoleStandbyCold, "the peer is active", out)
 	case theirs.Role == RoleFailed:
 		// It may be about to recover, and have the SAs.
-		if late || !theirs.Holds && n.better(g, theirs) {
+		patient := theirs.Holds && !g.holds
+		if late && !(patient && theirs.Fit) || !patient && n.better(g, theirs) {
 			n.activate(now, g, "the peer has failed", out)
 		}
 	case theirs.Role == RoleNegotiation || late:
@@ -223,6 +224,13 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 	}
 	if theirs.Role == RoleActive {
 		n.resolve(now, g, theirs, out)
+		return
+	}
+	if theirs.Used > g.epoch {
+		// In a partition, or before its last restart, the peer may have used
+		// numbers that this activation would use next.
+		n.cancelHandover(now, g, "a new epoch is needed", out)
+		n.activate(now, g, fmt.Sprintf("the peer may have been active with epoch %d", theirs.Used), out)
 		return
 	}
 	n.considerHandover(now, g, theirs, out)

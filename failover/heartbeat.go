@@ -61,6 +61,7 @@ type GroupState struct {
 	Name        string
 	Role        Role
 	Epoch       uint64
+	Used        uint64 // highest epoch that this node may have been active with, in any life
 	Replication Replication
 	Failed      uint8 // monitored interfaces that are down
 	Impaired    bool  // as many as the policy says
@@ -150,6 +151,7 @@ func (g *GroupState) add(b *cryptobyte.Builder) {
 	addString(b, g.Name)
 	b.AddUint8(uint8(g.Role))
 	b.AddUint64(g.Epoch)
+	b.AddUint64(g.Used)
 	b.AddUint8(uint8(g.Replication))
 	b.AddUint8(g.Failed)
 	b.AddUint8(flag(g.Impaired, flagImpaired) | flag(g.Fit, flagFit) |
@@ -236,7 +238,7 @@ func (h *Heartbeat) read(s *cryptobyte.String) bool {
 
 func (g *GroupState) read(s *cryptobyte.String) bool {
 	var role, replication, flags, want uint8
-	if !readString(s, &g.Name) || !s.ReadUint8(&role) || !s.ReadUint64(&g.Epoch) ||
+	if !readString(s, &g.Name) || !s.ReadUint8(&role) || !s.ReadUint64(&g.Epoch) || !s.ReadUint64(&g.Used) ||
 		!s.ReadUint8(&replication) || !s.ReadUint8(&g.Failed) || !s.ReadUint8(&flags) ||
 		!s.ReadUint8(&want) || !s.CopyBytes(g.Hash[:]) {
 		return false

@@ -353,7 +353,7 @@ func (n *Node) send(p *pathState, ask bool, out *Output) {
 func (n *Node) groupState(g *group) GroupState {
 	failed := n.failedInterfaces(g)
 	return GroupState{
-		Name: g.cfg.Name, Role: g.role, Epoch: g.epoch, Replication: g.copyState(),
+		Name: g.cfg.Name, Role: g.role, Epoch: g.epoch, Used: g.used, Replication: g.copyState(),
 		Failed: uint8(failed), Impaired: n.impaired(g), Fit: n.fit(g),
 		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: g.holds, Hash: g.cfg.Hash,
 	}

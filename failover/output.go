@@ -29,7 +29,9 @@ type Remember struct {
 	Now   bool
 }
 
-// RoleChange is one transition of one group.
+// RoleChange is one transition of one group. From active to active means a new
+// epoch: the workers go on serving, with the numbers of the new activation and a
+// new stream.
 type RoleChange struct {
 	At       time.Time
 	Group    string

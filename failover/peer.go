@@ -120,7 +120,7 @@ func (n *Node) learn(now time.Time, h *Heartbeat, out *Output) {
 	for _, g := range h.Groups {
 		p.groups[g.Name] = g
 		if own := n.groupNamed(g.Name); own != nil {
-			own.seen = max(own.seen, g.Epoch)
+			own.seen = max(own.seen, g.Epoch, g.Used)
 		}
 	}
 }

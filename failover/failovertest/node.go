@@ -162,7 +162,7 @@ func (n *node) arm() {
 func (w *world) activated(n *node, c failover.RoleChange) {
 	w.result.Takeovers++
 	w.owner = n.index
-	if c.From != failover.RoleStandbyReady && (w.partitioned() || !w.attached[0] || !w.attached[1]) {
+	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && (w.partitioned() || !w.attached[0] || !w.attached[1]) {
 		for _, l := range w.sas {
 			l.excused = true // the copy is old and the peer cannot be asked
 		}

@@ -69,7 +69,8 @@ type worker struct {
 func newWorker(n *node) *worker {
 	k := &worker{node: n, mem: make([]byte, memory), table: map[uint64]*sa{}}
 	k.open()
-	k.receiver = journal.NewReceiver(journal.ReceiverConfig{})
+	k.receiver = journal.NewReceiver(journal.ReceiverConfig{Epoch: n.disk})
+	k.epoch = n.disk
 	return k
 }
 
@@ -174,11 +175,14 @@ func (k *worker) append(b []byte) journal.Position {
 func (k *worker) activate(epoch uint64) {
 	w, n := k.node.world, k.node
 	w.endSession()
-	if !k.receiver.Holds() {
+	if !k.active && !k.receiver.Holds() {
 		k.table = map[uint64]*sa{}
 	}
 	k.active, k.epoch, k.quiescing = true, epoch, false
 	for id, s := range k.table {
+		if s.askedAt != 0 {
+			s.reserve = s.asked
+		}
 		first, r, ok := s.reserve.Takeover(epoch, block, most)
 		if !ok {
 			w.fail("node %d: SA %d: no number left: %+v epoch %d", n.index, id, s.reserve, epoch)
@@ -204,9 +208,7 @@ func (k *worker) deactivate(epoch uint64) {
 	}
 	k.active, k.quiescing, k.held, k.sender = false, false, nil, nil
 	k.epoch = max(k.epoch, epoch)
-	c := k.copyConfig()
-	c.Epoch = 0 // the peer's stream has the epoch of its activation; ours is over
-	k.receiver = journal.NewReceiver(c)
+	k.receiver = journal.NewReceiver(k.copyConfig())
 }
 
 // quiesce ends the taking up of new set-ups, or begins it again.

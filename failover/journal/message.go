@@ -21,7 +21,7 @@ var ErrMessage = errors.New("journal: malformed message")
 // kind is the type of a message. From the receiver come hello and ack:
 //
 //	receiver                          sender
-//	hello(stream, position) -->
+//	hello(stream, epoch, position) -->
 //	                        <-- begin, item ..., end   or   resume
 //	                        <-- entry ...
 //	                        <-- mark: from here on nothing leaves unacknowledged
@@ -29,7 +29,7 @@ var ErrMessage = errors.New("journal: malformed message")
 type kind uint8
 
 const (
-	kindHello  kind = iota + 1 // version, stream, position, whether a copy is held
+	kindHello  kind = iota + 1 // version, stream, epoch, position, whether a copy is held
 	kindResume                 // stream, epoch, position: entries after it follow
 	kindBegin                  // stream, epoch, position, count: a snapshot follows
 	kindItem                   // index, payload
@@ -58,6 +58,7 @@ func appendMessage(b []byte, m *message) []byte {
 	case kindHello:
 		b = append(b, WireVersion)
 		b = append(b, m.stream[:]...)
+		b = binary.BigEndian.AppendUint64(b, m.epoch)
 		b = binary.BigEndian.AppendUint64(b, uint64(m.position))
 		if m.holds {
 			b = append(b, 1)
@@ -104,7 +105,7 @@ func parseMessage(b []byte) (*message, error) {
 		if s.ReadUint8(&version) && version != WireVersion {
 			return nil, fmt.Errorf("journal: peer speaks version %d, this is %d: %w", version, WireVersion, ErrVersion)
 		}
-		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&position) && s.ReadUint8(&holds) && holds <= 1
+		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&m.epoch) && s.ReadUint64(&position) && s.ReadUint8(&holds) && holds <= 1
 		m.holds = holds == 1
 	case kindResume:
 		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&m.epoch) && s.ReadUint64(&position)

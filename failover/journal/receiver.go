@@ -38,7 +38,9 @@ type ReceiverConfig struct {
 	Stream   StreamID
 	Position Position
 	Holds    bool
-	// Epoch is the highest that is known; the stream of a lower one is refused.
+	// Epoch is the highest that this node may have been active with, in any life,
+	// or has followed: failover.GroupConfig.Epoch or higher. The stream of a
+	// lower one is refused, on both sides.
 	Epoch uint64
 }
 
@@ -78,7 +80,7 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 func (r *Receiver) Connected(b []byte) []byte {
 	r.state = receiverGreeting
 	r.reported = 0
-	return appendMessage(b, &message{kind: kindHello, stream: r.cfg.Stream, position: r.applied, holds: r.cfg.Holds})
+	return appendMessage(b, &message{kind: kindHello, stream: r.cfg.Stream, epoch: r.cfg.Epoch, position: r.applied, holds: r.cfg.Holds})
 }
 
 // Disconnected ends the session: what was staged is void, the copy stays.

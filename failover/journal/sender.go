@@ -13,6 +13,11 @@ const DefaultBacklog = 64 << 20
 // session must end, and begin again.
 var ErrUnexpected = errors.New("journal: message out of turn")
 
+// ErrEpoch says that the twin may have used numbers of a later activation. The
+// role machine is about to give this one a new epoch; then the next session will
+// do.
+var ErrEpoch = errors.New("journal: twin knows a later epoch")
+
 // SenderConfig is what a Sender begins with.
 type SenderConfig struct {
 	Stream StreamID
@@ -114,6 +119,8 @@ func (s *Sender) Receive(b []byte) error {
 		return err
 	}
 	switch {
+	case m.kind == kindHello && m.epoch > s.cfg.Epoch:
+		return fmt.Errorf("%w: %d, this one is %d", ErrEpoch, m.epoch, s.cfg.Epoch)
 	case m.kind == kindHello && s.state == senderGreeting:
 		s.hello(m)
 	case m.kind == kindAck && s.state >= senderWanting:
