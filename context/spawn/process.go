@@ -1,0 +1,190 @@
+package spawn
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/pipe"
+)
+
+// maxFiles is the RLIMIT_NOFILE of a worker: its descriptors, which the
+// supervisor has chosen, and what the runtime needs.
+const maxFiles = 1024
+
+// process is one running warren-context.
+type process struct {
+	cmd    *exec.Cmd
+	conn   *pipe.Conn
+	exited chan struct{}
+	exit   error // how it ended; valid when exited is closed
+}
+
+// start starts a process. It does nothing before its boot message, and until
+// then it is put where it belongs.
+func (w *Worker) start() (*process, error) {
+	conn, theirs, err := pipe.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	path, release, err := executable(w.cfg.Binary)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	defer release()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("spawn: %w", err)
+	}
+	defer null.Close()
+	cmd := &exec.Cmd{
+		Path: path, Args: []string{"warren-context", w.cfg.Tenant.Name}, Dir: "/", Env: w.environment(),
+		Stdin: null, Stdout: null, Stderr: w.cfg.Stderr, ExtraFiles: []*os.File{theirs},
+		SysProcAttr: &syscall.SysProcAttr{
+			Setsid:     true, // a terminal's Ctrl-C is for the supervisor
+			Credential: &syscall.Credential{Uid: w.cfg.UID, Gid: w.cfg.UID, Groups: []uint32{}},
+		},
+	}
+	if err := w.cfg.Network.Do(func() error { return startConfined(cmd) }); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("spawn: starting %s: %w", w.cfg.Binary, err)
+	}
+	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{})}
+	go func() {
+		p.exit = cmd.Wait()
+		close(p.exited)
+	}()
+	if err := w.settle(p.pid()); err != nil {
+		p.end(w.cfg.Log)
+		return nil, err
+	}
+	return p, nil
+}
+
+// environment is all that a worker sees of ours.
+func (w *Worker) environment() []string {
+	env := []string{"GOTRACEBACK=single", "LANG=C"}
+	if w.cfg.MemoryLimit > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(w.cfg.MemoryLimit/10*9, 10))
+	}
+	return env
+}
+
+// startConfined starts cmd from a thread that is thrown away afterwards, and
+// that takes from itself what its child must never have.
+func startConfined(cmd *exec.Cmd) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("setting no_new_privs: %w", err)
+	}
+	for c := uintptr(0); ; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) { // the last capability was the one before
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("dropping capability %d: %w", c, err)
+		}
+	}
+	return cmd.Start()
+}
+
+// settle limits a process before it knows anything.
+func (w *Worker) settle(pid int) error {
+	if err := w.cfg.Group.Add(pid); err != nil {
+		return err
+	}
+	for resource, limit := range map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxFiles} {
+		if err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
+			return fmt.Errorf("spawn: limiting the worker: %w", err)
+		}
+	}
+	return nil
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// ended waits for the end of the process, no longer than within.
+func (p *process) ended(within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// end makes sure that the process is gone, and reaped.
+func (p *process) end(log *slog.Logger) {
+	p.conn.Close()
+	select {
+	case <-p.exited:
+		return
+	default:
+	}
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		log.Error("worker cannot be killed", "pid", p.pid(), "reason", err.Error())
+	}
+	<-p.exited
+}
+
+// firstFree is a number for a descriptor that no process of ours inherits.
+const firstFree = 100
+
+// executable returns a path of the binary that the worker's user can follow.
+// Where the directories keep strangers out, as /root does, that leads through
+// a descriptor of ours.
+func executable(binary string) (path string, release func(), err error) {
+	info, err := os.Stat(binary)
+	if err != nil {
+		return "", nil, fmt.Errorf("spawn: the worker program is missing: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o001 == 0 {
+		return "", nil, fmt.Errorf("spawn: %s must be executable for everybody (chmod a+rx)", binary)
+	}
+	real, err := filepath.EvalSymlinks(binary)
+	if err != nil {
+		return "", nil, fmt.Errorf("spawn: finding the worker program: %w", err)
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return "", nil, fmt.Errorf("spawn: finding the worker program: %w", err)
+	}
+	if open(real) {
+		return real, func() {}, nil
+	}
+	f, err := os.Open(real)
+	if err != nil {
+		return "", nil, fmt.Errorf("spawn: opening the worker program: %w", err)
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, firstFree)
+	if err != nil {
+		return "", nil, fmt.Errorf("spawn: opening the worker program: %w", err)
+	}
+	return fmt.Sprintf("/proc/self/fd/%d", fd), func() { unix.Close(fd) }, nil
+}
+
+// open tells whether everybody may pass all directories on the way to path.
+func open(path string) bool {
+	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == "/" {
+			return true
+		}
+	}
+}

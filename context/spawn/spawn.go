@@ -1,0 +1,431 @@
+// Package spawn is the supervisor's side of a worker: it starts the process
+// without privileges inside the tenant's namespace and group, hands it its
+// descriptors, watches it, replaces it when it dies or hangs, and stops it.
+// Sockets, TUN device and memory files stay open here, so that a new worker
+// goes on where the old one was.
+//
+// It does I/O. It takes the worker for hostile: what it may ask for is a short
+// list, each checked by package netns.
+package spawn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/resource/cgroup"
+)
+
+// How a worker is treated.
+const (
+	// bootTimeout is what a worker gets to become ready; it needs milliseconds,
+	// and more with ten thousand SAs in its journal or next to no CPU.
+	bootTimeout = 30 * time.Second
+	// pingInterval and pingTimeout find a worker that hangs.
+	pingInterval = 5 * time.Second
+	pingTimeout  = 15 * time.Second
+	// stopTimeout is what a worker gets to say goodbye to its peers.
+	stopTimeout = 3 * time.Second
+	// exitTimeout is what it gets to exit after that.
+	exitTimeout = time.Second
+	// The first replacement comes at once, the next after backoffFirst, each
+	// later one after twice that, to backoffMost; a worker that was ready for
+	// stableAfter starts afresh.
+	backoffFirst = 100 * time.Millisecond
+	backoffMost  = 10 * time.Second
+	stableAfter  = 30 * time.Second
+)
+
+// Sizes of the memory files. They take memory only where they are written to.
+const (
+	journalSize  = 128 << 20 // IKE and child SAs of some 20,000 sessions, twice
+	countersSize = 32 << 20  // as many child SAs, with rekeying
+)
+
+// ErrNotReady is the error of a call while there is no worker to answer it.
+var ErrNotReady = errors.New("spawn: the worker is not ready")
+
+// Network is what a worker needs of its netns.Gateway.
+type Network interface {
+	Do(fn func() error) error
+	Endpoints() []netns.Endpoint
+	Address(control.Address) error
+	Route(control.Route) error
+}
+
+// Group confines a worker: a cgroup.Group.
+type Group interface {
+	Add(pid int) error
+	Usage() cgroup.Usage
+}
+
+// Config is what a Worker needs.
+type Config struct {
+	Tenant  *spec.Tenant
+	Binary  string // path of warren-context
+	UID     uint32 // of this worker alone; also its group
+	Network Network
+	Group   Group
+	// MemoryLimit is the cap on the worker's memory, in bytes, so that it can
+	// mind it; 0: none.
+	MemoryLimit int64
+	Stderr      *os.File // where the worker logs to
+	LogFormat   string   // "text" or "json"
+	LogLevel    string
+	Log         *slog.Logger
+	// Changed, which may be nil, is called after every change of Status. It
+	// must not block.
+	Changed func()
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Tenant == nil || c.Tenant.Name == "":
+		return errors.New("spawn: no tenant")
+	case c.Network == nil || c.Group == nil || c.Log == nil || c.Stderr == nil:
+		return errors.New("spawn: network, group, log and stderr are needed")
+	case c.UID == 0:
+		return errors.New("spawn: a worker does not run as root")
+	}
+	return nil
+}
+
+// Status is how a worker is.
+type Status struct {
+	Ready    bool
+	Reason   string // why it is not ready, or the last loss
+	PID      int    // 0: there is no process
+	Restarts int
+	Started  time.Time // of the process; zero: there is none
+}
+
+// Worker is the worker of one tenant, through all its processes. It implements
+// task.Task; its methods may be called from several goroutines at once.
+type Worker struct {
+	cfg      Config
+	journal  *os.File
+	counters *os.File
+	ready    chan struct{}
+	once     sync.Once
+
+	mu     sync.Mutex // protects what follows
+	status Status
+	tenant *spec.Tenant
+	conn   *pipe.Conn // nil while no worker is ready
+}
+
+// New returns a Worker; Run starts it. Close must be called in the end.
+func New(cfg *Config) (*Worker, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	journal, err := memoryFile("journal", journalSize)
+	if err != nil {
+		return nil, err
+	}
+	counters, err := memoryFile("counters", countersSize)
+	if err != nil {
+		journal.Close()
+		return nil, err
+	}
+	return &Worker{
+		cfg: *cfg, tenant: cfg.Tenant, journal: journal, counters: counters, ready: make(chan struct{}),
+		status: Status{Reason: "not started yet"},
+	}, nil
+}
+
+// memoryFile makes a memory file whose size nobody can change.
+func memoryFile(name string, size int64) (*os.File, error) {
+	fd, err := unix.MemfdCreate("warren-"+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("spawn: making memory file: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if err := f.Truncate(size); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("spawn: sizing memory file: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("spawn: sealing memory file: %w", err)
+	}
+	return f, nil
+}
+
+// Close forgets the worker's SAs. Run must have returned.
+func (w *Worker) Close() {
+	w.journal.Close()
+	w.counters.Close()
+}
+
+// String implements task.Task.
+func (w *Worker) String() string { return "worker of " + w.cfg.Tenant.Name }
+
+// Ready is closed once a worker has been ready for the first time.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
+
+// Status returns how the worker is.
+func (w *Worker) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+// Run keeps a worker running until ctx ends, and stops it then: it says goodbye
+// to its peers, or is killed.
+func (w *Worker) Run(ctx context.Context) error {
+	var back backoff
+	for {
+		readyFor, err := w.life(ctx)
+		if ctx.Err() != nil {
+			w.change(func(s *Status) { *s = Status{Reason: "stopped", Restarts: s.Restarts} })
+			return nil
+		}
+		delay := back.next(readyFor)
+		w.cfg.Log.Error("worker lost", "reason", err.Error(), "restart_in", delay)
+		w.change(func(s *Status) {
+			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1}
+		})
+		timer := time.NewTimer(delay)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// change changes the status and tells.
+func (w *Worker) change(f func(*Status)) {
+	w.mu.Lock()
+	f(&w.status)
+	w.mu.Unlock()
+	if w.cfg.Changed != nil {
+		w.cfg.Changed()
+	}
+}
+
+// backoff paces replacements.
+type backoff struct {
+	losses int
+}
+
+func (b *backoff) next(readyFor time.Duration) time.Duration {
+	if readyFor >= stableAfter {
+		b.losses = 0
+	}
+	b.losses++
+	if b.losses == 1 {
+		return 0
+	}
+	return min(backoffFirst<<min(b.losses-2, 16), backoffMost)
+}
+
+// life is that of one process, from start to end. It returns how long it was
+// ready, and why it ended.
+func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
+	p, err := w.start()
+	if err != nil {
+		return 0, err
+	}
+	oom := w.cfg.Group.Usage().OOMKills
+	served := make(chan error, 1)
+	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go func() { served <- p.conn.Serve(serveCtx, w.handle) }()
+	defer func() {
+		w.mu.Lock()
+		w.conn = nil
+		w.mu.Unlock()
+		p.end(w.cfg.Log)
+		cancel()
+		<-served
+		if errors.Is(err, errDied) && p.exit != nil {
+			err = fmt.Errorf("%w: %w", err, p.exit)
+		}
+		if err != nil && w.cfg.Group.Usage().OOMKills > oom {
+			err = fmt.Errorf("%w: it has reached the memory limit of its class", err)
+		}
+	}()
+	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.pid(), time.Now(), "starting" })
+
+	began := time.Now()
+	if err := w.boot(ctx, p); err != nil {
+		return 0, err
+	}
+	w.mu.Lock()
+	w.conn = p.conn
+	w.mu.Unlock()
+	w.change(func(s *Status) { s.Ready, s.Reason = true, "" })
+	w.once.Do(func() { close(w.ready) })
+	w.cfg.Log.Info("worker ready", "pid", p.pid(), "took", time.Since(began).Round(time.Millisecond))
+	ready := time.Now()
+	err = w.watch(ctx, p)
+	return time.Since(ready), err
+}
+
+// errDied is the end of a process that nobody had asked for.
+var errDied = errors.New("spawn: the worker has died")
+
+// watch waits for the end of a ready worker.
+func (w *Worker) watch(ctx context.Context, p *process) error {
+	ping := time.NewTicker(pingInterval)
+	defer ping.Stop()
+	for {
+		select {
+		case <-p.exited:
+			return errDied
+		case <-p.conn.Done():
+			if !p.ended(exitTimeout) {
+				return errors.New("spawn: the worker has closed its connection")
+			}
+			return errDied
+		case <-ctx.Done():
+			w.stop(ctx, p)
+			return ctx.Err()
+		case <-ping.C:
+			if err := w.ping(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// ping asks the worker's loop whether it turns. A refusal is a sign of life,
+// too.
+func (w *Worker) ping(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	_, err := p.conn.Call(ctx, control.KindPing, nil)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("spawn: the worker has not answered for %v", pingTimeout)
+	}
+	return nil // whatever else it is, watch sees it
+}
+
+// stop lets the worker say goodbye. What is left of it afterwards is killed.
+func (w *Worker) stop(ctx context.Context, p *process) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	w.change(func(s *Status) { s.Ready, s.Reason = false, "stopping" })
+	if _, err := p.conn.Call(ctx, control.KindStop, nil); err != nil && !errors.Is(err, pipe.ErrClosed) {
+		w.cfg.Log.Warn("worker did not say goodbye", "reason", err.Error())
+	}
+	p.ended(exitTimeout)
+}
+
+// boot makes the process the tenant.
+func (w *Worker) boot(ctx context.Context, p *process) error {
+	w.mu.Lock()
+	tenant := w.tenant
+	w.mu.Unlock()
+	boot, files := w.message(tenant)
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	if _, err := p.conn.Call(ctx, control.KindBoot, boot, files...); err != nil {
+		if errors.Is(err, pipe.ErrClosed) && p.ended(exitTimeout) {
+			err = errDied
+		}
+		return fmt.Errorf("spawn: starting: %w", err)
+	}
+	return nil
+}
+
+// message builds the boot message with its descriptors.
+func (w *Worker) message(t *spec.Tenant) (*control.Boot, []*os.File) {
+	boot := &control.Boot{Version: control.Version, Tenant: t, LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel}
+	for _, s := range t.Secrets {
+		boot.Secrets = append(boot.Secrets, s.Reveal())
+	}
+	files := []*os.File{w.journal, w.counters}
+	boot.Descriptors = []control.Descriptor{{Kind: control.DescriptorJournal}, {Kind: control.DescriptorCounters}}
+	for _, e := range w.cfg.Network.Endpoints() {
+		boot.Descriptors = append(boot.Descriptors, e.Descriptor)
+		files = append(files, e.File)
+	}
+	return boot, files
+}
+
+// Configure gives the worker, and every later one, a changed tenant.
+func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
+	w.mu.Lock()
+	w.tenant = t
+	w.mu.Unlock()
+	boot, files := w.message(t)
+	_, err := w.call(ctx, control.KindConfigure, boot, files...)
+	if errors.Is(err, ErrNotReady) {
+		return nil // the next worker boots with it
+	}
+	return err
+}
+
+// Facts asks the worker for what the show commands print.
+func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
+	return ask[control.Facts](ctx, w, control.KindShow, nil)
+}
+
+// Logoff ends sessions.
+func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (control.LogoffDone, error) {
+	return ask[control.LogoffDone](ctx, w, control.KindLogoff, which)
+}
+
+// Keys asks for the keys of the SAs, for debugging.
+func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
+	return ask[control.Keys](ctx, w, control.KindKeys, nil)
+}
+
+func ask[T any](ctx context.Context, w *Worker, kind control.Kind, body any) (T, error) {
+	var out T
+	msg, err := w.call(ctx, kind, body)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(msg.Body, &out); err != nil {
+		return out, fmt.Errorf("spawn: reading the answer to %s: %w", kind, err)
+	}
+	return out, nil
+}
+
+func (w *Worker) call(ctx context.Context, kind control.Kind, body any, files ...*os.File) (control.Message, error) {
+	w.mu.Lock()
+	conn := w.conn
+	w.mu.Unlock()
+	if conn == nil {
+		return control.Message{}, ErrNotReady
+	}
+	msg, err := conn.Call(ctx, kind, body, files...)
+	if errors.Is(err, pipe.ErrClosed) {
+		return msg, ErrNotReady
+	}
+	return msg, err
+}
+
+// handle answers the worker. Nothing else than this may it ask for.
+func (w *Worker) handle(_ context.Context, req *pipe.Request) (any, error) {
+	switch req.Kind {
+	case control.KindAddress:
+		var a control.Address
+		if err := json.Unmarshal(req.Body, &a); err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		return nil, w.cfg.Network.Address(a)
+	case control.KindRoute:
+		var r control.Route
+		if err := json.Unmarshal(req.Body, &r); err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		return nil, w.cfg.Network.Route(r)
+	}
+	return nil, errors.New("spawn: a worker may not ask for that")
+}

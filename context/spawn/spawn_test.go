@@ -1,0 +1,416 @@
+package spawn
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource/cgroup"
+)
+
+// TestMain is also the main of the fake workers that the tests start.
+func TestMain(m *testing.M) {
+	if os.Args[0] == "warren-context" {
+		os.Exit(fakeWorker(os.Args[1]))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// fakeWorker is a worker whose manners are its tenant's name.
+func fakeWorker(manner string) int {
+	conn, err := pipe.FromFile(os.NewFile(3, "control"))
+	if err != nil {
+		return 9
+	}
+	var boot control.Boot
+	handle := func(ctx context.Context, req *pipe.Request) (any, error) {
+		switch req.Kind {
+		case control.KindBoot:
+			switch manner {
+			case "crash":
+				os.Exit(3)
+			case "refuse":
+				return nil, errors.New("no common language")
+			case "hang":
+				select {}
+			}
+			if err := json.Unmarshal(req.Body, &boot); err != nil {
+				return nil, err
+			}
+			return nil, fakeBoot(&boot, req.Files)
+		case control.KindConfigure:
+			return nil, json.Unmarshal(req.Body, &boot)
+		case control.KindKeys:
+			return fakeKeys(ctx, conn, &boot), nil
+		case control.KindStop:
+			if manner == "rude" {
+				select {}
+			}
+			conn.Close()
+			return nil, nil
+		}
+		return nil, fmt.Errorf("unknown %s", req.Kind)
+	}
+	conn.Serve(context.Background(), handle)
+	if manner == "rude" {
+		select {}
+	}
+	return 0
+}
+
+// fakeBoot counts the starts in the journal.
+func fakeBoot(boot *control.Boot, files []*os.File) error {
+	if len(files) != len(boot.Descriptors) || string(boot.Secrets[0]) != "psk" {
+		return errors.New("boot message is wrong")
+	}
+	var b [8]byte
+	if _, err := files[0].ReadAt(b[:], 0); err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint64(b[:], binary.LittleEndian.Uint64(b[:])+1)
+	if _, err := files[0].WriteAt(b[:], 0); err != nil {
+		return err
+	}
+	boot.LogLevel = fmt.Sprint("start ", binary.LittleEndian.Uint64(b[:]))
+	for i, d := range boot.Descriptors {
+		if d.Kind == control.DescriptorTUN {
+			fmt.Fprintf(files[i], "hello %s\n", boot.Tenant.Name)
+		}
+	}
+	return nil
+}
+
+// fakeKeys tells what the worker is: in IKE its process, in ESP what it knows
+// and what the supervisor answered to its requests.
+func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.Keys {
+	status, _ := os.ReadFile("/proc/self/status")
+	keys := control.Keys{IKE: strings.Split(string(status), "\n"), ESP: []string{boot.LogLevel, "class " + boot.Tenant.Class}}
+	keys.IKE = append(keys.IKE, os.Environ()...)
+	for _, f := range []string{"3", "4", "5"} {
+		if _, err := os.Stat("/proc/self/fd/" + f); err == nil {
+			keys.IKE = append(keys.IKE, "fd "+f)
+		}
+	}
+	prefix := netip.MustParsePrefix("10.0.0.1/32")
+	for kind, body := range map[control.Kind]any{
+		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoute: control.Route{Add: true, Destination: prefix},
+		control.KindKeys: nil, control.KindBoot: nil,
+	} {
+		_, err := conn.Call(ctx, kind, body)
+		keys.ESP = append(keys.ESP, fmt.Sprintf("%s: %v", kind, err))
+	}
+	return keys
+}
+
+// network is a Network without one.
+type network struct {
+	mu    sync.Mutex
+	asked []string
+	ends  []netns.Endpoint
+}
+
+func (n *network) Do(fn func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- fn()
+	}()
+	return <-done
+}
+
+func (n *network) Endpoints() []netns.Endpoint { return n.ends }
+
+func (n *network) Address(a control.Address) error { return n.note("address " + a.Prefix.String()) }
+func (n *network) Route(r control.Route) error     { return n.note("route " + r.Destination.String()) }
+
+func (n *network) note(what string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.asked = append(n.asked, what)
+	return nil
+}
+
+// group is a Group that notes who was added.
+type group struct {
+	mu   sync.Mutex
+	pids []int
+}
+
+func (g *group) Add(pid int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pids = append(g.pids, pid)
+	return nil
+}
+
+func (g *group) Usage() cgroup.Usage { return cgroup.Usage{} }
+
+const testUID = 0x7fff1234
+
+// world is a Worker with its surroundings.
+type world struct {
+	*Worker
+	network *network
+	group   *group
+	tun     *os.File // what the workers write to their TUN
+	changed chan struct{}
+}
+
+// run starts a Worker of the given manner and stops it when the test ends.
+func run(t *testing.T, manner string) *world {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("this test needs root")
+		}
+		t.Skip("this test needs root")
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, wr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &network{ends: []netns.Endpoint{{Descriptor: control.Descriptor{Kind: control.DescriptorTUN}, File: wr}}}
+	out := &world{network: n, group: &group{}, tun: r, changed: make(chan struct{}, 1)}
+	out.Worker, err = New(&Config{
+		Tenant: &spec.Tenant{Name: manner, Class: "gold", Secrets: []secret.Value{secret.Copy([]byte("psk"))}},
+		Binary: binary, UID: testUID, Network: n, Group: out.group, MemoryLimit: 100 << 20, Stderr: null,
+		LogFormat: "text", LogLevel: "info", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Changed: func() {
+			select {
+			case out.changed <- struct{}{}:
+			default:
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- out.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		out.Close()
+		for _, pid := range out.group.pids {
+			if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+				t.Errorf("process %d is left: %v", pid, err)
+			}
+		}
+		for _, f := range []*os.File{r, wr, null} {
+			f.Close()
+		}
+	})
+	return out
+}
+
+// until waits for a status.
+func (w *world) until(t *testing.T, what string, ok func(Status) bool) Status {
+	t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		if s := w.Status(); ok(s) {
+			return s
+		}
+		select {
+		case <-w.changed:
+		case <-limit:
+			t.Fatalf("no status with %s; it is %+v", what, w.Status())
+		}
+	}
+}
+
+func ready(s Status) bool { return s.Ready }
+
+func TestWorker(t *testing.T) {
+	w := run(t, "good")
+	<-w.Ready()
+	s := w.until(t, "ready", ready)
+	if !slices.Contains(w.group.pids, s.PID) || s.Restarts != 0 || s.Started.IsZero() {
+		t.Errorf("status %+v, group %v", s, w.group.pids)
+	}
+	keys, err := w.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(strings.Join(append(keys.IKE, keys.ESP...), "\n")+"\n", "\t", " ")
+	for _, want := range []string{
+		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
+		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
+		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n",
+		"address: <nil>\n", "route: <nil>\n", "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
+		"boot: pipe: boot refused: spawn: a worker may not ask for that\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if strings.Contains(text, "PATH=") {
+		t.Error("our environment has leaked")
+	}
+	if _, err := w.Facts(t.Context()); err == nil {
+		t.Error("an answer that was refused is no error")
+	}
+}
+
+func TestKilledWorkerIsReplaced(t *testing.T) {
+	w := run(t, "good")
+	first := w.until(t, "ready", ready)
+	line := make([]byte, 100)
+	for restarts := 1; restarts <= 2; restarts++ {
+		syscall.Kill(w.Status().PID, syscall.SIGKILL)
+		s := w.until(t, "a restart", func(s Status) bool { return s.Ready && s.Restarts == restarts })
+		if s.PID == first.PID {
+			t.Error("the dead process is shown")
+		}
+		keys, err := w.Keys(t.Context())
+		if want := fmt.Sprint("start ", restarts+1); err != nil || keys.ESP[0] != want {
+			t.Errorf("got %v, %v, want %q: the journal must survive", keys.ESP, err, want)
+		}
+	}
+	n, _ := w.tun.Read(line)
+	if got := string(line[:n]); got != "hello good\nhello good\nhello good\n" {
+		t.Errorf("the TUN device has got %q", got)
+	}
+}
+
+func TestConfigure(t *testing.T) {
+	w := run(t, "good")
+	w.until(t, "ready", ready)
+	changed := *w.tenant
+	changed.Class = "silver"
+	if err := w.Configure(t.Context(), &changed); err != nil {
+		t.Fatal(err)
+	}
+	class := func() string {
+		keys, err := w.Keys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return keys.ESP[1]
+	}
+	if got := class(); got != "class silver" {
+		t.Errorf("after Configure: %s", got)
+	}
+	syscall.Kill(w.Status().PID, syscall.SIGKILL)
+	w.until(t, "a restart", func(s Status) bool { return s.Ready && s.Restarts == 1 })
+	if got := class(); got != "class silver" {
+		t.Errorf("after a restart: %s", got)
+	}
+}
+
+func TestBadWorkers(t *testing.T) {
+	for manner, want := range map[string]string{
+		"crash":  "spawn: starting: spawn: the worker has died: exit status 3",
+		"refuse": "spawn: starting: pipe: boot refused: no common language",
+	} {
+		t.Run(manner, func(t *testing.T) {
+			w := run(t, manner)
+			s := w.until(t, "restarts", func(s Status) bool { return s.Restarts >= 2 && s.PID == 0 })
+			if s.Reason != want || s.Ready {
+				t.Errorf("got %+v, want reason %q", s, want)
+			}
+			if _, err := w.Facts(t.Context()); !errors.Is(err, ErrNotReady) {
+				t.Errorf("Facts: %v", err)
+			}
+			if err := w.Configure(t.Context(), w.tenant); err != nil {
+				t.Errorf("Configure: %v", err)
+			}
+		})
+	}
+}
+
+// TestStubbornWorkers are stopped by the cleanup of run, which checks that they
+// are gone: one that never boots, one that ignores every request to stop.
+func TestStubbornWorkers(t *testing.T) {
+	w := run(t, "hang")
+	w.until(t, "a process", func(s Status) bool { return s.PID != 0 })
+	w = run(t, "rude")
+	w.until(t, "ready", ready)
+}
+
+func TestBackoff(t *testing.T) {
+	var b backoff
+	var got []time.Duration
+	for range 10 {
+		got = append(got, b.next(0))
+	}
+	got = append(got, b.next(stableAfter), b.next(0))
+	want := "[0s 100ms 200ms 400ms 800ms 1.6s 3.2s 6.4s 10s 10s 0s 100ms]"
+	if fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	b.losses = 1000
+	if got := b.next(0); got != backoffMost {
+		t.Errorf("after many: %v", got)
+	}
+}
+
+func TestExecutable(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "closed", "program")
+	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("#!"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := executable(file); err == nil || !strings.Contains(err.Error(), "chmod") {
+		t.Errorf("not executable for others: %v", err)
+	}
+	if err := os.Chmod(file, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path, release, err := executable(file)
+	if err != nil || !strings.HasPrefix(path, "/proc/self/fd/") {
+		t.Errorf("closed directory: %s, %v", path, err)
+	} else if b, err := os.ReadFile(path); err != nil || string(b) != "#!" {
+		t.Errorf("through the descriptor: %q, %v", b, err)
+	}
+	release()
+	if _, _, err := executable(filepath.Join(dir, "nothing")); err == nil {
+		t.Error("a missing program is no error")
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	for _, cfg := range []*Config{{}, {Tenant: &spec.Tenant{Name: "x"}}} {
+		if _, err := New(cfg); err == nil {
+			t.Errorf("%+v was accepted", cfg)
+		}
+	}
+}
