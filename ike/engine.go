@@ -38,8 +38,8 @@ type Engine struct {
 
 	lastChild    uint64
 	lastQuestion uint64
-	touched      []*ikev2.SA    // to be indexed again at the end of this call
-	graves       []secret.Value // cleared by the next call
+	touched      []*ikev2.SA // to be indexed again at the end of this call
+	graves       []grave     // keys that nothing uses any more
 }
 
 // New returns an Engine without SAs. It keeps silent until Activate.
@@ -85,7 +85,7 @@ func (e *Engine) Configure(cfg *Config) error {
 // Command does what the operator or the driver wants. An error says that the
 // SA or Entry does not exist, or that it is not in a state to obey.
 func (e *Engine) Command(now time.Time, c Command, out *Output) error {
-	e.begin()
+	e.begin(now)
 	defer e.settle(now)
 	switch c := c.(type) {
 	case Initiate:
@@ -143,7 +143,7 @@ func (e *Engine) childCommand(now time.Time, c Command, out *Output) error {
 // Answer goes on with the exchange that had asked (AskSession). An error says
 // that nobody waits for it any more: what it grants should be taken back.
 func (e *Engine) Answer(now time.Time, r Reply, out *Output) error {
-	e.begin()
+	e.begin(now)
 	s := e.waiting[r.Question]
 	if s == nil {
 		return ErrUnknown
@@ -159,7 +159,7 @@ func (e *Engine) Expire(now time.Time, out *Output) {
 	if !e.active {
 		return
 	}
-	e.begin()
+	e.begin(now)
 	e.expireAttempts(now, out)
 	e.settle(now)
 	for {
@@ -190,14 +190,27 @@ func (e *Engine) Deadline() (time.Time, bool) {
 	return at, !at.IsZero()
 }
 
-// begin clears the keys that the Output of the call before named for the last
-// time.
-func (e *Engine) begin() {
-	for i := range e.graves {
-		e.graves[i].Clear()
+// grave is a key that is cleared when the records that name it have long been
+// consumed.
+type grave struct {
+	key secret.Value
+	at  time.Time // when it was buried
+}
+
+// graveTime is how long a driver may hold on to an Output.
+const graveTime = time.Second
+
+// begin clears the keys that were buried long enough ago.
+func (e *Engine) begin(now time.Time) {
+	n := 0
+	for ; n < len(e.graves); n++ {
+		g := &e.graves[n]
+		if now.Sub(g.at) < graveTime {
+			break
+		}
+		g.key.Clear()
 	}
-	clear(e.graves)
-	e.graves = e.graves[:0]
+	e.graves = append(e.graves[:0], e.graves[n:]...)
 }
 
 // touch notes that s may have changed.
@@ -209,6 +222,9 @@ func (e *Engine) touch(s *ikev2.SA) {
 
 // settle brings all indexes up to date with what has changed.
 func (e *Engine) settle(now time.Time) {
+	for i := len(e.graves) - 1; i >= 0 && e.graves[i].at.IsZero(); i-- {
+		e.graves[i].at = now
+	}
 	for len(e.touched) > 0 {
 		s := e.touched[len(e.touched)-1]
 		e.touched = e.touched[:len(e.touched)-1]

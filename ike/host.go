@@ -66,7 +66,11 @@ func (h host) Ask(s *ikev2.SA) uint64 {
 
 func (h host) Withdraw(question uint64) { delete(h.waiting, question) }
 
-func (h host) Bury(keys ...secret.Value) { h.graves = append(h.graves, keys...) }
+func (h host) Bury(keys ...secret.Value) {
+	for _, k := range keys {
+		h.graves = append(h.graves, grave{key: k})
+	}
+}
 
 func (h host) OnlyContact(s *ikev2.SA) bool {
 	for _, o := range h.sas {

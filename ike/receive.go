@@ -28,7 +28,7 @@ func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 	if !e.active {
 		return ErrSilent
 	}
-	e.begin()
+	e.begin(now)
 	defer e.settle(now)
 	h, err := wire.ParseHeader(d.Payload)
 	if err != nil {

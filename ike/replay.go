@@ -11,7 +11,7 @@ import (
 // continuously on a standby. Records about SAs that are not there are passed
 // over: a journal that begins with a snapshot may repeat what went before.
 func (e *Engine) Replay(now time.Time, r Record) error {
-	e.begin()
+	e.begin(now)
 	defer e.settle(now)
 	s := e.sas[r.SPI]
 	switch {
@@ -62,15 +62,15 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 	if e.active {
 		return
 	}
-	e.begin()
+	e.begin(now)
 	e.active = true
 	for _, s := range e.inOrder() {
 		s.Activate(now)
-		e.touch(s)
 		e.restoreAttempt(s)
+		e.touch(s)
+		e.settle(now)
 	}
 	e.planAttempts(now)
-	e.settle(now)
 	e.Expire(now, out)
 }
 

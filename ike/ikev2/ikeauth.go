@@ -148,7 +148,8 @@ func (s *SA) Question() uint64 {
 	return s.handshake.question
 }
 
-// Answer ends the wait: the second half of authRequest.
+// Answer ends the wait: the second half of authRequest. An error says that what
+// the Reply grants is not used.
 func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 	if s.state != Asking || s.handshake.question != r.Question {
 		return ErrState
@@ -168,8 +169,9 @@ func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 	octets := auth.ResponderSignedOctets(s.suite.PRF(), s.handshake.response, s.handshake.ni, s.keys.Pr, idr)
 	proof, err := auth.PSK{Key: a.profile.LocalPSK}.Prove(s.suite.PRF(), octets)
 	if err != nil {
-		return s.reject(now, wire.Notify{Type: wire.AuthenticationFailed},
-			fmt.Sprintf("tunnel group %s has no pre-shared key for this gateway", a.profile.Name), out)
+		reason := fmt.Sprintf("tunnel group %s has no pre-shared key for this gateway", a.profile.Name)
+		_ = s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
+		return errors.New("ikev2: " + reason)
 	}
 	ps := []wire.Payload{idr, proof}
 

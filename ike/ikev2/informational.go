@@ -178,7 +178,11 @@ func (s *SA) down(now time.Time, reason string, out *Output) {
 // End ends an established SA without a word to the peer: it has said
 // INITIAL_CONTACT.
 func (s *SA) End(now time.Time, reason string, out *Output) {
-	s.down(now, reason, out)
+	if s.standing() {
+		s.down(now, reason, out)
+	} else {
+		s.die()
+	}
 	s.finish(now, out)
 }
 

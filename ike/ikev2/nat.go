@@ -68,9 +68,11 @@ func (s *SA) encap() sa.Encap {
 }
 
 // follow adopts the source of an authentic, new message as the peer's address
-// when a NAT is before the peer and none before us (RFC 7296 section 2.23).
+// when a NAT is before the peer (RFC 7296 section 2.23). A client that is behind
+// a NAT itself does not; a gateway does even there, for it is its clients that
+// move.
 func (s *SA) follow(local, remote netip.AddrPort, out *Output) {
-	if remote == s.remote && local == s.local || !s.natRemote || s.natLocal {
+	if remote == s.remote && local == s.local || !s.natRemote || s.natLocal && s.dialled {
 		return
 	}
 	from := s.remote

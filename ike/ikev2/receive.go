@@ -49,6 +49,8 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 	}
 	s.heard = now
 	s.follow(d.Local, d.Remote, out)
+	s.asker = Datagram{Local: d.Local, Remote: d.Remote}
+	defer func() { s.asker = Datagram{} }()
 	if err != nil {
 		n := errorNotify(err)
 		s.respond(m.Exchange, m.MessageID, []wire.Payload{n}, out)

@@ -72,6 +72,7 @@ type SA struct {
 	children []*child
 
 	handshake *handshake // until Established
+	asker     Datagram   // addresses of the request that is being served
 
 	heard       time.Time // when the peer last proved that it lives
 	keepaliveAt time.Time // next NAT keepalive; zero: none

@@ -143,7 +143,12 @@ func (s *SA) transmit(now time.Time, r *request, out *Output) {
 func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *Output) {
 	s.window.response = s.seal(x, id, true, ps)
 	s.window.expect = id + 1
-	s.post(s.window.response, out)
+	to := Datagram{Local: s.local, Remote: s.remote}
+	if s.asker.Remote.IsValid() {
+		to = s.asker // section 2.11: where the request came from
+	}
+	to.Payload = s.window.response
+	out.Send = append(out.Send, to)
 }
 
 // post puts a message into out.
