@@ -16,10 +16,6 @@ import (
 	"github.com/warrenvpn/warren/context/pipe"
 )
 
-// maxFiles is the RLIMIT_NOFILE of a worker: its descriptors, which the
-// supervisor has chosen, and what the runtime needs.
-const maxFiles = 1024
-
 // process is one running warren-context.
 type process struct {
 	cmd    *exec.Cmd
@@ -65,7 +61,7 @@ func (w *Worker) start() (*process, error) {
 		p.exit = cmd.Wait()
 		close(p.exited)
 	}()
-	if err := w.settle(p.pid()); err != nil {
+	if err := w.cfg.Group.Add(p.pid()); err != nil {
 		p.end(w.cfg.Log)
 		return nil, err
 	}
@@ -97,19 +93,6 @@ func startConfined(cmd *exec.Cmd) error {
 		}
 	}
 	return cmd.Start()
-}
-
-// settle limits a process before it knows anything.
-func (w *Worker) settle(pid int) error {
-	if err := w.cfg.Group.Add(pid); err != nil {
-		return err
-	}
-	for resource, limit := range map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: maxFiles} {
-		if err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: limit, Max: limit}, nil); err != nil {
-			return fmt.Errorf("spawn: limiting the worker: %w", err)
-		}
-	}
-	return nil
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -255,11 +255,11 @@ func ready(s Status) bool { return s.Ready }
 
 func TestWorker(t *testing.T) {
 	w := run(t, "good")
-	<-w.Ready()
 	s := w.until(t, "ready", ready)
 	if !slices.Contains(w.group.pids, s.PID) || s.Restarts != 0 || s.Started.IsZero() {
 		t.Errorf("status %+v, group %v", s, w.group.pids)
 	}
+	<-w.Worker.Ready()
 	keys, err := w.Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)
