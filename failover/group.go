@@ -25,9 +25,9 @@ type group struct {
 	want        Want
 	wantUntil   time.Time
 	handover    handover
-	against     uint64 // epoch of the last split brain that was logged
-	holds       bool   // was in step, or active: has SAs
-	stays       bool   // the operator gave the role away: no preemption
+	against     uint64          // epoch of the last split brain that was logged
+	held        map[string]bool // tenants with a complete copy, however old, or serving
+	stays       bool            // the operator gave the role away: no preemption
 }
 
 // comparison is the result of comparing configurations with the peer.
@@ -40,7 +40,7 @@ const (
 )
 
 func newGroup(cfg GroupConfig) *group {
-	g := &group{cfg: cfg, replication: map[string]Replication{}, broken: map[string]string{}}
+	g := &group{cfg: cfg, replication: map[string]Replication{}, broken: map[string]string{}, held: map[string]bool{}}
 	for _, tenant := range cfg.Tenants {
 		g.replication[tenant] = ReplicationNone
 	}
@@ -55,6 +55,16 @@ func (g *group) copyState() Replication {
 		least = min(least, r)
 	}
 	return least
+}
+
+// holds reports whether this node has the state of every tenant.
+func (g *group) holds() bool {
+	for tenant := range g.replication {
+		if !g.held[tenant] {
+			return false
+		}
+	}
+	return true
 }
 
 // decide moves g until nothing more is to be done. No chain of transitions is
@@ -115,7 +125,7 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		n.change(now, g, RoleStandbyCold, "the peer is active", out)
 	case theirs.Role == RoleFailed:
 		// It may be about to recover, and have the SAs.
-		patient := theirs.Holds && !g.holds
+		patient := theirs.Holds && !g.holds()
 		if late && !(patient && theirs.Fit) || !patient && n.better(g, theirs) {
 			n.activate(now, g, "the peer has failed", out)
 		}
@@ -286,7 +296,7 @@ func (n *Node) recover(now time.Time, g *group, out *Output) {
 		n.activate(now, g, "the peer is silent, this unit is better than none", out)
 	case theirs.Handover, theirs.Role == RoleFailed && n.better(g, theirs):
 		n.activate(now, g, "the peer has failed worse", out)
-	case g.holds && !theirs.Holds && theirs.Role == RoleNegotiation:
+	case g.holds() && !theirs.Holds && theirs.Role == RoleNegotiation:
 		n.activate(now, g, "the peer has restarted without the state", out)
 	}
 }
@@ -297,10 +307,10 @@ func (n *Node) better(g *group, theirs GroupState) bool {
 	if fit := n.fit(g); fit != theirs.Fit {
 		return fit
 	}
-	if g.holds != theirs.Holds {
-		return g.holds
+	if g.holds() != theirs.Holds {
+		return g.holds()
 	}
-	if g.holds && g.epoch != theirs.Epoch {
+	if g.holds() && g.epoch != theirs.Epoch {
 		return g.epoch > theirs.Epoch
 	}
 	if mine := n.failedInterfaces(g); mine != int(theirs.Failed) {

@@ -68,7 +68,7 @@ type GroupState struct {
 	Fit         bool  // could serve: workers run, not all interfaces are down
 	Want        Want
 	Handover    bool // the peer shall take over now
-	Holds       bool // was in step, or active, in this life: has SAs
+	Holds       bool // has a copy of every tenant's state, or serves
 	Hash        [16]byte
 }
 

@@ -174,6 +174,20 @@ func (n *Node) Replication(now time.Time, tenant string, r Replication, out *Out
 	for _, g := range n.groups {
 		if _, ok := g.replication[tenant]; ok {
 			g.replication[tenant] = r
+			g.held[tenant] = g.held[tenant] || r == ReplicationReady
+		}
+	}
+	n.finish(now, out)
+}
+
+// Copy says whether a standby worker holds a complete copy, however old
+// (journal.Receiver.Holds): true after a snapshot, false for a worker that
+// began with nothing. A node with a copy is preferred to one without.
+func (n *Node) Copy(now time.Time, tenant string, holds bool, out *Output) {
+	for _, g := range n.groups {
+		if _, ok := g.replication[tenant]; ok && g.held[tenant] != holds {
+			g.held[tenant] = holds
+			n.dirty = true
 		}
 	}
 	n.finish(now, out)
@@ -211,12 +225,13 @@ func (n *Node) Configure(now time.Time, name string, hash [16]byte, tenants []st
 	for tenant := range fresh.replication {
 		if r, ok := g.replication[tenant]; ok {
 			fresh.replication[tenant] = r
+			fresh.held[tenant] = g.held[tenant]
 		}
 		if reason, ok := g.broken[tenant]; ok {
 			fresh.broken[tenant] = reason
 		}
 	}
-	g.replication, g.broken = fresh.replication, fresh.broken
+	g.replication, g.broken, g.held = fresh.replication, fresh.broken, fresh.held
 	n.dirty = true
 	n.finish(now, out)
 	return nil
@@ -355,7 +370,7 @@ func (n *Node) groupState(g *group) GroupState {
 	return GroupState{
 		Name: g.cfg.Name, Role: g.role, Epoch: g.epoch, Used: g.used, Replication: g.copyState(),
 		Failed: uint8(failed), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: g.holds, Hash: g.cfg.Hash,
+		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: g.holds(), Hash: g.cfg.Hash,
 	}
 }
 
@@ -366,7 +381,11 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 		panic(fmt.Sprintf("failover: internal error: no edge from %v to %v", from, to))
 	}
 	g.role, g.since, g.tie, g.reason = to, now, time.Time{}, reason
-	g.holds = g.holds || to == RoleActive || to == RoleStandbyReady
+	if to == RoleActive {
+		for tenant := range g.replication {
+			g.held[tenant] = true
+		}
+	}
 	n.dirty = true
 	c := RoleChange{At: now, Group: g.cfg.Name, From: from, To: to, Epoch: g.epoch, Reason: reason}
 	out.Changes = append(out.Changes, c)

@@ -158,11 +158,14 @@ func (n *node) arm() {
 	})
 }
 
+// wasLoose reports whether an interface was down a moment ago.
+func (w *world) wasLoose() bool { return !w.loose.IsZero() && w.now.Sub(w.loose) < 2*hold }
+
 // activated is the takeover of the addresses, and of the SAs.
 func (w *world) activated(n *node, c failover.RoleChange) {
 	w.result.Takeovers++
 	w.owner = n.index
-	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && (w.partitioned() || !w.attached[0] || !w.attached[1]) {
+	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && (w.partitioned() || w.wasLoose()) {
 		for _, l := range w.sas {
 			l.excused = true // the copy is old and the peer cannot be asked
 		}

@@ -179,6 +179,8 @@ func (k *worker) carryOut(step journal.Step) {
 			w.fail("reset: %v", err)
 		}
 		k.epoch = step.Epoch
+		n := k.node
+		n.tell(func(out *failover.Output) { n.machine.Copy(w.now, tenantName, true, out) })
 	case journal.StepEntry:
 		k.apply(step.Payload)
 		p, err := k.store.Append(step.Payload)

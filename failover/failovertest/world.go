@@ -82,6 +82,7 @@ type world struct {
 	sessionOn int       // the link of the newest session
 	arrival   [2]time.Time
 	apart     time.Time // when the nodes could not hear each other for the last time
+	loose     time.Time // when a node had no data network for the last time
 }
 
 // number is one use of a sequence number with a key.
@@ -152,6 +153,9 @@ func (w *world) run(end time.Time) {
 		e := heap.Pop(&w.events).(event)
 		w.now = e.at
 		e.do()
+		if !w.attached[0] || !w.attached[1] {
+			w.loose = w.now
+		}
 		if w.partitioned() {
 			w.apart = w.now
 		}

@@ -173,7 +173,7 @@ func (s *Sender) Snapshot(items [][]byte) {
 	}
 	s.snapshot, s.index, s.at = items, -1, s.next-1
 	s.sent, s.acked = s.at, 0
-	s.held = max(s.held, s.at)
+	s.held, s.foreign = max(s.held, s.at), true
 	clear(s.backlog)
 	s.backlog, s.bytes = nil, 0
 	s.state = senderSnapshot
