@@ -1,0 +1,103 @@
+package vfs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func at(t *testing.T, s *Store, name string) (*Volume, string) {
+	t.Helper()
+	n, err := ParseName(name)
+	must(t, err)
+	v, err := s.Volume(n)
+	must(t, err)
+	return v, n.Path
+}
+
+func TestStore(t *testing.T) {
+	state, images := t.TempDir(), t.TempDir()
+	s := NewStore(state)
+	defer s.Close()
+	blue := Disk0{Context: "blue", Limit: Limit{Bytes: 10}, Shared: []Shared{{"images", images}}}
+	red := Disk0{Context: "red", Shared: []Shared{{"images", images + "/"}}}
+	must(t, s.Set([]Disk0{blue, red}))
+
+	v, p := at(t, s, "blue:disk0:/d/x")
+	must(t, put(v, p, "blue"))
+	if b, err := os.ReadFile(filepath.Join(state, "contexts/blue/disk0/d/x")); err != nil || string(b) != "blue" {
+		t.Errorf("on the disk: %q, %v", b, err)
+	}
+	if mode := modeOf(t, filepath.Join(state, "contexts/blue")); mode.Perm() != dirMode {
+		t.Errorf("mode %v", mode)
+	}
+	v, p = at(t, s, "images:/pkg")
+	must(t, put(v, p, "image"))
+	for _, name := range []string{"blue:images:/pkg", "red:images:/pkg"} {
+		v, p := at(t, s, name)
+		if info, err := v.Verify(t.Context(), p); err != nil || info.SHA256 != sumOf("image") || !v.IsReadOnly() {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
+		if err := put(v, p, "x"); !errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s: got %v, want ErrReadOnly", name, err)
+		}
+	}
+	image, _ := at(t, s, "blue:images:/pkg")
+	disk, _ := at(t, s, "blue:disk0:/")
+	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg", nil); err != nil {
+		t.Errorf("copy: %v", err)
+	}
+	var quota *QuotaError
+	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg2", nil); !errors.As(err, &quota) {
+		t.Errorf("copy: got %v, want a QuotaError", err)
+	}
+
+	// A new limit holds at once, a context that goes keeps its files.
+	blue.Limit.Bytes = 100
+	must(t, s.Set([]Disk0{blue}))
+	v, _ = at(t, s, "blue:disk0:/")
+	must(t, put(v, "/pkg2", "image"))
+	if _, limit := v.Usage(); limit != (Limit{Bytes: 100, Files: DefaultFiles}) {
+		t.Errorf("limit %+v", limit)
+	}
+	must(t, s.Set(nil), s.Set([]Disk0{blue}))
+	v, _ = at(t, s, "blue:disk0:/")
+	if used, _ := v.Usage(); used.Bytes != 14 {
+		t.Errorf("after coming back: %+v", used)
+	}
+}
+
+func TestStoreRefuses(t *testing.T) {
+	state, images := t.TempDir(), t.TempDir()
+	s := NewStore(state)
+	defer s.Close()
+	err := s.Set([]Disk0{
+		{Context: "blue", Shared: []Shared{{"images", images}, {"images", images}, {"disk0", images}, {"x", "relative"}, {"y", images + "/none"}}},
+		{Context: "../red"},
+		{Context: "green", Shared: []Shared{{"images", state}}},
+	})
+	for _, want := range []string{"blue has two shared storages with the label images", `"disk0" is no valid name of shared storage`,
+		`"relative" is no absolute path`, "shared storage y: vfs: opening root", `"../red" is no valid name of a context`,
+		"green: the label images stands for another directory elsewhere"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	for _, tt := range []struct{ name, want string }{
+		{"grey:disk0:/", "vfs: no such volume: there is no context grey"},
+		{"blue:disk1:/", "vfs: no such volume: context blue has disk0:, images:"},
+		{"disk0:/x", "disk0: belongs to a context; name one, as in blue:disk0:/x"},
+		{"pictures:/x", "the system has images:"},
+	} {
+		n, err := ParseName(tt.name)
+		must(t, err)
+		if _, err := s.Volume(n); !errors.Is(err, ErrVolume) || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+	if _, err := NewStore(state).Volume(Name{Volume: "images"}); !errors.Is(err, ErrVolume) {
+		t.Errorf("got %v", err)
+	}
+}
