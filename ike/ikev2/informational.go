@@ -162,6 +162,9 @@ func (s *SA) Alive(now time.Time) {
 
 // down ends an established SA without another word to the peer.
 func (s *SA) down(now time.Time, reason string, out *Output) {
+	if s.state == Dead {
+		return
+	}
 	replaced := s.state == Replaced || s.wasReplaced
 	for len(s.children) > 0 {
 		s.removeChild(now, s.children[0], reason, out)
@@ -186,8 +189,11 @@ func (s *SA) End(now time.Time, reason string, out *Output) {
 	s.finish(now, out)
 }
 
-// die forgets all keys.
+// die forgets all keys. The dead stay dead.
 func (s *SA) die() {
+	if s.state == Dead {
+		return
+	}
 	s.transition(Dead)
 	s.host.Bury(s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr)
 	if s.window.request != nil {

@@ -64,7 +64,7 @@ func ParseRecord(b []byte) (Record, error) {
 	default:
 		return Record{}, errRecord
 	}
-	if rd.bad || len(rd.s) > 0 || r.SPI == 0 {
+	if rd.bad || len(rd.s) > 0 || r.SPI == 0 || r.Replaces == r.SPI {
 		return Record{}, errRecord
 	}
 	return r, r.check()
