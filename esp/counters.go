@@ -216,6 +216,15 @@ func (s *Slot) Facts() Facts {
 	}
 }
 
+// Learn sets the counts of what was carried to those of f, which another node
+// counted. It is for a node that carries nothing itself.
+func (s *Slot) Learn(f Facts) {
+	s.packetsIn.Store(f.PacketsIn)
+	s.bytesIn.Store(f.BytesIn)
+	s.packetsOut.Store(f.PacketsOut)
+	s.bytesOut.Store(f.BytesOut)
+}
+
 // CountIn adds packets that were delivered. now is in Unix seconds.
 func (s *Slot) CountIn(packets, bytes uint64, now int64) {
 	s.packetsIn.Add(packets)

@@ -32,12 +32,19 @@ const (
 	KindKeys      Kind = "keys"      // nothing; answered by Keys (debugging, root only)
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
+	KindRole      Kind = "role"      // Role; answered when the worker plays it
+	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
+	KindLink      Kind = "link"      // nothing, with one descriptor: a connection to the twin; answered at once
 )
 
 // Requests of the worker, answered in the same way.
 const (
 	KindAddress Kind = "address" // Address: put it on the tunnel device, or take it away
 	KindRoute   Kind = "route"   // Route: into the tunnel, or take it away
+	// KindReplication is a Replication: it has changed.
+	KindReplication Kind = "replication"
+	// KindQuiesced says that what Quiesce asked for is done.
+	KindQuiesced Kind = "quiesced"
 )
 
 // Answers.
@@ -91,6 +98,40 @@ type Boot struct {
 	Descriptors []Descriptor `json:"descriptors"`
 	LogFormat   string       `json:"log_format"` // "text" or "json"
 	LogLevel    string       `json:"log_level"`
+	Failover    *Failover    `json:"failover,omitempty"` // nil: there is no other node
+}
+
+// Failover makes a tenant one of a pair of twins. It begins as the standby
+// unless Role says otherwise.
+type Failover struct {
+	Unit string `json:"unit"` // "primary" or "secondary"
+	Key  []byte `json:"key"`  // failover.TenantKey of the context
+	Role Role   `json:"role"`
+}
+
+// Role is what a worker of a pair does: serve, or follow its twin in silence.
+type Role struct {
+	Active bool   `json:"active"`
+	Epoch  uint64 `json:"epoch"` // of the activation that counts
+}
+
+// Quiesce asks for the end of all exchanges that have begun, and for silence
+// until the role changes; Cancel takes it back.
+type Quiesce struct {
+	Cancel bool `json:"cancel,omitempty"`
+}
+
+// Replication is how far the copy of a tenant is, seen from the worker that
+// tells. State is "none", "bulk" or "ready".
+type Replication struct {
+	State    string    `json:"state"`
+	Reason   string    `json:"reason,omitempty"` // why the last session ended
+	Stream   string    `json:"stream"`
+	Last     uint64    `json:"last"`    // position of the last record
+	Acked    uint64    `json:"acked"`   // acknowledged, or applied on the standby
+	Pending  int       `json:"pending"` // records that wait for the acknowledgement
+	Backlog  int       `json:"backlog_bytes"`
+	LastBulk time.Time `json:"last_bulk,omitzero"` // when the last snapshot was complete
 }
 
 // Address asks for an address on the tunnel device: what a gateway gave us as
@@ -132,6 +173,8 @@ type Facts struct {
 	IKESAs    []IKESA    `json:"ike_sas"`
 	Sessions  []Session  `json:"sessions"`
 	Resources []Resource `json:"resources"`
+	// Replication is nil for a tenant without a twin.
+	Replication *Replication `json:"replication,omitempty"`
 }
 
 // IKESA is one row of `show crypto ikev2 sa`; the keys are those of the

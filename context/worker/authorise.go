@@ -135,6 +135,10 @@ func (w *Worker) hold(s *session) {
 // keepHouse looks at every session: traffic proves that its peer lives, and a
 // session without traffic may have been idle for too long.
 func (w *Worker) keepHouse(now time.Time) {
+	if !w.twin.speaks() {
+		return
+	}
+	w.tellCounters(now)
 	for id, p := range w.children.byID {
 		facts := w.counters.Slot(p.slot).Facts()
 		if facts.LastIn > p.heard {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike"
 )
 
@@ -14,20 +15,25 @@ func (w *Worker) carry(now time.Time) {
 	for len(w.out.Changes)+len(w.out.Send)+len(w.out.Events) > 0 {
 		out := w.out
 		w.out = ike.Output{}
-		w.commit(out.Changes)
-		for _, d := range out.Send {
-			if err := w.plane.SendIKE(d.Local, d.Remote, d.Payload); err != nil {
-				w.log.Debug("message not sent", "peer", d.Remote, "reason", err)
-			}
-		}
+		w.commit(now, out.Changes)
+		w.twin.dispatch(w, out.Send)
 		for _, e := range out.Events {
 			w.publish(now, e)
 		}
 	}
 }
 
+// send lets messages leave.
+func (w *Worker) send(messages []ike.Datagram) {
+	for _, d := range messages {
+		if err := w.plane.SendIKE(d.Local, d.Remote, d.Payload); err != nil {
+			w.log.Debug("message not sent", "peer", d.Remote, "reason", err)
+		}
+	}
+}
+
 // commit makes the changes durable and installs the child SAs in them.
-func (w *Worker) commit(changes []ike.Record) {
+func (w *Worker) commit(now time.Time, changes []ike.Record) {
 	if len(changes) == 0 {
 		return
 	}
@@ -38,12 +44,29 @@ func (w *Worker) commit(changes []ike.Record) {
 			}
 		}
 	}
-	if err := w.ledger.append(changes, w.snapshot); err != nil {
-		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
-	}
 	for i := range changes {
+		// How far a child may count comes before the child: nobody holds one
+		// without the other.
+		if c := changes[i].Child; c != nil && (c.Op == sa.OpAdd || c.Op == sa.OpRekey) && w.twin != nil {
+			w.twin.reserve(w, c)
+		}
+		w.record(appendRecord(nil, changes[i]))
 		w.install(&changes[i])
 	}
+	if err := w.ledger.tidy(w.snapshot); err != nil {
+		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+	}
+	w.twin.feed(now)
+}
+
+// record appends an entry to the journal, and gives it to the twin.
+func (w *Worker) record(payload []byte) journal.Position {
+	p, err := w.ledger.append(payload, w.snapshot)
+	if err != nil {
+		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+	}
+	w.twin.take(payload)
+	return p
 }
 
 // install brings one change to the data plane.
@@ -63,26 +86,29 @@ func (w *Worker) install(r *ike.Record) {
 // apply gives one change to the data plane. The bytes of a child SA that goes
 // stay with its session.
 func (w *Worker) apply(c *sa.Change) {
+	if c.Op == sa.OpDelete {
+		if s := w.sessions.bySPI[w.children.byID[c.Child.ID].owner]; s != nil {
+			facts := w.factsOf(c.Child.ID)
+			s.bytesIn += facts.BytesIn
+			s.bytesOut += facts.BytesOut
+		}
+	}
 	if err := w.plane.Apply(c); err != nil {
 		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
 	}
-	if c.Op != sa.OpDelete {
-		return
-	}
-	if s := w.sessions.bySPI[w.children.byID[c.Child.ID].owner]; s != nil {
-		facts := w.factsOf(c.Child.ID)
-		s.bytesIn += facts.BytesIn
-		s.bytesOut += facts.BytesOut
-	}
 	w.children.done(c)
+	w.enforce(c.Child.ID)
 }
 
-// snapshot yields the records that say the whole state.
-func (w *Worker) snapshot(yield func(ike.Record) bool) {
+// snapshot yields the entries that say the whole state.
+func (w *Worker) snapshot(yield func([]byte) bool) {
 	w.engine.Snapshot(func(r ike.Record) bool {
 		if r.Child != nil {
 			w.children.fill(r.Child)
+			if w.twin != nil && !yield(appendCounters(nil, w.countersOf(r.Child.Child.ID))) {
+				return false
+			}
 		}
-		return yield(r)
+		return yield(appendRecord(nil, r))
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover/journal"
 )
 
 // errNoSlot is returned when every counter slot is taken.
@@ -13,8 +14,9 @@ var errNoSlot = errors.New("worker: all counter slots are taken")
 // which IKE SA made it. The engine knows nothing of slots.
 type children struct {
 	byID  map[uint64]place
-	free  []uint32 // given back, to be used again
-	next  uint32   // the lowest slot that was never used
+	early map[uint64]counterEntry // counters that came before their child
+	free  []uint32                // given back, to be used again
+	next  uint32                  // the lowest slot that was never used
 	slots uint32
 }
 
@@ -23,10 +25,18 @@ type place struct {
 	slot  uint32
 	owner uint64 // our SPI of the IKE SA
 	heard int64  // Unix seconds of the last packet from the peer that was told on
+
+	// With a twin: how far outbound sequence numbers are reserved, by how much
+	// at a time and up to which one; the position of the child's first entry
+	// (0: it is older than the stream); and the packets that the twin knows of.
+	reservation journal.Reservation
+	block, most uint64
+	since       journal.Position
+	told        uint64
 }
 
 func newChildren(slots int) *children {
-	return &children{byID: make(map[uint64]place), slots: uint32(slots)}
+	return &children{byID: make(map[uint64]place), early: make(map[uint64]counterEntry), slots: uint32(slots)}
 }
 
 // place fills in the slot of a change; a child SA that is added gets one.
@@ -44,9 +54,16 @@ func (c *children) place(ch *sa.Change) error {
 	default:
 		c.next++
 	}
-	c.byID[ch.Child.ID] = place{slot: slot, owner: ch.Child.Owner}
 	ch.Child.Slot = slot
+	c.add(ch)
 	return nil
+}
+
+// add enters a child SA that has its slot.
+func (c *children) add(ch *sa.Change) {
+	p := place{slot: ch.Child.Slot, owner: ch.Child.Owner}
+	p.block, p.most = bounds(ch.Child.Out.ESN)
+	c.byID[ch.Child.ID] = p
 }
 
 // fill sets the slot of a child SA that has one.
@@ -88,7 +105,7 @@ func (c *children) of(owner uint64) []sa.Change {
 func (c *children) replay(ch *sa.Change) {
 	switch ch.Op {
 	case sa.OpAdd, sa.OpRekey:
-		c.byID[ch.Child.ID] = place{slot: ch.Child.Slot, owner: ch.Child.Owner}
+		c.add(ch)
 	case sa.OpDelete:
 		delete(c.byID, ch.Child.ID)
 	}

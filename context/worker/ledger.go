@@ -6,18 +6,16 @@ import (
 	"iter"
 
 	"github.com/warrenvpn/warren/failover/journal"
-	"github.com/warrenvpn/warren/ike"
 )
 
 // compactAfter is how many bytes the journal may grow over its last snapshot
 // before a new snapshot replaces it.
 const compactAfter = 1 << 20
 
-// ledger is the tenant's journal: records of the engine in a memory file.
+// ledger is the tenant's journal in its memory file.
 type ledger struct {
 	store  *journal.Store
 	mem    Memory
-	buf    []byte
 	bottom int // bytes in use after the last snapshot
 }
 
@@ -29,55 +27,61 @@ func openLedger(mem Memory) (*ledger, error) {
 	return &ledger{store: store, mem: mem}, nil
 }
 
-// replay calls f with every record, oldest first.
-func (l *ledger) replay(f func(ike.Record) error) error {
+// replay calls f with every entry, oldest first.
+func (l *ledger) replay(f func(entry) error) error {
 	return l.store.Replay(func(payload []byte) error {
-		r, err := ike.ParseRecord(payload)
+		e, err := parseEntry(payload)
 		if err != nil {
 			return err
 		}
-		return f(r)
+		return f(e)
 	})
 }
 
-// append adds records. Where they do not fit, or where the journal has grown
-// far over its last snapshot, it is replaced by state, which already holds what
-// the records say.
-func (l *ledger) append(records []ike.Record, state iter.Seq[ike.Record]) error {
-	for _, r := range records {
-		l.buf = r.Append(l.buf[:0])
-		_, err := l.store.Append(l.buf)
-		clear(l.buf) // it holds keys
-		if errors.Is(err, journal.ErrFull) {
-			return l.compact(state)
+// append adds one entry. Where it does not fit the journal is replaced by
+// state first, which may already hold what the entry says.
+func (l *ledger) append(payload []byte, state iter.Seq[[]byte]) (journal.Position, error) {
+	p, err := l.store.Append(payload)
+	if errors.Is(err, journal.ErrFull) {
+		if err := l.compact(state); err != nil {
+			return 0, err
 		}
-		if err != nil {
-			return err
-		}
+		return l.store.Append(payload)
 	}
+	return p, err
+}
+
+// tidy replaces the entries by state where they have grown far over the last
+// snapshot.
+func (l *ledger) tidy(state iter.Seq[[]byte]) error {
 	if used, _ := l.store.Used(); used > 2*l.bottom+compactAfter {
 		return l.compact(state)
 	}
 	return nil
 }
 
-// compact replaces all records by a snapshot and gives the memory of the old
-// ones back.
-func (l *ledger) compact(state iter.Seq[ike.Record]) error {
-	err := l.store.Compact(func(yield func([]byte) bool) {
-		for r := range state {
-			l.buf = r.Append(l.buf[:0])
-			if !yield(l.buf) {
-				break
-			}
-		}
-		clear(l.buf)
-	})
-	if err != nil {
+// compact replaces all entries by state and gives the memory of the old ones
+// back.
+func (l *ledger) compact(state iter.Seq[[]byte]) error {
+	if err := l.store.Compact(state); err != nil {
 		return fmt.Errorf("replacing the journal by a snapshot: %w", err)
 	}
+	l.settle()
+	return nil
+}
+
+// reset makes the ledger the copy of another node's, as of position at.
+func (l *ledger) reset(stream journal.StreamID, at journal.Position, state iter.Seq[[]byte]) error {
+	if err := l.store.Reset(stream, at, state); err != nil {
+		return fmt.Errorf("replacing the journal by the twin's: %w", err)
+	}
+	l.settle()
+	return nil
+}
+
+// settle notes the size of a snapshot and returns idle memory to the system.
+func (l *ledger) settle() {
 	l.bottom, _ = l.store.Used()
 	offset, length := l.store.Idle()
 	l.mem.giveBack(offset, length)
-	return nil
 }

@@ -43,8 +43,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	w.activate(time.Now())
+	if err := w.begin(time.Now()); err != nil {
+		cancel(err)
+		return err
+	}
 	w.loop(ctx)
+	if w.twin != nil {
+		w.twin.detach(w, "the worker ends")
+	}
 	return context.Cause(ctx)
 }
 
@@ -61,15 +67,25 @@ func (w *Worker) loop(ctx context.Context) {
 	chores := time.NewTicker(housekeeping)
 	defer chores.Stop()
 	for {
-		if at, ok := w.engine.Deadline(); ok {
+		if at, ok := w.engine.Deadline(); ok && w.twin.speaks() {
 			deadline.Reset(time.Until(at))
 		} else {
 			deadline.Stop()
 		}
+		inbox := w.inbox
+		if !w.twin.listens() {
+			inbox = nil
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case d := <-w.inbox:
+		case b, ok := <-w.twin.messages():
+			w.hear(time.Now(), b, ok)
+		case <-w.twin.sending():
+			w.twin.feed(time.Now())
+		case <-w.twin.pace():
+			w.twin.feed(time.Now())
+		case d := <-inbox:
 			now := time.Now()
 			if err := w.engine.Receive(now, d, &w.out); err != nil {
 				w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
@@ -89,11 +105,19 @@ func (w *Worker) loop(ctx context.Context) {
 	}
 }
 
-// activate starts the timers of what was restored and the connections that the
-// configuration wants.
-func (w *Worker) activate(now time.Time) {
-	w.engine.Activate(now, &w.out)
-	w.carry(now)
+// begin starts the timers of what was restored and the connections that the
+// configuration wants, unless the worker begins as the standby.
+func (w *Worker) begin(now time.Time) error {
+	switch {
+	case w.twin == nil:
+		w.engine.Activate(now, &w.out)
+		w.carry(now)
+		return nil
+	case w.role.Active:
+		return w.serve(now, w.role.Epoch)
+	}
+	w.attend(w.role.Epoch)
+	return nil
 }
 
 // do runs f in the loop and waits for it.
@@ -126,6 +150,9 @@ func (w *Worker) report(r plane.Report) {
 
 // heed does what a report of the data plane calls for.
 func (w *Worker) heed(now time.Time, r plane.Report) {
+	if !w.twin.speaks() {
+		return
+	}
 	switch r.Kind {
 	case plane.ReportMoved:
 		w.command(now, ike.PeerMoved{ID: r.Child, Remote: r.Remote})
@@ -137,7 +164,8 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 		w.log.Info("ESP packet for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String())
 	case plane.ReportPathMTU:
 		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
-	case plane.ReportReserve: // sent only under a limit, and nobody sets one
+	case plane.ReportReserve:
+		w.extend(now, r.Child)
 	}
 	w.carry(now)
 }

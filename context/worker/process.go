@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"runtime/debug"
+	"sync"
+	"time"
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
@@ -33,6 +36,7 @@ func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer) error {
 	cancel(errAlone)
 	if p.worker != nil {
 		<-p.done
+		p.links.Wait()
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -53,7 +57,8 @@ type process struct {
 	logs   io.Writer
 	end    context.CancelCauseFunc
 	worker *Worker
-	done   chan struct{} // closed when the worker has ended
+	done   chan struct{}  // closed when the worker has ended
+	links  sync.WaitGroup // connections to the twin that are not yet sessions
 }
 
 // handle answers one request of the supervisor.
@@ -81,6 +86,22 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		}
 		n, err := p.worker.Logoff(ctx, which)
 		return control.LogoffDone{Sessions: n}, err
+	case control.KindPing:
+		return nil, p.worker.do(ctx, func(time.Time) error { return nil })
+	case control.KindRole:
+		var r control.Role
+		if err := json.Unmarshal(req.Body, &r); err != nil {
+			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		}
+		return nil, p.worker.SetRole(ctx, r)
+	case control.KindQuiesce:
+		var q control.Quiesce
+		if err := json.Unmarshal(req.Body, &q); err != nil {
+			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		}
+		return nil, p.worker.Quiesce(ctx, q)
+	case control.KindLink:
+		return nil, p.link(ctx, req)
 	case control.KindStop:
 		err := p.worker.Goodbye(ctx)
 		p.end(errStop)
@@ -125,6 +146,24 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	return nil
 }
 
+// link takes a connection to the twin over. The handshake takes as long as the
+// twin likes, so nobody waits for it.
+func (p *process) link(ctx context.Context, req *pipe.Request) error {
+	if len(req.Files) != 1 {
+		return fmt.Errorf("worker: %s with %d descriptors", req.Kind, len(req.Files))
+	}
+	conn, err := net.FileConn(req.Files[0])
+	if err != nil {
+		return fmt.Errorf("worker: taking over the connection to the twin: %w", err)
+	}
+	p.links.Go(func() {
+		if err := p.worker.Link(ctx, conn); err != nil {
+			p.worker.log.Warn("no session with the twin", "reason", err)
+		}
+	})
+	return nil
+}
+
 // parseBoot reads a Boot and puts the secrets where SecretRefs find them.
 func parseBoot(body []byte) (*control.Boot, error) {
 	var boot control.Boot
@@ -149,7 +188,7 @@ func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
 	if len(files) != len(boot.Descriptors) {
 		return nil, fmt.Errorf("worker: %d descriptors announced, %d came", len(boot.Descriptors), len(files))
 	}
-	cfg := &Config{Tenant: boot.Tenant}
+	cfg := &Config{Tenant: boot.Tenant, Failover: boot.Failover}
 	take := func(i int) *os.File { // the request closes what stays in it
 		f := req.Files[i]
 		req.Files[i] = nil

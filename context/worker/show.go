@@ -32,6 +32,7 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 			w.sessions.siteToSite.row(w.tenant.Name, "vpn_other"),
 			w.negotiating.row(w.tenant.Name, "ikev2_in_negotiation"),
 		}
+		f.Replication = w.twin.progress()
 		return nil
 	})
 	return f, err

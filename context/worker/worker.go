@@ -15,6 +15,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -57,6 +58,10 @@ type Config struct {
 	// called from goroutines of its own.
 	Ask func(ctx context.Context, kind control.Kind, body any) error
 
+	// Failover says how the tenant is paired with the same one on another node;
+	// nil: it is not.
+	Failover *control.Failover
+
 	Log *slog.Logger
 }
 
@@ -85,6 +90,9 @@ type Worker struct {
 
 	started time.Time
 	out     ike.Output
+
+	twin *twin        // nil: none
+	role control.Role // with a twin: what to begin as
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
@@ -100,6 +108,13 @@ func New(cfg *Config) (*Worker, error) {
 		started: time.Now(),
 	}
 	var err error
+	if w.twin, err = newTwin(cfg.Failover); err != nil {
+		closeAll(cfg)
+		return nil, err
+	}
+	if w.twin != nil {
+		w.role = cfg.Failover.Role
+	}
 	if w.counters, err = esp.NewCounters(cfg.Counters.Bytes); err != nil {
 		closeAll(cfg)
 		return nil, fmt.Errorf("worker: laying out counters: %w", err)
@@ -110,6 +125,7 @@ func New(cfg *Config) (*Worker, error) {
 		Sockets:  cfg.Sockets,
 		Counters: w.counters,
 		DF:       plane.DF(cfg.Tenant.DataPlane.DF),
+		Muted:    w.twin != nil,
 		IKE:      w.receive,
 		Report:   w.report,
 	})
@@ -161,11 +177,16 @@ func (w *Worker) configure(t *spec.Tenant) error {
 
 // restore brings back what an earlier worker had.
 func (w *Worker) restore(now time.Time) error {
-	err := w.ledger.replay(func(r ike.Record) error {
-		if r.Child != nil {
-			w.children.replay(r.Child)
+	reservations := make(map[uint64]counterEntry)
+	err := w.ledger.replay(func(e entry) error {
+		if e.counters != nil {
+			reservations[e.counters.child] = *e.counters
+			return nil
 		}
-		return w.engine.Replay(now, r)
+		if e.record.Child != nil {
+			w.children.replay(e.record.Child)
+		}
+		return w.engine.Replay(now, *e.record)
 	})
 	if err != nil {
 		return fmt.Errorf("worker: replaying the journal: %w", err)
@@ -188,6 +209,11 @@ func (w *Worker) restore(now time.Time) error {
 			if err := w.plane.Apply(&ch); err != nil {
 				return fmt.Errorf("worker: installing child SA %v again: %w", c.In.SPI, err)
 			}
+			if r, ok := reservations[c.ID]; ok {
+				p := w.children.byID[c.ID]
+				p.reservation = r.reservation
+				w.children.byID[c.ID] = p
+			}
 		}
 	}
 	if len(all) > 0 {
@@ -207,6 +233,9 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 			return err
 		}
 		w.log.Info("configuration changed")
+		if !w.twin.speaks() {
+			return nil
+		}
 		for _, s := range w.engine.Status() {
 			if !w.policies.HasGroup(s.Peer.Profile) {
 				w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "its tunnel group was removed from the configuration"})
@@ -222,6 +251,9 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) {
 	count := 0
 	err := w.do(ctx, func(now time.Time) error {
+		if !w.twin.speaks() {
+			return errStandby
+		}
 		for _, s := range w.engine.Status() {
 			if s.Established.IsZero() || !matches(which, s) {
 				continue
@@ -234,6 +266,9 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) 
 	})
 	return count, err
 }
+
+// errStandby is returned for what only the active node can do.
+var errStandby = errors.New("worker: this unit is standby for the context: ask the active one")
 
 // matches reports whether which names the session of s.
 func matches(which control.Logoff, s ike.Status) bool {
@@ -254,6 +289,9 @@ func matches(which control.Logoff, s ike.Status) bool {
 // Goodbye ends every SA with a DELETE; nobody waits for the answers.
 func (w *Worker) Goodbye(ctx context.Context) error {
 	return w.do(ctx, func(now time.Time) error {
+		if w.twin != nil {
+			return nil // the other node goes on
+		}
 		for _, s := range w.engine.Status() {
 			w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "the context is stopped"})
 		}

@@ -1,0 +1,76 @@
+package worker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// The journal holds entries of two kinds, told apart by the first byte.
+const (
+	entryRecord   = 1 // an ike.Record
+	entryCounters = 2 // counters of one child SA
+)
+
+// countersSize is the length of an encoded counters entry.
+const countersSize = 1 + 8*8
+
+// errEntry is returned for an entry that no worker of this version wrote.
+var errEntry = errors.New("worker: malformed journal entry")
+
+// counterEntry is what the other node needs to go on with a child SA: how far
+// its outbound sequence numbers are reserved, and where its inbound window and
+// its counts were a moment ago.
+type counterEntry struct {
+	child       uint64
+	reservation journal.Reservation
+	facts       esp.Facts // SequenceIn, packets and bytes
+}
+
+// entry is one parsed journal entry; one field is set.
+type entry struct {
+	record   *ike.Record
+	counters *counterEntry
+}
+
+// appendRecord appends the entry for a record of the engine.
+func appendRecord(b []byte, r ike.Record) []byte { return r.Append(append(b, entryRecord)) }
+
+// appendCounters appends the entry for c.
+func appendCounters(b []byte, c counterEntry) []byte {
+	b = append(b, entryCounters)
+	for _, v := range []uint64{
+		c.child, c.reservation.Epoch, c.reservation.Limit, c.facts.SequenceIn,
+		c.facts.PacketsIn, c.facts.BytesIn, c.facts.PacketsOut, c.facts.BytesOut,
+	} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return b
+}
+
+// parseEntry reads one entry; nothing of b is kept.
+func parseEntry(b []byte) (entry, error) {
+	switch {
+	case len(b) > 0 && b[0] == entryRecord:
+		r, err := ike.ParseRecord(b[1:])
+		if err != nil {
+			return entry{}, fmt.Errorf("worker: reading journal: %w", err)
+		}
+		return entry{record: &r}, nil
+	case len(b) == countersSize && b[0] == entryCounters:
+		var v [8]uint64
+		for i := range v {
+			v[i] = binary.BigEndian.Uint64(b[1+8*i:])
+		}
+		return entry{counters: &counterEntry{
+			child:       v[0],
+			reservation: journal.Reservation{Epoch: v[1], Limit: v[2]},
+			facts:       esp.Facts{SequenceIn: v[3], PacketsIn: v[4], BytesIn: v[5], PacketsOut: v[6], BytesOut: v[7]},
+		}}, nil
+	}
+	return entry{}, errEntry
+}

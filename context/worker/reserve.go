@@ -1,0 +1,123 @@
+package worker
+
+import (
+	"math"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// How much a twin may be behind with inbound windows and counts.
+const (
+	// countersEvery is how often counters of child SAs with traffic are told.
+	countersEvery = time.Second
+	// countersAtOnce bounds how many are told at a time; more take turns.
+	countersAtOnce = 1000
+)
+
+// raise is a reservation that waits for the twin's acknowledgement.
+type raise struct {
+	position journal.Position
+	child    uint64
+	limit    uint64
+}
+
+// bounds returns by how much the sequence numbers of a child SA are reserved at
+// a time, and the highest one there is.
+func bounds(extended bool) (block, most uint64) {
+	if extended {
+		return journal.BlockLong, math.MaxUint64
+	}
+	return journal.BlockShort, math.MaxUint32
+}
+
+// reserve gives a new child SA its first sequence numbers, and tells the twin
+// before it hears of the child.
+func (t *twin) reserve(w *Worker, c *sa.Change) {
+	p := w.children.byID[c.Child.ID]
+	p.reservation = journal.Reserve(t.epoch, p.block)
+	p.since = t.sender.Next()
+	w.children.byID[c.Child.ID] = p
+	w.record(appendCounters(nil, counterEntry{child: c.Child.ID, reservation: p.reservation}))
+}
+
+// enforce makes the data plane keep the reservation of a child SA that was just
+// installed.
+func (w *Worker) enforce(id uint64) {
+	if p, ok := w.children.byID[id]; ok && p.reservation.Limit > 0 {
+		w.counters.Slot(p.slot).SetOutLimit(p.reservation.Limit)
+	}
+}
+
+// extend raises the reservation of a child SA that has used most of it; the new
+// numbers are used when the twin has acknowledged them, or at once where the
+// twin cannot know the child. Where neither will happen the child is rekeyed.
+func (w *Worker) extend(now time.Time, id uint64) {
+	t := w.twin
+	p, ok := w.children.byID[id]
+	if t == nil || !ok || !t.active {
+		return
+	}
+	for _, r := range t.raises {
+		if r.child == id {
+			return // it is on its way
+		}
+	}
+	next, ok := p.reservation.Raise(p.block, p.most)
+	if !ok || t.session == nil && t.sender.MayHold(p.since) {
+		w.command(now, ike.RekeyChild{ID: id})
+		return
+	}
+	p.reservation = next
+	w.children.byID[id] = p
+	position := w.record(appendCounters(nil, w.countersOf(id)))
+	t.raises = append(t.raises, raise{position, id, next.Limit})
+	t.feed(now)
+	t.raised(w)
+}
+
+// raised puts acknowledged reservations into effect.
+func (t *twin) raised(w *Worker) {
+	waiting := t.raises[:0]
+	for _, r := range t.raises {
+		p, ok := w.children.byID[r.child]
+		switch {
+		case !ok:
+		case t.sender.Acked(r.position) || !t.sender.MayHold(p.since):
+			w.counters.Slot(p.slot).SetOutLimit(r.limit)
+		default:
+			waiting = append(waiting, r)
+		}
+	}
+	t.raises = waiting
+}
+
+// countersOf returns the counters entry of a child SA as it is now.
+func (w *Worker) countersOf(id uint64) counterEntry {
+	return counterEntry{child: id, reservation: w.children.byID[id].reservation, facts: w.factsOf(id)}
+}
+
+// tellCounters tells the twin of child SAs that had traffic since the last
+// time.
+func (w *Worker) tellCounters(now time.Time) {
+	t := w.twin
+	if t == nil || !t.active || !t.sender.InStep() {
+		return
+	}
+	told := 0
+	for id, p := range w.children.byID {
+		facts := w.factsOf(id)
+		if facts.PacketsIn+facts.PacketsOut == p.told {
+			continue
+		}
+		p.told = facts.PacketsIn + facts.PacketsOut
+		w.children.byID[id] = p
+		w.record(appendCounters(nil, w.countersOf(id)))
+		if told++; told == countersAtOnce {
+			break
+		}
+	}
+	t.feed(now)
+}

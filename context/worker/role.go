@@ -1,0 +1,171 @@
+package worker
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// linkTimeout bounds the authentication of a connection to the twin.
+const linkTimeout = 5 * time.Second
+
+// SetRole makes the worker serve, or follow its twin in silence. It returns
+// when that is so.
+func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
+	return w.do(ctx, func(now time.Time) error {
+		if w.twin == nil {
+			return fmt.Errorf("worker: context %s has no twin", w.tenant.Name)
+		}
+		if r.Active {
+			return w.serve(now, r.Epoch)
+		}
+		return w.stepBack(now, r.Epoch)
+	})
+}
+
+// serve begins an activation. Traffic flows before anything else is done: what
+// it takes is a jump of every outbound sequence number.
+func (w *Worker) serve(now time.Time, epoch uint64) error {
+	t := w.twin
+	if t.active && t.epoch == epoch {
+		t.silent, t.quiescing = false, false
+		return nil
+	}
+	t.detach(w, "this node became active")
+	continues := w.continues(epoch)
+	t.active, t.epoch, t.silent, t.quiescing = true, epoch, false, false
+	for id := range w.children.byID {
+		w.jump(id, epoch)
+	}
+	w.plane.Mute(false)
+
+	if !continues {
+		w.ledger.store.SetStream(newStream(epoch))
+	}
+	t.sender = journal.NewSender(journal.SenderConfig{Stream: w.ledger.store.Stream(), Epoch: epoch, Next: w.ledger.store.Next()})
+	t.receiver, t.held, t.raises = nil, nil, nil
+	for id := range w.children.byID {
+		w.record(appendCounters(nil, w.countersOf(id)))
+	}
+	w.sessions = newSessions()
+	if err := w.configure(w.tenant); err != nil {
+		return err
+	}
+	for _, s := range w.engine.Status() {
+		if !s.Initiator {
+			w.adoptSession(s)
+		}
+	}
+	w.engine.Activate(now, &w.out)
+	w.carry(now)
+	w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
+	return nil
+}
+
+// continues reports whether the journal belongs to the activation with epoch:
+// a worker was replaced by another one on the same node.
+func (w *Worker) continues(epoch uint64) bool {
+	id := w.ledger.store.Stream()
+	return binary.BigEndian.Uint64(id[:8]) == epoch && !w.ledger.store.Torn()
+}
+
+// jump moves the outbound sequence numbers of a child SA beyond all that a
+// predecessor may have used.
+func (w *Worker) jump(id, epoch uint64) {
+	p := w.children.byID[id]
+	slot := w.counters.Slot(p.slot)
+	if first, next, ok := p.reservation.Takeover(epoch, p.block, p.most); ok {
+		slot.SkipOut(first)
+		p.reservation = next
+	}
+	w.children.byID[id] = p
+	slot.SetOutLimit(p.reservation.Limit)
+}
+
+// stepBack ends an activation, or confirms the beginning as the standby. The
+// worker is silent at once; what it holds stays until the twin's snapshot is
+// here.
+func (w *Worker) stepBack(now time.Time, epoch uint64) error {
+	t := w.twin
+	if !t.active && t.receiver != nil {
+		t.epoch = epoch
+		return nil
+	}
+	w.plane.Mute(true)
+	t.detach(w, "this node became standby")
+	t.active, t.silent, t.quiescing = false, false, false
+	t.sender, t.held, t.raises = nil, nil, nil
+	w.out = ike.Output{}
+	w.sessions = newSessions()
+	engine, err := ike.New(engineConfig(w.tenant))
+	if err != nil {
+		return fmt.Errorf("worker: building the engine: %w", err)
+	}
+	w.engine, w.children = engine, newChildren(w.counters.Len())
+	if err := w.restore(now); err != nil {
+		return err
+	}
+	w.attend(epoch)
+	w.log.Info("standby", "epoch", epoch)
+	return nil
+}
+
+// attend makes the worker ready to follow its twin from where its journal ends.
+func (w *Worker) attend(epoch uint64) {
+	t, store := w.twin, w.ledger.store
+	t.epoch = epoch
+	t.receiver = journal.NewReceiver(journal.ReceiverConfig{
+		Stream: store.Stream(), Position: store.Next() - 1,
+		Holds: store.Stream() != journal.StreamID{} && !store.Torn(), Epoch: epoch,
+	})
+	t.report(w)
+}
+
+// Quiesce lets what has begun come to its end, and tells the supervisor when
+// the standby has everything. No message of a peer is taken up until the role
+// changes.
+func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
+	return w.do(ctx, func(now time.Time) error {
+		t := w.twin
+		if t == nil || !t.active {
+			w.request(control.KindQuiesced, nil)
+			return nil
+		}
+		t.silent, t.quiescing = !q.Cancel, !q.Cancel
+		if t.silent {
+			w.tellCounters(now)
+			t.release(w)
+		}
+		return nil
+	})
+}
+
+// Link authenticates the twin at the other end of conn, which the worker owns
+// from now on, and begins to replicate. It returns when that is so.
+func (w *Worker) Link(ctx context.Context, conn net.Conn) error {
+	if w.twin == nil {
+		return errors.Join(fmt.Errorf("worker: context %s has no twin", w.tenant.Name), conn.Close())
+	}
+	handshake, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
+	s, err := link.NewSession(handshake, conn, link.SessionConfig{Key: w.twin.key, Unit: w.twin.unit})
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	err = w.do(ctx, func(now time.Time) error {
+		w.attach(now, s)
+		return nil
+	})
+	if err != nil {
+		s.Close()
+	}
+	return err
+}

@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// follow does what one message of the active twin says.
+func (w *Worker) follow(now time.Time, b []byte) error {
+	t := w.twin
+	step, ok, err := t.receiver.Receive(b)
+	if err != nil || !ok {
+		return err
+	}
+	switch step.Op {
+	case journal.StepBegin:
+		t.staged = make([][]byte, 0, min(step.Count, 1<<16))
+	case journal.StepItem:
+		t.staged = append(t.staged, step.Payload)
+	case journal.StepCommit:
+		items := t.staged
+		t.staged = nil
+		return w.adopt(now, step, items)
+	case journal.StepEntry:
+		return w.repeat(now, step.Payload)
+	case journal.StepReady:
+		w.log.Info("standby is in step", "stream", step.Stream.String(), "position", uint64(step.Position))
+	}
+	return nil
+}
+
+// repeat applies one entry of the active twin, and writes it to the journal
+// with the counter slot that it has here.
+func (w *Worker) repeat(now time.Time, payload []byte) error {
+	e, err := parseEntry(payload)
+	if err != nil {
+		return err
+	}
+	if e.counters != nil {
+		w.learn(*e.counters)
+		_, err = w.ledger.append(slices.Clone(payload), w.snapshot)
+		return err
+	}
+	r := *e.record
+	if r.Child != nil {
+		if err := w.children.place(r.Child); err != nil {
+			return err
+		}
+	}
+	if err := w.engine.Replay(now, r); err != nil {
+		return fmt.Errorf("worker: following the active twin: %w", err)
+	}
+	w.install(&r)
+	if r.Child != nil {
+		w.learnPlaced(r.Child.Child.ID)
+	}
+	if _, err := w.ledger.append(appendRecord(nil, r), w.snapshot); err != nil {
+		return err
+	}
+	return w.ledger.tidy(w.snapshot)
+}
+
+// adopt makes this worker the copy that a snapshot describes. What it held
+// before is replaced as a whole.
+func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
+	engine, err := ike.New(engineConfig(w.tenant))
+	if err != nil {
+		return fmt.Errorf("worker: building the engine: %w", err)
+	}
+	installs := make([]sa.Change, 0, len(items)/3)
+	var counters []counterEntry
+	for i, b := range items {
+		e, err := parseEntry(b)
+		if err != nil {
+			return err
+		}
+		if e.counters != nil {
+			counters = append(counters, *e.counters)
+			continue
+		}
+		if c := e.record.Child; c != nil {
+			if err := w.children.place(c); err != nil {
+				return err
+			}
+			installs = append(installs, *c)
+			items[i] = appendRecord(nil, *e.record)
+		}
+		if err := engine.Replay(now, *e.record); err != nil {
+			return fmt.Errorf("worker: taking over the twin's snapshot: %w", err)
+		}
+	}
+	if err := w.ledger.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
+		return err
+	}
+	w.engine = engine
+	w.replaceChildren(installs)
+	for _, c := range counters {
+		w.learn(c)
+	}
+	return nil
+}
+
+// replaceChildren makes the data plane hold exactly these child SAs.
+func (w *Worker) replaceChildren(installs []sa.Change) {
+	alive := make(map[uint64]bool, len(installs))
+	for _, c := range installs {
+		alive[c.Child.ID] = true
+	}
+	for id, p := range w.children.byID {
+		if !alive[id] {
+			w.apply(&sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: p.owner, Slot: p.slot}})
+		}
+	}
+	for i := range installs {
+		w.apply(&installs[i])
+	}
+}
+
+// learn takes over the counters of a child SA. Those of one that is not here
+// yet wait for it.
+func (w *Worker) learn(c counterEntry) {
+	p, ok := w.children.byID[c.child]
+	if !ok || w.counters.Slot(p.slot).Owner() != c.child {
+		w.children.early[c.child] = c
+		return
+	}
+	p.reservation = c.reservation
+	w.children.byID[c.child] = p
+	slot := w.counters.Slot(p.slot)
+	window := w.counters.Window(p.slot)
+	window.Advance(c.facts.SequenceIn)
+	slot.Learn(c.facts)
+}
+
+// learnPlaced takes over counters that came before their child SA.
+func (w *Worker) learnPlaced(id uint64) {
+	if c, ok := w.children.early[id]; ok {
+		delete(w.children.early, id)
+		w.learn(c)
+	}
+}
