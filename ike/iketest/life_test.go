@@ -101,6 +101,22 @@ func TestWithForwardSecrecy(t *testing.T) {
 	}
 }
 
+// TestForwardSecrecyIsMissed: we rekey, and it is the peer that insists.
+func TestForwardSecrecyIsMissed(t *testing.T) {
+	l, g, c := connected(t, func(g, c *ike.Config) {
+		g.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEECP256})
+	})
+	for want := 2; want < 4; want++ { // the second time without a detour
+		if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+		l.Run(10 * time.Second)
+		if !Up(g, c) || tally[ike.ChildUp](g.Events) != want {
+			t.Errorf("not rekeyed: %v %v", g.Events, c.Events)
+		}
+	}
+}
+
 // TestLongRun: a week of rekeying, and the session is still the first.
 func TestLongRun(t *testing.T) {
 	l, g, c := connected(t, nil)

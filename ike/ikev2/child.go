@@ -127,14 +127,29 @@ func (s *SA) chooseChild(e *entry, offered []wire.Proposal, first bool) (suite.C
 	if c, ok := suite.Choose(e.later, wire.ProtocolESP, 4, offered); ok {
 		return c, true
 	}
-	var extended []sa.Proposal
+	return suite.Choose(s.extended(e), wire.ProtocolESP, 4, offered)
+}
+
+// extended returns the proposals of e, each with the key exchanges of the IKE
+// policies where it has none of its own.
+func (s *SA) extended(e *entry) []sa.Proposal {
+	var out []sa.Proposal
 	for _, p := range e.later {
 		if len(p.OfType(sa.KeyExchange)) == 0 {
 			p = append(p[:len(p):len(p)], s.host.Rules().groups...)
 		}
-		extended = append(extended, p)
+		out = append(out, p)
 	}
-	return suite.Choose(extended, wire.ProtocolESP, 4, offered)
+	return out
+}
+
+// successors returns what is offered for the successor of a pair with a key
+// exchange of group.
+func (s *SA) successors(e *entry, group uint16) []sa.Proposal {
+	if group == sa.KENone {
+		return e.later
+	}
+	return s.extended(e)
 }
 
 // acceptChild does all for a child SA that the peer asked for, but install it.
@@ -192,7 +207,8 @@ func (s *SA) newChild(now time.Time, e *entry, choice suite.Choice) *child {
 			ReplayWindow: s.host.Rules().ReplayWindow,
 			Expires:      now.Add(life), BytesLimit: p.LifetimeBytes,
 		},
-		soft: now.Add(s.softAfter(life)),
+		soft:  now.Add(s.softAfter(life)),
+		group: choice.Group(),
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 		return
 	}
 	ps := []wire.Payload{wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: spiBytes(c.In.SPI)}}
-	ps = append(ps, s.offerChild(e.later, spi)...)
+	ps = append(ps, s.offerChild(s.successors(e, r.group), spi)...)
 	ps = append(ps, wire.Nonce{Data: ni})
 	if r.key != nil {
 		ps = append(ps, wire.KE{Group: r.group, Data: r.key.Public()})
@@ -176,9 +176,15 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 		s.enqueue(task{kind: taskDeleteIKE, reason: "child SA vanished while it was rekeyed"})
 		return
 	}
-	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 && e.offersGroup(binary.BigEndian.Uint16(n.Data)) {
-		old.group = binary.BigEndian.Uint16(n.Data)
-		old.soft = now
+	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
+		if g := binary.BigEndian.Uint16(n.Data); g != r.group && offersGroup(s.successors(e, g), g) {
+			old.group, old.soft = g, now
+			return
+		}
+	}
+	if _, ok := ps.Notify(wire.NoProposalChosen); ok && r.group == sa.KENone {
+		// Perfect forward secrecy may be what the peer misses.
+		old.group, old.soft = s.host.Rules().groups[0].ID, now
 		return
 	}
 	if _, ok := ps.Notify(wire.ChildSANotFound); ok {
@@ -207,7 +213,7 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 	}
 	defer shared.Clear()
 	c, reason := s.takeAnswer(now, childAnswer{
-		ps: ps, proposals: e.later, spi: sa.SPI(r.spi), group: r.group, local: old.Local, remote: old.Remote,
+		ps: ps, proposals: s.successors(e, r.group), spi: sa.SPI(r.spi), group: r.group, local: old.Local, remote: old.Remote,
 		keying: childKeying{ni: ni, nr: nonce.Data, shared: shared},
 	})
 	if reason != "" {
@@ -218,9 +224,10 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 	s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 }
 
-// offersGroup reports whether we offer the key exchange that a peer insists on.
-func (e *entry) offersGroup(group uint16) bool {
-	for _, p := range e.later {
+// offersGroup reports whether proposals have the key exchange that a peer
+// insists on.
+func offersGroup(proposals []sa.Proposal, group uint16) bool {
+	for _, p := range proposals {
 		for _, t := range p.OfType(sa.KeyExchange) {
 			if t.ID == group {
 				return true

@@ -98,7 +98,7 @@ type child struct {
 	ending   bool      // its DELETE is under way
 	replaces uint64    // ID of the one that it follows, 0: none
 	replaced time.Time // when another followed it; zero: none did
-	group    uint16    // key exchange that the peer wants for the successor; sa.KENone: no wish
+	group    uint16    // key exchange that it had, or that the peer wants for the successor
 }
 
 // SPI returns our SPI, the name of the SA.
