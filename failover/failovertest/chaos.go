@@ -127,6 +127,11 @@ func (w *world) heal() {
 
 // checkStep looks for two unmuted actives that can hear each other.
 func (w *world) checkStep() {
+	if w.owner < 0 || !w.nodes[w.owner].up || !w.attached[w.owner] || !w.nodes[w.owner].worker.active {
+		w.serving = time.Time{}
+	} else if w.serving.IsZero() {
+		w.serving = w.now
+	}
 	a, b := w.nodes[0], w.nodes[1]
 	hearing := (w.linkUp[0] || w.linkUp[1]) && a.up && b.up
 	if !hearing || !a.worker.active || !b.worker.active {

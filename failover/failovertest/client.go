@@ -36,7 +36,9 @@ func (c *client) tick() {
 	}
 	if w.now.Sub(c.heard) > deadAfter {
 		w.logf("client %d gives SA %d up", c.index, c.sa)
-		w.checkLost(c.sa, nil)
+		if !w.serving.IsZero() && w.now.Sub(w.serving) > deadAfter/2 {
+			w.checkLost(c.sa, nil)
+		}
 		c.sa = 0
 		c.request++
 		w.after(0, c.tick)

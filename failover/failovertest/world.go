@@ -82,6 +82,7 @@ type world struct {
 	sessionOn int       // the link of the newest session
 	arrival   [2]time.Time
 	apart     time.Time // when the nodes could not hear each other for the last time
+	serving   time.Time // since when an active node has been reachable for the clients
 	loose     time.Time // when a node had no data network for the last time
 }
 
