@@ -108,6 +108,7 @@ type Status struct {
 	PID      int    // 0: there is no process
 	Restarts int
 	Started  time.Time // of the process; zero: there is none
+	Losses   int       // in a row, without a stable worker between them
 }
 
 // Worker is the worker of one tenant, through all its processes. It implements
@@ -195,7 +196,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		delay := back.next(readyFor)
 		w.cfg.Log.Error("worker lost", "reason", err.Error(), "restart_in", delay)
 		w.change(func(s *Status) {
-			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1}
+			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1, Losses: back.losses}
 		})
 		timer := time.NewTimer(delay)
 		select {

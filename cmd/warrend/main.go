@@ -1,0 +1,75 @@
+// Command warrend is the supervisor: it reads system.hcl, gives every context
+// its namespace, devices and worker, watches them, and serves the API.
+//
+// SIGHUP reloads; SIGTERM and SIGINT stop everything and leave the host as it
+// was found. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/warrenvpn/warren/system"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/task"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	cfg, code := parse(args)
+	if cfg == nil {
+		return code
+	}
+	if err := serve(cfg); err != nil {
+		complain(err)
+		return 1
+	}
+	return 0
+}
+
+// serve constructs the supervisor and its API, and runs them until a signal.
+func serve(cfg *system.Config) error {
+	if os.Getuid() != 0 {
+		return errors.New("warrend moves devices between namespaces: run it as root")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	cfg.Hangup = hangup
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding warren-context: %w", err)
+	}
+	cfg.Worker = filepath.Join(filepath.Dir(self), "warren-context")
+	sys, err := system.New(cfg)
+	if err != nil {
+		return err
+	}
+	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys, Log: cfg.Log})
+	if err != nil {
+		sys.Close()
+		return err
+	}
+	return task.Run(ctx, cfg.Log, nil, sys, server)
+}
+
+// complain writes an error with what is known about it.
+func complain(err error) {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		fmt.Fprintln(os.Stderr, "warrend:", err)
+		return
+	}
+	fmt.Fprint(os.Stderr, e.Detail)
+	fmt.Fprintln(os.Stderr, "warrend:", e.Reason)
+	if e.Hint != "" {
+		fmt.Fprintln(os.Stderr, "hint:", e.Hint)
+	}
+}

@@ -1,0 +1,242 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+const (
+	// retryFirst is when a context that could not be built is tried again; each
+	// later time after twice as long, to retryMost. A missing device may appear.
+	retryFirst = time.Second
+	retryMost  = 30 * time.Second
+	// teardownTimeout bounds what the end of one context may take.
+	teardownTimeout = 10 * time.Second
+	// lossesFailed is how many losses in a row make a context a failed one.
+	lossesFailed = 3
+)
+
+// tenant is one running context. One goroutine lives its life: run.
+type tenant struct {
+	sys    *System
+	name   string
+	uid    uint32
+	log    *slog.Logger
+	cancel context.CancelFunc
+	ended  chan struct{}
+
+	mu      sync.Mutex // protects what follows
+	want    *wanted
+	state   api.State // while there is no worker to ask
+	reason  string
+	worker  *spawn.Worker  // nil: not built
+	gateway *netns.Gateway // as worker
+	group   *cgroup.Group  // as worker
+	cpu     cpuMeter
+}
+
+// begin starts the life of a context.
+func (s *System) begin(w *wanted, uid uint32) *tenant {
+	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
+	t := &tenant{
+		sys: s, name: w.Name, uid: uid, log: s.cfg.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
+		want: w, state: api.StateStarting, reason: "waiting to be built",
+	}
+	go func() {
+		defer close(t.ended)
+		t.run(ctx)
+	}()
+	return t
+}
+
+// end stops the context and waits until nothing is left of it.
+func (t *tenant) end() {
+	t.mu.Lock()
+	t.state, t.reason = api.StateStopping, "stopping"
+	t.mu.Unlock()
+	t.cancel()
+	<-t.ended
+}
+
+// run builds the context and keeps it until ctx ends; what cannot be built is
+// tried again.
+func (t *tenant) run(ctx context.Context) {
+	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
+		err := t.serve(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
+		t.set(api.StateFailed, err.Error())
+		timer := time.NewTimer(delay)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// set changes the state, unless the context is being stopped, and tells.
+func (t *tenant) set(state api.State, reason string) {
+	t.mu.Lock()
+	if t.state != api.StateStopping {
+		t.state, t.reason = state, reason
+	}
+	t.mu.Unlock()
+	t.sys.poke()
+}
+
+// serve is one life of the context: built, run, taken apart.
+func (t *tenant) serve(ctx context.Context) (err error) {
+	t.mu.Lock()
+	w := t.want
+	t.mu.Unlock()
+	for _, d := range w.devices {
+		if err := t.sys.host.Check(d, nil); err != nil {
+			return err
+		}
+	}
+	if err := t.build(ctx, w); err != nil {
+		return err
+	}
+	defer func() {
+		if downErr := t.takeApart(); downErr != nil {
+			t.log.Error("context not wholly removed", "reason", downErr.Error())
+		}
+	}()
+	t.log.Info("context built", "namespace", w.namespace, "class", w.Class)
+	return t.worker.Run(ctx)
+}
+
+// build makes everything that the worker needs. On error nothing of it is left.
+func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
+	select {
+	case t.sys.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-t.sys.slots }()
+	t.set(api.StateStarting, "being built")
+
+	group, err := t.sys.groups.Create(w.Name, w.limits)
+	if err != nil {
+		return err
+	}
+	gateway, err := netns.Build(&netns.Config{
+		Host: t.sys.host, Namespace: w.namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),
+		Devices: w.devices, Tenant: w.Spec,
+	})
+	if err != nil {
+		return errors.Join(err, deleteGroup(group))
+	}
+	worker, err := spawn.New(&spawn.Config{
+		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: group,
+		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
+		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.sys.poke,
+	})
+	if err != nil {
+		return errors.Join(err, gateway.Remove(), deleteGroup(group))
+	}
+	t.mu.Lock()
+	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, cpuMeter{}
+	t.mu.Unlock()
+	return nil
+}
+
+// takeApart undoes build, in reverse order.
+func (t *tenant) takeApart() error {
+	t.sys.slots <- struct{}{}
+	defer func() { <-t.sys.slots }()
+	t.mu.Lock()
+	worker, gateway, group := t.worker, t.gateway, t.group
+	t.worker, t.gateway, t.group = nil, nil, nil
+	t.mu.Unlock()
+	worker.Close()
+	return errors.Join(gateway.Remove(), deleteGroup(group))
+}
+
+func deleteGroup(g *cgroup.Group) error {
+	ctx, cancel := context.WithTimeout(context.Background(), teardownTimeout)
+	defer cancel()
+	return g.Delete(ctx)
+}
+
+// configure changes a running context in place.
+func (t *tenant) configure(ctx context.Context, w *wanted) error {
+	t.mu.Lock()
+	old := t.want
+	t.want = w
+	worker, gateway, group := t.worker, t.gateway, t.group
+	t.mu.Unlock()
+	if worker == nil {
+		return nil // it will be built with what is wanted now
+	}
+	var errs []error
+	if old.limits != w.limits {
+		errs = append(errs, group.Update(w.limits))
+	}
+	if old.tenant != w.tenant {
+		errs = append(errs, gateway.Update(w.Spec), worker.Configure(ctx, w.Spec))
+	}
+	return errors.Join(errs...)
+}
+
+// row is the context for `show context`.
+func (t *tenant) row() api.Tenant {
+	t.mu.Lock()
+	w, worker, gateway := t.want, t.worker, t.gateway
+	row := api.Tenant{
+		Name: t.name, State: t.state, Reason: t.reason, Class: w.Class, Role: "active",
+		ConfigURL: w.Config.String(), Namespace: w.namespace,
+	}
+	t.mu.Unlock()
+	if w.Config.Context != "" {
+		row.ConfigURL = "disk0:" + w.Config.Path
+	}
+	if worker != nil {
+		s := worker.Status()
+		row.PID, row.Restarts, row.Started = s.PID, s.Restarts, s.Started
+		if row.State != api.StateStopping {
+			row.State, row.Reason = stateOf(s), s.Reason
+		}
+	}
+	for i, d := range w.devices {
+		out := api.Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host, Shared: d.Kind == netns.Macvlan}
+		if d.VLAN != 0 {
+			out.Device = fmt.Sprintf("%s.%d", d.Host, d.VLAN)
+		}
+		if gateway != nil {
+			_, out.MAC, out.MTU = gateway.Link(d.Interface)
+		}
+		for _, one := range w.Spec.Interfaces {
+			if one.Name == d.Interface {
+				out.Addresses = one.Addresses
+			}
+		}
+		row.Interfaces = append(row.Interfaces, out)
+	}
+	return row
+}
+
+// stateOf is the state of a context with a worker.
+func stateOf(s spawn.Status) api.State {
+	switch {
+	case s.Ready:
+		return api.StateReady
+	case s.Losses >= lossesFailed:
+		return api.StateFailed
+	}
+	return api.StateStarting
+}
