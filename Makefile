@@ -89,6 +89,12 @@ bench: build ## figures: memory, set-ups per second, throughput beside strongSwa
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
 	$(BIN)/bench
 
+.PHONY: bench-dataplane
+bench-dataplane: build ## figures: packets and processor time beside wireguard-go and strongSwan (root)
+	$(GO) -C tools build -trimpath -o ../$(BIN)/wireguard-go golang.zx2c4.com/wireguard
+	$(GO) build -trimpath -o $(BIN)/bench-dataplane ./bench/dataplane
+	$(BIN)/bench-dataplane $(BENCHFLAGS)
+
 .PHONY: clean
 clean: ## remove what the other targets made
 	rm -rf $(BIN) .cache bench/out
