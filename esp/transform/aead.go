@@ -1,13 +1,13 @@
 package transform
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
+	"github.com/warrenvpn/warren/esp/aesgcm"
 	"github.com/warrenvpn/warren/esp/sa"
 )
 
@@ -37,10 +37,7 @@ func newAEAD(s *sa.SA) (*Cipher, error) {
 	copy(m.nonce[:], salt)
 	var err error
 	if s.Encryption.ID == sa.EncrAESGCM16 {
-		var b cipher.Block
-		if b, err = aes.NewCipher(key); err == nil {
-			m.aead, err = cipher.NewGCM(b)
-		}
+		m.aead, err = aesgcm.New(key)
 	} else {
 		m.aead, err = chacha20poly1305.New(key)
 	}
