@@ -42,6 +42,7 @@ type measurement struct {
 	CPUPerGbit    *float64 `json:"cpu_s_per_gbit"`    // of the gateway's process
 	CPUPerMPacket *float64 `json:"cpu_s_per_mpacket"` // the same
 	LostPercent   float64  `json:"lost_percent"`
+	Retransmits   float64  `json:"retransmits"` // of TCP
 	// AllPerGbit is the time that all processors of the machine were busy,
 	// whoever for: the generator, the clients, the gateway and the kernel.
 	AllPerGbit float64 `json:"machine_cpu_s_per_gbit"`
@@ -49,8 +50,8 @@ type measurement struct {
 
 // received is what one client's traffic came to.
 type received struct {
-	bits, packets, sent float64
-	err                 error
+	bits, packets, sent, retransmits float64
+	err                              error
 }
 
 // measure has every client send at the same time.
@@ -90,6 +91,7 @@ func (s *site) measure(t test, seconds int) (*measurement, error) {
 		sum.bits += r.bits
 		sum.packets += r.packets
 		sum.sent += r.sent
+		sum.retransmits += r.retransmits
 	}
 	return s.judge(t, seconds, sum, (after - before).Seconds(), all.Seconds())
 }
@@ -101,7 +103,7 @@ func (s *site) judge(t test, seconds int, sum received, cpu, all float64) (*meas
 	if sum.bits == 0 {
 		return nil, fmt.Errorf("nothing arrived")
 	}
-	m := &measurement{Gateway: s.gateway, Client: s.client, Clients: len(s.clients), Test: t.name,
+	m := &measurement{Gateway: s.gateway, Client: s.client, Clients: len(s.clients), Test: t.name, Retransmits: sum.retransmits,
 		Gbps: sum.bits / 1e9 / float64(seconds), AllPerGbit: all / (sum.bits / 1e9)}
 	if s.pid != 0 {
 		m.CPUPerGbit = of(cpu / (sum.bits / 1e9))
@@ -154,6 +156,7 @@ func (t test) read(out, _ string, err error) received {
 		Error string `json:"error"`
 		End   struct {
 			Sum         iperfSum `json:"sum"`
+			SumSent     iperfSum `json:"sum_sent"`
 			SumReceived iperfSum `json:"sum_received"`
 		} `json:"end"`
 	}
@@ -164,7 +167,7 @@ func (t test) read(out, _ string, err error) received {
 		err = fmt.Errorf("iperf3: %s", report.Error)
 	}
 	if !t.udp {
-		return received{bits: report.End.SumReceived.Bytes * 8, err: err}
+		return received{bits: report.End.SumReceived.Bytes * 8, retransmits: report.End.SumSent.Retransmits, err: err}
 	}
 	s := report.End.Sum
 	got := s.Packets - s.Lost
@@ -178,4 +181,6 @@ type iperfSum struct {
 	Bytes   float64 `json:"bytes"`
 	Packets float64 `json:"packets"`
 	Lost    float64 `json:"lost_packets"`
+	// Retransmits are of TCP.
+	Retransmits float64 `json:"retransmits"`
 }

@@ -73,6 +73,9 @@ func (r *report) add(m *measurement) {
 	if m.PPS != nil {
 		line += fmt.Sprintf("  %8.0f pps  %5.1f %% lost", *m.PPS, m.LostPercent)
 	}
+	if m.PPS == nil {
+		line += fmt.Sprintf("  %4.0f retransmitted", m.Retransmits)
+	}
 	if m.CPUPerMPacket != nil {
 		line += fmt.Sprintf("  %6.2f s/Mpkt", *m.CPUPerMPacket)
 	}

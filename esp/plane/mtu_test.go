@@ -254,9 +254,16 @@ func TestApplyRefuses(t *testing.T) {
 		"slot in use":  func() sa.Child { c := other; c.In.SPI = 77; return c }(),
 		"no such slot": func() sa.Child { c := other; c.In.SPI = 77; c.Slot = 5000; return c }(),
 		"window":       func() sa.Child { c := other; c.In.SPI = 77; c.Slot = 5; c.ReplayWindow = 7; return c }(),
-		"no keys":      func() sa.Child { c := other; c.In.SPI = 77; c.Slot = 5; c.In.EncryptionKey.Len(); c.Out = sa.SA{}; return c }(),
-		"no ID":        func() sa.Child { c := other; c.ID = 0; return c }(),
-		"no address":   func() sa.Child { c := other; c.RemoteAddr = netip.AddrPort{}; return c }(),
+		"no keys": func() sa.Child {
+			c := other
+			c.In.SPI = 77
+			c.Slot = 5
+			c.In.EncryptionKey.Len()
+			c.Out = sa.SA{}
+			return c
+		}(),
+		"no ID":      func() sa.Child { c := other; c.ID = 0; return c }(),
+		"no address": func() sa.Child { c := other; c.RemoteAddr = netip.AddrPort{}; return c }(),
 	} {
 		if err := a.Apply(&sa.Change{Op: sa.OpAdd, Child: c}); err == nil {
 			t.Errorf("%s: no error", name)

@@ -19,6 +19,9 @@ const (
 	// receiver may be late by: 5 ms at 6 Gbit/s.
 	socketBuffer = 4 << 20
 	oobLen       = 80
+	// yields is how often a receiver that finds nothing lets others run and looks
+	// again before it goes to sleep; see the one of package tun.
+	yields = 3
 	// maxSegments is how many datagrams one send may hold: UDP_MAX_SEGMENTS of
 	// kernels before 6.9.
 	maxSegments = 64
@@ -135,6 +138,7 @@ type receiver struct {
 	want, got int
 	errno     syscall.Errno
 	woken     bool
+	yields    int
 	failure   failure
 }
 
@@ -165,7 +169,7 @@ func (c *socket) Receive(ms []Message) (int, error) {
 		h.SetControllen(oobLen)
 		h.Flags = 0
 	}
-	r.woken = false
+	r.woken, r.yields = false, yields
 	if err := c.raw.Read(r.fn); err != nil {
 		return 0, err
 	}
@@ -207,6 +211,11 @@ func (r *receiver) call(fd uintptr) bool {
 			if r.woken && r.failure.collect(int(fd)) {
 				r.errno = syscall.EMSGSIZE
 				return true
+			}
+			if r.yields > 0 {
+				r.yields--
+				_, _, _ = syscall.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+				continue
 			}
 			r.woken = true
 			return false

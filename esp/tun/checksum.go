@@ -11,6 +11,12 @@ import (
 // offset of what the checksum covers.
 func sum(b []byte, s uint64) uint64 {
 	var c uint64
+	if wide && len(b) >= 128 {
+		n := len(b) &^ 63
+		s, c = bits.Add64(s, sumWide(&b[0], n), 0)
+		s += c
+		b = b[n:]
+	}
 	for len(b) >= 64 {
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b), 0)
 		s, c = bits.Add64(s, binary.LittleEndian.Uint64(b[8:]), c)
