@@ -98,6 +98,16 @@ func measureAll(o *options, sites []*site, r *report) error {
 			}
 		}
 	}
+	for _, s := range sites {
+		if len(s.clients) < 2 || s.pid == 0 || o.tests != "" && !contains(o.tests, "fairness") {
+			continue
+		}
+		f, err := s.fairness(o.seconds)
+		if err != nil {
+			return fmt.Errorf("%s, fairness: %w", s.maker, err)
+		}
+		r.Fairness = append(r.Fairness, f...)
+	}
 	return nil
 }
 

@@ -19,6 +19,8 @@ type report struct {
 	Runs    []*measurement `json:"runs"`
 	Summary []*summary     `json:"summary"`
 	Ratios  []ratio        `json:"ratios"`
+	// Fairness is measured once, after the rounds.
+	Fairness []*fairness `json:"fairness"`
 }
 
 // summary is what all rounds of one test came to.

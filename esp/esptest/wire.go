@@ -120,6 +120,24 @@ func (c *Conn) Receive(ms []plane.Message) (int, error) {
 	}
 }
 
+// TryReceive implements plane.Conn.
+func (c *Conn) TryReceive(ms []plane.Message) (int, error) {
+	if c.second == nil {
+		select {
+		case d := <-c.queue:
+			c.second = &d
+		case <-c.done:
+			return 0, os.ErrClosed
+		default:
+			return 0, nil
+		}
+	}
+	return c.Receive(ms)
+}
+
+// Pressed implements plane.Conn.
+func (c *Conn) Pressed() bool { return len(c.queue) > cap(c.queue)/2 }
+
 // Send implements plane.Conn.
 func (c *Conn) Send(ms []plane.Message) (int, error) {
 	for i := range ms {

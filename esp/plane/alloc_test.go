@@ -29,7 +29,11 @@ func (t *tap) Write([][]byte) error           { return nil }
 func (t *tap) UDPOffload() bool               { return true }
 func (t *tap) Close() error                   { return nil }
 func (t *tap) Receive([]Message) (int, error) { return 0, os.ErrClosed }
-func (t *tap) TrySend(*Message) error         { return nil }
+func (t *tap) TryReceive([]Message) (int, error) {
+	return 0, os.ErrClosed
+}
+func (t *tap) Pressed() bool          { return true }
+func (t *tap) TrySend(*Message) error { return nil }
 
 func (t *tap) Send(ms []Message) (int, error) {
 	for i := range ms {

@@ -66,6 +66,12 @@ type Conn interface {
 	// Receive waits and fills at least one Message. Buf of each has room for
 	// 65,535 bytes.
 	Receive(ms []Message) (int, error)
+	// TryReceive is Receive without the wait: 0 where there is nothing. It has
+	// the same caller.
+	TryReceive(ms []Message) (int, error)
+	// Pressed reports whether what waits to be received takes more than half of
+	// the room for it. It has the same caller.
+	Pressed() bool
 	// Send sends all messages in order and waits while the socket is full. What
 	// the network refuses is lost, as datagrams are; lost counts those messages.
 	// An error means that the socket is closed.

@@ -36,6 +36,7 @@ type inbound struct {
 	stats  counters
 	closed atomic.Bool // by RemoveSocket
 
+	backlog backlog
 	now     int64
 	ms      []Message
 	cur     *child // whose inMu is held
@@ -50,7 +51,11 @@ func (in *inbound) run() error {
 	if in.outer.Kind == KindIKE {
 		n = ikeBuffers
 	}
-	memory, err := newSlab(n * messageSize)
+	waiting := backlogSize
+	if in.outer.Kind == KindIKE {
+		waiting = 0
+	}
+	memory, err := newSlab((n + waiting) * messageSize)
 	if err != nil {
 		return err
 	}
@@ -59,19 +64,34 @@ func (in *inbound) run() error {
 	for i := range in.ms {
 		in.ms[i].Buf = memory[i*messageSize : (i+1)*messageSize]
 	}
+	in.backlog.init(memory[n*messageSize:])
+	err = in.receive()
+	if in.closed.Load() || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// receive moves packets until there is an error.
+func (in *inbound) receive() error {
+	n := len(in.ms)
 	window := min(n, fewMessages)
 	for {
 		got, err := in.outer.Conn.Receive(in.ms[:window])
 		if err != nil {
-			if in.closed.Load() || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
-				return nil
-			}
 			return err
 		}
 		total := in.batch(got)
-		if got == window && total < got*bigMessage {
+		full, small := got == window, total < got*bigMessage
+		switch {
+		case full && small && window < n:
 			window = n
-		} else if total >= got*bigMessage {
+		case full && len(in.backlog.nodes) > 0:
+			if err := in.overload(); err != nil {
+				return err
+			}
+		}
+		if !small {
 			window = min(n, fewMessages)
 		}
 	}
@@ -84,6 +104,12 @@ func (in *inbound) batch(n int) (total int) {
 		total += len(in.ms[i].Data)
 		in.message(&in.ms[i])
 	}
+	in.finish()
+	return total
+}
+
+// finish lets go of the SA, delivers what is joined, and counts it.
+func (in *inbound) finish() {
 	in.hold(nil, 0)
 	in.join.Flush()
 	in.stats.add(statPacketsIn, in.join.Packets)
@@ -91,7 +117,6 @@ func (in *inbound) batch(n int) (total int) {
 	in.stats.add(dropDeliver, in.join.Failed)
 	in.stats.add(statSuperPackets, in.join.Supers)
 	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.Supers = 0, 0, 0, 0
-	return total
 }
 
 // message takes a message of the socket apart.

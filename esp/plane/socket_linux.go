@@ -22,6 +22,8 @@ const (
 	// yields is how often a receiver that finds nothing lets others run and looks
 	// again before it goes to sleep; see the one of package tun.
 	yields = 3
+	// What SO_MEMINFO tells, of which there may be more (linux/sock_diag.h).
+	memoryUsed, memoryRoom, memoryFacts = 0, 1, 16
 	// maxSegments is how many datagrams one send may hold: UDP_MAX_SEGMENTS of
 	// kernels before 6.9.
 	maxSegments = 64
@@ -139,11 +141,15 @@ type receiver struct {
 	errno     syscall.Errno
 	woken     bool
 	yields    int
+	try       bool
+	measure   func(fd uintptr)
+	memory    [memoryFacts]uint32
+	memoryLen uint32
 	failure   failure
 }
 
 func (r *receiver) init(c *socket, batch int) {
-	r.c, r.fn = c, r.call
+	r.c, r.fn, r.measure = c, r.call, r.askMemory
 	r.hdrs = make([]mmsghdr, batch)
 	r.iovs = make([]unix.Iovec, batch)
 	r.names = make([]unix.RawSockaddrInet6, batch)
@@ -159,6 +165,31 @@ func (r *receiver) init(c *socket, batch int) {
 
 // Receive implements Conn.
 func (c *socket) Receive(ms []Message) (int, error) {
+	c.rx.try = false
+	return c.receive(ms)
+}
+
+// TryReceive implements Conn.
+func (c *socket) TryReceive(ms []Message) (int, error) {
+	c.rx.try = true
+	return c.receive(ms)
+}
+
+// Pressed implements Conn.
+func (c *socket) Pressed() bool {
+	r := &c.rx
+	r.memory = [memoryFacts]uint32{}
+	return c.raw.Control(r.measure) == nil && r.memory[memoryUsed] > r.memory[memoryRoom]/2
+}
+
+// askMemory asks for SO_MEMINFO.
+func (r *receiver) askMemory(fd uintptr) {
+	r.memoryLen = uint32(unsafe.Sizeof(r.memory))
+	_, _, _ = syscall.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&r.memory)), uintptr(unsafe.Pointer(&r.memoryLen)), 0)
+}
+
+func (c *socket) receive(ms []Message) (int, error) {
 	r := &c.rx
 	r.want = min(len(ms), len(r.hdrs))
 	for i := range r.want {
@@ -210,6 +241,10 @@ func (r *receiver) call(fd uintptr) bool {
 			// Woken without a datagram: there is an error to collect.
 			if r.woken && r.failure.collect(int(fd)) {
 				r.errno = syscall.EMSGSIZE
+				return true
+			}
+			if r.try {
+				r.got = 0
 				return true
 			}
 			if r.yields > 0 {

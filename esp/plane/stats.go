@@ -29,6 +29,7 @@ type Stats struct {
 	DropNoSocket  uint64 `json:"drop_no_socket"`  // no outer socket at the SA's local address
 	DropSend      uint64 `json:"drop_send"`       // the network refused the packet
 	DropDeliver   uint64 `json:"drop_deliver"`    // the TUN refused the packet
+	DropOverload  uint64 `json:"drop_overload"`   // came faster than it could be opened
 	Fragmented    uint64 `json:"fragmented"`      // inner packets fragmented before sealing
 	TooBigSent    uint64 `json:"too_big_sent"`    // ICMP "too big" written into the TUN
 	ReceiveErrors uint64 `json:"receive_errors"`  // errors that sockets reported
@@ -69,6 +70,7 @@ const (
 	dropNoSocket
 	dropSend
 	dropDeliver
+	dropOverload
 	statFragmented
 	statTooBigSent
 	statReceiveErrors
@@ -85,7 +87,7 @@ func (c *counters) addTo(s *Stats) {
 		&s.PacketsIn, &s.BytesIn, &s.PacketsOut, &s.BytesOut, &s.IKEIn, &s.IKEOut, &s.Keepalives,
 		&s.DropMuted, &s.DropMalformed, &s.DropSPI, &s.DropReplay, &s.DropIntegrity, &s.DropSelector, &s.DropDummy,
 		&s.DropECN, &s.DropPolicy, &s.DropSequence, &s.DropVolume, &s.DropTooBig, &s.DropNoSocket, &s.DropSend,
-		&s.DropDeliver, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
+		&s.DropDeliver, &s.DropOverload, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
 	} {
 		*p += c.v[i].Load()
 	}
