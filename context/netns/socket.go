@@ -57,13 +57,15 @@ func (g *Gateway) openSockets(t *spec.Tenant) error {
 }
 
 // openSocket opens one bound socket. FREEBIND lets it be bound before the
-// address is there, as on a standby.
+// address is there, as on a standby. It is left blocking: the runtime would
+// have epoll watch a file that is not, and every packet for the worker would wake
+// the supervisor, too. The worker makes it non-blocking for both.
 func openSocket(typ, protocol int, local netip.AddrPort) (*os.File, error) {
 	family, level, freebind := unix.AF_INET, unix.SOL_IP, unix.IP_FREEBIND
 	if local.Addr().Is6() {
 		family, level, freebind = unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_FREEBIND
 	}
-	fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, err
 	}

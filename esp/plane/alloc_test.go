@@ -148,28 +148,56 @@ func TestAllocsPerPacket(t *testing.T) {
 	}
 }
 
-func BenchmarkPipeline(b *testing.B) {
-	for _, children := range []int{1, 50_000} {
-		for _, size := range []int{60_000, 1300, 64} {
-			b.Run(fmt.Sprint(children, "/", size), func(b *testing.B) {
-				l := newLoop(b, children)
-				ps := make([][]byte, min(children, 50_000))
-				for i := range ps {
-					ps[i] = tcpSuper(i, 64, 1300)
+// BenchmarkManySAs compares a gateway of 50,000 SAs with one of a single SA,
+// turn by turn, so that what else the machine does disturbs both alike. "busy"
+// is one SA that has traffic while the others are silent; "spread" has every
+// super-packet on another SA, whose keys are in no cache any more.
+func BenchmarkManySAs(b *testing.B) {
+	const many = 50_000
+	one, all := newLoop(b, 1), newLoop(b, many)
+	runtime.GC()
+	for _, size := range []int{60_000, 1300, 64} {
+		mine := tcpSuper(0, size, 1300)
+		for _, spread := range []bool{false, true} {
+			ps := [][]byte{tcpSuper(many-1, size, 1300)}
+			name := "busy"
+			if spread {
+				name = "spread"
+				ps = nil
+				for i := range 512 { // the headers differ, the memory stays the same
+					ps = append(ps, tcpSuper((i*7919)%many, size, 1300))
 				}
-				if size > 64 || children == 1 {
-					ps = ps[:1]
-					ps[0] = tcpSuper(children-1, size, 1300)
-				}
-				runtime.GC()
-				b.SetBytes(int64(size))
+			}
+			b.Run(fmt.Sprintf("%d/%s", size, name), func(b *testing.B) {
 				b.ReportAllocs()
-				start := time.Now()
+				var alone, among time.Duration
+				const run = 16
 				for i := 0; b.Loop(); i++ {
-					l.turn(ps[i*31%len(ps)])
+					start := time.Now()
+					for range run {
+						one.turn(mine)
+					}
+					middle := time.Now()
+					for k := range run {
+						p := ps[(i*run+k)%len(ps)]
+						if spread {
+							address(p, (i*run+k)*7919%many)
+						}
+						all.turn(p)
+					}
+					alone += middle.Sub(start)
+					among += time.Since(middle)
 				}
-				b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(l.p.Stats().PacketsOut), "ns/packet")
+				b.ReportMetric(float64(among)/float64(alone), "ratio")
 			})
 		}
 	}
+}
+
+// address makes a packet of tcpSuper one from and to host i.
+func address(b []byte, i int) {
+	a := host(i).As4()
+	p := b[tun.HeaderLen:]
+	copy(p[12:], a[:])
+	copy(p[16:], a[:])
 }

@@ -20,7 +20,8 @@ const (
 
 // Open makes a TUN device in the network namespace of the calling thread, and
 // returns one file for each queue. The device is gone when all are closed. It
-// is down and has no address.
+// is down and has no address. The files are blocking, so that the runtime of a
+// process that only holds them does not watch them; NewDevice changes that.
 func Open(name string, mtu, queues int) ([]*os.File, error) {
 	if queues < 1 {
 		queues = 1
@@ -46,7 +47,7 @@ func Open(name string, mtu, queues int) ([]*os.File, error) {
 }
 
 func openQueue(name string, multi bool) (*os.File, error) {
-	fd, err := unix.Open(clonePath, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	fd, err := unix.Open(clonePath, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
