@@ -50,6 +50,7 @@ func exit(err error) {
 }
 
 func run(o *options) error {
+	defer service.close()
 	r := &report{Machine: machine(), Rounds: o.rounds, Seconds: o.seconds}
 	logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	err := lab.Run(logf, func(l *lab.Lab) error {

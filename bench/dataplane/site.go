@@ -148,7 +148,7 @@ func clientID(n int) string { return fmt.Sprintf("c%d@example", n) }
 
 func makeStrongSwan(l *lab.Lab, m maker) *site {
 	s := layOut(l, m, false)
-	s.pid = s.gatewayNS.StrongSwan(swanGateway()).PID()
+	s.pid = service.add(s.gatewayNS.StrongSwan(swanGateway()).PID())
 	s.connectSwans()
 	return s
 }
@@ -158,6 +158,7 @@ func (s *site) connectSwans() {
 	for i := range s.clients {
 		c := &s.clients[i]
 		swan := c.ns.StrongSwan(swanClient(i + 1))
+		service.add(swan.PID())
 		swan.MustInitiate("hub")
 		c.from = swan.VIPs()[0]
 	}

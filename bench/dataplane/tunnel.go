@@ -37,7 +37,7 @@ func makeStatic(l *lab.Lab, m maker) *site {
 		}
 		ns.Up("tun0")
 		ns.MustRun("ip", "route", "add", route, "dev", "tun0")
-		return p.PID()
+		return service.add(p.PID())
 	}
 	s.pid = start(s.gatewayNS, 0, "", "10.99.0.0/24")
 	for n, c := range s.clients {

@@ -66,7 +66,7 @@ func wireguard(l *lab.Lab, ns *lab.Namespace, n int, address, route, peers strin
 	ns.MTU(device, wireguardMTU)
 	ns.Up(device)
 	ns.MustRun("ip", "route", "add", route, "dev", device)
-	return p.PID()
+	return service.add(p.PID())
 }
 
 // configureWireguard speaks wireguard-go's configuration protocol.
