@@ -22,6 +22,7 @@ type options struct {
 	only            string // "gateway/client" of the sites to measure, as a prefix
 	tests           string
 	static          bool
+	ungrouped       bool
 	json, svg       string
 }
 
@@ -35,6 +36,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure only these sites, separated by commas: \"warren/strongswan\", \"plain\"")
 	flag.StringVar(&o.tests, "tests", "", "measure only these tests, separated by commas: \"tcp_up\"")
 	flag.BoolVar(&o.static, "static", false, "also measure esp/plane alone, between two processes with keys that are fixed")
+	flag.BoolVar(&o.ungrouped, "ungrouped", false, "leave all daemons but warren's workers in the control group of this program")
 	flag.StringVar(&o.json, "json", "bench/out/dataplane.json", "file for the result as JSON; empty: none")
 	flag.StringVar(&o.svg, "svg", "bench/out/dataplane.svg", "file for the picture; empty: none")
 	flag.Parse()
@@ -50,8 +52,9 @@ func exit(err error) {
 }
 
 func run(o *options) error {
+	service.off = o.ungrouped
 	defer service.close()
-	r := &report{Machine: machine(), Rounds: o.rounds, Seconds: o.seconds}
+	r := &report{Machine: machine(), Rounds: o.rounds, Seconds: o.seconds, Grouped: !o.ungrouped}
 	logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	err := lab.Run(logf, func(l *lab.Lab) error {
 		var sites []*site

@@ -16,6 +16,7 @@ type report struct {
 	Machine string         `json:"machine"`
 	Rounds  int            `json:"rounds"`
 	Seconds int            `json:"seconds"`
+	Grouped bool           `json:"grouped"` // every daemon has a control group
 	Runs    []*measurement `json:"runs"`
 	Summary []*summary     `json:"summary"`
 	Ratios  []ratio        `json:"ratios"`

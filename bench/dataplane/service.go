@@ -13,6 +13,7 @@ import (
 // gives each worker one, as systemd gives one to every service, and it matters:
 // the scheduler shares processors among groups first. So all others get one, too.
 type services struct {
+	off      bool
 	managers []*cgroup.Manager
 	groups   []*cgroup.Group
 }
@@ -22,6 +23,9 @@ var service services
 
 // add puts a daemon into a group of its own and returns its process.
 func (s *services) add(pid int) int {
+	if s.off {
+		return pid
+	}
 	// As with warrend, one group within another, side by side with the rest.
 	m := cgroup.Detect(fmt.Sprintf("dataplane%d-%d", os.Getpid(), len(s.managers)))
 	s.managers = append(s.managers, m)
