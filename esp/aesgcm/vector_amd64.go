@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"unsafe"
 )
 
 // fast reports whether the processor, and the operating system, have what the
@@ -71,6 +72,15 @@ type state struct {
 	aad    [blockSize]byte
 	lens   [blockSize]byte
 	tag    [blockSize]byte
+}
+
+// This does not compile where the offsets are not those of the assembly: a
+// map with two equal keys is refused.
+var _ = map[bool]struct{}{
+	false: {},
+	unsafe.Offsetof(state{}.keys) == 0 && unsafe.Offsetof(state{}.h) == 240 && unsafe.Offsetof(state{}.rounds) == 560 &&
+		unsafe.Offsetof(state{}.iv) == 568 && unsafe.Offsetof(state{}.aad) == 584 &&
+		unsafe.Offsetof(state{}.lens) == 600 && unsafe.Offsetof(state{}.tag) == 616: {},
 }
 
 // vector is a cipher.AEAD.

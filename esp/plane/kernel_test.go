@@ -317,7 +317,6 @@ func TestKernelPathMTU(t *testing.T) {
 
 func BenchmarkKernelTCP(bm *testing.B) {
 	a, b := lab(bm, pair, nil)
-	const n = 1 << 30
 	var ln net.Listener
 	b.do(func() (err error) { ln, err = net.Listen("tcp", "10.2.0.1:7000"); return err })
 	defer ln.Close()

@@ -120,7 +120,8 @@ func TestImportRefuses(t *testing.T) {
 
 func TestSwitchedOff(t *testing.T) {
 	w := newWindow(0)
-	if !w.Commit(5) || !w.Commit(5) || w.Top() != 5 || w.Size() != 0 {
+	first, again := w.Commit(5), w.Commit(5)
+	if !first || !again || w.Top() != 5 || w.Size() != 0 {
 		t.Error("a window of 0 refused something")
 	}
 	w.Reset()
