@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/resource"
@@ -76,7 +75,7 @@ func (s *System) ready(name string) (*tenant, *spawn.Worker, error) {
 
 // answered translates the error of a worker's answer.
 func answered(name string, w *spawn.Worker, err error) error {
-	var refused *pipe.Failure
+	var refused *spawn.Refused
 	switch {
 	case err == nil:
 		return nil

@@ -24,6 +24,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/vfs"
 )
 
 const (
@@ -50,6 +51,7 @@ type Config struct {
 
 // System is the supervisor. It implements task.Task and api.Backend.
 type System struct {
+	*Files
 	cfg     Config
 	name    string
 	key     []byte // of fingerprints
@@ -89,7 +91,7 @@ func New(cfg *Config) (*System, error) {
 		return nil, err
 	}
 	s := &System{
-		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
+		Files: NewFiles(conf.StateDir), cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}), reload: make(chan struct{}, 1),
 		conf: conf, uids: newUIDs(conf.Name), tenants: make(map[string]*tenant), key: make([]byte, 32),
 	}
@@ -113,6 +115,9 @@ func (s *System) Close() {
 	}
 	if s.host != nil {
 		s.host.Close()
+	}
+	if err := s.Files.Close(); err != nil {
+		s.cfg.Log.Error("files not closed", "reason", err.Error())
 	}
 	s.run.close()
 }
@@ -255,6 +260,9 @@ func (s *System) apply(ctx context.Context, steps []step, wants []*wanted) []api
 		}
 	}
 	s.is = outcome(s.is, todo)
+	if err := s.Files.Set(disks(s.is)); err != nil {
+		s.cfg.Log.Error("files of a context cannot be used", "reason", err.Error())
+	}
 
 	var ending []*tenant
 	s.mu.Lock()
@@ -301,6 +309,15 @@ func (s *System) apply(ctx context.Context, steps []step, wants []*wanted) []api
 	waiting.Wait()
 	s.poke()
 	return errs
+}
+
+// disks are the files that contexts have.
+func disks(list []*wanted) []vfs.Disk0 {
+	var out []vfs.Disk0
+	for _, w := range list {
+		out = append(out, vfs.Disk0{Context: w.Name})
+	}
+	return out
 }
 
 // outcome is what is after the steps.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/api/apitest"
 )
 
 // now is the time of every transcript.
@@ -14,7 +15,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // two is a backend with two contexts that answer, one that hangs and one that
 // failed.
-type two struct{}
+type two struct{ apitest.Files }
 
 func (*two) Status() api.Status {
 	return api.Status{

@@ -56,6 +56,9 @@ const (
 // ErrNotReady is the error of a call while there is no worker to answer it.
 var ErrNotReady = errors.New("spawn: the worker is not ready")
 
+// Refused is the error of a call that the worker has answered with a refusal.
+type Refused = pipe.Failure
+
 // Network is what a worker needs of its netns.Gateway.
 type Network interface {
 	Do(fn func() error) error

@@ -97,7 +97,9 @@ func (w *Worker) apply(c *sa.Change) {
 		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
 	}
 	w.children.done(c)
-	w.enforce(c.Child.ID)
+	if c.Op == sa.OpAdd || c.Op == sa.OpRekey {
+		w.enforce(c.Child.ID)
+	}
 }
 
 // snapshot yields the entries that say the whole state.

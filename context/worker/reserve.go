@@ -28,7 +28,7 @@ type raise struct {
 // a time, and the highest one there is.
 func bounds(extended bool) (block, most uint64) {
 	if extended {
-		return journal.BlockLong, math.MaxUint64
+		return journal.BlockLong, math.MaxUint64 - 1
 	}
 	return journal.BlockShort, math.MaxUint32
 }
@@ -43,17 +43,15 @@ func (t *twin) reserve(w *Worker, c *sa.Change) {
 	w.record(appendCounters(nil, counterEntry{child: c.Child.ID, reservation: p.reservation}))
 }
 
-// enforce makes the data plane keep the reservation of a child SA that was just
-// installed.
+// enforce makes the data plane keep the first reservation of a child SA.
 func (w *Worker) enforce(id uint64) {
 	if p, ok := w.children.byID[id]; ok && p.reservation.Limit > 0 {
 		w.counters.Slot(p.slot).SetOutLimit(p.reservation.Limit)
 	}
 }
 
-// extend raises the reservation of a child SA that has used most of it; the new
-// numbers are used when the twin has acknowledged them, or at once where the
-// twin cannot know the child. Where neither will happen the child is rekeyed.
+// extend raises the reservation of a child SA that has used most of it. Where
+// the twin knows the child and cannot be asked, the child is rekeyed.
 func (w *Worker) extend(now time.Time, id uint64) {
 	t := w.twin
 	p, ok := w.children.byID[id]
@@ -66,26 +64,38 @@ func (w *Worker) extend(now time.Time, id uint64) {
 		}
 	}
 	next, ok := p.reservation.Raise(p.block, p.most)
-	if !ok || t.session == nil && t.sender.MayHold(p.since) {
+	if !ok {
 		w.command(now, ike.RekeyChild{ID: id})
 		return
 	}
 	p.reservation = next
 	w.children.byID[id] = p
-	position := w.record(appendCounters(nil, w.countersOf(id)))
-	t.raises = append(t.raises, raise{position, id, next.Limit})
+	t.ask(w, id)
 	t.feed(now)
 	t.raised(w)
+	if t.session == nil && len(t.raises) > 0 {
+		w.command(now, ike.RekeyChild{ID: id})
+	}
 }
 
-// raised puts acknowledged reservations into effect.
+// ask tells the twin how far a child SA is reserved. What is beyond the limit in
+// the counter memory is used once that is granted.
+func (t *twin) ask(w *Worker, id uint64) {
+	p := w.children.byID[id]
+	position := w.record(appendCounters(nil, w.countersOf(id)))
+	if p.reservation.Limit > w.counters.Slot(p.slot).OutLimit() {
+		t.raises = append(t.raises, raise{position, id, p.reservation.Limit})
+	}
+}
+
+// raised puts granted reservations into effect.
 func (t *twin) raised(w *Worker) {
 	waiting := t.raises[:0]
 	for _, r := range t.raises {
 		p, ok := w.children.byID[r.child]
 		switch {
 		case !ok:
-		case t.sender.Acked(r.position) || !t.sender.MayHold(p.since):
+		case t.sender.Granted(p.since, r.position):
 			w.counters.Slot(p.slot).SetOutLimit(r.limit)
 		default:
 			waiting = append(waiting, r)

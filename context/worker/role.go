@@ -53,7 +53,7 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 	t.sender = journal.NewSender(journal.SenderConfig{Stream: w.ledger.store.Stream(), Epoch: epoch, Next: w.ledger.store.Next()})
 	t.receiver, t.held, t.raises = nil, nil, nil
 	for id := range w.children.byID {
-		w.record(appendCounters(nil, w.countersOf(id)))
+		t.ask(w, id)
 	}
 	w.sessions = newSessions()
 	if err := w.configure(w.tenant); err != nil {
@@ -77,17 +77,26 @@ func (w *Worker) continues(epoch uint64) bool {
 	return binary.BigEndian.Uint64(id[:8]) == epoch && !w.ledger.store.Torn()
 }
 
-// jump moves the outbound sequence numbers of a child SA beyond all that a
-// predecessor may have used.
+// jump moves the outbound sequence numbers of a child SA beyond all that an
+// earlier activation may have used. Within one activation the counter memory
+// says how far they may go.
 func (w *Worker) jump(id, epoch uint64) {
 	p := w.children.byID[id]
 	slot := w.counters.Slot(p.slot)
-	if first, next, ok := p.reservation.Takeover(epoch, p.block, p.most); ok {
-		slot.SkipOut(first)
-		p.reservation = next
+	if p.reservation.Epoch == epoch {
+		if slot.OutLimit() == 0 { // its worker died before it sent anything
+			slot.SetOutLimit(p.reservation.Limit)
+		}
+		return
 	}
+	first, next, ok := p.reservation.Takeover(epoch, p.block, p.most)
+	if !ok { // nothing is left: the first packet asks for a rekey
+		first, next = p.most+1, journal.Reservation{Epoch: epoch, Limit: p.most}
+	}
+	slot.SkipOut(first)
+	slot.SetOutLimit(next.Limit)
+	p.reservation = next
 	w.children.byID[id] = p
-	slot.SetOutLimit(p.reservation.Limit)
 }
 
 // stepBack ends an activation, or confirms the beginning as the standby. The

@@ -57,7 +57,7 @@ var rooms = []room{
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/worker/...", may: []string{"context/worker/...", "ike", "ike/auth", "ike/suite", "esp", "esp/plane", "esp/tun", "esp/sa",
 		"context/control", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
-		"failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/build"},
+		"failover", "failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/build"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 
 	// Protocols.

@@ -12,6 +12,8 @@ import (
 // An error that is, or wraps, an *Error decides the HTTP status and carries its
 // hint to the operator; every other error is an internal one.
 type Backend interface {
+	Files
+
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status
 

@@ -13,6 +13,7 @@ const (
 	CodeInvalid   Code = "invalid"    // the request is malformed
 	CodeDenied    Code = "denied"     // the caller's role does not suffice
 	CodeNoContext Code = "no_context" // there is no such context
+	CodeNoFile    Code = "no_file"    // there is no such file or volume
 	CodeNoRoute   Code = "no_route"   // there is no such path
 	CodeNoMethod  Code = "no_method"  // the path does not know the verb
 	CodeRefused   Code = "refused"    // understood, but it cannot be done now
@@ -27,6 +28,7 @@ var statuses = map[Code]int{
 	CodeInvalid:   http.StatusBadRequest,
 	CodeDenied:    http.StatusForbidden,
 	CodeNoContext: http.StatusNotFound,
+	CodeNoFile:    http.StatusNotFound,
 	CodeNoRoute:   http.StatusNotFound,
 	CodeNoMethod:  http.StatusMethodNotAllowed,
 	CodeRefused:   http.StatusConflict,

@@ -68,3 +68,8 @@ type CopyEvent struct {
 	File  *FileInfo `json:"file,omitempty"`
 	Error *Error    `json:"error,omitempty"`
 }
+
+// Deleted answers a deletion.
+type Deleted struct {
+	Name string `json:"name"`
+}

@@ -59,7 +59,7 @@ func describe() object {
 			"responses": object{
 				"200": object{
 					"description": "Done.",
-					"content":     object{"application/json": object{"schema": schemaOf(reflect.TypeOf(rt.answer), schemas)}},
+					"content":     object{mediaOf(rt.answer): object{"schema": schemaOf(reflect.TypeOf(rt.answer), schemas)}},
 				},
 				"default": failure,
 			},
@@ -70,7 +70,7 @@ func describe() object {
 		if rt.body != nil {
 			op["requestBody"] = object{
 				"required": true,
-				"content":  object{"application/json": object{"schema": schemaOf(reflect.TypeOf(rt.body), schemas)}},
+				"content":  object{mediaOf(rt.body): object{"schema": schemaOf(reflect.TypeOf(rt.body), schemas)}},
 			}
 		}
 		at, ok := paths[rt.path].(object)
@@ -92,6 +92,17 @@ func describe() object {
 	}
 }
 
+// mediaOf returns the type of a body.
+func mediaOf(example any) string {
+	switch example.(type) {
+	case content:
+		return contentType
+	case CopyEvent:
+		return eventsType
+	}
+	return "application/json"
+}
+
 // schemaOf describes a Go type as encoding/json writes it; structs go into
 // schemas.
 func schemaOf(t reflect.Type, schemas object) object {
@@ -100,8 +111,12 @@ func schemaOf(t reflect.Type, schemas object) object {
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[netip.Addr](), reflect.TypeFor[netip.Prefix]():
 		return object{"type": "string"}
+	case reflect.TypeFor[content]():
+		return object{"type": "string", "format": "binary"}
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return schemaOf(t.Elem(), schemas)
 	case reflect.Bool:
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64, reflect.Uint32, reflect.Uint64:
@@ -148,7 +163,7 @@ func TestTypeNames(t *testing.T) {
 	var walk func(reflect.Type)
 	walk = func(ty reflect.Type) {
 		switch ty.Kind() {
-		case reflect.Slice:
+		case reflect.Slice, reflect.Pointer:
 			walk(ty.Elem())
 		case reflect.Struct:
 			old, ok := seen[ty.Name()]

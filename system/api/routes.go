@@ -12,10 +12,16 @@ import (
 const (
 	quickTimeout  = 30 * time.Second
 	reloadTimeout = 5 * time.Minute
+	// transferTimeout is for the content of files. A caller that stalls is ended
+	// much sooner.
+	transferTimeout = time.Hour
 )
 
-// contextParam limits an answer to one context.
-const contextParam = "context"
+// contextParam limits an answer to one context; nameParam is the name of a file.
+const (
+	contextParam = "context"
+	nameParam    = "name"
+)
 
 // route is one line of the table.
 type route struct {
@@ -27,6 +33,9 @@ type route struct {
 	answer     any      // example of the answer's body
 	summary    string
 	handle     func(*Server, *http.Request) (any, error)
+	// stream replaces handle where the answer is written as it comes. An error is
+	// answered, unless the answer has begun.
+	stream func(*Server, *transfer, *http.Request) error
 }
 
 // routes is everything that the API can do.
@@ -84,6 +93,42 @@ var routes = []route{
 		answer:  Reload{},
 		summary: "Reads the configuration again and touches only what changed.",
 		handle:  (*Server).reload,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/files", role: RoleRead, timeout: quickTimeout,
+		params: []string{nameParam}, answer: Directory{},
+		summary: "Lists a directory of a context, or one file.",
+		handle:  (*Server).listFiles,
+	},
+	{
+		verb: http.MethodDelete, path: "/v1/files", role: RoleAdmin, timeout: quickTimeout,
+		params: []string{nameParam}, answer: Deleted{},
+		summary: "Deletes a file or an empty directory.",
+		handle:  (*Server).deleteFile,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/files/content", role: RoleAdmin, timeout: transferTimeout,
+		params: []string{nameParam}, answer: content{},
+		summary: "Reads a file.",
+		stream:  (*Server).readFile,
+	},
+	{
+		verb: http.MethodPut, path: "/v1/files/content", role: RoleAdmin, timeout: transferTimeout,
+		params: []string{nameParam}, body: content{}, answer: FileInfo{},
+		summary: "Makes or replaces a file. The request needs a Content-Length.",
+		handle:  (*Server).writeFile,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/files/checksum", role: RoleRead, timeout: transferTimeout,
+		params: []string{nameParam}, answer: FileInfo{},
+		summary: "Reads a whole file and returns its checksum.",
+		handle:  (*Server).verifyFile,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/files/copy", role: RoleAdmin, timeout: transferTimeout,
+		body: Copy{}, answer: CopyEvent{},
+		summary: "Copies a file; the answer is one event per line, the last with the file or an error.",
+		stream:  (*Server).copyFile,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/openapi.json", role: RoleRead, timeout: quickTimeout,

@@ -32,8 +32,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	ctx, cancel := context.WithTimeout(r.Context(), rt.timeout)
 	defer cancel()
 	s.setDeadlines(w, time.Now().Add(rt.timeout+quickTimeout))
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	answer, err := rt.handle(s, r.WithContext(ctx))
+	if _, ok := rt.body.(content); ok {
+		r.Body = &upload{ReadCloser: r.Body, control: http.NewResponseController(w)}
+	} else {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	}
+	answer, err := s.answer(w, r.WithContext(ctx), rt)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -42,8 +46,22 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	if rt.role == RoleAdmin {
 		level = s.log.Info // who did what
 	}
-	level("api request", "verb", rt.verb, "path", r.URL.Path, "uid", who.uid, "pid", who.pid)
-	s.write(w, http.StatusOK, answer)
+	attrs := []any{"verb", rt.verb, "path", r.URL.Path, "uid", who.uid, "pid", who.pid}
+	if slices.Contains(rt.params, nameParam) {
+		attrs = append(attrs, "file", r.URL.Query().Get(nameParam))
+	}
+	level("api request", attrs...)
+	if rt.stream == nil {
+		s.write(w, http.StatusOK, answer)
+	}
+}
+
+// answer calls the route's handler; a stream writes its answer itself.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt *route) (any, error) {
+	if rt.stream == nil {
+		return rt.handle(s, r)
+	}
+	return nil, rt.stream(s, &transfer{w: w, control: http.NewResponseController(w)}, r)
 }
 
 // setDeadlines bounds the reading of the body and the writing of the answer; the

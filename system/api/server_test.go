@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // backend is a Backend of fixed answers. The context "hung" never answers.
 type backend struct {
+	Files
 	names   []string
 	logoffs []string
 	err     error // of everything that changes

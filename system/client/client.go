@@ -30,6 +30,9 @@ const (
 	quickTimeout = 40 * time.Second
 	// reloadTimeout covers hundreds of contexts that stop and start.
 	reloadTimeout = 6 * time.Minute
+	// continueTimeout is what the server gets to accept or refuse content
+	// before it is sent.
+	continueTimeout = 5 * time.Second
 	// pollInterval is how often WaitReady asks.
 	pollInterval = 50 * time.Millisecond
 	// maxAnswer bounds what is read: 100,000 SAs are about 100 MB.
@@ -60,6 +63,8 @@ func New(cfg *Config) *Client {
 		},
 		MaxIdleConns:    1,
 		IdleConnTimeout: 5 * time.Second,
+		// A refusal comes before the content of a file is sent.
+		ExpectContinueTimeout: continueTimeout,
 	}}
 	return c
 }

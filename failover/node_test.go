@@ -1,0 +1,506 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// lab is two nodes in virtual time. A message takes a millisecond.
+type lab struct {
+	t     *testing.T
+	now   time.Time
+	nodes [2]*Node
+	seen  [2]Output // everything since the last look
+	cut   [2]bool   // links
+	data  bool      // the data network works
+	drop  func(from int, d Datagram) bool
+	wire  []flight
+	disk  [2]uint64
+	cfg   [2]Config
+}
+
+type flight struct {
+	at time.Time
+	to int
+	d  Datagram
+}
+
+type reader struct{ *rand.Rand }
+
+func (r reader) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return len(b), nil
+}
+
+func newLab(t *testing.T) *lab {
+	l := &lab{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), data: true}
+	for i, u := range []Unit{UnitPrimary, UnitSecondary} {
+		l.cfg[i] = Config{
+			Unit: u, Key: secret.Copy([]byte("sixteen characters")), Version: "1",
+			Links: []string{"one", "two"}, Rand: reader{rand.New(rand.NewPCG(uint64(i), 1))},
+			Groups: []GroupConfig{{Name: "g", Tenants: []string{"acme"}, Monitor: []string{"outside", "inside"}, InterfacePolicy: 1}},
+		}
+	}
+	return l
+}
+
+func (l *lab) boot(i int) {
+	l.t.Helper()
+	var out Output
+	l.cfg[i].Groups[0].Epoch = l.disk[i]
+	n, err := New(l.now, l.cfg[i], &out)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.nodes[i] = n
+	l.take(i, &out)
+}
+
+// do calls node i and takes what it wants.
+func (l *lab) do(i int, call func(n *Node, out *Output)) {
+	var out Output
+	call(l.nodes[i], &out)
+	l.take(i, &out)
+}
+
+func (l *lab) take(i int, out *Output) {
+	for _, r := range out.Remember {
+		l.disk[i] = max(l.disk[i], r.Epoch)
+		l.nodes[i].Remembered(r.Group, r.Epoch)
+	}
+	for _, d := range out.Send {
+		if d.Path.Link >= 0 && l.cut[d.Path.Link] || d.Path.Link < 0 && !l.data || l.drop != nil && l.drop(i, d) {
+			continue
+		}
+		l.wire = append(l.wire, flight{l.now.Add(time.Millisecond), 1 - i, d})
+	}
+	s := &l.seen[i]
+	s.Changes = append(s.Changes, out.Changes...)
+	s.Quiesce = append(s.Quiesce, out.Quiesce...)
+	s.Announce = append(s.Announce, out.Announce...)
+	s.Events = append(s.Events, out.Events...)
+}
+
+// run lets time pass.
+func (l *lab) run(d time.Duration) {
+	for end := l.now.Add(d); l.now.Before(end); l.now = l.now.Add(time.Millisecond) {
+		for len(l.wire) > 0 && !l.wire[0].at.After(l.now) {
+			f := l.wire[0]
+			l.wire = l.wire[1:]
+			if l.nodes[f.to] != nil {
+				l.do(f.to, func(n *Node, out *Output) { _ = n.Receive(l.now, f.d.Path, f.d.Payload, out) })
+			}
+		}
+		for i, n := range l.nodes {
+			if n != nil && !l.now.Before(n.Deadline()) {
+				l.do(i, func(n *Node, out *Output) { n.Expire(l.now, out) })
+			}
+		}
+	}
+}
+
+// pair boots both nodes and brings the standby in step.
+func (l *lab) pair() {
+	l.t.Helper()
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	l.ready(1)
+	l.want("active", "standby-ready")
+}
+
+func (l *lab) ready(i int) {
+	l.do(i, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationBulk, out) })
+	l.do(i, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
+	l.run(60 * time.Millisecond)
+}
+
+func (l *lab) want(roles ...string) {
+	l.t.Helper()
+	var got []string
+	for _, n := range l.nodes {
+		if n == nil {
+			got = append(got, "dead")
+			continue
+		}
+		r, _ := n.Role("g")
+		got = append(got, r.String())
+	}
+	if diff := cmp.Diff(roles, got); diff != "" {
+		l.t.Errorf("roles (-want +got):\n%s", diff)
+	}
+}
+
+// event reports whether node i had an event of the kind whose text contains text.
+func (l *lab) event(i int, k EventKind, text string) {
+	l.t.Helper()
+	if !slices.ContainsFunc(l.seen[i].Events, func(e Event) bool { return e.Kind == k && strings.Contains(e.Text, text) }) {
+		l.t.Errorf("node %d: no event %q with %q", i, k, text)
+	}
+}
+
+func TestTakeoverOfSilentPeer(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	died := l.now
+	l.nodes[0] = nil
+	l.run(400 * time.Millisecond)
+	l.want("dead", "active")
+	changes := l.seen[1].Changes
+	last := changes[len(changes)-1]
+	if took := last.At.Sub(died); took > DefaultHold+2*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+	if last.Epoch != 2 || !strings.Contains(last.Reason, "silent") {
+		t.Errorf("got %+v", last)
+	}
+	// The dead one returns, and follows.
+	l.boot(0)
+	l.run(100 * time.Millisecond)
+	l.want("standby-cold", "active")
+}
+
+func TestLinksFailedIsNoTakeover(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.cut = [2]bool{true, true}
+	l.run(2 * time.Second)
+	l.want("active", "standby-ready") // replication is not the node's to know
+	l.event(1, EventLinksFailed, "no takeover")
+	if s := l.nodes[1].Status(l.now); s.Peer.State != "alive, links failed" {
+		t.Errorf("peer is %q", s.Peer.State)
+	}
+	l.data = false
+	l.run(300 * time.Millisecond)
+	l.want("active", "active")
+
+	// Healing: the lower epoch gives in within a heartbeat.
+	l.cut = [2]bool{}
+	l.run(60 * time.Millisecond)
+	l.want("standby-cold", "active")
+	l.event(0, EventSplitBrain, "the peer has epoch 2")
+	l.event(1, EventSplitBrain, "stays active")
+	if !slices.Contains(l.seen[1].Announce, "g") {
+		t.Error("the winner did not announce its addresses")
+	}
+}
+
+func TestSwitch(t *testing.T) {
+	for asked := range 2 {
+		t.Run(fmt.Sprint("asked on node ", asked), func(t *testing.T) {
+			l := newLab(t)
+			l.pair()
+			l.run(200 * time.Millisecond)
+			var err error
+			l.do(asked, func(n *Node, out *Output) { err = n.Switch(l.now, "g", out) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.run(3 * time.Millisecond)
+			l.want("active", "standby-ready") // the workers finish
+			if len(l.seen[0].Quiesce) != 1 {
+				t.Fatalf("got %d Quiesce", len(l.seen[0].Quiesce))
+			}
+			l.do(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
+			l.want("standby-cold", "standby-ready")
+			l.run(2 * time.Millisecond) // nobody serves for one message
+			l.want("standby-cold", "active")
+			l.run(time.Second)
+			l.want("standby-cold", "active")
+		})
+	}
+}
+
+func TestSwitchRefused(t *testing.T) {
+	l := newLab(t)
+	l.cfg[1].Groups[0].Hash = [16]byte{9}
+	l.boot(0)
+	l.boot(1)
+	check := func(i int, group string, want error) {
+		t.Helper()
+		l.do(i, func(n *Node, out *Output) {
+			if err := n.Switch(l.now, group, out); !errors.Is(err, want) {
+				t.Errorf("node %d: got %v, want %v", i, err, want)
+			}
+		})
+	}
+	check(0, "x", ErrNoGroup)
+	check(0, "g", ErrNoPeer)
+	l.run(100 * time.Millisecond)
+	check(0, "g", ErrConfigDiffs)
+}
+
+func TestSwitchNotTakenUp(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Quiesced(l.now, "g", out)
+	})
+	l.nodes[1] = nil // dies at this very moment
+	l.run(300 * time.Millisecond)
+	l.want("active", "dead")
+}
+
+func TestPreempt(t *testing.T) {
+	l := newLab(t)
+	for i := range l.cfg {
+		l.cfg[i].Groups[0].Preempt = true
+		l.cfg[i].Groups[0].Prefer = UnitPrimary
+		l.cfg[i].Groups[0].PreemptDelay = time.Second
+	}
+	l.boot(1)
+	l.run(1500 * time.Millisecond)
+	l.boot(0)
+	l.run(500 * time.Millisecond)
+	l.want("standby-cold", "active")
+	l.ready(0)
+	l.run(800 * time.Millisecond)
+	l.want("standby-ready", "active") // not before the delay
+	l.run(200 * time.Millisecond)
+	l.do(1, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
+	l.run(10 * time.Millisecond)
+	l.want("active", "standby-cold")
+}
+
+func TestConfigurationsDiffer(t *testing.T) {
+	l := newLab(t)
+	l.cfg[1].Groups[0].Hash = [16]byte{9}
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	l.ready(1)
+	l.want("active", "standby-cold")
+	l.event(0, EventConfiguration, "differs")
+	l.event(1, EventConfiguration, "differs")
+	l.do(1, func(n *Node, out *Output) {
+		if err := n.Configure(l.now, "g", [16]byte{}, []string{"acme"}, out); err != nil {
+			t.Fatal(err)
+		}
+	})
+	l.run(100 * time.Millisecond)
+	l.want("active", "standby-ready")
+}
+
+func TestRefusedPeer(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(c *Config)
+		reason string
+	}{
+		{"wrong key", func(c *Config) { c.Key = secret.Copy([]byte("another key entirely")) }, ErrForged.Error()},
+		{"other program", func(c *Config) { c.Version = "2" }, ErrProgram.Error()},
+		{"same unit", func(c *Config) { c.Unit = UnitPrimary }, ErrUnit.Error()},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t)
+			l.boot(0)
+			l.run(1500 * time.Millisecond)
+			l.want("active", "dead")
+			tt.change(&l.cfg[1])
+			l.boot(1)
+			l.run(3 * time.Second)
+			l.want("active", "failed")
+			l.event(0, EventPeerRefused, tt.reason)
+			l.event(1, EventPeerRefused, tt.reason)
+			// Once the other one is gone, it may serve.
+			l.nodes[0] = nil
+			l.run(3 * time.Second)
+			l.want("dead", "active")
+		})
+	}
+}
+
+func TestSameUnitAtOnce(t *testing.T) {
+	l := newLab(t)
+	l.cfg[1].Unit = UnitPrimary
+	l.boot(0)
+	l.boot(1)
+	l.run(3 * time.Second)
+	a, _ := l.nodes[0].Role("g")
+	b, _ := l.nodes[1].Role("g")
+	if (a == RoleActive) == (b == RoleActive) {
+		t.Errorf("roles %v and %v", a, b)
+	}
+}
+
+func TestInterfacePolicy(t *testing.T) {
+	l := newLab(t)
+	for i := range l.cfg {
+		l.cfg[i].Groups[0].InterfacePolicy = 2
+	}
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) { n.Interface(l.now, "outside", false, out) })
+	l.run(100 * time.Millisecond)
+	l.want("active", "standby-ready")
+	l.do(0, func(n *Node, out *Output) { n.Interface(l.now, "inside", false, out) })
+	l.do(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
+	l.run(5 * time.Millisecond)
+	l.want("failed", "active")
+	l.do(0, func(n *Node, out *Output) { n.Interface(l.now, "inside", true, out) })
+	l.run(500 * time.Millisecond)
+	l.want("failed", "active") // good news must last
+	l.run(700 * time.Millisecond)
+	l.want("standby-cold", "active")
+}
+
+func TestWorkerFailed(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.do(0, func(n *Node, out *Output) { n.WorkerFailed(l.now, "acme", "crashed 5 times", out) })
+	l.run(5 * time.Millisecond)
+	l.want("failed", "active")
+	s := l.nodes[0].Status(l.now)
+	if last := s.History[len(s.History)-1]; !strings.Contains(last.Reason, "crashed 5 times") {
+		t.Errorf("reason: %q", last.Reason)
+	}
+	l.do(0, func(n *Node, out *Output) { n.WorkerRecovered(l.now, "acme", out) })
+	l.run(100 * time.Millisecond)
+	l.want("standby-cold", "active")
+}
+
+// TestRecorded plays every heartbeat of a first life to a second one, and again
+// and reflected to the same one: nothing changes.
+func TestRecorded(t *testing.T) {
+	l := newLab(t)
+	var recorded []Datagram
+	l.drop = func(from int, d Datagram) bool {
+		recorded = append(recorded, d)
+		return false
+	}
+	l.pair()
+	l.nodes[0] = nil
+	l.run(time.Second)
+	l.boot(0)
+	l.run(200 * time.Millisecond)
+	l.drop = nil
+	l.want("standby-cold", "active")
+	for i := range l.nodes {
+		before := l.nodes[i].Status(l.now)
+		for _, d := range recorded {
+			l.do(i, func(n *Node, out *Output) { _ = n.Receive(l.now, d.Path, d.Payload, out) })
+		}
+		if diff := cmp.Diff(before, l.nodes[i].Status(l.now)); diff != "" {
+			t.Errorf("node %d (-before +after):\n%s", i, diff)
+		}
+	}
+	l.run(time.Second)
+	l.want("standby-cold", "active")
+}
+
+// TestStoppedNode: a standby that stood still does not take over when it goes on.
+func TestStoppedNode(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	stopped := l.nodes[1]
+	l.nodes[1] = nil
+	l.run(5 * time.Second)
+	l.nodes[1] = stopped
+	l.run(time.Second)
+	l.want("active", "standby-ready")
+}
+
+// TestStoppedActive: an active that stood still gives in at once.
+func TestStoppedActive(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	stopped := l.nodes[0]
+	l.nodes[0] = nil
+	l.run(time.Second)
+	l.nodes[0] = stopped
+	l.run(60 * time.Millisecond)
+	l.want("standby-cold", "active")
+}
+
+// TestAdopted: a supervisor that comes back finds its workers serving.
+func TestAdopted(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.cfg[0].Groups[0].Active = true
+	l.boot(0)
+	l.run(time.Second)
+	l.want("active", "standby-ready")
+	if _, epoch := l.nodes[0].Role("g"); epoch != 1 {
+		t.Errorf("epoch is %d", epoch)
+	}
+}
+
+// TestEpochsAreUsedOnce: an activation that was forgotten is not repeated.
+func TestEpochsAreUsedOnce(t *testing.T) {
+	l := newLab(t)
+	used := map[uint64]bool{}
+	for range 5 {
+		l.boot(0)
+		l.run(2 * time.Second)
+		_, epoch := l.nodes[0].Role("g")
+		if used[epoch] {
+			t.Errorf("epoch %d is used twice", epoch)
+		}
+		used[epoch] = true
+		l.nodes[0] = nil
+	}
+}
+
+// TestExpireAtAnyTime: early and repeated calls do nothing.
+func TestExpireAtAnyTime(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	for i := range l.nodes {
+		var out Output
+		for range 10 {
+			l.nodes[i].Expire(l.now, &out)
+			out = Output{}
+			l.nodes[i].Expire(l.now, &out)
+		}
+		if diff := cmp.Diff(Output{}, out); diff != "" {
+			t.Errorf("node %d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	for range 2 * HistoryLength {
+		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationNone, out) })
+		l.ready(1)
+	}
+	if got := len(l.nodes[1].Status(l.now).History); got != HistoryLength {
+		t.Errorf("history has %d entries", got)
+	}
+}
+
+func TestConfigRefused(t *testing.T) {
+	tests := map[string]func(c *Config){
+		"unit":  func(c *Config) { c.Unit = UnitNone },
+		"key":   func(c *Config) { c.Key = secret.Value{} },
+		"poll":  func(c *Config) { c.Poll = 5 * time.Millisecond },
+		"hold":  func(c *Config) { c.Hold = 100 * time.Millisecond },
+		"links": func(c *Config) { c.Links = nil },
+		"rand":  func(c *Config) { c.Rand = nil },
+		"twice": func(c *Config) { c.Groups = append(c.Groups, c.Groups[0]) },
+	}
+	for name, change := range tests {
+		cfg := newLab(t).cfg[0]
+		change(&cfg)
+		if _, err := New(time.Unix(0, 0), cfg, &Output{}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/vfs"
+)
+
+// Files answers the API for the files of all contexts: it is an api.Files. Its
+// contexts are those of the last Set.
+type Files struct{ store *vfs.Store }
+
+var _ api.Files = (*Files)(nil)
+
+// NewFiles returns Files below state_dir, without contexts.
+func NewFiles(stateDir string) *Files { return &Files{vfs.NewStore(stateDir)} }
+
+// Set makes exactly these contexts have files, each with its limits. Those that
+// were there before keep what is open. Files of a context that goes stay on the
+// disk. With an error all others are as they should be.
+func (f *Files) Set(list []vfs.Disk0) error { return f.store.Set(list) }
+
+// Close ends the use of files.
+func (f *Files) Close() error { return f.store.Close() }
+
+// Usage returns what disk0: of a context holds and may hold.
+func (f *Files) Usage(tenant string) (vfs.Usage, vfs.Limit, error) {
+	v, err := f.store.Volume(vfs.Name{Context: tenant, Volume: vfs.Disk, Path: "/"})
+	if err != nil {
+		return vfs.Usage{}, vfs.Limit{}, err
+	}
+	used, limit := v.Usage()
+	return used, limit, nil
+}
+
+// find returns where a name is.
+func (f *Files) find(text string) (*vfs.Volume, vfs.Name, error) {
+	n, err := vfs.ParseName(text)
+	if err != nil {
+		return nil, n, fileError(err)
+	}
+	v, err := f.store.Volume(n)
+	if err != nil {
+		return nil, n, fileError(err)
+	}
+	return v, n, nil
+}
+
+// ListFiles implements api.Files.
+func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error) {
+	v, n, err := f.find(name)
+	if err != nil {
+		return api.Directory{}, err
+	}
+	list, err := v.List(n.Path)
+	if err != nil {
+		return api.Directory{}, fileError(err)
+	}
+	used, limit := v.Usage()
+	d := api.Directory{
+		Name: n.String(), Files: []api.FileInfo{}, ReadOnly: v.IsReadOnly(),
+		UsedBytes: used.Bytes, LimitBytes: limit.Bytes, UsedFiles: used.Files, LimitFiles: limit.Files,
+	}
+	for _, one := range list {
+		row := fileInfo(vfs.Name{Path: one.Path}, one)
+		row.Name = vfs.Name{Path: one.Path}.Base()
+		d.Files = append(d.Files, row)
+	}
+	return d, nil
+}
+
+// OpenFile implements api.Files.
+func (f *Files) OpenFile(_ context.Context, name string) (api.FileInfo, io.ReadCloser, error) {
+	v, n, err := f.find(name)
+	if err != nil {
+		return api.FileInfo{}, nil, err
+	}
+	info, r, err := v.Open(n.Path)
+	if err != nil {
+		return api.FileInfo{}, nil, fileError(err)
+	}
+	return fileInfo(n, info), r, nil
+}
+
+// WriteFile implements api.Files.
+func (f *Files) WriteFile(ctx context.Context, name string, size int64, r io.Reader) (api.FileInfo, error) {
+	v, n, err := f.find(name)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	info, err := v.Replace(ctx, n.Path, vfs.Content{Reader: r, Size: size})
+	if err != nil {
+		return api.FileInfo{}, fileError(err)
+	}
+	return fileInfo(n, info), nil
+}
+
+// DeleteFile implements api.Files.
+func (f *Files) DeleteFile(_ context.Context, name string) error {
+	v, n, err := f.find(name)
+	if err != nil {
+		return err
+	}
+	if err := v.Remove(n.Path); err != nil {
+		return fileError(err)
+	}
+	return nil
+}
+
+// VerifyFile implements api.Files.
+func (f *Files) VerifyFile(ctx context.Context, name string) (api.FileInfo, error) {
+	v, n, err := f.find(name)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	info, err := v.Verify(ctx, n.Path)
+	if err != nil {
+		return api.FileInfo{}, fileError(err)
+	}
+	return fileInfo(n, info), nil
+}
+
+// CopyFile implements api.Files.
+func (f *Files) CopyFile(ctx context.Context, which api.Copy, progress func(done, total int64)) (api.FileInfo, error) {
+	from, source, err := f.find(which.From)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	to, dest, err := f.find(which.To)
+	if err != nil {
+		return api.FileInfo{}, err
+	}
+	info, err := vfs.Copy(ctx, from, source.Path, to, dest.Path, progress)
+	if err != nil {
+		return api.FileInfo{}, fileError(err)
+	}
+	return fileInfo(dest, info), nil
+}
+
+func fileInfo(n vfs.Name, i vfs.Info) api.FileInfo {
+	return api.FileInfo{Name: n.String(), Size: i.Size, Modified: i.Modified, Dir: i.Dir, SHA256: i.SHA256}
+}
+
+// fileErrors say what kind of error it is, and what the operator can do.
+var fileErrors = []struct {
+	is   error
+	code api.Code
+	hint string
+}{
+	{vfs.ErrName, api.CodeInvalid, ""},
+	{vfs.ErrVolume, api.CodeNoFile, "`warren show context` lists the contexts, and each has disk0:"},
+	{vfs.ErrReadOnly, api.CodeRefused, "a context can only read shared storage: change it as the system, without the context's name, as in shared:/file"},
+	{vfs.ErrEscape, api.CodeRefused, "only regular files and directories with one name can be used"},
+	{vfs.ErrSize, api.CodeInvalid, "the source changed while it was copied: copy it again"},
+	{fs.ErrNotExist, api.CodeNoFile, "`warren dir` lists a directory"},
+	{fs.ErrClosed, api.CodeRefused, "the context has been removed just now"},
+	{syscall.ENOSPC, api.CodeRefused, "the disk that holds state_dir is full; nothing was changed"},
+	{syscall.EDQUOT, api.CodeRefused, "the host's quota for state_dir is used up; nothing was changed"},
+	{syscall.EISDIR, api.CodeRefused, "name a file"},
+	{syscall.ENOTDIR, api.CodeRefused, "a file stands where a directory is needed"},
+	{syscall.ENOTEMPTY, api.CodeRefused, "delete what is in it first"},
+	{syscall.EBUSY, api.CodeRefused, "a volume itself cannot be deleted"},
+	{syscall.EROFS, api.CodeRefused, "the file system is mounted read-only"},
+}
+
+// fileError makes an error of files one of the API's.
+func fileError(err error) error {
+	var quota *vfs.QuotaError
+	if errors.As(err, &quota) {
+		return &api.Error{Code: api.CodeRefused, Reason: err.Error(),
+			Hint: "nothing was changed; delete files, or raise storage in the context's class"}
+	}
+	for _, e := range fileErrors {
+		if errors.Is(err, e.is) {
+			return &api.Error{Code: e.code, Reason: err.Error(), Hint: e.hint}
+		}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: nothing was changed", err)
+	}
+	return err
+}
