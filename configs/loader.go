@@ -123,19 +123,19 @@ func (o origin) locate(text string) (Location, error) {
 	case rest == "" || strings.ContainsRune(rest, 0):
 		return Location{}, errors.New("the path is empty")
 	case scheme == string(SchemeDisk) && o.disk.Context == "":
-		return Location{}, errors.New("disk0: belongs to a context; here only files of the host can be named")
+		return Location{}, errors.New("only files of the host can be named here: disk0: belongs to a context")
 	case scheme == string(SchemeDisk):
 		at := o.disk
 		at.Path = path.Clean("/" + rest)
 		return at, nil
 	case onDisk && (scheme != "" || path.IsAbs(rest)):
-		return Location{}, errors.New("a file on disk0: may name only files on disk0:")
+		return Location{}, errors.New("a file on disk0: may name only others on the same disk")
 	case onDisk:
 		at := o.disk
 		at.Path = path.Join("/", path.Dir(o.file.Path), rest)
 		return at, nil
 	case scheme != "" && scheme != string(SchemeFile):
-		return Location{}, fmt.Errorf("%q is no scheme that is read here; possible are file: and disk0:", scheme+":")
+		return Location{}, fmt.Errorf("%q is no scheme that is read here: file: and disk0: are", scheme+":")
 	}
 	p := path.Clean(rest)
 	if !path.IsAbs(p) {

@@ -135,8 +135,10 @@ func TestBucket(t *testing.T) {
 
 func TestMeter(t *testing.T) {
 	m := Meter{Limit: 2}
-	if !m.Take(1) || !m.Take(1) || m.Take(1) {
-		t.Error("Take does not keep the limit")
+	for i, want := range []bool{true, true, false} {
+		if got := m.Take(1); got != want {
+			t.Errorf("Take %d of 2: got %v, want %v", i+1, got, want)
+		}
 	}
 	m.Give(1)
 	if diff := cmp.Diff(Meter{Current: 1, Peak: 2, Limit: 2, Denied: 1}, m); diff != "" {

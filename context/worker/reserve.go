@@ -9,13 +9,9 @@ import (
 	"github.com/warrenvpn/warren/ike"
 )
 
-// How much a twin may be behind with inbound windows and counts.
-const (
-	// countersEvery is how often counters of child SAs with traffic are told.
-	countersEvery = time.Second
-	// countersAtOnce bounds how many are told at a time; more take turns.
-	countersAtOnce = 1000
-)
+// countersAtOnce bounds of how many child SAs the counters are told at a time;
+// more take turns.
+const countersAtOnce = 1000
 
 // raise is a reservation that waits for the twin's acknowledgement.
 type raise struct {

@@ -191,21 +191,6 @@ func (s *SA) spis() (i, r uint64) {
 	return s.peerSPI, s.spi
 }
 
-// ownAuthKey and peerAuthKey return SK_p of each side.
-func (s *SA) ownAuthKey() secret.Value {
-	if s.initiator {
-		return s.keys.Pi
-	}
-	return s.keys.Pr
-}
-
-func (s *SA) peerAuthKey() secret.Value {
-	if s.initiator {
-		return s.keys.Pr
-	}
-	return s.keys.Pi
-}
-
 // childByID returns the child called id.
 func (s *SA) childByID(id uint64) *child {
 	for _, c := range s.children {
@@ -224,17 +209,6 @@ func (s *SA) childBySPI(spi sa.SPI) *child {
 		}
 	}
 	return nil
-}
-
-// live counts the children that have not been replaced.
-func (s *SA) live() int {
-	n := 0
-	for _, c := range s.children {
-		if c.replaced.IsZero() {
-			n++
-		}
-	}
-	return n
 }
 
 // bytesFrom reads n random bytes. A source that fails leaves nothing that could
