@@ -56,6 +56,9 @@ type Request struct {
 	// Files are the descriptors that came along. Those still here when the
 	// handler returns are closed: a handler that keeps one takes it out.
 	Files []*os.File
+	// Then is for the handler to set: it is called when the answer has left, or
+	// cannot leave any more.
+	Then func()
 }
 
 // Handler answers one request with the body of the answer, which may be nil,
@@ -143,17 +146,22 @@ func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*
 	if err := c.send(ctx, control.Message{ID: id, Kind: kind}, body, files); err != nil {
 		return control.Message{}, err
 	}
+	var msg control.Message
 	select {
-	case msg := <-answer:
-		if msg.Kind == control.KindError {
-			return msg, &Failure{kind, reason(msg.Body)}
-		}
-		return msg, nil
+	case msg = <-answer:
 	case <-ctx.Done():
-		return control.Message{}, fmt.Errorf("pipe: waiting for the answer to %s: %w", kind, ctx.Err())
+		return msg, fmt.Errorf("pipe: waiting for the answer to %s: %w", kind, ctx.Err())
 	case <-c.closed:
-		return control.Message{}, ErrClosed
+		select {
+		case msg = <-answer: // it came just before the end
+		default:
+			return msg, ErrClosed
+		}
 	}
+	if msg.Kind == control.KindError {
+		return msg, &Failure{kind, reason(msg.Body)}
+	}
+	return msg, nil
 }
 
 // Serve reads from the connection until it ends: answers go to their callers,
@@ -204,7 +212,7 @@ func (c *Conn) read(ctx context.Context, reader *frameReader, requests chan<- *R
 			c.deliver(msg)
 			continue
 		}
-		req := &Request{msg, files}
+		req := &Request{Message: msg, Files: files}
 		select {
 		case requests <- req:
 		default:
@@ -227,6 +235,9 @@ func (c *Conn) answer(ctx context.Context, req *Request, handle Handler) {
 	}
 	if err != nil {
 		c.refuse(ctx, req.ID, err.Error())
+	}
+	if req.Then != nil {
+		req.Then()
 	}
 }
 

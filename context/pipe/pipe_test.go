@@ -73,6 +73,34 @@ func TestHandlerMayAsk(t *testing.T) {
 	}
 }
 
+// TestThen ends the connection once a request is answered, as a worker does
+// that is told to stop: the answer must arrive every time.
+func TestThen(t *testing.T) {
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		a, file, err := Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := FromFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var served sync.WaitGroup
+		served.Go(func() { a.Serve(t.Context(), echo) })
+		served.Go(func() {
+			b.Serve(ctx, func(_ context.Context, req *Request) (any, error) {
+				req.Then = cancel
+				return nil, nil
+			})
+		})
+		if _, err := a.Call(t.Context(), control.KindStop, nil); err != nil {
+			t.Fatalf("the answer did not leave: %v", err)
+		}
+		served.Wait()
+	}
+}
+
 func TestLargeFrame(t *testing.T) {
 	a, _ := join(t, echo, echo)
 	want := strings.Repeat("x", 5<<20)

@@ -38,13 +38,14 @@ func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer) error {
 		<-p.done
 		p.links.Wait()
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errStop):
+		return nil
+	case err != nil && !errors.Is(err, context.Canceled):
 		return err
-	}
-	if cause := context.Cause(ctx); !errors.Is(cause, errStop) {
+	default:
 		return cause
 	}
-	return nil
 }
 
 // errStop is the cause of an end that was asked for.
@@ -103,9 +104,8 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 	case control.KindLink:
 		return nil, p.link(ctx, req)
 	case control.KindStop:
-		err := p.worker.Goodbye(ctx)
-		p.end(errStop)
-		return nil, err
+		req.Then = func() { p.end(errStop) } // the answer must leave before the end
+		return nil, p.worker.Goodbye(ctx)
 	}
 	return nil, fmt.Errorf("worker: unknown request %q", req.Kind)
 }

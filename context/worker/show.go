@@ -17,10 +17,14 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 	err := w.do(ctx, func(now time.Time) error {
 		halfOpen := 0
 		for _, s := range w.engine.Status() {
-			row := w.ikeRow(s)
 			if s.Established.IsZero() {
 				halfOpen++
-			} else if x := w.sessions.bySPI[s.Peer.SPI]; x != nil {
+			}
+			if s.Rejected {
+				continue
+			}
+			row := w.ikeRow(s)
+			if x := w.sessions.bySPI[s.Peer.SPI]; x != nil {
 				f.Sessions = append(f.Sessions, sessionRow(now, x, row))
 			}
 			f.IKESAs = append(f.IKESAs, row)

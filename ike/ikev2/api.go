@@ -300,6 +300,7 @@ type Status struct {
 	Initiator   bool // of this IKE SA: SPIi is ours
 	Dialled     bool // we connected to the peer; stays through rekeyings
 	State       string
+	Rejected    bool // told no: no SA, but an answer that is kept to be repeated
 	Suite       sa.Proposal
 	NAT         bool
 	MOBIKE      bool

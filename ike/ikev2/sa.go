@@ -152,7 +152,7 @@ func (s *SA) Peer() Peer {
 // Status describes the SA.
 func (s *SA) Status() Status {
 	st := Status{
-		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(),
+		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(), Rejected: s.state == Rejected,
 		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established,
 	}
 	if s.suite != nil {

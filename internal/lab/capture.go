@@ -34,7 +34,7 @@ type Capture struct {
 type Packet struct {
 	Time     time.Time
 	Src, Dst string // addresses
-	Protocol string // "ike", "esp-in-udp", "esp", "keepalive", "icmp", "tcp", "udp", "arp", or the number
+	Protocol string // "ike", "esp-in-udp", "esp", "keepalive", "icmp", "tcp", "udp", "arp", "ndp", or the number
 	Exchange uint8  // of an IKE message: 34 IKE_SA_INIT, 35 IKE_AUTH, 36 CREATE_CHILD_SA, 37 INFORMATIONAL
 	Response bool   // of an IKE message
 	SPI      uint32 // of ESP
@@ -62,7 +62,12 @@ func (ns *Namespace) Capture(device string) *Capture {
 		path: ns.lab.Path("capture", fmt.Sprintf("%s-%s-%d.pcap", ns.name, device, count.Add(1))),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	index := ns.link(device).Attrs().Index
+	attrs := ns.link(device).Attrs()
+	index := attrs.Index
+	link, first := layers.LinkTypeEthernet, gopacket.Decoder(layers.LayerTypeEthernet)
+	if attrs.EncapType == "none" { // a TUN device: frames are IP packets
+		link, first = layers.LinkTypeRaw, gopacket.DecodeFunc(decodeIP)
+	}
 	err := ns.Do(func() (err error) {
 		c.fd, err = openPacketSocket(index)
 		return err
@@ -75,10 +80,10 @@ func (ns *Namespace) Capture(device string) *Capture {
 		ns.lab.tb.Fatalf("lab: %v", err)
 	}
 	w := pcapgo.NewWriterNanos(f)
-	if err := w.WriteFileHeader(captureSnap, layers.LinkTypeEthernet); err != nil {
+	if err := w.WriteFileHeader(captureSnap, link); err != nil {
 		ns.lab.tb.Fatalf("lab: %v", err)
 	}
-	go c.run(f, w)
+	go c.run(f, w, first)
 	ns.lab.onClose(c.Stop)
 	return c
 }
@@ -108,7 +113,7 @@ func openPacketSocket(index int) (int, error) {
 }
 
 // run reads frames until it is told to stop and nothing is left to read.
-func (c *Capture) run(f *os.File, w *pcapgo.Writer) {
+func (c *Capture) run(f *os.File, w *pcapgo.Writer, first gopacket.Decoder) {
 	defer close(c.done)
 	defer f.Close()
 	defer unix.Close(c.fd)
@@ -136,7 +141,7 @@ func (c *Capture) run(f *os.File, w *pcapgo.Writer) {
 			c.lab.tb.Logf("lab: capture on %s: %v", c.name, err)
 			return
 		}
-		p := dissect(append([]byte(nil), b[:n]...))
+		p := dissect(append([]byte(nil), b[:n]...), first)
 		p.Time = now
 		c.mu.Lock()
 		c.packets = append(c.packets, p)
@@ -173,10 +178,18 @@ func (c *Capture) Inits(since time.Time) int {
 	}))
 }
 
-// dissect finds out what a frame is.
-func dissect(frame []byte) Packet {
+// decodeIP begins with the IP header.
+func decodeIP(data []byte, p gopacket.PacketBuilder) error {
+	if len(data) > 0 && data[0]>>4 == 6 {
+		return layers.LayerTypeIPv6.Decode(data, p)
+	}
+	return layers.LayerTypeIPv4.Decode(data, p)
+}
+
+// dissect finds out what a frame is whose first layer is given.
+func dissect(frame []byte, first gopacket.Decoder) Packet {
 	p := Packet{Data: frame, Protocol: "other"}
-	packet := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
+	packet := gopacket.NewPacket(frame, first, gopacket.DecodeOptions{Lazy: true, NoCopy: true})
 	if packet.Layer(layers.LayerTypeARP) != nil {
 		p.Protocol = "arp"
 		return p
@@ -194,6 +207,13 @@ func dissect(frame []byte) Packet {
 		protocol = ip.NextHeader
 	}
 	p.Protocol = fmt.Sprint(uint8(protocol))
+	if icmp, ok := packet.Layer(layers.LayerTypeICMPv6).(*layers.ICMPv6); ok {
+		protocol = layers.IPProtocolICMPv6 // behind a hop-by-hop header, too
+		if isNeighbourDiscovery(icmp.TypeCode.Type()) {
+			p.Protocol = "ndp"
+			return p
+		}
+	}
 	switch protocol {
 	case layers.IPProtocolICMPv4, layers.IPProtocolICMPv6:
 		p.Protocol = "icmp"
@@ -208,6 +228,18 @@ func dissect(frame []byte) Packet {
 		}
 	}
 	return p
+}
+
+// isNeighbourDiscovery tells messages by which a kernel learns its neighbours,
+// and multicast routers their listeners, from those that somebody sent.
+func isNeighbourDiscovery(icmpType uint8) bool {
+	switch {
+	case icmpType >= layers.ICMPv6TypeMLDv1MulticastListenerQueryMessage && icmpType <= layers.ICMPv6TypeMLDv1MulticastListenerDoneMessage,
+		icmpType >= layers.ICMPv6TypeRouterSolicitation && icmpType <= layers.ICMPv6TypeRedirect,
+		icmpType == layers.ICMPv6TypeMLDv2MulticastListenerReportMessageV2:
+		return true
+	}
+	return false
 }
 
 // udp tells IKE and ESP from each other (RFC 3948 section 2).
