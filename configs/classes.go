@@ -18,6 +18,8 @@ var leastOf = map[resource.Name]float64{
 	resource.CPU:    0.01,
 	resource.Memory: 16 << 20,
 	resource.PIDs:   16,
+	// A file of the worker's configuration fits.
+	resource.Storage: 64 << 10,
 }
 
 // meaningless are limits of the appliance world that ration what Warren does
@@ -107,7 +109,7 @@ func (n *node) limit(v *value, k resource.Kind) (resource.Limit, bool) {
 	case !ok:
 		n.problem(v.at, "Unusable limit", "%s is %s.", v.name, unitRule(k.Unit))
 	case amount != 0 && amount < leastOf[k.Name]:
-		n.problem(v.at, "Limit too small", "A worker cannot work with less than %s of %s.", amountText(leastOf[k.Name], k.Unit), v.name)
+		n.problem(v.at, "Limit too small", "A context cannot work with less than %s of %s.", amountText(leastOf[k.Name], k.Unit), v.name)
 	default:
 		return resource.Limit{Amount: amount}, true
 	}
@@ -153,9 +155,22 @@ func unitRule(u resource.Unit) string {
 
 func amountText(amount float64, u resource.Unit) string {
 	if u == resource.Bytes {
-		return fmt.Sprintf("%gMiB", amount/(1<<20))
+		return sizeText(amount)
 	}
 	return fmt.Sprintf("%g", amount)
+}
+
+// sizeText is the longest unit that leaves a whole number.
+func sizeText(bytes float64) string {
+	for _, u := range []struct {
+		suffix string
+		factor float64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n := bytes / u.factor; n >= 1 && n == math.Trunc(n) {
+			return fmt.Sprintf("%g%s", n, u.suffix)
+		}
+	}
+	return fmt.Sprintf("%g bytes", bytes)
 }
 
 // sizeUnits are the units of sizes, in bytes.
@@ -208,6 +223,7 @@ func (s *systemReader) member(class string) (resource.Limits, spec.Limits) {
 		CPU:         limits[resource.CPU],
 		Memory:      int64(limits[resource.Memory]),
 		PIDs:        int(limits[resource.PIDs]),
+		Storage:     int64(limits[resource.Storage]),
 	}
 }
 

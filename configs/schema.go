@@ -5,7 +5,7 @@ var systemSchema = &schema{blocks: []*schema{
 	{kind: "system", single: true,
 		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}},
 		blocks: []*schema{{kind: "limits", single: true, attrs: []attr{
-			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"},
+			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"},
 		}}},
 	},
 	{kind: "interface", label: `the name of an interface, such as "Ethernet1/1" or "Ethernet1/1.200"`,

@@ -79,6 +79,7 @@ func (s *systemReader) readGlobals(n *node) {
 		resource.CPU:           limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
 		resource.Memory:        limits.size("memory", float64(s.machine.Memory)),
 		resource.PIDs:          float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),
+		resource.Storage:       limits.size("storage", 0),
 	}
 }
 

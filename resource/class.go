@@ -24,7 +24,8 @@ func (l Limit) Unlimited() bool { return l.Amount == 0 }
 type Class struct {
 	Name string
 	// All is for every resource that Limits does not name; nil: those are
-	// inherited from the class "default". It is a percentage or unlimited.
+	// inherited from the class "default". It is a percentage or unlimited. A
+	// percentage says nothing of resources whose total is unknown.
 	All    *Limit
 	Limits map[Name]Limit
 }
@@ -37,14 +38,16 @@ type Totals map[Name]float64
 // unlimited.
 type Limits map[Name]float64
 
-// Of returns the limit that the class sets for name itself, without
-// inheritance.
-func (c Class) Of(name Name) (Limit, bool) {
-	if l, ok := c.Limits[name]; ok {
-		return l, true
-	}
-	if c.All != nil {
-		return *c.All, true
+// of returns the limit of a member of c, and whether it was named rather than
+// meant by All. base is the class "default".
+func (c Class) of(name Name, base Class) (l Limit, named bool) {
+	for _, class := range []Class{c, base} {
+		if l, ok := class.Limits[name]; ok {
+			return l, true
+		}
+		if class.All != nil {
+			return *class.All, false
+		}
 	}
 	return Limit{}, false
 }
@@ -54,9 +57,9 @@ func (c Class) Of(name Name) (Limit, bool) {
 func Resolve(c, base Class, totals Totals) (Limits, error) {
 	out := Limits{}
 	for _, k := range Kinds() {
-		limit, ok := c.Of(k.Name)
-		if !ok {
-			limit, _ = base.Of(k.Name)
+		limit, named := c.of(k.Name, base)
+		if !named && limit.Percent && totals[k.Name] == 0 {
+			continue
 		}
 		amount, err := limit.absolute(k, totals)
 		if err != nil {

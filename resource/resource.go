@@ -16,6 +16,7 @@ const (
 	CPU           Name = "cpu"                  // cores of the machine
 	Memory        Name = "memory"               // bytes of the worker
 	PIDs          Name = "pids"                 // processes and threads of the worker
+	Storage       Name = "storage"              // bytes on disk0:
 )
 
 // Unit says what a resource is counted in.
@@ -46,6 +47,7 @@ func Kinds() []Kind {
 		{Name: CPU, Unit: Cores},
 		{Name: Memory, Unit: Bytes},
 		{Name: PIDs},
+		{Name: Storage, Unit: Bytes},
 	}
 }
 

@@ -22,6 +22,7 @@ system {
     cpu                  = null  # cores; by default those of the machine
     memory               = null  # by default that of the machine
     pids                 = 32768
+    storage              = null # size; by default unknown: then a class has a size, not a percentage
   }
 }
 
@@ -56,6 +57,7 @@ class "default" {
     cpu                  = 0 # cores, such as 0.5; a percentage is of all cores
     memory               = 0 # size, 16 MiB or more
     pids                 = 0 # processes and threads of the worker, 16 or more
+    storage              = 0 # size of what disk0: holds, 64 KiB or more
   }
 }
 

@@ -198,4 +198,5 @@ type Limits struct {
 	CPU         float64 // cores
 	Memory      int64   // bytes
 	PIDs        int
+	Storage     int64 // bytes on disk0:
 }
