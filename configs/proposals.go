@@ -131,7 +131,7 @@ func (n *node) cipher(p sa.Proposal) sa.Proposal {
 		n.problem(n.where("integrity"), "Integrity with an AEAD", "%s (%s) brings its own integrity; remove integrity, or choose a CBC cipher.", strings.Join(aead, ", "), place(encryption))
 	case len(plain) > 0 && !n.written("integrity"):
 		n.problem(encryption, "Cipher without integrity", `%s needs an integrity algorithm; add, for example, integrity = ["sha256"], or choose aes-256-gcm.`, strings.Join(plain, ", "))
-	case len(plain) > 0:
+	case n.written("integrity"): // also where no cipher is any good: all problems at once
 		p = n.transforms(p, sa.Integrity)
 	}
 	return p
