@@ -234,7 +234,7 @@ func (s *System) Reload(ctx context.Context) (api.Reload, error) {
 	out := api.Reload{Steps: []string{}, Warnings: warnings}
 	for _, st := range steps {
 		out.Steps = append(out.Steps, st.String())
-		s.cfg.Log.Info("reload step", "tenant", st.name, "action", string(st.action), "why", st.why)
+		s.cfg.Log.Info("reload step", "tenant", st.name, "action", string(st.action), "reason", st.why)
 	}
 	s.conf = conf
 	out.Errors = s.apply(ctx, steps, wants)

@@ -17,10 +17,10 @@ func (w *Worker) authorise(now time.Time, q ike.AskSession) {
 	attrs, ok := w.policies.Resolve(q.Peer.Profile)
 	switch {
 	case !ok || !slices.Contains(attrs.TunnelProtocols, "ikev2"):
-		w.refused(q.Peer, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
+		w.refused(now, q.Peer, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
 		reply.Refuse = ike.RefuseUnauthorised
 	case w.sessions.usageOf(q.RemoteAccess).full():
-		w.refused(q.Peer, "the limit of the context's class is reached",
+		w.refused(now, q.Peer, "the limit of the context's class is reached",
 			"class", w.tenant.Class, "resource", resourceName(q.RemoteAccess), "limit", w.sessions.usageOf(q.RemoteAccess).limit)
 		reply.Refuse = ike.RefuseLimit
 	default:
@@ -56,7 +56,7 @@ func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes)
 		}
 		var err error
 		if s.granted.Addresses, err = w.lease(q, attrs.AddressPools); err != nil {
-			w.refused(q.Peer, "no address is free", "pools", attrs.AddressPools, "detail", err)
+			w.refused(now, q.Peer, "no address is free", "pools", attrs.AddressPools, "detail", err)
 			reply.Refuse = ike.RefuseNoAddress
 		}
 	}
@@ -139,6 +139,7 @@ func (w *Worker) keepHouse(now time.Time) {
 		return
 	}
 	w.tellCounters(now)
+	w.tellRefusals(now)
 	for id, p := range w.children.byID {
 		facts := w.counters.Slot(p.slot).Facts()
 		if facts.LastIn > p.heard {

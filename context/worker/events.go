@@ -38,7 +38,7 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 			s.peer = e.Peer
 		}
 	case ike.Refused:
-		w.refused(e.Peer, e.Reason, "notify", e.Notify)
+		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
 	case ike.AddressAssigned:
 		w.join(e)
 	default:
@@ -49,11 +49,6 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 // of returns the logger for what happens to one IKE SA.
 func (w *Worker) of(p ike.Peer) *slog.Logger {
 	return w.log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
-}
-
-// refused logs that a peer was turned away.
-func (w *Worker) refused(p ike.Peer, reason string, args ...any) {
-	w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
 }
 
 // join puts what a gateway gave us on the tunnel device.

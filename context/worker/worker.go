@@ -79,6 +79,7 @@ type Worker struct {
 	children    *children
 	sessions    *sessions
 	negotiating usage // ikev2_in_negotiation
+	refusals    refusals
 	policies    *policy.Set
 	pools       *pool.Set
 	clients     map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
@@ -105,7 +106,7 @@ func New(cfg *Config) (*Worker, error) {
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
 		asks:    make(chan request, asksSize),
-		started: time.Now(),
+		started: time.Now(), refusals: newRefusals(),
 	}
 	var err error
 	if w.twin, err = newTwin(cfg.Failover); err != nil {

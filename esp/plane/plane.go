@@ -349,7 +349,7 @@ func (p *Plane) deliverIKE(done <-chan struct{}) {
 			return
 		case m := <-p.ike:
 			if _, err := m.conn.Send([]Message{m.m}); err != nil && !errors.Is(err, os.ErrClosed) {
-				p.log.Warn("sending IKE", "error", err)
+				p.log.Warn("IKE not sent", "err", err)
 			}
 		}
 	}

@@ -45,6 +45,7 @@ var Rules = []Rule{
 	{"the tree stands alone", checkForeign},
 	{"nothing is left unfinished", checkUnfinished},
 	{"tests do not skip in CI", checkSkips},
+	{"log records use the dictionary", checkLogKeys},
 }
 
 // Finding is one place that breaks a rule.

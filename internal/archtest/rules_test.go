@@ -77,6 +77,14 @@ func imports(folder string, targets ...string) map[string]string {
 	return map[string]string{folder + "/more.go": body}
 }
 
+// logs returns a dictionary and a file with one statement.
+func logs(statement string) map[string]string {
+	return map[string]string{
+		"docs/logging.md":   "| key | meaning |\n| `peer`, `sa` | as `usual` |\n",
+		"esp/plane/more.go": "package plane\n\nfunc f() { " + statement + " }\n",
+	}
+}
+
 func TestBroken(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -133,6 +141,13 @@ func TestBroken(t *testing.T) {
 		{"path of one machine", map[string]string{"README.md": "\ncd /wo" + "rk/main\n"}, `README.md:2: "/wo` + `rk/" is a path of one machine`},
 		{"data of tests", spec("const where = \"../sha" + "red/data\""), "context/spec/more.go:3: only tests may read files from outside"},
 		{"unfinished", spec("// TO" + "DO later."), "context/spec/more.go:3: \"TO" + "DO\": finish it"},
+		{"log key", logs("log.Info(\"up\", \"peer\", 1, \"pear\", 2)"), `esp/plane/more.go:3: docs/logging.md has no key "pear"`},
+		{"log key of a derived logger", logs("x.log.With(\"sa\", 1).Warn(\"up\", \"peer\", 1, \"pear\", 2)"), `esp/plane/more.go:3: docs/logging.md has no key "pear"`},
+		{"log key in a list", logs("log.Info(\"up\", append([]any{\"pear\", 1}, args...)...)"), `esp/plane/more.go:3: docs/logging.md has no key "pear"`},
+		{"log key of a wrapper", logs("w.refused(now, peer, reason, \"pear\", 2)"), `esp/plane/more.go:3: docs/logging.md has no key "pear"`},
+		{"log key that varies", logs("log.Info(\"up\", name, 1)"), "esp/plane/more.go:3: the key of a log record is a constant"},
+		{"log message that varies", logs("log.Info(fmt.Sprint(1))"), "esp/plane/more.go:3: the message of a log record is a constant"},
+		{"log key that nobody uses", logs("log.Info(\"up\", \"peer\", 1)"), `docs/logging.md: no log record has the key "sa" any more`},
 		{"unfinished in words", map[string]string{"docs/x.md": "This is not yet impl" + "emented.\n"}, "docs/x.md:1: \"not yet impl" + "emented\""},
 	}
 	for _, tt := range tests {

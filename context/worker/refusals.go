@@ -1,0 +1,49 @@
+package worker
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/resource"
+)
+
+// A stranger can be refused as often as he likes: once for every packet he
+// sends. These many refusals are logged; the others are counted.
+const (
+	refusalsPerSecond = 5
+	refusalsBurst     = 50
+)
+
+// refusals bounds what refused peers can write into the log.
+type refusals struct {
+	bucket resource.Bucket
+	silent int // since the last line
+}
+
+func newRefusals() refusals {
+	return refusals{bucket: resource.Bucket{Rate: refusalsPerSecond, Burst: refusalsBurst}}
+}
+
+// refused logs that a peer was turned away, unless too many are.
+func (w *Worker) refused(now time.Time, p ike.Peer, reason string, args ...any) {
+	if !w.refusals.bucket.Take(now, 1) {
+		w.refusals.silent++
+		return
+	}
+	w.tellSilent()
+	w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+}
+
+// tellRefusals tells, once the flood ebbs, how many refusals were not logged.
+func (w *Worker) tellRefusals(now time.Time) {
+	if w.refusals.silent > 0 && w.refusals.bucket.Take(now, 1) {
+		w.tellSilent()
+	}
+}
+
+func (w *Worker) tellSilent() {
+	if n := w.refusals.silent; n > 0 {
+		w.log.Warn("more peers refused than are logged", "count", n)
+		w.refusals.silent = 0
+	}
+}

@@ -1,0 +1,49 @@
+package worker
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/ike"
+)
+
+// TestRefusalsAreBounded refuses strangers at the rate of a flood: the log gets
+// a few lines and how many there were beside them.
+func TestRefusalsAreBounded(t *testing.T) {
+	var log bytes.Buffer
+	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
+	stranger := ike.Peer{Remote: netip.MustParseAddrPort("192.0.2.66:500")}
+	now := time.Unix(1000, 0)
+	const flood, seconds = 1000, 10
+	for range flood * seconds {
+		now = now.Add(time.Second / flood)
+		w.publish(now, ike.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
+	}
+	if n := strings.Count(log.String(), "msg=\"peer refused\""); n < refusalsBurst || n > refusalsBurst+refusalsPerSecond*seconds {
+		t.Errorf("%d lines for %d refusals", n, flood*seconds)
+	}
+	if n := strings.Count(log.String(), "\n"); n > 2*(refusalsBurst+refusalsPerSecond*seconds) {
+		t.Errorf("%d lines", n)
+	}
+
+	log.Reset()
+	w.tellRefusals(now)
+	if log.Len() > 0 {
+		t.Errorf("while the flood goes on: %s", &log)
+	}
+	now = now.Add(time.Minute)
+	w.tellRefusals(now)
+	w.tellRefusals(now)
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "more peers refused than are logged") {
+		t.Errorf("after the flood: %q", got)
+	}
+	log.Reset()
+	w.publish(now, ike.Refused{Peer: stranger, Reason: "once"})
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "reason=once") {
+		t.Errorf("one refusal: %q", got)
+	}
+}
