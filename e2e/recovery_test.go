@@ -58,8 +58,8 @@ func TestWorkerKilled(t *testing.T) {
 	if got := w.Context("red"); got != redBefore {
 		t.Errorf("the other tenant: got %+v, want %+v", got, redBefore)
 	}
-	if got := wire.Packets(func(p lab.Packet) bool { return p.SPI != 0 }); reused(got) != "" {
-		t.Errorf("an ESP sequence number was used twice: %s", reused(got))
+	if got := wire.Packets(func(p lab.Packet) bool { return p.SPI != 0 }); lab.Reused(got) != "" {
+		t.Errorf("an ESP sequence number was used twice: %s", lab.Reused(got))
 	}
 
 	// The IKE SA lives, too: its next exchanges work in both directions.
@@ -74,20 +74,6 @@ func TestWorkerKilled(t *testing.T) {
 		}
 		return nil
 	})
-}
-
-// reused names an SPI and sequence number that two packets have; with an AEAD
-// that would be a nonce used twice.
-func reused(packets []lab.Packet) string {
-	seen := map[uint64]bool{}
-	for _, p := range packets {
-		key := uint64(p.SPI)<<32 | uint64(p.Sequence)
-		if seen[key] {
-			return fmt.Sprintf("SPI %08x, sequence number %d", p.SPI, p.Sequence)
-		}
-		seen[key] = true
-	}
-	return ""
 }
 
 // hostState is what a daemon must leave as it found it.

@@ -22,6 +22,7 @@ type Capture struct {
 	name string
 	path string
 	fd   int
+	keep int // bytes of each frame
 	stop chan struct{}
 	done chan struct{}
 	once sync.Once
@@ -40,7 +41,8 @@ type Packet struct {
 	SPI      uint32 // of ESP
 	Sequence uint32 // of ESP
 	SPIi     uint64 // of an IKE message
-	Data     []byte // the whole frame
+	Incoming bool   // it arrived on the device; otherwise it left by it
+	Data     []byte // the frame, as much of it as the capture keeps
 }
 
 // The exchange types that tests count.
@@ -52,13 +54,23 @@ const (
 )
 
 // captureSnap is the longest frame kept; segmentation offload makes long ones.
-const captureSnap = 1 << 16
+// headersSnap is enough to tell what a frame is.
+const (
+	captureSnap = 1 << 16
+	headersSnap = 128
+)
 
 // Capture begins to record a device.
-func (ns *Namespace) Capture(device string) *Capture {
+func (ns *Namespace) Capture(device string) *Capture { return ns.capture(device, captureSnap) }
+
+// CaptureHeaders is a Capture that keeps the beginning of each frame only.
+func (ns *Namespace) CaptureHeaders(device string) *Capture { return ns.capture(device, headersSnap) }
+
+func (ns *Namespace) capture(device string, keep int) *Capture {
 	ns.lab.tb.Helper()
 	c := &Capture{
-		lab: ns.lab, name: device + " in " + ns.name,
+		keep: keep,
+		lab:  ns.lab, name: device + " in " + ns.name,
 		path: ns.lab.Path("capture", fmt.Sprintf("%s-%s-%d.pcap", ns.name, device, count.Add(1))),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -119,7 +131,7 @@ func (c *Capture) run(f *os.File, w *pcapgo.Writer, first gopacket.Decoder) {
 	defer unix.Close(c.fd)
 	b := make([]byte, captureSnap)
 	for {
-		n, _, err := unix.Recvfrom(c.fd, b, 0)
+		n, from, err := unix.Recvfrom(c.fd, b, 0)
 		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
 			select {
 			case <-c.stop:
@@ -136,13 +148,17 @@ func (c *Capture) run(f *os.File, w *pcapgo.Writer, first gopacket.Decoder) {
 			continue
 		}
 		now := time.Now()
-		info := gopacket.CaptureInfo{Timestamp: now, CaptureLength: n, Length: n}
+		info := gopacket.CaptureInfo{Timestamp: now, CaptureLength: min(n, c.keep), Length: n}
+		n = info.CaptureLength
 		if err := w.WritePacket(info, b[:n]); err != nil {
 			c.lab.tb.Logf("lab: capture on %s: %v", c.name, err)
 			return
 		}
 		p := dissect(append([]byte(nil), b[:n]...), first)
 		p.Time = now
+		if link, ok := from.(*unix.SockaddrLinklayer); ok {
+			p.Incoming = link.Pkttype != unix.PACKET_OUTGOING
+		}
 		c.mu.Lock()
 		c.packets = append(c.packets, p)
 		c.mu.Unlock()

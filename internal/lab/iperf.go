@@ -15,7 +15,7 @@ type Iperf struct {
 	Reverse  bool   // the server sends
 	Flows    int    // 0: 1
 	UDP      bool
-	Rate     string // of UDP: "100M"
+	Rate     string // "100M"; empty: iperf3's default
 	Length   int    // bytes of one UDP datagram
 }
 
@@ -31,11 +31,19 @@ func (r IperfResult) String() string {
 	return fmt.Sprintf("%.1f Mbit/s, %.2f %% lost, %d retransmissions", r.BitsPerSecond/1e6, r.LostPercent, r.Retransmits)
 }
 
-// Iperf runs an iperf3 client here against a server in the other namespace.
-func (ns *Namespace) Iperf(server *Namespace, i Iperf) (IperfResult, error) {
+// IperfRun is a measurement under way.
+type IperfRun struct {
+	udp    bool
+	client chan struct{} // closed when it has ended
+	out    string
+	err    error
+}
+
+// StartIperf begins to measure from a client here to a server in the other
+// namespace.
+func (ns *Namespace) StartIperf(server *Namespace, i Iperf) *IperfRun {
 	ns.lab.tb.Helper()
 	p := server.Start(Command{Args: []string{"iperf3", "--server", "--one-off", "--forceflush", "--bind", i.To}})
-	defer p.Kill()
 	p.WaitLog("Server listening", 5*time.Second)
 
 	args := []string{"iperf3", "--json", "--client", i.To, "--time", strconv.Itoa(max(i.Seconds, 2)),
@@ -46,28 +54,49 @@ func (ns *Namespace) Iperf(server *Namespace, i Iperf) (IperfResult, error) {
 	if i.Reverse {
 		args = append(args, "--reverse")
 	}
-	if i.UDP {
-		args = append(args, "--udp", "--bitrate", i.Rate, "--length", strconv.Itoa(i.Length))
+	if i.Rate != "" {
+		args = append(args, "--bitrate", i.Rate)
 	}
-	out, _, err := ns.Output(Command{Args: args})
+	if i.UDP {
+		args = append(args, "--udp", "--length", strconv.Itoa(i.Length))
+	}
+	r := &IperfRun{udp: i.UDP, client: make(chan struct{})}
+	go func() {
+		defer close(r.client)
+		r.out, _, r.err = ns.Output(Command{Args: args})
+		p.Kill()
+	}()
+	return r
+}
+
+// Wait waits for the end and returns what the receiver got.
+func (r *IperfRun) Wait() (IperfResult, error) {
+	<-r.client
+	err := r.err
 	var report iperfReport
-	if jsonErr := json.Unmarshal([]byte(out), &report); jsonErr != nil && err == nil {
+	if jsonErr := json.Unmarshal([]byte(r.out), &report); jsonErr != nil && err == nil {
 		err = fmt.Errorf("lab: reading iperf3's report: %w", jsonErr)
 	}
 	if report.Error != "" {
-		err = fmt.Errorf("lab: iperf3 to %s: %s", i.To, report.Error)
+		err = fmt.Errorf("lab: iperf3: %s", report.Error)
 	}
 	if err != nil {
 		return IperfResult{}, err
 	}
 	sum := report.End.SumReceived
-	if i.UDP {
+	if r.udp {
 		sum = report.End.Sum
 	}
 	return IperfResult{
 		BitsPerSecond: sum.BitsPerSecond * (1 - sum.LostPercent/100), Bytes: sum.Bytes,
 		LostPercent: sum.LostPercent, Retransmits: report.End.SumSent.Retransmits,
 	}, nil
+}
+
+// Iperf measures to the end.
+func (ns *Namespace) Iperf(server *Namespace, i Iperf) (IperfResult, error) {
+	ns.lab.tb.Helper()
+	return ns.StartIperf(server, i).Wait()
 }
 
 // MustIperf is Iperf that ends the test when the measurement fails.

@@ -253,26 +253,17 @@ func (r *Pinger) finish() PingResult {
 	defer r.mu.Unlock()
 	result := PingResult{Sent: len(r.sent), Received: len(r.trip), Corrupt: r.corrupt, Err: r.err}
 	var sum time.Duration
-	last := -1 // the last one answered
-	for n := range r.sent {
-		trip, ok := r.trip[n]
-		if !ok {
-			continue
-		}
+	for _, trip := range r.trip {
 		sum += trip
 		if result.Min == 0 || trip < result.Min {
 			result.Min = trip
 		}
 		result.Max = max(result.Max, trip)
-		if n > last+1 {
-			begin := r.sent[last+1]
-			result.Outage = max(result.Outage, r.sent[n].Sub(begin))
-		}
-		last = n
 	}
-	if n := len(r.sent); n > 0 && last < n-1 {
-		result.Outage = max(result.Outage, r.sent[n-1].Add(r.ping.Interval).Sub(r.sent[last+1]))
-	}
+	result.Outage = outage(r.sent, r.ping.Interval, func(n int) bool {
+		_, answered := r.trip[n]
+		return answered
+	})
 	if len(r.trip) > 0 {
 		result.Avg = sum / time.Duration(len(r.trip))
 	}
