@@ -89,6 +89,11 @@ bench: build ## figures: memory, set-ups per second, throughput beside strongSwa
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
 	$(BIN)/bench
 
+.PHONY: bench-failover
+bench-failover: build ## figures: how long clients hear nothing when a node of a pair dies, with 1 and 10,000 SAs (root)
+	$(GO) build -trimpath -o $(BIN)/bench ./bench
+	$(BIN)/bench -only Failover -json bench/out/failover.json $(BENCHFLAGS)
+
 .PHONY: bench-dataplane
 bench-dataplane: build ## figures: packets and processor time beside wireguard-go and strongSwan (root)
 	$(GO) -C tools build -trimpath -o ../$(BIN)/wireguard-go golang.zx2c4.com/wireguard

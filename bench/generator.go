@@ -27,6 +27,22 @@ type generator struct {
 	clients  int
 	up       int
 	refused  string
+	stop     chan struct{} // closed by close
+	keeper   sync.WaitGroup
+}
+
+// target is the gateway that a generator connects to, and from where.
+type target struct {
+	local, gateway        string // addresses
+	gatewayID             string
+	clientKey, gatewayKey string
+	inside                string // the network behind the gateway
+}
+
+// single is the gateway of tenantFile.
+var single = target{
+	local: lab.OutsideClient, gateway: lab.OutsideGateway, gatewayID: "gw.example",
+	clientKey: "client key", gatewayKey: "gateway key", inside: "10.10.0.0/24",
 }
 
 // window is how many set-ups are under way at once: enough to keep the gateway
@@ -34,18 +50,18 @@ type generator struct {
 const window = 16
 
 // newGenerator makes n clients in the namespace.
-func newGenerator(ns *lab.Namespace, n int) (*generator, error) {
-	engine, err := ike.New(clientConfig(n))
+func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
+	engine, err := ike.New(t.clientConfig(n))
 	if err != nil {
 		return nil, err
 	}
 	g := &generator{
-		engine: engine, clients: n,
+		engine: engine, clients: n, stop: make(chan struct{}),
 		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan ike.Datagram, 4*window),
 		begun: map[string]time.Time{},
 	}
 	for _, port := range []uint16{500, 4500} {
-		local := netip.AddrPortFrom(netip.MustParseAddr(lab.OutsideClient), port)
+		local := netip.AddrPortFrom(netip.MustParseAddr(t.local), port)
 		err := ns.Do(func() (err error) {
 			g.sockets[port], err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
 			return err
@@ -59,8 +75,31 @@ func newGenerator(ns *lab.Namespace, n int) (*generator, error) {
 	return g, nil
 }
 
+// keep goes on answering the gateway after run, until close.
+func (g *generator) keep() {
+	g.keeper.Go(func() {
+		var out ike.Output
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case d := <-g.incoming:
+				_ = g.engine.Receive(time.Now(), d, &out)
+			case now := <-tick.C:
+				g.engine.Expire(now, &out)
+			case <-g.stop:
+				return
+			}
+			// A gateway that is being killed need not be reached.
+			_ = g.carryOut(&out)
+		}
+	})
+}
+
 // close ends the readers.
 func (g *generator) close() {
+	close(g.stop)
+	g.keeper.Wait()
 	for _, s := range g.sockets {
 		s.Close()
 	}
@@ -73,7 +112,7 @@ func (g *generator) close() {
 }
 
 // clientConfig is n clients, each with an identity of its own.
-func clientConfig(n int) *ike.Config {
+func (t target) clientConfig(n int) *ike.Config {
 	transform := func(t sa.TransformType, name string) sa.Transform {
 		k, ok := sa.TransformByName(t, name)
 		if !ok {
@@ -94,13 +133,13 @@ func clientConfig(n int) *ike.Config {
 	for i := range n {
 		name := entryName(i)
 		cfg.Profiles = append(cfg.Profiles, ike.Profile{
-			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{"gw.example"},
-			LocalPSK: secret.Copy([]byte("client key")), RemotePSK: secret.Copy([]byte("gateway key")),
+			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{t.gatewayID},
+			LocalPSK: secret.Copy([]byte(t.clientKey)), RemotePSK: secret.Copy([]byte(t.gatewayKey)),
 		})
 		cfg.Entries = append(cfg.Entries, ike.Entry{
-			Name: name, Local: netip.MustParseAddr(lab.OutsideClient), Proposals: child,
-			Peer: netip.MustParseAddr(lab.OutsideGateway), Profile: name, RequestAddress: true,
-			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.10.0.0/24"))},
+			Name: name, Local: netip.MustParseAddr(t.local), Proposals: child,
+			Peer: netip.MustParseAddr(t.gateway), Profile: name, RequestAddress: true,
+			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(t.inside))},
 		})
 	}
 	return cfg

@@ -1,8 +1,9 @@
 // Bench prints the figures that the project is judged by, each measured in this
 // run on this machine: memory of idle workers, set-ups per second and what one
 // costs the gateway's processor, and the throughput of one tunnel; strongSwan,
-// in the same lab with the same clients, stands beside for comparison. It needs
-// root, the programs in bin/, strongSwan and iperf3.
+// in the same lab with the same clients, stands beside for comparison. With
+// -only Failover it measures how long a pair is silent. It needs root, the
+// programs in bin/, strongSwan and iperf3.
 package main
 
 import (
@@ -35,33 +36,49 @@ func (r *report) add(name string, value float64, unit, aim string) {
 	fmt.Printf("  %-58s %10.2f %s%s\n", name, value, unit, aim)
 }
 
+// options are what the flags say.
+type options struct {
+	setups, workers, seconds int
+	runs, sas                int // of a pair
+	only, json               string
+}
+
 func main() {
-	setups := flag.Int("setups", 1000, "set-ups to measure")
-	workers := flag.Int("workers", 20, "idle workers to weigh")
-	seconds := flag.Int("seconds", 4, "seconds of each throughput measurement")
-	out := flag.String("json", "bench/out/bench.json", "file for the figures as JSON; empty: none")
-	only := flag.String("only", "", "measure only the parts whose title holds this text")
+	var o options
+	flag.IntVar(&o.setups, "setups", 1000, "set-ups to measure")
+	flag.IntVar(&o.workers, "workers", 20, "idle workers to weigh")
+	flag.IntVar(&o.seconds, "seconds", 4, "seconds of each throughput measurement")
+	flag.IntVar(&o.runs, "runs", 10, "takeovers to measure, of each kind")
+	flag.IntVar(&o.sas, "sas", 10000, "SAs of a pair with many")
+	flag.StringVar(&o.only, "only", "", "measure only the parts whose title holds this text")
+	flag.StringVar(&o.json, "json", "bench/out/bench.json", "file for the figures as JSON; empty: none")
 	flag.Parse()
-	if err := run(*setups, *workers, *seconds, *only, *out); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(setups, workers, seconds int, only, out string) error {
+// failoverTitle begins the titles of the parts that measure a pair.
+const failoverTitle = "Failover of a pair"
+
+func run(o options) error {
 	r := &report{}
 	for _, part := range []struct {
 		title   string
 		measure func(*lab.Lab) error
 	}{
-		{fmt.Sprintf("Memory of %d idle workers", workers), func(l *lab.Lab) error { return idle(l, r, workers) }},
-		{fmt.Sprintf("%d set-ups: IKE_SA_INIT and IKE_AUTH, x25519, AES-256-GCM, pre-shared keys", setups),
-			func(l *lab.Lab) error { return warrenSetups(l, r, setups) }},
-		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, setups) }},
-		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error { return warrenThroughput(l, r, seconds) }},
-		{"The same through strongSwan's kernel-libipsec", func(l *lab.Lab) error { return strongSwanThroughput(l, r, seconds) }},
+		{fmt.Sprintf("Memory of %d idle workers", o.workers), func(l *lab.Lab) error { return idle(l, r, o.workers) }},
+		{fmt.Sprintf("%d set-ups: IKE_SA_INIT and IKE_AUTH, x25519, AES-256-GCM, pre-shared keys", o.setups),
+			func(l *lab.Lab) error { return warrenSetups(l, r, o.setups) }},
+		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
+		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error { return warrenThroughput(l, r, o.seconds) }},
+		{"The same through strongSwan's kernel-libipsec", func(l *lab.Lab) error { return strongSwanThroughput(l, r, o.seconds) }},
+		{failoverTitle + ", 1 SA", func(l *lab.Lab) error { return takeover(l, r, 1, o.runs) }},
+		{fmt.Sprintf("%s, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error { return takeover(l, r, o.sas, o.runs) }},
 	} {
-		if !strings.Contains(part.title, only) {
+		// A pair takes minutes: it is measured when asked for.
+		if !strings.Contains(part.title, o.only) || o.only == "" && strings.HasPrefix(part.title, failoverTitle) {
 			continue
 		}
 		fmt.Println(part.title)
@@ -70,15 +87,15 @@ func run(setups, workers, seconds int, only, out string) error {
 			return fmt.Errorf("%s: %w", part.title, err)
 		}
 	}
-	if out == "" {
+	if o.json == "" {
 		return nil
 	}
 	b, err := json.MarshalIndent(map[string]any{"figures": r.figures}, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(o.json), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(out, append(b, '\n'), 0o644)
+	return os.WriteFile(o.json, append(b, '\n'), 0o644)
 }

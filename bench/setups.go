@@ -44,7 +44,7 @@ func strongSwanSetups(l *lab.Lab, r *report, n int) error {
 
 // setups measures n set-ups against the process that answers them.
 func setups(r *report, client *lab.Namespace, pid, n int, who, aim string) error {
-	g, err := newGenerator(client, n)
+	g, err := newGenerator(client, single, n)
 	if err != nil {
 		return err
 	}
