@@ -1,0 +1,319 @@
+package system
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// needRoot skips on a developer's machine and fails where tests must run.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("this test needs root")
+	}
+	t.Skip("this test needs root")
+}
+
+// box is a configuration in a folder of its own; nothing of it is started.
+type box struct {
+	t   *testing.T
+	dir string
+	log bytes.Buffer
+}
+
+const twoContexts = `
+interface "Ethernet1/1" { device = "wt-out" }
+interface "Ethernet1/2" { device = "wt-in" }
+
+class "bronze" {
+  limits {
+    vpn_anyconnect = 2
+  }
+}
+
+context "blue" {
+  config_url = "file:blue.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+}
+context "red" {
+  member     = "bronze"
+  config_url = "file:red.hcl"
+  allocate_interface "Ethernet1/2" { name = "outside" }
+}
+`
+
+const oneTenant = `
+interface "outside" { address = "198.51.100.1/24" }
+ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }
+`
+
+func newBox(t *testing.T) *box {
+	needRoot(t)
+	b := &box{t: t, dir: t.TempDir()}
+	b.write("system.hcl", twoContexts)
+	b.write("blue.hcl", oneTenant)
+	b.write("red.hcl", oneTenant)
+	return b
+}
+
+// write writes a file; the system file gets its system block.
+func (b *box) write(name, text string) {
+	b.t.Helper()
+	if name == "system.hcl" {
+		text = fmt.Sprintf("system {\n  name = \"wt-%d\"\n  state_dir = %q\n  run_dir = %q\n}\n", os.Getpid(),
+			filepath.Join(b.dir, "state"), filepath.Join(b.dir, "run")) + text
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, name), []byte(text), 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// open reads the configuration as warrend does when it starts.
+func (b *box) open() (*System, error) {
+	b.log.Reset()
+	return New(&Config{
+		Path: filepath.Join(b.dir, "system.hcl"), Worker: os.Args[0], Stderr: os.Stderr,
+		Log: slog.New(slog.NewTextHandler(&b.log, nil)),
+	})
+}
+
+// wanted is what the configuration, as it is now, wants.
+func (b *box) wanted(key []byte) []*wanted {
+	b.t.Helper()
+	s, err := b.open()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer s.Close()
+	return want(s.conf, key)
+}
+
+func TestWeakAlgorithmsAreLogged(t *testing.T) {
+	b := newBox(t)
+	b.write("red.hcl", oneTenant+`
+ikev2_policy "10" {
+  encryption = ["3des"]
+  integrity  = ["sha1"]
+  group      = ["modp1024"]
+  allow_weak = true
+}
+`)
+	s, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	for _, weak := range []string{"3des", "sha1", "modp1024"} {
+		found := false
+		for line := range strings.Lines(b.log.String()) {
+			found = found || strings.Contains(line, "level=WARN") && strings.Contains(line, "red.hcl:") && strings.Contains(line, weak+" is allowed")
+		}
+		if !found {
+			t.Errorf("no line of the log warns of %s:\n%s", weak, &b.log)
+		}
+	}
+}
+
+func TestBrokenConfigurationLeavesNothing(t *testing.T) {
+	b := newBox(t)
+	b.write("red.hcl", strings.Replace(oneTenant, "ip_pool", "ip_pol", 1)+"\nroute \"10.0.0.1/8\" { interface = \"outside\" }\n")
+	_, err := b.open()
+	var e *api.Error
+	if !errors.As(err, &e) || e.Code != api.CodeRefused {
+		t.Fatalf("got %v", err)
+	}
+	for _, want := range []string{"red.hcl:3", `Did you mean "ip_pool"?`, "red.hcl:5", "10.0.0.0/8"} {
+		if !strings.Contains(e.Detail, want) {
+			t.Errorf("the report lacks %q:\n%s", want, e.Detail)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "run")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("run_dir: %v", err)
+	}
+}
+
+func TestOneWarrendForARunDir(t *testing.T) {
+	b := newBox(t)
+	first, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "another warrend runs with run_dir "+filepath.Join(b.dir, "run")) {
+		t.Errorf("a second warrend: %v", err)
+	}
+	first.Close()
+	second, err := b.open()
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	second.Close()
+	if _, err := os.Stat(filepath.Join(b.dir, "run")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("run_dir: %v", err)
+	}
+}
+
+// TestPlan changes a configuration that runs: what is not touched has no step.
+func TestPlan(t *testing.T) {
+	replace := func(old, new string) func(string) string {
+		return func(text string) string { return strings.Replace(text, old, new, 1) }
+	}
+	tests := []struct {
+		name string
+		file string
+		edit func(string) string
+		want []string
+	}{
+		{"nothing", "blue.hcl", func(s string) string { return s + "# a remark\n" }, nil},
+		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"), []string{`configure context "red": its configuration has changed`}},
+		{"an address", "blue.hcl", replace("198.51.100.1", "198.51.100.7"), []string{`rebuild context "blue": its interfaces have changed`}},
+		{"a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 3"), []string{`configure context "red": its configuration has changed`}},
+		{"cpu of a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 2\ncpu = 0.5"),
+			[]string{`configure context "red": its limits have changed, its configuration has changed`}},
+		{"a device", "system.hcl", replace("wt-in", "wt-dmz"), []string{`rebuild context "red": its interfaces have changed`}},
+		{"another name", "system.hcl", replace(`context "red"`, `context "green"`),
+			[]string{`remove context "red": it is no longer configured`, `create context "green": it is new`}},
+	}
+	originals := map[string]string{"system.hcl": twoContexts, "blue.hcl": oneTenant, "red.hcl": oneTenant}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, key := newBox(t), []byte("key")
+			is := b.wanted(key)
+			if steps := plan(nil, is); len(steps) != 2 || steps[0].action != create || steps[1].action != create {
+				t.Errorf("at the start: %v", steps)
+			}
+			b.write(tt.file, tt.edit(originals[tt.file]))
+			var got []string
+			for _, s := range plan(is, b.wanted(key)) {
+				got = append(got, s.String())
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDevices: a whole device, one that is shared, and subinterfaces.
+func TestDevices(t *testing.T) {
+	b := newBox(t)
+	b.write("system.hcl", `
+interface "Ethernet1/1" {
+  device = "wt-out"
+  shared = true
+}
+interface "Ethernet1/2" { device = "wt-in" }
+interface "Ethernet1/2.200" {}
+interface "Ethernet1/2.7" { shared = true }
+
+context "blue" {
+  config_url = "file:blue.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+  allocate_interface "Ethernet1/2.200" { name = "inside" }
+  allocate_interface "Ethernet1/2.7" { name = "dmz" }
+}
+context "red" {
+  config_url = "file:red.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+  allocate_interface "Ethernet1/2.7" { name = "dmz" }
+}
+`)
+	b.write("red.hcl", `interface "outside" {
+  address = "198.51.100.2/24"
+  mac     = "02:00:5e:10:00:01"
+}
+`)
+	list := b.wanted([]byte("key"))
+	var got []string
+	macs := map[string]bool{}
+	for _, w := range list {
+		for _, d := range w.devices {
+			got = append(got, fmt.Sprintf("%s %s %s %s.%d", w.Name, d.Interface, d.Kind, d.Host, d.VLAN))
+			if d.Kind == netns.Macvlan {
+				if d.MAC[0]&3 != 2 || macs[d.MAC.String()] {
+					t.Errorf("%s %s has the MAC %s", w.Name, d.Interface, d.MAC)
+				}
+				macs[d.MAC.String()] = true
+			}
+		}
+	}
+	want := []string{
+		"blue outside macvlan wt-out.0", "blue inside vlan wt-in.200", "blue dmz macvlan wt-in.7",
+		"red outside macvlan wt-out.0", "red dmz macvlan wt-in.7",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("devices (-want +got):\n%s", diff)
+	}
+	if len(macs) != 4 || !macs["02:00:5e:10:00:01"] {
+		t.Errorf("MACs: %v", macs)
+	}
+	if steps := plan(list, b.wanted([]byte("key"))); len(steps) > 0 {
+		t.Errorf("read again: %v", steps)
+	}
+}
+
+// TestVLANAtPlanTime: where the kernel has no 802.1Q, the plan says so before
+// anything is touched.
+func TestVLANAtPlanTime(t *testing.T) {
+	b := newBox(t)
+	b.write("system.hcl", `
+interface "Ethernet1/2" { device = "wt-in" }
+interface "Ethernet1/2.200" {}
+context "blue" {
+  config_url = "file:blue.hcl"
+  allocate_interface "Ethernet1/2.200" { name = "outside" }
+}
+`)
+	s, err := b.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	steps := plan(nil, want(s.conf, s.key))
+	if len(steps) != 1 {
+		t.Fatalf("steps: %v", steps)
+	}
+	err = s.check(steps[0])
+	switch lacks := netns.ProbeVLAN(); {
+	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) || !strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
+		t.Errorf("a kernel without 802.1Q: %v", err)
+	case lacks == nil && (err == nil || !strings.Contains(err.Error(), "there is no device wt-in")):
+		t.Errorf("a kernel with 802.1Q, but no such device: %v", err)
+	}
+}
+
+func TestUIDs(t *testing.T) {
+	u, other := newUIDs("warren"), newUIDs("tour")
+	seen := map[uint32]bool{}
+	for i := range 100 {
+		for _, x := range []*uids{u, other} {
+			uid, err := x.of(fmt.Sprint(i))
+			if err != nil || seen[uid] || uid < firstUID {
+				t.Fatalf("context %d: uid %d, %v", i, uid, err)
+			}
+			seen[uid] = true
+		}
+	}
+	seven, _ := u.of("7")
+	if again, _ := u.of("7"); again != seven {
+		t.Errorf("context 7 has %d and then %d", seven, again)
+	}
+	u.release("7")
+	if next, _ := u.of("new"); next != seven {
+		t.Errorf("%d is free, and %d was given", seven, next)
+	}
+}
