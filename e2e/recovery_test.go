@@ -78,26 +78,38 @@ func TestWorkerKilled(t *testing.T) {
 
 // hostState is what a daemon must leave as it found it.
 type hostState struct {
-	Devices   []string
+	Links     []string
 	Addresses []string
-	Leftovers []string
+	Leftovers []string // of the daemon on the host
 }
 
+// state is how the host is; w may be nil when no daemon has been there.
 func state(n *lab.Namespace, w *lab.Warrend) hostState {
-	h := hostState{Devices: n.Devices(), Leftovers: lab.Leftovers(w.System)}
+	h := hostState{Links: n.Links()}
 	for _, a := range n.Addresses() {
 		h.Addresses = append(h.Addresses, a.String())
 	}
-	slices.Sort(h.Devices)
+	slices.Sort(h.Addresses)
+	if w != nil {
+		h.Leftovers = lab.Leftovers(w.System)
+	}
 	return h
+}
+
+// furnish gives the devices of the gateway what they must have again afterwards.
+func furnish(n *lab.Tenants) hostState {
+	n.Gateway.Address(n.Blue.Outside, "192.0.2.77/24", "2001:db8:77::1/64")
+	n.Gateway.MTU(n.Blue.Outside, 1480)
+	n.Gateway.MustRun("ip", "link", "set", n.Red.Outside, "address", "02:00:00:00:77:01")
+	n.Gateway.Down(n.Red.Outside)
+	return state(n.Gateway, nil)
 }
 
 // TestStopLeavesTheHost stops the daemon and looks for what it left.
 func TestStopLeavesTheHost(t *testing.T) {
 	l := lab.New(t)
 	n := l.TwoTenants()
-	devices := n.Gateway.Devices()
-	slices.Sort(devices)
+	before := furnish(n)
 	w := n.StartGateway(nil)
 	w.Ready()
 	s, address := client(t, n.Blue)
@@ -111,7 +123,7 @@ func TestStopLeavesTheHost(t *testing.T) {
 	if err := w.Wait(10 * time.Second); err != nil {
 		t.Fatalf("on SIGTERM: %v\n%s", err, w.Log())
 	}
-	if diff := cmp.Diff(hostState{Devices: devices}, state(n.Gateway, w)); diff != "" {
+	if diff := cmp.Diff(before, state(n.Gateway, w)); diff != "" {
 		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
 	}
 	gonePIDs(t, l, workers)
@@ -175,9 +187,14 @@ func gonePIDs(t *testing.T, l *lab.Lab, pids []int) {
 	})
 }
 
-// TestSupervisorKilled kills warrend with -9; the next start serves again.
+// TestSupervisorKilled kills warrend with -9; the next start serves again, and
+// its end leaves the host as it was before the first.
 func TestSupervisorKilled(t *testing.T) {
-	l, n, w := start(t, nil)
+	l := lab.New(t)
+	n := l.TwoTenants()
+	before := furnish(n)
+	w := n.StartGateway(nil)
+	w.Ready()
 	s, _ := client(t, n.Blue)
 	workers := lab.Children(w.PID())
 	w.Kill()
@@ -192,8 +209,8 @@ func TestSupervisorKilled(t *testing.T) {
 		t.Error(err)
 	}
 	w.Stop()
-	if got := lab.Leftovers(w.System); len(got) > 0 {
-		t.Errorf("after SIGTERM: got %v, want nothing", got)
+	if diff := cmp.Diff(before, state(n.Gateway, w)); diff != "" {
+		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
 	}
 }
 

@@ -4,8 +4,11 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/internal/lab"
 )
@@ -182,4 +185,99 @@ func TestRekey(t *testing.T) {
 	if r := p.Stop(); r.Lost() > 2 {
 		t.Errorf("while rekeying: %v", r)
 	}
+}
+
+// TestSharedInterface has both tenants on one device of the gateway: each has a
+// MAC of its own, the same after a new start, and clients of both at once.
+func TestSharedInterface(t *testing.T) {
+	l := lab.New(t)
+	gateway := l.Namespace("gateway")
+	var clients []*lab.Namespace
+	hub := l.Namespace("hub") // a switch between the device and the clients
+	l.Veth(gateway, "out", hub, "gw")
+	for i, name := range []string{"blue", "red"} {
+		client := l.Namespace(name + "-client")
+		l.Veth(hub, name, client, "out")
+		client.Address("out", fmt.Sprintf("198.51.100.%d/24", 11+i))
+		clients = append(clients, client)
+	}
+	hub.Bridge("switch", "gw", "blue", "red")
+	before := state(gateway, nil)
+	w := gateway.Warrend(lab.WarrendConfig{
+		System: `
+interface "Ethernet1/1" {
+  device = "out"
+  shared = true
+}
+context "blue" {
+  config_url = "file:blue.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+}
+context "red" {
+  config_url = "file:red.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+}
+`,
+		Files: map[string]string{"blue.hcl": shared("blue", "198.51.100.1"), "red.hcl": shared("red", "198.51.100.2")},
+	})
+	w.Ready()
+	macs := func() [2]string {
+		var m [2]string
+		for i, name := range []string{"blue", "red"} {
+			for _, link := range w.Namespace(name).Links() {
+				if device, rest, _ := strings.Cut(link, " "); device == "outside" {
+					m[i], _, _ = strings.Cut(rest, " ")
+				}
+			}
+		}
+		return m
+	}
+	first := macs()
+	if first[0] == "" || first[0] == first[1] {
+		t.Errorf("MACs: %v", first)
+	}
+	connect := func() {
+		t.Helper()
+		for i, name := range []string{"blue", "red"} {
+			s := clients[i].StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{{
+				Name: name, Remote: fmt.Sprintf("198.51.100.%d", i+1), LocalID: "user@" + name, RemoteID: "gw." + name,
+				LocalPSK: name + " client", RemotePSK: name + " gateway", VIPs: "0.0.0.0", RemoteTS: "198.51.100.0/24",
+			}}})
+			defer s.Stop()
+			s.MustInitiate(name)
+			w.WaitSAs(name, 1)
+		}
+	}
+	connect()
+
+	w.Stop()
+	if diff := cmp.Diff(before, state(gateway, w)); diff != "" {
+		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
+	}
+	w.Start()
+	w.Ready()
+	if again := macs(); again != first {
+		t.Errorf("MACs after a new start: got %v, want %v", again, first)
+	}
+	connect()
+}
+
+// shared is a context with one interface.
+func shared(name, address string) string {
+	return fmt.Sprintf(`
+interface "outside" { address = %q }
+ip_pool "staff" { range = "10.99.0.10-10.99.0.20" }
+tunnel_group "DefaultRAGroup" {
+  type          = "remote-access"
+  address_pools = ["staff"]
+  ikev2 {
+    local_identity        = "gw.%[2]s"
+    local_authentication  = { pre_shared_key = "%[2]s gateway" }
+    remote_authentication = { pre_shared_key = "%[2]s client" }
+  }
+}
+crypto_map "outside" {
+  dynamic "any" {}
+}
+`, address+"/24", name)
 }

@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -102,6 +104,23 @@ func (ns *Namespace) Devices() []string {
 	for _, l := range links {
 		list = append(list, l.Attrs().Name)
 	}
+	return list
+}
+
+// Links are the devices in the namespace as a daemon must leave them: name, MAC,
+// MTU, and whether it is up; in order of the names.
+func (ns *Namespace) Links() []string {
+	ns.lab.tb.Helper()
+	links, err := ns.nl.LinkList()
+	if err != nil {
+		ns.lab.tb.Fatalf("lab: devices of %s: %v", ns.name, err)
+	}
+	var list []string
+	for _, l := range links {
+		a := l.Attrs()
+		list = append(list, fmt.Sprintf("%s %s mtu %d up %t", a.Name, a.HardwareAddr, a.MTU, a.Flags&net.FlagUp != 0))
+	}
+	slices.Sort(list)
 	return list
 }
 
