@@ -87,6 +87,7 @@ type Tenant struct {
 	Allocations []Allocation
 	// FailoverGroup is the name of one of Failover.Groups; "" without failover.
 	FailoverGroup string
+	Storage       []Storage // beside disk0:
 	Spec          *spec.Tenant
 }
 
@@ -94,6 +95,13 @@ type Tenant struct {
 type Allocation struct {
 	Interface string // of the system
 	Name      string // in the context
+}
+
+// Storage is a directory of the host that a context can read. Many contexts may
+// have the same.
+type Storage struct {
+	Label string // the volume: the context's file is "label:/path"; one for each Path
+	Path  string // absolute; neither within state_dir or run_dir nor around them
 }
 
 // Unit is what a node of a failover pair is configured to be.

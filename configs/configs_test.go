@@ -2,8 +2,10 @@ package configs
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -16,8 +18,12 @@ var machine = Machine{Cores: 4, Memory: 8 << 30}
 // load loads a configuration of several files, given by path.
 func load(t *testing.T, files map[string]string, file string) (*System, *Diagnostics) {
 	t.Helper()
-	tree := fstest.MapFS{}
+	tree, web := fstest.MapFS{}, map[string]string{}
 	for name, text := range files {
+		if strings.HasPrefix(name, "https:") {
+			web[name] = text
+			continue
+		}
 		tree[name] = &fstest.MapFile{Data: []byte(text)}
 	}
 	env := func(name string) (string, bool) {
@@ -26,7 +32,24 @@ func load(t *testing.T, files map[string]string, file string) (*System, *Diagnos
 		}
 		return "", false
 	}
-	return Load(FSLoader{FS: tree, Env: env}, file, machine)
+	return Load(withWeb{FSLoader{FS: tree, Env: env}, web}, file, machine)
+}
+
+// withWeb adds what servers have, by URL.
+type withWeb struct {
+	FSLoader
+	web map[string]string
+}
+
+func (l withWeb) ReadFile(at Location) ([]byte, error) {
+	if at.Scheme != SchemeHTTPS {
+		return l.FSLoader.ReadFile(at)
+	}
+	text, ok := l.web[at.Path]
+	if !ok {
+		return nil, errors.New("the server is away")
+	}
+	return []byte(text), nil
 }
 
 // report is what an operator reads.

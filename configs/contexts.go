@@ -53,14 +53,12 @@ func (s *systemReader) readContext(n *node) Tenant {
 		c.Allocations = append(c.Allocations, Allocation{Interface: a.label.text, Name: it.text})
 	}
 
-	url, ok := n.textItem("config_url")
-	if !ok {
-		return c
+	for _, b := range n.each("storage") {
+		s.readStorage(b, &c)
 	}
-	disk := Location{Scheme: SchemeDisk, Path: "/", Context: c.Name, Root: DiskRoot(s.sys.StateDir, c.Name)}
-	at, err := origin{file: s.at, disk: disk}.locate(url.text)
-	if err != nil {
-		n.problem(url.at, "Unusable config_url", "%q: %s.", url.text, err)
+
+	url, disk, at, ok := s.configOf(n)
+	if !ok {
 		return c
 	}
 	c.Config = at

@@ -18,6 +18,10 @@ const (
 	defaultInNegotiation = 10000
 	defaultPIDs          = 32768
 
+	// Longer than a server needs, and short enough to wait for at the start.
+	defaultConfigTimeout = 10 * time.Second
+	defaultStorage       = "shared"
+
 	defaultPoll       = 50 * time.Millisecond
 	defaultHold       = 150 * time.Millisecond
 	defaultPrefer     = string(Primary)
@@ -62,6 +66,9 @@ const (
 	minLifetime = 2 * time.Minute     // shorter ones do nothing but rekey
 	maxLifetime = 30 * 24 * time.Hour // longer ones never rekey
 	minBytes    = 1 << 20
+
+	maxURL           = 2048
+	maxConfigTimeout = time.Minute
 
 	maxPSK         = 128 // characters, as in the appliance world
 	minFailoverKey = 16

@@ -18,15 +18,16 @@ type Scheme string
 
 // The schemes of locations.
 const (
-	SchemeFile Scheme = "file"  // the host's files
-	SchemeDisk Scheme = "disk0" // the private files of Context
+	SchemeFile  Scheme = "file"  // the host's files
+	SchemeDisk  Scheme = "disk0" // the private files of Context
+	SchemeHTTPS Scheme = "https" // what a server has for Context
 )
 
 // Location is where a file is. Locations are comparable.
 type Location struct {
 	Scheme  Scheme
-	Path    string // slash separated and clean; with SchemeDisk absolute within the disk
-	Context string // SchemeDisk: whose disk
+	Path    string // slash separated and clean; with SchemeDisk absolute within the disk; with SchemeHTTPS the URL
+	Context string // not with SchemeFile: whose disk or configuration
 	// Root is the directory of the host that holds the disk: DiskRoot of the
 	// state_dir and Context. A loader must let nothing escape from it.
 	Root string
@@ -37,8 +38,8 @@ func DiskRoot(stateDir, context string) string {
 	return path.Join(stateDir, "contexts", context, "disk0")
 }
 
-// String returns the path for the host's files, as diagnostics name them, and
-// "blue:disk0:/blue.hcl" for a context's.
+// String returns the path for the host's files, as diagnostics name them,
+// "blue:disk0:/blue.hcl" for a context's, and the URL for what a server has.
 func (l Location) String() string {
 	if l.Scheme == SchemeDisk {
 		return l.Context + ":disk0:" + l.Path
@@ -49,7 +50,7 @@ func (l Location) String() string {
 // Loader reads what a configuration names.
 type Loader interface {
 	// ReadFile returns the content of a file. It may stop after MaxFileSize+1
-	// bytes.
+	// bytes. What Remotes lists is asked for once it was fetched, or could not be.
 	ReadFile(Location) ([]byte, error)
 	// LookupEnv returns a variable of the environment, and whether it is set.
 	LookupEnv(name string) (string, bool)
@@ -64,6 +65,9 @@ type FSLoader struct {
 
 // ReadFile implements Loader.
 func (l FSLoader) ReadFile(at Location) ([]byte, error) {
+	if at.Scheme == SchemeHTTPS {
+		return nil, errors.New("servers are out of reach here")
+	}
 	name := at.Path
 	if at.Scheme == SchemeDisk {
 		name = path.Join(at.Root, path.Clean("/"+at.Path))
@@ -112,13 +116,14 @@ type origin struct{ file, disk Location }
 
 // locate returns the location that text names: "disk0:/x", an absolute path, or
 // one relative to the file. A file that lives on a context's disk is the
-// tenant's own, so it may name nothing but files of the same disk.
+// tenant's own, so it may name nothing but files of the same disk. The same goes
+// for one that a server has, and that names them with "disk0:".
 func (o origin) locate(text string) (Location, error) {
 	scheme, rest, ok := strings.Cut(text, ":")
 	if !ok || strings.Contains(scheme, "/") {
 		scheme, rest = "", text
 	}
-	onDisk := o.file.Scheme == SchemeDisk
+	onDisk, onServer := o.file.Scheme == SchemeDisk, o.file.Scheme == SchemeHTTPS
 	switch {
 	case rest == "" || strings.ContainsRune(rest, 0):
 		return Location{}, errors.New("the path is empty")
@@ -128,6 +133,8 @@ func (o origin) locate(text string) (Location, error) {
 		at := o.disk
 		at.Path = path.Clean("/" + rest)
 		return at, nil
+	case onServer:
+		return Location{}, errors.New(`a configuration from a server may name only files on its context's disk, as in "disk0:/..."`)
 	case onDisk && (scheme != "" || path.IsAbs(rest)):
 		return Location{}, errors.New("a file on disk0: may name only others on the same disk")
 	case onDisk:

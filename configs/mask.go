@@ -13,8 +13,8 @@ import (
 // mask returns a copy of src, of the same length, in which the values of
 // secrets are stars. It works on tokens, so that a file that does not parse is
 // masked as well, and on names that look like those of secrets, so that a
-// misspelt one is. What is not text is masked as a whole: its tokens are
-// anybody's guess.
+// misspelt one is; a URL with a user in it is masked wherever it is. What is not
+// text is masked as a whole: its tokens are anybody's guess.
 func mask(src []byte, name string) []byte {
 	out := bytes.Clone(src)
 	if !utf8.Valid(src) {
@@ -23,12 +23,22 @@ func mask(src []byte, name string) []byte {
 	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	for i := 0; i+1 < len(tokens); i++ {
+		if at := tokens[i].Range; hasPassword(string(tokens[i].Bytes)) {
+			hide(out[at.Start.Byte:at.End.Byte])
+		}
 		if assigned(tokens, i) && isSecretName(string(tokens[i].Bytes)) {
 			end := maskValue(out, tokens, i+2)
 			i = max(i, end-1)
 		}
 	}
 	return out
+}
+
+// hasPassword reports whether text is a URL with a user in it.
+func hasPassword(text string) bool {
+	_, rest, isURL := strings.Cut(text, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return isURL && strings.Contains(host, "@")
 }
 
 // assigned reports whether token i is a name that is followed by "=" or ":".

@@ -31,8 +31,14 @@ var systemSchema = &schema{blocks: []*schema{
 	},
 	{kind: "context", label: "the name of a context",
 		attrs: []attr{{name: "member"}, {name: "failover_group"},
-			{name: "config_url", required: true, example: `"file:blue.hcl"`}},
-		blocks: []*schema{{kind: "allocate_interface", label: "the name of an interface of the system", attrs: []attr{{name: "name"}}}},
+			{name: "config_url", required: true, example: `"file:blue.hcl"`},
+			{name: "config_ca"}, {name: "config_timeout"}},
+		blocks: []*schema{
+			{kind: "allocate_interface", label: "the name of an interface of the system", attrs: []attr{{name: "name"}}},
+			{kind: "storage", label: `the word "shared"`, attrs: []attr{
+				{name: "path", required: true, example: `"/srv/images"`}, {name: "label"},
+			}},
+		},
 	},
 }}
 

@@ -82,8 +82,8 @@ func (n *node) secret(v *value, from origin, size bounds) (secret.Value, bool) {
 // or from the environment.
 func (n *node) secretBehind(form string, it item, from origin) ([]byte, bool) {
 	if form == "env" {
-		if from.file.Scheme == SchemeDisk {
-			n.problem(it.at, "Environment out of reach", "A context's own file on disk0: cannot read the environment of warrend. Use { file = \"disk0:/...\" }.")
+		if from.file.Scheme != SchemeFile {
+			n.problem(it.at, "Environment out of reach", "A context's own file, on disk0: or from a server, cannot read the environment of warrend. Use { file = \"disk0:/...\" }.")
 			return nil, false
 		}
 		text, ok := n.loader.LookupEnv(it.text)

@@ -18,6 +18,8 @@ type systemReader struct {
 	interfaces map[string]*node // by name
 	classes    map[string]resource.Class
 	allocated  map[string]allocationPlace // by interface of the system
+	storage    []storagePlace
+	remotes    []Remote
 }
 
 // allocationPlace is who has an interface.
@@ -26,10 +28,8 @@ type allocationPlace struct {
 	at    hcl.Range
 }
 
-// readSystem reads the system file and all that it names. The result is of use
-// only where no error was told.
-func (r *reader) readSystem(file string) *System {
-	s := &systemReader{
+func newSystemReader(r *reader, file string) *systemReader {
+	return &systemReader{
 		reader:     r,
 		sys:        &System{},
 		at:         Location{Scheme: SchemeFile, Path: path.Clean(file)},
@@ -37,6 +37,12 @@ func (r *reader) readSystem(file string) *System {
 		classes:    map[string]resource.Class{},
 		allocated:  map[string]allocationPlace{},
 	}
+}
+
+// readSystem reads the system file and all that it names. The result is of use
+// only where no error was told.
+func (r *reader) readSystem(file string) *System {
+	s := newSystemReader(r, file)
 	n := r.parse(s.at, hcl.Range{}, systemSchema)
 	if n == nil {
 		return s.sys

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"syscall"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/vfs"
 )
@@ -25,6 +27,32 @@ func NewFiles(stateDir string) *Files { return &Files{vfs.NewStore(stateDir)} }
 // were there before keep what is open. Files of a context that goes stay on the
 // disk. With an error all others are as they should be.
 func (f *Files) Set(list []vfs.Disk0) error { return f.store.Set(list) }
+
+// disks are the files that contexts have.
+func disks(list []*wanted) []vfs.Disk0 {
+	var out []vfs.Disk0
+	for _, w := range list {
+		d := vfs.Disk0{Context: w.Name}
+		for _, st := range w.Storage {
+			d.Shared = append(d.Shared, vfs.Shared{Label: st.Label, Dir: st.Path})
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// checkStorage says what of a context's shared storage cannot be used.
+func checkStorage(list []configs.Storage) error {
+	for _, st := range list {
+		switch info, err := os.Stat(st.Path); {
+		case err != nil:
+			return fmt.Errorf("storage %q: %s: %w; make the directory", st.Label, st.Path, bare(err))
+		case !info.IsDir():
+			return fmt.Errorf("storage %q: %s is no directory", st.Label, st.Path)
+		}
+	}
+	return nil
+}
 
 // Close ends the use of files.
 func (f *Files) Close() error { return f.store.Close() }

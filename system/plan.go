@@ -154,7 +154,8 @@ func (old *wanted) changes(w *wanted) string {
 	if old.tenant != w.tenant {
 		list = append(list, "its configuration has changed")
 	}
-	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.Equal(old.Allocations, w.Allocations)) {
+	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.Equal(old.Allocations, w.Allocations) ||
+		!slices.Equal(old.Storage, w.Storage)) {
 		list = append(list, "its place in the system configuration has changed")
 	}
 	return strings.Join(list, ", ")

@@ -24,7 +24,6 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
-	"github.com/warrenvpn/warren/vfs"
 )
 
 const (
@@ -311,15 +310,6 @@ func (s *System) apply(ctx context.Context, steps []step, wants []*wanted) []api
 	return errs
 }
 
-// disks are the files that contexts have.
-func disks(list []*wanted) []vfs.Disk0 {
-	var out []vfs.Disk0
-	for _, w := range list {
-		out = append(out, vfs.Disk0{Context: w.Name})
-	}
-	return out
-}
-
 // outcome is what is after the steps.
 func outcome(is []*wanted, steps []step) []*wanted {
 	var list []*wanted
@@ -346,6 +336,9 @@ func (s *System) check(st step) error {
 		return nil
 	}
 	if err := s.groups.Check(st.want.limits); err != nil {
+		return err
+	}
+	if err := checkStorage(st.want.Storage); err != nil {
 		return err
 	}
 	if st.action == configure {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/resource/cgroup"
@@ -202,7 +203,7 @@ func (t *tenant) row() api.Tenant {
 		ConfigURL: w.Config.String(), Namespace: w.namespace,
 	}
 	t.mu.Unlock()
-	if w.Config.Context != "" {
+	if w.Config.Scheme == configs.SchemeDisk {
 		row.ConfigURL = "disk0:" + w.Config.Path
 	}
 	if worker != nil {

@@ -88,8 +88,24 @@ failover {
 context "reference" {
   member         = "default"          # class
   failover_group = "1"                # by default the first group
-  config_url     = "file:context.hcl" # relative to this file, or "disk0:/context.hcl"
+  config_url     = "file:context.hcl" # relative to this file, or "disk0:/context.hcl", or as below
 
   allocate_interface "Ethernet0/0" { name = "outside" } # name in the context; by default the same
   allocate_interface "Ethernet0/1.200" { name = "inside" }
+
+  # A directory of the host that the context can read, as "label:/file", and the
+  # system change. Several contexts may have the same.
+  storage "shared" {
+    path  = "/srv/images" # not within state_dir or run_dir
+    label = "shared"      # one for each directory; letters, digits, hyphens, underscores
+  }
+}
+
+# A configuration from a server. The last one that was good is kept in state_dir,
+# and used with a warning while the server has none. It may name files of its
+# context's disk0: only.
+context "elsewhere" {
+  config_url     = "https://conf.example/elsewhere.hcl" # without user and password: it is shown
+  config_ca      = null                                 # file in PEM of who vouches for the server; by default whom the host trusts
+  config_timeout = "10s"                                # of the whole transfer, to 1m; at most 1 MiB is read
 }

@@ -24,7 +24,7 @@ var (
 		{"math/rand", "randomness is an argument (Config.Rand)"},
 		{"testing", "it is for tests"},
 	}
-	pureAnyway = []string{"net/netip"}
+	pureAnyway = []string{"net/netip", "net/url"}
 )
 
 // clocks are the names of package time that read or wait for the clock.
