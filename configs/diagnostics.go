@@ -44,6 +44,17 @@ func (d *Diagnostics) Write(w io.Writer, width uint, colour bool) error {
 	return nil
 }
 
+// ErrorIn returns the first error that has its place in a file, as one line; ""
+// where there is none.
+func (d *Diagnostics) ErrorIn(file string) string {
+	for _, one := range d.list {
+		if one.Severity == hcl.DiagError && one.Subject != nil && one.Subject.Filename == file {
+			return Line(one)
+		}
+	}
+	return ""
+}
+
 // Err returns the errors as one error of one line each, and nil where there
 // are none.
 func (d *Diagnostics) Err() error {

@@ -1,28 +1,55 @@
 package system
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/vfs"
 )
 
-// load reads the configuration. Its warnings are lines for the log. A
-// configuration that is not valid is an *api.Error with the diagnostics.
-func load(path string) (*configs.System, []string, error) {
+// load reads the configuration, after it has asked the servers that have parts
+// of it. Its warnings are lines for the log. A configuration that is not valid is
+// an *api.Error with the diagnostics.
+func load(ctx context.Context, path string) (*configs.System, []string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("system: finding the configuration: %w", err)
 	}
-	conf, diags := configs.Load(hostFiles{}, path, machine())
+	return fetchAll(ctx, path).load(path)
+}
+
+// loadFirst is load for the start, when nothing runs that could go on: what
+// servers have that is not valid gives way to what they had before.
+func loadFirst(ctx context.Context, path string) (*configs.System, []string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("system: finding the configuration: %w", err)
+	}
+	src := fetchAll(ctx, path)
+	conf, warnings, err := src.load(path)
+	if err != nil && src.fallBack() {
+		if conf, warnings, againErr := src.load(path); againErr == nil {
+			return conf, warnings, nil
+		}
+	}
+	return conf, warnings, err
+}
+
+// load is load with what was fetched.
+func (src *source) load(path string) (*configs.System, []string, error) {
+	conf, diags := configs.Load(src, path, machine())
+	src.diags = diags
 	if diags.HasErrors() {
 		var text strings.Builder
 		if err := diags.Write(&text, 0, false); err != nil {
@@ -39,7 +66,8 @@ func load(path string) (*configs.System, []string, error) {
 			Hint: "remove the failover block",
 		}
 	}
-	var warnings []string
+	src.keep()
+	warnings := slices.Clone(src.warnings)
 	for _, w := range diags.Warnings() {
 		warnings = append(warnings, configs.Line(w))
 	}
@@ -57,7 +85,7 @@ func machine() configs.Machine {
 }
 
 // hostFiles is the configs.Loader over the files of the host. A tenant's disk
-// is read through an os.Root, which nothing can escape from.
+// is read as vfs does, and nothing can escape from it.
 type hostFiles struct{}
 
 // LookupEnv implements configs.Loader.
@@ -65,19 +93,14 @@ func (hostFiles) LookupEnv(name string) (string, bool) { return os.LookupEnv(nam
 
 // ReadFile implements configs.Loader.
 func (hostFiles) ReadFile(at configs.Location) ([]byte, error) {
-	const flags = os.O_RDONLY | unix.O_NONBLOCK // a FIFO must not hold us
-	var f *os.File
-	var err error
-	if at.Scheme == configs.SchemeDisk {
-		var root *os.Root
-		if root, err = os.OpenRoot(at.Root); err != nil {
-			return nil, bare(err)
-		}
-		defer root.Close()
-		f, err = root.OpenFile(strings.TrimPrefix(at.Path, "/"), flags, 0)
-	} else {
-		f, err = os.OpenFile(at.Path, flags, 0)
+	switch at.Scheme {
+	case configs.SchemeDisk:
+		b, err := vfs.ReadFile(at.Root, at.Path, configs.MaxFileSize+1)
+		return b, bare(err)
+	case configs.SchemeHTTPS:
+		return nil, errors.New("no server was asked for it")
 	}
+	f, err := os.OpenFile(at.Path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us
 	if err != nil {
 		return nil, bare(err)
 	}

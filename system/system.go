@@ -75,7 +75,7 @@ type System struct {
 // New reads the configuration, locks run_dir, and removes what an earlier
 // process has left. Run does the rest; without it, Close must be called.
 func New(cfg *Config) (*System, error) {
-	conf, warnings, err := load(cfg.Path)
+	conf, warnings, err := loadFirst(context.Background(), cfg.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (s *System) Reload(ctx context.Context) (api.Reload, error) {
 		return api.Reload{}, ctx.Err()
 	}
 	defer func() { s.reload <- struct{}{} }()
-	conf, warnings, err := load(s.cfg.Path)
+	conf, warnings, err := load(ctx, s.cfg.Path)
 	if err != nil {
 		return api.Reload{}, err
 	}

@@ -14,6 +14,7 @@ package vfs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 )
 
@@ -61,6 +62,22 @@ type QuotaError struct {
 // Error implements error.
 func (e *QuotaError) Error() string {
 	return fmt.Sprintf("the storage limit is %d %s: %d are used and %d more do not fit", e.Limit, e.What, e.Used, e.Wanted)
+}
+
+// ReadFile returns at most limit bytes of a file below a directory, without
+// following what may lead out of it.
+func ReadFile(dir, name string, limit int64) ([]byte, error) {
+	root, err := OpenRootFS(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // bare takes operation and path off an error: whoever returns it names the file

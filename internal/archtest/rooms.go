@@ -13,8 +13,8 @@ type room struct {
 // rooms is section 3 of docs/architecture.md.
 var rooms = []room{
 	// Programs.
-	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "configs", "internal/build"},
-		because: "the CLI knows only the API's client and types, and the configuration language for validate and fmt"},
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "configs", "vfs/fetch", "internal/build"},
+		because: "the CLI knows only the API's client and types, and the configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/control", "internal/build"},
@@ -27,7 +27,7 @@ var rooms = []room{
 
 	// The supervisor.
 	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
-		"failover/link", "resource", "resource/cgroup", "vfs", "system/api", "system/task", "internal/build", "internal/secret"},
+		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "system/task", "internal/build", "internal/secret"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"context/control"},
 		because: "the API knows the facts that it passes on, and gets them from a Backend"},
@@ -96,6 +96,7 @@ var rooms = []room{
 		because: "the link carries what the node decides"},
 	{path: "resource", pure: true, because: "it is a leaf"},
 	{path: "resource/cgroup", may: []string{"resource"}, because: "it asks the kernel for what resource describes"},
+	{path: "vfs/fetch", because: "it is a leaf: it gets bytes from servers, whatever they mean"},
 	{path: "vfs/...", may: []string{"vfs/...", "resource"}, because: "files know nothing of what is in them"},
 
 	// What stands beside.
