@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/vfs/fetch"
 )
 
 // newValidate is `warren validate`.
@@ -18,16 +19,17 @@ func newValidate(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a system file and the contexts that it names",
-		Long: "Check a system file and the contexts that it names, without a running warrend.\n\n" +
+		Long: "Check a system file and the contexts that it names, without a running warrend.\n" +
+			"What servers have is fetched from them, and never from the copies of warrend.\n\n" +
 			"Every problem is printed with its place and a remedy; with errors the exit code is 1.",
 		Example: "  warren validate /etc/warren/system.hcl",
 		Args:    oneFile,
-		RunE: does(func(_ context.Context, args []string) error {
+		RunE: does(func(ctx context.Context, args []string) error {
 			m, err := thisMachine()
 			if err != nil {
 				return err
 			}
-			sys, diags := configs.Load(hostFiles{}, args[0], m)
+			sys, diags := configs.Load(fetched(ctx, args[0]), args[0], m)
 			if err := diags.Write(e.stderr, 0, e.colour); err != nil {
 				return err
 			}
@@ -51,6 +53,34 @@ func thisMachine() (configs.Machine, error) {
 		Cores:  float64(runtime.NumCPU()),
 		Memory: int64(info.Totalram) * int64(info.Unit),
 	}, nil
+}
+
+// withServers is a configs.Loader of what the host and servers have.
+type withServers struct {
+	hostFiles
+	got map[configs.Location]fetch.Result
+}
+
+// fetched asks every server that a configuration names.
+func fetched(ctx context.Context, path string) withServers {
+	_, list := configs.Remotes(hostFiles{}, path)
+	var requests []fetch.Request
+	for _, r := range list {
+		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout, Limit: configs.MaxFileSize})
+	}
+	w := withServers{got: map[configs.Location]fetch.Result{}}
+	for i, got := range fetch.All(ctx, requests) {
+		w.got[list[i].Location] = got
+	}
+	return w
+}
+
+// ReadFile implements configs.Loader.
+func (w withServers) ReadFile(at configs.Location) ([]byte, error) {
+	if at.Scheme != configs.SchemeHTTPS {
+		return w.hostFiles.ReadFile(at)
+	}
+	return w.got[at].Content, w.got[at].Err
 }
 
 // hostFiles reads what a configuration names from this host.
