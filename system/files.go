@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/vfs"
 )
@@ -32,7 +34,7 @@ func (f *Files) Set(list []vfs.Disk0) error { return f.store.Set(list) }
 func disks(list []*wanted) []vfs.Disk0 {
 	var out []vfs.Disk0
 	for _, w := range list {
-		d := vfs.Disk0{Context: w.Name}
+		d := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage}}
 		for _, st := range w.Storage {
 			d.Shared = append(d.Shared, vfs.Shared{Label: st.Label, Dir: st.Path})
 		}
@@ -57,14 +59,17 @@ func checkStorage(list []configs.Storage) error {
 // Close ends the use of files.
 func (f *Files) Close() error { return f.store.Close() }
 
-// Usage returns what disk0: of a context holds and may hold.
-func (f *Files) Usage(tenant string) (vfs.Usage, vfs.Limit, error) {
+// resource is what disk0: of a context holds, for `show resource usage`.
+func (f *Files) resource(tenant string) (control.Resource, error) {
 	v, err := f.store.Volume(vfs.Name{Context: tenant, Volume: vfs.Disk, Path: "/"})
 	if err != nil {
-		return vfs.Usage{}, vfs.Limit{}, err
+		return control.Resource{}, err
 	}
 	used, limit := v.Usage()
-	return used, limit, nil
+	peak, denied := v.Peak()
+	return control.Resource{
+		Context: tenant, Resource: string(resource.Storage), Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied,
+	}, nil
 }
 
 // find returns where a name is.

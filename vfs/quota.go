@@ -34,9 +34,11 @@ type Quota struct {
 	// mu protects what follows. It is held across the one change that is being
 	// accounted for: a size that is read and a growth that follows are one step,
 	// and a volume has one tenant only.
-	mu    sync.Mutex
-	limit Limit
-	used  Usage
+	mu     sync.Mutex
+	limit  Limit
+	used   Usage
+	peak   Usage // the most that was used at once
+	denied int64
 }
 
 var _ afero.Fs = (*Quota)(nil)
@@ -52,6 +54,14 @@ func (q *Quota) Usage() (Usage, Limit) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.used, q.limit
+}
+
+// Peak returns the most that was used at once since the Quota was made, and how
+// often a change was refused.
+func (q *Quota) Peak() (peak Usage, denied int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.peak, q.denied
 }
 
 // SetLimit changes the limit. What is above it stays, and cannot grow.
@@ -79,8 +89,14 @@ func (q *Quota) scanLocked() error {
 	})
 	if err == nil {
 		q.used = used
+		q.markLocked()
 	}
 	return err
+}
+
+// markLocked remembers the most that was used.
+func (q *Quota) markLocked() {
+	q.peak.Bytes, q.peak.Files = max(q.peak.Bytes, q.used.Bytes), max(q.peak.Files, q.used.Files)
 }
 
 // walk calls f for everything below a directory, which it may remove. What leads
@@ -124,11 +140,13 @@ func (q *Quota) reserveLocked(need Usage) error {
 			return err
 		}
 		if err := q.exceededLocked(need); err != nil {
+			q.denied++
 			return err
 		}
 	}
 	q.used.Bytes += need.Bytes
 	q.used.Files += need.Files
+	q.markLocked()
 	return nil
 }
 

@@ -140,6 +140,9 @@ func TestVolumeRefuses(t *testing.T) {
 			if strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), reserved) {
 				t.Errorf("the error tells of what is inside: %v", err)
 			}
+			if peak, denied := v.Peak(); peak.Bytes < 8 || errors.As(err, &quota) != (denied == 1) {
+				t.Errorf("afterwards: peak %+v, refused %d times", peak, denied)
+			}
 			b, err := os.ReadFile(dir + "/old")
 			if got := left(t, dir); err != nil || string(b) != "old text" || (got != "dir old" && got != "old dir") {
 				t.Errorf("afterwards: %q, %v, files %q", b, err, got)
