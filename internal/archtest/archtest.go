@@ -45,6 +45,7 @@ var Rules = []Rule{
 	{"the tree stands alone", checkForeign},
 	{"nothing is left unfinished", checkUnfinished},
 	{"tests do not skip in CI", checkSkips},
+	{"dependencies are explained", checkModules},
 	{"log records use the dictionary", checkLogKeys},
 }
 

@@ -72,9 +72,6 @@ func edgeText(from, to string, r room) string {
 func checkThirdParty(t *Tree) []Finding {
 	var out []Finding
 	for _, p := range t.Packages {
-		if p.Path == "internal/deps" {
-			continue
-		}
 		for _, f := range p.Files {
 			eachImport(f, func(spec *ast.ImportSpec, target string) {
 				for _, other := range thirdParty {

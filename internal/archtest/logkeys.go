@@ -29,12 +29,12 @@ var dictionaryKey = regexp.MustCompile("`([a-z0-9_]+)`")
 // checkLogKeys wants a constant message in every log record, and no key that
 // the dictionary lacks; nor may the dictionary have one that nothing uses.
 func checkLogKeys(t *Tree) []Finding {
-	i := slices.IndexFunc(t.Texts, func(x *Text) bool { return x.Path == dictionary })
-	if i < 0 {
+	page := t.text(dictionary)
+	if page == nil {
 		return nil // a small tree of a test
 	}
 	known := map[string]bool{} // true: used
-	for line := range strings.Lines(string(t.Texts[i].Body)) {
+	for line := range strings.Lines(string(page.Body)) {
 		if cell, _, ok := strings.Cut(strings.TrimPrefix(line, "|"), "|"); ok && strings.HasPrefix(line, "|") {
 			for _, m := range dictionaryKey.FindAllStringSubmatch(cell, -1) {
 				known[m[1]] = false

@@ -102,7 +102,6 @@ var rooms = []room{
 	// What stands beside.
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
-	{path: "internal/deps", because: "it keeps modules in go.mod"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
 	{path: "internal/lab/...", may: []string{"internal/lab/...", "system/api", "system/client", "context/control", "configs"},
 		because: "the lab runs the programs as an operator does, from outside"},

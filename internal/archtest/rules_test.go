@@ -85,6 +85,14 @@ func logs(statement string) map[string]string {
 	}
 }
 
+// requires returns a go.mod and the page that explains one module.
+func requires(list string) map[string]string {
+	return map[string]string{
+		"go.mod":               "module x\n\nrequire (\n\t" + list + "\n)\n",
+		"docs/dependencies.md": "| module | where |\n| `a.example/x` * | esp/sa |\n",
+	}
+}
+
 func TestBroken(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -148,6 +156,8 @@ func TestBroken(t *testing.T) {
 		{"log key that varies", logs("log.Info(\"up\", name, 1)"), "esp/plane/more.go:3: the key of a log record is a constant"},
 		{"log message that varies", logs("log.Info(fmt.Sprint(1))"), "esp/plane/more.go:3: the message of a log record is a constant"},
 		{"log key that nobody uses", logs("log.Info(\"up\", \"peer\", 1)"), `docs/logging.md: no log record has the key "sa" any more`},
+		{"module without a row", requires("a.example/x v1.0.0\n\tb.example/y v1.0.0\n\tc.example/z v1.0.0 // indirect"), "docs/dependencies.md: b.example/y is required by go.mod"},
+		{"row without a module", requires("b.example/y v1.0.0"), "docs/dependencies.md: a.example/x is not required by go.mod any more"},
 		{"unfinished in words", map[string]string{"docs/x.md": "This is not yet impl" + "emented.\n"}, "docs/x.md:1: \"not yet impl" + "emented\""},
 	}
 	for _, tt := range tests {

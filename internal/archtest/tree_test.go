@@ -52,6 +52,46 @@ var linked = []struct {
 	},
 }
 
+// TestWorkerModules: the worker links only the modules that have a star in
+// docs/dependencies.md.
+func TestWorkerModules(t *testing.T) {
+	tree, err := Load(os.DirFS(top))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := modules(tree.text(modulesPage))
+	seen := map[string]bool{}
+	for path := range strings.FieldsSeq(list(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/warren-context")) {
+		if path+"/" == module || seen[path] {
+			continue
+		}
+		seen[path] = true
+		if star, direct := rows[path]; direct && !star {
+			t.Errorf("warren-context links %s, which has no star in %s", path, modulesPage)
+		}
+	}
+	for path, star := range rows {
+		if star && !seen[path] {
+			t.Errorf("warren-context does not link %s, which has a star in %s", path, modulesPage)
+		}
+	}
+}
+
+// list runs go list in the module's root.
+func list(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	cmd.Dir = top
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.String())
+	}
+	return string(out)
+}
+
 // TestLinked looks at what the linker would see, which imports of imports
 // decide.
 func TestLinked(t *testing.T) {
@@ -60,16 +100,7 @@ func TestLinked(t *testing.T) {
 			if _, err := os.Stat(top + "/" + l.program); err != nil {
 				t.Fatalf("the program is not there: %v", err)
 			}
-			cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./"+l.program)
-			cmd.Dir = top
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("go list: %v\n%s", err, stderr.String())
-			}
-			for pkg := range strings.FieldsSeq(string(out)) {
+			for pkg := range strings.FieldsSeq(list(t, "-deps", "./"+l.program)) {
 				for _, bad := range l.not {
 					if strings.HasPrefix(pkg+"/", strings.TrimSuffix(bad, "/")+"/") {
 						t.Errorf("%s links %s: %s\n`go mod why -m` or `go list -deps -f '{{.ImportPath}}: {{.Imports}}' ./%s` says who imports it",
