@@ -1,0 +1,52 @@
+package spawn
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/netip"
+	"testing"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// FuzzHandle takes what a worker that was taken over may send: the supervisor
+// does nothing but what an address or a route asks for, and reads answers
+// without a panic.
+func FuzzHandle(f *testing.F) {
+	for kind, body := range map[control.Kind]any{
+		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
+		control.KindRoute:   control.Route{Add: true, Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")},
+		control.KindShow:    control.Facts{IKESAs: []control.IKESA{{Context: "blue"}}},
+		control.KindBoot:    control.Boot{Version: control.Version},
+		control.KindStop:    nil,
+	} {
+		b, err := json.Marshal(body)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(kind), b)
+	}
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		n := &network{}
+		w := &Worker{cfg: Config{Network: n, Group: &group{}, Tenant: &spec.Tenant{Name: "blue"},
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
+		_, err := w.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.Kind(kind), Body: body}})
+		allowed := kind == string(control.KindAddress) || kind == string(control.KindRoute)
+		if !allowed && (err == nil || len(n.asked) > 0) {
+			t.Errorf("%q is not a worker's to ask, and did %v", kind, n.asked)
+		}
+		if err == nil && len(n.asked) != 1 {
+			t.Errorf("%s with %q did %v", kind, body, n.asked)
+		}
+		for _, answer := range []any{&control.Facts{}, &control.LogoffDone{}, &control.Keys{}, &control.Failure{}} {
+			if json.Unmarshal(body, answer) == nil {
+				if _, err := json.Marshal(answer); err != nil {
+					t.Errorf("%T that was read cannot be passed on: %v", answer, err)
+				}
+			}
+		}
+	})
+}
