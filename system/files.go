@@ -87,6 +87,13 @@ func (f *Files) find(text string) (*vfs.Volume, vfs.Name, error) {
 
 // ListFiles implements api.Files.
 func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error) {
+	if name == "" {
+		var d api.Directory
+		for _, n := range f.store.Names() {
+			d.Files = append(d.Files, api.FileInfo{Name: n.String(), Dir: true})
+		}
+		return d, nil
+	}
 	v, n, err := f.find(name)
 	if err != nil {
 		return api.Directory{}, err

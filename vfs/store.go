@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -171,6 +172,24 @@ func (s *Store) Volume(n Name) (*Volume, error) {
 		return nil, fmt.Errorf("vfs: %w: the system has %s", ErrVolume, strings.Join(have, ", "))
 	}
 	return nil, fmt.Errorf("vfs: %w: context %s has %s", ErrVolume, n.Context, strings.Join(have, ", "))
+}
+
+// Names returns the root of every volume: the contexts' in the order of their
+// names, then the system's.
+func (s *Store) Names() []Name {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var list []Name
+	add := func(context string, volumes map[string]*Volume) {
+		for _, v := range slices.Sorted(maps.Keys(volumes)) {
+			list = append(list, Name{Context: context, Volume: v, Path: "/"})
+		}
+	}
+	for _, context := range slices.Sorted(maps.Keys(s.tenants)) {
+		add(context, s.tenants[context])
+	}
+	add("", s.system)
+	return list
 }
 
 // Copy copies a file from one volume to another, or within one.

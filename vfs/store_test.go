@@ -25,6 +25,13 @@ func TestStore(t *testing.T) {
 	red := Disk0{Context: "red", Shared: []Shared{{"images", images + "/"}}}
 	must(t, s.Set([]Disk0{blue, red}))
 
+	var names []string
+	for _, n := range s.Names() {
+		names = append(names, n.String())
+	}
+	if got := strings.Join(names, " "); got != "blue:disk0:/ blue:images:/ red:disk0:/ red:images:/ images:/" {
+		t.Errorf("volumes: %s", got)
+	}
 	v, p := at(t, s, "blue:disk0:/d/x")
 	must(t, put(v, p, "blue"))
 	if b, err := os.ReadFile(filepath.Join(state, "contexts/blue/disk0/d/x")); err != nil || string(b) != "blue" {

@@ -89,5 +89,6 @@ func addLines(path string, lines []string) error {
 	for _, l := range all {
 		b.WriteString(l + "\n")
 	}
-	return replaceFile(path, b.Bytes(), 0o600)
+	_, err = replaceFile(path, &b, 0o600)
+	return err
 }

@@ -17,6 +17,19 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // failed.
 type two struct{ apitest.Files }
 
+// withFiles is two with files on the disks of blue and red, and in shared
+// storage.
+func withFiles() *two {
+	b := &two{}
+	b.Now, b.Limit = now, 1000
+	b.Put("blue:disk0:/certs/ca.pem", "a certificate\n")
+	b.Put("blue:disk0:/certs/broken/short", "cut off\n")
+	b.Put("blue:disk0:/banner", "two\nlines\n")
+	b.Put("red:disk0:/x", "red's\n")
+	b.Put("images:/client.pkg", "\x00\x1b[31m\n")
+	return b
+}
+
 func (*two) Status() api.Status {
 	return api.Status{
 		Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-25 * time.Hour), Total: 4, ReadyContexts: 2,

@@ -43,18 +43,27 @@ func readRegular(f *os.File, limit int64) ([]byte, error) {
 
 // replaceFile writes a file so that it has the old content or the new one at
 // any moment.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
+func replaceFile(path string, content io.Reader, mode fs.FileMode) (written int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return 0, fmt.Errorf("writing %s: %w", path, bare(err))
 	}
 	defer os.Remove(f.Name()) // gone already where all went well
-	_, err = f.Write(content)
+	n, err := io.Copy(f, content)
 	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return 0, fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		return 0, fmt.Errorf("writing %s: %w", path, err)
 	}
-	return nil
+	return n, nil
+}
+
+// bare takes operation and path off an error.
+func bare(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }

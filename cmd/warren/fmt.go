@@ -70,5 +70,6 @@ func (e *env) format(path string, write bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, replaceFile(path, out, info.Mode().Perm())
+	_, err = replaceFile(path, bytes.NewReader(out), info.Mode().Perm())
+	return true, err
 }

@@ -16,12 +16,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, &env{
-		stdin:  os.Stdin,
-		stdout: os.Stdout,
-		stderr: os.Stderr,
-		getenv: os.Getenv,
-		now:    time.Now,
-		colour: isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == "",
+		stdin:   os.Stdin,
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		getenv:  os.Getenv,
+		now:     time.Now,
+		colour:  isTerminal(os.Stderr) && os.Getenv("NO_COLOR") == "",
+		watched: isTerminal(os.Stderr),
+		screen:  isTerminal(os.Stdout),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

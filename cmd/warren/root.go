@@ -29,6 +29,8 @@ type env struct {
 	getenv         func(string) string
 	now            func() time.Time
 	colour         bool // on stderr, for diagnostics
+	watched        bool // stderr is a terminal
+	screen         bool // stdout is a terminal
 
 	socket string // --socket
 	json   bool   // --json, where a command has it
@@ -95,6 +97,7 @@ func newRoot(e *env) *cobra.Command {
 	},
 		newValidate(e), newFmt(e),
 		newStatus(e), newShow(e), newLogoff(e), newReload(e),
+		newDir(e), newCopy(e), newMore(e), newDelete(e), newVerify(e),
 		newDebug(e), newVersion(e),
 	)
 	root.PersistentFlags().StringVar(&e.socket, "socket", "",

@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	sockets := t.TempDir()
-	vars := map[string]string{"TWO": serve(t, sockets, "two", &two{}), "EMPTY": serve(t, sockets, "empty", &empty{}),
+	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()), "EMPTY": serve(t, sockets, "empty", &empty{}),
 		"REFUSING": serve(t, sockets, "refusing", &refusing{}), "NONE": filepath.Join(sockets, "none")}
 	for _, name := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 // sees it, and "label:/path" for the same as the system does, which may change
 // it. Files checks names: callers pass on what an operator typed.
 type Files interface {
-	// ListFiles lists a directory, or one file.
+	// ListFiles lists a directory, or one file; with "" all volumes, by their
+	// whole names.
 	ListFiles(ctx context.Context, name string) (Directory, error)
 
 	// OpenFile returns a file's content; the caller closes it.
@@ -35,9 +36,9 @@ type Files interface {
 
 // FileInfo is one file or directory.
 type FileInfo struct {
-	Name     string    `json:"name"` // in a Directory the last element, elsewhere the whole
+	Name     string    `json:"name"` // in a Directory with a name the last element, elsewhere the whole
 	Size     int64     `json:"size"` // in bytes; 0 for a directory
-	Modified time.Time `json:"modified"`
+	Modified time.Time `json:"modified,omitzero"`
 	Dir      bool      `json:"dir,omitempty"`
 	SHA256   string    `json:"sha256,omitempty"` // lower-case hexadecimal, where the whole file was read
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 )
 
-// Files lists a directory of a context, or one file: "blue:disk0:/certs".
+// Files lists a directory of a context, or one file: "blue:disk0:/certs". With
+// "" it lists all volumes, by their whole names.
 func (c *Client) Files(ctx context.Context, name string) (api.Directory, error) {
 	return call[api.Directory](ctx, c, request{verb: http.MethodGet, path: filePath("", name), timeout: quickTimeout})
 }

@@ -58,6 +58,9 @@ func (f *Files) info(name, text string) api.FileInfo {
 func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if name == "" {
+		return f.volumes(), nil
+	}
 	d := api.Directory{Name: name, LimitBytes: f.Limit}
 	volume, _, _ := strings.Cut(name, ":/")
 	dirs := map[string]bool{}
@@ -83,6 +86,20 @@ func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error)
 	}
 	slices.SortFunc(d.Files, func(a, b api.FileInfo) int { return strings.Compare(a.Name, b.Name) })
 	return d, nil
+}
+
+// volumes lists the volumes that have files.
+func (f *Files) volumes() api.Directory {
+	var d api.Directory
+	for n := range f.content {
+		volume, _, _ := strings.Cut(n, ":/")
+		one := api.FileInfo{Name: volume + ":/", Dir: true}
+		if !slices.Contains(d.Files, one) {
+			d.Files = append(d.Files, one)
+		}
+	}
+	slices.SortFunc(d.Files, func(a, b api.FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	return d
 }
 
 // OpenFile implements api.Files. A file that ends in "/short" has less content

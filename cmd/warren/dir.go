@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// newDir is `warren dir`.
+func newDir(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "dir [NAME]",
+		Short: "List files of a context",
+		Long: "List a directory of a context, or one file; without a name, all volumes: disk0: of\n" +
+			"every context, and shared storage, which contexts can read and the system changes.",
+		Example:           "  warren dir\n  warren dir blue:disk0:/certs\n  warren dir images:/",
+		Args:              storedNames(0, 1),
+		ValidArgsFunction: e.completeFiles(1, false),
+		RunE: does(func(ctx context.Context, args []string) error {
+			d, err := e.client().Files(ctx, strings.Join(args, ""))
+			if err != nil {
+				return err
+			}
+			return e.print(d, func(w io.Writer) { directory(w, d) })
+		}),
+	}
+	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+	return c
+}
+
+func directory(w io.Writer, d api.Directory) {
+	if d.Name == "" {
+		for _, f := range d.Files {
+			fmt.Fprintln(w, plain(f.Name))
+		}
+		return
+	}
+	note := ""
+	if d.ReadOnly {
+		note = " (read-only)"
+	}
+	fmt.Fprintf(w, "Directory of %s%s\n\n", plain(d.Name), note)
+	t := newTable("Modified", "Size", "Name")
+	for _, f := range d.Files {
+		if f.Dir {
+			t.row(moment(f.Modified), "directory", f.Name+"/")
+			continue
+		}
+		t.row(moment(f.Modified), fmt.Sprint(f.Size), f.Name)
+	}
+	if len(d.Files) > 0 {
+		t.write(w)
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "%s in use%s, %s%s\n", count(int(d.UsedBytes), "byte", "bytes"), outOf(d.LimitBytes),
+		count(int(d.UsedFiles), "file or directory", "files and directories"), outOf(d.LimitFiles))
+}
+
+// outOf prints a limit, if there is one.
+func outOf(limit int64) string {
+	if limit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of %d", limit)
+}
