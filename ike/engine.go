@@ -213,6 +213,20 @@ func (e *Engine) begin(now time.Time) {
 	e.graves = append(e.graves[:0], e.graves[n:]...)
 }
 
+// Wipe clears every key that the Engine holds, without a word to anybody. It is
+// of no use afterwards. Outputs that were not carried out yet lose their keys.
+func (e *Engine) Wipe() {
+	e.active = false
+	for _, s := range e.sas {
+		s.Wipe()
+	}
+	for i := range e.graves {
+		e.graves[i].key.Clear()
+	}
+	e.graves = nil
+	clear(e.sas)
+}
+
 // touch notes that s may have changed.
 func (e *Engine) touch(s *ikev2.SA) {
 	if !slices.Contains(e.touched, s) {

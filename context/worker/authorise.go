@@ -23,6 +23,9 @@ func (w *Worker) authorise(now time.Time, q ike.AskSession) {
 		w.refused(now, q.Peer, "the limit of the context's class is reached",
 			"class", w.tenant.Class, "resource", resourceName(q.RemoteAccess), "limit", w.sessions.usageOf(q.RemoteAccess).limit)
 		reply.Refuse = ike.RefuseLimit
+	case w.ledger.crowded():
+		w.refused(now, q.Peer, "the memory of the journal is used up")
+		reply.Refuse = ike.RefuseLimit
 	default:
 		w.makeRoom(now, q.Peer, attrs)
 		reply = w.grant(now, q, attrs)
@@ -114,9 +117,10 @@ func (w *Worker) release(spi uint64) {
 	}
 }
 
-// adoptSession opens the session of an IKE SA that came from the journal.
-func (w *Worker) adoptSession(s ike.Status) {
-	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: s.Established.Unix()}
+// adoptSession opens the session of an IKE SA that came from the journal. Nobody
+// knows here when it had traffic last, so it is not idle from the beginning.
+func (w *Worker) adoptSession(now time.Time, s ike.Status) {
+	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: now.Unix()}
 	attrs, _ := w.policies.Resolve(s.Peer.Profile)
 	x.idle, x.remoteAccess = attrs.IdleTimeout, attrs.RemoteAccess
 	w.sessions.add(x)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -37,13 +38,7 @@ func (w *Worker) commit(now time.Time, changes []ike.Record) {
 	if len(changes) == 0 {
 		return
 	}
-	for i := range changes {
-		if c := changes[i].Child; c != nil {
-			if err := w.children.place(c); err != nil {
-				w.log.Error("no counters for a child SA", "child", c.Child.ID, "reason", err)
-			}
-		}
-	}
+	changes = slices.DeleteFunc(changes, func(r ike.Record) bool { return r.Child != nil && !w.place(now, r.Child) })
 	for i := range changes {
 		// How far a child may count comes before the child: nobody holds one
 		// without the other.
@@ -53,20 +48,47 @@ func (w *Worker) commit(now time.Time, changes []ike.Record) {
 		w.record(appendRecord(nil, changes[i]))
 		w.install(&changes[i])
 	}
-	if err := w.ledger.tidy(w.snapshot); err != nil {
-		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
-	}
+	w.tidy()
 	w.twin.feed(now)
 }
 
-// record appends an entry to the journal, and gives it to the twin.
+// place finds the counters of a child SA. One for which none are left is ended:
+// without counters it would use numbers twice.
+func (w *Worker) place(now time.Time, c *sa.Change) bool {
+	err := w.children.place(c)
+	if err == nil && !w.children.has(c.Child.ID) {
+		return false // it never had any, and this is about its end
+	}
+	if err != nil {
+		w.log.Error("no counters for a child SA", "child", c.Child.ID, "reason", err)
+		w.command(now, ike.DeleteChild{ID: c.Child.ID, Reason: "the context has no counters left for it"})
+		return false
+	}
+	return true
+}
+
+// record appends an entry to the journal, and gives it to the twin. It returns
+// 0 where the journal has no room for it: then the twin does not get it either,
+// and needs a snapshot.
 func (w *Worker) record(payload []byte) journal.Position {
 	p, err := w.ledger.append(payload, w.snapshot)
 	if err != nil {
 		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+		clear(payload)
+		if w.twin != nil {
+			w.twin.estrange(w)
+		}
+		return 0
 	}
 	w.twin.take(payload)
 	return p
+}
+
+// tidy keeps the journal from growing far over the state that it describes.
+func (w *Worker) tidy() {
+	if err := w.ledger.tidy(w.snapshot); err != nil {
+		w.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+	}
 }
 
 // install brings one change to the data plane.
@@ -106,6 +128,9 @@ func (w *Worker) apply(c *sa.Change) {
 func (w *Worker) snapshot(yield func([]byte) bool) {
 	w.engine.Snapshot(func(r ike.Record) bool {
 		if r.Child != nil {
+			if !w.children.has(r.Child.Child.ID) {
+				return true // it is being ended: see place
+			}
 			w.children.fill(r.Child)
 			if w.twin != nil && !yield(appendCounters(nil, w.countersOf(r.Child.Child.ID))) {
 				return false

@@ -66,6 +66,12 @@ func (c *children) add(ch *sa.Change) {
 	c.byID[ch.Child.ID] = p
 }
 
+// has reports whether a child SA has counters.
+func (c *children) has(id uint64) bool {
+	_, ok := c.byID[id]
+	return ok
+}
+
 // fill sets the slot of a child SA that has one.
 func (c *children) fill(ch *sa.Change) { ch.Child.Slot = c.byID[ch.Child.ID].slot }
 

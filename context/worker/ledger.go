@@ -51,6 +51,13 @@ func (l *ledger) append(payload []byte, state iter.Seq[[]byte]) (journal.Positio
 	return p, err
 }
 
+// crowded reports whether the state alone takes so much of the memory that
+// no more should be added to it.
+func (l *ledger) crowded() bool {
+	_, limit := l.store.Used()
+	return l.bottom > limit/4*3
+}
+
 // tidy replaces the entries by state where they have grown far over the last
 // snapshot.
 func (l *ledger) tidy(state iter.Seq[[]byte]) error {

@@ -83,8 +83,12 @@ func (w *Worker) loop(ctx context.Context) {
 			w.hear(time.Now(), b, ok)
 		case <-w.twin.sending():
 			w.twin.feed(time.Now())
+			w.twin.report(w)
 		case <-w.twin.pace():
 			w.twin.feed(time.Now())
+			w.twin.report(w)
+		case <-w.twin.patience():
+			w.twin.overdue(w, w.twin.target)
 		case d := <-inbox:
 			now := time.Now()
 			if err := w.engine.Receive(now, d, &w.out); err != nil {
@@ -110,6 +114,9 @@ func (w *Worker) loop(ctx context.Context) {
 func (w *Worker) begin(now time.Time) error {
 	switch {
 	case w.twin == nil:
+		for _, p := range w.children.byID {
+			w.unbind(p)
+		}
 		w.engine.Activate(now, &w.out)
 		w.carry(now)
 		return nil

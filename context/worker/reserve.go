@@ -46,6 +46,16 @@ func (w *Worker) enforce(id uint64) {
 	}
 }
 
+// unbind lets a child SA of a pair go on where there is no twin any more: beyond
+// all that was ever reserved, without a limit.
+func (w *Worker) unbind(p place) {
+	slot := w.counters.Slot(p.slot)
+	if p.reservation.Limit > 0 {
+		slot.SkipOut(p.reservation.Limit + 1)
+	}
+	slot.SetOutLimit(0)
+}
+
 // extend raises the reservation of a child SA that has used most of it. Where
 // the twin knows the child and cannot be asked, the child is rekeyed.
 func (w *Worker) extend(now time.Time, id uint64) {
@@ -79,7 +89,7 @@ func (w *Worker) extend(now time.Time, id uint64) {
 func (t *twin) ask(w *Worker, id uint64) {
 	p := w.children.byID[id]
 	position := w.record(appendCounters(nil, w.countersOf(id)))
-	if p.reservation.Limit > w.counters.Slot(p.slot).OutLimit() {
+	if position > 0 && p.reservation.Limit > w.counters.Slot(p.slot).OutLimit() {
 		t.raises = append(t.raises, raise{position, id, p.reservation.Limit})
 	}
 }
@@ -125,5 +135,6 @@ func (w *Worker) tellCounters(now time.Time) {
 			break
 		}
 	}
+	w.tidy()
 	t.feed(now)
 }

@@ -50,8 +50,12 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 	if !continues {
 		w.ledger.store.SetStream(newStream(epoch))
 	}
-	t.sender = journal.NewSender(journal.SenderConfig{Stream: w.ledger.store.Stream(), Epoch: epoch, Next: w.ledger.store.Next()})
+	if t.sender != nil {
+		t.sender.Close()
+	}
+	t.sender = w.newSender()
 	t.receiver, t.held, t.raises = nil, nil, nil
+	w.drain()
 	for id := range w.children.byID {
 		t.ask(w, id)
 	}
@@ -61,13 +65,21 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 	}
 	for _, s := range w.engine.Status() {
 		if !s.Initiator {
-			w.adoptSession(s)
+			w.adoptSession(now, s)
 		}
 	}
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
 	w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
 	return nil
+}
+
+// drain drops the messages that came in while this worker was the standby. Peers
+// repeat what still matters.
+func (w *Worker) drain() {
+	for len(w.inbox) > 0 {
+		<-w.inbox
+	}
 }
 
 // continues reports whether the journal belongs to the activation with epoch:
@@ -111,6 +123,9 @@ func (w *Worker) stepBack(now time.Time, epoch uint64) error {
 	w.plane.Mute(true)
 	t.detach(w, "this node became standby")
 	t.active, t.silent, t.quiescing = false, false, false
+	if t.sender != nil {
+		t.sender.Close()
+	}
 	t.sender, t.held, t.raises = nil, nil, nil
 	w.out = ike.Output{}
 	w.sessions = newSessions()
@@ -118,6 +133,7 @@ func (w *Worker) stepBack(now time.Time, epoch uint64) error {
 	if err != nil {
 		return fmt.Errorf("worker: building the engine: %w", err)
 	}
+	w.engine.Wipe()
 	w.engine, w.children = engine, newChildren(w.counters.Len())
 	if err := w.restore(now); err != nil {
 		return err

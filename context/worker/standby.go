@@ -23,15 +23,31 @@ func (w *Worker) follow(now time.Time, b []byte) error {
 	case journal.StepItem:
 		t.staged = append(t.staged, step.Payload)
 	case journal.StepCommit:
-		items := t.staged
-		t.staged = nil
-		return w.adopt(now, step, items)
+		defer t.unstage()
+		if err := w.adopt(now, step, t.staged); err != nil {
+			t.receiver.Disown() // what was held before is held still
+			return err
+		}
+		t.bulk = now
 	case journal.StepEntry:
-		return w.repeat(now, step.Payload)
+		defer clear(step.Payload)
+		if err := w.repeat(now, step.Payload); err != nil {
+			w.ledger.store.SetStream(journal.StreamID{}) // it may have been carried out in part
+			t.receiver.Disown()
+			return err
+		}
 	case journal.StepReady:
 		w.log.Info("standby is in step", "stream", step.Stream.String(), "position", uint64(step.Position))
 	}
 	return nil
+}
+
+// unstage forgets the part of a snapshot that has come in.
+func (t *twin) unstage() {
+	for _, b := range t.staged {
+		clear(b)
+	}
+	t.staged = nil
 }
 
 // repeat applies one entry of the active twin, and writes it to the journal
@@ -43,8 +59,10 @@ func (w *Worker) repeat(now time.Time, payload []byte) error {
 	}
 	if e.counters != nil {
 		w.learn(*e.counters)
-		_, err = w.ledger.append(slices.Clone(payload), w.snapshot)
-		return err
+		if _, err := w.ledger.append(payload, w.snapshot); err != nil {
+			return err
+		}
+		return w.ledger.tidy(w.snapshot)
 	}
 	r := *e.record
 	if r.Child != nil {
@@ -97,7 +115,9 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	if err := w.ledger.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
 		return err
 	}
+	w.engine.Wipe()
 	w.engine = engine
+	clear(w.children.early)
 	w.replaceChildren(installs)
 	for _, c := range counters {
 		w.learn(c)

@@ -32,6 +32,9 @@ type twin struct {
 	receiver *journal.Receiver
 	pacer    link.Pacer
 	again    *time.Timer // when a paced bulk copy goes on
+	watch    *time.Timer // when the acknowledgement of target is overdue
+	watching bool
+	target   journal.Position
 	room     <-chan struct{}
 	received <-chan []byte
 
@@ -41,7 +44,8 @@ type twin struct {
 	quiescing bool // the supervisor waits until the standby has everything
 	silent    bool // quiescing or quiesced: no message of a peer is taken up
 
-	bulk   time.Time // when the last snapshot was complete
+	offered bool      // active: this session got a snapshot
+	bulk    time.Time // when the last snapshot was complete
 	reason string    // why the last session ended
 	told   string    // the state that the supervisor knows
 }
@@ -57,8 +61,9 @@ func newTwin(cfg *control.Failover) (*twin, error) {
 	if cfg == nil {
 		return nil, nil
 	}
-	t := &twin{key: secret.Copy(cfg.Key), again: time.NewTimer(time.Hour)}
+	t := &twin{key: secret.Copy(cfg.Key), again: time.NewTimer(time.Hour), watch: time.NewTimer(time.Hour)}
 	t.again.Stop()
+	t.watch.Stop()
 	switch cfg.Unit {
 	case failover.UnitPrimary.String():
 		t.unit = failover.UnitPrimary
@@ -70,8 +75,8 @@ func newTwin(cfg *control.Failover) (*twin, error) {
 	return t, nil
 }
 
-// messages, sending and pace are what the loop waits for on behalf of the twin;
-// they are nil where there is nothing to wait for.
+// messages, sending, pace and patience are what the loop waits for on behalf of
+// the twin; they are nil where there is nothing to wait for.
 func (t *twin) messages() <-chan []byte {
 	if t == nil {
 		return nil
@@ -91,6 +96,13 @@ func (t *twin) pace() <-chan time.Time {
 		return nil
 	}
 	return t.again.C
+}
+
+func (t *twin) patience() <-chan time.Time {
+	if t == nil {
+		return nil
+	}
+	return t.watch.C
 }
 
 // speaks reports whether this worker serves the tenant.
@@ -119,7 +131,7 @@ func (t *twin) release(w *Worker) {
 		t.held = t.held[1:]
 	}
 	t.raised(w)
-	if t.quiescing && len(t.held) == 0 && t.sender.Durable(t.sender.Next()-1) {
+	if t.quiescing && len(t.held) == 0 && t.sender.InStep() && t.sender.Durable(t.sender.Next()-1) {
 		t.quiescing = false
 		w.request(control.KindQuiesced, nil)
 	}
@@ -146,15 +158,17 @@ func (t *twin) feed(now time.Time) {
 	if at := t.session.Feed(now, t.sender, &t.pacer); !at.IsZero() {
 		t.again.Reset(at.Sub(now))
 	}
+	t.expect()
 }
 
 // attach begins a session that has proven to lead to the twin.
 func (w *Worker) attach(now time.Time, s *link.Session) {
 	t := w.twin
 	t.detach(w, "a new session takes its place")
-	t.session, t.room, t.received = s, s.Room(), s.Received()
+	t.session, t.room, t.received, t.offered = s, s.Room(), s.Received(), false
 	if t.active {
 		t.sender.Connected()
+		t.expect()
 		return
 	}
 	s.Send(t.receiver.Connected(nil))
@@ -169,7 +183,9 @@ func (t *twin) detach(w *Worker, reason string) {
 	t.session.Close()
 	t.session, t.room, t.received, t.reason = nil, nil, nil, reason
 	t.again.Stop()
-	t.staged = nil
+	t.watch.Stop()
+	t.watching = false
+	t.unstage()
 	if t.active {
 		t.sender.Disconnected()
 		t.release(w)
@@ -179,10 +195,10 @@ func (t *twin) detach(w *Worker, reason string) {
 	t.report(w)
 }
 
-// hear takes a message of the twin, and what else has come in behind it.
+// hear takes a message of the twin, and some of what else has come in behind it.
 func (w *Worker) hear(now time.Time, b []byte, ok bool) {
 	t := w.twin
-	for more := true; more; {
+	for i := 1; ; i++ {
 		if !ok {
 			t.detach(w, t.session.Err().Error())
 			return
@@ -198,24 +214,27 @@ func (w *Worker) hear(now time.Time, b []byte, ok bool) {
 			t.detach(w, err.Error())
 			return
 		}
-		select {
-		case b, ok = <-t.received:
-		default:
-			more = false
+		if i == messagesAtOnce || len(t.received) == 0 {
+			break
 		}
+		b, ok = <-t.received
 	}
-	if !t.active {
-		if b, ok := t.receiver.Ack(nil); ok {
-			t.session.Send(b)
-		}
-	} else {
-		if t.sender.NeedsSnapshot() {
-			w.offer()
-		}
-		t.release(w)
-		t.feed(now)
+	if t.active {
+		t.heard(w, now)
+	} else if b, ok := t.receiver.Ack(nil); ok && !t.session.Send(b) {
+		t.detach(w, "the twin does not read its acknowledgements")
 	}
 	t.report(w)
+}
+
+// heard does what acknowledgements allow.
+func (t *twin) heard(w *Worker, now time.Time) {
+	if t.sender.NeedsSnapshot() {
+		t.offered = true
+		w.offer()
+	}
+	t.release(w)
+	t.feed(now)
 }
 
 // offer gives the whole state to the sender.
@@ -258,16 +277,36 @@ func (t *twin) progress() *control.Replication {
 
 // report tells the supervisor about a change of the state.
 func (t *twin) report(w *Worker) {
-	p := t.progress()
-	if p.State == failover.ReplicationReady.String() && t.told != p.State {
-		t.bulk = time.Now()
-		p.LastBulk = t.bulk
+	if t.active && t.offered && t.sender.InStep() {
+		t.bulk, t.offered = time.Now(), false
 	}
+	p := t.progress()
 	key := fmt.Sprint(p.State, t.session != nil)
 	if key != t.told {
 		t.told = key
 		w.request(control.KindReplication, p)
 	}
+}
+
+// estrange begins a new stream: the journal has lost an entry, so that its
+// positions are no longer those of the twin's copy. The twin gets a snapshot
+// when the next session begins; nothing waits for it until then.
+func (t *twin) estrange(w *Worker) {
+	t.detach(w, "the journal has lost an entry")
+	w.ledger.store.SetStream(newStream(t.epoch))
+	t.sender.Close()
+	t.sender = w.newSender()
+	t.raises = nil // asked for again when the data plane reports that numbers run out
+	for id, p := range w.children.byID {
+		p.since = 0
+		w.children.byID[id] = p
+	}
+}
+
+// newSender returns the sender of the journal as it is.
+func (w *Worker) newSender() *journal.Sender {
+	store := w.ledger.store
+	return journal.NewSender(journal.SenderConfig{Stream: store.Stream(), Epoch: w.twin.epoch, Next: store.Next()})
 }
 
 // newStream names the line of positions of one activation: its epoch, and a

@@ -196,7 +196,7 @@ func (w *Worker) restore(now time.Time) error {
 	all := w.engine.Status()
 	for _, s := range all {
 		if !s.Initiator {
-			w.adoptSession(s)
+			w.adoptSession(now, s)
 		}
 		for _, c := range s.Children {
 			alive[c.ID] = s.Peer.SPI

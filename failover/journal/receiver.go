@@ -86,6 +86,13 @@ func (r *Receiver) Connected(b []byte) []byte {
 // Disconnected ends the session: what was staged is void, the copy stays.
 func (r *Receiver) Disconnected() { r.state = receiverDetached }
 
+// Disown says that the copy is not complete any more: a step could not be
+// carried out. The session must end, and the next one begins with a snapshot.
+func (r *Receiver) Disown() {
+	r.state = receiverDetached
+	r.cfg.Holds = false
+}
+
 // Receive takes one message and returns the step that it means, if ok. With an
 // error nothing changed, and the session must end.
 func (r *Receiver) Receive(b []byte) (step Step, ok bool, err error) {

@@ -6,8 +6,14 @@ import (
 )
 
 // DefaultBacklog bounds what a Sender remembers for a standby that is away or
-// slow: some 50,000 changes. Beyond it the standby gets a snapshot.
-const DefaultBacklog = 64 << 20
+// slow: some 10,000 changes. Beyond it the standby gets a snapshot, which costs
+// less than to hold more.
+const DefaultBacklog = 16 << 20
+
+// maxAhead is by how many records the standby may be behind when the sender
+// begins to wait for it: what an output waits for is bounded by this and the
+// round trip, not by the length of a snapshot that has yet to be taken in.
+const maxAhead = 64
 
 // ErrUnexpected says that a message does not fit to what came before it: the
 // session must end, and begin again.
@@ -37,8 +43,8 @@ type SenderConfig struct {
 //	    ^                                   |    Snapshot        |
 //	    |  Disconnected, from everywhere    v                    v
 //	    +--------------------------------- live <---------------end
-//	                                        | all is sent: mark
-//	                                        v
+//	                                        | all is sent, nearly all
+//	                                        v acknowledged: mark
 //	                                     in step
 //
 // Only in step do outputs wait for acknowledgements (Durable). A backlog that
@@ -56,7 +62,7 @@ type Sender struct {
 	foreign bool     // the twin may hold a copy from before this stream
 
 	snapshot [][]byte
-	at       Position // of the snapshot
+	at       Position // of the snapshot; 0: the session resumed
 	index    int
 }
 
@@ -82,7 +88,8 @@ func NewSender(cfg SenderConfig) *Sender {
 	return &Sender{cfg: cfg, next: cfg.Next, held: cfg.Next - 1, foreign: true}
 }
 
-// Append takes the next record. The Sender keeps the slice.
+// Append takes the next record. The Sender keeps the slice, and overwrites it
+// when nobody needs the record any more.
 func (s *Sender) Append(payload []byte) (Position, error) {
 	if len(payload) == 0 || len(payload) > MaxRecord {
 		return 0, ErrTooLarge
@@ -91,10 +98,10 @@ func (s *Sender) Append(payload []byte) (Position, error) {
 	s.bytes += len(payload)
 	s.next++
 	if s.bytes > s.cfg.Backlog {
-		clear(s.backlog)
-		s.backlog, s.bytes = nil, 0
+		s.forget()
 		if s.state >= senderSnapshot {
-			s.snapshot, s.state = nil, senderWanting
+			s.dropSnapshot()
+			s.state = senderWanting
 		}
 	}
 	return s.next - 1, nil
@@ -108,7 +115,30 @@ func (s *Sender) Connected() {
 
 // Disconnected ends the session. Nothing waits for the standby any more.
 func (s *Sender) Disconnected() {
-	s.snapshot, s.state = nil, senderDetached
+	s.dropSnapshot()
+	s.state = senderDetached
+}
+
+// Close forgets every record: they hold keys. The Sender is of no use
+// afterwards.
+func (s *Sender) Close() {
+	s.Disconnected()
+	s.forget()
+}
+
+// forget drops the backlog.
+func (s *Sender) forget() {
+	for _, e := range s.backlog {
+		clear(e.payload)
+	}
+	s.backlog, s.bytes = nil, 0
+}
+
+func (s *Sender) dropSnapshot() {
+	for _, item := range s.snapshot {
+		clear(item)
+	}
+	s.snapshot = nil
 }
 
 // Receive takes a message of the twin. With an error nothing changed, and the
@@ -157,6 +187,7 @@ func (s *Sender) ack(p Position) {
 	oldest := s.next - Position(len(s.backlog))
 	for ; oldest <= s.acked && len(s.backlog) > 0; oldest++ {
 		s.bytes -= len(s.backlog[0].payload)
+		clear(s.backlog[0].payload)
 		s.backlog[0] = entry{}
 		s.backlog = s.backlog[1:]
 	}
@@ -166,7 +197,7 @@ func (s *Sender) ack(p Position) {
 func (s *Sender) NeedsSnapshot() bool { return s.state == senderWanting }
 
 // Snapshot gives the records that all records so far add up to. The Sender keeps
-// the slices, and the driver must not change them.
+// the slices, and overwrites them when they are sent.
 func (s *Sender) Snapshot(items [][]byte) {
 	if s.state != senderWanting {
 		return
@@ -174,8 +205,7 @@ func (s *Sender) Snapshot(items [][]byte) {
 	s.snapshot, s.index, s.at = items, -1, s.next-1
 	s.sent, s.acked = s.at, 0
 	s.held, s.foreign = max(s.held, s.at), true
-	clear(s.backlog)
-	s.backlog, s.bytes = nil, 0
+	s.forget()
 	s.state = senderSnapshot
 }
 
@@ -201,6 +231,9 @@ func (s *Sender) Message(b []byte) (_ []byte, ok bool) {
 		if b, ok := s.entry(b); ok {
 			return b, true
 		}
+		if s.acked < s.at || s.sent > s.acked+maxAhead {
+			return b, false // the standby is still busy with what it has got
+		}
 		s.state = senderInStep
 		return appendMessage(b, &message{kind: kindMark, position: s.sent}), true
 	}
@@ -216,8 +249,10 @@ func (s *Sender) bulk(b []byte) []byte {
 			position: s.at, count: uint32(len(s.snapshot))})
 	case i < len(s.snapshot):
 		m := message{kind: kindItem, count: uint32(i), payload: s.snapshot[i]}
+		b = appendMessage(b, &m)
+		clear(s.snapshot[i])
 		s.snapshot[i] = nil
-		return appendMessage(b, &m)
+		return b
 	}
 	m := message{kind: kindEnd, count: uint32(len(s.snapshot))}
 	s.snapshot, s.index, s.state = nil, 0, senderLive
@@ -238,6 +273,10 @@ func (s *Sender) entry(b []byte) ([]byte, bool) {
 // InStep reports whether the standby has everything but what is on its way.
 func (s *Sender) InStep() bool { return s.state == senderInStep }
 
+// Acked returns the last position that the standby has acknowledged in this
+// session or, where it resumed, before.
+func (s *Sender) Acked() Position { return s.acked }
+
 // Durable reports whether what depends on the record at p may leave: the
 // standby acknowledged it, or there is no standby in step.
 func (s *Sender) Durable(p Position) bool { return s.state != senderInStep || p <= s.acked }
@@ -255,8 +294,7 @@ func (s *Sender) Granted(created, p Position) bool {
 	if s.state >= senderSnapshot || s.mayHold(created) {
 		return false
 	}
-	clear(s.backlog)
-	s.backlog, s.bytes = nil, 0
+	s.forget()
 	return true
 }
 

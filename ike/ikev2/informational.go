@@ -207,3 +207,12 @@ func (s *SA) die() {
 	}
 	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
 }
+
+// Wipe forgets all keys, those of the children too.
+func (s *SA) Wipe() {
+	for _, c := range s.children {
+		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+	}
+	s.children = nil
+	s.die()
+}
