@@ -16,7 +16,8 @@ const compactAfter = 1 << 20
 type ledger struct {
 	store  *journal.Store
 	mem    Memory
-	bottom int // bytes in use after the last snapshot
+	bottom int  // bytes in use after the last snapshot
+	full   bool // an entry did not fit, nor has a snapshot since
 }
 
 func openLedger(mem Memory) (*ledger, error) {
@@ -43,10 +44,12 @@ func (l *ledger) replay(f func(entry) error) error {
 func (l *ledger) append(payload []byte, state iter.Seq[[]byte]) (journal.Position, error) {
 	p, err := l.store.Append(payload)
 	if errors.Is(err, journal.ErrFull) {
+		l.full = true
 		if err := l.compact(state); err != nil {
 			return 0, err
 		}
-		return l.store.Append(payload)
+		p, err = l.store.Append(payload)
+		l.full = err != nil
 	}
 	return p, err
 }
@@ -55,7 +58,7 @@ func (l *ledger) append(payload []byte, state iter.Seq[[]byte]) (journal.Positio
 // no more should be added to it.
 func (l *ledger) crowded() bool {
 	_, limit := l.store.Used()
-	return l.bottom > limit/4*3
+	return l.full || l.bottom > limit/4*3
 }
 
 // tidy replaces the entries by state where they have grown far over the last

@@ -88,7 +88,7 @@ func (w *Worker) loop(ctx context.Context) {
 			w.twin.feed(time.Now())
 			w.twin.report(w)
 		case <-w.twin.patience():
-			w.twin.overdue(w, w.twin.target)
+			w.twin.overdue(w)
 		case d := <-inbox:
 			now := time.Now()
 			if err := w.engine.Receive(now, d, &w.out); err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
 )
 
@@ -24,17 +23,21 @@ const (
 // wait for the loop, too.
 const messagesAtOnce = 64
 
-// expect begins to wait for the acknowledgement of all there is, unless one is
-// waited for already.
+// expect waits for the acknowledgement of all there is, if it does not wait yet
+// and there is any.
 func (t *twin) expect() {
-	if t.watching || t.session == nil || !t.active || t.settled() {
+	if t.session == nil || !t.active || t.settled() {
+		t.watch.Stop()
+		t.limit = 0
 		return
 	}
-	t.watching, t.target = true, t.sender.Next()-1
+	limit := catchUpTimeout
 	if t.sender.InStep() {
-		t.watch.Reset(ackTimeout)
-	} else {
-		t.watch.Reset(catchUpTimeout)
+		limit = ackTimeout
+	}
+	if limit != t.limit {
+		t.limit, t.target = limit, t.sender.Next()-1
+		t.watch.Reset(limit)
 	}
 }
 
@@ -44,21 +47,15 @@ func (t *twin) settled() bool {
 }
 
 // overdue ends a session whose twin has not acknowledged what expect waited for.
-func (t *twin) overdue(w *Worker, waited journal.Position) {
-	t.watching = false
-	if t.session == nil || !t.active {
-		return
-	}
+func (t *twin) overdue(w *Worker) {
+	limit := t.limit
+	t.limit = 0
 	// A snapshot that is still leaving is not overdue: a twin that does not read
 	// it is found by the session itself.
-	if !t.sender.Bulk() && t.sender.Acked() < waited {
-		limit := catchUpTimeout
-		if t.sender.InStep() {
-			limit = ackTimeout
-		}
-		w.log.Warn("session with the twin ended", "reason", "no acknowledgement", "limit", limit)
-		t.detach(w, fmt.Sprintf("the twin acknowledged nothing for %v", limit))
+	if t.session == nil || !t.active || limit == 0 || t.sender.Bulk() || t.sender.Acked() >= t.target {
+		t.expect()
 		return
 	}
-	t.expect()
+	w.log.Warn("session with the twin ended", "reason", "no acknowledgement", "limit", limit)
+	t.detach(w, fmt.Sprintf("the twin acknowledged nothing for %v", limit))
 }

@@ -31,9 +31,9 @@ type twin struct {
 	sender   *journal.Sender
 	receiver *journal.Receiver
 	pacer    link.Pacer
-	again    *time.Timer // when a paced bulk copy goes on
-	watch    *time.Timer // when the acknowledgement of target is overdue
-	watching bool
+	again    *time.Timer   // when a paced bulk copy goes on
+	watch    *time.Timer   // when the acknowledgement of target is overdue
+	limit    time.Duration // that it was given; 0: none is waited for
 	target   journal.Position
 	room     <-chan struct{}
 	received <-chan []byte
@@ -46,8 +46,8 @@ type twin struct {
 
 	offered bool      // active: this session got a snapshot
 	bulk    time.Time // when the last snapshot was complete
-	reason string    // why the last session ended
-	told   string    // the state that the supervisor knows
+	reason  string    // why the last session ended
+	told    string    // the state that the supervisor knows
 }
 
 // heldMessages are messages that depend on the entry at position.
@@ -184,7 +184,7 @@ func (t *twin) detach(w *Worker, reason string) {
 	t.session, t.room, t.received, t.reason = nil, nil, nil, reason
 	t.again.Stop()
 	t.watch.Stop()
-	t.watching = false
+	t.limit = 0
 	t.unstage()
 	if t.active {
 		t.sender.Disconnected()

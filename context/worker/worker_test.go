@@ -33,11 +33,14 @@ type host struct {
 	t        *testing.T
 	net      *esptest.Net
 	tenant   *spec.Tenant
+	name     string // in logs
 	addr     string
 	journal  Memory
 	counters Memory
+	failover *control.Failover // nil: no twin
 
 	logs   lockedBuffer
+	conns  []*esptest.Conn
 	dev    *esptest.Device
 	worker *Worker
 	kill   context.CancelFunc
@@ -66,29 +69,37 @@ func (l *lockedBuffer) contains(text string) bool {
 }
 
 func newHost(t *testing.T, net *esptest.Net, tenant *spec.Tenant, addr string) *host {
-	return &host{
-		t: t, net: net, tenant: tenant, addr: addr,
+	h := &host{
+		t: t, net: net, tenant: tenant, name: addr, addr: addr,
 		journal:  Memory{Bytes: make([]byte, 4<<20)},
 		counters: Memory{Bytes: make([]byte, esp.CountersSize(64))},
 	}
+	t.Cleanup(func() {
+		if h.worker != nil {
+			h.stop()
+		}
+	})
+	return h
 }
 
 // start runs a worker on what earlier ones left behind.
 func (h *host) start() {
 	h.t.Helper()
 	h.dev = esptest.NewDevice(64)
+	h.conns = nil
 	var sockets []plane.Socket
 	for _, s := range []struct {
 		kind plane.Kind
 		port uint16
 	}{{plane.KindIKE, 500}, {plane.KindNATT, 4500}} {
 		local := netip.AddrPortFrom(netip.MustParseAddr(h.addr), s.port)
-		sockets = append(sockets, plane.Socket{Kind: s.kind, Local: local, Conn: h.net.Conn(local.String(), 256)})
+		h.conns = append(h.conns, h.net.Conn(local.String(), 256))
+		sockets = append(sockets, plane.Socket{Kind: s.kind, Local: local, Conn: h.conns[len(h.conns)-1]})
 	}
 	w, err := New(&Config{
 		Tenant: h.tenant, Devices: []tun.Device{h.dev}, Sockets: sockets,
-		Journal: h.journal, Counters: h.counters,
-		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&h.logs, testWriter{h.t, h.addr}), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Journal: h.journal, Counters: h.counters, Failover: h.failover,
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&h.logs, testWriter{h.t, h.name}), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ask: func(_ context.Context, kind control.Kind, body any) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -27,6 +27,7 @@ type Datagram struct {
 	TOS      uint8
 	DF       bool
 	Data     []byte
+	Sender   *Conn // nil: none, it was made by a test
 }
 
 // NewNet returns an empty network.
@@ -44,7 +45,8 @@ type Conn struct {
 	errs   chan plane.Message
 	done   chan struct{}
 	close  sync.Once
-	second *Datagram // read from queue, but not yet received
+	second *Datagram      // read from queue, but not yet received
+	alias  netip.AddrPort // guarded by net.mu
 }
 
 // Conn returns a new socket with room for n datagrams.
@@ -57,6 +59,23 @@ func (n *Net) Conn(addr string, room int) *Conn {
 	defer n.mu.Unlock()
 	n.conns[c.Addr] = c
 	return c
+}
+
+// Own makes c the socket that gets what is sent to its address: the address has
+// moved to another node.
+func (n *Net) Own(c *Conn) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.conns[c.Addr] = c
+}
+
+// Alias gives c another address, as a NAT before it does: what c sends comes from
+// there, and what is sent there arrives at c.
+func (c *Conn) Alias(at netip.AddrPort) {
+	c.net.mu.Lock()
+	defer c.net.mu.Unlock()
+	c.alias = at
+	c.net.conns[at] = c
 }
 
 // Deliver puts a datagram on the wire behind the fault.
@@ -156,9 +175,12 @@ func (c *Conn) Send(ms []plane.Message) (int, error) {
 }
 
 func (c *Conn) one(m *plane.Message, b []byte) {
-	d := Datagram{From: c.Addr, To: m.Remote, TOS: m.TOS, DF: m.DF, Data: append([]byte(nil), b...)}
+	d := Datagram{From: c.Addr, To: m.Remote, TOS: m.TOS, DF: m.DF, Data: append([]byte(nil), b...), Sender: c}
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()
+	if c.alias.IsValid() {
+		d.From = c.alias
+	}
 	if c.net.Fault == nil {
 		c.net.deliverLocked(d)
 		return

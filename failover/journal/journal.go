@@ -23,8 +23,9 @@ type Position uint64
 // journal of its predecessor.
 type StreamID [16]byte
 
-// String returns the first four bytes in hexadecimal, enough for a log.
-func (s StreamID) String() string { return hex.EncodeToString(s[:4]) }
+// String returns the eight bytes in the middle in hexadecimal, enough for a log:
+// names often begin with a number that is small.
+func (s StreamID) String() string { return hex.EncodeToString(s[4:12]) }
 
 // MaxRecord bounds one record. The largest are IKE SAs with a cached response
 // of many fragments and long identities; a hundred times that fits.
