@@ -42,7 +42,7 @@ func (w *Worker) commit(now time.Time, changes []ike.Record) {
 	for i := range changes {
 		// How far a child may count comes before the child: nobody holds one
 		// without the other.
-		if c := changes[i].Child; c != nil && (c.Op == sa.OpAdd || c.Op == sa.OpRekey) && w.twin != nil {
+		if c := changes[i].Child; c != nil && c.Op.Installs() && w.twin != nil {
 			w.twin.reserve(w, c)
 		}
 		w.record(appendRecord(nil, changes[i]))
@@ -119,7 +119,7 @@ func (w *Worker) apply(c *sa.Change) {
 		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
 	}
 	w.children.done(c)
-	if c.Op == sa.OpAdd || c.Op == sa.OpRekey {
+	if c.Op.Installs() {
 		w.enforce(c.Child.ID)
 	}
 }

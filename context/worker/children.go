@@ -41,7 +41,7 @@ func newChildren(slots int) *children {
 
 // place fills in the slot of a change; a child SA that is added gets one.
 func (c *children) place(ch *sa.Change) error {
-	if _, ok := c.byID[ch.Child.ID]; ok || ch.Op != sa.OpAdd && ch.Op != sa.OpRekey {
+	if _, ok := c.byID[ch.Child.ID]; ok || !ch.Op.Installs() {
 		c.fill(ch)
 		return nil
 	}
@@ -110,7 +110,7 @@ func (c *children) of(owner uint64) []sa.Change {
 // replay takes a change from the journal, where slots are chosen already.
 func (c *children) replay(ch *sa.Change) {
 	switch ch.Op {
-	case sa.OpAdd, sa.OpRekey:
+	case sa.OpAdd, sa.OpRekey, sa.OpFollow:
 		c.add(ch)
 	case sa.OpDelete:
 		delete(c.byID, ch.Child.ID)

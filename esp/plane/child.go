@@ -18,6 +18,8 @@ type child struct {
 	slotIndex    uint32
 	bytesLimit   uint64
 	path         atomic.Pointer[path]
+	waits        atomic.Bool // for the peer to use it, before outbound traffic does
+	followers    []*child    // that wait; the Plane's lock guards it
 
 	// outMu and inMu keep the two directions to one goroutine each, for a run
 	// of packets. A deleted child has neither half. Lock order: none, they are
@@ -72,17 +74,19 @@ func (p *path) setMTU(mtu int, maxInner func(int) int) {
 
 // Apply installs, rekeys, moves or deletes a child SA; when it returns, the
 // change is in effect: no packet is sealed or opened with a deleted SA. The
-// keys of c.Child are copied. OpAdd and OpRekey of a child that is installed
-// already change nothing, and so does OpDelete of one that is not. Counters of
+// keys of c.Child are copied. OpAdd, OpRekey and OpFollow of a child that is
+// installed already change nothing, and so does OpDelete of one that is not. Counters of
 // Child.Slot that belong to the same Child.ID are continued, others begin at 0.
 func (p *Plane) Apply(c *sa.Change) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch c.Op {
 	case sa.OpAdd:
-		return p.addLocked(&c.Child, 0)
+		return p.addLocked(&c.Child, 0, false)
 	case sa.OpRekey:
-		return p.addLocked(&c.Child, c.Replaces)
+		return p.addLocked(&c.Child, c.Replaces, false)
+	case sa.OpFollow:
+		return p.addLocked(&c.Child, c.Replaces, true)
 	case sa.OpMove:
 		ch := p.children[c.Child.ID]
 		if ch == nil {
@@ -98,7 +102,7 @@ func (p *Plane) Apply(c *sa.Change) error {
 	return fmt.Errorf("plane: unknown change %v", c.Op)
 }
 
-func (p *Plane) addLocked(c *sa.Child, replaces uint64) error {
+func (p *Plane) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 	if p.children[c.ID] != nil {
 		return nil
 	}
@@ -135,8 +139,24 @@ func (p *Plane) addLocked(c *sa.Child, replaces uint64) error {
 	p.children[c.ID] = ch
 	p.spis.Set(c.In.SPI, ch)
 	p.policies.Add(c.ID, c.Local, c.Remote, ch)
+	if old := p.children[replaces]; follows && old != nil {
+		ch.waits.Store(true)
+		old.followers = append(old.followers, ch)
+		p.policies.Demote(c.ID, true)
+		return nil
+	}
 	p.policies.Demote(replaces, true)
 	return nil
+}
+
+// heard moves outbound traffic to c, which the peer has used.
+func (p *Plane) heard(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.waits.Swap(false) && p.children[c.id] == c {
+		p.policies.Demote(c.id, false)
+		p.policies.Demote(c.replaces, true)
+	}
 }
 
 func (p *Plane) deleteLocked(id uint64) {
@@ -147,6 +167,11 @@ func (p *Plane) deleteLocked(id uint64) {
 	delete(p.children, id)
 	p.policies.Remove(id)
 	p.policies.Demote(ch.replaces, false) // the old pair, if it outlives the new one
+	for _, next := range ch.followers {
+		if next.waits.Swap(false) {
+			p.policies.Demote(next.id, false)
+		}
+	}
 	ch.outMu.Lock()
 	ch.out = nil
 	ch.outMu.Unlock()

@@ -183,6 +183,9 @@ func (in *inbound) hold(c *child, spi sa.SPI) bool {
 			in.p.checkVolume(in.cur, in.cur.slot.BytesIn())
 		}
 		in.cur.inMu.Unlock()
+		if in.packets > 0 && in.cur.waits.Load() {
+			in.p.heard(in.cur)
+		}
 	}
 	in.cur, in.spi, in.packets, in.bytes = nil, spi, 0, 0
 	if c == nil {

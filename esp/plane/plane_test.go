@@ -392,6 +392,39 @@ func TestRekeyedPairComesBack(t *testing.T) {
 	}
 }
 
+// TestFollow has the peer's wish for a new pair: outbound traffic stays with
+// the old one until the peer is heard on the new one, or the old one is gone.
+func TestFollow(t *testing.T) {
+	for _, heard := range []bool{true, false} {
+		a, b, _ := connected(t, pair, nil)
+		p := pair
+		p.ID, p.SPI, p.SlotA, p.SlotB = 11, 0x2000, 1, 1
+		ca, cb := p.Children()
+		oa, _ := pair.Children()
+		carried := func(slot uint32) uint64 {
+			t.Helper()
+			a.dev.Inject <- esptest.Plain(toB.UDP(nil))
+			b.inner(t, 1)
+			return a.counters.Slot(slot).Facts().PacketsOut
+		}
+		a.apply(t, sa.OpFollow, ca, oa.ID)
+		b.apply(t, sa.OpRekey, cb, 2)
+		if n := carried(0); n != 1 {
+			t.Errorf("before the peer is heard: old pair carried %d packets, want 1", n)
+		}
+		if heard {
+			b.dev.Inject <- esptest.Plain(toA.UDP(nil))
+			a.inner(t, 1)
+		} else {
+			a.apply(t, sa.OpDelete, oa, 0)
+		}
+		until(t, "the move to the new pair", func() bool { return carried(1) > 0 })
+		if n := a.counters.Slot(1).Facts().PacketsOut; !heard && n != 1 {
+			t.Errorf("old pair gone: new pair carried %d packets, want 1", n)
+		}
+	}
+}
+
 func TestMove(t *testing.T) {
 	a, b, net := connected(t, pair, nil)
 	moved := net.Conn("198.51.100.9:61000", 64)

@@ -91,6 +91,7 @@ const (
 	OpMove                 // Child.ID gets LocalAddr, RemoteAddr and Encap of Child (MOBIKE, NAT)
 	OpRekey                // install Child; outbound traffic of Replaces moves to it
 	OpDelete               // remove Child.ID and forget its keys
+	OpFollow               // as OpRekey, but outbound traffic moves when the peer has used Child, or Replaces is gone
 )
 
 // String returns the name of the step.
@@ -104,9 +105,14 @@ func (o Op) String() string {
 		return "rekey"
 	case OpDelete:
 		return "delete"
+	case OpFollow:
+		return "follow"
 	}
 	return fmt.Sprintf("op %d", uint8(o))
 }
+
+// Installs reports whether the step brings a new child SA.
+func (o Op) Installs() bool { return o == OpAdd || o == OpRekey || o == OpFollow }
 
 // Change is one step in the life of a child SA. The same changes in the same
 // order give the same tables on every node: the data plane, the standby and a
@@ -115,5 +121,5 @@ func (o Op) String() string {
 type Change struct {
 	Op       Op
 	Child    Child
-	Replaces uint64 // OpRekey: the ID of the pair that it follows
+	Replaces uint64 // OpRekey, OpFollow: the ID of the pair that it follows
 }

@@ -185,7 +185,7 @@ func (n *Node) commit(changes []ike.Record) {
 		c := r.Child.Child
 		_, known := n.Plane[c.ID]
 		switch r.Child.Op {
-		case sa.OpAdd, sa.OpRekey:
+		case sa.OpAdd, sa.OpRekey, sa.OpFollow:
 			if known || c.Out.EncryptionKey.Len() == 0 {
 				n.lab.trouble("%s: child %d installed twice, or without keys", n.Name, c.ID)
 			}

@@ -276,13 +276,24 @@ func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
 	s.host.BindChild(c.ID, c.In.SPI, s)
 	change := sa.Change{Op: sa.OpAdd, Child: c.Child}
 	if old != nil {
-		change.Op, change.Replaces = sa.OpRekey, old.ID
+		change.Op, change.Replaces = c.succession(), old.ID
 		c.replaces = old.ID
 		old.replaced, old.soft = now, time.Time{}
 	}
 	s.changes = append(s.changes, s.childRecord(change))
 	s.checkChildless(now)
 	out.Events = append(out.Events, ChildUp{Peer: s.Peer(), Child: c.Child})
+}
+
+// succession is how the pair follows the one that it replaces. Where the peer
+// asked for it, it can receive with the new pair only when it has our answer,
+// which may be lost, and which waits for the standby: until we hear it there we
+// go on with the old one (RFC 7296 section 2.8).
+func (c *child) succession() sa.Op {
+	if c.follows {
+		return sa.OpFollow
+	}
+	return sa.OpRekey
 }
 
 // childRecord wraps a change.

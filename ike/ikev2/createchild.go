@@ -78,6 +78,7 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		return
 	}
 	answer(append(append(payloads[:1:1], extra...), payloads[1:]...)...)
+	c.follows = true
 	s.addChild(now, c, old, out)
 }
 

@@ -80,7 +80,7 @@ func (r Record) check() error {
 	case RecordWindow:
 		return s.restoreWindow(r)
 	case RecordChild:
-		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpDelete || r.Child.Child.ID == 0 {
+		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpFollow || r.Child.Child.ID == 0 {
 			return errRecord
 		}
 	case RecordIKEDown:
@@ -331,12 +331,12 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 	c := rec.Child.Child
 	old := s.childByID(c.ID)
 	switch rec.Child.Op {
-	case sa.OpAdd, sa.OpRekey:
+	case sa.OpAdd, sa.OpRekey, sa.OpFollow:
 		if old != nil {
 			return
 		}
-		n := &child{Child: c}
-		if rec.Child.Op == sa.OpRekey {
+		n := &child{Child: c, follows: rec.Child.Op == sa.OpFollow}
+		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.childByID(n.replaces); o != nil {
 				o.replaced, o.soft = now, time.Time{}
@@ -388,7 +388,7 @@ func (s *SA) Snapshot(yield func(Record) bool) bool {
 	for _, c := range s.children {
 		change := sa.Change{Op: sa.OpAdd, Child: c.Child}
 		if c.replaces != 0 && s.childByID(c.replaces) != nil {
-			change.Op, change.Replaces = sa.OpRekey, c.replaces
+			change.Op, change.Replaces = c.succession(), c.replaces
 		}
 		if !yield(s.childRecord(change)) {
 			return false

@@ -97,6 +97,7 @@ type child struct {
 	soft     time.Time // when it is rekeyed; zero: never, it is already replaced
 	ending   bool      // its DELETE is under way
 	replaces uint64    // ID of the one that it follows, 0: none
+	follows  bool      // it was the peer's wish
 	replaced time.Time // when another followed it; zero: none did
 	group    uint16    // key exchange that it had, or that the peer wants for the successor
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -71,7 +72,7 @@ func (s *PairSite) StartTraffic(client *Namespace, address string, swan *StrongS
 	for _, n := range s.pair.Nodes {
 		t.wires = append(t.wires, s.Outside.CaptureHeaders(n.Port))
 	}
-	ping := Ping{From: address, To: PairInsideHost, Interval: 10 * time.Millisecond}
+	ping := Ping{From: address, To: PairInsideHost, Interval: 10 * time.Millisecond, Timeout: 500 * time.Millisecond}
 	t.pings[0] = client.StartPing(ping)
 	t.flows[0] = lab.StartFlow(Flow{From: client, Source: address, To: s.Host, Target: PairInsideHost})
 	ping.From, ping.To = PairInsideHost, address
@@ -103,10 +104,12 @@ func (t *Traffic) Go(more int) {
 // Stop ends the traffic and tells what was noticed.
 func (t *Traffic) Stop() TrafficResult {
 	var r TrafficResult
+	var ends sync.WaitGroup // all at once: each waits for its last answers
 	for i := range 2 {
-		r.Flows[i] = t.flows[i].Stop()
-		r.Pings[i] = t.pings[i].Stop()
+		ends.Go(func() { r.Flows[i] = t.flows[i].Stop() })
+		ends.Go(func() { r.Pings[i] = t.pings[i].Stop() })
 	}
+	ends.Wait()
 	var esp []Packet
 	inits := map[uint64]bool{}
 	for _, w := range t.wires {
