@@ -32,12 +32,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	ctx, cancel := context.WithTimeout(r.Context(), rt.timeout)
 	defer cancel()
 	s.setDeadlines(w, time.Now().Add(rt.timeout+quickTimeout))
+	// The handler gets a copy: net/http looks at the body of its own whether
+	// somebody waits for leave to send it.
+	asked := r.WithContext(ctx)
 	if _, ok := rt.body.(content); ok {
-		r.Body = &upload{ReadCloser: r.Body, control: http.NewResponseController(w)}
+		asked.Body = &upload{ReadCloser: r.Body, control: http.NewResponseController(w)}
 	} else {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		asked.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	}
-	answer, err := s.answer(w, r.WithContext(ctx), rt)
+	answer, err := s.answer(w, asked, rt)
 	if err != nil {
 		s.fail(w, r, err)
 		return
