@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -109,5 +110,23 @@ func TestSize(t *testing.T) {
 		if got := size(n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}
+	}
+}
+
+// untouched is a reader that nobody may read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("what is refused was sent")
+	return 0, io.EOF
+}
+
+// TestRefusedIsNotSent: a file that does not fit is refused before it is sent.
+func TestRefusedIsNotSent(t *testing.T) {
+	socket := serve(t, t.TempDir(), "s", withFiles())
+	e := &env{getenv: func(string) string { return socket }}
+	_, err := e.client().WriteFile(t.Context(), "blue:disk0:/x", 1<<20, untouched{t})
+	if err == nil || !strings.Contains(err.Error(), "the storage limit is 1000 bytes") {
+		t.Errorf("got %v", err)
 	}
 }
