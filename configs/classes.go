@@ -2,29 +2,42 @@ package configs
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/zclconf/go-cty/cty"
 
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
 )
 
-// leastOf is the smallest limit with which a worker can live and work.
+// leastOf is the smallest limit with which a context can live and work.
 var leastOf = map[resource.Name]float64{
 	resource.CPU:    0.01,
 	resource.Memory: 16 << 20,
 	resource.PIDs:   16,
-	// A file of the worker's configuration fits.
+	// A file of a context's configuration fits.
 	resource.Storage: 64 << 10,
+	// The hosts of a small network, and the router.
+	resource.MACAddresses: 16,
+	// One big packet may pass in a second.
+	resource.BandwidthIn:  1e6,
+	resource.BandwidthOut: 1e6,
+	resource.Packets:      100,
 }
 
-// meaningless are limits of the appliance world that ration what Warren does
-// not have.
-var meaningless = []string{"xlates", "hosts", "conns", "inspects"}
+// meaningless are limits that ration what Warren does not have, each with the
+// reason.
+var meaningless = map[string]string{
+	"xlates":          "Warren translates no addresses",
+	"hosts":           "Warren keeps no table of hosts; vpn_anyconnect and vpn_other count those that connect",
+	"conns":           "Warren keeps no table of connections: a packet belongs to an SA, whatever connection it is of",
+	"inspects":        "Warren inspects no payload",
+	"ssh":             "who manages a context comes through the API, and api_sessions caps that",
+	"telnet":          "who manages a context comes through the API, and api_sessions caps that",
+	"asdm":            "who manages a context comes through the API, and api_sessions caps that",
+	"http":            "who manages a context comes through the API, and api_sessions caps that",
+	"radius_requests": "Warren asks no RADIUS server, so that there is no request to limit",
+}
 
 // readClasses reads the resource classes. The class "default" is there even
 // where the file has none: unlimited.
@@ -46,13 +59,28 @@ func (s *systemReader) readClasses(nodes []*node) {
 	}
 	for _, c := range s.sys.Classes {
 		s.classes[c.Name] = c
-		if _, err := resource.Resolve(c, s.sys.Classes[0], s.sys.Totals); err != nil {
-			for _, n := range nodes {
-				if n.label.text == c.Name {
-					n.problem(n.at, "Percentage of something unknown", "%s. Write an absolute number, or set it in system { limits { ... } }.", strings.TrimPrefix(err.Error(), "resource: "))
-				}
+		for _, n := range nodes {
+			if n.label.text == c.Name {
+				s.checkClass(n, c)
 			}
 		}
+	}
+}
+
+// checkClass tells what is wrong with a class as its members would have it.
+func (s *systemReader) checkClass(n *node, c resource.Class) {
+	limits, err := resource.Resolve(c, s.sys.Classes[0], s.sys.Totals)
+	if err != nil {
+		n.problem(n.at, "Percentage of something unknown", "%s. Write an absolute number, or set it in system { limits { ... } }.", strings.TrimPrefix(err.Error(), "resource: "))
+		return
+	}
+	for _, k := range resource.Kinds() {
+		if amount := limits[k.Name]; amount > 0 && amount < leastOf[k.Name] {
+			n.problem(n.at, "Limit too small", "The percentage makes %s of %s, and a context cannot work with less than %s.", amountText(amount, k.Unit), k.Name, amountText(leastOf[k.Name], k.Unit))
+		}
+	}
+	if limits[resource.InNegotiationOld] > 0 && (c.Limits[resource.InNegotiationOld] != resource.Limit{}) {
+		n.warning(n.at, "Nothing in negotiation", "Warren speaks IKEv2 only, so that an IKEv1 SA is never in negotiation: ikev1_in_negotiation caps what does not occur. Requests that were turned away are counted as denied.")
 	}
 }
 
@@ -74,8 +102,8 @@ func (n *node) readLimits(c *resource.Class) {
 			if l, ok := n.limit(v, kind); ok {
 				c.Limits[kind.Name] = l
 			}
-		case slices.Contains(meaningless, v.name):
-			n.problem(v.at, "Unknown limit", "%q has no meaning here: Warren keeps no such table. Possible here: %s.", v.name, strings.Join(names, ", "))
+		case meaningless[v.name] != "":
+			n.problem(v.at, "Limit without meaning", "%q has no meaning here: %s. Remove it.", v.name, meaningless[v.name])
 		default:
 			n.problem(v.at, "Unknown limit", "%q is nothing that a class limits.%s", v.name, suggest(v.name, names))
 		}
@@ -116,100 +144,6 @@ func (n *node) limit(v *value, k resource.Kind) (resource.Limit, bool) {
 	return resource.Limit{}, false
 }
 
-// stringOf returns the value if it is text.
-func stringOf(v *value) (string, bool) {
-	if v.val.Type() != cty.String {
-		return "", false
-	}
-	return v.val.AsString(), true
-}
-
-// amountOf returns an absolute amount of a unit.
-func amountOf(v *value, u resource.Unit) (float64, bool) {
-	const most = 1 << 52 // whole numbers up to here are exact
-	if text, ok := stringOf(v); ok {
-		if u != resource.Bytes {
-			return 0, false
-		}
-		return parseSize(text)
-	}
-	if v.val.Type() != cty.Number {
-		return 0, false
-	}
-	f, _ := v.val.AsBigFloat().Float64()
-	if !(f >= 0 && f <= most) || u != resource.Cores && f != math.Trunc(f) {
-		return 0, false
-	}
-	return f, true
-}
-
-func unitRule(u resource.Unit) string {
-	switch u {
-	case resource.Cores:
-		return `a number of cores, such as 0.5, a percentage, such as "50%", or 0 (unlimited)`
-	case resource.Bytes:
-		return `a size, such as "256MiB", a percentage, such as "10%", or 0 (unlimited)`
-	}
-	return `a whole number, a percentage, such as "50%", or 0 (unlimited)`
-}
-
-func amountText(amount float64, u resource.Unit) string {
-	if u == resource.Bytes {
-		return sizeText(amount)
-	}
-	return fmt.Sprintf("%g", amount)
-}
-
-// sizeText is the longest unit that leaves a whole number.
-func sizeText(bytes float64) string {
-	for _, u := range []struct {
-		suffix string
-		factor float64
-	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
-		if n := bytes / u.factor; n >= 1 && n == math.Trunc(n) {
-			return fmt.Sprintf("%g%s", n, u.suffix)
-		}
-	}
-	return fmt.Sprintf("%g bytes", bytes)
-}
-
-// sizeUnits are the units of sizes, in bytes.
-var sizeUnits = []struct {
-	suffix string
-	factor float64
-}{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1},
-}
-
-// parseSize reads a size with its unit.
-func parseSize(text string) (float64, bool) {
-	for _, u := range sizeUnits {
-		digits, ok := strings.CutSuffix(text, u.suffix)
-		if !ok {
-			continue
-		}
-		count, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 40)
-		size := float64(count) * u.factor
-		return size, err == nil && size <= 1<<52
-	}
-	return 0, false
-}
-
-// size returns an attribute that is a size, or def.
-func (n *node) size(name string, def float64) float64 {
-	v, ok := n.get(name)
-	if !ok {
-		return def
-	}
-	size, ok := amountOf(v, resource.Bytes)
-	if !ok || size == 0 {
-		n.wrong(v, `a size, such as "16GiB"`)
-		return def
-	}
-	return size
-}
-
 // member returns the limits of a member of the class, for the worker.
 func (s *systemReader) member(class string) (resource.Limits, spec.Limits) {
 	limits, err := resource.Resolve(s.classes[class], s.classes[resource.DefaultClass], s.sys.Totals)
@@ -217,17 +151,29 @@ func (s *systemReader) member(class string) (resource.Limits, spec.Limits) {
 		return nil, spec.Limits{} // told in readClasses
 	}
 	return limits, spec.Limits{
-		Sessions:    int(limits[resource.Sessions]),
-		SiteToSite:  int(limits[resource.SiteToSite]),
-		InNegotiate: int(limits[resource.InNegotiation]),
-		CPU:         limits[resource.CPU],
-		Memory:      int64(limits[resource.Memory]),
-		PIDs:        int(limits[resource.PIDs]),
-		Storage:     int64(limits[resource.Storage]),
+		Sessions:        int(limits[resource.Sessions]),
+		SiteToSite:      int(limits[resource.SiteToSite]),
+		BurstSessions:   int(limits[resource.BurstSessions]),
+		BurstSiteToSite: int(limits[resource.BurstSiteToSite]),
+		InNegotiate:     int(limits[resource.InNegotiation]),
+		InNegotiateOld:  int(limits[resource.InNegotiationOld]),
+		Setups:          int(limits[resource.Setups]),
+		BandwidthIn:     int64(limits[resource.BandwidthIn]),
+		BandwidthOut:    int64(limits[resource.BandwidthOut]),
+		Packets:         int64(limits[resource.Packets]),
+		Routes:          int(limits[resource.Routes]),
+		MACAddresses:    int(limits[resource.MACAddresses]),
+		APISessions:     int(limits[resource.APISessions]),
+		Syslogs:         int(limits[resource.Syslogs]),
+		Storage:         int64(limits[resource.Storage]),
+		CPU:             limits[resource.CPU],
+		Memory:          int64(limits[resource.Memory]),
+		PIDs:            int(limits[resource.PIDs]),
 	}
 }
 
-// checkGuarantees tells where the classes promise more than there is.
+// checkGuarantees tells where the classes promise more than there is, and who
+// can have nothing because all is promised to others.
 func (s *systemReader) checkGuarantees(contexts []*node) {
 	var members []resource.Limits
 	shares := map[resource.Name][]string{}
@@ -240,9 +186,34 @@ func (s *systemReader) checkGuarantees(contexts []*node) {
 	}
 	over := resource.Oversubscribed(members, s.sys.Totals)
 	for _, k := range resource.Kinds() {
+		if !k.Guarantee {
+			continue
+		}
 		if sum, ok := over[k.Name]; ok {
 			s.problem(contexts[len(contexts)-1].at, "More promised than there is", "%s is a guarantee: %s make %g, and system { limits { vpn_sessions } } is %g. Lower the limits of the classes, or raise vpn_sessions.",
 				k.Name, strings.Join(shares[k.Name], " + "), sum, s.sys.Totals[k.Name])
+			continue
 		}
+		if resource.Remainder(k.Name, members, s.sys.Totals) > 0 {
+			continue
+		}
+		for i, c := range s.sys.Contexts {
+			if members[i][k.Name] != 0 {
+				continue
+			}
+			for _, n := range contexts {
+				if n.label.text == c.Name {
+					n.warning(n.at, "Nothing left", "%s of all contexts together promise all of vpn_sessions, %g; context %q is promised nothing, and there is no rest for it.", k.Name, s.sys.Totals[k.Name], c.Name)
+				}
+			}
+		}
+	}
+}
+
+// checkRoutes tells of a context with more static routes than its class allows.
+func (t *tenantReader) checkRoutes() {
+	routes, most := t.each("route"), t.t.Limits.Routes
+	if most > 0 && len(routes) > most {
+		t.problem(routes[most].at, "Too many routes", "The context has %d routes, and routes = %d in its class %q. Remove some, or raise the limit.", len(routes), most, t.t.Class)
 	}
 }

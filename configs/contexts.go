@@ -71,6 +71,7 @@ func (s *systemReader) readContext(n *node) Tenant {
 	t.read()
 	c.Spec = t.t
 	_, c.Spec.Limits = s.member(c.Class)
+	t.checkRoutes()
 	return c
 }
 

@@ -6,6 +6,8 @@ var systemSchema = &schema{blocks: []*schema{
 		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}},
 		blocks: []*schema{{kind: "limits", single: true, attrs: []attr{
 			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"},
+			{name: "ike_setups"}, {name: "bandwidth_in"}, {name: "bandwidth_out"}, {name: "packets"},
+			{name: "routes"}, {name: "mac_addresses"}, {name: "api_sessions"}, {name: "syslogs"},
 		}}},
 	},
 	{kind: "interface", label: `the name of an interface, such as "Ethernet1/1" or "Ethernet1/1.200"`,

@@ -76,16 +76,37 @@ func (s *systemReader) readGlobals(n *node) {
 		n.problem(n.where("run_dir"), "Directory used twice", "run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
 	}
 
-	limits := n.one("limits")
-	sessions := float64(limits.number("vpn_sessions", defaultVPNSessions, 1, 1_000_000))
-	s.sys.Totals = resource.Totals{
-		resource.Sessions:      sessions,
-		resource.SiteToSite:    sessions,
-		resource.InNegotiation: float64(limits.number("ikev2_in_negotiation", defaultInNegotiation, 1, 1_000_000)),
-		resource.CPU:           limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
-		resource.Memory:        limits.size("memory", float64(s.machine.Memory)),
-		resource.PIDs:          float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),
-		resource.Storage:       limits.size("storage", 0),
+	s.sys.Totals = s.readTotals(n.one("limits"))
+}
+
+// readTotals reads what percentages in a class refer to. What the machine does
+// not tell is unknown where it is not set.
+func (s *systemReader) readTotals(limits *node) resource.Totals {
+	const most = 1_000_000
+	count := func(name resource.Name, def int64) float64 {
+		return float64(limits.number(string(name), def, 1, most))
+	}
+	sessions := count("vpn_sessions", defaultVPNSessions)
+	negotiating := count(resource.InNegotiation, defaultInNegotiation)
+	return resource.Totals{
+		resource.Sessions:         sessions,
+		resource.SiteToSite:       sessions,
+		resource.BurstSessions:    sessions,
+		resource.BurstSiteToSite:  sessions,
+		resource.InNegotiation:    negotiating,
+		resource.InNegotiationOld: negotiating,
+		resource.Setups:           count(resource.Setups, 0),
+		resource.BandwidthIn:      limits.bitrate("bandwidth_in", 0),
+		resource.BandwidthOut:     limits.bitrate("bandwidth_out", 0),
+		resource.Packets:          float64(limits.number("packets", 0, 1, 1_000_000_000)),
+		resource.Routes:           count(resource.Routes, 0),
+		resource.MACAddresses:     count(resource.MACAddresses, 0),
+		resource.APISessions:      count(resource.APISessions, 0),
+		resource.Syslogs:          count(resource.Syslogs, 0),
+		resource.Storage:          limits.size("storage", 0),
+		resource.CPU:              limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
+		resource.Memory:           limits.size("memory", float64(s.machine.Memory)),
+		resource.PIDs:             float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),
 	}
 }
 

@@ -35,7 +35,7 @@ type Class struct {
 type Totals map[Name]float64
 
 // Limits are the caps of one context in absolute numbers. A missing one is
-// unlimited.
+// unlimited; a share of the rest may be None.
 type Limits map[Name]float64
 
 // of returns the limit of a member of c, and whether it was named rather than
@@ -58,6 +58,10 @@ func Resolve(c, base Class, totals Totals) (Limits, error) {
 	out := Limits{}
 	for _, k := range Kinds() {
 		limit, named := c.of(k.Name, base)
+		if k.Of != "" && !named {
+			out[k.Name] = None
+			continue
+		}
 		if !named && limit.Percent && totals[k.Name] == 0 {
 			continue
 		}
@@ -69,7 +73,18 @@ func Resolve(c, base Class, totals Totals) (Limits, error) {
 			out[k.Name] = amount
 		}
 	}
+	out.share()
 	return out, nil
+}
+
+// share gives a context that is promised nothing, and of whose share of the
+// rest nothing is said, all that is left: its guarantee is unlimited.
+func (l Limits) share() {
+	for _, k := range Kinds() {
+		if k.Of != "" && l[k.Of] == 0 && l[k.Name] == None {
+			delete(l, k.Name)
+		}
+	}
 }
 
 // absolute returns the limit in the unit of k, 0 for unlimited. A share of a
@@ -103,4 +118,14 @@ func Oversubscribed(members []Limits, totals Totals) Limits {
 	}
 	maps.DeleteFunc(sums, func(n Name, sum float64) bool { return totals[n] == 0 || sum <= totals[n] })
 	return sums
+}
+
+// Remainder returns what the guarantees of all members leave of a total, for
+// those who may have more than they were promised.
+func Remainder(name Name, members []Limits, totals Totals) float64 {
+	left := totals[name]
+	for _, m := range members {
+		left -= m[name]
+	}
+	return max(0, left)
 }

@@ -8,15 +8,26 @@ package resource
 // Name is a resource that a class limits.
 type Name string
 
-// The resources.
+// The resources. Those of the old appliance have its names.
 const (
-	Sessions      Name = "vpn_anyconnect"       // concurrent remote-access sessions
-	SiteToSite    Name = "vpn_other"            // concurrent site-to-site tunnels
-	InNegotiation Name = "ikev2_in_negotiation" // half-open IKEv2 SAs
-	CPU           Name = "cpu"                  // cores of the machine
-	Memory        Name = "memory"               // bytes of the worker
-	PIDs          Name = "pids"                 // processes and threads of the worker
-	Storage       Name = "storage"              // bytes on disk0:
+	Sessions         Name = "vpn_anyconnect"       // concurrent remote-access sessions that are promised
+	SiteToSite       Name = "vpn_other"            // concurrent site-to-site tunnels that are promised
+	BurstSessions    Name = "vpn_burst_anyconnect" // remote-access sessions beyond that, from the shared rest
+	BurstSiteToSite  Name = "vpn_burst_other"      // site-to-site tunnels beyond that, from the shared rest
+	InNegotiation    Name = "ikev2_in_negotiation" // half-open IKEv2 SAs
+	InNegotiationOld Name = "ikev1_in_negotiation" // half-open IKEv1 SAs
+	Setups           Name = "ike_setups"           // IKE SAs begun by peers, per second
+	MACAddresses     Name = "mac_addresses"        // entries of the neighbour tables
+	Routes           Name = "routes"               // static ones, and those that the worker asks for
+	APISessions      Name = "api_sessions"         // requests about the context that are being answered
+	Syslogs          Name = "syslogs"              // log lines of the worker, per second
+	Storage          Name = "storage"              // bytes on disk0:
+	CPU              Name = "cpu"                  // cores of the machine
+	Memory           Name = "memory"               // bytes of the worker
+	PIDs             Name = "pids"                 // processes and threads of the worker
+	BandwidthIn      Name = "bandwidth_in"         // ESP that comes in, before it is opened
+	BandwidthOut     Name = "bandwidth_out"        // packets that go out, before they are sealed
+	Packets          Name = "packets"              // both directions together, per second
 )
 
 // Unit says what a resource is counted in.
@@ -25,9 +36,14 @@ type Unit uint8
 // The units.
 const (
 	Count Unit = iota // whole things
-	Cores             // processors, fractions allowed
+	Cores             // processors, fractions allowed; counted in thousandths
 	Bytes
+	Bits // per second
+	Rate // whole things per second
 )
+
+// None as a limit of a shared rest means that a context gets nothing of it.
+const None = -1
 
 // Kind describes one resource.
 type Kind struct {
@@ -36,18 +52,33 @@ type Kind struct {
 	// Guarantee means that the limits of all contexts together may not exceed
 	// the total: what a class promises is there.
 	Guarantee bool
+	// Of is, for a share of the rest that no guarantee has taken, the name of
+	// that guarantee. Such a limit is not set by "all", and what is not set is
+	// None.
+	Of Name
 }
 
 // Kinds returns all resources, in the order of `show resource usage`.
 func Kinds() []Kind {
 	return []Kind{
 		{Name: Sessions, Guarantee: true},
+		{Name: BurstSessions, Of: Sessions},
 		{Name: SiteToSite, Guarantee: true},
+		{Name: BurstSiteToSite, Of: SiteToSite},
 		{Name: InNegotiation},
+		{Name: InNegotiationOld},
+		{Name: Setups, Unit: Rate},
+		{Name: BandwidthIn, Unit: Bits},
+		{Name: BandwidthOut, Unit: Bits},
+		{Name: Packets, Unit: Rate},
+		{Name: Routes},
+		{Name: MACAddresses},
+		{Name: APISessions},
+		{Name: Syslogs, Unit: Rate},
+		{Name: Storage, Unit: Bytes},
 		{Name: CPU, Unit: Cores},
 		{Name: Memory, Unit: Bytes},
 		{Name: PIDs},
-		{Name: Storage, Unit: Bytes},
 	}
 }
 

@@ -22,19 +22,19 @@ func TestResolve(t *testing.T) {
 		{
 			name: "percent of each total",
 			c:    Class{Limits: map[Name]Limit{Sessions: half, CPU: half, Memory: half}}, totals: totals,
-			want: Limits{Sessions: 10000, CPU: 2, Memory: 4 << 30},
+			want: Limits{Sessions: 10000, BurstSessions: None, CPU: 2, Memory: 4 << 30},
 		},
 		{
 			name:   "what is not set is inherited from default",
 			c:      Class{Limits: map[Name]Limit{Sessions: {Amount: 2}}},
 			base:   Class{Name: DefaultClass, Limits: map[Name]Limit{Sessions: {Amount: 7}, PIDs: {Amount: 64}}},
-			totals: totals, want: Limits{Sessions: 2, PIDs: 64},
+			totals: totals, want: Limits{Sessions: 2, BurstSessions: None, PIDs: 64},
 		},
 		{
 			name:   "all takes nothing from default",
 			c:      Class{All: &Limit{}, Limits: map[Name]Limit{Sessions: {Amount: 2}}},
 			base:   Class{Limits: map[Name]Limit{PIDs: {Amount: 64}}},
-			totals: totals, want: Limits{Sessions: 2},
+			totals: totals, want: Limits{Sessions: 2, BurstSessions: None},
 		},
 		{
 			name:   "0 lifts an inherited limit",
@@ -44,17 +44,27 @@ func TestResolve(t *testing.T) {
 		},
 		{
 			name: "all of default with percent", base: Class{All: &Limit{Amount: 10, Percent: true}}, totals: totals,
-			want: Limits{Sessions: 2000, SiteToSite: 2000, InNegotiation: 1000, CPU: 0.4, Memory: 858993459, PIDs: 100},
+			want: Limits{Sessions: 2000, BurstSessions: None, SiteToSite: 2000, BurstSiteToSite: None, InNegotiation: 1000, CPU: 0.4, Memory: 858993459, PIDs: 100},
 		},
 		{
 			name: "fractions round down, never to unlimited",
 			c:    Class{Limits: map[Name]Limit{Sessions: {Amount: 0.001, Percent: true}, PIDs: {Amount: 1.25, Percent: true}}}, totals: totals,
-			want: Limits{Sessions: 1, PIDs: 12},
+			want: Limits{Sessions: 1, BurstSessions: None, PIDs: 12},
 		},
 		{
 			name: "percent of something unknown",
 			c:    Class{Name: "gold", Limits: map[Name]Limit{CPU: half}}, totals: Totals{},
 			err: `resource: class "gold": 50% of cpu: the total is unknown`,
+		},
+		{
+			name: "all with percent says nothing of what has no total",
+			c:    Class{All: &half}, totals: Totals{CPU: 4}, want: Limits{CPU: 2},
+		},
+		{
+			name: "the rest of those who are promised nothing, and of those who are",
+			c:    Class{Limits: map[Name]Limit{Sessions: {Amount: 5}, BurstSessions: {}, BurstSiteToSite: {Amount: 3}}},
+			base: Class{All: &Limit{}, Limits: map[Name]Limit{BurstSessions: {Amount: 9}}}, totals: totals,
+			want: Limits{Sessions: 5, BurstSiteToSite: 3},
 		},
 		{name: "unlimited of something unknown", c: Class{All: &Limit{Percent: true}}, want: Limits{}},
 	} {

@@ -16,13 +16,23 @@ system {
   state_dir = "/var/lib/warren" # holds disk0: of every context
   run_dir   = "/run/warren"     # sockets and names of namespaces
 
-  limits {                       # what percentages in a class refer to
-    vpn_sessions         = 20000 # of vpn_anyconnect and of vpn_other
-    ikev2_in_negotiation = 10000 # half-open IKE SAs
-    cpu                  = null  # cores; by default those of the machine
-    memory               = null  # by default that of the machine
+  # What percentages in a class refer to. Where the value is null the total is
+  # unknown: then a class has an absolute number, and "all" leaves it out.
+  limits {
+    vpn_sessions         = 20000 # of vpn_anyconnect, and as many of vpn_other: no more exist at once
+    ikev2_in_negotiation = 10000 # half-open IKE SAs; of ikev1_in_negotiation, too
+    ike_setups           = null  # IKE SAs that peers begin, per second
+    bandwidth_in         = null  # bits per second, such as "10Gbit"
+    bandwidth_out        = null
+    packets              = null # per second
+    routes               = null
+    mac_addresses        = null
+    api_sessions         = null
+    syslogs              = null # lines per second
+    storage              = null # size
+    cpu                  = null # cores; by default those of the machine
+    memory               = null # size; by default that of the machine
     pids                 = 32768
-    storage              = null # size; by default unknown: then a class has a size, not a percentage
   }
 }
 
@@ -46,18 +56,35 @@ interface "Ethernet0/9" { device = "eth9" }
 # A class caps each of its members. What it leaves out it inherits from the
 # class "default", which every context without a class is a member of; there,
 # what is left out is unlimited. A limit is an absolute number, a percentage
-# ("12.5%") of system { limits }, or 0: unlimited. vpn_anyconnect and vpn_other
-# are guarantees: what all contexts are promised together must be there.
+# ("12.5%") of system { limits }, or 0: unlimited.
+#
+# vpn_anyconnect and vpn_other are guarantees: what all contexts are promised
+# together must be there. The rest of vpn_sessions is shared, first come, first
+# served. vpn_burst_anyconnect and vpn_burst_other say how much of the rest a
+# context may have beyond its guarantee: 0 is as much as is left, and null, the
+# default, nothing; "all" does not set them. A context whose guarantee is 0 has
+# none, and takes everything from the rest.
 class "default" {
   limits {
-    all                  = 0 # or a percentage: for every limit that is not named
-    vpn_anyconnect       = 0 # concurrent remote-access sessions
-    vpn_other            = 0 # concurrent site-to-site tunnels
-    ikev2_in_negotiation = 0 # half-open IKE SAs
-    cpu                  = 0 # cores, such as 0.5; a percentage is of all cores
-    memory               = 0 # size, 16 MiB or more
-    pids                 = 0 # processes and threads of the worker, 16 or more
-    storage              = 0 # size of what disk0: holds, 64 KiB or more
+    all                  = 0    # or a percentage: for every limit that is not named
+    vpn_anyconnect       = 0    # concurrent remote-access sessions
+    vpn_burst_anyconnect = null # more of them, from the rest
+    vpn_other            = 0    # concurrent site-to-site tunnels
+    vpn_burst_other      = null # more of them, from the rest
+    ikev2_in_negotiation = 0    # half-open IKE SAs of peers
+    ikev1_in_negotiation = 0    # there are none: IKEv1 is not spoken; requests count as denied
+    ike_setups           = 0    # IKE SAs that peers begin, per second; half as many need a cookie
+    bandwidth_in         = 0    # bits per second of ESP that comes in: "100Mbit"; 1 Mbit or more
+    bandwidth_out        = 0    # bits per second of packets for the tunnel; 1 Mbit or more
+    packets              = 0    # per second, in and out together; 100 or more
+    routes               = 0    # static ones, and those to what a gateway gives us
+    mac_addresses        = 0    # entries of the ARP and neighbour tables, 16 or more
+    api_sessions         = 0    # requests about the context that are answered at once
+    syslogs              = 0    # lines that the context logs, per second
+    storage              = 0    # size of what disk0: holds, 64 KiB or more
+    cpu                  = 0    # cores, such as 0.5; a percentage is of all cores
+    memory               = 0    # size, 16 MiB or more
+    pids                 = 0    # processes and threads of the worker, 16 or more
   }
 }
 

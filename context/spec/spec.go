@@ -192,11 +192,28 @@ const (
 // Limits are the caps of the tenant's class, in absolute numbers; 0 means no
 // cap, except where -1 is needed to say "none at all" and is documented.
 type Limits struct {
-	Sessions    int     // vpn_anyconnect: concurrent remote-access sessions
-	SiteToSite  int     // vpn_other: concurrent site-to-site tunnels
-	InNegotiate int     // ikev2_in_negotiation: half-open IKE SAs
-	CPU         float64 // cores
-	Memory      int64   // bytes
-	PIDs        int
-	Storage     int64 // bytes on disk0:
+	// Sessions and SiteToSite are promised: vpn_anyconnect, concurrent
+	// remote-access sessions, and vpn_other, concurrent site-to-site tunnels. 0:
+	// nothing is promised, all comes from the rest that the contexts share.
+	Sessions, SiteToSite int
+	// BurstSessions and BurstSiteToSite are what may be had of that rest; -1:
+	// none at all.
+	BurstSessions, BurstSiteToSite int
+
+	InNegotiate    int // ikev2_in_negotiation: half-open IKEv2 SAs of peers
+	InNegotiateOld int // ikev1_in_negotiation
+	Setups         int // IKE SAs begun by peers, per second
+
+	BandwidthIn, BandwidthOut int64 // bits per second
+	Packets                   int64 // per second, both directions together
+
+	Routes       int // static ones, and those the worker asks for
+	MACAddresses int // entries of the neighbour tables
+	APISessions  int // requests at once
+	Syslogs      int // log lines per second
+
+	Storage int64   // bytes on disk0:
+	CPU     float64 // cores
+	Memory  int64   // bytes
+	PIDs    int
 }
