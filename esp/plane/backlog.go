@@ -178,7 +178,7 @@ func (in *inbound) takeIn(n int) (more bool, err error) {
 // serve gives the next SA its turn.
 func (in *inbound) serve() {
 	b := &in.backlog
-	in.now = in.p.now().Unix()
+	in.tick()
 	q := &b.queues[0]
 	q.credit += turn
 	for q.head != none && q.credit > 0 {

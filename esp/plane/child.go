@@ -32,6 +32,7 @@ type child struct {
 	inMu sync.Mutex
 	in   *esp.Inbound
 
+	shares   shares
 	outSPI   sa.SPI
 	told     [ReportPathMTU + 1]atomic.Bool // reports that are sent once
 	toldAt   [ReportPathMTU + 1]atomic.Int64

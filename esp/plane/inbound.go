@@ -38,6 +38,7 @@ type inbound struct {
 
 	backlog backlog
 	now     int64
+	clock   int64 // as now, in nanoseconds
 	ms      []Message
 	cur     *child // whose inMu is held
 	spi     sa.SPI
@@ -99,13 +100,19 @@ func (in *inbound) receive() error {
 
 // batch processes the messages that arrived together, and returns their size.
 func (in *inbound) batch(n int) (total int) {
-	in.now = in.p.now().Unix()
+	in.tick()
 	for i := range in.ms[:n] {
 		total += len(in.ms[i].Data)
 		in.message(&in.ms[i])
 	}
 	in.finish()
 	return total
+}
+
+// tick looks at the clock.
+func (in *inbound) tick() {
+	now := in.p.now()
+	in.now, in.clock = now.Unix(), now.UnixNano()
 }
 
 // finish lets go of the SA, delivers what is joined, and counts it.
@@ -223,6 +230,9 @@ func (in *inbound) esp(m *Message, d []byte) {
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
 		in.stats.add(dropVolume, 1)
+		return
+	}
+	if !in.rationIn(c, len(d)) {
 		return
 	}
 	inner, newest, err := c.in.Open(d, m.TOS)

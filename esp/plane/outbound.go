@@ -123,6 +123,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		o.stats.add(dropVolume, n)
 		return
 	}
+	n = o.rationOut(c, n, size)
 	for i := 0; i < n; {
 		if o.used >= sealGoal {
 			o.flush()

@@ -54,7 +54,9 @@ type Plane struct {
 	reports  chan Report
 	ike      chan ikeMessage
 	ready    chan struct{}
-	other    counters // of what belongs to no pipeline
+	other    counters                // of what belongs to no pipeline
+	rations  atomic.Pointer[rations] // nil: there is no bound
+	rated    rateUse
 
 	// mu guards what follows and makes one writer at a time of Apply for the
 	// tables above. The pipelines do not take it.

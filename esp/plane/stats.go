@@ -30,6 +30,7 @@ type Stats struct {
 	DropSend      uint64 `json:"drop_send"`       // the network refused the packet
 	DropDeliver   uint64 `json:"drop_deliver"`    // the TUN refused the packet
 	DropOverload  uint64 `json:"drop_overload"`   // came faster than it could be opened
+	DropRate      uint64 `json:"drop_rate"`       // beyond the bandwidth or the packets of the class
 	Fragmented    uint64 `json:"fragmented"`      // inner packets fragmented before sealing
 	TooBigSent    uint64 `json:"too_big_sent"`    // ICMP "too big" written into the TUN
 	ReceiveErrors uint64 `json:"receive_errors"`  // errors that sockets reported
@@ -71,6 +72,7 @@ const (
 	dropSend
 	dropDeliver
 	dropOverload
+	dropRate
 	statFragmented
 	statTooBigSent
 	statReceiveErrors
@@ -87,7 +89,7 @@ func (c *counters) addTo(s *Stats) {
 		&s.PacketsIn, &s.BytesIn, &s.PacketsOut, &s.BytesOut, &s.IKEIn, &s.IKEOut, &s.Keepalives,
 		&s.DropMuted, &s.DropMalformed, &s.DropSPI, &s.DropReplay, &s.DropIntegrity, &s.DropSelector, &s.DropDummy,
 		&s.DropECN, &s.DropPolicy, &s.DropSequence, &s.DropVolume, &s.DropTooBig, &s.DropNoSocket, &s.DropSend,
-		&s.DropDeliver, &s.DropOverload, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
+		&s.DropDeliver, &s.DropOverload, &s.DropRate, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
 	} {
 		*p += c.v[i].Load()
 	}

@@ -1,0 +1,190 @@
+package plane
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Rates bound what all SAs of a plane carry together. 0: there is no bound.
+type Rates struct {
+	BytesIn  float64 // per second, of ESP as it arrives
+	BytesOut float64 // per second, of packets before they are sealed
+	Packets  float64 // per second, of both directions together
+}
+
+// RateUse is what Rates have let pass while there were any, and what they have
+// held back, in bytes and packets since New.
+type RateUse struct {
+	BytesIn, BytesOut, Packets uint64
+	// Packets that were dropped, by the bound that they would have exceeded.
+	DroppedIn, DroppedOut, DroppedPackets uint64
+}
+
+const (
+	// burstTime is how much may pass at once after a pause.
+	burstTime = 100 * time.Millisecond
+	// A burst holds a super-packet, however low the rate is.
+	leastBytes   = 64 << 10
+	leastPackets = 64
+	// turnTime is the time over which the SAs' shares are counted: no longer
+	// than it takes to use up half a burst, so that the shares of all SAs are
+	// there when a turn begins.
+	turnTime = int64(burstTime / 2)
+)
+
+// rations hold a plane to its Rates. They are applied before a packet costs
+// anything: inbound before it is opened, outbound before it is sealed.
+//
+// What there is belongs to all SAs alike: as long as more than half of a burst
+// is left, anybody may take of it; below that, an SA that has had its share of
+// this twentieth of a second has to wait for the next. So an SA that floods
+// takes nothing from one that does not.
+type rations struct {
+	in, out, packets ration
+}
+
+// ration is one bound.
+type ration struct {
+	each  float64 // nanoseconds that one byte, or packet, stands for; 0: no bound
+	burst int64   // nanoseconds
+	rate  float64 // per turn
+
+	// full is the instant at which the whole burst will be there again, in
+	// nanoseconds: the generic cell rate algorithm of ITU-T I.371.
+	full atomic.Int64
+
+	turn         atomic.Int64 // number of the current one
+	active, last atomic.Int64 // SAs in this turn, and in the one before
+}
+
+// share is what one SA has had of a ration in a turn.
+type share struct {
+	turn, used atomic.Int64
+}
+
+// shares are those of one child SA.
+type shares struct {
+	in, out, packetsIn, packetsOut share
+}
+
+// rateUse are the atomics behind RateUse.
+type rateUse struct {
+	passedIn, passedOut, passed, droppedIn, droppedOut, dropped atomic.Uint64
+}
+
+func (r *ration) init(rate float64, least int) {
+	if rate <= 0 {
+		return
+	}
+	r.each = float64(time.Second) / rate
+	r.burst = max(int64(burstTime), int64(float64(least)*r.each))
+	r.rate = rate * float64(turnTime) / float64(time.Second)
+}
+
+// SetRates sets the bounds, also while the plane runs.
+func (p *Plane) SetRates(to Rates) {
+	if to == (Rates{}) {
+		p.rations.Store(nil)
+		return
+	}
+	r := &rations{}
+	r.in.init(to.BytesIn, leastBytes)
+	r.out.init(to.BytesOut, leastBytes)
+	r.packets.init(to.Packets, leastPackets)
+	p.rations.Store(r)
+}
+
+// RateUse returns the counters since New.
+func (p *Plane) RateUse() RateUse {
+	u := &p.rated
+	return RateUse{
+		BytesIn: u.passedIn.Load(), BytesOut: u.passedOut.Load(), Packets: u.passed.Load(),
+		DroppedIn: u.droppedIn.Load(), DroppedOut: u.droppedOut.Load(), DroppedPackets: u.dropped.Load(),
+	}
+}
+
+// rationIn reports whether a packet of size bytes for c may be opened.
+func (in *inbound) rationIn(c *child, size int) bool {
+	r := in.p.rations.Load()
+	if r == nil {
+		return true
+	}
+	u := &in.p.rated
+	switch {
+	case r.packets.take(in.clock, 1, 1, &c.shares.packetsIn) == 0:
+		u.dropped.Add(1)
+	case r.in.take(in.clock, 1, size, &c.shares.in) == 0:
+		u.droppedIn.Add(1)
+	default:
+		u.passed.Add(1)
+		u.passedIn.Add(uint64(size))
+		return true
+	}
+	in.stats.add(dropRate, 1)
+	return false
+}
+
+// rationOut returns how many of n packets of size bytes of c may be sealed.
+func (o *outbound) rationOut(c *child, n, size int) int {
+	r := o.p.rations.Load()
+	if r == nil {
+		return n
+	}
+	now := o.p.now().UnixNano()
+	u := &o.p.rated
+	some := r.packets.take(now, n, 1, &c.shares.packetsOut)
+	u.dropped.Add(uint64(n - some))
+	passed := r.out.take(now, some, size, &c.shares.out)
+	u.droppedOut.Add(uint64(some - passed))
+	u.passed.Add(uint64(passed))
+	u.passedOut.Add(uint64(passed * size))
+	if passed < n {
+		o.stats.add(dropRate, n-passed)
+	}
+	return passed
+}
+
+// take takes as many of n things as there are, each of size tokens, for the SA
+// whose share is s, and returns their number.
+func (r *ration) take(now int64, n, size int, s *share) int {
+	if r.each == 0 || n == 0 {
+		return n
+	}
+	cost := max(1, int64(math.Ceil(float64(size)*r.each)))
+	fair := r.fairShare(now, s)
+	for {
+		before := r.full.Load()
+		full := before
+		if full < now || full > now+r.burst { // a pause; or the clock went back
+			full = now
+		}
+		left := now + r.burst - full
+		k := min(int64(n), left/cost)
+		if more := int64(fair) - s.used.Load(); left < r.burst/2 {
+			k = min(k, max(0, more+int64(size)-1)/int64(size))
+		}
+		if k <= 0 {
+			return 0
+		}
+		if r.full.CompareAndSwap(before, full+k*cost) {
+			s.used.Add(k * int64(size))
+			return int(k)
+		}
+	}
+}
+
+// fairShare counts the SA in, and returns what it may have in this turn when
+// little is left.
+func (r *ration) fairShare(now int64, s *share) float64 {
+	turn := now / turnTime
+	if was := r.turn.Load(); was != turn && r.turn.CompareAndSwap(was, turn) {
+		r.last.Store(r.active.Swap(0))
+	}
+	if s.turn.Load() != turn {
+		s.turn.Store(turn)
+		s.used.Store(0)
+		r.active.Add(1)
+	}
+	return r.rate / float64(max(r.active.Load(), r.last.Load(), 1))
+}
