@@ -8,6 +8,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/ikev2"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // Engine is the key exchange of one tenant: every IKE SA of it. The zero value
@@ -35,6 +36,8 @@ type Engine struct {
 	halfOpen halfOpenTable
 	peers    peerTable
 	cookies  cookieJar
+	setups   resource.Bucket
+	usage    Usage
 
 	lastChild    uint64
 	lastQuestion uint64
@@ -48,7 +51,7 @@ func New(cfg *Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ike: %w", err)
 	}
-	return &Engine{
+	e := &Engine{
 		rules:    rules,
 		sas:      map[uint64]*ikev2.SA{},
 		timers:   timers{index: map[*ikev2.SA]int{}},
@@ -58,7 +61,9 @@ func New(cfg *Config) (*Engine, error) {
 		attempts: map[string]*attempt{},
 		halfOpen: newHalfOpenTable(),
 		peers:    peerTable{key: map[*ikev2.SA]string{}, byKey: map[string][]*ikev2.SA{}},
-	}, nil
+	}
+	e.pace()
+	return e, nil
 }
 
 // Configure replaces the configuration. Established SAs stay as they are, with
@@ -71,6 +76,7 @@ func (e *Engine) Configure(cfg *Config) error {
 		return fmt.Errorf("ike: %w", err)
 	}
 	e.rules = rules
+	e.pace()
 	for name, a := range e.attempts {
 		if x, ok := rules.Entry(name); !ok || !x.Initiate && a.sa == nil {
 			delete(e.attempts, name)
@@ -243,6 +249,7 @@ func (e *Engine) settle(now time.Time) {
 		s := e.touched[len(e.touched)-1]
 		e.touched = e.touched[:len(e.touched)-1]
 		e.halfOpen.update(s)
+		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, len(e.halfOpen.keys))
 		e.peers.update(s)
 		if s.State() != ikev2.Dead {
 			e.timers.set(s, s.Deadline())

@@ -17,6 +17,8 @@ var (
 	ErrVersion = errors.New("ike: version is not spoken")
 	// ErrBusy is an IKE_SA_INIT request beyond the limit of half-open SAs.
 	ErrBusy = errors.New("ike: too many half-open SAs")
+	// ErrPaced is an IKE_SA_INIT request beyond the rate of set-ups.
+	ErrPaced = errors.New("ike: too many set-ups within a second")
 	// ErrCookie is an IKE_SA_INIT request that was answered with a cookie.
 	ErrCookie = errors.New("ike: cookie is asked for")
 	// ErrSilent is any message before Activate.
@@ -60,7 +62,13 @@ func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 // section 2.5), if the message is long enough that the answer is not longer, and
 // IKEv1 with silence: it would not understand.
 func (e *Engine) otherVersion(h *wire.Header, d *Datagram, out *Output) error {
-	if h.Version.Major() < wire.Version2.Major() || h.Response() {
+	if h.Version.Major() < wire.Version2.Major() {
+		if h.SPIr == 0 { // a cookie of the responder is in all but the first (RFC 2408 section 3.1)
+			e.usage.OldVersion++
+		}
+		return ErrVersion
+	}
+	if h.Response() {
 		return ErrVersion
 	}
 	n := (&wire.Error{Notify: wire.InvalidMajorVersion}).Response()
@@ -97,9 +105,10 @@ func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
 		return err
 	}
 	if e.halfOpen.full(e.rules.MaxHalfOpen, d.Remote.Addr()) {
+		e.usage.Busy++
 		return ErrBusy
 	}
-	if len(e.halfOpen.keys) >= e.rules.CookieThreshold && !e.cookies.valid(host{e}, now, &d, &m) {
+	if e.pressed(now) && !e.cookies.valid(host{e}, now, &d, &m) {
 		if m.Payloads.Count(wire.TypeNonce) != 1 {
 			return ikev2.ErrMalformed
 		}
@@ -107,6 +116,11 @@ func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
 		answer(ikev2.ClearResponse(&m.Header, wire.Notify{Type: wire.Cookie, Data: c}))
 		return ErrCookie
 	}
+	if !e.setups.Take(now, 1) {
+		e.usage.Paced++
+		return ErrPaced
+	}
+	e.usage.Begun++
 	s, err := ikev2.NewResponder(host{e}, now, d, &m, out)
 	if err != nil {
 		if n, reason, ok := ikev2.InitRefusal(err); ok {

@@ -35,6 +35,7 @@ type Config struct {
 
 	CookieThreshold  int           // half-open IKE SAs above which cookies are demanded
 	MaxHalfOpen      int           // half-open IKE SAs above which requests are dropped
+	SetupRate        float64       // IKE SAs that peers may begin, per second; 0: any number
 	HalfOpenTimeout  time.Duration // from IKE_SA_INIT to the end of IKE_AUTH
 	RetransmitBase   time.Duration
 	RetransmitFactor float64

@@ -61,8 +61,8 @@ var rooms = []room{
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 
 	// Protocols.
-	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/secret"},
-		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker"},
+	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/secret", "resource"},
+		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker; a token bucket is arithmetic"},
 	{path: "ike/ikev1/...", pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
 		because: "a version of IKE knows neither the engine above it nor the other version"},
 	{path: "ike/ikev2/...", pure: true, may: []string{"ike/ikev2/...", "ike/auth", "ike/eap", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},

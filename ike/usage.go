@@ -1,0 +1,36 @@
+package ike
+
+import "time"
+
+// Usage is what strangers make an Engine do, since New: half-open SAs of
+// responders, and the requests for new ones.
+type Usage struct {
+	HalfOpen, HalfOpenPeak int
+	// Begun are the requests that were taken up; Busy those dropped because too
+	// many SAs were half-open, of all or of one source, and Paced those dropped
+	// because too many had begun within a second.
+	Begun, Busy, Paced uint64
+	// OldVersion are requests for an SA of IKEv1, which is not spoken.
+	OldVersion uint64
+}
+
+// Usage returns the counters.
+func (e *Engine) Usage() Usage {
+	u := e.usage
+	u.HalfOpen = len(e.halfOpen.keys)
+	return u
+}
+
+// pace sets the rate of set-ups: what is saved up is that of a second.
+func (e *Engine) pace() {
+	e.setups.Rate = e.rules.SetupRate
+	e.setups.Burst = max(1, e.rules.SetupRate)
+}
+
+// pressed reports whether a stranger has to prove with a cookie that he is
+// where he says: half-open SAs are many, or half of the set-ups of this second
+// are gone. Otherwise one who forges addresses could use them all up.
+func (e *Engine) pressed(now time.Time) bool {
+	wait, _ := e.setups.Wait(now, e.setups.Burst/2)
+	return len(e.halfOpen.keys) >= e.rules.CookieThreshold || wait > 0
+}
