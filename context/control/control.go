@@ -41,6 +41,7 @@ const (
 const (
 	KindAddress Kind = "address" // Address: put it on the tunnel device, or take it away
 	KindRoute   Kind = "route"   // Route: into the tunnel, or take it away
+	KindClaim   Kind = "claim"   // Claim; answered by Grant, at once
 	// KindReplication is a Replication: it has changed.
 	KindReplication Kind = "replication"
 	// KindQuiesced says that what Quiesce asked for is done.
@@ -240,12 +241,42 @@ type Session struct {
 	Duration    float64      `json:"duration"` // seconds
 }
 
-// Resource is one row of `show resource usage`. Limit 0 means unlimited.
+// Resource is one row of `show resource usage`.
 type Resource struct {
 	Context  string `json:"context"`
 	Resource string `json:"resource"`
+	Unit     Unit   `json:"unit"` // of Current, Peak and Limit
 	Current  int64  `json:"current"`
 	Peak     int64  `json:"peak"`
-	Limit    int64  `json:"limit"`
-	Denied   int64  `json:"denied"`
+	Limit    int64  `json:"limit"` // 0: unlimited; -1: nothing at all
+	// Denied is how often something was refused: sessions, set-ups, packets,
+	// lines, routes, requests; of memory, processes that were killed; of cpu,
+	// periods of 20 ms in which the worker was held back.
+	Denied int64 `json:"denied"`
+}
+
+// Unit is what a Resource is counted in.
+type Unit string
+
+// The units of resources.
+const (
+	UnitCount      Unit = "count"
+	UnitMillicores Unit = "millicores"
+	UnitBytes      Unit = "bytes"
+	UnitBits       Unit = "bits/s"
+	UnitRate       Unit = "1/s"
+)
+
+// Claim tells what a worker holds of a resource that the contexts share beyond
+// what each is promised, and how much more it wants. What it holds is told anew
+// each time, so that nothing has to be remembered when a worker is replaced.
+type Claim struct {
+	Resource string `json:"resource"`
+	Held     int64  `json:"held"`
+	More     int64  `json:"more"`
+}
+
+// Grant answers a Claim: how much the worker may hold from now on.
+type Grant struct {
+	Most int64 `json:"most"`
 }

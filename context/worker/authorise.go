@@ -12,23 +12,38 @@ import (
 
 // authorise answers what a peer that has proven its identity gets. The session
 // counts from here on; publish takes it back when the IKE SA ends.
-func (w *Worker) authorise(now time.Time, q ike.AskSession) {
+func (w *Worker) authorise(now time.Time, q ike.AskSession) { w.decide(now, q, true) }
+
+// decide is authorise; where the supervisor has to be asked first, and may be,
+// the answer comes later (granted).
+func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 	reply := ike.Reply{Question: q.Question}
 	attrs, ok := w.policies.Resolve(q.Peer.Profile)
+	a := w.sessions.admissionOf(q.RemoteAccess)
+	allowed := ok && slices.Contains(attrs.TunnelProtocols, "ikev2")
+	verdict := a.judge()
 	switch {
-	case !ok || !slices.Contains(attrs.TunnelProtocols, "ikev2"):
+	case !allowed:
 		w.refused(now, q.Peer, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
 		reply.Refuse = ike.RefuseUnauthorised
-	case w.sessions.usageOf(q.RemoteAccess).full():
-		w.refused(now, q.Peer, "the limit of the context's class is reached",
-			"class", w.tenant.Class, "resource", resourceName(q.RemoteAccess), "limit", w.sessions.usageOf(q.RemoteAccess).limit)
-		reply.Refuse = ike.RefuseLimit
-	case w.ledger.crowded():
+	case w.ledger.crowded() && verdict != refuse:
 		w.refused(now, q.Peer, "the memory of the journal is used up")
 		reply.Refuse = ike.RefuseLimit
-	default:
+	case verdict == admit:
 		w.makeRoom(now, q.Peer, attrs)
 		reply = w.grant(now, q, attrs)
+	case verdict == askFirst && mayAsk:
+		a.waiting = append(a.waiting, q)
+		w.claim(a)
+		return
+	default:
+		reason := "the limit of the context's class is reached"
+		if verdict == askFirst {
+			reason = "nothing is left of what the contexts share"
+		}
+		name, limit := a.deny()
+		w.refused(now, q.Peer, reason, "class", w.tenant.Class, "resource", string(name), "limit", limit)
+		reply.Refuse = ike.RefuseLimit
 	}
 	if err := w.engine.Answer(now, reply, &w.out); err != nil {
 		w.log.Debug("nobody waits for the session any more", "peer", q.Peer.Remote, "reason", err)
@@ -161,11 +176,4 @@ func (w *Worker) keepHouse(now time.Time) {
 		}
 	}
 	w.carry(now)
-}
-
-func resourceName(remoteAccess bool) string {
-	if remoteAccess {
-		return "vpn_anyconnect"
-	}
-	return "vpn_other"
 }

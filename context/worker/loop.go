@@ -37,6 +37,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	})
 	owned.Go(func() { w.askAll(ctx) })
+	owned.Go(func() { w.claimAll(ctx) })
 
 	select {
 	case <-w.plane.Ready():
@@ -104,7 +105,10 @@ func (w *Worker) loop(ctx context.Context) {
 			w.engine.Expire(now, &w.out)
 			w.carry(now)
 		case <-chores.C:
-			w.keepHouse(time.Now())
+			now := time.Now()
+			w.keepHouse(now)
+			w.settleRest()
+			w.watchLimits(now)
 		}
 	}
 }

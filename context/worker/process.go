@@ -128,6 +128,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 		_, err := p.conn.Call(ctx, kind, body)
 		return err
 	}
+	cfg.Claim = p.claim
 	w, err := New(cfg)
 	if err != nil {
 		return err
@@ -144,6 +145,16 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	}
 	debug.FreeOSMemory() // what building took is not needed again
 	return nil
+}
+
+// claim makes a claim of the supervisor.
+func (p *process) claim(ctx context.Context, c control.Claim) (control.Grant, error) {
+	var g control.Grant
+	answer, err := p.conn.Call(ctx, control.KindClaim, c)
+	if err == nil {
+		err = json.Unmarshal(answer.Body, &g)
+	}
+	return g, err
 }
 
 // link takes a connection to the twin over. The handshake takes as long as the

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // session is what one responder IKE SA was granted.
@@ -21,43 +22,30 @@ type session struct {
 	bytesIn, bytesOut uint64 // of child SAs that are gone
 }
 
-// usage counts one limited resource.
-type usage struct {
-	current, peak, limit int
-	denied               int64
-}
-
-// full reports whether one more would pass the limit, and counts a denial.
-func (u *usage) full() bool {
-	if u.limit == 0 || u.current < u.limit {
-		return false
-	}
-	u.denied++
-	return true
-}
-
-func (u *usage) add(n int) {
-	u.current += n
-	u.peak = max(u.peak, u.current)
-}
-
 // sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
 // against the limits of its class.
 type sessions struct {
 	bySPI        map[uint64]*session
-	remoteAccess usage // vpn_anyconnect
-	siteToSite   usage // vpn_other
+	remoteAccess admission
+	siteToSite   admission
 }
 
-func newSessions() *sessions { return &sessions{bySPI: make(map[uint64]*session)} }
+func newSessions() *sessions {
+	return &sessions{
+		bySPI:        make(map[uint64]*session),
+		remoteAccess: admission{promised: resource.Sessions, shared: resource.BurstSessions},
+		siteToSite:   admission{promised: resource.SiteToSite, shared: resource.BurstSiteToSite},
+	}
+}
 
 // limit sets the caps; sessions that are there already stay.
 func (s *sessions) limit(l spec.Limits) {
-	s.remoteAccess.limit, s.siteToSite.limit = l.Sessions, l.SiteToSite
+	s.remoteAccess.limit(l.Sessions, l.BurstSessions)
+	s.siteToSite.limit(l.SiteToSite, l.BurstSiteToSite)
 }
 
-// usageOf returns what a session of this kind counts against.
-func (s *sessions) usageOf(remoteAccess bool) *usage {
+// admissionOf returns what a session of this kind counts against.
+func (s *sessions) admissionOf(remoteAccess bool) *admission {
 	if remoteAccess {
 		return &s.remoteAccess
 	}
@@ -66,7 +54,8 @@ func (s *sessions) usageOf(remoteAccess bool) *usage {
 
 func (s *sessions) add(x *session) {
 	if s.bySPI[x.peer.SPI] == nil {
-		s.usageOf(x.remoteAccess).add(1)
+		a := s.admissionOf(x.remoteAccess)
+		a.count(a.total() + 1)
 	}
 	s.bySPI[x.peer.SPI] = x
 }
@@ -76,7 +65,8 @@ func (s *sessions) remove(spi uint64) *session {
 	x := s.bySPI[spi]
 	if x != nil {
 		delete(s.bySPI, spi)
-		s.usageOf(x.remoteAccess).add(-1)
+		a := s.admissionOf(x.remoteAccess)
+		a.count(a.total() - 1)
 	}
 	return x
 }

@@ -15,11 +15,7 @@ import (
 func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 	f := control.Facts{Started: w.started}
 	err := w.do(ctx, func(now time.Time) error {
-		halfOpen := 0
 		for _, s := range w.engine.Status() {
-			if s.Established.IsZero() {
-				halfOpen++
-			}
 			if s.Rejected {
 				continue
 			}
@@ -29,13 +25,7 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 			}
 			f.IKESAs = append(f.IKESAs, row)
 		}
-		w.negotiating.current = halfOpen
-		w.negotiating.peak = max(w.negotiating.peak, halfOpen)
-		f.Resources = []control.Resource{
-			w.sessions.remoteAccess.row(w.tenant.Name, "vpn_anyconnect"),
-			w.sessions.siteToSite.row(w.tenant.Name, "vpn_other"),
-			w.negotiating.row(w.tenant.Name, "ikev2_in_negotiation"),
-		}
+		f.Resources = w.resources()
 		f.Replication = w.twin.progress()
 		return nil
 	})
@@ -51,13 +41,6 @@ func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
 		return nil
 	})
 	return k, err
-}
-
-func (u *usage) row(tenant, resource string) control.Resource {
-	return control.Resource{
-		Context: tenant, Resource: resource,
-		Current: int64(u.current), Peak: int64(u.peak), Limit: int64(u.limit), Denied: u.denied,
-	}
 }
 
 // ikeRow describes one IKE SA with its children.

@@ -13,6 +13,7 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 	cfg := &ike.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,
 		MaxHalfOpen:      t.IKE.MaxHalfOpen,
+		SetupRate:        float64(t.Limits.Setups),
 		HalfOpenTimeout:  t.IKE.HalfOpenTimeout,
 		RetransmitBase:   t.IKE.RetransmitBase,
 		RetransmitFactor: t.IKE.RetransmitFactor,
@@ -23,7 +24,8 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 	}
 	if limit := t.Limits.InNegotiate; limit > 0 {
 		cfg.MaxHalfOpen = min(cfg.MaxHalfOpen, limit)
-		cfg.CookieThreshold = min(cfg.CookieThreshold, limit)
+		// Half of what there is, one who forges addresses cannot use up.
+		cfg.CookieThreshold = min(cfg.CookieThreshold, max(1, limit/2))
 	}
 	for _, p := range t.IKEPolicies {
 		cfg.Policies = append(cfg.Policies, ike.Policy{Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime})

@@ -58,6 +58,10 @@ type Config struct {
 	// called from goroutines of its own.
 	Ask func(ctx context.Context, kind control.Kind, body any) error
 
+	// Claim makes a claim of the supervisor. It is called as Ask is. nil: there is
+	// nobody to share with, and enough of everything.
+	Claim func(context.Context, control.Claim) (control.Grant, error)
+
 	// Failover says how the tenant is paired with the same one on another node;
 	// nil: it is not.
 	Failover *control.Failover
@@ -72,22 +76,25 @@ type Worker struct {
 	log    *slog.Logger
 	ask    func(ctx context.Context, kind control.Kind, body any) error
 
-	engine      *ike.Engine
-	plane       *plane.Plane
-	ledger      *ledger
-	counters    *esp.Counters
-	children    *children
-	sessions    *sessions
-	negotiating usage // ikev2_in_negotiation
-	refusals    refusals
-	policies    *policy.Set
-	pools       *pool.Set
-	clients     map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
+	engine   *ike.Engine
+	plane    *plane.Plane
+	ledger   *ledger
+	counters *esp.Counters
+	children *children
+	sessions *sessions
+	limits   limits
+	syslogs  *syslogs
+	refusals refusals
+	policies *policy.Set
+	pools    *pool.Set
+	clients  map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
 
 	inbox   chan ike.Datagram
 	reports chan plane.Report
 	calls   chan func(now time.Time)
 	asks    chan request
+	claims  chan control.Claim
+	ration  func(context.Context, control.Claim) (control.Grant, error)
 
 	started time.Time
 	out     ike.Output
@@ -98,15 +105,23 @@ type Worker struct {
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
 func New(cfg *Config) (*Worker, error) {
+	lines := &syslogs{}
 	w := &Worker{
-		log:     cfg.Log,
+		log:     slog.New(lines.limit(cfg.Log.Handler())),
+		syslogs: lines,
+		limits:  newLimits(cfg.Log),
 		ask:     cfg.Ask,
+		ration:  cfg.Claim,
+		claims:  make(chan control.Claim, 4),
 		clients: make(map[uint64]ike.AddressAssigned),
 		inbox:   make(chan ike.Datagram, inboxSize),
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
 		asks:    make(chan request, asksSize),
 		started: time.Now(), refusals: newRefusals(),
+	}
+	if w.ration == nil {
+		w.ration = enough
 	}
 	var err error
 	if w.twin, err = newTwin(cfg.Failover); err != nil {
@@ -121,7 +136,7 @@ func New(cfg *Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: laying out counters: %w", err)
 	}
 	w.plane, err = plane.New(&plane.Config{
-		Log:      cfg.Log,
+		Log:      w.log,
 		Devices:  cfg.Devices,
 		Sockets:  cfg.Sockets,
 		Counters: w.counters,
@@ -170,6 +185,7 @@ func (w *Worker) configure(t *spec.Tenant) error {
 	}
 	w.tenant, w.pools, w.policies = t, pools, policy.NewSet(t)
 	w.sessions.limit(t.Limits)
+	w.limit(t.Limits)
 	for _, s := range w.sessions.all() {
 		w.hold(s)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource"
 )
 
 const (
@@ -45,6 +46,7 @@ type host struct {
 	worker *Worker
 	kill   context.CancelFunc
 	ended  chan struct{}
+	claim  func(context.Context, control.Claim) (control.Grant, error) // nil: enough for all
 
 	mu    sync.Mutex // guards asked
 	asked []string   // of the supervisor
@@ -106,6 +108,7 @@ func (h *host) start() {
 			h.asked = append(h.asked, fmt.Sprintf("%s %+v", kind, body))
 			return nil
 		},
+		Claim: h.claim,
 	})
 	if err != nil {
 		h.t.Fatalf("%s: %v", h.addr, err)
@@ -333,7 +336,7 @@ func TestLimitsAndPools(t *testing.T) {
 		log    string
 		denied int64
 	}{
-		{"class limit", func(t *spec.Tenant) { t.Limits.Sessions = 1 }, "the limit of the context's class is reached", 1},
+		{"class limit", func(t *spec.Tenant) { t.Limits.Sessions, t.Limits.BurstSessions = 1, resource.None }, "the limit of the context's class is reached", 1},
 		{"pool exhausted", func(t *spec.Tenant) { t.Pools[0].End = t.Pools[0].Start }, "no address is free", 0},
 	}
 	for _, tt := range tests {
