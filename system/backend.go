@@ -3,17 +3,13 @@ package system
 import (
 	"context"
 	"errors"
-	"math"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/internal/build"
-	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
 )
 
@@ -103,6 +99,7 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 	if disk, err := s.Files.resource(name); err == nil { // without files the context has just gone
 		facts.Resources = append(facts.Resources, disk)
 	}
+	inOrder(facts.Resources)
 	return facts, nil
 }
 
@@ -125,50 +122,4 @@ func (s *System) Keys(ctx context.Context, name string) (control.Keys, error) {
 	t.log.Warn("keys of all SAs are handed out")
 	keys, err := worker.Keys(ctx)
 	return keys, answered(name, worker, err)
-}
-
-// cpuMeter turns CPU time into a rate.
-type cpuMeter struct {
-	at   time.Time
-	used time.Duration
-	last int64
-	peak int64
-}
-
-// cpuWindow is the shortest time that a rate is computed over.
-const cpuWindow = 200 * time.Millisecond
-
-// measure returns the rate since the last measurement and the highest so far,
-// in thousandths of a core.
-func (m *cpuMeter) measure(now time.Time, used time.Duration) (rate, peak int64) {
-	elapsed := now.Sub(m.at)
-	if !m.at.IsZero() && elapsed < cpuWindow {
-		return m.last, m.peak
-	}
-	if !m.at.IsZero() {
-		m.last = int64(math.Round(float64(used-m.used) / float64(elapsed) * 1000))
-		m.peak = max(m.peak, m.last)
-	}
-	m.at, m.used = now, used
-	return m.last, m.peak
-}
-
-// resources are what the supervisor counts of a context.
-func (t *tenant) resources() []control.Resource {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.group == nil || t.sys.groups.Mode() == cgroup.None {
-		return nil
-	}
-	u, l := t.group.Usage(), t.want.limits
-	rate, peak := t.cpu.measure(time.Now(), u.CPU)
-	row := func(name resource.Name, current, peak, limit, denied int64) control.Resource {
-		return control.Resource{Context: t.name, Resource: string(name), Current: current, Peak: peak, Limit: limit, Denied: denied}
-	}
-	return []control.Resource{
-		// Thousandths of a core; denied are the periods in which it was held back.
-		row(resource.CPU, rate, peak, int64(math.Round(l.CPU*1000)), u.Throttled),
-		row(resource.Memory, u.Memory, u.MemoryPeak, l.Memory, u.OOMKills),
-		row(resource.PIDs, u.PIDs, max(u.PIDs, u.PIDsPeak), int64(l.PIDs), u.PIDsDenied),
-	}
 }

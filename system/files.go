@@ -68,7 +68,7 @@ func (f *Files) resource(tenant string) (control.Resource, error) {
 	used, limit := v.Usage()
 	peak, denied := v.Peak()
 	return control.Resource{
-		Context: tenant, Resource: string(resource.Storage), Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied,
+		Context: tenant, Resource: string(resource.Storage), Unit: control.UnitBytes, Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied,
 	}, nil
 }
 

@@ -59,6 +59,7 @@ type System struct {
 	groups  *cgroup.Manager
 	started time.Time
 	slots   chan struct{} // one token for each context that is being built
+	rests   *rests
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
 	reload  chan struct{} // holds one token: whoever has it may change contexts
@@ -92,7 +93,7 @@ func New(cfg *Config) (*System, error) {
 	s := &System{
 		Files: NewFiles(conf.StateDir), cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}), reload: make(chan struct{}, 1),
-		conf: conf, uids: newUIDs(conf.Name), tenants: make(map[string]*tenant), key: make([]byte, 32),
+		rests: newRests(), conf: conf, uids: newUIDs(conf.Name), tenants: make(map[string]*tenant), key: make([]byte, 32),
 	}
 	rand.Read(s.key)
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
@@ -147,7 +148,10 @@ func (s *System) Run(ctx context.Context) error {
 	}
 	s.reload <- struct{}{}
 	close(s.up)
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(ctx) })
 	s.loop(ctx)
+	watching.Wait()
 
 	s.notify(daemon.SdNotifyStopping)
 	<-s.reload // a reload that is under way ends first; there is no other after it
@@ -259,6 +263,7 @@ func (s *System) apply(ctx context.Context, steps []step, wants []*wanted) []api
 		}
 	}
 	s.is = outcome(s.is, todo)
+	s.rests.set(s.conf.Totals, s.is)
 	if err := s.Files.Set(disks(s.is)); err != nil {
 		s.cfg.Log.Error("files of a context cannot be used", "reason", err.Error())
 	}

@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -43,7 +45,10 @@ type tenant struct {
 	worker  *spawn.Worker  // nil: not built
 	gateway *netns.Gateway // as worker
 	group   *cgroup.Group  // as worker
-	cpu     cpuMeter
+	cpu     resource.RateMeter
+
+	api     apiSessions
+	notices map[resource.Name]*resource.Notice // System.watch has them
 }
 
 // begin starts the life of a context.
@@ -51,7 +56,7 @@ func (s *System) begin(w *wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
 		sys: s, name: w.Name, uid: uid, log: s.cfg.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
-		want: w, state: api.StateStarting, reason: "waiting to be built",
+		want: w, state: api.StateStarting, reason: "waiting to be built", notices: make(map[resource.Name]*resource.Notice),
 	}
 	go func() {
 		defer close(t.ended)
@@ -145,13 +150,14 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	worker, err := spawn.New(&spawn.Config{
 		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: group,
 		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
+		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
 		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.sys.poke,
 	})
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))
 	}
 	t.mu.Lock()
-	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, cpuMeter{}
+	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, resource.RateMeter{}
 	t.mu.Unlock()
 	return nil
 }

@@ -67,8 +67,12 @@ func (*two) Facts(ctx context.Context, name string) (control.Facts, error) {
 		return blueFacts(), nil
 	case "red":
 		return control.Facts{Resources: []control.Resource{
-			{Resource: "vpn_anyconnect", Current: 2, Peak: 2, Limit: 2, Denied: 17},
-			{Resource: "memory", Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
+			{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 2, Peak: 2, Limit: 2, Denied: 17},
+			{Resource: "vpn_burst_anyconnect", Unit: control.UnitCount, Limit: -1},
+			{Resource: "bandwidth_in", Unit: control.UnitBits, Current: 999, Peak: 1_250_000_000, Limit: 1_500_000_000, Denied: 3},
+			{Resource: "packets", Unit: control.UnitRate, Current: 12, Peak: 90_000},
+			{Resource: "cpu", Unit: control.UnitMillicores, Current: 15, Peak: 1250, Limit: 2000, Denied: 7},
+			{Resource: "memory", Unit: control.UnitBytes, Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
 		}}, nil
 	case "green":
 		<-ctx.Done()
@@ -109,7 +113,7 @@ func blueFacts() control.Facts {
 			Public: "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
-		Resources: []control.Resource{{Resource: "vpn_anyconnect", Current: 1, Peak: 5}},
+		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 1, Peak: 5}},
 	}
 }
 

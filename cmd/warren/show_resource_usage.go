@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,11 +37,40 @@ func newShowResourceUsage(e *env) *cobra.Command {
 func resources(w io.Writer, list []control.Resource) {
 	t := newTable("Resource", "Current", "Peak", "Limit", "Denied", "Context")
 	for _, r := range list {
-		limit := "unlimited"
-		if r.Limit != 0 {
-			limit = fmt.Sprint(r.Limit)
+		limit := amount(r.Limit, r.Unit)
+		switch r.Limit {
+		case 0:
+			limit = "unlimited"
+		case -1:
+			limit = "none"
 		}
-		t.row(r.Resource, fmt.Sprint(r.Current), fmt.Sprint(r.Peak), limit, fmt.Sprint(r.Denied), r.Context)
+		t.row(r.Resource, amount(r.Current, r.Unit), amount(r.Peak, r.Unit), limit, fmt.Sprint(r.Denied), r.Context)
 	}
 	t.write(w)
+}
+
+// amount prints what is counted in a unit so that a person can compare it.
+func amount(n int64, u control.Unit) string {
+	switch u {
+	case control.UnitMillicores:
+		return fmt.Sprintf("%.2f cores", float64(n)/1000)
+	case control.UnitBytes:
+		return scaled(n, 1024, "B", "KiB", "MiB", "GiB", "TiB")
+	case control.UnitBits:
+		return scaled(n, 1000, "bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s")
+	case control.UnitRate:
+		return fmt.Sprintf("%d/s", n)
+	}
+	return fmt.Sprint(n)
+}
+
+// scaled prints n in the largest unit of which there is at least one, with at
+// most one decimal.
+func scaled(n int64, step float64, units ...string) string {
+	f := float64(n)
+	for f >= step && len(units) > 1 {
+		f /= step
+		units = units[1:]
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", f), ".0") + " " + units[0]
 }

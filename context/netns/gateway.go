@@ -17,6 +17,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/resource"
 )
 
 const (
@@ -67,6 +68,11 @@ type Gateway struct {
 	mu        sync.Mutex // protects what follows, and the order of changes to routes
 	installed []route
 	asked     requests
+	limits    spec.Limits
+	gone      bool // by Remove: ns leads nowhere
+	static    int  // routes of the configuration
+	routeUse  resource.Meter
+	macUse    resource.Meter
 }
 
 // linkFacts is what a device in the namespace is.
@@ -273,6 +279,9 @@ func (g *Gateway) Link(iface string) (device, mac string, mtu int) {
 // Remove closes the descriptors, gives every device back and deletes the
 // namespace. If a device cannot be given back the record stays.
 func (g *Gateway) Remove() error {
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
 	for _, e := range g.endpoints {
 		e.File.Close()
 	}

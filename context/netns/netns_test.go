@@ -191,6 +191,7 @@ func TestGateway(t *testing.T) {
 	}
 	testUpdate(t, g, cfg.Tenant)
 	testRequests(t, g)
+	testLimits(t, g, cfg.Tenant)
 
 	if err := g.Remove(); err != nil {
 		t.Fatal(err)
@@ -275,6 +276,59 @@ func testRequests(t *testing.T, g *Gateway) {
 		if (err != nil) != (i == maxAddresses) {
 			t.Fatalf("address %d: %v", i, err)
 		}
+	}
+}
+
+// testLimits has a class that allows few routes and few neighbours.
+func testLimits(t *testing.T, g *Gateway, old *spec.Tenant) {
+	t.Helper()
+	limited := *old
+	limited.Limits.Routes = len(old.Routes) + 2
+	limited.Limits.MACAddresses = 16
+	if err := g.Update(&limited); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		r := control.Route{Add: true, Destination: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 57, byte(i), 0}), 24)}
+		if err := g.Route(r); (err != nil) != (i >= 2) {
+			t.Errorf("route %d: %v", i, err)
+		}
+		if i == 1 { // asking again takes nothing
+			if err := g.Route(r); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if u := g.RouteUse(); u.Current != int64(limited.Limits.Routes) || u.Limit != u.Current || u.Denied != 2 {
+		t.Errorf("routes: %+v, want all of %d and 2 denied", u, limited.Limits.Routes)
+	}
+	if err := g.Route(control.Route{Destination: netip.MustParsePrefix("10.57.0.0/24")}); err != nil {
+		t.Error(err)
+	}
+	if u := g.RouteUse(); u.Current != int64(limited.Limits.Routes)-1 {
+		t.Errorf("routes after one has gone: %+v", u)
+	}
+
+	inside(t, g.ns, `for i in $(seq 100 139); do ip neigh replace 10.10.0.$i lladdr 02:00:00:00:01:$((i-90)) dev inside nud stale; done;
+		ip neigh replace 10.10.0.99 lladdr 02:00:00:00:00:99 dev inside nud reachable; ip neigh replace 10.10.0.98 lladdr 02:00:00:00:00:98 dev inside nud permanent`)
+	before, err := g.MACUse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.Denied < 20 || before.Peak < 41 {
+		t.Errorf("neighbours: %+v, want 25 or so removed", before)
+	}
+	after, err := g.MACUse()
+	if err != nil || after.Current > 16 || after.Denied != before.Denied {
+		t.Errorf("neighbours then: %+v, %v, want 16 at most", after, err)
+	}
+	for _, kept := range []string{"10.10.0.99", "10.10.0.98"} {
+		if got := inside(t, g.ns, "ip neigh show "+kept); !strings.Contains(got, "lladdr") {
+			t.Errorf("%s is gone, which is in use: %q", kept, got)
+		}
+	}
+	if err := g.Update(old); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -83,6 +83,11 @@ func (g *Gateway) Route(r control.Route) error {
 	if _, held := g.asked.routes[d]; !held && len(g.asked.routes) >= maxRoutes {
 		return fmt.Errorf("netns: the tunnel has %d routes already", maxRoutes)
 	}
+	if _, held := g.asked.routes[d]; !held {
+		if g.countRoutesLocked(); !g.routeUse.Take(1) {
+			return fmt.Errorf("netns: the context's class allows %d routes, and that many there are", g.limits.Routes)
+		}
+	}
 	list := g.intoTunnel(d, r.Source)
 	for _, one := range list {
 		if err := g.ns.handle.RouteReplace(one.netlink()); err != nil {

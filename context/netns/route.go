@@ -104,6 +104,9 @@ func hasIPv6() bool {
 func (g *Gateway) Update(t *spec.Tenant) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.limits = t.Limits
+	g.static = len(t.Routes)
+	g.countRoutesLocked()
 	want := g.routes(t)
 	var errs []error
 	for _, r := range want {

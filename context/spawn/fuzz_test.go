@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -13,12 +14,13 @@ import (
 )
 
 // FuzzHandle takes what a worker that was taken over may send: the supervisor
-// does nothing but what an address or a route asks for, and reads answers
-// without a panic.
+// does nothing but what an address, a route or a claim asks for, and reads
+// answers without a panic.
 func FuzzHandle(f *testing.F) {
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
 		control.KindRoute:   control.Route{Add: true, Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")},
+		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
 		control.KindShow:    control.Facts{IKESAs: []control.IKESA{{Context: "blue"}}},
 		control.KindBoot:    control.Boot{Version: control.Version},
 		control.KindStop:    nil,
@@ -32,9 +34,12 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind string, body []byte) {
 		n := &network{}
 		w := &Worker{cfg: Config{Network: n, Group: &group{}, Tenant: &spec.Tenant{Name: "blue"},
+			Claim: func(c control.Claim) (control.Grant, error) {
+				return control.Grant{Most: c.Held}, n.note("claim of " + c.Resource)
+			},
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
 		_, err := w.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.Kind(kind), Body: body}})
-		allowed := kind == string(control.KindAddress) || kind == string(control.KindRoute)
+		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoute, control.KindClaim}, control.Kind(kind))
 		if !allowed && (err == nil || len(n.asked) > 0) {
 			t.Errorf("%q is not a worker's to ask, and did %v", kind, n.asked)
 		}

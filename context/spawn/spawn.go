@@ -87,6 +87,9 @@ type Config struct {
 	LogFormat   string   // "text" or "json"
 	LogLevel    string
 	Log         *slog.Logger
+	// Claim answers the worker's claims to what the contexts share; nil: there is
+	// nothing to be had. It must not block.
+	Claim func(control.Claim) (control.Grant, error)
 	// Changed, which may be nil, is called after every change of Status. It
 	// must not block.
 	Changed func()
@@ -430,6 +433,15 @@ func (w *Worker) handle(_ context.Context, req *pipe.Request) (any, error) {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
 		return nil, w.cfg.Network.Route(r)
+	case control.KindClaim:
+		var c control.Claim
+		if err := json.Unmarshal(req.Body, &c); err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		if w.cfg.Claim == nil {
+			return control.Grant{}, nil
+		}
+		return w.cfg.Claim(c)
 	}
 	return nil, errors.New("spawn: a worker may not ask for that")
 }

@@ -115,10 +115,14 @@ func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.
 	prefix := netip.MustParsePrefix("10.0.0.1/32")
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoute: control.Route{Add: true, Destination: prefix},
-		control.KindKeys: nil, control.KindBoot: nil,
+		control.KindClaim: control.Claim{Resource: "vpn_burst_other", More: 7},
+		control.KindKeys:  nil, control.KindBoot: nil,
 	} {
-		_, err := conn.Call(ctx, kind, body)
+		answer, err := conn.Call(ctx, kind, body)
 		keys.ESP = append(keys.ESP, fmt.Sprintf("%s: %v", kind, err))
+		if kind == control.KindClaim {
+			keys.ESP = append(keys.ESP, "granted "+string(answer.Body))
+		}
 	}
 	return keys
 }
@@ -204,6 +208,7 @@ func run(t *testing.T, manner string) *world {
 		Tenant: &spec.Tenant{Name: manner, Class: "gold", Secrets: []secret.Value{secret.Copy([]byte("psk"))}},
 		Binary: binary, UID: testUID, Network: n, Group: out.group, MemoryLimit: 100 << 20, Stderr: null,
 		LogFormat: "text", LogLevel: "info", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Claim: func(c control.Claim) (control.Grant, error) { return control.Grant{Most: c.More - 3}, nil },
 		Changed: func() {
 			select {
 			case out.changed <- struct{}{}:
@@ -269,7 +274,7 @@ func TestWorker(t *testing.T) {
 		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
 		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
 		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n",
-		"address: <nil>\n", "route: <nil>\n", "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
+		"address: <nil>\n", "route: <nil>\n", "claim: <nil>\n", `granted {"most":4}`, "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
 		"boot: pipe: boot refused: spawn: a worker may not ask for that\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -48,7 +48,7 @@ var rooms = []room{
 		because: "it leases addresses from a specification"},
 	{path: "context/pipe", may: []string{"context/control"},
 		because: "it moves control messages and descriptors, whatever they mean"},
-	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun"},
+	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "resource"},
 		because: "it arranges namespaces and devices for whoever asks"},
 	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
 		"resource/cgroup", "system/task", "internal/secret"},

@@ -40,6 +40,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	} else {
 		asked.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	}
+	leave, err := s.enter(contextsOf(r)...)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer leave()
 	answer, err := s.answer(w, asked, rt)
 	if err != nil {
 		s.fail(w, r, err)

@@ -43,6 +43,10 @@ type Config struct {
 	Backend Backend
 	// Log gets one record per request; nil discards them.
 	Log *slog.Logger
+	// Enter, which may be nil, is called for each context that a request is about
+	// before it is answered, and what it returns when it was. An error, best an
+	// *Error, is the answer.
+	Enter func(context string) (leave func(), err error)
 	// WorkerTimeout is how long one context may take to answer when several are
 	// asked, and alone; 0 means 2 s.
 	WorkerTimeout time.Duration

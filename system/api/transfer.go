@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -119,6 +120,13 @@ func (s *Server) copyFile(t *transfer, r *http.Request) error {
 	if err := decode(r, &which); err != nil {
 		return err
 	}
+	owners := []string{ownerOf(which.From), ownerOf(which.To)}
+	owners = slices.Compact(slices.DeleteFunc(owners, func(name string) bool { return name == "" }))
+	leave, err := s.enter(owners...)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	last, latest := time.Now(), CopyEvent{}
 	info, err := s.cfg.Backend.CopyFile(r.Context(), which, func(done, total int64) {
 		latest = CopyEvent{Done: done, Total: total}
