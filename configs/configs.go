@@ -85,6 +85,9 @@ type Tenant struct {
 	// Allocations are in the order of the file. Each has an Interface of the
 	// same Name in Spec, if the context configures it.
 	Allocations []Allocation
+	// Suspended: the context keeps its configuration and its files, and nothing
+	// of it runs.
+	Suspended bool
 	// FailoverGroup is the name of one of Failover.Groups; "" without failover.
 	FailoverGroup string
 	Storage       []Storage // beside disk0:

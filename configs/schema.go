@@ -32,7 +32,7 @@ var systemSchema = &schema{blocks: []*schema{
 		},
 	},
 	{kind: "context", label: "the name of a context",
-		attrs: []attr{{name: "member"}, {name: "failover_group"},
+		attrs: []attr{{name: "member"}, {name: "failover_group"}, {name: "suspended"},
 			{name: "config_url", required: true, example: `"file:blue.hcl"`},
 			{name: "config_ca"}, {name: "config_timeout"}},
 		blocks: []*schema{

@@ -18,8 +18,12 @@ func (s *System) Status() api.Status {
 	out := api.Status{Name: s.name, Version: build.Version(), PID: os.Getpid(), Started: s.started}
 	for _, row := range s.Contexts() {
 		out.Total++
-		if row.State == api.StateReady {
+		switch row.State {
+		case api.StateReady:
 			out.ReadyContexts++
+			continue
+		case api.StateSuspended:
+			out.Suspended++
 			continue
 		}
 		reason := string(row.State)
@@ -28,7 +32,7 @@ func (s *System) Status() api.Status {
 		}
 		out.Waiting = append(out.Waiting, api.ContextError{Context: row.Name, Error: reason})
 	}
-	out.Ready = out.ReadyContexts == out.Total
+	out.Ready = out.ReadyContexts+out.Suspended == out.Total
 	return out
 }
 
@@ -51,6 +55,15 @@ func (s *System) list() []*tenant {
 	}
 	slices.SortFunc(list, func(a, b *tenant) int { return strings.Compare(a.name, b.name) })
 	return list
+}
+
+// names returns the names of all contexts.
+func (s *System) names() []string {
+	var out []string
+	for _, t := range s.list() {
+		out = append(out, t.name)
+	}
+	return out
 }
 
 // ready returns the worker of a context, for a question.

@@ -70,11 +70,11 @@ func green(address string) string {
 // addressOf is what load makes of green.
 func addressOf(t *testing.T, path string) (address string, warnings []string, err error) {
 	t.Helper()
-	conf, warnings, err := load(t.Context(), path)
+	l, err := load(t.Context(), path)
 	if err != nil {
 		return "", nil, err
 	}
-	return conf.Contexts[0].Spec.Interfaces[0].Addresses[0].String(), warnings, nil
+	return l.conf.Contexts[0].Spec.Interfaces[0].Addresses[0].String(), l.warnings, nil
 }
 
 // failures are the ways in which a server of configurations fails, and what the
@@ -171,25 +171,25 @@ func TestServerNotValid(t *testing.T) {
 	server, path := newConfServer(t)
 	wrong := green("192.0.2.0/24")
 	server.sends(wrong)
-	_, _, err := loadFirst(t.Context(), path)
+	_, err := loadFirst(t.Context(), path)
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
 
 	server.sends(green("192.0.2.1/24"))
-	if _, _, err := loadFirst(t.Context(), path); err != nil {
+	if _, err := loadFirst(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	server.sends(wrong)
-	_, _, err = load(t.Context(), path)
+	_, err = load(t.Context(), path)
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
-	conf, warnings, err := loadFirst(t.Context(), path)
+	l, err := loadFirst(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := conf.Contexts[0].Spec.Interfaces[0].Addresses[0].String(); got != "192.0.2.1/24" {
+	if got := l.conf.Contexts[0].Spec.Interfaces[0].Addresses[0].String(); got != "192.0.2.1/24" {
 		t.Errorf("got %s", got)
 	}
-	if len(warnings) != 1 || !strings.Contains(warnings[0], "what the server has is not valid: ") || !strings.Contains(warnings[0], "Unusable address") {
-		t.Errorf("warnings: %q", warnings)
+	if len(l.warnings) != 1 || !strings.Contains(l.warnings[0], "what the server has is not valid: ") || !strings.Contains(l.warnings[0], "Unusable address") {
+		t.Errorf("warnings: %q", l.warnings)
 	}
 }
 

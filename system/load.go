@@ -3,10 +3,8 @@ package system
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,60 +16,85 @@ import (
 	"github.com/warrenvpn/warren/vfs"
 )
 
-// load reads the configuration, after it has asked the servers that have parts
-// of it. Its warnings are lines for the log. A configuration that is not valid is
-// an *api.Error with the diagnostics.
-func load(ctx context.Context, path string) (*configs.System, []string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("system: finding the configuration: %w", err)
-	}
-	return fetchAll(ctx, path).load(path)
+// loaded is a configuration with all that it was read from.
+type loaded struct {
+	conf     *configs.System // nil where there are errors
+	texts    *texts
+	warnings []string // lines for the log
 }
+
+// load reads the startup configuration, after it has asked the servers that have
+// parts of it. A configuration that is not valid is an *api.Error with the
+// diagnostics; then the texts are what could be read.
+func load(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).load(path) }
+
+// look is load for those who only look: what servers have is not kept.
+func look(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).look(path) }
 
 // loadFirst is load for the start, when nothing runs that could go on: what
 // servers have that is not valid gives way to what they had before.
-func loadFirst(ctx context.Context, path string) (*configs.System, []string, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("system: finding the configuration: %w", err)
-	}
+func loadFirst(ctx context.Context, path string) (*loaded, error) {
 	src := fetchAll(ctx, path)
-	conf, warnings, err := src.load(path)
+	l, err := src.load(path)
 	if err != nil && src.fallBack() {
-		if conf, warnings, againErr := src.load(path); againErr == nil {
-			return conf, warnings, nil
+		if again, againErr := src.load(path); againErr == nil {
+			return again, nil
 		}
 	}
-	return conf, warnings, err
+	return l, err
 }
 
 // load is load with what was fetched.
-func (src *source) load(path string) (*configs.System, []string, error) {
-	conf, diags := configs.Load(src, path, machine())
+func (src *source) load(path string) (*loaded, error) {
+	l, err := src.look(path)
+	if err != nil {
+		return l, err
+	}
+	before := len(src.warnings)
+	src.keep()
+	l.warnings = append(l.warnings, src.warnings[before:]...)
+	return l, nil
+}
+
+// look is load without keeping what servers have.
+func (src *source) look(path string) (*loaded, error) {
+	l, diags, err := read(src, path)
 	src.diags = diags
+	l.warnings = append(slices.Clone(src.warnings), l.warnings...)
+	return l, err
+}
+
+// read reads the configuration whose system file is at path.
+func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, error) {
+	rec := newRecorder(from)
+	conf, diags := configs.Load(rec, path, machine())
+	l := &loaded{conf: conf, texts: rec.texts(path, conf)}
 	if diags.HasErrors() {
 		var text strings.Builder
 		if err := diags.Write(&text, 0, false); err != nil {
-			return nil, nil, err
+			return l, diags, err
 		}
-		return nil, nil, &api.Error{
+		return l, diags, &api.Error{
 			Code: api.CodeRefused, Reason: "the configuration " + path + " is not valid",
 			Hint: "`warren validate " + path + "` shows the same; nothing was changed", Detail: text.String(),
 		}
 	}
 	if conf.Failover != nil {
-		return nil, nil, &api.Error{
+		return l, diags, &api.Error{
 			Code: api.CodeRefused, Reason: "system: the failover block of " + path + " cannot be honoured: this warrend runs a node alone",
 			Hint: "remove the failover block",
 		}
 	}
-	src.keep()
-	warnings := slices.Clone(src.warnings)
 	for _, w := range diags.Warnings() {
-		warnings = append(warnings, configs.Line(w))
+		l.warnings = append(l.warnings, configs.Line(w))
 	}
-	return conf, warnings, nil
+	return l, diags, nil
+}
+
+// recall reads a version that was kept.
+func recall(t *texts) (*loaded, error) {
+	l, _, err := read(t, t.Path)
+	return l, err
 }
 
 // machine is the size of what we run on.

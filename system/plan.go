@@ -14,6 +14,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/api"
 )
 
 // wanted is one context as the configuration wants it.
@@ -29,28 +30,28 @@ type wanted struct {
 	tenant  string
 }
 
-// action is what happens to a context.
-type action string
-
-const (
-	create    action = "create"
-	rebuild   action = "rebuild"   // with a new namespace: its SAs end
-	configure action = "configure" // in place: its SAs stay
-	remove    action = "remove"
-)
-
 // step is one step of a plan.
 type step struct {
 	name   string
-	action action
+	action api.Action
+	sas    api.Effect
 	why    string
-	want   *wanted // nil for remove
+	want   *wanted // nil for removal
+	old    *wanted // nil for creation
 }
 
 // String is the step for the operator.
 func (s step) String() string {
 	return fmt.Sprintf("%s context %q: %s", s.action, s.name, s.why)
 }
+
+// ends tells whether the step takes apart what there is of the context.
+func (s step) ends() bool {
+	return s.action == api.ActionRemove || s.action == api.ActionRebuild || s.action == api.ActionSuspend
+}
+
+// begins tells whether the step begins a life of the context.
+func (s step) begins() bool { return s.action != api.ActionRemove && s.action != api.ActionConfigure }
 
 // want computes what a configuration wants of every context. key is secret and
 // the same for all configurations that are compared.
@@ -123,26 +124,74 @@ func devicesOf(conf *configs.System, c configs.Tenant) []netns.Device {
 // plan compares what is with what is wanted, in the order of the names: removals
 // come first, so that what they free can be taken.
 func plan(is, want []*wanted) []step {
+	had, wants := byName(is), byName(want)
 	var steps []step
 	for _, old := range is {
-		if find(want, old.Name) == nil {
-			steps = append(steps, step{old.Name, remove, "it is no longer configured", nil})
+		if wants[old.Name] == nil {
+			steps = append(steps, step{old.Name, api.ActionRemove, old.endEffect(), "it is no longer configured", nil, old})
 		}
 	}
 	for _, w := range want {
-		old := find(is, w.Name)
-		switch {
-		case old == nil:
-			steps = append(steps, step{w.Name, create, "it is new", w})
-		case old.network != w.network:
-			steps = append(steps, step{w.Name, rebuild, "its interfaces have changed", w})
-		default:
-			if changes := old.changes(w); changes != "" {
-				steps = append(steps, step{w.Name, configure, changes, w})
-			}
+		if s, ok := compare(had[w.Name], w); ok {
+			steps = append(steps, s)
 		}
 	}
 	return steps
+}
+
+func byName(list []*wanted) map[string]*wanted {
+	m := make(map[string]*wanted, len(list))
+	for _, w := range list {
+		m[w.Name] = w
+	}
+	return m
+}
+
+// compare returns the step from old, which may be nil, to w.
+func compare(old, w *wanted) (step, bool) {
+	changes := ""
+	if old != nil {
+		changes = old.changes(w)
+	}
+	switch {
+	case old == nil && w.Suspended:
+		return step{w.Name, api.ActionCreate, api.EffectNone, "it is new, and suspended", w, nil}, true
+	case old == nil:
+		return step{w.Name, api.ActionCreate, api.EffectNone, "it is new", w, nil}, true
+	case w.Suspended && !old.Suspended:
+		return step{w.Name, api.ActionSuspend, api.EffectEnd, "it is suspended", w, old}, true
+	case !w.Suspended && old.Suspended:
+		return step{w.Name, api.ActionResume, api.EffectNone, "it is no longer suspended", w, old}, true
+	case old.network != w.network && w.Suspended:
+		return step{w.Name, api.ActionConfigure, api.EffectNone, "its interfaces have changed", w, old}, true
+	case old.network != w.network:
+		return step{w.Name, api.ActionRebuild, api.EffectEnd, "its interfaces have changed", w, old}, true
+	case changes != "":
+		return step{w.Name, api.ActionConfigure, old.configureEffect(w), changes, w, old}, true
+	}
+	return step{}, false
+}
+
+// endEffect is what the end of a context does to its SAs.
+func (old *wanted) endEffect() api.Effect {
+	if old.Suspended {
+		return api.EffectNone
+	}
+	return api.EffectEnd
+}
+
+// configureEffect is what a change in place does to SAs: those of a tunnel group
+// that goes end.
+func (old *wanted) configureEffect(w *wanted) api.Effect {
+	if w.Suspended {
+		return api.EffectNone
+	}
+	for _, g := range old.Spec.TunnelGroups {
+		if !slices.ContainsFunc(w.Spec.TunnelGroups, func(n spec.TunnelGroup) bool { return n.Name == g.Name }) {
+			return api.EffectSomeEnd
+		}
+	}
+	return api.EffectStay
 }
 
 // changes says what of a context has changed that can be changed in place.
@@ -159,13 +208,4 @@ func (old *wanted) changes(w *wanted) string {
 		list = append(list, "its place in the system configuration has changed")
 	}
 	return strings.Join(list, ", ")
-}
-
-func find(list []*wanted, name string) *wanted {
-	for _, w := range list {
-		if w.Name == name {
-			return w
-		}
-	}
-	return nil
 }

@@ -8,6 +8,7 @@
 package system
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -20,7 +21,6 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
@@ -51,9 +51,9 @@ type Config struct {
 // System is the supervisor. It implements task.Task and api.Backend.
 type System struct {
 	*Files
+	*lifecycle
 	cfg     Config
 	name    string
-	key     []byte // of fingerprints
 	run     *rundir
 	host    *netns.Host
 	groups  *cgroup.Manager
@@ -62,12 +62,7 @@ type System struct {
 	rests   *rests
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
-	reload  chan struct{} // holds one token: whoever has it may change contexts
-
-	// What follows belongs to the holder of the reload token.
-	conf *configs.System
-	is   []*wanted
-	uids *uids
+	uids    *uids         // belongs to the holder of the lifecycle's token
 
 	mu      sync.Mutex         // protects tenants
 	tenants map[string]*tenant // by name
@@ -76,28 +71,38 @@ type System struct {
 // New reads the configuration, locks run_dir, and removes what an earlier
 // process has left. Run does the rest; without it, Close must be called.
 func New(cfg *Config) (*System, error) {
-	conf, warnings, err := loadFirst(context.Background(), cfg.Path)
+	path, err := filepath.Abs(cfg.Path)
+	if err != nil {
+		return nil, fmt.Errorf("system: finding the configuration: %w", err)
+	}
+	if err := finishWrite(path, cfg.Log); err != nil {
+		return nil, err
+	}
+	startup, err := loadFirst(context.Background(), path)
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
+	for _, w := range startup.warnings {
 		cfg.Log.Warn("configuration warning", "text", w)
 	}
 	if err := checkWorker(cfg.Worker); err != nil {
 		return nil, err
 	}
+	conf := startup.conf
 	run, err := openRunDir(conf.RunDir)
 	if err != nil {
 		return nil, err
 	}
 	s := &System{
 		Files: NewFiles(conf.StateDir), cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
-		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}), reload: make(chan struct{}, 1),
-		rests: newRests(), conf: conf, uids: newUIDs(conf.Name), tenants: make(map[string]*tenant), key: make([]byte, 32),
+		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}),
+		rests: newRests(), uids: newUIDs(conf.Name), tenants: make(map[string]*tenant),
 	}
-	rand.Read(s.key)
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
 		err = s.recover(context.Background())
+	}
+	if err == nil {
+		err = s.open(path, startup)
 	}
 	if err != nil {
 		s.Close()
@@ -106,6 +111,27 @@ func New(cfg *Config) (*System, error) {
 	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts),
 		"cgroup", string(s.groups.Mode()), "max_files", raiseFileLimit())
 	return s, nil
+}
+
+// open opens the history, and decides what is to be run.
+func (s *System) open(path string, startup *loaded) error {
+	history, err := openHistory(startup.conf.StateDir, s.cfg.Log.Error)
+	if err != nil {
+		return err
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	s.lifecycle, err = newLifecycle(&lifecycle{
+		path: path, stored: hostFiles{}, act: s,
+		load: func(ctx context.Context) (*loaded, error) { return load(ctx, path) },
+		look: func(ctx context.Context) (*loaded, error) { return look(ctx, path) },
+		log:  s.cfg.Log, now: time.Now, key: key, history: history,
+		disk: func(ctx context.Context, name string, body []byte) error {
+			_, err := s.WriteFile(ctx, name, int64(len(body)), bytes.NewReader(body))
+			return err
+		},
+	}, startup)
+	return err
 }
 
 // Close lets go of what New has opened.
@@ -142,11 +168,7 @@ func (s *System) poke() {
 // Run starts every context, keeps them until ctx ends, and takes everything
 // apart: devices are given back, and nothing is left on the host.
 func (s *System) Run(ctx context.Context) error {
-	wants := want(s.conf, s.key)
-	for _, e := range s.apply(ctx, plan(nil, wants), wants) {
-		s.cfg.Log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
-	}
-	s.reload <- struct{}{}
+	s.lifecycle.begin(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(ctx) })
@@ -154,8 +176,8 @@ func (s *System) Run(ctx context.Context) error {
 	watching.Wait()
 
 	s.notify(daemon.SdNotifyStopping)
-	<-s.reload // a reload that is under way ends first; there is no other after it
-	s.endAll(s.list())
+	<-s.turn // a change that is under way ends first; there is no other after it
+	s.end(s.names())
 	s.Close()
 	return nil
 }
@@ -168,23 +190,27 @@ func (s *System) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.changed:
-			if !settled && s.settled() {
+			if !settled && s.allSettled() {
 				settled = true
 				st := s.Status()
 				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total, "took", time.Since(s.started).Round(time.Millisecond))
 				s.notify(daemon.SdNotifyReady)
 			}
 		case <-s.cfg.Hangup:
-			s.hangup(ctx)
+			s.hup(ctx)
+		case <-s.expiry.C:
+			if err := s.expire(ctx); err != nil {
+				s.cfg.Log.Error("configuration not rolled back", "reason", err.Error())
+			}
 		}
 	}
 }
 
-// settled tells whether every context is ready, or has failed to become so.
-func (s *System) settled() bool {
+// allSettled tells whether every context is ready, or has failed to become so.
+func (s *System) allSettled() bool {
 	for _, t := range s.list() {
 		row := t.row()
-		if row.State != api.StateReady && row.State != api.StateFailed {
+		if row.State != api.StateReady && row.State != api.StateFailed && row.State != api.StateSuspended {
 			return false
 		}
 	}
@@ -198,182 +224,16 @@ func (s *System) notify(state string) {
 	}
 }
 
-func (s *System) hangup(ctx context.Context) {
+// hup reloads.
+func (s *System) hup(ctx context.Context) {
 	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer s.notify(daemon.SdNotifyReady)
-	if _, err := s.Reload(ctx); err != nil {
+	if err := s.hangup(ctx); err != nil {
 		var e *api.Error
 		if errors.As(err, &e) && e.Detail != "" {
 			s.cfg.Log.Error("reload refused", "reason", e.Reason, "detail", e.Detail)
 			return
 		}
 		s.cfg.Log.Error("reload refused", "reason", err.Error())
-	}
-}
-
-// Reload implements api.Backend.
-func (s *System) Reload(ctx context.Context) (api.Reload, error) {
-	select {
-	case <-s.reload:
-	case <-ctx.Done():
-		return api.Reload{}, ctx.Err()
-	}
-	defer func() { s.reload <- struct{}{} }()
-	conf, warnings, err := load(ctx, s.cfg.Path)
-	if err != nil {
-		return api.Reload{}, err
-	}
-	if conf.Name != s.conf.Name || conf.RunDir != s.conf.RunDir {
-		return api.Reload{}, &api.Error{
-			Code: api.CodeRefused, Reason: "system: name and run_dir cannot change while warrend runs",
-			Hint: "restart warrend, or undo that change",
-		}
-	}
-	for _, w := range warnings {
-		s.cfg.Log.Warn("configuration warning", "text", w)
-	}
-	wants := want(conf, s.key)
-	steps := plan(s.is, wants)
-	out := api.Reload{Steps: []string{}, Warnings: warnings}
-	for _, st := range steps {
-		out.Steps = append(out.Steps, st.String())
-		s.cfg.Log.Info("reload step", "tenant", st.name, "action", string(st.action), "reason", st.why)
-	}
-	s.conf = conf
-	out.Errors = s.apply(ctx, steps, wants)
-	s.cfg.Log.Info("configuration loaded", "steps", len(steps), "errors", len(out.Errors))
-	return out, nil
-}
-
-// apply takes the steps. A step that cannot be taken leaves its context as it
-// is, unless there is none yet: then it is tried again until it can.
-func (s *System) apply(ctx context.Context, steps []step, wants []*wanted) []api.ContextError {
-	var errs []api.ContextError
-	fail := func(name string, err error) {
-		errs = append(errs, api.ContextError{Context: name, Error: err.Error()})
-	}
-	var todo []step
-	for _, st := range steps {
-		err := s.check(st)
-		if err != nil {
-			fail(st.name, err)
-		}
-		if err == nil || st.action == create {
-			todo = append(todo, st)
-		}
-	}
-	s.is = outcome(s.is, todo)
-	s.rests.set(s.conf.Totals, s.is)
-	if err := s.Files.Set(disks(s.is)); err != nil {
-		s.cfg.Log.Error("files of a context cannot be used", "reason", err.Error())
-	}
-
-	var ending []*tenant
-	s.mu.Lock()
-	for _, st := range todo {
-		if t := s.tenants[st.name]; t != nil && (st.action == remove || st.action == rebuild) {
-			ending = append(ending, t)
-		}
-	}
-	s.mu.Unlock()
-	s.endAll(ending)
-
-	var waiting sync.WaitGroup
-	var mu sync.Mutex // protects errs
-	for _, st := range todo {
-		switch st.action {
-		case create, rebuild:
-			uid, err := s.uids.of(st.name)
-			if err != nil {
-				fail(st.name, err)
-				continue
-			}
-			t := s.begin(st.want, uid)
-			s.mu.Lock()
-			s.tenants[st.name] = t
-			s.mu.Unlock()
-		case configure:
-			s.mu.Lock()
-			t := s.tenants[st.name]
-			s.mu.Unlock()
-			if t == nil {
-				continue
-			}
-			waiting.Go(func() {
-				ctx, cancel := context.WithTimeout(ctx, configureTimeout)
-				defer cancel()
-				if err := t.configure(ctx, st.want); err != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					fail(st.name, err)
-				}
-			})
-		}
-	}
-	waiting.Wait()
-	s.poke()
-	return errs
-}
-
-// outcome is what is after the steps.
-func outcome(is []*wanted, steps []step) []*wanted {
-	var list []*wanted
-	for _, old := range is {
-		kept := true
-		for _, st := range steps {
-			kept = kept && st.name != old.Name
-		}
-		if kept {
-			list = append(list, old)
-		}
-	}
-	for _, st := range steps {
-		if st.want != nil {
-			list = append(list, st.want)
-		}
-	}
-	return list
-}
-
-// check says, before anything is touched, what stands against a step.
-func (s *System) check(st step) error {
-	if st.want == nil {
-		return nil
-	}
-	if err := s.groups.Check(st.want.limits); err != nil {
-		return err
-	}
-	if err := checkStorage(st.want.Storage); err != nil {
-		return err
-	}
-	if st.action == configure {
-		return nil
-	}
-	var held []string // what our contexts have now comes back before it is needed
-	for _, w := range s.is {
-		for _, d := range w.devices {
-			held = append(held, d.Host)
-		}
-	}
-	for _, d := range st.want.devices {
-		if err := s.host.Check(d, held); err != nil {
-			return fmt.Errorf("interface %q: %w", d.Interface, err)
-		}
-	}
-	return nil
-}
-
-// endAll ends contexts, all at once, and forgets them.
-func (s *System) endAll(list []*tenant) {
-	var ending sync.WaitGroup
-	for _, t := range list {
-		ending.Go(t.end)
-	}
-	ending.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range list {
-		delete(s.tenants, t.name)
-		s.uids.release(t.name)
 	}
 }

@@ -100,7 +100,7 @@ func (b *box) wanted(key []byte) []*wanted {
 		b.t.Fatal(err)
 	}
 	defer s.Close()
-	return want(s.conf, key)
+	return want(s.snapshot().running.conf, key)
 }
 
 func TestWeakAlgorithmsAreLogged(t *testing.T) {
@@ -193,7 +193,7 @@ func TestPlan(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b, key := newBox(t), []byte("key")
 			is := b.wanted(key)
-			if steps := plan(nil, is); len(steps) != 2 || steps[0].action != create || steps[1].action != create {
+			if steps := plan(nil, is); len(steps) != 2 || steps[0].action != api.ActionCreate || steps[1].action != api.ActionCreate {
 				t.Errorf("at the start: %v", steps)
 			}
 			b.write(tt.file, tt.edit(originals[tt.file]))
@@ -283,11 +283,11 @@ context "blue" {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	steps := plan(nil, want(s.conf, s.key))
+	steps := plan(nil, want(s.snapshot().running.conf, s.key))
 	if len(steps) != 1 {
 		t.Fatalf("steps: %v", steps)
 	}
-	err = s.check(steps[0])
+	err = s.check(steps[0], nil)
 	switch lacks := netns.ProbeVLAN(); {
 	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) || !strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
 		t.Errorf("a kernel without 802.1Q: %v", err)

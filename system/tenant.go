@@ -37,6 +37,10 @@ type tenant struct {
 	log    *slog.Logger
 	cancel context.CancelFunc
 	ended  chan struct{}
+	// settled is closed once the context is ready for the first time, or cannot
+	// be; outcome is valid then.
+	settled chan struct{}
+	outcome error
 
 	mu      sync.Mutex // protects what follows
 	want    *wanted
@@ -51,16 +55,24 @@ type tenant struct {
 	notices map[resource.Name]*resource.Notice // System.watch has them
 }
 
-// begin starts the life of a context.
-func (s *System) begin(w *wanted, uid uint32) *tenant {
+// live starts the life of a context. A suspended one only waits for its end.
+func (s *System) live(w *wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
 		sys: s, name: w.Name, uid: uid, log: s.cfg.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
-		want: w, state: api.StateStarting, reason: "waiting to be built", notices: make(map[resource.Name]*resource.Notice),
+		settled: make(chan struct{}), want: w, state: api.StateStarting, reason: "waiting to be built",
+		notices: make(map[resource.Name]*resource.Notice),
+	}
+	if w.Suspended {
+		t.state, t.reason = api.StateSuspended, ""
+		close(t.settled)
+		close(t.ended)
+		return t
 	}
 	go func() {
 		defer close(t.ended)
 		t.run(ctx)
+		t.settle(errors.New("system: it was stopped before it was ready"))
 	}()
 	return t
 }
@@ -82,6 +94,7 @@ func (t *tenant) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		t.settle(err)
 		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
 		t.set(api.StateFailed, err.Error())
 		timer := time.NewTimer(delay)
@@ -92,6 +105,34 @@ func (t *tenant) run(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// settle says, the first time, how the start of the context has ended.
+func (t *tenant) settle(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.settled:
+	default:
+		t.outcome = err
+		close(t.settled)
+	}
+}
+
+// watch is told of every change of the worker.
+func (t *tenant) watch() {
+	t.mu.Lock()
+	worker := t.worker
+	t.mu.Unlock()
+	if worker != nil {
+		switch s := worker.Status(); {
+		case s.Ready:
+			t.settle(nil)
+		case s.Losses > 0:
+			t.settle(errors.New(s.Reason))
+		}
+	}
+	t.sys.poke()
 }
 
 // set changes the state, unless the context is being stopped, and tells.
@@ -151,7 +192,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: group,
 		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
-		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.sys.poke,
+		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.watch,
 	})
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))

@@ -15,13 +15,16 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // two is a backend with two contexts that answer, one that hangs and one that
 // failed.
-type two struct{ apitest.Files }
+type two struct {
+	apitest.Files
+	apitest.Configurations
+}
 
 // withFiles is two with files on the disks of blue and red, and in shared
 // storage.
 func withFiles() *two {
 	b := &two{}
-	b.Now, b.Limit = now, 1000
+	b.Files.Now, b.Limit = now, 1000
 	b.Put("blue:disk0:/certs/ca.pem", "a certificate\n")
 	b.Put("blue:disk0:/certs/broken/short", "cut off\n")
 	b.Put("blue:disk0:/banner", "two\nlines\n")
@@ -136,7 +139,7 @@ func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
 	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."}, ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
 }
 
-func (*two) Reload(context.Context) (api.Reload, error) {
+func (*two) Reload(context.Context, api.Author) (api.Reload, error) {
 	return api.Reload{
 		Steps:    []string{"context blue: configure its worker", "context grey: create"},
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
@@ -153,12 +156,12 @@ func (*empty) Status() api.Status {
 
 func (*empty) Contexts() []api.Tenant { return nil }
 
-func (*empty) Reload(context.Context) (api.Reload, error) { return api.Reload{}, nil }
+func (*empty) Reload(context.Context, api.Author) (api.Reload, error) { return api.Reload{}, nil }
 
 // refusing is a backend whose configuration is broken.
 type refusing struct{ two }
 
-func (*refusing) Reload(context.Context) (api.Reload, error) {
+func (*refusing) Reload(context.Context, api.Author) (api.Reload, error) {
 	return api.Reload{}, &api.Error{
 		Code: api.CodeRefused, Reason: "the configuration has errors: nothing was changed",
 		Hint: "`warren validate` finds them all", Detail: "blue.hcl:3: no such pool\nblue.hcl:9: no such interface\n",

@@ -116,6 +116,7 @@ context "reference" {
   member         = "default"          # class
   failover_group = "1"                # by default the first group
   config_url     = "file:context.hcl" # relative to this file, or "disk0:/context.hcl", or as below
+  suspended      = false              # true: it keeps configuration and files, but does not run; its interfaces are free
 
   allocate_interface "Ethernet0/0" { name = "outside" } # name in the context; by default the same
   allocate_interface "Ethernet0/1.200" { name = "inside" }

@@ -13,6 +13,7 @@ import (
 // hint to the operator; every other error is an internal one.
 type Backend interface {
 	Files
+	Configurations
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status
@@ -31,10 +32,4 @@ type Backend interface {
 
 	// Keys returns the keys of a context's SAs, for Wireshark.
 	Keys(ctx context.Context, name string) (control.Keys, error)
-
-	// Reload reads the configuration again and touches only what changed. A
-	// configuration that is not valid changes nothing: then the error is an
-	// *Error with code CodeRefused, whose Detail is the diagnostics' text.
-	// Contexts that could not follow a valid one are in Reload.Errors.
-	Reload(ctx context.Context) (Reload, error)
 }

@@ -97,11 +97,3 @@ func (s *Server) keys(r *http.Request) (any, error) {
 	k.IKE, k.ESP = orEmpty(k.IKE), orEmpty(k.ESP)
 	return k, err
 }
-
-func (s *Server) reload(r *http.Request) (any, error) {
-	ctx, cancel := detached(r, reloadTimeout)
-	defer cancel()
-	done, err := s.cfg.Backend.Reload(ctx)
-	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), orEmpty(done.Errors)
-	return done, err
-}

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // backend is a Backend of fixed answers. The context "hung" never answers.
 type backend struct {
 	Files
+	Configurations
 	names   []string
 	logoffs []string
 	err     error // of everything that changes
@@ -74,7 +75,7 @@ func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (
 
 func (b *backend) Keys(context.Context, string) (control.Keys, error) { return control.Keys{}, b.err }
 
-func (b *backend) Reload(ctx context.Context) (Reload, error) {
+func (b *backend) Reload(ctx context.Context, _ Author) (Reload, error) {
 	if b.reload != nil {
 		return b.reload(ctx)
 	}

@@ -16,6 +16,8 @@ const (
 	StateReady    State = "ready"    // its worker answers
 	StateFailed   State = "failed"   // it cannot run; Reason says why
 	StateStopping State = "stopping"
+	// StateSuspended: it is configured not to run.
+	StateSuspended State = "suspended"
 )
 
 // Status is the system as a whole.
@@ -24,11 +26,12 @@ type Status struct {
 	Version string    `json:"version"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
-	// Ready says whether every context is in StateReady.
+	// Ready says whether every context that is not suspended is in StateReady.
 	Ready bool `json:"ready"`
-	// Total and ReadyContexts count contexts.
+	// Total, ReadyContexts and Suspended count contexts.
 	Total         int `json:"total"`
 	ReadyContexts int `json:"ready_contexts"`
+	Suspended     int `json:"suspended"`
 	// Waiting are the contexts that are not ready, each with its reason.
 	Waiting []ContextError `json:"waiting"`
 }

@@ -1,0 +1,133 @@
+package configs
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/hclwrite"
+)
+
+// Change is one difference between two versions of a configuration file: an
+// attribute, or a whole block.
+type Change struct {
+	// Blocks lead to it from outside: `tunnel_group "staff"`, `ikev2`.
+	Blocks []string
+	// Attribute is its name; "" where the block itself came or went.
+	Attribute string
+	// Old and New are the values as the language writes them, secrets as stars;
+	// "" where there is none. Two equal ones are different secrets.
+	Old, New string
+	// Added and Removed say that the old or the new version does not have it.
+	Added, Removed bool
+}
+
+// Compare returns what differs between two versions of a file, in the order of
+// the new one; what has gone stands at the end. Comments, spaces, the order of
+// blocks and the spelling of numbers make no difference. A version that does not
+// parse, or is empty, has nothing in it.
+func Compare(before, after []byte) []Change {
+	was, is := flatten(before), flatten(after)
+	var out []Change
+	for _, e := range is.list {
+		c := Change{Blocks: e.blocks, Attribute: e.name, New: e.shown}
+		old, ok := was.byKey[e.key()]
+		switch {
+		case !ok && was.has(e.parent()):
+			c.Added = true
+		case !ok || old.raw == e.raw: // its block is new as a whole, or it has not changed
+			continue
+		default:
+			c.Old = old.shown
+		}
+		out = append(out, c)
+	}
+	for _, e := range was.list {
+		if _, ok := is.byKey[e.key()]; !ok && is.has(e.parent()) {
+			out = append(out, Change{Blocks: e.blocks, Attribute: e.name, Old: e.shown, Removed: true})
+		}
+	}
+	return out
+}
+
+// entry is an attribute or a block of a file.
+type entry struct {
+	blocks []string
+	name   string // of an attribute; "" for a block
+	raw    string // the value
+	shown  string // the value without secrets
+}
+
+func (e entry) key() string { return strings.Join(e.blocks, "\x00") + "\x01" + e.name }
+
+// parent is the key of the block around it; "" for the file.
+func (e entry) parent() string {
+	at := e.blocks
+	if e.name == "" {
+		at = at[:len(at)-1]
+	}
+	if len(at) == 0 {
+		return ""
+	}
+	return entry{blocks: at}.key()
+}
+
+// entries are all attributes and blocks of a file.
+type entries struct {
+	list  []entry
+	byKey map[string]entry
+}
+
+func (x *entries) has(key string) bool {
+	_, ok := x.byKey[key]
+	return ok || key == ""
+}
+
+func (x *entries) add(e entry) {
+	if _, twice := x.byKey[e.key()]; twice {
+		return
+	}
+	x.list = append(x.list, e)
+	x.byKey[e.key()] = e
+}
+
+func flatten(src []byte) *entries {
+	x := &entries{byKey: map[string]entry{}}
+	r := newReader(nil, Machine{})
+	if !r.isText(src, Location{}) || !r.bounded(src, "") {
+		return x
+	}
+	f, diags := hclsyntax.ParseConfig(src, "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return x
+	}
+	if body, ok := f.Body.(*hclsyntax.Body); ok {
+		x.walk(body, nil, src)
+	}
+	return x
+}
+
+// walk adds a body; bounded has made sure that it is not deep.
+func (x *entries) walk(b *hclsyntax.Body, at []string, src []byte) {
+	for _, name := range attributeOrder(b) {
+		expr := b.Attributes[name].Expr
+		raw := string(expr.Range().SliceBytes(src))
+		if v, diags := expr.Value(nil); !diags.HasErrors() && v.IsWhollyKnown() {
+			raw = string(hclwrite.TokensForValue(v).Bytes())
+		}
+		shown := Redact([]byte(name+" = "+raw+"\n"), "")
+		_, value, _ := bytes.Cut(bytes.TrimSpace(shown), []byte(" = "))
+		x.add(entry{at, name, raw, strings.Join(strings.Fields(string(value)), " ")})
+	}
+	for _, block := range b.Blocks {
+		name := block.Type
+		for _, l := range block.Labels {
+			name += fmt.Sprintf(" %q", l)
+		}
+		inner := append(at[:len(at):len(at)], name)
+		x.add(entry{blocks: inner})
+		x.walk(block.Body, inner, src)
+	}
+}

@@ -1,0 +1,268 @@
+package system
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// maxVersions is how many versions are kept: half a year of weekly changes, twice.
+const maxVersions = 50
+
+const (
+	historyDir     = "history" // in state_dir
+	versionSuffix  = ".version"
+	pendingName    = "pending"
+	unfinishedMark = ".new"
+)
+
+// version is what is noted of one running configuration.
+type version struct {
+	Number  int
+	Time    time.Time
+	Author  string
+	UID     int
+	Origin  string
+	Comment string
+	Digest  string // of the texts
+}
+
+// pending is a version that goes unless it is confirmed.
+type pending struct {
+	Version  int
+	Previous int
+	Deadline time.Time
+	// Rejected: the deadline has passed, and Previous was taken again. It is kept
+	// so that the next start does not take the version again.
+	Rejected bool
+}
+
+// history is the versions of the running configuration on the disk, one file
+// each: a line with what is noted, a line with the texts. They hold secrets, so
+// they are root's alone. A file is there as a whole or not at all. It is not safe
+// for concurrent use.
+type history struct {
+	dir  string
+	list []version // oldest first
+}
+
+// openHistory reads what is noted. Files that cannot be used are told to report,
+// and stay.
+func openHistory(stateDir string, report func(msg string, args ...any)) (*history, error) {
+	h := &history{dir: filepath.Join(stateDir, historyDir)}
+	if err := os.MkdirAll(stateDir, 0o755); err != nil {
+		return nil, fmt.Errorf("system: making state_dir: %w", err)
+	}
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("system: making history: %w", err)
+	}
+	if err := os.Chmod(h.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("system: protecting history: %w", err)
+	}
+	files, err := os.ReadDir(h.dir)
+	if err != nil {
+		return nil, fmt.Errorf("system: reading history: %w", err)
+	}
+	for _, f := range files {
+		path := filepath.Join(h.dir, f.Name())
+		if strings.HasSuffix(f.Name(), unfinishedMark) {
+			if err := os.Remove(path); err != nil {
+				report("unfinished file of the history not removed", "path", path, "reason", err.Error())
+			}
+			continue
+		}
+		number, err := strconv.Atoi(strings.TrimSuffix(f.Name(), versionSuffix))
+		if !strings.HasSuffix(f.Name(), versionSuffix) || err != nil {
+			continue
+		}
+		v, err := readVersion(path)
+		if err == nil && v.Number != number {
+			err = fmt.Errorf("it says that it is version %d", v.Number)
+		}
+		if err != nil {
+			report("version of the history cannot be used", "path", path, "reason", err.Error())
+			continue
+		}
+		h.list = append(h.list, v)
+	}
+	slices.SortFunc(h.list, func(a, b version) int { return a.Number - b.Number })
+	return h, nil
+}
+
+// readVersion reads the first line of a file.
+func readVersion(path string) (version, error) {
+	var v version
+	f, err := os.Open(path)
+	if err != nil {
+		return v, bare(err)
+	}
+	defer f.Close()
+	line, err := bufio.NewReader(io.LimitReader(f, 64<<10)).ReadBytes('\n')
+	if err != nil {
+		return v, bare(err)
+	}
+	return v, json.Unmarshal(line, &v)
+}
+
+func (h *history) path(number int) string {
+	return filepath.Join(h.dir, fmt.Sprintf("%06d%s", number, versionSuffix))
+}
+
+// find returns what is noted of a version.
+func (h *history) find(number int) (version, bool) {
+	i := slices.IndexFunc(h.list, func(v version) bool { return v.Number == number })
+	if i < 0 {
+		return version{}, false
+	}
+	return h.list[i], true
+}
+
+// texts reads a version.
+func (h *history) texts(number int) (*texts, error) {
+	v, ok := h.find(number)
+	if !ok {
+		return nil, h.missing(number)
+	}
+	b, err := os.ReadFile(h.path(number))
+	if err != nil {
+		return nil, fmt.Errorf("system: reading version %d: %w", number, err)
+	}
+	_, body, _ := bytes.Cut(b, []byte("\n"))
+	t := &texts{}
+	if err := json.Unmarshal(body, t); err != nil {
+		return nil, fmt.Errorf("system: reading version %d: %w", number, err)
+	}
+	if t.digest() != v.Digest {
+		return nil, fmt.Errorf("system: version %d in %s was changed by somebody", number, h.dir)
+	}
+	return t, nil
+}
+
+// missing is the error for a version that is not there.
+func (h *history) missing(number int) error {
+	hint := "no version is kept yet"
+	if len(h.list) > 0 {
+		hint = fmt.Sprintf("versions %d to %d are kept; `warren show history` lists them", h.list[0].Number, h.list[len(h.list)-1].Number)
+	}
+	return &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", number), Hint: hint}
+}
+
+// add keeps one more version and returns its number. Old ones go, but not those
+// of keep.
+func (h *history) add(v version, t *texts, kept ...int) (version, error) {
+	v.Number = 1
+	if n := len(h.list); n > 0 {
+		v.Number = h.list[n-1].Number + 1
+	}
+	v.Digest = t.digest()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	if err := errors.Join(e.Encode(v), e.Encode(t)); err != nil {
+		return v, fmt.Errorf("system: keeping version %d: %w", v.Number, err)
+	}
+	if err := writeAtomic(h.path(v.Number), b.Bytes(), 0o600); err != nil {
+		return v, fmt.Errorf("system: keeping version %d: %w", v.Number, err)
+	}
+	h.list = append(h.list, v)
+	for i := 0; len(h.list) > maxVersions && i < len(h.list)-1; {
+		if slices.Contains(kept, h.list[i].Number) {
+			i++
+			continue
+		}
+		if err := os.Remove(h.path(h.list[i].Number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return v, fmt.Errorf("system: forgetting version %d: %w", h.list[i].Number, err)
+		}
+		h.list = slices.Delete(h.list, i, i+1)
+	}
+	return v, nil
+}
+
+// drop takes the newest version away again: it has never run.
+func (h *history) drop(number int) error {
+	h.list = slices.DeleteFunc(h.list, func(v version) bool { return v.Number == number })
+	if err := os.Remove(h.path(number)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("system: forgetting version %d: %w", number, err)
+	}
+	return nil
+}
+
+// pending returns the note of a version that waits to be confirmed, or was
+// rejected; nil: there is none.
+func (h *history) pending() (*pending, error) {
+	b, err := os.ReadFile(filepath.Join(h.dir, pendingName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	p := &pending{}
+	if err == nil {
+		err = json.Unmarshal(b, p)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("system: reading what waits to be confirmed: %w", err)
+	}
+	return p, nil
+}
+
+// setPending changes the note; nil removes it.
+func (h *history) setPending(p *pending) error {
+	path := filepath.Join(h.dir, pendingName)
+	if p == nil {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("system: forgetting what waits to be confirmed: %w", err)
+		}
+		return syncDir(h.dir)
+	}
+	b, err := json.Marshal(p)
+	if err == nil {
+		err = writeAtomic(path, b, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("system: noting what waits to be confirmed: %w", err)
+	}
+	return nil
+}
+
+// writeAtomic makes or replaces a file: after a crash it is the old or the new.
+func writeAtomic(path string, b []byte, mode fs.FileMode) error {
+	return writeAtomicAs(path, b, mode, -1, -1)
+}
+
+// writeAtomicAs is writeAtomic with an owner; -1: the process's.
+func writeAtomicAs(path string, b []byte, mode fs.FileMode, uid, gid int) error {
+	f, err := os.OpenFile(path+unfinishedMark, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Chown(uid, gid), f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

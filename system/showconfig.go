@@ -1,0 +1,147 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pmezard/go-difflib/difflib"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// diffContext is how many equal lines stand around what differs.
+const diffContext = 3
+
+// RunningConfig implements api.Configurations.
+func (l *lifecycle) RunningConfig(_ context.Context, name string) (api.ConfigTexts, error) {
+	st := l.snapshot()
+	out, err := shown(st.running.texts, name)
+	out.Version = st.number
+	return out, err
+}
+
+// StartupConfig implements api.Configurations.
+func (l *lifecycle) StartupConfig(ctx context.Context, name string) (api.ConfigTexts, error) {
+	t, err := l.startupTexts(ctx)
+	if err != nil && (name != "" || len(t.List) == 0) {
+		return api.ConfigTexts{}, err
+	}
+	return shown(t, name)
+}
+
+// shown are the files of a configuration without secrets.
+func shown(t *texts, name string) (api.ConfigTexts, error) {
+	var out api.ConfigTexts
+	for _, one := range t.List {
+		if !one.Config || name != "" && !slices.Contains(one.Contexts, name) {
+			continue
+		}
+		text := string(configs.Redact(one.Body, one.At.String()))
+		out.Files = append(out.Files, api.ConfigText{Name: one.At.String(), Contexts: one.Contexts, Text: text})
+	}
+	if name != "" && out.Files == nil {
+		return out, api.NoContext(name)
+	}
+	return out, nil
+}
+
+// startupTexts reads the startup configuration as it is, also where it is not
+// valid: then the error says why, and files that the running configuration has
+// are read by themselves.
+func (l *lifecycle) startupTexts(ctx context.Context) (*texts, error) {
+	next, err := l.look(ctx)
+	if err == nil {
+		return next.texts, nil
+	}
+	t := next.texts
+	for _, one := range l.snapshot().running.texts.List {
+		i := slices.IndexFunc(t.List, func(x text) bool { return x.At == one.At })
+		if i >= 0 {
+			t.List[i].Config, t.List[i].Contexts = one.Config, one.Contexts
+			continue
+		}
+		if body, ok := l.readStored(t, one.At); ok {
+			one.Body = body
+			t.List = append(t.List, one)
+		}
+	}
+	return t, err
+}
+
+// Diff implements api.Configurations.
+func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
+	var out api.Diff
+	startup, err := l.startupTexts(ctx)
+	if err != nil {
+		out.Problem = err.Error()
+		var e *api.Error
+		if errors.As(err, &e) && e.Hint != "" {
+			out.Problem = e.Reason
+		}
+	}
+	running := l.snapshot().running.texts
+	var b strings.Builder
+	for _, one := range union(startup, running) {
+		was, existed := startup.find(one.At)
+		is, exists := running.find(one.At)
+		switch {
+		case existed && exists && bytes.Equal(was.Body, is.Body):
+		case one.Config:
+			text, err := unified(one.At.String(), was.Body, is.Body)
+			if err != nil {
+				return out, err
+			}
+			b.WriteString(text)
+		case !existed:
+			fmt.Fprintf(&b, "# %s is part of the running configuration alone\n", one.name())
+		case !exists:
+			fmt.Fprintf(&b, "# %s is part of the startup configuration alone\n", one.name())
+		default:
+			fmt.Fprintf(&b, "# %s differs; secrets are not shown\n", one.name())
+		}
+	}
+	out.Text = b.String()
+	out.Differs = out.Text != ""
+	return out, nil
+}
+
+// union are the sources of two configurations, in the order of the second.
+func union(a, b *texts) []text {
+	list := slices.Clone(b.List)
+	for _, one := range a.List {
+		if _, ok := b.find(one.At); !ok {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// unified compares two versions of a file line by line, without secrets.
+func unified(name string, startup, running []byte) (string, error) {
+	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
+		A: lines(configs.Redact(startup, name)), B: lines(configs.Redact(running, name)),
+		FromFile: "startup " + name, ToFile: "running " + name, Context: diffContext,
+	})
+	if err != nil {
+		return "", fmt.Errorf("system: comparing %s: %w", name, err)
+	}
+	if text == "" {
+		return fmt.Sprintf("# %s differs in secrets, which are not shown\n", name), nil
+	}
+	return text, nil
+}
+
+// lines splits a text; every line ends with a line end, and an empty text has
+// none.
+func lines(b []byte) []string {
+	var list []string
+	for line := range strings.Lines(string(b)) {
+		list = append(list, strings.TrimSuffix(line, "\n")+"\n")
+	}
+	return list
+}
