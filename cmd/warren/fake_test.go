@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pcapng"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/api/apitest"
 )
@@ -117,6 +120,10 @@ func blueFacts() control.Facts {
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
 		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 1, Peak: 5}},
+		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), IPsecCounters: control.IPsecCounters{
+			PacketsIn: 1000, BytesIn: 84000, PacketsOut: 2000, BytesOut: 168000, IKEIn: 4, IKEOut: 4,
+			DropReplay: 3, DropReplayBytes: 360, DropSelector: 1, DropSelectorBytes: 120,
+		}},
 	}
 }
 
@@ -137,6 +144,23 @@ func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
 		return control.Keys{}, api.NoContext(name)
 	}
 	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."}, ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
+}
+
+// Capture is of one packet; of the interface "lost" it has no end.
+func (*two) Capture(_ context.Context, name string, which control.Capture) (io.ReadCloser, error) {
+	if name != "blue" {
+		return nil, api.NoContext(name)
+	}
+	b := pcapng.AppendHeader(nil, pcapng.LinkRaw, which.Interface, "test")
+	b = pcapng.AppendPacket(b, now.UnixNano(), pcapng.Inbound, nil, nil, []byte{0x45})
+	switch which.Interface {
+	case "lost":
+	case "evil":
+		b = append(b, 6, 0, 0, 0, 0xff, 0xff, 0xff, 0xff)
+	default:
+		b = pcapng.AppendStatistics(b, now.UnixNano(), 3, 2)
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
 func (*two) Reload(context.Context, api.Author) (api.Reload, error) {

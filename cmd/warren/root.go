@@ -96,7 +96,7 @@ func newRoot(e *env) *cobra.Command {
 		SilenceUsage:  true,
 	},
 		newValidate(e), newFmt(e),
-		newStatus(e), newShow(e), newLogoff(e), newReload(e),
+		newStatus(e), newShow(e), newLogoff(e), newReload(e), newCapture(e),
 		newDir(e), newCopy(e), newMore(e), newDelete(e), newVerify(e),
 		newDebug(e), newVersion(e),
 	)

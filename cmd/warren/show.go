@@ -8,7 +8,7 @@ func newShow(e *env) *cobra.Command {
 		newShowContext(e),
 		group(&cobra.Command{Use: "crypto", Short: "Show IKE and child SAs"},
 			group(&cobra.Command{Use: "ikev2", Short: "Show IKEv2"}, newShowIKESA(e)),
-			group(&cobra.Command{Use: "ipsec", Short: "Show IPsec"}, newShowChildSA(e)),
+			group(&cobra.Command{Use: "ipsec", Short: "Show IPsec"}, newShowChildSA(e), newShowIPsecStats(e)),
 		),
 		newShowSessions(e),
 		group(&cobra.Command{Use: "resource", Short: "Show resources"}, newShowResourceUsage(e)),

@@ -34,6 +34,7 @@ const (
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 	KindRole      Kind = "role"      // Role; answered when the worker plays it
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
+	KindCapture   Kind = "capture"   // Capture, with descriptors: where it is written to, and its packet socket, if any; answered when it has begun
 	KindLink      Kind = "link"      // nothing, with one descriptor: a connection to the twin; answered at once
 )
 
@@ -174,6 +175,8 @@ type Facts struct {
 	IKESAs    []IKESA    `json:"ike_sas"`
 	Sessions  []Session  `json:"sessions"`
 	Resources []Resource `json:"resources"`
+	// IPsec is what the data plane has carried and dropped.
+	IPsec IPsecStats `json:"ipsec_stats"`
 	// Replication is nil for a tenant without a twin.
 	Replication *Replication `json:"replication,omitempty"`
 }

@@ -65,6 +65,7 @@ type Network interface {
 	Endpoints() []netns.Endpoint
 	Address(control.Address) error
 	Route(control.Route) error
+	Sniff(iface string) (*os.File, error)
 }
 
 // Group confines a worker: a cgroup.Group.

@@ -148,6 +148,8 @@ func (n *network) Endpoints() []netns.Endpoint { return n.ends }
 func (n *network) Address(a control.Address) error { return n.note("address " + a.Prefix.String()) }
 func (n *network) Route(r control.Route) error     { return n.note("route " + r.Destination.String()) }
 
+func (n *network) Sniff(string) (*os.File, error) { return os.Open(os.DevNull) }
+
 func (n *network) note(what string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

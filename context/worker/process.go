@@ -59,7 +59,7 @@ type process struct {
 	end    context.CancelCauseFunc
 	worker *Worker
 	done   chan struct{}  // closed when the worker has ended
-	links  sync.WaitGroup // connections to the twin that are not yet sessions
+	links  sync.WaitGroup // connections to the twin that are not yet sessions, and captures
 }
 
 // handle answers one request of the supervisor.
@@ -101,6 +101,8 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
 		}
 		return nil, p.worker.Quiesce(ctx, q)
+	case control.KindCapture:
+		return nil, p.capture(ctx, req)
 	case control.KindLink:
 		return nil, p.link(ctx, req)
 	case control.KindStop:

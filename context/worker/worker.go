@@ -99,6 +99,8 @@ type Worker struct {
 	started time.Time
 	out     ike.Output
 
+	captures captures
+
 	twin *twin        // nil: none
 	role control.Role // with a twin: what to begin as
 }

@@ -158,7 +158,7 @@ func (c *Conn) TryReceive(ms []plane.Message) (int, error) {
 func (c *Conn) Pressed() bool { return len(c.queue) > cap(c.queue)/2 }
 
 // Send implements plane.Conn.
-func (c *Conn) Send(ms []plane.Message) (int, error) {
+func (c *Conn) Send(ms []plane.Message) (plane.Loss, error) {
 	for i := range ms {
 		m := &ms[i]
 		size := m.Segment
@@ -171,7 +171,7 @@ func (c *Conn) Send(ms []plane.Message) (int, error) {
 			data = data[n:]
 		}
 	}
-	return 0, nil
+	return plane.Loss{}, nil
 }
 
 func (c *Conn) one(m *plane.Message, b []byte) {

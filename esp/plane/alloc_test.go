@@ -35,14 +35,14 @@ func (t *tap) TryReceive([]Message) (int, error) {
 func (t *tap) Pressed() bool          { return true }
 func (t *tap) TrySend(*Message) error { return nil }
 
-func (t *tap) Send(ms []Message) (int, error) {
+func (t *tap) Send(ms []Message) (Loss, error) {
 	for i := range ms {
 		n := len(t.data)
 		t.data = append(t.data, ms[i].Data...)
 		t.sent = append(t.sent, ms[i])
 		t.sent[len(t.sent)-1].Data = t.data[n:]
 	}
-	return 0, nil
+	return Loss{}, nil
 }
 
 // loop is a plane whose two ends are driven by hand: what it seals it can

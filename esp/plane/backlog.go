@@ -102,8 +102,8 @@ func (b *backlog) pop(k int) int {
 }
 
 // evict drops the oldest message of the SA that waits with most, and returns
-// the number of its datagrams.
-func (b *backlog) evict() int {
+// the number of its datagrams and their bytes.
+func (b *backlog) evict() (packets, bytes int) {
 	longest := 0
 	for k := range b.queues {
 		if b.queues[k].cost > b.queues[longest].cost {
@@ -117,9 +117,9 @@ func (b *backlog) evict() int {
 	m := &b.nodes[i].m
 	b.release(i)
 	if m.Segment <= 0 {
-		return 1
+		return 1, len(m.Data)
 	}
-	return (len(m.Data) + m.Segment - 1) / m.Segment
+	return (len(m.Data) + m.Segment - 1) / m.Segment, len(m.Data)
 }
 
 // overload goes on until nothing waits any more, here or in the socket.
@@ -134,7 +134,8 @@ func (in *inbound) overload() error {
 			}
 		}
 		for i := 0; more && i < maxEvicted && in.outer.Conn.Pressed(); i++ {
-			in.stats.add(dropOverload, b.evict())
+			packets, bytes := b.evict()
+			in.stats.drop(dropOverload, packets, bytes)
 			var err error
 			if more, err = in.takeIn(1); err != nil {
 				return err

@@ -73,13 +73,16 @@ type Conn interface {
 	// the room for it. It has the same caller.
 	Pressed() bool
 	// Send sends all messages in order and waits while the socket is full. What
-	// the network refuses is lost, as datagrams are; lost counts those messages.
-	// An error means that the socket is closed.
-	Send(ms []Message) (lost int, err error)
+	// the network refuses is lost, as datagrams are. An error means that the
+	// socket is closed.
+	Send(ms []Message) (Loss, error)
 	// TrySend sends one datagram without waiting: ErrFull where it would.
 	TrySend(m *Message) error
 	Close() error
 }
+
+// Loss counts the datagrams that the network refused.
+type Loss struct{ Packets, Bytes int }
 
 // DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1). The
 // zero value means DFCopy.

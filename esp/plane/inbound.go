@@ -39,6 +39,7 @@ type inbound struct {
 	backlog backlog
 	now     int64
 	clock   int64 // as now, in nanoseconds
+	taps    *[]Tap
 	ms      []Message
 	cur     *child // whose inMu is held
 	spi     sa.SPI
@@ -112,7 +113,7 @@ func (in *inbound) batch(n int) (total int) {
 // tick looks at the clock.
 func (in *inbound) tick() {
 	now := in.p.now()
-	in.now, in.clock = now.Unix(), now.UnixNano()
+	in.now, in.clock, in.taps = now.Unix(), now.UnixNano(), in.p.taps.Load()
 }
 
 // finish lets go of the SA, delivers what is joined, and counts it.
@@ -121,9 +122,9 @@ func (in *inbound) finish() {
 	in.join.Flush()
 	in.stats.add(statPacketsIn, in.join.Packets)
 	in.stats.add(statBytesIn, in.join.Bytes)
-	in.stats.add(dropDeliver, in.join.Failed)
+	in.stats.drop(dropDeliver, in.join.Failed, in.join.FailedBytes)
 	in.stats.add(statSuperPackets, in.join.Supers)
-	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.Supers = 0, 0, 0, 0
+	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.FailedBytes, in.join.Supers = 0, 0, 0, 0, 0
 }
 
 // message takes a message of the socket apart.
@@ -162,7 +163,7 @@ func (in *inbound) datagram(m *Message, d []byte) {
 	case len(d) == 1 && d[0] == keepalive:
 		in.stats.add(statKeepalives, 1)
 	case len(d) < markerLen:
-		in.stats.add(dropMalformed, 1)
+		in.stats.drop(dropMalformed, 1, len(d))
 	case binary.BigEndian.Uint32(d) == 0:
 		in.ike(m, d[markerLen:])
 	default:
@@ -172,7 +173,7 @@ func (in *inbound) datagram(m *Message, d []byte) {
 
 func (in *inbound) ike(m *Message, d []byte) {
 	if in.p.muted.Load() {
-		in.stats.add(dropMuted, 1)
+		in.stats.drop(dropMuted, 1, len(d))
 		return
 	}
 	in.stats.add(statIKEIn, 1)
@@ -210,17 +211,17 @@ func (in *inbound) hold(c *child, spi sa.SPI) bool {
 // esp opens one ESP packet and passes it on.
 func (in *inbound) esp(m *Message, d []byte) {
 	if in.p.muted.Load() {
-		in.stats.add(dropMuted, 1)
+		in.stats.drop(dropMuted, 1, len(d))
 		return
 	}
 	spi, ok := esp.SPI(d)
 	if !ok {
-		in.stats.add(dropMalformed, 1)
+		in.stats.drop(dropMalformed, 1, len(d))
 		return
 	}
 	if in.cur == nil || in.spi != spi {
 		if !in.hold(in.p.spis.Find(spi), spi) {
-			in.stats.add(dropSPI, 1)
+			in.stats.drop(dropSPI, 1, len(d))
 			if in.p.unknown.allow(in.now) {
 				in.p.report(Report{Kind: ReportUnknownSPI, SPI: spi, Local: in.outer.Local, Remote: m.Remote})
 			}
@@ -229,7 +230,7 @@ func (in *inbound) esp(m *Message, d []byte) {
 	}
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
-		in.stats.add(dropVolume, 1)
+		in.stats.drop(dropVolume, 1, len(d))
 		return
 	}
 	if !in.rationIn(c, len(d)) {
@@ -237,7 +238,7 @@ func (in *inbound) esp(m *Message, d []byte) {
 	}
 	inner, newest, err := c.in.Open(d, m.TOS)
 	if err != nil {
-		in.stats.add(dropCause(err), 1)
+		in.stats.drop(dropCause(err), 1, len(d))
 		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
 			return
 		}
@@ -247,6 +248,9 @@ func (in *inbound) esp(m *Message, d []byte) {
 	}
 	if err != nil {
 		return
+	}
+	if in.taps != nil {
+		show(in.taps, true, spi, inner)
 	}
 	in.packets++
 	in.bytes += uint64(len(inner))

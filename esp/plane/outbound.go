@@ -25,6 +25,7 @@ type outbound struct {
 	stats counters
 
 	now     int64
+	taps    *[]Tap
 	in      []byte // what was read
 	scratch []byte // packets that need more work
 	slab    []byte // sealed packets
@@ -49,7 +50,7 @@ func (o *outbound) run() error {
 	o.icmp.perSecond = 1000
 	for {
 		n, err := o.dev.Read(o.in)
-		o.now = o.p.now().Unix()
+		o.now, o.taps = o.p.now().Unix(), o.p.taps.Load()
 		// Go on while there is more: what follows may fill the last send.
 		for err == nil {
 			o.packet(o.in[:n])
@@ -79,21 +80,21 @@ func (p *Plane) isStopped() bool {
 func (o *outbound) packet(b []byte) {
 	s := &o.super
 	if tun.ParseSuper(b, s) != nil || !esp.ParseInner(s.Bytes(), &o.inner) {
-		o.stats.add(dropMalformed, 1)
+		o.stats.drop(dropMalformed, 1, max(0, len(b)-tun.HeaderLen))
 		return
 	}
 	if o.p.muted.Load() {
-		o.stats.add(dropMuted, s.Count())
+		o.stats.drop(dropMuted, s.Count(), s.Total())
 		return
 	}
 	c := o.p.policies.Find(&o.inner)
 	if c == nil {
-		o.stats.add(dropPolicy, s.Count())
+		o.stats.drop(dropPolicy, s.Count(), s.Total())
 		return
 	}
 	to := c.path.Load()
 	if to.outer == nil {
-		o.stats.add(dropNoSocket, s.Count())
+		o.stats.drop(dropNoSocket, s.Count(), s.Total())
 		return
 	}
 	if o.inner.Protocol == esp.ProtoTCP {
@@ -120,7 +121,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 	}
 	df := o.outerDF(to)
 	if c.bytesLimit > 0 && c.slot.BytesOut() >= c.bytesLimit {
-		o.stats.add(dropVolume, n)
+		o.stats.drop(dropVolume, n, o.bytesFrom(0, n, fragment))
 		return
 	}
 	n = o.rationOut(c, n, size)
@@ -131,14 +132,14 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		c.outMu.Lock()
 		if c.out == nil {
 			c.outMu.Unlock()
-			o.stats.add(dropPolicy, n-i)
+			o.stats.drop(dropPolicy, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
 		chunk := min(n-i, maxChunk, max(1, (len(o.slab)-o.used)/(c.out.PacketLen(size)+16)))
 		seq, ok := o.reserve(c, chunk)
 		if !ok {
 			c.outMu.Unlock()
-			o.stats.add(dropSequence, n-i)
+			o.stats.drop(dropSequence, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
 		bytes := 0
@@ -151,6 +152,9 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 			} else {
 				length = o.super.Put(b[header:], i+k)
 			}
+			if o.taps != nil {
+				show(o.taps, false, c.outSPI, b[header:header+length])
+			}
 			o.append(c.out.Seal(b, length, seq+uint64(k)), to, df)
 			bytes += length
 		}
@@ -161,6 +165,17 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		i += chunk
 	}
 	o.p.checkVolume(c, c.slot.BytesOut())
+}
+
+// bytesFrom returns the bytes of packets i to n that seal was asked for.
+func (o *outbound) bytesFrom(i, n, fragment int) (bytes int) {
+	if fragment > 0 {
+		return max(0, o.inner.Len-i*fragment)
+	}
+	for ; i < n; i++ {
+		bytes += o.super.Len(i)
+	}
+	return bytes
 }
 
 // reserve takes sequence numbers, and reports when they run out.
@@ -230,13 +245,23 @@ func (o *outbound) append(b []byte, to *path, df bool) {
 // flush sends what is waiting.
 func (o *outbound) flush() {
 	if len(o.ms) > 0 {
-		lost, err := o.to.Conn.Send(o.ms)
+		loss, err := o.to.Conn.Send(o.ms)
 		if err != nil {
-			lost = len(o.ms)
+			loss = lossOf(o.ms)
 		}
-		if lost > 0 {
-			o.stats.add(dropSend, lost)
-		}
+		o.stats.drop(dropSend, loss.Packets, loss.Bytes)
 	}
 	o.ms, o.used = o.ms[:0], 0
+}
+
+// lossOf is the loss of everything.
+func lossOf(ms []Message) (l Loss) {
+	for i := range ms {
+		l.Packets++
+		if size := ms[i].Segment; size > 0 {
+			l.Packets += (len(ms[i].Data) - 1) / size
+		}
+		l.Bytes += len(ms[i].Data)
+	}
+	return l
 }

@@ -51,6 +51,7 @@ type Plane struct {
 	muted    atomic.Bool
 	spis     esp.SPITable[child]
 	policies esp.PolicyTable[child]
+	taps     atomic.Pointer[[]Tap] // nil: none
 	reports  chan Report
 	ike      chan ikeMessage
 	ready    chan struct{}
@@ -308,7 +309,7 @@ func (p *Plane) outerLocked(k Kind, local netip.AddrPort) *outer {
 // socket is full.
 func (p *Plane) SendIKE(local, remote netip.AddrPort, payload []byte) error {
 	if p.muted.Load() {
-		p.other.add(dropMuted, 1)
+		p.other.drop(dropMuted, 1, len(payload))
 		return ErrMuted
 	}
 	p.mu.Lock()

@@ -121,7 +121,7 @@ func (in *inbound) rationIn(c *child, size int) bool {
 		u.passedIn.Add(uint64(size))
 		return true
 	}
-	in.stats.add(dropRate, 1)
+	in.stats.drop(dropRate, 1, size)
 	return false
 }
 
@@ -140,7 +140,7 @@ func (o *outbound) rationOut(c *child, n, size int) int {
 	u.passed.Add(uint64(passed))
 	u.passedOut.Add(uint64(passed * size))
 	if passed < n {
-		o.stats.add(dropRate, n-passed)
+		o.stats.drop(dropRate, n-passed, (n-passed)*size)
 	}
 	return passed
 }

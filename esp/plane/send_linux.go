@@ -57,7 +57,7 @@ func (c *socket) release(s *sender) {
 type cursor struct{ m, off int }
 
 // Send implements Conn.
-func (c *socket) Send(ms []Message) (lost int, err error) {
+func (c *socket) Send(ms []Message) (loss Loss, err error) {
 	s := c.sender()
 	defer c.release(s)
 	var at cursor
@@ -72,7 +72,7 @@ func (c *socket) Send(ms []Message) (lost int, err error) {
 		}
 		s.fill(ms, at, single)
 		if err := s.send(ms[at.m].DF); err != nil {
-			return lost, err
+			return loss, err
 		}
 		if s.next > 0 {
 			at = s.after[s.next-1]
@@ -86,14 +86,15 @@ func (c *socket) Send(ms []Message) (lost int, err error) {
 			}
 		default:
 			at = s.after[s.next]
-			lost++
+			loss.Packets++
+			loss.Bytes += int(s.iovs[s.next].Len)
 			suspect = false
 		}
 	}
 	if single >= 0 && suspect {
 		c.gso.Store(false)
 	}
-	return lost, nil
+	return loss, nil
 }
 
 // TrySend implements Conn.

@@ -14,35 +14,56 @@ type Stats struct {
 	IKEOut     uint64 `json:"ike_out"`
 	Keepalives uint64 `json:"keepalives"` // RFC 3948 section 2.3
 
-	DropMuted     uint64 `json:"drop_muted"`      // this node is standby
-	DropMalformed uint64 `json:"drop_malformed"`  // outer or inner packet is no packet
-	DropSPI       uint64 `json:"drop_spi"`        // no SA with this SPI
-	DropReplay    uint64 `json:"drop_replay"`     // seen before, or too old
-	DropIntegrity uint64 `json:"drop_integrity"`  // not authentic
-	DropSelector  uint64 `json:"drop_selector"`   // inner addresses that the SA must not carry
-	DropDummy     uint64 `json:"drop_dummy"`      // traffic flow confidentiality, next header 59
-	DropECN       uint64 `json:"drop_ecn"`        // congestion marked on a flow that cannot carry it (RFC 6040)
-	DropPolicy    uint64 `json:"drop_policy"`     // no SA for this destination
-	DropSequence  uint64 `json:"drop_sequence"`   // sequence numbers used up, or not yet reserved
-	DropVolume    uint64 `json:"drop_volume"`     // volume limit reached
-	DropTooBig    uint64 `json:"drop_too_big"`    // larger than the path; the sender was told
-	DropNoSocket  uint64 `json:"drop_no_socket"`  // no outer socket at the SA's local address
-	DropSend      uint64 `json:"drop_send"`       // the network refused the packet
-	DropDeliver   uint64 `json:"drop_deliver"`    // the TUN refused the packet
-	DropOverload  uint64 `json:"drop_overload"`   // came faster than it could be opened
-	DropRate      uint64 `json:"drop_rate"`       // beyond the bandwidth or the packets of the class
 	Fragmented    uint64 `json:"fragmented"`      // inner packets fragmented before sealing
 	TooBigSent    uint64 `json:"too_big_sent"`    // ICMP "too big" written into the TUN
 	ReceiveErrors uint64 `json:"receive_errors"`  // errors that sockets reported
 	SuperPackets  uint64 `json:"super_packets"`   // joined packets written to the TUN
 	DropReports   uint64 `json:"reports_dropped"` // reports that nobody took in time
+
+	// What was dropped, by cause: packets, and their bytes as they were at hand
+	// then: outer ones before they are opened and after they are sealed.
+	DropMuted          uint64 `json:"drop_muted"` // this node is standby
+	DropMutedBytes     uint64 `json:"drop_muted_bytes"`
+	DropMalformed      uint64 `json:"drop_malformed"` // outer or inner packet is no packet
+	DropMalformedBytes uint64 `json:"drop_malformed_bytes"`
+	DropSPI            uint64 `json:"drop_spi"` // no SA with this SPI
+	DropSPIBytes       uint64 `json:"drop_spi_bytes"`
+	DropReplay         uint64 `json:"drop_replay"` // seen before, or too old
+	DropReplayBytes    uint64 `json:"drop_replay_bytes"`
+	DropIntegrity      uint64 `json:"drop_integrity"` // not authentic
+	DropIntegrityBytes uint64 `json:"drop_integrity_bytes"`
+	DropSelector       uint64 `json:"drop_selector"` // inner addresses that the SA must not carry
+	DropSelectorBytes  uint64 `json:"drop_selector_bytes"`
+	DropDummy          uint64 `json:"drop_dummy"` // traffic flow confidentiality, next header 59
+	DropDummyBytes     uint64 `json:"drop_dummy_bytes"`
+	DropECN            uint64 `json:"drop_ecn"` // congestion marked on a flow that cannot carry it (RFC 6040)
+	DropECNBytes       uint64 `json:"drop_ecn_bytes"`
+	DropPolicy         uint64 `json:"drop_policy"` // no SA for this destination
+	DropPolicyBytes    uint64 `json:"drop_policy_bytes"`
+	DropSequence       uint64 `json:"drop_sequence"` // sequence numbers used up, or not yet reserved
+	DropSequenceBytes  uint64 `json:"drop_sequence_bytes"`
+	DropVolume         uint64 `json:"drop_volume"` // volume limit reached
+	DropVolumeBytes    uint64 `json:"drop_volume_bytes"`
+	DropTooBig         uint64 `json:"drop_too_big"` // larger than the path; the sender was told
+	DropTooBigBytes    uint64 `json:"drop_too_big_bytes"`
+	DropNoSocket       uint64 `json:"drop_no_socket"` // no outer socket at the SA's local address
+	DropNoSocketBytes  uint64 `json:"drop_no_socket_bytes"`
+	DropSend           uint64 `json:"drop_send"` // the network refused the packet
+	DropSendBytes      uint64 `json:"drop_send_bytes"`
+	DropDeliver        uint64 `json:"drop_deliver"` // the TUN refused the packet
+	DropDeliverBytes   uint64 `json:"drop_deliver_bytes"`
+	DropOverload       uint64 `json:"drop_overload"` // came faster than it could be opened
+	DropOverloadBytes  uint64 `json:"drop_overload_bytes"`
+	DropRate           uint64 `json:"drop_rate"` // beyond the bandwidth or the packets of the class
+	DropRateBytes      uint64 `json:"drop_rate_bytes"`
 }
 
 // counters are the atomics behind Stats, one set per goroutine so that cores
 // do not share cache lines.
 type counters struct {
-	v [statCount]atomic.Uint64
-	_ [64]byte
+	v     [statCount]atomic.Uint64
+	bytes [statCount]atomic.Uint64 // of drops
+	_     [64]byte
 }
 
 // stat names one counter.
@@ -83,6 +104,14 @@ const (
 
 func (c *counters) add(s stat, n int) { c.v[s].Add(uint64(n)) }
 
+// drop counts packets that were dropped.
+func (c *counters) drop(s stat, packets, bytes int) {
+	if packets > 0 {
+		c.v[s].Add(uint64(packets))
+		c.bytes[s].Add(uint64(bytes))
+	}
+}
+
 // addTo adds the counters to s.
 func (c *counters) addTo(s *Stats) {
 	for i, p := range [statCount]*uint64{
@@ -92,5 +121,12 @@ func (c *counters) addTo(s *Stats) {
 		&s.DropDeliver, &s.DropOverload, &s.DropRate, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
 	} {
 		*p += c.v[i].Load()
+	}
+	for i, p := range [...]*uint64{
+		&s.DropMutedBytes, &s.DropMalformedBytes, &s.DropSPIBytes, &s.DropReplayBytes, &s.DropIntegrityBytes,
+		&s.DropSelectorBytes, &s.DropDummyBytes, &s.DropECNBytes, &s.DropPolicyBytes, &s.DropSequenceBytes,
+		&s.DropVolumeBytes, &s.DropTooBigBytes, &s.DropNoSocketBytes, &s.DropSendBytes, &s.DropDeliverBytes, &s.DropOverloadBytes, &s.DropRateBytes,
+	} {
+		*p += c.bytes[int(dropMuted)+i].Load()
 	}
 }

@@ -65,7 +65,7 @@ func (o *outbound) tooBig(c *child, to *path, limit int) {
 			continue
 		}
 		if o.inner.V6 || o.inner.DF {
-			o.stats.add(dropTooBig, 1)
+			o.stats.drop(dropTooBig, 1, s.Len(i))
 			o.tell(limit)
 			continue
 		}
@@ -86,7 +86,7 @@ func (o *outbound) fragments(c *child, to *path, n, limit int) {
 	header := int(o.scratch[0]&0xf) * 4
 	size := (limit - header) &^ 7
 	if size <= 0 {
-		o.stats.add(dropTooBig, 1)
+		o.stats.drop(dropTooBig, 1, n)
 		return
 	}
 	o.seal(c, to, (n-header+size-1)/size, limit, size)

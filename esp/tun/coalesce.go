@@ -33,7 +33,7 @@ type Coalescer struct {
 	header   [HeaderLen]byte
 
 	// Stats of what was written; the owner reads and resets them.
-	Packets, Bytes, Failed, Supers int
+	Packets, Bytes, Failed, FailedBytes, Supers int
 }
 
 // item is one packet, or several that will leave as one super-packet.
@@ -215,6 +215,7 @@ func (c *Coalescer) write(it *item) {
 	}
 	if !errors.Is(err, syscall.EINVAL) {
 		c.Failed += len(it.parts)
+		c.FailedBytes += it.total + (len(it.parts)-1)*it.header
 		return
 	}
 	// Some kernels refuse super-packets: do without from now on.
@@ -268,6 +269,7 @@ func (c *Coalescer) single(p []byte) {
 	c.pieces = append(c.pieces[:0], noOffload[:], p)
 	if c.dev.Write(c.pieces) != nil {
 		c.Failed++
+		c.FailedBytes += len(p)
 		return
 	}
 	c.Packets++

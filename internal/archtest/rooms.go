@@ -13,8 +13,8 @@ type room struct {
 // rooms is section 3 of docs/architecture.md.
 var rooms = []room{
 	// Programs.
-	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "configs", "vfs/fetch", "internal/build"},
-		because: "the CLI knows only the API's client and types, and the configuration language and its servers for validate and fmt"},
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "context/pcapng", "configs", "vfs/fetch", "internal/build"},
+		because: "the CLI knows only the API's client and types, what a capture is, and the configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/control", "internal/build"},
@@ -42,6 +42,7 @@ var rooms = []room{
 		because: "it is a leaf: values that configs and the worker share"},
 	{path: "context/control", pure: true, may: []string{"context/spec", "esp/sa", "internal/secret"},
 		because: "it is the language between supervisor and worker: values only"},
+	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},
 	{path: "context/policy", pure: true, may: []string{"context/spec"},
 		because: "it resolves attributes from a specification"},
 	{path: "context/pool", pure: true, may: []string{"context/spec"},
@@ -56,7 +57,7 @@ var rooms = []room{
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/worker/...", may: []string{"context/worker/...", "ike", "ike/auth", "ike/suite", "esp", "esp/plane", "esp/tun", "esp/sa",
-		"context/control", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
+		"context/control", "context/pcapng", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
 		"failover", "failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/build"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"io"
 
 	"github.com/warrenvpn/warren/context/control"
 )
@@ -32,4 +33,8 @@ type Backend interface {
 
 	// Keys returns the keys of a context's SAs, for Wireshark.
 	Keys(ctx context.Context, name string) (control.Keys, error)
+
+	// Capture begins a capture of a context's packets, and returns it as it
+	// comes. It ends with ctx, or when it is closed.
+	Capture(ctx context.Context, name string, which control.Capture) (io.ReadCloser, error)
 }

@@ -57,6 +57,15 @@ func (s *Server) childSAs(r *http.Request) (any, error) {
 	return out, err
 }
 
+func (s *Server) ipsecStats(r *http.Request) (any, error) {
+	all, errs, err := s.ask(r)
+	out := IPsecStatistics{IPsecStats: []control.IPsecStats{}, Errors: errs}
+	for _, f := range all {
+		out.IPsecStats = append(out.IPsecStats, f.IPsec)
+	}
+	return out, err
+}
+
 func (s *Server) sessions(r *http.Request) (any, error) {
 	all, errs, err := s.ask(r)
 	out := Sessions{Sessions: []control.Session{}, Errors: errs}

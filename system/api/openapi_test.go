@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"net/netip"
 	"os"
 	"reflect"
@@ -145,6 +146,12 @@ func structSchema(t reflect.Type, schemas object) object {
 	required := []string{}
 	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
+		if f.Anonymous && tag == "" { // its fields stand beside the others
+			inner := structSchema(f.Type, schemas)
+			maps.Copy(properties, inner["properties"].(object))
+			required = append(required, inner["required"].([]string)...)
+			continue
+		}
 		name, options, _ := strings.Cut(tag, ",")
 		if name == "" {
 			panic("api: internal error: " + t.Name() + "." + f.Name + " has no JSON name")

@@ -65,6 +65,12 @@ var routes = []route{
 		handle:  (*Server).childSAs,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/ipsec-stats", role: RoleRead, timeout: quickTimeout,
+		params: []string{contextParam}, answer: IPsecStatistics{},
+		summary: "Lists what the data plane of each context has carried and dropped, by cause.",
+		handle:  (*Server).ipsecStats,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/sessions", role: RoleRead, timeout: quickTimeout,
 		params: []string{contextParam}, answer: Sessions{},
 		summary: "Lists VPN sessions: user, group, addresses, bytes, duration.",
@@ -87,6 +93,12 @@ var routes = []route{
 		answer:  control.Keys{},
 		summary: "Exports the keys of a context's SAs for Wireshark: for debugging only.",
 		handle:  (*Server).keys,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/contexts/{context}/capture", role: RoleAdmin, timeout: captureTimeout,
+		params: []string{interfaceParam, countParam, durationParam}, answer: content{},
+		summary: "Captures packets of one interface, or inside of the SAs (\"decrypted\"), as pcapng: as they come, until the caller goes away.",
+		stream:  (*Server).capture,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,

@@ -75,6 +75,24 @@ func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (
 
 func (b *backend) Keys(context.Context, string) (control.Keys, error) { return control.Keys{}, b.err }
 
+// Capture is never ending for the interface "busy".
+func (b *backend) Capture(ctx context.Context, name string, which control.Capture) (io.ReadCloser, error) {
+	b.logoffs = append(b.logoffs, fmt.Sprintf("%s %+v", name, which))
+	if which.Interface == "busy" {
+		r, w := io.Pipe()
+		go func() {
+			for {
+				if _, err := io.WriteString(w, "packet"); err != nil {
+					b.asked <- "closed"
+					return
+				}
+			}
+		}()
+		return r, nil
+	}
+	return io.NopCloser(strings.NewReader("a capture of " + which.Interface)), b.err
+}
+
 func (b *backend) Reload(ctx context.Context, _ Author) (Reload, error) {
 	if b.reload != nil {
 		return b.reload(ctx)

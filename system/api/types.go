@@ -97,6 +97,12 @@ type ChildSAs struct {
 	Errors   []ContextError    `json:"errors,omitempty"`
 }
 
+// IPsecStatistics answers `show crypto ipsec stats`.
+type IPsecStatistics struct {
+	IPsecStats []control.IPsecStats `json:"ipsec_stats"`
+	Errors     []ContextError       `json:"errors,omitempty"`
+}
+
 // Sessions answers `show vpn-sessiondb`.
 type Sessions struct {
 	Sessions []control.Session `json:"sessions"`

@@ -119,6 +119,12 @@ func (c *Client) ChildSAs(ctx context.Context, name string) (api.ChildSAs, error
 	return get[api.ChildSAs](ctx, c, "/v1/child-sas", name)
 }
 
+// IPsecStats lists what the data plane of the context called name, or of each
+// with "", has carried and dropped.
+func (c *Client) IPsecStats(ctx context.Context, name string) (api.IPsecStatistics, error) {
+	return get[api.IPsecStatistics](ctx, c, "/v1/ipsec-stats", name)
+}
+
 // Sessions lists sessions of the context called name, or of all with "".
 func (c *Client) Sessions(ctx context.Context, name string) (api.Sessions, error) {
 	return get[api.Sessions](ctx, c, "/v1/sessions", name)

@@ -1,0 +1,29 @@
+package plane
+
+import "github.com/warrenvpn/warren/esp/sa"
+
+// Tap sees inner packets as an SA carries them: after they are opened, before
+// they are sealed. A packet that an SA must not carry is not seen.
+type Tap interface {
+	// Packet is called by the pipelines, several at a time. It must not block,
+	// and must neither keep nor change b. The SPI is that of the ESP packet.
+	Packet(inbound bool, spi sa.SPI, b []byte)
+}
+
+// SetTaps replaces the taps; none is the state at the start, and then they cost
+// one atomic load for a batch of packets. A tap that was taken away may still
+// be called for a moment.
+func (p *Plane) SetTaps(taps ...Tap) {
+	if len(taps) == 0 {
+		p.taps.Store(nil)
+		return
+	}
+	p.taps.Store(&taps)
+}
+
+// show shows a packet to taps.
+func show(taps *[]Tap, inbound bool, spi sa.SPI, b []byte) {
+	for _, t := range *taps {
+		t.Packet(inbound, spi, b)
+	}
+}
