@@ -42,7 +42,7 @@ func TestCapture(t *testing.T) {
 		}
 	}
 	n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 333, Count: 10, Interval: 10 * time.Millisecond})
-	t.Log(n.Blue.Client.MustIperf(n.Blue.Host, lab.Iperf{From: inner, To: lab.InsideHost, Seconds: 1, Reverse: true}))
+	t.Log(n.Blue.Client.MustIperf(n.Blue.Host, lab.Iperf{From: inner, To: lab.InsideHost, Seconds: 1, Reverse: true, Rate: "40M"}))
 	captures.Wait()
 
 	read := func(file string, args ...string) string {
@@ -57,7 +57,7 @@ func TestCapture(t *testing.T) {
 		return out
 	}
 	for name, file := range files {
-		filter := fmt.Sprintf("icmp && ip.addr == %s && data.len == %d", inner, 333-8)
+		filter := fmt.Sprintf("icmp && ip.addr == %s && data.len == %d", inner, 333)
 		args := []string{"-Y", filter, "-o", "esp.enable_encryption_decode:TRUE"}
 		if got := strings.Count(read(file, args...), "\n"); got < 18 {
 			t.Errorf("%s: %d of 20 pings and answers\n%s", name, got, read(file, "-c", "20"))
