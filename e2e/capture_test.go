@@ -57,7 +57,7 @@ func TestCapture(t *testing.T) {
 		return out
 	}
 	for name, file := range files {
-		filter := fmt.Sprintf("icmp && ip.addr == %s && data.len == %d", inner, 333)
+		filter := fmt.Sprintf("icmp && ip.addr == %s && ip.len == %d", inner, 20+8+333)
 		args := []string{"-Y", filter, "-o", "esp.enable_encryption_decode:TRUE"}
 		if got := strings.Count(read(file, args...), "\n"); got < 18 {
 			t.Errorf("%s: %d of 20 pings and answers\n%s", name, got, read(file, "-c", "20"))

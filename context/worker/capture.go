@@ -21,7 +21,7 @@ import (
 const (
 	// captureBuffer is what may wait for the reader of a capture, twice; more
 	// is dropped and counted.
-	captureBuffer = 1 << 20
+	captureBuffer = 4 << 20
 	// captureEnd bounds how long the end of a capture waits for its reader.
 	captureEnd = time.Second
 )
