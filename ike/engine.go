@@ -25,6 +25,7 @@ import (
 type Engine struct {
 	rules  *ikev2.Rules
 	active bool
+	epoch  uint64
 
 	sas      map[uint64]*ikev2.SA // by our SPI
 	timers   timers
@@ -64,6 +65,20 @@ func New(cfg *Config) (*Engine, error) {
 	}
 	e.pace()
 	return e, nil
+}
+
+// MaxEpoch is the highest epoch that SetEpoch takes.
+const MaxEpoch = 1<<32 - 1
+
+// SetEpoch says which activation of this node, among all of both nodes of a
+// failover pair, seals what leaves from now on; without it the epoch is 0. It is
+// called before Activate, and again when a later activation follows. A lower
+// epoch than before, or one above MaxEpoch, is an internal error.
+func (e *Engine) SetEpoch(epoch uint64) {
+	if epoch < e.epoch || epoch > MaxEpoch {
+		panic(fmt.Sprintf("ike: internal error: epoch %d after %d", epoch, e.epoch))
+	}
+	e.epoch = epoch
 }
 
 // Configure replaces the configuration. Established SAs stay as they are, with

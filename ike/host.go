@@ -19,6 +19,8 @@ var _ ikev2.Host = host{}
 func (h host) Rules() *ikev2.Rules { return h.rules }
 func (h host) Rand() io.Reader     { return h.rules.Rand }
 
+func (h host) Epoch() uint64 { return h.epoch }
+
 func (h host) NewIKESPI() uint64 {
 	for {
 		spi := binary.BigEndian.Uint64(h.random(8))

@@ -57,7 +57,8 @@ func (e *Engine) replayIKE(now time.Time, r Record) error {
 
 // Activate starts the timers of all that Replay brought: liveness, lifetimes,
 // keepalives, retransmissions, entries to initiate. Deadlines are spread so
-// that many SAs cause no storm. No IV is used again: see ikev2's window.go.
+// that many SAs cause no storm. No IV is used again, if SetEpoch was called: see
+// ikev2's window.go.
 func (e *Engine) Activate(now time.Time, out *Output) {
 	if e.active {
 		return
@@ -66,6 +67,9 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 	e.active = true
 	for _, s := range e.inOrder() {
 		s.Activate(now)
+		if s.Spent() {
+			s.End(now, "the initialisation vectors of its keys are used up", out)
+		}
 		e.restoreAttempt(s)
 		e.touch(s)
 		e.settle(now)

@@ -35,6 +35,9 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 // it takes is a jump of every outbound sequence number.
 func (w *Worker) serve(now time.Time, epoch uint64) error {
 	t := w.twin
+	if epoch > ike.MaxEpoch {
+		return fmt.Errorf("worker: epoch %d is beyond what nonces have room for", epoch)
+	}
 	if t.active && t.epoch == epoch {
 		t.silent, t.quiescing = false, false
 		return nil
@@ -68,6 +71,7 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 			w.adoptSession(now, s)
 		}
 	}
+	w.engine.SetEpoch(epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
 	w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))

@@ -48,9 +48,12 @@ const (
 	// replacedTimeout is how long a replaced SA waits for its DELETE.
 	replacedTimeout = 30 * time.Second
 
-	// ivSkip is how far a restored outbound IV counter jumps ahead of the last
-	// one on record. See window.go.
-	ivSkip = 1 << 20
+	// ivSkip is how far the number of a restored outbound IV jumps ahead of the
+	// last one on record; ivRekey is the number after which the SA is rekeyed,
+	// and ivLast the last one after which an exchange begins. See window.go.
+	ivSkip  = 1 << 16
+	ivRekey = 1 << 31
+	ivLast  = 1<<32 - 1 - 256
 
 	// activationSpread is the time over which the first liveness checks after
 	// Activate are spread.

@@ -146,6 +146,7 @@ func authentic(err error) bool {
 // finish completes an Output: what waits is begun, and every step is recorded.
 func (s *SA) finish(now time.Time, out *Output) {
 	s.pump(now, out)
+	s.watchIV(now, out)
 	if s.fresh && s.state != Dead {
 		out.Changes = append(out.Changes, s.record())
 		s.fresh, s.dirty, s.recorded, s.replaces = false, false, true, 0

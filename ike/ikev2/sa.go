@@ -18,6 +18,7 @@ import (
 type Host interface {
 	Rules() *Rules
 	Rand() io.Reader
+	Epoch() uint64 // of the activation, below 1<<32; never goes back
 
 	NewIKESPI() uint64               // ours, unused
 	NewESPSPI() sa.SPI               // ours, unused
@@ -80,6 +81,7 @@ type SA struct {
 	endReason   string
 	served      bool   // it has had a child
 	wasReplaced bool   // Deleting came after Replaced
+	tired       bool   // it is being rekeyed because its IVs come to an end
 	failure     string // why an initiator's attempt ended
 	wish        uint16 // key exchange that the peer wants for the successor; sa.KENone: no wish
 

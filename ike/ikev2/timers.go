@@ -140,7 +140,7 @@ func (s *SA) repeat(now time.Time, r *request, out *Output) {
 // Activate starts the timers of an SA that Replay brought. What is overdue, and
 // every liveness check, is spread over activationSpread.
 func (s *SA) Activate(now time.Time) {
-	s.window.iv += ivSkip
+	s.skipIV()
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
 	if r := s.window.request; r != nil {

@@ -13,15 +13,20 @@ import (
 // and 2.3; the window size is 1 both ways), and the initialisation vector that
 // was used last.
 //
-// Why no AEAD nonce is used twice: iv only grows, and the window is written to
-// Changes in the same Output as every message that was sealed with it, so what
-// has left the node is never ahead of the record. A successor goes on at the
-// recorded value plus ivSkip, which it writes with the first message of its own.
-// Should its predecessor still be alive and sealing (a split brain, or a journal
-// that is a few records late), both ranges are disjoint until one of them has
-// sealed ivSkip messages more, which takes weeks of exchanges at full rate, and
-// the epochs of failover mute one within milliseconds. 2^64 leaves room for 2^44
-// takeovers. Repeats are the same bytes and need no new vector.
+// Why no AEAD nonce is used twice: an initialisation vector is
+//
+//	epoch of the activation (32 bits) | number of the message (32 bits)
+//
+// An epoch belongs to one node for ever (package failover), so whatever two
+// nodes seal with the keys of one SA differs in the upper half, also while both
+// believe that they are active and both were made from the same record. Within
+// an epoch the number only grows: the window is written to Changes in the same
+// Output as every message that was sealed with it, so what has left the node is
+// never ahead of its journal, and a successor of the worker goes on ivSkip above
+// the recorded number, for the case that the end of the journal was lost. An SA
+// that comes near the end of the numbers is rekeyed, and at their end it ends.
+// Repeats are the same bytes and need no new vector. A tenant without a twin has
+// epoch 0.
 type window struct {
 	expect   uint32 // ID of the peer's next request
 	response []byte // to the request before that; nil: not answered yet, or none
@@ -114,14 +119,47 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 	if response {
 		h.Flags |= wire.FlagResponse
 	}
-	s.window.iv++
-	b, err := s.sealer.Seal(nil, h, s.window.iv, s.host.Rand(), ps...)
+	b, err := s.sealer.Seal(nil, h, s.nextIV(), s.host.Rand(), ps...)
 	if err != nil {
 		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
 	}
 	s.dirty = true
 	return b
 }
+
+// nextIV returns the initialisation vector of the next message.
+func (s *SA) nextIV() uint64 {
+	s.window.iv = max(s.window.iv+1, s.host.Epoch()<<32)
+	return s.window.iv
+}
+
+// skipIV is for a successor of the worker in the same activation.
+func (s *SA) skipIV() {
+	if number := uint32(s.window.iv); number > ivLast-ivSkip {
+		s.window.iv |= 1<<32 - 1 // spent
+	} else if s.window.iv>>32 >= s.host.Epoch() {
+		s.window.iv += ivSkip
+	}
+}
+
+// Spent reports whether no more messages can be sealed in this activation. A new
+// activation has new numbers.
+func (s *SA) Spent() bool {
+	return s.window.iv>>32 >= s.host.Epoch() && uint32(s.window.iv) > ivLast
+}
+
+// watchIV rekeys the SA in time, and ends one that is not rekeyed.
+func (s *SA) watchIV(now time.Time, out *Output) {
+	switch {
+	case s.Spent() && s.standing():
+		s.down(now, spentReason, out)
+	case uint32(s.window.iv) > ivRekey && s.state == Established && !s.tired:
+		s.tired, s.soft = true, now
+	}
+}
+
+// spentReason is why an SA ends whose messages have no numbers left.
+const spentReason = "the initialisation vectors of its keys are used up"
 
 // send begins an exchange inside the SA.
 func (s *SA) send(now time.Time, r request, x wire.ExchangeType, ps []wire.Payload, out *Output) {
