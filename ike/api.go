@@ -74,6 +74,10 @@ type (
 	// AddressAssigned tells a client what its gateway gave it.
 	AddressAssigned = ikev2.AddressAssigned
 
+	// SkipNumbers tells that outbound sequence numbers must move on.
+	SkipNumbers = ikev2.SkipNumbers
+	// PeerSkipped tells that the peer has moved its sequence numbers on.
+	PeerSkipped = ikev2.PeerSkipped
 	// Status describes one IKE SA for `show crypto ikev2 sa`.
 	Status = ikev2.Status
 )

@@ -33,6 +33,7 @@ type place struct {
 	block, most uint64
 	since       journal.Position
 	told        uint64
+	taken       uint64 // the highest inbound number that was known at the takeover
 }
 
 func newChildren(slots int) *children {

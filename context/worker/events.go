@@ -41,6 +41,15 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
 	case ike.AddressAssigned:
 		w.join(e)
+	case ike.SkipNumbers:
+		if p, ok := w.children.byID[e.ID]; ok {
+			slot := w.counters.Slot(p.slot)
+			slot.SkipOut(slot.OutNext() + e.Numbers)
+		}
+	case ike.PeerSkipped:
+		if p, ok := w.children.byID[e.ID]; ok {
+			w.plane.AdvanceIn(e.ID, p.taken+e.Numbers)
+		}
 	default:
 		panic(fmt.Sprintf("worker: internal error: event %T", e))
 	}

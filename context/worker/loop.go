@@ -48,6 +48,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		cancel(err)
 		return err
 	}
+	close(w.ready)
 	w.loop(ctx)
 	if w.twin != nil {
 		w.twin.detach(w, "the worker ends")
@@ -55,8 +56,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Ready is closed when packets move.
-func (w *Worker) Ready() <-chan struct{} { return w.plane.Ready() }
+// Ready is closed when the worker does what it was made for: packets move, or it
+// follows its twin.
+func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
 // String names the task.
 func (w *Worker) String() string { return "worker" }

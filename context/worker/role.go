@@ -35,8 +35,8 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 // it takes is a jump of every outbound sequence number.
 func (w *Worker) serve(now time.Time, epoch uint64) error {
 	t := w.twin
-	if epoch > ike.MaxEpoch {
-		return fmt.Errorf("worker: epoch %d is beyond what nonces have room for", epoch)
+	if epoch > ike.MaxEpoch || epoch < t.epoch {
+		return fmt.Errorf("worker: epoch %d after %d: nonces would be used twice", epoch, t.epoch)
 	}
 	if t.active && t.epoch == epoch {
 		t.silent, t.quiescing = false, false
@@ -99,6 +99,9 @@ func (w *Worker) continues(epoch uint64) bool {
 func (w *Worker) jump(id, epoch uint64) {
 	p := w.children.byID[id]
 	slot := w.counters.Slot(p.slot)
+	facts := slot.Facts()
+	p.heard, p.taken = facts.LastIn, facts.SequenceIn
+	w.children.byID[id] = p
 	if p.reservation.Epoch == epoch {
 		if slot.OutLimit() == 0 { // its worker died before it sent anything
 			slot.SetOutLimit(p.reservation.Limit)

@@ -82,8 +82,10 @@ func live(t *testing.T, killAt int, check func(p *pair, alice *host, known bool)
 		p.mu.Lock()
 		steps = p.steps
 		p.mu.Unlock()
-		time.Sleep(3 * time.Minute)
-		survive()
+		for range 360 {
+			time.Sleep(500 * time.Millisecond)
+			survive()
+		}
 		check(p, alice, known)
 		alice.stop()
 		p.stop()

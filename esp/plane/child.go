@@ -211,6 +211,23 @@ func (p *Plane) resolveLocked(to *path, maxInner func(int) int) {
 	to.lowered = time.Time{}
 }
 
+// AdvanceIn makes a child SA refuse every inbound sequence number up to seq. A
+// window that is there already stays.
+func (p *Plane) AdvanceIn(id, seq uint64) {
+	p.mu.Lock()
+	ch := p.children[id]
+	p.mu.Unlock()
+	if ch == nil {
+		return
+	}
+	ch.inMu.Lock()
+	defer ch.inMu.Unlock()
+	w := p.cfg.Counters.Window(ch.slotIndex)
+	if ch.in != nil && seq > w.Top() {
+		w.Advance(seq)
+	}
+}
+
 // PathMTU returns the path MTU of a child, and the largest inner packet that
 // fits through it.
 func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {

@@ -64,6 +64,10 @@ type Node struct {
 	Journal [][]byte
 	Events  []ike.Event
 	Errors  []error
+	// Epoch is that of the activation: see ike.Engine.SetEpoch.
+	Epoch uint64
+	// Deaf nodes get no datagrams, and do not know it.
+	Deaf bool
 	// Plane are the child SAs as the records say.
 	Plane map[uint64]sa.Child
 	// Authorise answers AskSession; nil leaves it open.
@@ -118,11 +122,54 @@ func (n *Node) boot() {
 		}
 	}
 	n.Engine = e
+	e.SetEpoch(n.Epoch)
 	n.Do(func(out *ike.Output) error { e.Activate(n.lab.Now, out); return nil })
 }
 
 // Kill replaces the engine by one that knows only the journal.
 func (n *Node) Kill() { n.boot() }
+
+// Takeover is what the twin of n does in another activation: it goes on with the
+// journal but for the last lost entries. n is that twin from now on.
+func (n *Node) Takeover(epoch uint64, lost int) {
+	n.Epoch = epoch
+	n.Journal = n.Journal[:len(n.Journal)-lost]
+	e, err := ike.New(&n.Config)
+	if err != nil {
+		panic("iketest: " + err.Error())
+	}
+	for _, b := range n.Journal {
+		r, err := ike.ParseRecord(b)
+		if err == nil {
+			err = e.Replay(n.lab.Now, r)
+		}
+		if err != nil {
+			n.lab.trouble("%s: takeover: %v", n.Name, err)
+		}
+	}
+	clear(n.Plane)
+	for _, s := range e.Status() {
+		for _, c := range s.Children {
+			n.Plane[c.ID] = c
+		}
+	}
+	n.boot()
+}
+
+// Fork makes a node that has the address and the journal of n, and serves beside
+// it in an activation of its own, as in a split brain. n gets nothing any more.
+func (n *Node) Fork(name string, epoch uint64, lost int) *Node {
+	l := n.lab
+	f := &Node{Name: name, Addr: n.Addr, Config: n.Config, lab: l, Plane: map[uint64]sa.Child{}, Authorise: n.Authorise}
+	f.Journal = slices.Clone(n.Journal)
+	var seed [32]byte
+	binary.BigEndian.PutUint64(seed[:], l.rng.Uint64())
+	f.Config.Rand = random{rand.NewChaCha8(seed)}
+	l.Nodes = append(l.Nodes, f)
+	n.Deaf = true
+	f.Takeover(epoch, lost)
+	return f
+}
 
 // Do calls the engine and carries out the Output.
 func (n *Node) Do(f func(out *ike.Output) error) {
@@ -354,7 +401,7 @@ func (l *Lab) deliver(d ike.Datagram) {
 		}
 	}
 	for _, n := range l.Nodes {
-		if n.Addr == d.Local.Addr() {
+		if n.Addr == d.Local.Addr() && !n.Deaf {
 			n.Do(func(out *ike.Output) error { return n.Engine.Receive(l.Now, d, out) })
 		}
 	}

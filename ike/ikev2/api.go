@@ -121,6 +121,9 @@ type Record struct {
 	// belong to SPI (RFC 7296 section 2.18); 0: none.
 	Replaces uint64
 
+	soft  time.Time // RecordChild that installs: when it is rekeyed
+	group uint16    // and the key exchange that it had
+
 	body secret.Value // RecordIKE, RecordWindow: see record.go
 }
 
@@ -284,6 +287,17 @@ type AddressAssigned struct {
 	Session Session
 }
 
+// SkipNumbers tells that the peer is a cluster that has taken over: our outbound
+// sequence numbers of child SA ID must move on by Numbers (RFC 6311 section 5.2).
+type SkipNumbers struct{ ID, Numbers uint64 }
+
+// PeerSkipped tells that the peer has moved its outbound sequence numbers of
+// child SA ID on by Numbers, because we have taken over: what it had sent before
+// that is known of need not be accepted any more.
+type PeerSkipped struct{ ID, Numbers uint64 }
+
+func (SkipNumbers) event()     {}
+func (PeerSkipped) event()     {}
 func (AskSession) event()      {}
 func (IKEUp) event()           {}
 func (IKEDown) event()         {}

@@ -280,7 +280,7 @@ func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
 		c.replaces = old.ID
 		old.replaced, old.soft = now, time.Time{}
 	}
-	s.changes = append(s.changes, s.childRecord(change))
+	s.changes = append(s.changes, c.record(s.spi, change))
 	s.checkChildless(now)
 	out.Events = append(out.Events, ChildUp{Peer: s.Peer(), Child: c.Child})
 }
@@ -294,6 +294,11 @@ func (c *child) succession() sa.Op {
 		return sa.OpFollow
 	}
 	return sa.OpRekey
+}
+
+// record is the record of a change that installs c.
+func (c *child) record(spi uint64, change sa.Change) Record {
+	return Record{Kind: RecordChild, SPI: spi, Child: &change, soft: c.soft, group: c.group}
 }
 
 // childRecord wraps a change.

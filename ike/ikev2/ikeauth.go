@@ -18,7 +18,8 @@ type authRequest struct {
 	cp      wire.CP
 	hasCP   bool
 	child   childRequest
-	contact bool // INITIAL_CONTACT
+	contact bool           // INITIAL_CONTACT
+	sync    []wire.Payload // what is answered about RFC 6311
 	entry   *entry
 	profile *profile
 }
@@ -65,6 +66,7 @@ func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output
 	if err != nil {
 		return s.reject(now, wire.Notify{Type: wire.InvalidSyntax}, err.Error(), out)
 	}
+	a.sync = s.learnSync(ps)
 	if reason := s.authenticate(a); reason != "" {
 		return s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
 	}
@@ -173,7 +175,7 @@ func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 		_ = s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
 		return errors.New("ikev2: " + reason)
 	}
-	ps := []wire.Payload{idr, proof}
+	ps := append([]wire.Payload{idr, proof}, a.sync...)
 
 	wants := a.hasCP && asksAddress(a.cp)
 	if r.Refuse == RefuseNoAddress || wants && len(s.session.Addresses) == 0 {
@@ -268,6 +270,7 @@ func (s *SA) startAuth(now time.Time, out *Output) error {
 	if s.host.OnlyContact(s) {
 		ps = append(ps, wire.Notify{Type: wire.InitialContact})
 	}
+	ps = append(ps, syncOffer()...)
 	if h.entry.RequestAddress {
 		ps = append(ps, configRequest(h.entry))
 	}
@@ -305,6 +308,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		return s.fail(out, n.Type.String(), fmt.Sprintf("wrong pre-shared key or identity of peer %v (tunnel group %s)", s.remoteID, s.profile))
 	}
 	e := h.entry
+	s.learnSync(ps)
 	if cp, ok := wire.Find[wire.CP](ps); ok && e.RequestAddress && cp.Type == wire.CPReply {
 		s.session = configSession(cp)
 	}

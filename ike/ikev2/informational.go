@@ -78,8 +78,10 @@ func (s *SA) startDeleteChild(now time.Time, t task, out *Output) {
 // startDeleteIKE tells the peer that the SA ends. The children of an SA that
 // was not replaced are out of service from here on.
 func (s *SA) startDeleteIKE(now time.Time, t task, out *Output) {
-	s.wasReplaced = s.state == Replaced
-	s.transition(Deleting)
+	if s.state != Deleting { // a request that begins anew: see sync.go
+		s.wasReplaced = s.state == Replaced
+		s.transition(Deleting)
+	}
 	s.endReason = t.reason
 	s.send(now, request{task: t}, wire.Informational, []wire.Payload{wire.Delete{Protocol: wire.ProtocolIKE}}, out)
 	for len(s.children) > 0 {

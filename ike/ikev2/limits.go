@@ -58,6 +58,15 @@ const (
 	// activationSpread is the time over which the first liveness checks after
 	// Activate are spread.
 	activationSpread = 10 * time.Second
+	// syncAfter is how long after a takeover message IDs are synchronised with a
+	// peer that says nothing by itself: later than anybody's first repeat.
+	syncAfter = 10 * time.Second
+	// counterSkip is by how many sequence numbers a peer moves on after a
+	// takeover, so that nothing which it had sent before is accepted again: more
+	// than it sends within the time that a replicated window may be old. With
+	// ESN a receiver follows up to 2^32 (RFC 4303 appendix A2.2).
+	counterSkip    = 1 << 22
+	maxCounterSkip = 1 << 31
 
 	// maxReason bounds the text of a Reason that quotes what a peer sent.
 	maxReason = 400

@@ -40,11 +40,19 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 	if err != nil && !authentic(err) {
 		return err
 	}
+	if err == nil {
+		if is, err := s.syncRequest(now, d, m, ps, out); is {
+			return err
+		}
+	}
 	if m.MessageID+1 == s.window.expect && s.window.response != nil {
 		out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
 		return nil
 	}
 	if m.MessageID != s.window.expect || s.state == Rejected {
+		if s.missed(m.MessageID) {
+			return nil
+		}
 		return ErrStale
 	}
 	s.heard = now
@@ -75,6 +83,7 @@ var exchanges = map[taskKind]wire.ExchangeType{
 	taskInit: wire.IKESAInit, taskAuth: wire.IKEAuth, taskLiveness: wire.Informational,
 	taskDeleteIKE: wire.Informational, taskDeleteChild: wire.Informational,
 	taskRekeyChild: wire.CreateChildSA, taskRekeyIKE: wire.CreateChildSA,
+	taskSync: wire.Informational,
 }
 
 // receiveResponse ends our outstanding exchange.
@@ -90,7 +99,13 @@ func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Ou
 	if err != nil && !authentic(err) {
 		return err
 	}
-	s.heard = now
+	if r.task.kind == taskSync {
+		if err != nil {
+			return err
+		}
+		return s.syncResponse(now, r, ps, out)
+	}
+	s.heard, s.sync.unproven = now, false
 	s.follow(d.Local, d.Remote, out)
 	if r.task.kind == taskAuth {
 		if err != nil {
@@ -104,7 +119,7 @@ func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Ou
 		return nil
 	}
 	switch r.task.kind {
-	case taskInit, taskAuth, taskLiveness:
+	case taskInit, taskAuth, taskLiveness, taskSync:
 	case taskDeleteIKE:
 		s.down(now, r.task.reason, out)
 	case taskDeleteChild:

@@ -15,7 +15,7 @@ import (
 
 // recordVersion is the first byte of every record. A change of the format takes
 // the next number.
-const recordVersion = 1
+const recordVersion = 2
 
 // MaxRecord is the size of the largest record that ParseRecord accepts: two
 // whole messages, and keys.
@@ -37,6 +37,8 @@ func (r Record) Append(b []byte) []byte {
 		w.key(r.body)
 	case RecordChild:
 		w.change(r.Child)
+		w.instant(r.soft)
+		w.u16(r.group)
 	case RecordIKEDown:
 	}
 	return w.b
@@ -60,6 +62,7 @@ func ParseRecord(b []byte) (Record, error) {
 	case RecordChild:
 		c := rd.change()
 		r.Child = &c
+		r.soft, r.group = rd.instant(), rd.u16()
 	case RecordIKEDown:
 	default:
 		return Record{}, errRecord
@@ -173,6 +176,8 @@ func (s *SA) record() Record {
 	w.instant(s.soft)
 	w.instant(s.hard)
 	w.u64(uint64(s.lifetime))
+	w.flag(s.sync.ids)
+	w.flag(s.sync.counters)
 	s.writeWindow(&w)
 	return Record{Kind: RecordIKE, SPI: s.spi, Replaces: s.replaces, body: secret.New(w.b)}
 }
@@ -201,6 +206,7 @@ func (s *SA) restore(rec Record) error {
 	s.session = r.session()
 	s.established, s.soft, s.hard = r.instant(), r.instant(), r.instant()
 	s.lifetime = time.Duration(r.u64())
+	s.sync.ids, s.sync.counters = r.flag(), r.flag()
 	s.readWindow(&r)
 	if r.bad || len(r.s) > 0 || s.dpd < 0 || s.lifetime < 0 {
 		return errRecord
@@ -263,6 +269,7 @@ func (s *SA) writeWindow(w *writer) {
 	w.bytes(s.window.response)
 	w.u32(s.window.next)
 	w.u64(s.window.iv)
+	w.u32(s.sync.seen)
 	r := s.window.request
 	w.flag(r != nil)
 	if r == nil {
@@ -276,6 +283,7 @@ func (s *SA) writeWindow(w *writer) {
 	w.key(r.seed)
 	w.u64(r.spi)
 	w.u16(r.group)
+	w.u32(r.nonce)
 }
 
 func (s *SA) readWindow(r *reader) {
@@ -286,13 +294,14 @@ func (s *SA) readWindow(r *reader) {
 	s.wasReplaced = r.flag()
 	s.local, s.remote = r.addrPort(), r.addrPort()
 	s.window = window{expect: r.u32(), response: r.bytes(), next: r.u32(), iv: r.u64()}
+	s.sync.seen = r.u32()
 	if !r.flag() {
 		return
 	}
 	q := &request{id: r.u32(), message: r.bytes()}
 	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
-	q.seed, q.spi, q.group = r.key(), r.u64(), r.u16()
-	if q.task.kind < taskLiveness || q.task.kind > taskRekeyIKE {
+	q.seed, q.spi, q.group, q.nonce = r.key(), r.u64(), r.u16(), r.u32()
+	if q.task.kind < taskLiveness || q.task.kind > taskSync {
 		r.fail()
 	}
 	s.window.request = q
@@ -335,7 +344,7 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		if old != nil {
 			return
 		}
-		n := &child{Child: c, follows: rec.Child.Op == sa.OpFollow}
+		n := &child{Child: c, soft: rec.soft, group: rec.group, follows: rec.Child.Op == sa.OpFollow}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.childByID(n.replaces); o != nil {
@@ -390,7 +399,7 @@ func (s *SA) Snapshot(yield func(Record) bool) bool {
 		if c.replaces != 0 && s.childByID(c.replaces) != nil {
 			change.Op, change.Replaces = c.succession(), c.replaces
 		}
-		if !yield(s.childRecord(change)) {
+		if !yield(c.record(s.spi, change)) {
 			return false
 		}
 	}

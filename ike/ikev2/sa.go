@@ -69,6 +69,7 @@ type SA struct {
 	lifetime    time.Duration
 
 	window   window
+	sync     syncState
 	tasks    []task
 	children []*child
 

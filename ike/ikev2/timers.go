@@ -127,6 +127,8 @@ func (s *SA) repeat(now time.Time, r *request, out *Output) {
 	r.tries++
 	rules := s.host.Rules()
 	switch {
+	case r.tries <= rules.RetransmitTries && r.task.kind == taskSync:
+		s.startSync(now, *r, out)
 	case r.tries <= rules.RetransmitTries:
 		r.at = now.Add(rules.repeatAfter(r.tries))
 		s.post(r.message, out)
@@ -137,12 +139,26 @@ func (s *SA) repeat(now time.Time, r *request, out *Output) {
 	}
 }
 
+// softAgain returns when a pair that Replay brought is rekeyed: when it would
+// have been. What is overdue is spread over half of what is left, so that many
+// SAs which came due while nobody served them do not come all at once.
+func (s *SA) softAgain(now time.Time, c *child) time.Time {
+	if !c.soft.IsZero() && !due(now, c.soft) {
+		return c.soft
+	}
+	return now.Add(s.jittered(max(c.Expires.Sub(now)/2, 0), 1))
+}
+
 // Activate starts the timers of an SA that Replay brought. What is overdue, and
 // every liveness check, is spread over activationSpread.
 func (s *SA) Activate(now time.Time) {
+	fresh := s.window.iv>>32 < s.host.Epoch()
 	s.skipIV()
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
+	if fresh {
+		s.takenOver(now)
+	}
 	if r := s.window.request; r != nil {
 		r.at, r.tries = now.Add(s.jittered(s.host.Rules().repeatAfter(0), 1)), 0
 	}
@@ -165,7 +181,7 @@ func (s *SA) Activate(now time.Time) {
 		case !c.replaced.IsZero():
 			c.replaced = now
 		default:
-			c.soft = now.Add(s.softAfter(max(c.Expires.Sub(now), 0)))
+			c.soft = s.softAgain(now, c)
 		}
 	}
 	s.checkChildless(now)

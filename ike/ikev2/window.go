@@ -48,6 +48,7 @@ type request struct {
 	spi   uint64       // ours, of the new SA
 	group uint16       // key exchange, sa.KENone: none
 	key   *suite.PrivateKey
+	nonce uint32 // of a synchronisation
 }
 
 // taskKind says what an exchange that we begin is for.
@@ -61,6 +62,7 @@ const (
 	taskDeleteChild
 	taskRekeyChild
 	taskRekeyIKE
+	taskSync
 )
 
 // task is an exchange that we want to begin; one at a time can be outstanding.
@@ -91,6 +93,10 @@ func (s *SA) enqueue(t task) {
 func (s *SA) pump(now time.Time, out *Output) {
 	for s.standing() && s.window.request == nil && len(s.tasks) > 0 {
 		t := s.tasks[0]
+		if s.sync.unproven && t.kind != taskSync {
+			s.startSync(now, request{}, out) // it says that the peer lives, too
+			return
+		}
 		s.tasks = s.tasks[1:]
 		switch t.kind {
 		case taskLiveness:
@@ -103,6 +109,8 @@ func (s *SA) pump(now time.Time, out *Output) {
 			s.startRekeyChild(now, t, out)
 		case taskRekeyIKE:
 			s.startRekeyIKE(now, t, out)
+		case taskSync:
+			s.startSync(now, request{}, out)
 		case taskInit, taskAuth:
 			panic("ikev2: internal error: handshake queued as a task")
 		}
