@@ -97,6 +97,7 @@ type Worker struct {
 	ration  func(context.Context, control.Claim) (control.Grant, error)
 
 	started time.Time
+	ready   chan struct{}
 	out     ike.Output
 
 	captures captures
@@ -120,7 +121,7 @@ func New(cfg *Config) (*Worker, error) {
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
 		asks:    make(chan request, asksSize),
-		started: time.Now(), refusals: newRefusals(),
+		started: time.Now(), refusals: newRefusals(), ready: make(chan struct{}),
 	}
 	if w.ration == nil {
 		w.ration = enough
