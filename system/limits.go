@@ -91,6 +91,33 @@ func (r *rests) claim(tenant string, c control.Claim) (control.Grant, error) {
 	return control.Grant{Most: rest.Claim(tenant, c.Held, c.More, most)}, nil
 }
 
+// Shared returns what is used of what the contexts share, as rows of the context
+// "system".
+func (s *System) Shared() []control.Resource {
+	r := s.rests
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var rows []control.Resource
+	for _, k := range resource.Kinds() {
+		if rest := r.byName[k.Name]; rest != nil {
+			m := rest.Meter()
+			if m.Limit == 0 {
+				m.Limit = resource.None
+			}
+			rows = append(rows, usage("system", k.Name, m))
+		}
+	}
+	return rows
+}
+
+// usage is a row of a context.
+func usage(tenant string, name resource.Name, m resource.Meter) control.Resource {
+	return control.Resource{
+		Context: tenant, Resource: string(name), Unit: unitOf(name),
+		Current: m.Current, Peak: m.Peak, Limit: m.Limit, Denied: m.Denied,
+	}
+}
+
 // apiSessions are the requests about one context that are being answered.
 type apiSessions struct {
 	mu    sync.Mutex // protects meter
@@ -161,13 +188,6 @@ func (t *tenant) view() view {
 	return view{t.want, t.gateway, t.group}
 }
 
-func (t *tenant) usage(name resource.Name, m resource.Meter) control.Resource {
-	return control.Resource{
-		Context: t.name, Resource: string(name), Unit: unitOf(name),
-		Current: m.Current, Peak: m.Peak, Limit: m.Limit, Denied: m.Denied,
-	}
-}
-
 // counted are the resources that are counted here. Neighbours beyond their limit
 // go while they are counted.
 func (t *tenant) counted(v view) []control.Resource {
@@ -175,7 +195,7 @@ func (t *tenant) counted(v view) []control.Resource {
 	sessions := t.api.meter
 	t.api.mu.Unlock()
 	sessions.Limit = int64(v.want.Spec.Limits.APISessions)
-	rows := []control.Resource{t.usage(resource.APISessions, sessions)}
+	rows := []control.Resource{usage(t.name, resource.APISessions, sessions)}
 	if v.gateway == nil {
 		return rows
 	}
@@ -183,7 +203,7 @@ func (t *tenant) counted(v view) []control.Resource {
 	if err != nil {
 		t.log.Debug("neighbours are not counted", "err", err.Error())
 	}
-	return append(rows, t.usage(resource.Routes, v.gateway.RouteUse()), t.usage(resource.MACAddresses, macs))
+	return append(rows, usage(t.name, resource.Routes, v.gateway.RouteUse()), usage(t.name, resource.MACAddresses, macs))
 }
 
 // confined are the resources that the kernel counts.
@@ -196,11 +216,11 @@ func (t *tenant) confined(v view) []control.Resource {
 	rate, peak := t.cpu.Measure(time.Now(), 1000*u.CPU.Seconds(), cpuWindow)
 	t.mu.Unlock()
 	return []control.Resource{
-		t.usage(resource.CPU, resource.Meter{
+		usage(t.name, resource.CPU, resource.Meter{
 			Current: int64(math.Round(rate)), Peak: int64(math.Round(peak)), Limit: int64(math.Round(l.CPU * 1000)), Denied: u.Throttled,
 		}),
-		t.usage(resource.Memory, resource.Meter{Current: u.Memory, Peak: u.MemoryPeak, Limit: l.Memory, Denied: u.OOMKills}),
-		t.usage(resource.PIDs, resource.Meter{Current: u.PIDs, Peak: max(u.PIDs, u.PIDsPeak), Limit: int64(l.PIDs), Denied: u.PIDsDenied}),
+		usage(t.name, resource.Memory, resource.Meter{Current: u.Memory, Peak: u.MemoryPeak, Limit: l.Memory, Denied: u.OOMKills}),
+		usage(t.name, resource.PIDs, resource.Meter{Current: u.PIDs, Peak: max(u.PIDs, u.PIDsPeak), Limit: int64(l.PIDs), Denied: u.PIDsDenied}),
 	}
 }
 

@@ -51,6 +51,10 @@ func TestRests(t *testing.T) {
 		t.Errorf("a context that there is not: %+v", g)
 	}
 
+	rows := (&System{rests: r}).Shared()
+	if len(rows) != 2 || rows[0].Context != "system" || rows[0].Limit != 8 || rows[0].Current != 6 || rows[0].Denied == 0 || rows[1].Limit != 6 {
+		t.Errorf("rows of the system: %+v", rows)
+	}
 	r.set(totals, []*wanted{red})
 	g, err := r.claim("red", control.Claim{Resource: "vpn_burst_anyconnect", Held: 1, More: 60})
 	if err != nil || g.Most != 61 {

@@ -152,3 +152,17 @@ func TestRates(t *testing.T) {
 		t.Error("no bound, and dropped")
 	}
 }
+
+// BenchmarkRation is what a bound costs a packet.
+func BenchmarkRation(b *testing.B) {
+	var r ration
+	r.init(1e12, leastBytes)
+	var s share
+	now := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC).UnixNano()
+	for b.Loop() {
+		now += 1000
+		if r.take(now, 1, 1400, &s) == 0 {
+			b.Fatal("refused")
+		}
+	}
+}

@@ -4,7 +4,22 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/warrenvpn/warren/context/control"
 )
+
+// TestShared: what the contexts share is told with all of them, not with one.
+func TestShared(t *testing.T) {
+	s := newServer(t, &backend{names: []string{"blue"}})
+	s.cfg.Shared = func() []control.Resource {
+		return []control.Resource{{Context: "system", Resource: "vpn_burst_other"}}
+	}
+	for target, want := range map[string]int{"/v1/resources": 1, "/v1/resources?context=blue": 0} {
+		if _, text := do(t, s, 0, http.MethodGet, target, ""); strings.Count(text, `"system"`) != want {
+			t.Errorf("%s: %s", target, text)
+		}
+	}
+}
 
 // TestEnter: a request is let in for each context that it is about, and counted
 // out however it ends.

@@ -81,6 +81,9 @@ func (s *Server) resources(r *http.Request) (any, error) {
 	for _, f := range all {
 		out.Resources = append(out.Resources, f.Resources...)
 	}
+	if s.cfg.Shared != nil && r.URL.Query().Get(contextParam) == "" {
+		out.Resources = append(out.Resources, s.cfg.Shared()...)
+	}
 	return out, err
 }
 

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/warrenvpn/warren/context/control"
 )
 
 // Bounds of the server. Callers are local and few, but none of them may make
@@ -47,6 +49,9 @@ type Config struct {
 	// before it is answered, and what it returns when it was. An error, best an
 	// *Error, is the answer.
 	Enter func(context string) (leave func(), err error)
+	// Shared, which may be nil, returns what the contexts share, as rows of the
+	// context "system".
+	Shared func() []control.Resource
 	// WorkerTimeout is how long one context may take to answer when several are
 	// asked, and alone; 0 means 2 s.
 	WorkerTimeout time.Duration
