@@ -18,12 +18,19 @@ import (
 
 // Files answers the API for the files of all contexts: it is an api.Files. Its
 // contexts are those of the last Set.
-type Files struct{ store *vfs.Store }
+type Files struct {
+	store *vfs.Store
+	// standby tells of a context that is not active here: its disk has what the
+	// other unit's has, and nobody else changes it. It is set before use.
+	standby func(tenant string) bool
+}
 
 var _ api.Files = (*Files)(nil)
 
 // NewFiles returns Files below state_dir, without contexts.
-func NewFiles(stateDir string) *Files { return &Files{vfs.NewStore(stateDir)} }
+func NewFiles(stateDir string) *Files {
+	return &Files{store: vfs.NewStore(stateDir), standby: func(string) bool { return false }}
+}
 
 // Set makes exactly these contexts have files, each with its limits. Those that
 // were there before keep what is open. Files of a context that goes stay on the
@@ -85,6 +92,28 @@ func (f *Files) find(text string) (*vfs.Volume, vfs.Name, error) {
 	return v, n, nil
 }
 
+// changeable returns where a name is that an operator wants to change.
+func (f *Files) changeable(text string) (*vfs.Volume, vfs.Name, error) {
+	v, n, err := f.find(text)
+	if err == nil {
+		err = f.commit(n)()
+	}
+	return v, n, err
+}
+
+// commit returns what judges a change at the last moment.
+func (f *Files) commit(n vfs.Name) func() error {
+	return func() error {
+		if n.Volume != vfs.Disk || !f.standby(n.Context) {
+			return nil
+		}
+		return &api.Error{
+			Code: api.CodeRefused, Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
+			Hint: "change it on the active unit: this one follows",
+		}
+	}
+}
+
 // ListFiles implements api.Files.
 func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error) {
 	if name == "" {
@@ -104,7 +133,7 @@ func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error)
 	}
 	used, limit := v.Usage()
 	d := api.Directory{
-		Name: n.String(), Files: []api.FileInfo{}, ReadOnly: v.IsReadOnly(),
+		Name: n.String(), Files: []api.FileInfo{}, ReadOnly: v.IsReadOnly() || n.Volume == vfs.Disk && f.standby(n.Context),
 		UsedBytes: used.Bytes, LimitBytes: limit.Bytes, UsedFiles: used.Files, LimitFiles: limit.Files,
 	}
 	for _, one := range list {
@@ -130,11 +159,11 @@ func (f *Files) OpenFile(_ context.Context, name string) (api.FileInfo, io.ReadC
 
 // WriteFile implements api.Files.
 func (f *Files) WriteFile(ctx context.Context, name string, size int64, r io.Reader) (api.FileInfo, error) {
-	v, n, err := f.find(name)
+	v, n, err := f.changeable(name)
 	if err != nil {
 		return api.FileInfo{}, err
 	}
-	info, err := v.Replace(ctx, n.Path, vfs.Content{Reader: r, Size: size})
+	info, err := v.Replace(ctx, n.Path, vfs.Content{Reader: r, Size: size, Commit: f.commit(n)})
 	if err != nil {
 		return api.FileInfo{}, fileError(err)
 	}
@@ -143,7 +172,7 @@ func (f *Files) WriteFile(ctx context.Context, name string, size int64, r io.Rea
 
 // DeleteFile implements api.Files.
 func (f *Files) DeleteFile(_ context.Context, name string) error {
-	v, n, err := f.find(name)
+	v, n, err := f.changeable(name)
 	if err != nil {
 		return err
 	}
@@ -172,11 +201,11 @@ func (f *Files) CopyFile(ctx context.Context, which api.Copy, progress func(done
 	if err != nil {
 		return api.FileInfo{}, err
 	}
-	to, dest, err := f.find(which.To)
+	to, dest, err := f.changeable(which.To)
 	if err != nil {
 		return api.FileInfo{}, err
 	}
-	info, err := vfs.Copy(ctx, from, source.Path, to, dest.Path, progress)
+	info, err := vfs.Copy(ctx, from, source.Path, to, dest.Path, vfs.Content{Wrote: progress, Commit: f.commit(dest)})
 	if err != nil {
 		return api.FileInfo{}, fileError(err)
 	}
@@ -212,6 +241,10 @@ var fileErrors = []struct {
 // fileError makes an error of files one of the API's.
 func fileError(err error) error {
 	var quota *vfs.QuotaError
+	var known *api.Error
+	if errors.As(err, &known) {
+		return known
+	}
 	if errors.As(err, &quota) {
 		return &api.Error{Code: api.CodeRefused, Reason: err.Error(),
 			Hint: "nothing was changed; delete files, or raise storage in the context's class"}

@@ -192,14 +192,16 @@ func (s *Store) Names() []Name {
 	return list
 }
 
-// Copy copies a file from one volume to another, or within one.
-func Copy(ctx context.Context, from *Volume, source string, to *Volume, dest string, wrote func(done, total int64)) (Info, error) {
+// Copy copies a file from one volume to another, or within one. Of how, Reader
+// and Size are those of the source.
+func Copy(ctx context.Context, from *Volume, source string, to *Volume, dest string, how Content) (Info, error) {
 	info, r, err := from.Open(source)
 	if err != nil {
 		return Info{}, err
 	}
 	defer r.Close()
-	return to.Replace(ctx, dest, Content{Reader: r, Size: info.Size, Wrote: wrote})
+	how.Reader, how.Size = r, info.Size
+	return to.Replace(ctx, dest, how)
 }
 
 // Close closes every volume.

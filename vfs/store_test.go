@@ -53,11 +53,11 @@ func TestStore(t *testing.T) {
 	}
 	image, _ := at(t, s, "blue:images:/pkg")
 	disk, _ := at(t, s, "blue:disk0:/")
-	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg", nil); err != nil {
+	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg", Content{}); err != nil {
 		t.Errorf("copy: %v", err)
 	}
 	var quota *QuotaError
-	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg2", nil); !errors.As(err, &quota) {
+	if _, err := Copy(t.Context(), image, "/pkg", disk, "/pkg2", Content{}); !errors.As(err, &quota) {
 		t.Errorf("copy: got %v, want a QuotaError", err)
 	}
 

@@ -14,6 +14,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,9 @@ type Volume struct {
 	quota    *Quota // nil: nothing is counted
 	readOnly bool
 	close    func() error
+
+	summing sync.Mutex        // makes Manifests one at a time, also while it reads files
+	sums    map[string]summed // by path
 }
 
 // OpenVolume returns the volume in a directory, and removes what writers that
@@ -183,6 +187,9 @@ type Content struct {
 	Reader io.Reader
 	Size   int64                   // of all; a reader that gives more or less is an error
 	Wrote  func(done, total int64) // is called now and then, unless nil
+	// Commit is called when all is written and nothing is replaced yet, unless
+	// nil. With an error the file stays as it is.
+	Commit func() error
 }
 
 // Replace makes a file of a path, or replaces the one that is there, with the
@@ -221,6 +228,9 @@ func (v *Volume) replace(ctx context.Context, p string, c Content) (done Info, e
 	}
 	aside := path.Join(dir, reserved+rand.Text())
 	info, sum, err := v.writeAside(ctx, aside, c)
+	if err == nil && c.Commit != nil {
+		err = c.Commit()
+	}
 	if err == nil {
 		err = v.fsys.Rename(aside, p)
 	}

@@ -29,6 +29,12 @@ type Files interface {
 	// VerifyFile reads a whole file and returns its checksum.
 	VerifyFile(ctx context.Context, name string) (FileInfo, error)
 
+	// DiskVersions tells in which state the disks of active contexts are.
+	DiskVersions(ctx context.Context) (Versions, error)
+
+	// DiskManifest returns everything on disk0: of an active context.
+	DiskManifest(ctx context.Context, name string) (Manifest, error)
+
 	// CopyFile copies a file as WriteFile would, and calls progress, which may
 	// be nil, now and then.
 	CopyFile(ctx context.Context, which Copy, progress func(done, total int64)) (FileInfo, error)

@@ -197,6 +197,18 @@ var routes = []route{
 		stream:  (*Server).copyFile,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/disks", role: RoleRead, timeout: quickTimeout,
+		answer:  Versions{},
+		summary: "Tells in which state the disks of the active contexts are.",
+		handle:  (*Server).versions,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/disks/manifest", role: RoleRead, timeout: transferTimeout,
+		params: []string{contextParam}, answer: Manifest{},
+		summary: "Lists everything on the disk of an active context, with checksums.",
+		handle:  (*Server).manifest,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/openapi.json", role: RoleRead, timeout: quickTimeout,
 		answer:  map[string]any{},
 		summary: "Serves this document.",

@@ -157,6 +157,23 @@ func (f *Files) VerifyFile(_ context.Context, name string) (api.FileInfo, error)
 	return f.info(name, text), nil
 }
 
+// DiskVersions implements api.Files. Nothing here ever has a version.
+func (f *Files) DiskVersions(context.Context) (api.Versions, error) { return api.Versions{}, nil }
+
+// DiskManifest implements api.Files.
+func (f *Files) DiskManifest(_ context.Context, name string) (api.Manifest, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := api.Manifest{Context: name}
+	for n, text := range f.content {
+		if path, ok := strings.CutPrefix(n, name+":disk0:"); ok {
+			m.Files = append(m.Files, f.info(path, text))
+		}
+	}
+	slices.SortFunc(m.Files, func(a, b api.FileInfo) int { return strings.Compare(a.Name, b.Name) })
+	return m, nil
+}
+
 // CopyFile implements api.Files. It reports progress at once and at the end, and
 // refuses after it has begun what is to be called "refused".
 func (f *Files) CopyFile(_ context.Context, which api.Copy, progress func(done, total int64)) (api.FileInfo, error) {

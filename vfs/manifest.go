@@ -1,0 +1,121 @@
+package vfs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Manifest is everything that a volume holds.
+type Manifest struct {
+	// Version is another whenever anything in the volume may have changed.
+	// Versions of two volumes say nothing of each other.
+	Version string
+	Files   []Info // with checksums, in the order of their paths; a directory before what is in it
+}
+
+// summed is a checksum, and what the file looked like when it was computed.
+type summed struct{ stamp, sum string }
+
+// stampOf is another for every content that a file has had.
+func stampOf(info fs.FileInfo) string {
+	text := fmt.Sprint(info.IsDir(), info.Size(), info.ModTime().UnixNano())
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		text += fmt.Sprint(" ", st.Ino, st.Ctim.Sec, st.Ctim.Nsec)
+	}
+	return text
+}
+
+// Version is the Version of a Manifest, without reading any content.
+func (v *Volume) Version() (string, error) {
+	version, _, err := v.look()
+	return version, err
+}
+
+// found is a file or directory, and its stamp.
+type found struct {
+	Info
+	stamp string
+}
+
+// look returns what there is that can be used.
+func (v *Volume) look() (string, []found, error) {
+	var list []found
+	err := walk(v.fsys, "/", func(name string, info fs.FileInfo) error {
+		if checkElement(info.Name()) != nil || !info.IsDir() && !info.Mode().IsRegular() {
+			return nil
+		}
+		f := found{Info: infoOf(name, info)}
+		if f.stamp = stampOf(info); f.Dir {
+			f.stamp = "directory" // what is in it counts by itself
+		}
+		list = append(list, f)
+		return nil
+	})
+	if err != nil {
+		return "", nil, v.wrong("listing", "/", err)
+	}
+	slices.SortFunc(list, func(a, b found) int { return strings.Compare(a.Path, b.Path) })
+	sum := sha256.New()
+	for _, f := range list {
+		fmt.Fprintf(sum, "%q %s\n", f.Path, f.stamp)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), list, nil
+}
+
+// Manifest returns everything that the volume holds. It reads each file once,
+// and then only when it has changed.
+func (v *Volume) Manifest(ctx context.Context) (Manifest, error) {
+	v.summing.Lock()
+	defer v.summing.Unlock()
+	version, list, err := v.look()
+	if err != nil {
+		return Manifest{}, err
+	}
+	m := Manifest{Version: version}
+	sums := map[string]summed{}
+	for _, f := range list {
+		if f.Dir {
+			m.Files = append(m.Files, f.Info)
+			continue
+		}
+		known := v.sums[f.Path]
+		if known.stamp != f.stamp {
+			info, err := v.Verify(ctx, f.Path)
+			switch {
+			case errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrEscape):
+				continue // removed meanwhile, or of no use
+			case err != nil:
+				return Manifest{}, err
+			}
+			known = summed{f.stamp, info.SHA256}
+		}
+		sums[f.Path] = known
+		f.SHA256 = known.sum
+		m.Files = append(m.Files, f.Info)
+	}
+	v.sums = sums
+	return m, nil
+}
+
+// MakeDir makes a directory and those above it.
+func (v *Volume) MakeDir(p string) error {
+	if v.readOnly {
+		return v.wrong("making", p, ErrReadOnly)
+	}
+	made, err := mkdirs(v.fsys, p, dirMode)
+	for _, d := range made {
+		err = errors.Join(err, v.syncDir(path.Dir(d)))
+	}
+	if err != nil {
+		return v.wrong("making", p, err)
+	}
+	return nil
+}
