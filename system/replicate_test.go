@@ -1,0 +1,332 @@
+package system
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/warrenvpn/warren/resource"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/vfs"
+)
+
+// unit is one node of a pair, as far as files go.
+type unit struct {
+	*Files
+	active atomic.Bool
+	dir    string // of blue's disk
+	log    bytes.Buffer
+
+	reads int                               // of files, by the other unit
+	twist func(r io.Reader) io.Reader       // what happens to content on the way
+	hides func(m api.Manifest) api.Manifest // what happens to manifests
+	away  error
+}
+
+// newUnit returns a unit whose context blue may hold 1000 bytes.
+func newUnit(t *testing.T, active bool) *unit {
+	t.Helper()
+	state := t.TempDir()
+	u := &unit{Files: NewFiles(state), dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
+		hides: func(m api.Manifest) api.Manifest { return m }}
+	u.active.Store(active)
+	u.standby = func(string) bool { return !u.active.Load() }
+	if err := u.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { u.Close() })
+	return u
+}
+
+// DiskVersions implements peerFiles.
+func (u *unit) DiskVersions(ctx context.Context) (api.Versions, error) {
+	if u.away != nil {
+		return api.Versions{}, u.away
+	}
+	return u.Files.DiskVersions(ctx)
+}
+
+// DiskManifest implements peerFiles.
+func (u *unit) DiskManifest(ctx context.Context, name string) (api.Manifest, error) {
+	m, err := u.Files.DiskManifest(ctx, name)
+	return u.hides(m), err
+}
+
+// ReadFile implements peerFiles.
+func (u *unit) ReadFile(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	u.reads++
+	info, r, err := u.OpenFile(ctx, name)
+	if err != nil {
+		return nil, 0, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{u.twist(r), r}, info.Size, nil
+}
+
+func (u *unit) put(t *testing.T, path, text string) {
+	t.Helper()
+	if _, err := u.WriteFile(t.Context(), "blue:disk0:"+path, int64(len(text)), strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (u *unit) remove(t *testing.T, paths ...string) {
+	t.Helper()
+	for _, p := range paths {
+		if err := u.DeleteFile(t.Context(), "blue:disk0:"+p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// follow returns a follower of to, and what makes one pass.
+func (u *unit) follow(to *unit) *follower {
+	return newFollower(u.Files, func() peerFiles { return to }, slog.New(slog.NewTextHandler(&u.log, nil)))
+}
+
+// wantSame checks that both units have the files that are listed.
+func wantSame(t *testing.T, a, b *unit, want string) {
+	t.Helper()
+	for _, u := range []*unit{a, b} {
+		if got := strings.TrimSpace(tree(t, u.dir)); got != want {
+			t.Errorf("got  %q\nwant %q\n%s", got, want, u.log.String())
+		}
+	}
+}
+
+// TestFollow takes two units through changes, and through a switch.
+func TestFollow(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	w, back := b.follow(a), a.follow(b)
+	a.put(t, "/x", "one")
+	a.put(t, "/d/e/y", "two")
+	w.pass(t.Context())
+	wantSame(t, a, b, "d d/e d/e/y=two x=one")
+	w.pass(t.Context())
+	if a.reads != 2 {
+		t.Errorf("without a change: %d reads", a.reads)
+	}
+
+	a.put(t, "/x", "ONE")
+	a.put(t, "/z", "")
+	w.pass(t.Context())
+	wantSame(t, a, b, "d d/e d/e/y=two x=ONE z=")
+
+	// What was a directory is a file, and the other way round.
+	a.remove(t, "/d/e/y", "/d/e", "/d", "/x")
+	a.put(t, "/d", "file")
+	a.put(t, "/x/y", "below")
+	w.pass(t.Context())
+	wantSame(t, a, b, "d=file x x/y=below z=")
+
+	// Somebody changed the standby's disk by hand.
+	write(t, filepath.Join(b.dir, "d"), "changed by hand")
+	write(t, filepath.Join(b.dir, "more"), "made by hand")
+	w.pass(t.Context())
+	wantSame(t, a, b, "d=file x x/y=below z=")
+
+	// Now the other unit is active.
+	a.active.Store(false)
+	b.active.Store(true)
+	b.put(t, "/d", "of b")
+	b.remove(t, "/z")
+	w.pass(t.Context())
+	back.pass(t.Context())
+	wantSame(t, a, b, "d=of b x x/y=below")
+	if strings.Contains(a.log.String()+b.log.String(), "WARN") {
+		t.Errorf("warnings:\n%s%s", a.log.String(), b.log.String())
+	}
+}
+
+// TestStandbyIsReadOnly: an operator changes files on the active unit only.
+func TestStandbyIsReadOnly(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	a.put(t, "/x", "text")
+	b.follow(a).pass(t.Context())
+	ctx := t.Context()
+	_, writeErr := b.WriteFile(ctx, "blue:disk0:/x", 1, strings.NewReader("y"))
+	_, copyErr := b.CopyFile(ctx, api.Copy{From: "blue:disk0:/x", To: "red:disk0:/x"}, nil)
+	for _, err := range []error{writeErr, copyErr, b.DeleteFile(ctx, "blue:disk0:/x")} {
+		var e *api.Error
+		if !errors.As(err, &e) || e.Code != api.CodeRefused || !strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
+			t.Errorf("got %v, want a refusal", err)
+		}
+	}
+	if d, err := b.ListFiles(ctx, "blue:disk0:/"); err != nil || !d.ReadOnly || len(d.Files) != 1 {
+		t.Errorf("dir: %+v, %v", d, err)
+	}
+	if _, err := b.VerifyFile(ctx, "blue:disk0:/x"); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	if _, err := b.DiskManifest(ctx, "blue"); err == nil {
+		t.Error("a standby unit gives a manifest: somebody could follow a follower")
+	}
+	wantSame(t, a, b, "x=text")
+}
+
+// TestFollowFails: whatever goes wrong, files are old or new, it is said once,
+// and the next pass makes it good.
+func TestFollowFails(t *testing.T) {
+	broken := errors.New("the link is cut")
+	tests := []struct {
+		name  string
+		spoil func(a, b *unit)
+		mend  func(a, b *unit)
+		want  string // in b's log
+		left  string // on b's disk meanwhile
+	}{
+		{"peer is away", func(a, _ *unit) { a.away = broken }, func(a, _ *unit) { a.away = nil }, "the link is cut", "x=old"},
+		{"link is cut in the middle", func(a, _ *unit) {
+			a.twist = func(r io.Reader) io.Reader {
+				return io.MultiReader(io.LimitReader(r, 2), iotest.ErrReader(broken))
+			}
+		}, nil, "the link is cut", "x=old"},
+		{"content is damaged", func(a, _ *unit) {
+			a.twist = func(r io.Reader) io.Reader { return iotest.DataErrReader(upper{r}) }
+		}, nil, "has changed on the other unit", "x=NEW"},
+		{"name leads out", func(a, _ *unit) {
+			a.hides = func(m api.Manifest) api.Manifest {
+				m.Files = append(m.Files, api.FileInfo{Name: "/../../../red/disk0/x"})
+				return m
+			}
+		}, func(a, _ *unit) { a.hides = func(m api.Manifest) api.Manifest { return m } }, "which cannot be", "x=old"},
+		{"disk is full", func(_, b *unit) {
+			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 5}}, {Context: "red"}})
+		}, func(_, b *unit) {
+			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}})
+		}, "the storage limit is 5 bytes", "x=old"},
+		{"becomes active in the middle", func(a, b *unit) {
+			a.twist = func(r io.Reader) io.Reader { return io.MultiReader(r, readerFunc(func() { b.active.Store(true) })) }
+		}, func(_, b *unit) { b.active.Store(false) }, "", "x=old"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			a, b := newUnit(t, true), newUnit(t, false)
+			w := b.follow(a)
+			a.put(t, "/x", "old")
+			w.pass(t.Context())
+			b.log.Reset()
+			a.put(t, "/x", "new")
+			tt.spoil(a, b)
+			w.pass(t.Context())
+			if tt.want == "" {
+				if strings.Contains(b.log.String(), "WARN") {
+					t.Errorf("log: %s", b.log.String())
+				}
+			} else if w.pass(t.Context()); strings.Count(b.log.String(), "files not replicated") != 1 || !strings.Contains(b.log.String(), tt.want) {
+				t.Errorf("log:\n%swant one line with %q", b.log.String(), tt.want)
+			}
+			if got := strings.TrimSpace(tree(t, b.dir)); got != tt.left {
+				t.Errorf("meanwhile: %q, want %q", got, tt.left)
+			}
+			a.twist = func(r io.Reader) io.Reader { return r }
+			if tt.mend != nil {
+				tt.mend(a, b)
+			}
+			w.pass(t.Context())
+			wantSame(t, a, b, "x=new")
+		})
+	}
+}
+
+// upper is content in which every letter is another.
+type upper struct{ r io.Reader }
+
+func (u upper) Read(b []byte) (int, error) {
+	n, err := u.r.Read(b)
+	copy(b, bytes.ToUpper(b[:n]))
+	return n, err
+}
+
+// readerFunc is an empty reader that does something.
+type readerFunc func()
+
+func (f readerFunc) Read([]byte) (int, error) {
+	f()
+	return 0, io.EOF
+}
+
+// TestFollowFull: a disk that is as full as it may be is followed as well.
+func TestFollowFull(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	w := b.follow(a)
+	a.put(t, "/a", strings.Repeat("a", 900))
+	w.pass(t.Context())
+	a.remove(t, "/a")
+	a.put(t, "/b", strings.Repeat("b", 900))
+	w.pass(t.Context())
+	wantSame(t, a, b, "b="+strings.Repeat("b", 900))
+}
+
+// TestFollowAlone: two standby units, or two active ones, leave files alone.
+func TestFollowAlone(t *testing.T) {
+	for _, active := range []bool{true, false} {
+		a, b := newUnit(t, true), newUnit(t, true)
+		a.put(t, "/x", "a's")
+		b.put(t, "/x", "b's")
+		a.active.Store(active)
+		b.active.Store(active)
+		b.follow(a).pass(t.Context())
+		for u, want := range map[*unit]string{a: "x=a's ", b: "x=b's "} {
+			if got := tree(t, u.dir); got != want {
+				t.Errorf("both active: %v: got %q, want %q", active, got, want)
+			}
+		}
+	}
+	none := newUnit(t, false)
+	newFollower(none.Files, func() peerFiles { return nil }, slog.New(slog.DiscardHandler)).pass(t.Context())
+}
+
+// TestPaced: files take no more of the link than they may.
+func TestPaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := resource.Bucket{Rate: followRate, Burst: followBurst}
+		begun := time.Now()
+		n, err := io.Copy(io.Discard, &paced{Reader: io.LimitReader(zeros{}, 5*followRate), ctx: t.Context(), bucket: &bucket})
+		if took := time.Since(begun); err != nil || n != 5*followRate || took < 4900*time.Millisecond || took > 5100*time.Millisecond {
+			t.Errorf("%d bytes, %v, in %v", n, err, took)
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := io.Copy(io.Discard, &paced{Reader: zeros{}, ctx: ended, bucket: &bucket}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+// TestFollowRuns: the loop notices a change by itself, and ends.
+func TestFollowRuns(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	w := b.follow(a)
+	go func() { defer close(done); w.run(ctx) }()
+	a.put(t, "/x", "text")
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		if _, err := os.Stat(filepath.Join(b.dir, "x")); err == nil {
+			break
+		}
+		<-tick.C
+	}
+	cancel()
+	<-done
+	wantSame(t, a, b, "x=text")
+}
