@@ -126,7 +126,11 @@ type Quiesce struct {
 // Replication is how far the copy of a tenant is, seen from the worker that
 // tells. State is "none", "bulk" or "ready".
 type Replication struct {
-	State    string    `json:"state"`
+	State     string `json:"state"`
+	Active    bool   `json:"active"`    // what the worker was when it told
+	Connected bool   `json:"connected"` // there is a session with the twin
+	// Holds says that the worker has a complete copy, however old, or serves.
+	Holds    bool      `json:"holds"`
 	Reason   string    `json:"reason,omitempty"` // why the last session ended
 	Stream   string    `json:"stream"`
 	Last     uint64    `json:"last"`    // position of the last record

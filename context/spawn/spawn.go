@@ -91,6 +91,7 @@ type Config struct {
 	// Claim answers the worker's claims to what the contexts share; nil: there is
 	// nothing to be had. It must not block.
 	Claim func(control.Claim) (control.Grant, error)
+	Failover    *Failover // nil: there is no other node
 	// Changed, which may be nil, is called after every change of Status. It
 	// must not block.
 	Changed func()
@@ -104,6 +105,8 @@ func (c *Config) validate() error {
 		return errors.New("spawn: network, group, log and stderr are needed")
 	case c.UID == 0:
 		return errors.New("spawn: a worker does not run as root")
+	case c.Failover != nil && (c.Failover.Replication == nil || c.Failover.Quiesced == nil):
+		return errors.New("spawn: a twin needs somebody to tell")
 	}
 	return nil
 }
@@ -126,11 +129,14 @@ type Worker struct {
 	counters *os.File
 	ready    chan struct{}
 	once     sync.Once
+	roleTurn chan struct{} // holds one token: whoever has it may send the role
 
-	mu     sync.Mutex // protects what follows
-	status Status
-	tenant *spec.Tenant
-	conn   *pipe.Conn // nil while no worker is ready
+	mu      sync.Mutex // protects what follows
+	status  Status
+	tenant  *spec.Tenant
+	role    control.Role
+	conn    *pipe.Conn // nil while no worker is ready
+	process *process   // nil: there is none
 }
 
 // New returns a Worker; Run starts it. Close must be called in the end.
@@ -147,10 +153,14 @@ func New(cfg *Config) (*Worker, error) {
 		journal.Close()
 		return nil, err
 	}
-	return &Worker{
+	w := &Worker{
 		cfg: *cfg, tenant: cfg.Tenant, journal: journal, counters: counters, ready: make(chan struct{}),
-		status: Status{Reason: "not started yet"},
-	}, nil
+		roleTurn: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
+	}
+	if cfg.Failover != nil {
+		w.role = cfg.Failover.Role
+	}
+	return w, nil
 }
 
 // memoryFile makes a memory file whose size nobody can change.
@@ -252,13 +262,19 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	served := make(chan error, 1)
 	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { served <- p.conn.Serve(serveCtx, w.handle) }()
+	w.mu.Lock()
+	w.process = p
+	w.mu.Unlock()
 	defer func() {
 		w.mu.Lock()
-		w.conn = nil
+		w.conn, w.process = nil, nil
 		w.mu.Unlock()
 		p.end(w.cfg.Log)
 		cancel()
 		<-served
+		if w.cfg.Failover != nil {
+			w.cfg.Failover.Replication(nil)
+		}
 		if errors.Is(err, errDied) && p.exit != nil {
 			err = fmt.Errorf("%w: %w", err, p.exit)
 		}
@@ -269,12 +285,16 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.pid(), time.Now(), "starting" })
 
 	began := time.Now()
-	if err := w.boot(ctx, p); err != nil {
+	role, err := w.boot(ctx, p)
+	if err != nil {
 		return 0, err
 	}
 	w.mu.Lock()
 	w.conn = p.conn
 	w.mu.Unlock()
+	if err := w.catchUp(ctx, role); err != nil {
+		return 0, err
+	}
 	w.change(func(s *Status) { s.Ready, s.Reason = true, "" })
 	w.once.Do(func() { close(w.ready) })
 	w.cfg.Log.Info("worker ready", "pid", p.pid(), "took", time.Since(began).Round(time.Millisecond))
@@ -333,28 +353,31 @@ func (w *Worker) stop(ctx context.Context, p *process) {
 	p.ended(exitTimeout)
 }
 
-// boot makes the process the tenant.
-func (w *Worker) boot(ctx context.Context, p *process) error {
+// boot makes the process the tenant, with the role that it returns.
+func (w *Worker) boot(ctx context.Context, p *process) (control.Role, error) {
 	w.mu.Lock()
-	tenant := w.tenant
+	tenant, role := w.tenant, w.role
 	w.mu.Unlock()
-	boot, files := w.message(tenant)
+	boot, files := w.message(tenant, role)
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	if _, err := p.conn.Call(ctx, control.KindBoot, boot, files...); err != nil {
 		if errors.Is(err, pipe.ErrClosed) && p.ended(exitTimeout) {
 			err = errDied
 		}
-		return fmt.Errorf("spawn: starting: %w", err)
+		return role, fmt.Errorf("spawn: starting: %w", err)
 	}
-	return nil
+	return role, nil
 }
 
 // message builds the boot message with its descriptors.
-func (w *Worker) message(t *spec.Tenant) (*control.Boot, []*os.File) {
+func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*os.File) {
 	boot := &control.Boot{Version: control.Version, Tenant: t, LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel}
 	for _, s := range t.Secrets {
 		boot.Secrets = append(boot.Secrets, s.Reveal())
+	}
+	if f := w.cfg.Failover; f != nil {
+		boot.Failover = &control.Failover{Unit: f.Unit, Key: f.Key.Reveal(), Role: role}
 	}
 	files := []*os.File{w.journal, w.counters}
 	boot.Descriptors = []control.Descriptor{{Kind: control.DescriptorJournal}, {Kind: control.DescriptorCounters}}
@@ -369,8 +392,9 @@ func (w *Worker) message(t *spec.Tenant) (*control.Boot, []*os.File) {
 func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
 	w.mu.Lock()
 	w.tenant = t
+	role := w.role
 	w.mu.Unlock()
-	boot, files := w.message(t)
+	boot, files := w.message(t, role)
 	_, err := w.call(ctx, control.KindConfigure, boot, files...)
 	if errors.Is(err, ErrNotReady) {
 		return nil // the next worker boots with it
@@ -443,6 +467,8 @@ func (w *Worker) handle(_ context.Context, req *pipe.Request) (any, error) {
 			return control.Grant{}, nil
 		}
 		return w.cfg.Claim(c)
+	case control.KindReplication, control.KindQuiesced:
+		return nil, w.heedTwin(req)
 	}
 	return nil, errors.New("spawn: a worker may not ask for that")
 }

@@ -50,6 +50,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	close(w.ready)
 	w.loop(ctx)
+	if w.broken != nil {
+		cancel(w.broken)
+	}
 	if w.twin != nil {
 		w.twin.detach(w, "the worker ends")
 	}
@@ -101,7 +104,9 @@ func (w *Worker) loop(ctx context.Context) {
 		case r := <-w.reports:
 			w.heed(time.Now(), r)
 		case f := <-w.calls:
-			f(time.Now())
+			if f(time.Now()); w.broken != nil {
+				return
+			}
 		case <-deadline.C:
 			now := time.Now()
 			w.engine.Expire(now, &w.out)
@@ -127,7 +132,7 @@ func (w *Worker) begin(now time.Time) error {
 		w.carry(now)
 		return nil
 	case w.role.Active:
-		return w.serve(now, w.role.Epoch)
+		return w.serve(now, w.role.Epoch)(now)
 	}
 	w.attend(w.role.Epoch)
 	return nil

@@ -18,29 +18,44 @@ import (
 const linkTimeout = 5 * time.Second
 
 // SetRole makes the worker serve, or follow its twin in silence. It returns
-// when that is so.
+// when packets move, or when none moves any more; what else there is to do
+// takes longer with many SAs, and the supervisor has no time to wait for it.
 func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
-	return w.do(ctx, func(now time.Time) error {
-		if w.twin == nil {
-			return fmt.Errorf("worker: context %s has no twin", w.tenant.Name)
-		}
+	if w.twin == nil {
+		return fmt.Errorf("worker: context %s has no twin", w.tenant.Name)
+	}
+	answer := make(chan error, 1)
+	change := func(now time.Time) {
+		var rest func(now time.Time) error
 		if r.Active {
-			return w.serve(now, r.Epoch)
+			rest = w.serve(now, r.Epoch)
+		} else {
+			rest = w.stepBack(now, r.Epoch)
 		}
-		return w.stepBack(now, r.Epoch)
-	})
+		answer <- nil
+		if err := rest(now); err != nil {
+			w.broken = fmt.Errorf("worker: changing the role: %w", err)
+		}
+	}
+	select {
+	case w.calls <- change:
+		return <-answer
+	case <-ctx.Done():
+		return errStopped
+	}
 }
 
-// serve begins an activation. Traffic flows before anything else is done: what
-// it takes is a jump of every outbound sequence number.
-func (w *Worker) serve(now time.Time, epoch uint64) error {
+// serve begins an activation and returns the rest of it. Traffic flows before
+// anything else is done: what it takes is a jump of every outbound sequence
+// number.
+func (w *Worker) serve(now time.Time, epoch uint64) (rest func(now time.Time) error) {
 	t := w.twin
 	if epoch > ike.MaxEpoch || epoch < t.epoch {
 		return fmt.Errorf("worker: epoch %d after %d: nonces would be used twice", epoch, t.epoch)
 	}
 	if t.active && t.epoch == epoch {
 		t.silent, t.quiescing = false, false
-		return nil
+		return func(time.Time) error { return nil }
 	}
 	t.detach(w, "this node became active")
 	continues := w.continues(epoch)
@@ -49,9 +64,15 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 		w.jump(id, epoch)
 	}
 	w.plane.Mute(false)
+	return func(now time.Time) error { return w.takeUp(now, continues) }
+}
 
+// takeUp makes the engine of a worker that serves go on from what the journal
+// holds.
+func (w *Worker) takeUp(now time.Time, continues bool) error {
+	t := w.twin
 	if !continues {
-		w.ledger.store.SetStream(newStream(epoch))
+		w.ledger.store.SetStream(newStream(t.epoch))
 	}
 	if t.sender != nil {
 		t.sender.Close()
@@ -74,7 +95,7 @@ func (w *Worker) serve(now time.Time, epoch uint64) error {
 	w.engine.SetEpoch(epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
-	w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
+	w.log.Info("active", "epoch", t.epoch, "sessions", len(w.sessions.bySPI))
 	return nil
 }
 
@@ -118,16 +139,22 @@ func (w *Worker) jump(id, epoch uint64) {
 	w.children.byID[id] = p
 }
 
-// stepBack ends an activation, or confirms the beginning as the standby. The
-// worker is silent at once; what it holds stays until the twin's snapshot is
-// here.
-func (w *Worker) stepBack(now time.Time, epoch uint64) error {
+// stepBack ends an activation, or confirms the beginning as the standby, and
+// returns the rest of it. The worker is silent at once.
+func (w *Worker) stepBack(now time.Time, epoch uint64) (rest func(now time.Time) error) {
 	t := w.twin
 	if !t.active && t.receiver != nil {
 		t.epoch = epoch
-		return nil
+		return func(time.Time) error { return nil }
 	}
 	w.plane.Mute(true)
+	return func(now time.Time) error { return w.sitDown(now, epoch) }
+}
+
+// sitDown makes the worker a standby with what its journal holds, until the
+// twin's snapshot is here.
+func (w *Worker) sitDown(now time.Time, epoch uint64) error {
+	t := w.twin
 	t.detach(w, "this node became standby")
 	t.active, t.silent, t.quiescing = false, false, false
 	if t.sender != nil {
@@ -190,7 +217,11 @@ func (w *Worker) Link(ctx context.Context, conn net.Conn) error {
 	defer cancel()
 	s, err := link.NewSession(handshake, conn, link.SessionConfig{Key: w.twin.key, Unit: w.twin.unit})
 	if err != nil {
-		return fmt.Errorf("worker: %w", err)
+		return errors.Join(fmt.Errorf("worker: %w", err), w.do(ctx, func(time.Time) error {
+			w.twin.told = "" // the supervisor waits for the outcome
+			w.twin.report(w)
+			return nil
+		}))
 	}
 	err = w.do(ctx, func(now time.Time) error {
 		w.attach(now, s)

@@ -251,7 +251,10 @@ func (t *twin) progress() *control.Replication {
 	if t == nil {
 		return nil
 	}
-	r := &control.Replication{State: failover.ReplicationNone.String(), Reason: t.reason, LastBulk: t.bulk}
+	r := &control.Replication{
+		State: failover.ReplicationNone.String(), Active: t.active, Connected: t.session != nil,
+		Holds: t.active, Reason: t.reason, LastBulk: t.bulk,
+	}
 	if t.active {
 		p := t.sender.Progress()
 		r.Stream, r.Last, r.Acked = t.sender.Stream().String(), uint64(p.Last), uint64(p.Acked)
@@ -264,6 +267,7 @@ func (t *twin) progress() *control.Replication {
 		}
 		return r
 	}
+	r.Holds = t.receiver.Holds()
 	stream, applied := t.receiver.Applied()
 	r.Stream, r.Last, r.Acked = stream.String(), uint64(applied), uint64(applied)
 	switch {
@@ -281,7 +285,7 @@ func (t *twin) report(w *Worker) {
 		t.bulk, t.offered = time.Now(), false
 	}
 	p := t.progress()
-	key := fmt.Sprint(p.State, t.session != nil)
+	key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds)
 	if key != t.told {
 		t.told = key
 		w.request(control.KindReplication, p)

@@ -104,6 +104,8 @@ type Worker struct {
 
 	twin *twin        // nil: none
 	role control.Role // with a twin: what to begin as
+
+	broken error // why the loop cannot go on
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.

@@ -1,0 +1,124 @@
+package spawn
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Failover makes a worker one of a pair of twins.
+type Failover struct {
+	Unit string       // "primary" or "secondary"
+	Key  secret.Value // failover.TenantKey of the context
+	Role control.Role // what the first process begins as
+	// Replication is called when the worker tells how far the copy is, and with
+	// nil when its process has ended. Quiesced is called when it has finished
+	// what Quiesce asks for. Neither may wait for a call of this package.
+	Replication func(*control.Replication)
+	Quiesced    func()
+}
+
+// errNoTwin is the error of a call that is for twins only.
+var errNoTwin = errors.New("spawn: the context has no twin")
+
+// SetRole makes the worker, and every later process of it, serve or follow. It
+// returns when no packet moves any more, or packets move again. Without a
+// worker that is ready it returns at once: the next one begins with the role.
+func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
+	if w.cfg.Failover == nil {
+		return errNoTwin
+	}
+	w.mu.Lock()
+	w.role = r
+	w.mu.Unlock()
+	select {
+	case w.roleTurn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("spawn: waiting to change the role: %w", ctx.Err())
+	}
+	defer func() { <-w.roleTurn }()
+	_, err := w.call(ctx, control.KindRole, r)
+	if errors.Is(err, ErrNotReady) {
+		return nil
+	}
+	return err
+}
+
+// catchUp gives a worker that has just become ready the role, if that has
+// changed since its boot message was written.
+func (w *Worker) catchUp(ctx context.Context, booted control.Role) error {
+	if w.cfg.Failover == nil {
+		return nil
+	}
+	select {
+	case w.roleTurn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-w.roleTurn }()
+	w.mu.Lock()
+	r := w.role
+	w.mu.Unlock()
+	if r == booted {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	_, err := w.call(ctx, control.KindRole, r)
+	return err
+}
+
+// Quiesce asks the worker to finish what it has begun; Failover.Quiesced is
+// called when that is so.
+func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
+	_, err := w.call(ctx, control.KindQuiesce, q)
+	return err
+}
+
+// Link passes a connection that leads to the twin. The file stays the caller's.
+// How it went on is told through Failover.Replication.
+func (w *Worker) Link(ctx context.Context, conn *os.File) error {
+	_, err := w.call(ctx, control.KindLink, nil, conn)
+	return err
+}
+
+// Kill ends the present process at once; another one takes its place.
+func (w *Worker) Kill() error {
+	w.mu.Lock()
+	p := w.process
+	w.mu.Unlock()
+	if p == nil {
+		return nil
+	}
+	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("spawn: killing the worker: %w", err)
+	}
+	if !p.ended(exitTimeout) {
+		return errors.New("spawn: the worker is stuck in the kernel")
+	}
+	return nil
+}
+
+// heedTwin answers what a worker says of itself as one of a pair.
+func (w *Worker) heedTwin(req *pipe.Request) error {
+	f := w.cfg.Failover
+	if f == nil {
+		return errNoTwin
+	}
+	if req.Kind == control.KindQuiesced {
+		f.Quiesced()
+		return nil
+	}
+	var r control.Replication
+	if err := json.Unmarshal(req.Body, &r); err != nil {
+		return fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+	}
+	f.Replication(&r)
+	return nil
+}
