@@ -36,6 +36,8 @@ type Device struct {
 	VLAN int
 	MTU  int              // bytes; 0: as the device has it
 	MAC  net.HardwareAddr // nil: the device's own; of a macvlan, a stable one
+	// ActiveMAC and StandbyMAC are those of one of a pair, with these roles.
+	ActiveMAC, StandbyMAC net.HardwareAddr
 }
 
 // ErrNoVLAN tells that the kernel has no 802.1Q.
@@ -333,7 +335,7 @@ func (g *Gateway) dress(d Device, saved savedDevice) error {
 		}
 		mtu = d.MTU
 	}
-	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu}
+	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, d.ActiveMAC, d.StandbyMAC}
 	return nil
 }
 

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -46,6 +48,9 @@ type Config struct {
 	Record  string
 	Devices []Device // one for each of Tenant.Interfaces
 	Tenant  *spec.Tenant
+	// Paired makes the tenant one of a pair: it begins as Waiting, and its
+	// devices have an Active and a Standby MAC each.
+	Paired bool
 }
 
 // Endpoint is a descriptor for the worker. The file stays the Gateway's.
@@ -64,15 +69,23 @@ type Gateway struct {
 	links      map[string]linkFacts // by the tenant's name
 	tun        linkFacts
 	endpoints  []Endpoint
+	paired     bool
+	packets    int            // socket for announcements; -1: none
+	removed    chan struct{}  // closed by Remove
+	announcing sync.WaitGroup // announcements that are under way
 
-	mu        sync.Mutex // protects what follows, and the order of changes to routes
-	installed []route
-	asked     requests
-	limits    spec.Limits
-	gone      bool // by Remove: ns leads nowhere
-	static    int  // routes of the configuration
-	routeUse  resource.Meter
-	macUse    resource.Meter
+	mu           sync.Mutex // protects what follows, and the order of changes to routes
+	installed    []route
+	asked        requests
+	limits       spec.Limits
+	gone         bool // by Remove: ns leads nowhere
+	static       int  // routes of the configuration
+	routeUse     resource.Meter
+	macUse       resource.Meter
+	tenant       *spec.Tenant
+	role         Role
+	announcement int                  // counts them: an older one is over
+	lowered      map[string]time.Time // by interface: when we set its device down
 }
 
 // linkFacts is what a device in the namespace is.
@@ -80,6 +93,8 @@ type linkFacts struct {
 	name  string
 	index int
 	mtu   int
+
+	active, standby net.HardwareAddr // of one of a pair
 }
 
 // Build makes the network of a tenant. On error nothing of it is left.
@@ -93,6 +108,10 @@ func Build(cfg *Config) (*Gateway, error) {
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts),
 		asked:  newRequests(),
+		paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
+	}
+	if cfg.Paired {
+		g.role = Waiting
 	}
 	if err := g.build(cfg); err != nil {
 		return nil, errors.Join(err, g.Remove())
@@ -123,7 +142,14 @@ func (g *Gateway) build(cfg *Config) error {
 	if err := g.Update(cfg.Tenant); err != nil {
 		return err
 	}
-	return g.ns.Do(func() error { return g.openSockets(cfg.Tenant) })
+	return g.ns.Do(func() error {
+		if g.paired {
+			if err := g.openPackets(); err != nil {
+				return err
+			}
+		}
+		return g.openSockets(cfg.Tenant)
+	})
 }
 
 // prepare does what needs a thread inside: kernel settings and the TUN device.
@@ -137,7 +163,15 @@ func (g *Gateway) prepare(mtu int) error {
 			control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, f,
 		})
 	}
-	return applySettings(g.links)
+	if err := applySettings(g.links); err != nil || !g.paired {
+		return err
+	}
+	for _, l := range g.links { // SetRole makes link-local addresses
+		if err := set("ipv6/conf/"+l.name+"/addr_gen_mode", "1"); err != nil {
+			return fmt.Errorf("netns: preparing %s: %w", l.name, err)
+		}
+	}
+	return nil
 }
 
 // setting is one file under /proc/sys/net.
@@ -155,6 +189,7 @@ var settings = []setting{
 	{"ipv4/conf/all/send_redirects", "0"},
 	{"ipv4/conf/default/send_redirects", "0"},
 	{"ipv4/conf/all/accept_source_route", "0"},
+	{"ipv4/conf/all/promote_secondaries", "1"}, // an address that goes takes no other with it
 	{"ipv6/conf/all/disable_ipv6", "0"},
 	{"ipv6/conf/default/disable_ipv6", "0"},
 	{"ipv6/conf/all/forwarding", "1"},
@@ -216,14 +251,9 @@ func (g *Gateway) address(t *spec.Tenant) error {
 		if !ok {
 			continue
 		}
-		link := linkAt(l)
-		for _, p := range i.Addresses {
-			addr := &netlink.Addr{IPNet: ipNet(p)}
-			if p.Addr().Is6() {
-				addr.Flags = unix.IFA_F_NODAD
-			}
-			if err := handle.AddrReplace(link, addr); err != nil {
-				return fmt.Errorf("netns: giving %s the address %s: %w", i.Name, p, err)
+		for _, p := range addressesOf(i, g.role) {
+			if err := addAddress(handle, l, p); err != nil {
+				return err
 			}
 		}
 	}
@@ -231,7 +261,7 @@ func (g *Gateway) address(t *spec.Tenant) error {
 	if err != nil {
 		return fmt.Errorf("netns: finding %s: %w", tunName, err)
 	}
-	g.tun = linkFacts{tunName, device.Attrs().Index, device.Attrs().MTU}
+	g.tun = linkFacts{name: tunName, index: device.Attrs().Index, mtu: device.Attrs().MTU}
 	lo, err := handle.LinkByName("lo")
 	if err != nil {
 		return fmt.Errorf("netns: finding lo: %w", err)
@@ -282,6 +312,12 @@ func (g *Gateway) Remove() error {
 	g.mu.Lock()
 	g.gone = true
 	g.mu.Unlock()
+	close(g.removed)
+	g.announcing.Wait()
+	if g.packets >= 0 {
+		unix.Close(g.packets)
+		g.packets = -1
+	}
 	for _, e := range g.endpoints {
 		e.File.Close()
 	}

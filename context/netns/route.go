@@ -107,27 +107,45 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.limits = t.Limits
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
+	g.tenant = t
+	return errors.Join(g.updateLocked(t, false), g.ns.Do(func() error { return g.proxies(t) }))
+}
+
+// updateLocked makes the routes those of t with the present role. Whoever has
+// no addresses, or no address on an interface, reaches no gateway there: such
+// routes wait for the next role. With again, nothing is believed to be there:
+// the kernel drops routes on its own when the addresses change.
+func (g *Gateway) updateLocked(t *spec.Tenant, again bool) error {
 	want := g.routes(t)
 	var errs []error
+	var there []route
 	for _, r := range want {
-		if slices.Contains(g.installed, r) {
+		if !again && slices.Contains(g.installed, r) {
+			there = append(there, r)
 			continue
 		}
-		if err := g.ns.handle.RouteReplace(r.netlink()); err != nil {
+		err := g.ns.handle.RouteReplace(r.netlink())
+		if err == nil {
+			there = append(there, r)
+		} else if g.role == Alone || g.role == Active {
 			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, err))
 		}
 	}
 	for _, r := range g.installed {
-		if slices.Contains(want, r) {
-			continue
+		if slices.ContainsFunc(want, r.samePlace) {
+			continue // it was replaced, or stays
 		}
 		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", r.destination, err))
 		}
 	}
-	g.installed = want
-	errs = append(errs, g.ns.Do(func() error { return g.proxies(t) }))
+	g.installed = there
 	return errors.Join(errs...)
+}
+
+// samePlace reports whether adding one of the two routes replaces the other.
+func (r route) samePlace(other route) bool {
+	return r.table == other.table && r.destination == other.destination && r.metric == other.metric
 }
 
 // routes computes the routes of a tenant. Those without a gateway come first:
@@ -136,7 +154,7 @@ func (g *Gateway) routes(t *spec.Tenant) []route {
 	var list []route
 	for _, i := range t.Interfaces {
 		l, ok := g.links[i.Name]
-		for _, p := range i.Addresses {
+		for _, p := range addressesOf(i, g.role) {
 			if ok && !p.IsSingleIP() {
 				list = append(list, route{table: tableOuter, destination: p.Masked(), index: l.index, link: true, source: p.Addr()})
 			}
@@ -159,9 +177,25 @@ func (g *Gateway) routes(t *spec.Tenant) []route {
 		}
 	}
 	for _, d := range tunnelDestinations(t) {
-		list = append(list, g.intoTunnel(d.prefix, d.source)...)
+		list = append(list, g.intoTunnel(d.prefix, g.sourceLocked(t, d.source))...)
 	}
 	return unique(list)
+}
+
+// sourceLocked returns what stands, with the present role, for one of the active
+// addresses: itself, the standby address, or none.
+func (g *Gateway) sourceLocked(t *spec.Tenant, a netip.Addr) netip.Addr {
+	if g.role == Alone || g.role == Active || !a.IsValid() {
+		return a
+	}
+	for _, i := range t.Interfaces {
+		for _, p := range i.Addresses {
+			if p.Addr() == a && g.role == Standby {
+				return standbyOf(i, p)
+			}
+		}
+	}
+	return netip.Addr{}
 }
 
 func btoi(b bool) int {
@@ -280,7 +314,7 @@ func (g *Gateway) proxies(t *spec.Tenant) error {
 		value := "0"
 		for _, p := range i.Addresses {
 			for _, pool := range t.Pools {
-				if p.Addr().Is4() && pool.Start.Is4() && !pool.End.Less(p.Masked().Addr()) && !lastOf(p).Less(pool.Start) {
+				if (g.role == Alone || g.role == Active) && p.Addr().Is4() && pool.Start.Is4() && !pool.End.Less(p.Masked().Addr()) && !lastOf(p).Less(pool.Start) {
 					value = "1"
 				}
 			}

@@ -90,8 +90,8 @@ type Config struct {
 	Log         *slog.Logger
 	// Claim answers the worker's claims to what the contexts share; nil: there is
 	// nothing to be had. It must not block.
-	Claim func(control.Claim) (control.Grant, error)
-	Failover    *Failover // nil: there is no other node
+	Claim    func(control.Claim) (control.Grant, error)
+	Failover *Failover // nil: there is no other node
 	// Changed, which may be nil, is called after every change of Status. It
 	// must not block.
 	Changed func()

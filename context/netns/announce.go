@@ -1,0 +1,153 @@
+package netns
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Announcements are sent three times: the first is what moves traffic, the
+// others are for a switch that was busy, or a host that lost one.
+const (
+	announcements   = 3
+	announceSpacing = 5 * time.Millisecond
+)
+
+const (
+	etherARP  = 0x0806
+	etherIPv6 = 0x86dd
+)
+
+var (
+	broadcastMAC = net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	allNodesMAC  = net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}
+	allNodes     = netip.MustParseAddr("ff02::1")
+)
+
+// Announce tells the neighbours once more whose the addresses are.
+func (g *Gateway) Announce() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.announcement++
+	g.announceLocked()
+}
+
+// announceLocked sends the first announcement of every address and leaves the
+// others to a goroutine, which Remove waits for.
+func (g *Gateway) announceLocked() {
+	if g.packets < 0 {
+		return
+	}
+	g.announceOnceLocked()
+	turn := g.announcement
+	g.announcing.Go(func() {
+		tick := time.NewTicker(announceSpacing)
+		defer tick.Stop()
+		for range announcements - 1 {
+			select {
+			case <-tick.C:
+			case <-g.removed:
+				return
+			}
+			g.mu.Lock()
+			if g.announcement == turn { // else they may be somebody else's by now
+				g.announceOnceLocked()
+			}
+			g.mu.Unlock()
+		}
+	})
+}
+
+// announceOnceLocked sends a gratuitous ARP or an unsolicited NA for every
+// address that is ours. A packet that does not leave is like one that is lost.
+func (g *Gateway) announceOnceLocked() {
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		mac := l.macOf(g.role)
+		if !ok || len(mac) != 6 {
+			continue
+		}
+		source := linkLocal(mac).Addr()
+		for _, p := range addressesOf(i, g.role) {
+			if p.Addr().Is4() {
+				g.sendFrame(l, etherARP, gratuitousARP(mac, p.Addr()))
+			} else {
+				g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, p.Addr()))
+			}
+		}
+		g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, source))
+	}
+}
+
+func (g *Gateway) sendFrame(l linkFacts, protocol uint16, frame []byte) {
+	to := &unix.SockaddrLinklayer{Ifindex: l.index, Protocol: htons(protocol), Halen: 6}
+	copy(to.Addr[:], frame[:6])
+	_ = unix.Sendto(g.packets, frame, unix.MSG_DONTWAIT, to)
+}
+
+// openPackets opens the socket that announcements leave through; it receives
+// nothing. It runs inside the namespace.
+func (g *Gateway) openPackets() error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("netns: opening socket for announcements: %w", err)
+	}
+	g.packets = fd
+	return nil
+}
+
+func htons(v uint16) uint16 { return v<<8 | v>>8 }
+
+// gratuitousARP is the announcement of RFC 5227 section 2.3: a request for our
+// own address. Requests are what even hosts that distrust replies learn from.
+func gratuitousARP(mac net.HardwareAddr, a netip.Addr) []byte {
+	b := ethernet(broadcastMAC, mac, etherARP)
+	b = append(b, 0, 1, 0x08, 0x00, 6, 4, 0, 1) // Ethernet, IPv4, request
+	b = append(b, mac...)
+	b = append(b, a.AsSlice()...)
+	b = append(b, make([]byte, 6)...)
+	return append(b, a.AsSlice()...)
+}
+
+// unsolicitedNA is the neighbour advertisement of RFC 4861 section 7.2.6, with
+// the flags router and override, to all nodes.
+func unsolicitedNA(mac net.HardwareAddr, source, target netip.Addr) []byte {
+	icmp := []byte{136, 0, 0, 0, 0xa0, 0, 0, 0}
+	icmp = append(icmp, target.AsSlice()...)
+	icmp = append(icmp, 2, 1) // option: target link-layer address
+	icmp = append(icmp, mac...)
+	binary.BigEndian.PutUint16(icmp[2:], icmpChecksum(source, allNodes, icmp))
+
+	b := ethernet(allNodesMAC, mac, etherIPv6)
+	b = append(b, 0x60, 0, 0, 0, 0, byte(len(icmp)), unix.IPPROTO_ICMPV6, 255)
+	b = append(b, source.AsSlice()...)
+	b = append(b, allNodes.AsSlice()...)
+	return append(b, icmp...)
+}
+
+func ethernet(to, from net.HardwareAddr, protocol uint16) []byte {
+	b := make([]byte, 0, 96)
+	b = append(b, to...)
+	b = append(b, from...)
+	return binary.BigEndian.AppendUint16(b, protocol)
+}
+
+// icmpChecksum is that of RFC 4443 section 2.3, over the pseudo-header too.
+func icmpChecksum(source, destination netip.Addr, message []byte) uint16 {
+	b := append(source.AsSlice(), destination.AsSlice()...)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(message)))
+	b = append(b, 0, 0, 0, unix.IPPROTO_ICMPV6)
+	b = append(b, message...)
+	var sum uint32
+	for i := 0; i < len(b); i += 2 { // every part is even
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}

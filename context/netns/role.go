@@ -1,0 +1,204 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// Role is whose addresses a tenant's interfaces carry.
+type Role uint8
+
+// The roles.
+const (
+	// Alone is that of a tenant without a twin: it has the active addresses.
+	Alone Role = iota
+	// Waiting has none: nobody knows yet which ones are free.
+	Waiting
+	// Standby has the standby addresses and MACs: for management alone.
+	Standby
+	// Active has the active addresses and MACs.
+	Active
+)
+
+// String returns the role in a word.
+func (r Role) String() string {
+	switch r {
+	case Alone:
+		return "alone"
+	case Waiting:
+		return "waiting"
+	case Standby:
+		return "standby"
+	case Active:
+		return "active"
+	}
+	return fmt.Sprintf("role %d", uint8(r))
+}
+
+// Role returns the present role.
+func (g *Gateway) Role() Role {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.role
+}
+
+// SetRole gives the interfaces of one of a pair the addresses and MACs of the
+// role, and announces them. It takes milliseconds. The addresses that come are
+// there before the others go, so that no route is lost. An error does not
+// keep it from doing the rest.
+func (g *Gateway) SetRole(r Role) error {
+	if r == Alone || !g.paired {
+		return fmt.Errorf("netns: %s cannot become %v", g.ns.name, r)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.role == r || g.gone {
+		return nil
+	}
+	was := g.role
+	g.role = r
+	g.announcement++
+	var errs []error
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok {
+			continue
+		}
+		if err := g.setMAC(i.Name, l, l.macOf(r)); err != nil {
+			errs = append(errs, err)
+		}
+		for _, p := range l.addressesOf(i, r) {
+			if err := addAddress(g.ns.handle, l, p); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if r == Active { // what waits for the worker's first packet comes first
+		g.announceLocked()
+	}
+	errs = append(errs, g.updateLocked(g.tenant, true))
+	for _, i := range g.tenant.Interfaces {
+		if l, ok := g.links[i.Name]; ok {
+			errs = append(errs, dropAddresses(g.ns.handle, l, l.addressesOf(i, was), l.addressesOf(i, r)))
+		}
+	}
+	errs = append(errs, g.ns.Do(func() error { return g.proxies(g.tenant) }))
+	if r == Standby {
+		g.announceLocked()
+	}
+	return errors.Join(errs...)
+}
+
+// setMAC changes the MAC of a device. A driver that cannot do that while the
+// device is up has it set down, which the kernel answers by taking its routes
+// away: updateLocked brings them back.
+func (g *Gateway) setMAC(iface string, l linkFacts, mac net.HardwareAddr) error {
+	if len(mac) == 0 {
+		return nil
+	}
+	link := linkAt(l)
+	err := g.ns.handle.LinkSetHardwareAddr(link, mac)
+	if errors.Is(err, unix.EBUSY) {
+		g.lowered[iface] = time.Now()
+		err = errors.Join(g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetHardwareAddr(link, mac), g.ns.handle.LinkSetUp(link))
+	}
+	if err != nil {
+		return fmt.Errorf("netns: setting the MAC of %s: %w", iface, err)
+	}
+	return nil
+}
+
+// macOf returns the MAC of a role; nil: as it is.
+func (l linkFacts) macOf(r Role) net.HardwareAddr {
+	switch r {
+	case Active:
+		return l.active
+	case Standby:
+		return l.standby
+	case Alone, Waiting:
+	}
+	return nil
+}
+
+// addressesOf returns the addresses of an interface with a role. One of a pair
+// also has the link-local address that belongs to the MAC of the role: the one
+// that the kernel would make belongs to the first MAC for ever.
+func (l linkFacts) addressesOf(i spec.Interface, r Role) []netip.Prefix {
+	list := addressesOf(i, r)
+	if mac := l.macOf(r); len(mac) == 6 && fileExists("/proc/net/if_inet6") {
+		list = append(list, linkLocal(mac))
+	}
+	return list
+}
+
+// addressesOf returns the configured addresses of an interface with a role.
+func addressesOf(i spec.Interface, r Role) []netip.Prefix {
+	var list []netip.Prefix
+	switch r {
+	case Alone, Active:
+		list = append(list, i.Addresses...)
+	case Standby:
+		for _, p := range i.Addresses {
+			if a := standbyOf(i, p); a.IsValid() {
+				list = append(list, netip.PrefixFrom(a, p.Bits()))
+			}
+		}
+	case Waiting:
+	}
+	return list
+}
+
+// standbyOf returns the standby address that belongs to p; invalid: there is
+// none.
+func standbyOf(i spec.Interface, p netip.Prefix) netip.Addr {
+	for _, a := range i.Standby {
+		if p.Contains(a) {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// linkLocal is the address that RFC 4291 makes of a MAC (appendix A).
+func linkLocal(mac net.HardwareAddr) netip.Prefix {
+	a := [16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]}
+	return netip.PrefixFrom(netip.AddrFrom16(a), 64)
+}
+
+func addAddress(handle *netlink.Handle, l linkFacts, p netip.Prefix) error {
+	addr := &netlink.Addr{IPNet: ipNet(p)}
+	if p.Addr().Is6() {
+		addr.Flags = unix.IFA_F_NODAD
+	}
+	if err := handle.AddrReplace(linkAt(l), addr); err != nil {
+		return fmt.Errorf("netns: giving %s the address %s: %w", l.name, p, err)
+	}
+	return nil
+}
+
+// dropAddresses removes the old addresses that are not among the new ones.
+func dropAddresses(handle *netlink.Handle, l linkFacts, old, new []netip.Prefix) error {
+	var errs []error
+	for _, p := range old {
+		kept := false
+		for _, q := range new {
+			kept = kept || p == q
+		}
+		if kept {
+			continue
+		}
+		err := handle.AddrDel(linkAt(l), &netlink.Addr{IPNet: ipNet(p)})
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			errs = append(errs, fmt.Errorf("netns: taking the address %s from %s: %w", p, l.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

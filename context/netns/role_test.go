@@ -1,0 +1,172 @@
+package netns
+
+import (
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// pairedTenant is tenant with a standby address for most addresses.
+func paired(t *testing.T, h *Host) *Gateway {
+	t.Helper()
+	tn := tenant()
+	tn.Interfaces[0].Standby = []netip.Addr{netip.MustParseAddr("198.51.100.11"), netip.MustParseAddr("2001:db8:1::11")}
+	tn.Interfaces[1].Standby = []netip.Addr{netip.MustParseAddr("10.10.0.2")}
+	mac := func(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0x5e, 0, 0, last} }
+	list := devices()
+	list[0].ActiveMAC, list[0].StandbyMAC = mac(1), mac(2)
+	list[1].ActiveMAC, list[1].StandbyMAC = mac(3), mac(4)
+	g, err := Build(&Config{Host: h, Namespace: "wt-pair", Record: filepath.Join(t.TempDir(), "blue.json"),
+		Devices: list, Tenant: tn, Paired: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := g.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+// TestSetRole changes the role in every order and looks at what the kernel has.
+func TestSetRole(t *testing.T) {
+	h := scratch(t)
+	g := paired(t, h)
+	look := func() string {
+		return inside(t, g.ns, `for d in outside inside; do ip -o link show $d | grep -o 'link/ether [0-9a-f:]*'
+			ip -o addr show dev $d | awk '{print $2, $4}' | sort; done; ip route; ip route show table 5001
+			ip -6 route show table 5001; cat /proc/sys/net/ipv4/conf/inside/proxy_arp`)
+	}
+	waiting := look()
+	for _, not := range []string{"198.51.100.", "2001:db8", "10.10.0.1 ", "default", "fe80"} {
+		if strings.Contains(strings.ReplaceAll(waiting, "10.10.0.64", ""), not) {
+			t.Errorf("waiting: there is %q in\n%s", not, waiting)
+		}
+	}
+	var seen []string
+	for _, r := range []Role{Standby, Active, Standby, Active, Waiting, Active} {
+		if err := g.SetRole(r); err != nil {
+			t.Errorf("%v: %v", r, err)
+		}
+		have := look()
+		seen = append(seen, r.String()+"\n"+have)
+		var want, not []string
+		switch r {
+		case Active:
+			want = []string{"02:00:5e:00:00:01", "02:00:5e:00:00:03", "outside 198.51.100.1/24", "outside 2001:db8:1::1/64",
+				"inside 10.10.0.1/24", "outside fe80::5eff:fe00:1/64", "default via 198.51.100.254", "src 10.10.0.1", "\n1\n"}
+			not = []string{"100.11", "10.10.0.2", "::11", "fe00:2", "5e:00:00:02"}
+		case Standby:
+			want = []string{"02:00:5e:00:00:02", "02:00:5e:00:00:04", "outside 198.51.100.11/24", "outside 2001:db8:1::11/64",
+				"inside 10.10.0.2/24", "outside fe80::5eff:fe00:2/64", "default via 198.51.100.254", "src 10.10.0.2", "\n0\n"}
+			not = []string{"100.1/24", "10.10.0.1/24", "::1/64", "fe00:1/", "5e:00:00:01", "src 10.10.0.1 "}
+		}
+		for _, s := range want {
+			if !strings.Contains(have, s) {
+				t.Errorf("%v: %q is missing in\n%s", r, s, have)
+			}
+		}
+		for _, s := range not {
+			if strings.Contains(have, s) {
+				t.Errorf("%v: there is %q in\n%s", r, s, have)
+			}
+		}
+	}
+	if _, first, _ := strings.Cut(seen[1], "\n"); !strings.HasSuffix(seen[5], first) {
+		t.Errorf("active is not always the same:\n%s\n%s", seen[1], seen[5])
+	}
+}
+
+// TestAnnouncements counts what leaves after a takeover: three gratuitous ARPs
+// and unsolicited NAs for every address.
+func TestAnnouncements(t *testing.T) {
+	h := scratch(t)
+	g := paired(t, h)
+	fd := -1
+	err := h.ns.Do(func() (err error) {
+		peer, err := net.InterfaceByName("p-out")
+		if err != nil {
+			return err
+		}
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL))); err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: peer.Index})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000}); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SetRole(Active); err != nil {
+		t.Fatal(err)
+	}
+	arp := "ffffffffffff02005e0000010806" + "0001080006040001" + "02005e000001c6336401" + "000000000000c6336401"
+	na := "33330000000102005e00000186dd"
+	counts := map[string]int{}
+	b := make([]byte, 2000)
+	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit) && (counts["arp"] < 3 || counts["na"] < 6); {
+		n, _, err := unix.Recvfrom(fd, b, 0)
+		if err != nil {
+			continue
+		}
+		switch frame := hex.EncodeToString(b[:n]); {
+		case frame == arp:
+			counts["arp"]++
+		case strings.HasPrefix(frame, na) && b[54] == 136 && b[58] == 0xa0:
+			counts["na"]++
+			source, _ := [16]byte(b[22:38]), 0
+			message := slices.Clone(b[54:n])
+			sum := icmpChecksum(netip.AddrFrom16(source), allNodes, message)
+			if sum != 0 { // over a message with a right checksum it is zero
+				t.Errorf("checksum of %s is wrong", frame)
+			}
+		}
+	}
+	if counts["arp"] != 3 || counts["na"] < 6 {
+		t.Errorf("got %v, want 3 ARPs and 3 NAs for each of 2 addresses", counts)
+	}
+}
+
+func TestCarriers(t *testing.T) {
+	h := scratch(t)
+	g := paired(t, h)
+	changed := make(chan struct{}, 100)
+	watched := make(chan error, 1)
+	ctx := t.Context()
+	go func() { watched <- g.WatchLinks(ctx, func() { changed <- struct{}{} }) }()
+	until := func(want bool) {
+		t.Helper()
+		limit := time.After(10 * time.Second)
+		for g.Carriers()["outside"] != want {
+			select {
+			case <-changed:
+			case <-limit:
+				t.Fatalf("outside has not become %v", want)
+			}
+		}
+	}
+	until(true)
+	inside(t, h.ns, "ip link set p-out down")
+	until(false)
+	if !g.Carriers()["inside"] {
+		t.Error("the other interface is down")
+	}
+	inside(t, h.ns, "ip link set p-out up")
+	until(true)
+	t.Cleanup(func() {
+		if err := <-watched; err != nil {
+			t.Error(err)
+		}
+	})
+}
