@@ -86,13 +86,8 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 	}
 	for _, g := range cfg.Groups {
 		n.groups = append(n.groups, newGroup(g))
-		for _, name := range g.Monitor {
-			if n.interfaceNamed(name) == nil {
-				n.interfaces = append(n.interfaces, interfaceState{name: name, carrier: true, up: true})
-				n.data[name] = &pathState{path: Path{DataPath, name}, up: true}
-			}
-		}
 	}
+	n.monitor()
 	if n.instance, err = n.random(); err != nil {
 		return nil, err
 	}
@@ -214,14 +209,29 @@ func (n *Node) WorkerRecovered(now time.Time, tenant string, out *Output) {
 	n.finish(now, out)
 }
 
-// Configure says that a group's contexts have another configuration now.
-func (n *Node) Configure(now time.Time, name string, hash [16]byte, tenants []string, out *Output) error {
-	g := n.groupNamed(name)
+// Configure gives a group another configuration: all but its name and its
+// epoch may change. What newly counts as monitored is up until Interface says
+// otherwise.
+func (n *Node) Configure(now time.Time, cfg GroupConfig, out *Output) error {
+	g := n.groupNamed(cfg.Name)
 	if g == nil {
 		return ErrNoGroup
 	}
-	g.cfg.Hash = hash
-	fresh := newGroup(GroupConfig{Tenants: tenants})
+	whole := n.cfg
+	whole.Groups = nil
+	for _, other := range n.groups {
+		if other != g {
+			whole.Groups = append(whole.Groups, other.cfg)
+		}
+	}
+	whole.Groups = append(whole.Groups, cfg)
+	if _, err := whole.withDefaults(); err != nil {
+		return err
+	}
+	cfg.Epoch, cfg.Active = g.cfg.Epoch, g.cfg.Active
+	g.cfg = cfg
+	n.monitor()
+	fresh := newGroup(cfg)
 	for tenant := range fresh.replication {
 		if r, ok := g.replication[tenant]; ok {
 			fresh.replication[tenant] = r
@@ -235,6 +245,28 @@ func (n *Node) Configure(now time.Time, name string, hash [16]byte, tenants []st
 	n.dirty = true
 	n.finish(now, out)
 	return nil
+}
+
+// monitor makes the interfaces those that groups monitor, the old ones as they
+// were.
+func (n *Node) monitor() {
+	known, paths := n.interfaces, n.data
+	n.interfaces, n.data = nil, map[string]*pathState{}
+	for _, g := range n.groups {
+		for _, name := range g.cfg.Monitor {
+			if n.interfaceNamed(name) != nil {
+				continue
+			}
+			state := interfaceState{name: name, carrier: true, up: true}
+			if i := slices.IndexFunc(known, func(i interfaceState) bool { return i.name == name }); i >= 0 {
+				state = known[i]
+			}
+			n.interfaces = append(n.interfaces, state)
+			if n.data[name] = paths[name]; n.data[name] == nil {
+				n.data[name] = &pathState{path: Path{DataPath, name}, up: true}
+			}
+		}
+	}
 }
 
 // Remembered says that the epoch of a Remember is on disk.

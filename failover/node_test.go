@@ -288,7 +288,9 @@ func TestConfigurationsDiffer(t *testing.T) {
 	l.event(0, EventConfiguration, "differs")
 	l.event(1, EventConfiguration, "differs")
 	l.do(1, func(n *Node, out *Output) {
-		if err := n.Configure(l.now, "g", [16]byte{}, []string{"acme"}, out); err != nil {
+		cfg := l.cfg[1].Groups[0]
+		cfg.Hash = [16]byte{}
+		if err := n.Configure(l.now, cfg, out); err != nil {
 			t.Fatal(err)
 		}
 	})

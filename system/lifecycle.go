@@ -20,12 +20,14 @@ type lifecycle struct {
 	// load reads the startup configuration for a change, and look to look at it.
 	load, look func(ctx context.Context) (*loaded, error)
 	// stored reads one source of it.
-	stored  configs.Loader
-	act     actor
-	disk    func(ctx context.Context, name string, body []byte) error // writes to disk0: of a context
-	log     *slog.Logger
-	now     func() time.Time
-	key     []byte // of fingerprints
+	stored configs.Loader
+	act    actor
+	disk   func(ctx context.Context, name string, body []byte) error // writes to disk0: of a context
+	log    *slog.Logger
+	now    func() time.Time
+	key    []byte // of fingerprints
+	// changed, which may be nil, is told what is running; it must not block.
+	changed func(*configs.System)
 	history *history
 	// expiry fires when a confirmation is overdue: then expire is to be called.
 	expiry *time.Timer
@@ -142,6 +144,9 @@ func (l *lifecycle) set(st state) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state = st
+	if l.changed != nil {
+		l.changed(st.running.conf)
+	}
 }
 
 // claim takes the token, or says who has it.
@@ -187,7 +192,7 @@ func (l *lifecycle) begin(ctx context.Context) {
 // fixed says what cannot change while warrend runs.
 func fixed(is, next *configs.System) error {
 	if next.Name == is.Name && next.RunDir == is.RunDir && next.StateDir == is.StateDir {
-		return nil
+		return pairFixed(is, next)
 	}
 	return &api.Error{
 		Code: api.CodeRefused, Reason: "system: name, run_dir and state_dir cannot change while warrend runs",

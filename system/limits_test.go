@@ -16,15 +16,15 @@ import (
 )
 
 // member is a context with limits.
-func member(name string, l spec.Limits) *wanted {
+func tenantOf(name string, l spec.Limits) *wanted {
 	return &wanted{Tenant: configs.Tenant{Name: name, Class: "gold", Spec: &spec.Tenant{Name: name, Limits: l}}}
 }
 
 func TestRests(t *testing.T) {
 	r := newRests()
 	totals := resource.Totals{resource.Sessions: 100, resource.SiteToSite: 10}
-	blue := member("blue", spec.Limits{Sessions: 60, BurstSessions: 5, BurstSiteToSite: resource.None})
-	red := member("red", spec.Limits{Sessions: 32, SiteToSite: 4})
+	blue := tenantOf("blue", spec.Limits{Sessions: 60, BurstSessions: 5, BurstSiteToSite: resource.None})
+	red := tenantOf("red", spec.Limits{Sessions: 32, SiteToSite: 4})
 	r.set(totals, []*wanted{blue, red})
 	for i, step := range []struct {
 		tenant, name     string
@@ -65,7 +65,7 @@ func TestRests(t *testing.T) {
 // TestEnter lets two requests about a context be answered at once.
 func TestEnter(t *testing.T) {
 	s := &System{tenants: map[string]*tenant{}}
-	blue := &tenant{sys: s, name: "blue", want: member("blue", spec.Limits{APISessions: 2})}
+	blue := &tenant{sys: s, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 2})}
 	s.tenants["blue"] = blue
 	var leave []func()
 	for range 2 {
@@ -102,7 +102,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	var log bytes.Buffer
 	s := &System{tenants: map[string]*tenant{}, Files: NewFiles(t.TempDir())}
 	blue := &tenant{
-		sys: s, name: "blue", want: member("blue", spec.Limits{APISessions: 1}), notices: map[resource.Name]*resource.Notice{},
+		sys: s, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 1}), notices: map[resource.Name]*resource.Notice{},
 		log: slog.New(slog.NewTextHandler(&log, nil)).With("tenant", "blue"),
 	}
 	s.tenants["blue"] = blue

@@ -79,12 +79,6 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 			Hint: "`warren validate " + path + "` shows the same; nothing was changed", Detail: text.String(),
 		}
 	}
-	if conf.Failover != nil {
-		return l, diags, &api.Error{
-			Code: api.CodeRefused, Reason: "system: the failover block of " + path + " cannot be honoured: this warrend runs a node alone",
-			Hint: "remove the failover block",
-		}
-	}
 	for _, w := range diags.Warnings() {
 		l.warnings = append(l.warnings, configs.Line(w))
 	}

@@ -112,6 +112,10 @@ func devicesOf(conf *configs.System, c configs.Tenant) []netns.Device {
 				continue
 			}
 			d.MTU = t.MTU
+			if c.FailoverGroup != "" {
+				d.ActiveMAC, d.StandbyMAC = pairMACs(c, t)
+				continue
+			}
 			if t.MAC != (spec.MAC{}) {
 				d.MAC = net.HardwareAddr(t.MAC[:])
 			}

@@ -74,6 +74,9 @@ func (s *System) recover(ctx context.Context) error {
 		}
 		s.cfg.Log.Warn("left over group removed", "tenant", name)
 	}
+	if err := s.host.RecoverUplinks(s.recordDir()); err != nil {
+		s.cfg.Log.Error("left over failover link not removed", "reason", err.Error())
+	}
 	records, err := netns.Pending(s.recordDir())
 	if err != nil {
 		return err

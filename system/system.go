@@ -21,6 +21,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
@@ -62,6 +63,7 @@ type System struct {
 	rests   *rests
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
+	pair    *pair         // nil: a node alone
 	uids    *uids         // belongs to the holder of the lifecycle's token
 
 	mu      sync.Mutex         // protects tenants
@@ -104,6 +106,9 @@ func New(cfg *Config) (*System, error) {
 	if err == nil {
 		err = s.open(path, startup)
 	}
+	if err == nil {
+		s.pair, err = newPair(s, s.snapshot().running.conf)
+	}
 	if err != nil {
 		s.Close()
 		return nil, err
@@ -126,6 +131,7 @@ func (s *System) open(path string, startup *loaded) error {
 		load: func(ctx context.Context) (*loaded, error) { return load(ctx, path) },
 		look: func(ctx context.Context) (*loaded, error) { return look(ctx, path) },
 		log:  s.cfg.Log, now: time.Now, key: key, history: history,
+		changed: func(conf *configs.System) { s.pair.configure(conf) },
 		disk: func(ctx context.Context, name string, body []byte) error {
 			_, err := s.WriteFile(ctx, name, int64(len(body)), bytes.NewReader(body))
 			return err
@@ -168,6 +174,7 @@ func (s *System) poke() {
 // Run starts every context, keeps them until ctx ends, and takes everything
 // apart: devices are given back, and nothing is left on the host.
 func (s *System) Run(ctx context.Context) error {
+	s.pair.start()
 	s.lifecycle.begin(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
@@ -177,6 +184,8 @@ func (s *System) Run(ctx context.Context) error {
 
 	s.notify(daemon.SdNotifyStopping)
 	<-s.turn // a change that is under way ends first; there is no other after it
+	s.pair.handOver(handOverLimit)
+	s.pair.stop()
 	s.end(s.names())
 	s.Close()
 	return nil
@@ -192,6 +201,7 @@ func (s *System) loop(ctx context.Context) {
 		case <-s.changed:
 			if !settled && s.allSettled() {
 				settled = true
+				s.pair.settled()
 				st := s.Status()
 				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total, "took", time.Since(s.started).Round(time.Millisecond))
 				s.notify(daemon.SdNotifyReady)

@@ -183,7 +183,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	}
 	gateway, err := netns.Build(&netns.Config{
 		Host: t.sys.host, Namespace: w.namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),
-		Devices: w.devices, Tenant: w.Spec,
+		Devices: w.devices, Tenant: w.Spec, Paired: t.sys.pair.pairs(w),
 	})
 	if err != nil {
 		return errors.Join(err, deleteGroup(group))
@@ -193,6 +193,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
 		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.watch,
+		Failover: t.sys.pair.twin(w),
 	})
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))
@@ -200,6 +201,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	t.mu.Lock()
 	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, resource.RateMeter{}
 	t.mu.Unlock()
+	t.sys.pair.join(w, gateway, worker)
 	return nil
 }
 
@@ -211,6 +213,7 @@ func (t *tenant) takeApart() error {
 	worker, gateway, group := t.worker, t.gateway, t.group
 	t.worker, t.gateway, t.group = nil, nil, nil
 	t.mu.Unlock()
+	t.sys.pair.part(t.name)
 	worker.Close()
 	return errors.Join(gateway.Remove(), deleteGroup(group))
 }
@@ -246,7 +249,7 @@ func (t *tenant) row() api.Tenant {
 	t.mu.Lock()
 	w, worker, gateway := t.want, t.worker, t.gateway
 	row := api.Tenant{
-		Name: t.name, State: t.state, Reason: t.reason, Class: w.Class, Role: "active",
+		Name: t.name, State: t.state, Reason: t.reason, Class: w.Class, Role: t.sys.pair.roleOf(w),
 		ConfigURL: w.Config.String(), Namespace: w.namespace,
 	}
 	t.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package link carries failover over the network: heartbeats between the two
-// supervisors (Heartbeats), the connections that they make for their workers
+// supervisors (UDP over links, Ethernet over data interfaces), the connections that they make for their workers
 // (Dial, Listener), and the mutually authenticated TLS 1.3 session between the
 // two workers of a context (Session) with pacing for bulk copies (Pacer).
 //

@@ -1,0 +1,448 @@
+package system
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/build"
+)
+
+const (
+	// settleLimit is how long the role machine waits at most for the contexts to
+	// be ready, before it looks for the peer.
+	settleLimit = 15 * time.Second
+	// inspection is how often workers are looked at that should run.
+	inspection = 250 * time.Millisecond
+	// beatsSize bounds the heartbeats that wait; a newer one says it again.
+	beatsSize = 64
+	// shortestPlay is the least that a worker gets to change its role.
+	shortestPlay = 50 * time.Millisecond
+)
+
+// beat is a heartbeat that came in.
+type beat struct {
+	path    failover.Path
+	payload []byte
+}
+
+// pair is this node's half of a failover pair. A nil pair stands for a node
+// alone. One goroutine, run, owns the role machine and everything below it;
+// others reach it through do and post.
+type pair struct {
+	sys    *System
+	cfg    configs.Failover
+	log    *slog.Logger
+	epochs *epochs
+
+	calls chan func(now time.Time, out *failover.Output)
+	// Heartbeats of data interfaces wait apart: anybody on those may send.
+	beats, strangers chan beat
+	cancel           context.CancelFunc
+	ended            chan struct{}  // closed when run has returned
+	owned            sync.WaitGroup // goroutines of run
+	finished         chan struct{}  // closed when they have ended, too
+
+	// What follows belongs to run.
+	conf      *configs.System
+	node      *failover.Node // nil until begin
+	members   map[string]*member
+	floor     map[string]uint64 // by group: the highest epoch that was ours
+	quiescing map[string]map[string]bool
+	links     []*uplink
+	data      map[string]*dataPath
+	missing   map[string]time.Time // contexts that are not built, since when
+
+	mu    sync.Mutex // protects roles
+	roles map[string]failover.Role
+}
+
+// newPair returns the half of a pair that the configuration wants; nil: none.
+func newPair(s *System, conf *configs.System) (*pair, error) {
+	if conf.Failover == nil {
+		return nil, nil
+	}
+	store, err := openEpochs(conf.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	p := &pair{
+		sys: s, cfg: *conf.Failover, log: s.cfg.Log, epochs: store, conf: conf,
+		calls: make(chan func(time.Time, *failover.Output), beatsSize),
+		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
+		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
+		quiescing: make(map[string]map[string]bool), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
+	}
+	for i, l := range conf.Failover.Links {
+		on, _ := conf.Interface(l.Interface)
+		p.links = append(p.links, &uplink{index: i, cfg: l, on: on})
+	}
+	return p, nil
+}
+
+// start begins to work; stop ends it.
+func (p *pair) start() {
+	if p == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background()) // it ends with stop alone
+	p.cancel = cancel
+	go func() {
+		defer close(p.finished)
+		p.run(ctx)
+		close(p.ended)
+		p.owned.Wait()
+	}()
+}
+
+func (p *pair) stop() {
+	if p != nil && p.cancel != nil {
+		p.cancel()
+		<-p.finished
+	}
+}
+
+// do runs f in the goroutine of run and waits for it; false: there is none.
+func (p *pair) do(f func(now time.Time, out *failover.Output)) bool {
+	done := make(chan struct{})
+	if !p.post(func(now time.Time, out *failover.Output) { defer close(done); f(now, out) }) {
+		return false
+	}
+	select {
+	case <-done:
+		return true
+	case <-p.ended:
+		return false
+	}
+}
+
+// post leaves f to the goroutine of run; false: there is none.
+func (p *pair) post(f func(now time.Time, out *failover.Output)) bool {
+	select {
+	case p.calls <- f:
+		return true
+	case <-p.ended:
+		return false
+	}
+}
+
+// run is the goroutine that owns the role machine.
+func (p *pair) run(ctx context.Context) {
+	for _, l := range p.links {
+		p.owned.Go(func() { p.tend(ctx, l) })
+	}
+	p.owned.Go(func() { p.watchHost(ctx) })
+	timer := time.NewTimer(settleLimit)
+	defer timer.Stop()
+	look := time.NewTicker(inspection)
+	defer look.Stop()
+	for {
+		var out failover.Output
+		select {
+		case <-ctx.Done():
+			p.leaveAll()
+			return
+		case b := <-p.beats:
+			p.receive(b, &out)
+		case f := <-p.calls:
+			f(time.Now(), &out)
+		case b := <-p.strangers:
+			p.receive(b, &out)
+		case <-timer.C:
+			if p.node == nil {
+				p.begin(time.Now(), &out)
+			} else {
+				p.node.Expire(time.Now(), &out)
+			}
+		case <-look.C:
+			p.inspect(time.Now(), &out)
+		}
+		p.carry(ctx, &out)
+		p.connect(ctx, time.Now())
+		if p.node != nil {
+			timer.Reset(time.Until(p.node.Deadline()))
+		}
+	}
+}
+
+// receive gives a heartbeat to the role machine, which says what it refuses.
+func (p *pair) receive(b beat, out *failover.Output) {
+	if p.node != nil {
+		if err := p.node.Receive(time.Now(), b.path, b.payload, out); err != nil {
+			p.log.Debug("heartbeat dropped", "reason", err.Error())
+		}
+	}
+}
+
+// settled says that the contexts are ready, or as ready as they will be.
+func (p *pair) settled() {
+	if p != nil {
+		p.post(func(now time.Time, out *failover.Output) {
+			if p.node == nil {
+				p.begin(now, out)
+			}
+		})
+	}
+}
+
+// begin looks for the peer from now on.
+func (p *pair) begin(now time.Time, out *failover.Output) {
+	cfg := failover.Config{
+		Unit: failoverUnit(p.cfg.Unit), Key: p.cfg.Key, Version: build.Version(),
+		Poll: p.cfg.Poll, Hold: p.cfg.Hold, Rand: rand.Reader,
+	}
+	for _, l := range p.cfg.Links {
+		cfg.Links = append(cfg.Links, l.Name)
+	}
+	for _, g := range p.conf.Failover.Groups {
+		cfg.Groups = append(cfg.Groups, groupConfig(p.conf, g, p.floor[g.Name]))
+	}
+	node, err := failover.New(now, cfg, out)
+	if err != nil { // the configuration was checked: it cannot be
+		p.log.Error("failover cannot begin", "reason", err.Error())
+		return
+	}
+	p.node = node
+	for _, l := range p.links {
+		node.LinkState(now, l.index, l.carrier, out)
+	}
+	for _, m := range p.members {
+		p.assess(now, m, out)
+	}
+	p.assessMissing(now, 0, out)
+	p.healthOfInterfaces(now, out)
+}
+
+// groupConfig translates a group of the configuration.
+func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) failover.GroupConfig {
+	out := failover.GroupConfig{
+		Name: g.Name, Prefer: failoverUnit(g.Prefer), Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
+		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Hash: configs.GroupHash(conf, g.Name), Epoch: epoch,
+	}
+	for _, c := range conf.Group(g.Name) {
+		if !c.Suspended {
+			out.Tenants = append(out.Tenants, c.Name)
+		}
+	}
+	return out
+}
+
+func failoverUnit(u configs.Unit) failover.Unit {
+	switch u {
+	case configs.Primary:
+		return failover.UnitPrimary
+	case configs.Secondary:
+		return failover.UnitSecondary
+	}
+	return failover.UnitNone
+}
+
+// carry does what an Output says, in the order that it documents.
+func (p *pair) carry(ctx context.Context, out *failover.Output) {
+	p.remember(out.Remember)
+	p.change(ctx, out.Changes)
+	for _, group := range out.Announce {
+		for _, m := range p.membersOf(group) {
+			m.gateway.Announce()
+		}
+	}
+	for _, q := range out.Quiesce {
+		p.quiesce(ctx, q)
+	}
+	for _, d := range out.Send {
+		if err := p.send(d); err != nil {
+			p.log.Debug("heartbeat not sent", "reason", err.Error())
+		}
+	}
+	for _, e := range out.Events {
+		p.tell(e)
+	}
+}
+
+// remember writes epochs down: those that are used now at once, the others
+// behind the back of run, so that no takeover waits for a disk.
+func (p *pair) remember(list []failover.Remember) {
+	for _, r := range list {
+		if r.Now {
+			if err := p.epochs.set(r.Group, r.Epoch); err != nil {
+				p.log.Error("epoch not written down", "group", r.Group, "epoch", r.Epoch, "reason", err.Error())
+			}
+			continue
+		}
+		p.owned.Go(func() {
+			if err := p.epochs.set(r.Group, r.Epoch); err != nil {
+				p.log.Error("epoch not written down", "group", r.Group, "epoch", r.Epoch, "reason", err.Error())
+				return
+			}
+			p.post(func(time.Time, *failover.Output) { p.node.Remembered(r.Group, r.Epoch) })
+		})
+	}
+}
+
+// change makes the contexts play their new roles. Of several changes of one
+// group the last counts.
+func (p *pair) change(ctx context.Context, list []failover.RoleChange) {
+	last := make(map[string]failover.RoleChange)
+	for _, c := range list {
+		last[c.Group] = c
+		if c.To == failover.RoleActive {
+			p.floor[c.Group] = max(p.floor[c.Group], c.Epoch)
+		}
+	}
+	if len(last) == 0 {
+		return
+	}
+	var muted, unmuted sync.WaitGroup
+	for _, c := range last {
+		p.mu.Lock()
+		p.roles[c.Group] = c.To
+		p.mu.Unlock()
+		if c.To != failover.RoleActive {
+			delete(p.quiescing, c.Group)
+		}
+		for _, m := range p.membersOf(c.Group) {
+			if c.To == failover.RoleActive {
+				p.play(ctx, m, &unmuted)
+			} else {
+				p.play(ctx, m, &muted)
+			}
+		}
+	}
+	muted.Wait() // each ends in time: a worker that does not obey is killed
+	p.waitFor(&unmuted, p.playTime())
+	p.sys.poke()
+}
+
+// playTime is what a change of the role may take before the peer would miss
+// our heartbeats.
+func (p *pair) playTime() time.Duration { return max(p.cfg.Hold/2, shortestPlay) }
+
+// waitFor waits no longer than limit.
+func (p *pair) waitFor(wg *sync.WaitGroup, limit time.Duration) {
+	done := make(chan struct{})
+	p.owned.Go(func() {
+		wg.Wait()
+		close(done)
+	})
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+}
+
+// quiesce asks the workers of a group to finish what they have begun.
+func (p *pair) quiesce(ctx context.Context, q failover.Quiesce) {
+	delete(p.quiescing, q.Group)
+	waiting := make(map[string]bool)
+	for _, m := range p.membersOf(q.Group) {
+		if !q.Cancel && m.worker.Status().Ready {
+			waiting[m.name] = true
+		}
+		p.owned.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			if err := m.worker.Quiesce(ctx, control.Quiesce{Cancel: q.Cancel}); err != nil {
+				p.quiesced(m.name)
+			}
+		})
+	}
+	if q.Cancel {
+		return
+	}
+	p.quiescing[q.Group] = waiting
+	if len(waiting) == 0 {
+		p.owned.Go(func() { p.quiesced("") })
+	}
+}
+
+// quiesced says that a worker has finished; the last one finishes its group.
+func (p *pair) quiesced(tenant string) {
+	p.post(func(now time.Time, out *failover.Output) {
+		for group, waiting := range p.quiescing {
+			delete(waiting, tenant)
+			if len(waiting) == 0 {
+				delete(p.quiescing, group)
+				p.node.Quiesced(now, group, out)
+			}
+		}
+	})
+}
+
+// tell logs an event.
+func (p *pair) tell(e failover.Event) {
+	args := []any{}
+	add := func(key string, value any, there bool) {
+		if there {
+			args = append(args, key, value)
+		}
+	}
+	add("group", e.Group, e.Group != "")
+	add("from", e.From.String(), e.Kind == failover.EventRole)
+	add("to", e.To.String(), e.Kind == failover.EventRole)
+	add("epoch", e.Epoch, e.Epoch != 0)
+	switch {
+	case e.Path.Link == failover.DataPath:
+		add("interface", e.Path.Interface, true)
+	case e.Kind == failover.EventLinkUp || e.Kind == failover.EventLinkDown || e.Kind == failover.EventPeerRefused:
+		add("link", p.cfg.Links[e.Path.Link].Name, true)
+	}
+	add("reason", e.Text, e.Text != "")
+	level := slog.LevelInfo
+	switch e.Kind {
+	case failover.EventPeerDown, failover.EventPeerRefused, failover.EventLinkDown, failover.EventLinksFailed,
+		failover.EventSplitBrain, failover.EventTakeoverDenied:
+		level = slog.LevelWarn
+	case failover.EventRole, failover.EventPeerUp, failover.EventLinkUp, failover.EventConfiguration,
+		failover.EventInterface, failover.EventHandover:
+	}
+	if e.Kind == failover.EventLinkUp && e.Path.Link == failover.DataPath {
+		level = slog.LevelDebug // they speak only now and then
+	}
+	p.log.Log(context.Background(), level, e.Kind.String(), args...)
+}
+
+// handOver gives what is active here to the peer, if that is ready for it, and
+// waits until the peer has it, no longer than limit.
+func (p *pair) handOver(limit time.Duration) {
+	if p == nil {
+		return
+	}
+	given := make(map[string]bool)
+	p.do(func(now time.Time, out *failover.Output) {
+		for _, g := range p.cfg.Groups {
+			if p.node == nil || p.role(g.Name) != failover.RoleActive {
+				continue
+			}
+			if err := p.node.Switch(now, g.Name, out); err != nil {
+				p.log.Info("failover group not handed over", "group", g.Name, "reason", err.Error())
+				continue
+			}
+			given[g.Name] = true
+		}
+	})
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(limit); len(given) > 0 && time.Now().Before(end); <-tick.C {
+		p.do(func(now time.Time, _ *failover.Output) {
+			for _, g := range p.node.Status(now).Groups {
+				if g.PeerRole == failover.RoleActive.String() {
+					delete(given, g.Name)
+				}
+			}
+		})
+	}
+}
+
+// role returns the present role of a group.
+func (p *pair) role(group string) failover.Role {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.roles[group]
+}
