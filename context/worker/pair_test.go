@@ -133,6 +133,7 @@ func (p *pair) serve(i int) {
 	if err := p.nodes[i].worker.SetRole(context.Background(), control.Role{Active: true, Epoch: p.epoch}); err != nil {
 		p.t.Fatalf("node %d: %v", i, err)
 	}
+	p.nodes[i].in(func(time.Time, *Worker) {}) // until all is done
 	p.take(i)
 }
 
@@ -149,6 +150,7 @@ func (p *pair) follow(i int) {
 	if err := p.nodes[i].worker.SetRole(context.Background(), control.Role{Epoch: p.epoch}); err != nil {
 		p.t.Fatalf("node %d: %v", i, err)
 	}
+	p.nodes[i].in(func(time.Time, *Worker) {})
 }
 
 // join connects the twins.
