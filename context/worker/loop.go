@@ -132,7 +132,11 @@ func (w *Worker) begin(now time.Time) error {
 		w.carry(now)
 		return nil
 	case w.role.Active:
-		return w.serve(now, w.role.Epoch)(now)
+		rest, err := w.serve(w.role.Epoch)
+		if err != nil {
+			return err
+		}
+		return rest(now)
 	}
 	w.attend(w.role.Epoch)
 	return nil

@@ -26,13 +26,15 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 	}
 	answer := make(chan error, 1)
 	change := func(now time.Time) {
-		var rest func(now time.Time) error
+		play := w.stepBack
 		if r.Active {
-			rest = w.serve(now, r.Epoch)
-		} else {
-			rest = w.stepBack(now, r.Epoch)
+			play = w.serve
 		}
-		answer <- nil
+		rest, err := play(r.Epoch)
+		answer <- err
+		if err != nil || rest == nil {
+			return
+		}
 		if err := rest(now); err != nil {
 			w.broken = fmt.Errorf("worker: changing the role: %w", err)
 		}
@@ -45,17 +47,17 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 	}
 }
 
-// serve begins an activation and returns the rest of it. Traffic flows before
-// anything else is done: what it takes is a jump of every outbound sequence
-// number.
-func (w *Worker) serve(now time.Time, epoch uint64) (rest func(now time.Time) error) {
+// serve begins an activation and returns the rest of it, nil for nothing.
+// Traffic flows before anything else is done: what it takes is a jump of every
+// outbound sequence number.
+func (w *Worker) serve(epoch uint64) (rest func(now time.Time) error, err error) {
 	t := w.twin
 	if epoch > ike.MaxEpoch || epoch < t.epoch {
-		return fmt.Errorf("worker: epoch %d after %d: nonces would be used twice", epoch, t.epoch)
+		return nil, fmt.Errorf("worker: epoch %d after %d: nonces would be used twice", epoch, t.epoch)
 	}
 	if t.active && t.epoch == epoch {
 		t.silent, t.quiescing = false, false
-		return func(time.Time) error { return nil }
+		return nil, nil
 	}
 	t.detach(w, "this node became active")
 	continues := w.continues(epoch)
@@ -64,7 +66,7 @@ func (w *Worker) serve(now time.Time, epoch uint64) (rest func(now time.Time) er
 		w.jump(id, epoch)
 	}
 	w.plane.Mute(false)
-	return func(now time.Time) error { return w.takeUp(now, continues) }
+	return func(now time.Time) error { return w.takeUp(now, continues) }, nil
 }
 
 // takeUp makes the engine of a worker that serves go on from what the journal
@@ -92,7 +94,7 @@ func (w *Worker) takeUp(now time.Time, continues bool) error {
 			w.adoptSession(now, s)
 		}
 	}
-	w.engine.SetEpoch(epoch)
+	w.engine.SetEpoch(t.epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
 	w.log.Info("active", "epoch", t.epoch, "sessions", len(w.sessions.bySPI))
@@ -141,14 +143,14 @@ func (w *Worker) jump(id, epoch uint64) {
 
 // stepBack ends an activation, or confirms the beginning as the standby, and
 // returns the rest of it. The worker is silent at once.
-func (w *Worker) stepBack(now time.Time, epoch uint64) (rest func(now time.Time) error) {
+func (w *Worker) stepBack(epoch uint64) (rest func(now time.Time) error, err error) {
 	t := w.twin
 	if !t.active && t.receiver != nil {
 		t.epoch = epoch
-		return func(time.Time) error { return nil }
+		return nil, nil
 	}
 	w.plane.Mute(true)
-	return func(now time.Time) error { return w.sitDown(now, epoch) }
+	return func(now time.Time) error { return w.sitDown(now, epoch) }, nil
 }
 
 // sitDown makes the worker a standby with what its journal holds, until the
