@@ -24,12 +24,26 @@ func (t *tenantReader) readIKE(n *node) {
 	}
 }
 
+// Who carries ESP. Only the worker does.
+const (
+	backendAuto      = "auto"
+	backendUserspace = "userspace"
+	backendKernel    = "kernel"
+)
+
 // readDataPlane reads the block "dataplane".
 func (t *tenantReader) readDataPlane(n *node) {
 	t.t.DataPlane = spec.DataPlane{
 		ReplayWindow: uint32(n.number("replay_window", defaultReplayWindow, 0, 4096)),
 		ForceUDP:     n.boolean("force_udp_encapsulation", false),
 		DF:           spec.DF(n.choice("df_bit", defaultDF, string(spec.DFCopy), string(spec.DFSet), string(spec.DFClear))),
+	}
+	d := &t.t.DataPlane
+	d.NoGSO, d.NoGRO = !n.boolean("gso", true), !n.boolean("gro", true)
+	d.NoTUNOffload, d.NoBatching = !n.boolean("tun_offload", true), !n.boolean("batching", true)
+	if n.choice("backend", backendAuto, backendAuto, backendUserspace, backendKernel) == backendKernel {
+		n.problem(n.where("backend"), "No kernel data plane",
+			"This build carries ESP in the context's worker; it does not hand SAs to the kernel. Write %q, or %q, which is the same today.", backendAuto, backendUserspace)
 	}
 	if w := t.t.DataPlane.ReplayWindow; w > 0 && w < 64 {
 		n.problem(n.where("replay_window"), "Number out of range", "replay_window is from 64 to 4096 packets, or 0: replays are not detected.")

@@ -94,5 +94,6 @@ var contextSchema = &schema{blocks: []*schema{
 	},
 	{kind: "dataplane", single: true, attrs: []attr{
 		{name: "replay_window"}, {name: "mtu"}, {name: "force_udp_encapsulation"}, {name: "df_bit"},
+		{name: "backend"}, {name: "gso"}, {name: "gro"}, {name: "tun_offload"}, {name: "batching"},
 	}},
 }}

@@ -127,4 +127,12 @@ dataplane {
   mtu                     = 0      # bytes within the tunnel, 576 to 9216; 0: computed
   force_udp_encapsulation = false  # even where there is no NAT
   df_bit                  = "copy" # of the outer packet: "copy", "set" or "clear"
+  backend                 = "auto" # who carries ESP: "userspace", the context's worker, is the only one
+
+  # What kernel and devices have is used, and done without where they refuse.
+  # false does without in any case: many packets then cost as many system calls.
+  gso         = true # UDP segmentation offload when sending
+  gro         = true # and when receiving
+  tun_offload = true # super-packets of up to 64 KiB through the tunnel device
+  batching    = true # several messages in one system call
 }

@@ -177,6 +177,11 @@ type DataPlane struct {
 	MTU          int    // bytes of the tunnel device; 0: computed
 	ForceUDP     bool   // UDP encapsulation even where there is no NAT
 	DF           DF
+
+	// What the data plane does without, though the kernel may have it: UDP
+	// segmentation offload when sending and when receiving, super-packets of the
+	// tunnel device, several messages in one system call.
+	NoGSO, NoGRO, NoTUNOffload, NoBatching bool
 }
 
 // DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1).

@@ -4,11 +4,18 @@ import (
 	"net/netip"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
 )
 
 // engineConfig says in the engine's words what the tenant's specification says.
+// planeOptions is what the data plane may be told anew.
+func planeOptions(t *spec.Tenant) plane.Options {
+	d := &t.DataPlane
+	return plane.Options{DF: plane.DF(d.DF), NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload, NoBatching: d.NoBatching}
+}
+
 func engineConfig(t *spec.Tenant) *ike.Config {
 	cfg := &ike.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,

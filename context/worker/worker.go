@@ -145,7 +145,7 @@ func New(cfg *Config) (*Worker, error) {
 		Devices:  cfg.Devices,
 		Sockets:  cfg.Sockets,
 		Counters: w.counters,
-		DF:       plane.DF(cfg.Tenant.DataPlane.DF),
+		Options:  planeOptions(cfg.Tenant),
 		Muted:    w.twin != nil,
 		IKE:      w.receive,
 		Report:   w.report,
@@ -252,6 +252,9 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}
 		if err := w.configure(t); err != nil {
+			return err
+		}
+		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
 		w.log.Info("configuration changed")

@@ -63,6 +63,9 @@ func (d *Device) Write(pieces [][]byte) error {
 	}
 }
 
+// TCPOffload implements tun.Device.
+func (d *Device) TCPOffload() bool { return true }
+
 // UDPOffload implements tun.Device.
 func (d *Device) UDPOffload() bool { return !d.NoUDP }
 

@@ -26,6 +26,7 @@ type tap struct {
 func (t *tap) Read([]byte) (int, error)       { return 0, os.ErrClosed }
 func (t *tap) TryRead([]byte) (int, error)    { return 0, tun.ErrAgain }
 func (t *tap) Write([][]byte) error           { return nil }
+func (t *tap) TCPOffload() bool               { return true }
 func (t *tap) UDPOffload() bool               { return true }
 func (t *tap) Close() error                   { return nil }
 func (t *tap) Receive([]Message) (int, error) { return 0, os.ErrClosed }

@@ -84,17 +84,6 @@ type Conn interface {
 // Loss counts the datagrams that the network refused.
 type Loss struct{ Packets, Bytes int }
 
-// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1). The
-// zero value means DFCopy.
-type DF string
-
-// The policies for the outer DF bit; the words are those of context/spec.
-const (
-	DFCopy  DF = "copy"
-	DFSet   DF = "set"
-	DFClear DF = "clear"
-)
-
 // Config is what a Plane is made of. It is not changed after New.
 type Config struct {
 	Log *slog.Logger // nil: nothing is logged
@@ -108,13 +97,10 @@ type Config struct {
 	// Counters is the arena that Child.Slot indexes.
 	Counters *esp.Counters
 
-	DF DF
+	Options Options
 	// MaxPathMTU caps the path MTU of every child; 0: the MTU of the socket's
 	// interface.
 	MaxPathMTU int
-	// NoOffload switches UDP segmentation offload off, in both directions. It is
-	// switched off by itself where the kernel refuses it.
-	NoOffload bool
 	// Muted is the state at the start; see Plane.Mute.
 	Muted bool
 

@@ -40,6 +40,7 @@ type inbound struct {
 	now     int64
 	clock   int64 // as now, in nanoseconds
 	taps    *[]Tap
+	options *Options // what join was told of
 	ms      []Message
 	cur     *child // whose inMu is held
 	spi     sa.SPI
@@ -114,6 +115,10 @@ func (in *inbound) batch(n int) (total int) {
 func (in *inbound) tick() {
 	now := in.p.now()
 	in.now, in.clock, in.taps = now.Unix(), now.UnixNano(), in.p.taps.Load()
+	if o := in.p.options.Load(); o != in.options {
+		in.options = o
+		in.join.Refresh()
+	}
 }
 
 // finish lets go of the SA, delivers what is joined, and counts it.

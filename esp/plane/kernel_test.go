@@ -287,7 +287,20 @@ func TestKernel(t *testing.T) {
 		{"raw4", raw4, nil},
 		{"raw6", raw6, nil},
 		{"cbc", cbc, nil},
-		{"no offload", pair, func(c *plane.Config) { c.NoOffload = true }},
+		{"no gso", pair, func(c *plane.Config) { c.Options.NoGSO = true }},
+		{"no gro", pair, func(c *plane.Config) { c.Options.NoGRO = true }},
+		{"no tun offload", pair, func(c *plane.Config) { c.Options.NoTUNOffload = true }},
+		{"no batching", udp6, func(c *plane.Config) { c.Options.NoBatching = true }},
+		{"gso refused", pair, func(c *plane.Config) { // the kernel segments nothing that has no checksum
+			for _, s := range c.Sockets[1:2] {
+				if err := unix.SetsockoptInt(int(s.File.Fd()), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1); err != nil {
+					panic(err)
+				}
+			}
+		}},
+		{"no offload", pair, func(c *plane.Config) {
+			c.Options = plane.Options{NoGSO: true, NoGRO: true, NoTUNOffload: true, NoBatching: true}
+		}},
 		{"narrow path", pair, func(c *plane.Config) { c.MaxPathMTU = 900 }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -302,6 +315,46 @@ func TestKernel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestKernelSwitches switches everything off and on while data flows, but for
+// GRO, which loses packets in that moment.
+func TestKernelSwitches(t *testing.T) {
+	a, b := lab(t, pair, nil)
+	stop := make(chan struct{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		off := plane.Options{NoGSO: true, NoTUNOffload: true, NoBatching: true}
+		for i := 0; ; i++ {
+			for _, g := range []*real{a, b} {
+				o := off
+				if i%2 > 0 {
+					o = plane.Options{}
+				}
+				if err := g.SetOptions(o); err != nil {
+					t.Error(err)
+				}
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(3 * time.Millisecond):
+			}
+		}
+	}()
+	transfer(t, a, b, "10.2.0.1:7000", 32<<20)
+	transfer(t, b, a, "[2001:db8:1::1]:7000", 32<<20)
+	close(stop)
+	<-done
+	for _, g := range []*real{a, b} {
+		if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropReplay > 0 || s.SuperPackets == 0 {
+			t.Errorf("drops: %+v", s)
+		}
+	}
+	if err := a.SetOptions(plane.Options{DF: "maybe"}); err == nil {
+		t.Error("an unknown policy for DF is taken")
 	}
 }
 

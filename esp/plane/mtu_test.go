@@ -212,7 +212,7 @@ func TestOuterHeader(t *testing.T) {
 		{plane.DFSet, plain, true, 0xba}, {plane.DFSet, df, true, 0},
 		{plane.DFClear, plain, false, 0xba}, {plane.DFClear, df, false, 0},
 	} {
-		a, b, net := connected(t, pair, func(c *plane.Config) { c.DF = tt.policy })
+		a, b, net := connected(t, pair, func(c *plane.Config) { c.Options.DF = tt.policy })
 		got := make(chan esptest.Datagram, 1)
 		net.Fault = func(d esptest.Datagram) []esptest.Datagram {
 			got <- d

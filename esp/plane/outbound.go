@@ -207,7 +207,7 @@ func (o *outbound) reserve(c *child, n int) (uint64, bool) {
 // outerDF decides on the Don't Fragment bit of the outer header (RFC 4301
 // section 8.1).
 func (o *outbound) outerDF(to *path) bool {
-	switch o.p.cfg.DF {
+	switch o.p.options.Load().DF {
 	case DFSet:
 		return true
 	case DFClear:

@@ -52,6 +52,7 @@ type Plane struct {
 	spis     esp.SPITable[child]
 	policies esp.PolicyTable[child]
 	taps     atomic.Pointer[[]Tap] // nil: none
+	options  atomic.Pointer[Options]
 	reports  chan Report
 	ike      chan ikeMessage
 	ready    chan struct{}
@@ -108,8 +109,13 @@ func New(c *Config) (*Plane, error) {
 		p.now = time.Now
 	}
 	p.muted.Store(c.Muted)
+	options := c.Options
+	p.options.Store(&options)
 	err := c.validate()
 	for i, d := range c.Devices {
+		if o, ok := d.(deviceOffloader); ok {
+			o.SetOffload(!c.Options.NoTUNOffload)
+		}
 		p.outs = append(p.outs, &outbound{p: p, dev: d, index: i})
 	}
 	for i := range c.Sockets {
@@ -130,10 +136,8 @@ func (c *Config) validate() error {
 		return errors.New("plane: no counter memory")
 	case len(c.Devices) == 0:
 		return errors.New("plane: no TUN device")
-	case c.DF != "" && c.DF != DFCopy && c.DF != DFSet && c.DF != DFClear:
-		return fmt.Errorf("plane: DF is %q, not copy, set or clear", c.DF)
 	}
-	return nil
+	return c.Options.validate()
 }
 
 // Run moves packets until ctx ends or the devices fail, then closes devices and
@@ -252,7 +256,7 @@ func (p *Plane) RemoveSocket(k Kind, local netip.AddrPort) {
 
 func (p *Plane) addLockedOuter(s Socket) error {
 	if s.Conn == nil {
-		c, err := newSocket(&s, !p.cfg.NoOffload)
+		c, err := newSocket(&s, p.options.Load())
 		if err != nil {
 			return err
 		}
@@ -260,7 +264,7 @@ func (p *Plane) addLockedOuter(s Socket) error {
 	}
 	o := &outer{Socket: s}
 	device := p.outs[len(p.outers)%len(p.outs)].dev
-	o.in = &inbound{p: p, outer: o, join: tun.NewCoalescer(device)}
+	o.in = &inbound{p: p, outer: o, options: p.options.Load(), join: tun.NewCoalescer(device)}
 	p.outers = append(p.outers, o)
 	return nil
 }

@@ -121,9 +121,9 @@ func (c *socket) TrySend(m *Message) error {
 // single goes in single datagrams.
 func (s *sender) fill(ms []Message, at cursor, single int) {
 	s.n, s.next = 0, 0
-	gso := s.c.gso.Load()
+	gso, most := s.c.gso.Load(), int(s.c.batch.Load())
 	df := ms[at.m].DF
-	for at.m < len(ms) && s.n < sendBatch && ms[at.m].DF == df {
+	for at.m < len(ms) && s.n < most && ms[at.m].DF == df {
 		m := &ms[at.m]
 		n := len(m.Data) - at.off
 		if m.Segment > 0 && (!gso || at.m == single) {
@@ -204,10 +204,10 @@ func (s *sender) call(fd uintptr) bool {
 	s.errno, s.again = 0, false
 	retried := false
 	for s.next < s.n {
-		n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.hdrs[s.next])), uintptr(s.n-s.next), unix.MSG_DONTWAIT, 0, 0)
+		n, errno := s.c.sendmmsg(fd, s.hdrs[s.next:s.n])
 		switch errno {
 		case 0:
-			s.next += int(n)
+			s.next += n
 			retried = false
 		case syscall.EINTR:
 		case syscall.EAGAIN:
@@ -225,6 +225,12 @@ func (s *sender) call(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// sendmmsg is the system call.
+func sendmmsg(fd uintptr, hdrs []mmsghdr) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
 }
 
 // setDF switches the Don't Fragment bit of the socket. A goroutine that sends

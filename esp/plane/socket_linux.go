@@ -40,20 +40,24 @@ type mmsghdr struct {
 
 // socket is a Conn of the kernel.
 type socket struct {
-	file  *os.File
-	raw   syscall.RawConn
-	kind  Kind
-	v6    bool
-	gso   atomic.Bool
-	df    atomic.Bool // what the socket is set to
-	rx    receiver
-	spare chan *sender
+	file   *os.File
+	raw    syscall.RawConn
+	kind   Kind
+	v6     bool
+	gso    atomic.Bool
+	batch  atomic.Int32 // messages of one system call
+	canGSO bool         // the kernel knows of it
+	df     atomic.Bool  // what the socket is set to
+	rx     receiver
+	spare  chan *sender
+	// sendmmsg is the system call, and in tests a kernel that refuses.
+	sendmmsg func(fd uintptr, hdrs []mmsghdr) (int, syscall.Errno)
 }
 
 // newSocket takes over a bound socket.
-func newSocket(s *Socket, offload bool) (*socket, error) {
-	c := &socket{kind: s.Kind, spare: make(chan *sender, 4)}
-	if err := c.setUp(s.File, offload); err != nil {
+func newSocket(s *Socket, o *Options) (*socket, error) {
+	c := &socket{kind: s.Kind, spare: make(chan *sender, 4), sendmmsg: sendmmsg}
+	if err := c.setUp(s.File, o); err != nil {
 		s.File.Close()
 		return nil, fmt.Errorf("plane: taking over the %v socket of %v: %w", s.Kind, s.Local, err)
 	}
@@ -65,7 +69,7 @@ func newSocket(s *Socket, offload bool) (*socket, error) {
 	return c, nil
 }
 
-func (c *socket) setUp(f *os.File, offload bool) error {
+func (c *socket) setUp(f *os.File, o *Options) error {
 	fd := int(f.Fd())
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return err
@@ -83,11 +87,11 @@ func (c *socket) setUp(f *os.File, offload bool) error {
 			}
 		}
 	}
-	if c.kind == KindNATT && offload {
+	if c.kind == KindNATT {
 		_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		c.gso.Store(err == nil)
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
+		c.canGSO = err == nil
 	}
+	c.setOffload(fd, o)
 	if c.v6 {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1)
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
@@ -108,6 +112,26 @@ func (c *socket) setUp(f *os.File, offload bool) error {
 	c.file = os.NewFile(uintptr(dup), "socket")
 	c.raw, err = c.file.SyscallConn()
 	return err
+}
+
+// SetOffload switches offloads, while the socket is in use, too.
+func (c *socket) SetOffload(o *Options) {
+	_ = c.raw.Control(func(fd uintptr) { c.setOffload(int(fd), o) })
+}
+
+func (c *socket) setOffload(fd int, o *Options) {
+	c.gso.Store(c.canGSO && !o.NoGSO)
+	if c.kind == KindNATT {
+		gro := 1
+		if o.NoGRO {
+			gro = 0
+		}
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, gro) // a kernel without it receives one by one
+	}
+	c.batch.Store(sendBatch)
+	if o.NoBatching {
+		c.batch.Store(1)
+	}
 }
 
 // setDF sets the Don't Fragment bit for what is sent from now on. Neither
@@ -191,7 +215,7 @@ func (r *receiver) askMemory(fd uintptr) {
 
 func (c *socket) receive(ms []Message) (int, error) {
 	r := &c.rx
-	r.want = min(len(ms), len(r.hdrs))
+	r.want = min(len(ms), len(r.hdrs), int(c.batch.Load()))
 	for i := range r.want {
 		r.iovs[i].Base = &ms[i].Buf[0]
 		r.iovs[i].SetLen(len(ms[i].Buf))

@@ -51,8 +51,13 @@ type item struct {
 
 // NewCoalescer returns a Coalescer that writes to dev.
 func NewCoalescer(dev Device) *Coalescer {
-	return &Coalescer{dev: dev, tcp: true, udp: dev.UDPOffload()}
+	c := &Coalescer{dev: dev}
+	c.Refresh()
+	return c
 }
+
+// Refresh asks the device again what it takes.
+func (c *Coalescer) Refresh() { c.tcp, c.udp = c.dev.TCPOffload(), c.dev.UDPOffload() }
 
 // Pending returns the number of packets and super-packets that wait for Flush.
 func (c *Coalescer) Pending() int { return c.n }

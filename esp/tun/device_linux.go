@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -51,20 +52,28 @@ func openQueue(name string, multi bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := unix.NewIfreq(name)
-	if err == nil {
-		flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
-		if multi {
-			flags |= unix.IFF_MULTI_QUEUE
-		}
-		r.SetUint16(flags)
-		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, r)
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	if multi {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	err = setFlags(fd, name, flags)
+	if errors.Is(err, unix.EINVAL) { // a kernel without virtio_net_hdr
+		err = setFlags(fd, name, flags&^unix.IFF_VNET_HDR)
 	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), clonePath), nil
+}
+
+func setFlags(fd int, name string, flags uint16) error {
+	r, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	r.SetUint16(flags)
+	return unix.IoctlIfreq(fd, unix.TUNSETIFF, r)
 }
 
 func setMTU(name string, mtu int) error {
@@ -88,7 +97,10 @@ func setMTU(name string, mtu int) error {
 type native struct {
 	file *os.File
 	raw  syscall.RawConn
-	udp  bool
+	bare bool // packets have no virtio_net_hdr
+	// tcp and udp: super-packets may be written.
+	tcp, udp atomic.Bool
+	ioctl    func(fd int, req uint, value int) error
 
 	// The functions for raw and their arguments are kept, because a closure
 	// made per call would be garbage.
@@ -112,9 +124,12 @@ type native struct {
 }
 
 // NewDevice takes over a queue that Open opened, here or in another process,
-// and switches its offloads on.
-func NewDevice(f *os.File) (Device, error) {
-	d := &native{file: f}
+// and switches its offloads on, as far as the kernel has them.
+func NewDevice(f *os.File) (Device, error) { return newDevice(f, unix.IoctlSetInt) }
+
+// newDevice is NewDevice with another way to set what a device does.
+func newDevice(f *os.File, ioctl func(fd int, req uint, value int) error) (Device, error) {
+	d := &native{file: f, ioctl: ioctl}
 	if err := d.setUp(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("tun: taking over a device: %w", err)
@@ -134,14 +149,8 @@ func (d *native) setUp() error {
 	if err := unix.IoctlIfreq(fd, unix.TUNGETIFF, r); err != nil {
 		return err
 	}
-	if r.Uint16()&unix.IFF_VNET_HDR == 0 {
-		return errors.New("it has no virtio_net_hdr")
-	}
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads|udpOffloads); err == nil {
-		d.udp = true
-	} else if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcpOffloads); err != nil {
-		return err
-	}
+	d.bare = r.Uint16()&unix.IFF_VNET_HDR == 0
+	d.setOffload(fd, true)
 	// A file that did not come from os.Open is only waited for when it was
 	// non-blocking when it was made, so make it again.
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -156,6 +165,27 @@ func (d *native) setUp() error {
 	d.read.fn = d.readFd
 	d.write.fn = d.writeFd
 	return nil
+}
+
+// SetOffload switches super-packets, in both directions; what the kernel
+// refuses stays off.
+func (d *native) SetOffload(on bool) {
+	_ = d.raw.Control(func(fd uintptr) { d.setOffload(int(fd), on) })
+}
+
+func (d *native) setOffload(fd int, on bool) {
+	d.tcp.Store(false)
+	d.udp.Store(false)
+	switch {
+	case d.bare:
+	case !on:
+		_ = d.ioctl(fd, unix.TUNSETOFFLOAD, 0)
+	case d.ioctl(fd, unix.TUNSETOFFLOAD, tcpOffloads|udpOffloads) == nil:
+		d.tcp.Store(true)
+		d.udp.Store(true)
+	case d.ioctl(fd, unix.TUNSETOFFLOAD, tcpOffloads) == nil:
+		d.tcp.Store(true)
+	}
 }
 
 // yields is how often a read that finds nothing lets others run and looks again
@@ -174,6 +204,10 @@ func (d *native) Read(b []byte) (int, error) {
 func (d *native) TryRead(b []byte) (int, error) { return d.get(b, true) }
 
 func (d *native) get(b []byte, try bool) (int, error) {
+	if d.bare {
+		clear(b[:HeaderLen])
+		b = b[HeaderLen:]
+	}
 	d.read.b, d.read.try = b, try
 	err := d.raw.Read(d.read.fn)
 	d.read.b = nil
@@ -186,6 +220,9 @@ func (d *native) get(b []byte, try bool) (int, error) {
 		return 0, os.ErrClosed
 	case d.read.errno != 0:
 		return 0, d.read.errno
+	}
+	if d.bare {
+		return HeaderLen + d.read.n, nil
 	}
 	return d.read.n, nil
 }
@@ -214,6 +251,9 @@ func (d *native) Write(pieces [][]byte) error {
 	defer d.mu.Unlock()
 	w := &d.write
 	w.n = 0
+	if d.bare {
+		pieces = pieces[1:]
+	}
 	for _, p := range pieces {
 		if len(p) == 0 {
 			continue
@@ -248,8 +288,11 @@ func (d *native) writeFd(fd uintptr) bool {
 	}
 }
 
+// TCPOffload implements Device.
+func (d *native) TCPOffload() bool { return d.tcp.Load() }
+
 // UDPOffload implements Device.
-func (d *native) UDPOffload() bool { return d.udp }
+func (d *native) UDPOffload() bool { return d.udp.Load() }
 
 // Close implements Device.
 func (d *native) Close() error { return d.file.Close() }

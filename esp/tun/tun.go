@@ -30,7 +30,8 @@ type Device interface {
 	// Write sends one packet whose pieces, the first of which is the header,
 	// are gathered.
 	Write(pieces [][]byte) error
-	// UDPOffload reports whether UDP super-packets may be written.
+	// TCPOffload and UDPOffload report whether super-packets may be written.
+	TCPOffload() bool
 	UDPOffload() bool
 	// Close ends a waiting Read with os.ErrClosed.
 	Close() error

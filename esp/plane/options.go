@@ -1,0 +1,64 @@
+package plane
+
+import "fmt"
+
+// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1). The
+// zero value means DFCopy.
+type DF string
+
+// The policies for the outer DF bit; the words are those of context/spec.
+const (
+	DFCopy  DF = "copy"
+	DFSet   DF = "set"
+	DFClear DF = "clear"
+)
+
+// Options are what may change while a plane runs. The zero value uses all that
+// the kernel and the devices have; what they refuse is done without by itself.
+type Options struct {
+	DF DF
+	// NoGSO sends datagrams one by one, and NoGRO receives them so, where UDP
+	// segmentation offload would move many at once.
+	NoGSO, NoGRO bool
+	// NoTUNOffload has the TUN device move packets one by one, and not
+	// super-packets.
+	NoTUNOffload bool
+	// NoBatching has a system call of a socket move one message only.
+	NoBatching bool
+}
+
+func (o *Options) validate() error {
+	if o.DF != "" && o.DF != DFCopy && o.DF != DFSet && o.DF != DFClear {
+		return fmt.Errorf("plane: DF is %q, not copy, set or clear", o.DF)
+	}
+	return nil
+}
+
+// offloader is a Conn or Device whose offloads can be switched.
+type (
+	socketOffloader interface{ SetOffload(o *Options) }
+	deviceOffloader interface{ SetOffload(on bool) }
+)
+
+// SetOptions changes the options. Packets that are on their way may still be
+// treated as before; those that wait joined in a socket whose GRO goes off are
+// lost, because the kernel no longer says how they were joined.
+func (p *Plane) SetOptions(o Options) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, out := range p.outs {
+		if d, ok := out.dev.(deviceOffloader); ok {
+			d.SetOffload(!o.NoTUNOffload)
+		}
+	}
+	for _, s := range p.outers {
+		if c, ok := s.Conn.(socketOffloader); ok {
+			c.SetOffload(&o)
+		}
+	}
+	p.options.Store(&o)
+	return nil
+}
