@@ -27,7 +27,7 @@ type two struct {
 // storage.
 func withFiles() *two {
 	b := &two{}
-	b.Files.Now, b.Limit = now, 1000
+	b.Files.Now, b.Configurations.Now, b.Limit = now, now, 1000
 	b.Put("blue:disk0:/certs/ca.pem", "a certificate\n")
 	b.Put("blue:disk0:/certs/broken/short", "cut off\n")
 	b.Put("blue:disk0:/banner", "two\nlines\n")
@@ -184,6 +184,16 @@ func (*empty) Reload(context.Context, api.Author) (api.Reload, error) { return a
 
 // refusing is a backend whose configuration is broken.
 type refusing struct{ two }
+
+// newRefusing returns a backend that refuses every change.
+func newRefusing() *refusing {
+	b := &refusing{}
+	b.Configurations.Refusal = &api.Error{
+		Code: api.CodeRefused, Reason: "another change is under way, so nothing was changed: an apply by root since 11:59:58 UTC",
+		Hint: "try again when it has ended",
+	}
+	return b
+}
 
 func (*refusing) Reload(context.Context, api.Author) (api.Reload, error) {
 	return api.Reload{}, &api.Error{

@@ -20,9 +20,7 @@ func newReload(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, text := range done.Warnings {
-				fmt.Fprintf(e.stderr, "%s\n", plainLines(text))
-			}
+			e.warn(done.Warnings)
 			for _, step := range done.Steps {
 				fmt.Fprintf(e.stdout, "%s\n", plain(step))
 			}

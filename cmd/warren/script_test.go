@@ -35,7 +35,7 @@ func TestScripts(t *testing.T) {
 	}
 	sockets := t.TempDir()
 	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()), "EMPTY": serve(t, sockets, "empty", &empty{}),
-		"REFUSING": serve(t, sockets, "refusing", &refusing{}), "NONE": filepath.Join(sockets, "none")}
+		"REFUSING": serve(t, sockets, "refusing", newRefusing()), "NONE": filepath.Join(sockets, "none")}
 	for _, name := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
 			want, err := os.ReadFile(name)

@@ -13,6 +13,7 @@ func newShow(e *env) *cobra.Command {
 		newShowSessions(e),
 		group(&cobra.Command{Use: "resource", Short: "Show resources"}, newShowResourceUsage(e)),
 		newShowFailover(e),
+		newShowRunningConfig(e), newShowStartupConfig(e), newShowHistory(e),
 	)
 	show.PersistentFlags().BoolVar(&e.json, "json", false, "print JSON for scripts")
 	return show

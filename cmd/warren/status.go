@@ -31,8 +31,12 @@ func newStatus(e *env) *cobra.Command {
 				return err
 			}
 			err = e.print(st, func(w io.Writer) {
-				fmt.Fprintf(w, "%s: %d of %s ready, pid %d, up %s, version %s\n", plain(st.Name), st.ReadyContexts,
-					count(st.Total, "context", "contexts"), st.PID, e.since(st.Started), plain(st.Version))
+				suspended := ""
+				if st.Suspended > 0 {
+					suspended = fmt.Sprintf(", %d suspended", st.Suspended)
+				}
+				fmt.Fprintf(w, "%s: %d of %s ready%s, pid %d, up %s, version %s\n", plain(st.Name), st.ReadyContexts,
+					count(st.Total, "context", "contexts"), suspended, st.PID, e.since(st.Started), plain(st.Version))
 			})
 			if err != nil || st.Ready {
 				return err

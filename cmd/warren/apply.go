@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// confirmation is the flag --confirm with its checks.
+type confirmation struct {
+	span    time.Duration
+	comment string
+}
+
+func (f *confirmation) flags(c *cobra.Command) {
+	c.Flags().DurationVar(&f.span, "confirm", 0, "roll back after `span`, such as 60s, unless `warren confirm` comes first")
+	c.Flags().StringVar(&f.comment, "comment", "", "one line of `text` for the history")
+}
+
+// seconds returns how long a confirmation may take; 0 without one.
+func (f *confirmation) seconds(c *cobra.Command) (int, error) {
+	if !c.Flags().Changed("confirm") {
+		return 0, nil
+	}
+	if f.span < time.Second || f.span > 24*time.Hour || f.span%time.Second != 0 {
+		return 0, fmt.Errorf("--confirm is 1s to 24h in whole seconds, not %v", f.span)
+	}
+	return int(f.span / time.Second), nil
+}
+
+// newApply is `warren apply`.
+func newApply(e *env) *cobra.Command {
+	var f confirmation
+	c := &cobra.Command{
+		Use:   "apply [--confirm SPAN] [--comment TEXT]",
+		Short: "Make the startup configuration the running one, wholly or not at all",
+		Long: "Make the startup configuration, which is what the files say, the running one: wholly or,\n" +
+			"where any part of it fails, not at all.\n\n" +
+			"With --confirm all is rolled back unless `warren confirm` comes in time, also where warrend\n" +
+			"was restarted in between.",
+		Example: "  warren apply --confirm 60s --comment \"a pool for guests\" && warren confirm",
+		Args:    noArgs,
+	}
+	f.flags(c)
+	e.jsonFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		seconds, err := f.seconds(cmd)
+		if err != nil {
+			return err
+		}
+		return does(func(ctx context.Context, _ []string) error {
+			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment})
+			if err != nil {
+				return err
+			}
+			return e.applied(done)
+		})(cmd, args)
+	}
+	return c
+}
+
+// applied prints what an apply or rollback has done.
+func (e *env) applied(done api.Applied) error {
+	if !e.json {
+		e.warn(done.Warnings)
+	}
+	return e.print(done, func(w io.Writer) {
+		printSteps(w, done.Steps, "touched")
+		fmt.Fprintf(w, "version %d runs\n", done.Version)
+		if !done.ConfirmBefore.IsZero() {
+			fmt.Fprintf(w, "it is rolled back at %s, unless `warren confirm` comes before\n", moment(done.ConfirmBefore))
+		}
+	})
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// newPlan is `warren plan`.
+func newPlan(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Say what applying the startup configuration would do",
+		Long: "Say what applying the startup configuration would do, per context, and change nothing.\n\n" +
+			"The exit code is 1 where the configuration has errors, or something stands against a step.",
+		Args: noArgs,
+		RunE: does(func(ctx context.Context, _ []string) error {
+			p, err := e.client().Plan(ctx)
+			if err != nil {
+				return err
+			}
+			if !e.json {
+				e.warn(p.Warnings)
+			}
+			if err := e.print(p, func(w io.Writer) { printSteps(w, p.Steps, "would be touched") }); err != nil {
+				return err
+			}
+			return e.silent(p.Problems, 0)
+		}),
+	}
+	e.jsonFlag(c)
+	return c
+}
+
+// jsonFlag gives c the flag --json.
+func (e *env) jsonFlag(c *cobra.Command) {
+	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+}
+
+// warn writes a configuration's warnings to stderr.
+func (e *env) warn(list []string) {
+	for _, text := range list {
+		fmt.Fprintf(e.stderr, "%s\n", plainLines(text))
+	}
+}
+
+// effects says what a step does to SAs.
+var effects = map[api.Effect]string{
+	api.EffectNone:    "",
+	api.EffectStay:    "; its SAs stay",
+	api.EffectSomeEnd: "; SAs of a tunnel group that goes end",
+	api.EffectEnd:     "; its SAs end",
+}
+
+// printSteps prints what is, or would be, done to contexts.
+func printSteps(w io.Writer, steps []api.Step, verb string) {
+	for _, s := range steps {
+		fmt.Fprintf(w, "%s context %q: %s%s\n", plain(string(s.Action)), plain(s.Context), plain(s.Why), effects[s.SAs])
+		file := ""
+		for _, c := range s.Changes {
+			if c.File != file {
+				file = c.File
+				fmt.Fprintf(w, "  %s\n", plain(file))
+			}
+			fmt.Fprintf(w, "    %s\n", plain(changeLine(c)))
+		}
+	}
+	if len(steps) == 0 {
+		fmt.Fprintln(w, "nothing has changed")
+		return
+	}
+	fmt.Fprintf(w, "%s %s\n", count(len(steps), "context", "contexts"), verb)
+}
+
+// changeLine is one change as a line.
+func changeLine(c api.ConfigChange) string {
+	what := strings.TrimSpace(c.Block + " " + c.Attribute)
+	switch {
+	case what == "":
+		return "has " + c.Change
+	case c.Change != "changed" && c.Attribute == "":
+		return what + ": " + c.Change
+	case c.Change == "added":
+		return what + ": added, " + c.New
+	case c.Change == "removed":
+		return what + ": removed, was " + c.Old
+	case c.Old == c.New:
+		return what + ": another secret"
+	}
+	return what + ": " + c.Old + " -> " + c.New
+}
