@@ -316,7 +316,7 @@ func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *p
 
 // refusedBy is the refusal of a change that could not be noted.
 func refusedBy(err error) error {
-	return &api.Error{Code: api.CodeRefused, Reason: err.Error() + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
+	return &api.Error{Code: api.CodeRefused, Reason: oneLine(err) + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
 }
 
 // Apply implements api.Configurations.
@@ -434,7 +434,7 @@ func (l *lifecycle) undone(err error, number int, before *pending) error {
 	}
 	l.set(l.snapshot())
 	l.log.Error("configuration not applied", "reason", err.Error())
-	e := &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + err.Error(), Hint: "`warren plan` shows what was to be done"}
+	e := &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
 	var f *failed
 	if errors.As(err, &f) && len(f.errs) > 1 {
 		var lines strings.Builder
@@ -445,6 +445,9 @@ func (l *lifecycle) undone(err error, number int, before *pending) error {
 	}
 	return e
 }
+
+// oneLine is the text of an error that may be several.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // Confirm implements api.Configurations.
 func (l *lifecycle) Confirm(_ context.Context, by api.Author) (api.Version, error) {

@@ -131,7 +131,7 @@ func (l *lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 		err = errors.Join(err, rmErr)
 	}
 	if err != nil {
-		return &api.Error{Code: api.CodeRefused, Reason: "nothing was written: " + err.Error(), Hint: "see to the disk or the rights, then try again"}
+		return &api.Error{Code: api.CodeRefused, Reason: "nothing was written: " + oneLine(err), Hint: "see to the disk or the rights, then try again"}
 	}
 	return syncDir(filepath.Dir(l.path))
 }

@@ -3,7 +3,6 @@ package system
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -52,7 +51,10 @@ func (c *change) transact(ctx context.Context) ([]*wanted, error) {
 	}
 	is := outcome(c.is, c.steps)
 	if err := c.act.serve(c.to, outcome(is, keep(c.is))); err != nil { // both, as long as both may be needed
-		return c.is, errors.Join(err, c.act.serve(c.from, c.is))
+		if backErr := c.act.serve(c.from, c.is); backErr != nil {
+			c.report("files of a context cannot be used", "reason", backErr.Error())
+		}
+		return c.is, err
 	}
 	first, rest := c.independent()
 	stay, lose := partition(c.steps, func(st step) bool { return st.sas != api.EffectSomeEnd })
