@@ -43,7 +43,7 @@ func (e *env) showConfig(use, short string, ask func(context.Context, string) (a
 					if i > 0 {
 						fmt.Fprintln(w)
 					}
-					fmt.Fprintf(w, "# %s\n%s\n", plain(f.Name), strings.TrimRight(plainLines(f.Text), "\n"))
+					fmt.Fprintf(w, "// %s\n%s\n", plain(f.Name), strings.TrimRight(plainLines(f.Text), "\n"))
 				}
 			})
 		}),
