@@ -17,11 +17,15 @@ import (
 // TestMain tells in one line each what is missing, instead of letting every
 // test fail by itself.
 func TestMain(m *testing.M) {
+	if lab.InGuest() {
+		lab.ServeGuest(m.Run)
+		return
+	}
 	var missing []string
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root: these tests make network namespaces")
 	}
-	for _, program := range []string{"charon-systemd", "swanctl", "tshark", "iperf3"} {
+	for _, program := range []string{"charon-systemd", "swanctl", "tshark", "iperf3", lab.GuestKernel} {
 		if _, err := exec.LookPath(program); err != nil {
 			missing = append(missing, fmt.Sprintf("%s (make deps installs it)", program))
 		}

@@ -95,7 +95,8 @@ func current() (*Namespace, error) {
 }
 
 func wrap(name string, file *os.File) (*Namespace, error) {
-	handle, err := netlink.NewHandleAt(vnetns.NsHandle(file.Fd()))
+	// Other families, which the kernel may lack, are not needed.
+	handle, err := netlink.NewHandleAt(vnetns.NsHandle(file.Fd()), unix.NETLINK_ROUTE)
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("netns: opening netlink in %s: %w", name, err)

@@ -90,7 +90,7 @@ func (ns *Namespace) serve(enter func() error) error {
 		return err
 	}
 	var err error
-	ns.nl, err = netlink.NewHandleAt(ns.handle)
+	ns.nl, err = netlink.NewHandleAt(ns.handle, unix.NETLINK_ROUTE)
 	return err
 }
 

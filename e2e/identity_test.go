@@ -1,0 +1,56 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// TestIdentityTypes has a client of every type of identity, each named in full
+// in the configuration, and one more that is not.
+func TestIdentityTypes(t *testing.T) {
+	identities := []struct{ ours, theirs string }{
+		{"198.51.100.2", "198.51.100.2"},
+		{"2001:db8::2", "2001:db8::2"},
+		{"laptop.blue.example", "laptop.blue.example"},
+		{"carol@blue.example", "carol@blue.example"},
+		{"keyid:carol", "keyid:carol"},
+		{"keyid:#00ff0102", "keyid:0x00ff0102"},
+		{"asn1dn:C=CH, O=Blue, CN=carol", "C=CH, O=Blue, CN=carol"},
+	}
+	var names []string
+	for _, id := range identities {
+		names = append(names, fmt.Sprintf("%q", id.ours))
+	}
+	_, n, w := start(t, replace(t, "blue.hcl",
+		`local_identity        = "gw.blue.example"`,
+		`local_identity        = "gw.blue.example"`+"\n    remote_identity       = ["+strings.Join(names, ", ")+"]"))
+	for _, id := range identities {
+		t.Run(id.ours, func(t *testing.T) {
+			conn := n.Blue.Conn()
+			conn.LocalID = id.theirs
+			s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+			defer s.Stop()
+			s.MustInitiate("blue")
+			if sa := w.WaitSAs("blue", 1)[0]; sa.RemoteID != id.ours {
+				t.Errorf("the gateway shows %q, want %q", sa.RemoteID, id.ours)
+			}
+			if err := s.Terminate("blue"); err != nil {
+				t.Error(err)
+			}
+			w.WaitSAs("blue", 0)
+		})
+	}
+	conn := n.Blue.Conn()
+	conn.LocalID = "keyid:dave"
+	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+	if s.Initiate("blue", 5*time.Second) == nil {
+		t.Error("an identity that is not named is let in")
+	}
+	wantLog(t, w, "level=WARN", "keyid:dave", "AUTHENTICATION_FAILED")
+}
