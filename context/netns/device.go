@@ -12,8 +12,6 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
-
-	"github.com/warrenvpn/warren/esp/tun"
 )
 
 // Kind is how a tenant comes to a device.
@@ -108,30 +106,21 @@ func (h *Host) link(name string) (netlink.Link, error) {
 	return link, nil
 }
 
-// probeVLAN asks the kernel once, in a namespace of its own.
+// probeVLAN asks the kernel once. A subinterface of nothing is refused for that
+// where the kernel knows subinterfaces, and as unknown where it does not.
 var probeVLAN = sync.OnceValue(func() error {
-	return onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
-		}
-		const parent = "probe"
-		files, err := tun.Open(parent, 1500, 1)
-		if err != nil {
-			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
-		}
-		defer files[0].Close()
-		link, err := netlink.LinkByName(parent)
-		if err != nil {
-			return fmt.Errorf("netns: probing for 802.1Q: %w", err)
-		}
-		vlan := &netlink.Vlan{LinkAttrs: netlink.NewLinkAttrs(), VlanId: 1}
-		vlan.Name, vlan.ParentIndex = "probe.1", link.Attrs().Index
-		err = netlink.LinkAdd(vlan)
-		if errors.Is(err, unix.EOPNOTSUPP) {
-			return ErrNoVLAN
-		}
-		return err
-	})
+	vlan := &netlink.Vlan{LinkAttrs: netlink.NewLinkAttrs(), VlanId: 1}
+	vlan.Name = "warren-probe"
+	switch err := netlink.LinkAdd(vlan); {
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return ErrNoVLAN
+	case err == nil:
+		return netlink.LinkDel(vlan)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENODEV):
+		return nil
+	default:
+		return fmt.Errorf("netns: probing for 802.1Q: %w", err)
+	}
 })
 
 // ProbeVLAN returns ErrNoVLAN where subinterfaces cannot be made.
@@ -284,7 +273,10 @@ func addLink(handle *netlink.Handle, link netlink.Link, d Device) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EOPNOTSUPP) && link.Type() == "vlan":
-		return ErrNoVLAN
+		if err := ProbeVLAN(); err != nil {
+			return err
+		}
+		return fmt.Errorf("netns: %s is of a kind that cannot have 802.1Q subinterfaces", d.Host)
 	case errors.Is(err, unix.EOPNOTSUPP):
 		return fmt.Errorf("netns: this kernel has no %s (CONFIG_MACVLAN), so %s cannot be shared", link.Type(), d.Host)
 	case errors.Is(err, unix.EEXIST):
