@@ -20,7 +20,7 @@ func TestIdentityTypes(t *testing.T) {
 		{"laptop.blue.example", "laptop.blue.example"},
 		{"carol@blue.example", "carol@blue.example"},
 		{"keyid:carol", "keyid:carol"},
-		{"keyid:#00ff0102", "keyid:0x00ff0102"},
+		{"keyid:#00ff0102", "@#00ff0102"},
 		{"asn1dn:C=CH, O=Blue, CN=carol", "C=CH, O=Blue, CN=carol"},
 	}
 	var names []string

@@ -127,10 +127,11 @@ func build(t *testing.T, h *Host) (*Gateway, *Config) {
 	return g, cfg
 }
 
-// hostState is what must be as before.
+// hostState is what must be as before. Of a link it is whether it was set up, for
+// the carrier follows a moment later.
 func hostState(t *testing.T, h *Host) string {
 	t.Helper()
-	links := inside(t, h.ns, `ip -br link | sed 's/@[^ ]*//' | awk '{print $1, $2, $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
+	links := inside(t, h.ns, `ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
 	return links + inside(t, h.ns, `ip -o addr show scope global | sed 's/^[0-9]*: *//'; ip route show table all | grep -v "table local" | grep 192.0.2; ip -6 route show | grep db8`)
 }
 
