@@ -163,6 +163,7 @@ func TestWorkersRestart(t *testing.T) {
 		restart1.stop()
 		restart1.failover.Role = control.Role{Active: true, Epoch: p.epoch}
 		restart1.start()
+		synctest.Wait() // until it serves
 		p.mustPing(alice, "after the survivor's worker was replaced")
 		alice.rekeyIKE()
 		time.Sleep(time.Second)
