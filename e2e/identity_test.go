@@ -21,7 +21,7 @@ func TestIdentityTypes(t *testing.T) {
 		{"carol@blue.example", "carol@blue.example"},
 		{"keyid:carol", "keyid:carol"},
 		{"keyid:#00ff0102", "@#00ff0102"},
-		{"asn1dn:C=CH, O=Blue, CN=carol", "C=CH, O=Blue, CN=carol"},
+		{"asn1dn:CN=carol,O=Blue,C=CH", "C=CH, O=Blue, CN=carol"},
 	}
 	var names []string
 	for _, id := range identities {

@@ -67,6 +67,12 @@ group_policy "DfltGrpPolicy" {
 
 # A tunnel group is a connection profile: who may connect, and how both sides
 # prove who they are. The first group whose identities fit is taken.
+#
+#   identity  "gw.example", "user@example", "198.51.100.1", "2001:db8::1",
+#             "keyid:text" or "keyid:#0a0b", "asn1dn:CN=gw,O=Example,C=CH" (the
+#             most specific part first, as in RFC 4514); "fqdn:..." and
+#             "email:..." for names that look like something else
+#   pattern   an identity, "*", or "*.example" and "*@example"
 tunnel_group "DefaultRAGroup" {
   type                 = "remote-access" # clients, which get addresses; or "site-to-site"
   default_group_policy = "DfltGrpPolicy"
