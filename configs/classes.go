@@ -166,6 +166,7 @@ func (s *systemReader) member(class string) (resource.Limits, spec.Limits) {
 		APISessions:     int(limits[resource.APISessions]),
 		Syslogs:         int(limits[resource.Syslogs]),
 		Storage:         int64(limits[resource.Storage]),
+		StorageFiles:    int(limits[resource.StorageFiles]),
 		CPU:             limits[resource.CPU],
 		Memory:          int64(limits[resource.Memory]),
 		PIDs:            int(limits[resource.PIDs]),

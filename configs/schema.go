@@ -5,7 +5,7 @@ var systemSchema = &schema{blocks: []*schema{
 	{kind: "system", single: true,
 		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}},
 		blocks: []*schema{{kind: "limits", single: true, attrs: []attr{
-			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"},
+			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"}, {name: "storage_files"},
 			{name: "ike_setups"}, {name: "bandwidth_in"}, {name: "bandwidth_out"}, {name: "packets"},
 			{name: "routes"}, {name: "mac_addresses"}, {name: "api_sessions"}, {name: "syslogs"},
 		}}},

@@ -104,6 +104,7 @@ func (s *systemReader) readTotals(limits *node) resource.Totals {
 		resource.APISessions:      count(resource.APISessions, 0),
 		resource.Syslogs:          count(resource.Syslogs, 0),
 		resource.Storage:          limits.size("storage", 0),
+		resource.StorageFiles:     float64(limits.number("storage_files", 0, 1, 1_000_000_000)),
 		resource.CPU:              limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
 		resource.Memory:           limits.size("memory", float64(s.machine.Memory)),
 		resource.PIDs:             float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),

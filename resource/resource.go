@@ -22,6 +22,7 @@ const (
 	APISessions      Name = "api_sessions"         // requests about the context that are being answered
 	Syslogs          Name = "syslogs"              // log lines of the worker, per second
 	Storage          Name = "storage"              // bytes on disk0:
+	StorageFiles     Name = "storage_files"        // files and directories on disk0:
 	CPU              Name = "cpu"                  // cores of the machine
 	Memory           Name = "memory"               // bytes of the worker
 	PIDs             Name = "pids"                 // processes and threads of the worker
@@ -76,6 +77,7 @@ func Kinds() []Kind {
 		{Name: APISessions},
 		{Name: Syslogs, Unit: Rate},
 		{Name: Storage, Unit: Bytes},
+		{Name: StorageFiles},
 		{Name: CPU, Unit: Cores},
 		{Name: Memory, Unit: Bytes},
 		{Name: PIDs},

@@ -109,9 +109,7 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 		return control.Facts{}, answered(name, worker, err)
 	}
 	facts.Resources = append(facts.Resources, t.resources()...)
-	if disk, err := s.Files.resource(name); err == nil { // without files the context has just gone
-		facts.Resources = append(facts.Resources, disk)
-	}
+	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
 	inOrder(facts.Resources)
 	return facts, nil
 }

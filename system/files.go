@@ -41,7 +41,7 @@ func (f *Files) Set(list []vfs.Disk0) error { return f.store.Set(list) }
 func disks(list []*wanted) []vfs.Disk0 {
 	var out []vfs.Disk0
 	for _, w := range list {
-		d := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage}}
+		d := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage, Files: int64(w.Spec.Limits.StorageFiles)}}
 		for _, st := range w.Storage {
 			d.Shared = append(d.Shared, vfs.Shared{Label: st.Label, Dir: st.Path})
 		}
@@ -66,17 +66,20 @@ func checkStorage(list []configs.Storage) error {
 // Close ends the use of files.
 func (f *Files) Close() error { return f.store.Close() }
 
-// resource is what disk0: of a context holds, for `show resource usage`.
-func (f *Files) resource(tenant string) (control.Resource, error) {
+// resources are what disk0: of a context holds, for `show resource usage`.
+func (f *Files) resources(tenant string) []control.Resource {
 	v, err := f.store.Volume(vfs.Name{Context: tenant, Volume: vfs.Disk, Path: "/"})
 	if err != nil {
-		return control.Resource{}, err
+		return nil // the context has just gone
 	}
 	used, limit := v.Usage()
 	peak, denied := v.Peak()
-	return control.Resource{
-		Context: tenant, Resource: string(resource.Storage), Unit: control.UnitBytes, Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied,
-	}, nil
+	return []control.Resource{
+		{Context: tenant, Resource: string(resource.Storage), Unit: control.UnitBytes,
+			Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied.Bytes},
+		{Context: tenant, Resource: string(resource.StorageFiles),
+			Current: used.Files, Peak: peak.Files, Limit: limit.Files, Denied: denied.Files},
+	}
 }
 
 // find returns where a name is.

@@ -14,6 +14,9 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
 	"github.com/warrenvpn/warren/vfs"
@@ -126,8 +129,12 @@ func TestFiles(t *testing.T) {
 	if d, err := c.Files(ctx, ""); err != nil || len(d.Files) != 5 || d.Files[0].Name != "blue:disk0:/" {
 		t.Errorf("volumes: %+v, %v", d, err)
 	}
-	if u, err := f.resource("blue"); err != nil || u.Resource != "storage" || u.Current != 6 || u.Limit != 100 || u.Peak != 6 {
-		t.Errorf("resource: %+v, %v", u, err)
+	want := []control.Resource{
+		{Context: "blue", Resource: "storage", Unit: control.UnitBytes, Current: 6, Peak: 6, Limit: 100},
+		{Context: "blue", Resource: "storage_files", Current: 2, Peak: 2, Limit: 5},
+	}
+	if diff := cmp.Diff(want, f.resources("blue")); diff != "" {
+		t.Errorf("resources (-want +got):\n%s", diff)
 	}
 	if err := c.DeleteFile(ctx, "blue:disk0:/d/x"); err != nil {
 		t.Error(err)
@@ -227,8 +234,8 @@ func TestFilesRefuse(t *testing.T) {
 			case strings.Contains(err.Error(), state), tt.code != "" && strings.Contains(e.Reason, "\n"):
 				t.Errorf("not one clear line: %q", err)
 			}
-			if u, err := f.resource("blue"); tt.code != "" && (err != nil || u.Current != 3) {
-				t.Errorf("afterwards %d bytes are used, %v", u.Current, err)
+			if u := f.resources("blue"); tt.code != "" && u[0].Current != 3 {
+				t.Errorf("afterwards %d bytes are used", u[0].Current)
 			}
 			stop() // it may still be busy with cleaning up behind a caller that broke off
 			if after := tree(t, state) + tree(t, images) + tree(t, filepath.Dir(secret)); after != before {

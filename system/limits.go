@@ -263,9 +263,7 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 	if all && (l.CPU > 0 || l.Memory > 0 || l.PIDs > 0) {
 		rows = append(rows, t.confined(v)...)
 	}
-	if disk, err := t.sys.Files.resource(t.name); err == nil && l.Storage > 0 {
-		rows = append(rows, disk)
-	}
+	rows = append(rows, t.sys.Files.resources(t.name)...)
 	for _, r := range rows {
 		n := t.notices[resource.Name(r.Resource)]
 		if n == nil {

@@ -38,7 +38,7 @@ type Quota struct {
 	limit  Limit
 	used   Usage
 	peak   Usage // the most that was used at once
-	denied int64
+	denied Usage // how often a change was refused for want of either
 }
 
 var _ afero.Fs = (*Quota)(nil)
@@ -57,8 +57,8 @@ func (q *Quota) Usage() (Usage, Limit) {
 }
 
 // Peak returns the most that was used at once since the Quota was made, and how
-// often a change was refused.
-func (q *Quota) Peak() (peak Usage, denied int64) {
+// often a change was refused because there were too many bytes or files.
+func (q *Quota) Peak() (peak, denied Usage) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.peak, q.denied
@@ -140,7 +140,11 @@ func (q *Quota) reserveLocked(need Usage) error {
 			return err
 		}
 		if err := q.exceededLocked(need); err != nil {
-			q.denied++
+			if err.What == "files" {
+				q.denied.Files++
+			} else {
+				q.denied.Bytes++
+			}
 			return err
 		}
 	}
@@ -150,7 +154,8 @@ func (q *Quota) reserveLocked(need Usage) error {
 	return nil
 }
 
-func (q *Quota) exceededLocked(need Usage) error {
+// exceededLocked says what is exceeded, nil for nothing.
+func (q *Quota) exceededLocked(need Usage) *QuotaError {
 	switch {
 	case need.Files > 0 && q.limit.Files > 0 && need.Files > q.limit.Files-q.used.Files:
 		return &QuotaError{What: "files", Used: q.used.Files, Limit: q.limit.Files, Wanted: need.Files}

@@ -95,8 +95,9 @@ func (v *Volume) IsReadOnly() bool { return v.readOnly }
 // Usage returns what the volume holds and may hold.
 func (v *Volume) Usage() (Usage, Limit) { return v.quota.Usage() }
 
-// Peak returns the most that it held at once, and how often it was full.
-func (v *Volume) Peak() (peak Usage, denied int64) { return v.quota.Peak() }
+// Peak returns the most that it held at once, and how often there were too many
+// bytes or files.
+func (v *Volume) Peak() (peak, denied Usage) { return v.quota.Peak() }
 
 // SetLimit changes what it may hold.
 func (v *Volume) SetLimit(l Limit) { v.quota.SetLimit(l) }

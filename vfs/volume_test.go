@@ -140,8 +140,8 @@ func TestVolumeRefuses(t *testing.T) {
 			if strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), reserved) {
 				t.Errorf("the error tells of what is inside: %v", err)
 			}
-			if peak, denied := v.Peak(); peak.Bytes < 8 || errors.As(err, &quota) != (denied == 1) {
-				t.Errorf("afterwards: peak %+v, refused %d times", peak, denied)
+			if peak, denied := v.Peak(); peak.Bytes < 8 || errors.As(err, &quota) != (denied.Bytes+denied.Files == 1) {
+				t.Errorf("afterwards: peak %+v, refused %+v", peak, denied)
 			}
 			b, err := os.ReadFile(dir + "/old")
 			if got := left(t, dir); err != nil || string(b) != "old text" || (got != "dir old" && got != "old dir") {

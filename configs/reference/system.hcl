@@ -30,6 +30,7 @@ system {
     api_sessions         = null
     syslogs              = null # lines per second
     storage              = null # size
+    storage_files        = null # files and directories
     cpu                  = null # cores; by default those of the machine
     memory               = null # size; by default that of the machine
     pids                 = 32768
@@ -82,6 +83,7 @@ class "default" {
     api_sessions         = 0    # requests about the context that are answered at once
     syslogs              = 0    # lines that the context logs, per second
     storage              = 0    # size of what disk0: holds, 64 KiB or more
+    storage_files        = 0    # files and directories on disk0:; 0 here is 10,000: inodes are everybody's
     cpu                  = 0    # cores, such as 0.5; a percentage is of all cores
     memory               = 0    # size, 16 MiB or more
     pids                 = 0    # processes and threads of the worker, 16 or more

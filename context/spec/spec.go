@@ -217,8 +217,10 @@ type Limits struct {
 	APISessions  int // requests at once
 	Syslogs      int // log lines per second
 
-	Storage int64   // bytes on disk0:
-	CPU     float64 // cores
-	Memory  int64   // bytes
-	PIDs    int
+	Storage      int64 // bytes on disk0:
+	StorageFiles int   // files and directories on disk0:; 0: as many as are good for all
+
+	CPU    float64 // cores
+	Memory int64   // bytes
+	PIDs   int
 }
