@@ -15,6 +15,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/failover/link/linktest"
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -154,12 +155,12 @@ func (p *pair) follow(i int) {
 }
 
 // join connects the twins.
-func (p *pair) join() *cable {
+func (p *pair) join() *linktest.Cable {
 	p.t.Helper()
-	c := newCable(func(from int) bool { return !p.step(from) })
+	c := linktest.NewCable(func(from int) bool { return !p.step(from) })
 	errs := make(chan error)
 	for i, h := range p.nodes {
-		go func() { errs <- h.worker.Link(context.Background(), c.ends[i]) }()
+		go func() { errs <- h.worker.Link(context.Background(), c.Ends[i]) }()
 	}
 	for range p.nodes {
 		if err := <-errs; err != nil {
@@ -416,15 +417,15 @@ func TestLinkRefused(t *testing.T) {
 			"wrong key": {Key: secret.Copy([]byte("another key")), Unit: failover.UnitSecondary},
 			"same unit": {Key: secret.Copy([]byte("the key of the twins")), Unit: failover.UnitPrimary},
 		} {
-			c := newCable(nil)
+			c := linktest.NewCable(nil)
 			done := make(chan error)
 			go func() {
 				ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 				defer cancel()
-				_, err := link.NewSession(ctx, c.ends[1], cfg)
+				_, err := link.NewSession(ctx, c.Ends[1], cfg)
 				done <- err
 			}()
-			if err := p.nodes[0].worker.Link(context.Background(), c.ends[0]); err == nil {
+			if err := p.nodes[0].worker.Link(context.Background(), c.Ends[0]); err == nil {
 				t.Errorf("%s: a session began", name)
 			}
 			if err := <-done; err == nil {

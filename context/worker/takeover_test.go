@@ -17,6 +17,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/failover/link/linktest"
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -364,10 +365,10 @@ func TestHalfASnapshot(t *testing.T) {
 		p.mustPing(bob, "with one node")
 		p.revive(1)
 		// A twin by hand sends the first half of a snapshot.
-		c := newCable(nil)
+		c := linktest.NewCable(nil)
 		sessions := make(chan *link.Session, 1)
 		go func() {
-			s, err := link.NewSession(context.Background(), c.ends[0], link.SessionConfig{
+			s, err := link.NewSession(context.Background(), c.Ends[0], link.SessionConfig{
 				Key: secret.Copy([]byte("the key of the twins")), Unit: failover.UnitPrimary,
 			})
 			if err != nil {
@@ -375,7 +376,7 @@ func TestHalfASnapshot(t *testing.T) {
 			}
 			sessions <- s
 		}()
-		if err := p.nodes[1].worker.Link(context.Background(), c.ends[1]); err != nil {
+		if err := p.nodes[1].worker.Link(context.Background(), c.Ends[1]); err != nil {
 			t.Fatal(err)
 		}
 		s := <-sessions

@@ -111,7 +111,8 @@ func (s *Session) Err() error {
 	}
 }
 
-// Send queues a message, which belongs to the session from now on. It never
+// Send queues a message, which belongs to the session from now on and is
+// overwritten when it has left. It never
 // blocks; false means that the queue is full or the session over.
 func (s *Session) Send(b []byte) bool {
 	if len(b) == 0 || len(b) > journal.MaxMessage {
@@ -223,6 +224,7 @@ func (s *Session) writeFrames(w *bufio.Writer, b []byte) error {
 		if _, err := w.Write(b); err != nil {
 			return err
 		}
+		clear(b) // it may hold keys
 		select {
 		case s.room <- struct{}{}:
 		default:

@@ -1,0 +1,203 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// taken is what a Listener has delivered and refused.
+type taken struct {
+	names   chan string
+	refused chan error
+	conns   sync.Map
+}
+
+// listen runs a Listener for peer until the test ends.
+func listen(t *testing.T, peer netip.Addr) (*Listener, *taken) {
+	t.Helper()
+	l, err := Listen(t.Context(), netip.AddrPortFrom(loopback, 0), peer, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := &taken{names: make(chan string, 200), refused: make(chan error, 200)}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() {
+		done <- l.Run(ctx, func(name string, c *net.TCPConn) {
+			got.conns.Store(c, true)
+			got.names <- name
+		}, func(err error) { got.refused <- err })
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		got.conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true })
+	})
+	return l, got
+}
+
+func TestListenerDelivers(t *testing.T) {
+	l, got := listen(t, loopback)
+	c, err := Dial(t.Context(), loopback, l.Addr(), testKey, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if name := <-got.names; name != "acme" {
+		t.Errorf("delivered for %q", name)
+	}
+	// Not a byte beyond the greeting is read: the rest is the worker's.
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	got.conns.Range(func(x, _ any) bool {
+		b := make([]byte, 5)
+		conn := x.(*net.TCPConn)
+		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if n, err := conn.Read(b); string(b[:n]) != "hello" {
+			t.Errorf("read %q, %v", b[:n], err)
+		}
+		return true
+	})
+}
+
+func TestListenerRefuses(t *testing.T) {
+	l, got := listen(t, loopback)
+	if c, err := Dial(t.Context(), loopback, l.Addr(), secret.Copy([]byte("another failover key")), "acme"); err != nil {
+		t.Fatal(err)
+	} else {
+		defer c.Close()
+	}
+	if err := <-got.refused; !errors.Is(err, ErrGreetingKey) {
+		t.Errorf("wrong key: got %v, want %v", err, ErrGreetingKey)
+	}
+	for name, send := range map[string]string{
+		"another protocol": "GET / HTTP/1.1\r\nHost: warren\r\n\r\n" + string(make([]byte, 200)),
+		"name too long":    greetingMagic + "\xff" + string(make([]byte, 400)),
+		"no name":          greetingMagic + "\x00" + string(make([]byte, 400)),
+	} {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.Write([]byte(send))
+		if err := <-got.refused; !errors.Is(err, ErrGreeting) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrGreeting)
+		}
+	}
+	other, gotOther := listen(t, netip.MustParseAddr("192.0.2.1"))
+	c, err := Dial(t.Context(), loopback, other.Addr(), testKey, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := <-gotOther.refused; err == nil || len(gotOther.names) > 0 {
+		t.Errorf("a connection from somebody else: %v", err)
+	}
+}
+
+// TestListenerBounds: connections that say nothing are bounded in number and in
+// time, and the next one is served.
+func TestListenerBounds(t *testing.T) {
+	l, got := listen(t, loopback)
+	var silent []net.Conn
+	for range maxGreetings + 20 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, c)
+	}
+	closed := 0
+	for _, c := range silent {
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			closed++
+		}
+		c.Close()
+	}
+	if closed != len(silent) {
+		t.Errorf("%d of %d silent connections were closed", closed, len(silent))
+	}
+	for range maxGreetings {
+		if err := <-got.refused; err == nil {
+			t.Error("refused without a reason")
+		}
+	}
+	c, err := Dial(t.Context(), loopback, l.Addr(), testKey, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if name := <-got.names; name != "acme" {
+		t.Errorf("delivered for %q", name)
+	}
+}
+
+func TestHeartbeats(t *testing.T) {
+	open := func() *net.UDPConn {
+		c, err := ListenHeartbeat(t.Context(), "", netip.AddrPortFrom(loopback, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	at := func(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
+	ours, theirs := open(), open()
+	defer theirs.Close()
+	path := failover.Path{Link: 1}
+	h := NewHeartbeats()
+	h.Add(path, ours, at(theirs))
+	ctx, cancel := context.WithCancel(context.Background())
+	type heard struct {
+		path failover.Path
+		text string
+	}
+	got, done := make(chan heard, 10), make(chan error)
+	go func() {
+		done <- h.Run(ctx, func(p failover.Path, b []byte) { got <- heard{p, string(b)} })
+	}()
+	if err := h.Send(failover.Datagram{Path: path, Payload: []byte("to you")}); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 100)
+	if n, _, err := theirs.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != "to you" {
+		t.Errorf("received %q, %v", b[:n], err)
+	}
+	if err := h.Send(failover.Datagram{Path: failover.Path{Link: 7}}); err == nil {
+		t.Error("a path that does not exist took a heartbeat")
+	}
+	theirs.WriteToUDPAddrPort(make([]byte, failover.MaxHeartbeat+1), at(ours)) // dropped
+	theirs.WriteToUDPAddrPort([]byte("to us"), at(ours))
+	if x := <-got; x != (heard{path, "to us"}) {
+		t.Errorf("delivered %+v", x)
+	}
+	// A stranger's address. The whole of 127/8 is ours.
+	stranger, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.2:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	stranger.WriteToUDPAddrPort([]byte("forged"), at(ours))
+	theirs.WriteToUDPAddrPort([]byte("after it"), at(ours))
+	if x := <-got; x.text != "after it" {
+		t.Errorf("delivered %+v", x)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
