@@ -65,6 +65,10 @@ staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
 unit: data ## rings i to iii: every test that needs no foreign program
 	$(GO) test ./...
 
+.PHONY: sim
+sim: ## the failover simulation at length: 10,000 seeds (SEEDS=n for more)
+	$(GO) test ./failover/failovertest -count=1 -v -timeout 60m -run TestSeeds -seeds $(or $(SEEDS),10000)
+
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs gcc)
 	CGO_ENABLED=1 $(GO) test -race $(CONCURRENT)

@@ -162,6 +162,16 @@ func (w *world) checkLost(id uint64, by *node) {
 	}
 }
 
+// checkCommitted is called when an answer about an SA leaves a node whose standby
+// is in step: that standby must know the SA, if it lives and has lost nothing.
+func (w *world) checkCommitted(id uint64, by *node) {
+	peer := w.nodes[1-by.index]
+	if l := w.sas[id]; l != nil && peer.up && w.session[0] != 0 && w.session[0] == w.session[1] &&
+		l.holder[peer.index] != peer.incarnation {
+		w.fail("an answer about SA %d leaves node %d before the standby has it", id, by.index)
+	}
+}
+
 // checkEnd looks at the world after a quiet time.
 func (w *world) checkEnd() {
 	if w.failure != nil {

@@ -10,7 +10,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "play this seed only, and tell the story")
-	seeds = flag.Int("seeds", 10_000, "how many seeds to play")
+	seeds = flag.Int("seeds", 1000, "how many seeds to play; make sim plays 10,000")
 )
 
 // TestSeeds plays many runs. One that fails is told by:

@@ -43,9 +43,10 @@ func (s *sa) encode(r journal.Reservation) []byte {
 	return b
 }
 
-// output is an answer that waits for its record.
+// output is an answer about an SA that waits for its record.
 type output struct {
 	at   journal.Position
+	sa   uint64
 	send func()
 }
 
@@ -267,7 +268,7 @@ func (k *worker) create(client int, request uint64) *sa {
 func (k *worker) answer(s *sa) {
 	w, id, request := k.node.world, s.id, s.request
 	c := w.clients[s.client]
-	k.held = append(k.held, output{s.at, func() { w.after(w.delay(), func() { c.established(request, id) }) }})
+	k.held = append(k.held, output{s.at, id, func() { w.after(w.delay(), func() { c.established(request, id) }) }})
 	k.wake()
 }
 
@@ -306,6 +307,9 @@ func (k *worker) data(client int, id uint64) {
 // flush lets out what has become durable, and uses what has been granted.
 func (k *worker) flush() {
 	for len(k.held) > 0 && k.sender.Durable(k.held[0].at) {
+		if k.sender.InStep() {
+			k.node.world.checkCommitted(k.held[0].sa, k.node)
+		}
 		k.held[0].send()
 		k.held = k.held[1:]
 	}
