@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -144,60 +143,5 @@ func TestListenerBounds(t *testing.T) {
 	defer c.Close()
 	if name := <-got.names; name != "acme" {
 		t.Errorf("delivered for %q", name)
-	}
-}
-
-func TestHeartbeats(t *testing.T) {
-	open := func() *net.UDPConn {
-		c, err := ListenHeartbeat(t.Context(), "", netip.AddrPortFrom(loopback, 0))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	at := func(c *net.UDPConn) netip.AddrPort { return c.LocalAddr().(*net.UDPAddr).AddrPort() }
-	ours, theirs := open(), open()
-	defer theirs.Close()
-	path := failover.Path{Link: 1}
-	h := NewHeartbeats()
-	h.Add(path, ours, at(theirs))
-	ctx, cancel := context.WithCancel(context.Background())
-	type heard struct {
-		path failover.Path
-		text string
-	}
-	got, done := make(chan heard, 10), make(chan error)
-	go func() {
-		done <- h.Run(ctx, func(p failover.Path, b []byte) { got <- heard{p, string(b)} })
-	}()
-	if err := h.Send(failover.Datagram{Path: path, Payload: []byte("to you")}); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 100)
-	if n, _, err := theirs.ReadFromUDPAddrPort(b); err != nil || string(b[:n]) != "to you" {
-		t.Errorf("received %q, %v", b[:n], err)
-	}
-	if err := h.Send(failover.Datagram{Path: failover.Path{Link: 7}}); err == nil {
-		t.Error("a path that does not exist took a heartbeat")
-	}
-	theirs.WriteToUDPAddrPort(make([]byte, failover.MaxHeartbeat+1), at(ours)) // dropped
-	theirs.WriteToUDPAddrPort([]byte("to us"), at(ours))
-	if x := <-got; x != (heard{path, "to us"}) {
-		t.Errorf("delivered %+v", x)
-	}
-	// A stranger's address. The whole of 127/8 is ours.
-	stranger, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.2:0")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stranger.Close()
-	stranger.WriteToUDPAddrPort([]byte("forged"), at(ours))
-	theirs.WriteToUDPAddrPort([]byte("after it"), at(ours))
-	if x := <-got; x.text != "after it" {
-		t.Errorf("delivered %+v", x)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Run: %v", err)
 	}
 }
