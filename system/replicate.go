@@ -28,6 +28,17 @@ const (
 	followTimeout = 10 * time.Minute
 )
 
+// follows reports whether a context is standby here, and its disk that of the
+// other unit.
+func (s *System) follows(tenant string) bool {
+	t := s.tenant(tenant)
+	if s.pair == nil || t == nil {
+		return false
+	}
+	w := t.view().want
+	return s.pair.pairs(w) && s.pair.role(w.FailoverGroup).Standby()
+}
+
 // DiskVersions implements api.Files.
 func (f *Files) DiskVersions(context.Context) (api.Versions, error) {
 	var out api.Versions

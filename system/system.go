@@ -109,6 +109,7 @@ func New(cfg *Config) (*System, error) {
 	if err == nil {
 		s.pair, err = newPair(s, s.snapshot().running.conf)
 	}
+	s.Files.standby = s.follows
 	if err != nil {
 		s.Close()
 		return nil, err
