@@ -37,6 +37,9 @@ func TestCaptures(t *testing.T) {
 		}
 	}
 	t.Logf("%d of IKEv1, %d refused, %d identical", v1, refused, same)
+	if v1 < 50 || refused < 5 || same < 50 {
+		t.Error("captures are missing")
+	}
 }
 
 // clearCritical clears the critical bits of the payloads of b, which are not
