@@ -21,6 +21,14 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 type two struct {
 	apitest.Files
 	apitest.Configurations
+	apitest.Pairs
+}
+
+// paired is two as one node of a pair.
+func paired() *two {
+	b := withFiles()
+	b.Pairs.Now, b.Paired = now, true
+	return b
 }
 
 // withFiles is two with files on the disks of blue and red, and in shared

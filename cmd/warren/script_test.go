@@ -26,8 +26,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // print. A line "$ args" is a command; below it stand its standard output, then
 // its standard error with "2> " before each line, then its exit code if that is
 // not 0. Scripts run in a copy of testdata/files, which is $DIR, with servers on
-// the sockets $TWO (two contexts and some that do not answer), $EMPTY (none) and
-// $REFUSING (refuses what changes something). -update rewrites the files.
+// the sockets $TWO (two contexts and some that do not answer), $EMPTY (none),
+// $REFUSING (refuses what changes something) and $PAIR (as $TWO, one of a pair).
+// -update rewrites the files.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txt")
 	if err != nil || len(scripts) == 0 {
@@ -35,7 +36,8 @@ func TestScripts(t *testing.T) {
 	}
 	sockets := t.TempDir()
 	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()), "EMPTY": serve(t, sockets, "empty", &empty{}),
-		"REFUSING": serve(t, sockets, "refusing", newRefusing()), "NONE": filepath.Join(sockets, "none")}
+		"REFUSING": serve(t, sockets, "refusing", newRefusing()), "PAIR": serve(t, sockets, "pair", paired()),
+		"NONE": filepath.Join(sockets, "none")}
 	for _, name := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
 			want, err := os.ReadFile(name)

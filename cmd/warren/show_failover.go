@@ -4,24 +4,145 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
 )
 
-// newShowFailover is `warren show failover`. A configuration with a failover
-// block is refused by warrend, so a running one has none.
+// newShowFailover is `warren show failover`.
 func newShowFailover(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "failover",
-		Short: "Show unit, roles, peer, links, replication",
-		Args:  noArgs,
+	var detail bool
+	c := &cobra.Command{
+		Use:     "failover",
+		Short:   "Show unit, roles, peer, links, replication",
+		Example: "  warren show failover\n  warren show failover --detail",
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
-			if _, err := e.client().Status(ctx); err != nil {
+			f, err := e.client().Failover(ctx)
+			if err != nil {
 				return err
 			}
-			return e.print(map[string][]string{"failover": {}}, func(w io.Writer) {
-				fmt.Fprintln(w, "failover is not configured")
+			return e.print(f, func(w io.Writer) {
+				if len(f.Failover) == 0 {
+					fmt.Fprintln(w, "failover is not configured")
+				}
+				for _, p := range f.Failover {
+					e.pair(w, p, detail)
+				}
 			})
 		}),
 	}
+	c.Flags().BoolVar(&detail, "detail", false, "also interfaces, timers, positions and the last 20 role changes")
+	return c
+}
+
+// pair prints one node's half of a pair.
+func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
+	fmt.Fprintf(w, "Unit: %s\n", plain(p.Unit))
+	fmt.Fprintf(w, "Peer: %s", plain(p.Peer.State))
+	if p.Peer.Reason != "" {
+		fmt.Fprintf(w, " (%s)", plain(p.Peer.Reason))
+	}
+	fmt.Fprintf(w, ", last heard %s\n", e.ago(p.Peer.LastHeard))
+	if detail {
+		fmt.Fprintf(w, "Poll %s, hold %s; version %s here, %s there\n", seconds(p.Poll), seconds(p.Hold), plain(p.Version), plain(orDash(p.Peer.Version)))
+	}
+	last := ""
+	if n := len(p.History); n > 0 {
+		c := p.History[n-1]
+		last = fmt.Sprintf("Last change: %s, group %s, %s -> %s: %s", moment(c.At), c.Group, c.From, c.To, c.Reason)
+	}
+	fmt.Fprintf(w, "%s\n\n", plain(orDash(last)))
+
+	t := newTable("Group", "This Unit", "Peer", "Epoch", "For", "Replication", "Configuration", "Contexts")
+	for _, g := range p.Groups {
+		t.row(g.Name, g.Role, g.PeerRole, fmt.Sprint(g.Epoch), e.since(g.Since), g.Replication, g.Configuration, strings.Join(g.Contexts, ","))
+		if detail {
+			preempt := "no preemption"
+			if g.Preempt {
+				preempt = "preempts"
+			}
+			t.notef("%s; prefers %s, %s", g.Reason, g.Prefer, preempt)
+		}
+	}
+	t.write(w)
+	e.pairPaths(w, p, detail)
+	e.replication(w, p.Contexts, detail)
+	if !detail {
+		return
+	}
+	fmt.Fprintln(w)
+	t = newTable("Time", "Group", "From", "To", "Epoch", "Reason")
+	for _, c := range p.History {
+		t.row(moment(c.At), c.Group, c.From, c.To, fmt.Sprint(c.Epoch), c.Reason)
+	}
+	t.write(w)
+}
+
+// pairPaths prints links and interfaces.
+func (e *env) pairPaths(w io.Writer, p api.Pair, detail bool) {
+	fmt.Fprintln(w)
+	t := newTable("Link", "Interface", "Device", "State", "Last Heartbeat", "Address", "Peer")
+	for _, l := range p.Links {
+		t.row(l.Name, l.Interface, l.Device, l.State, e.ago(l.LastHeartbeat), l.Address, l.Peer)
+		if l.Reason != "" {
+			t.notef("%s", l.Reason)
+		}
+	}
+	t.write(w)
+	if !detail || len(p.Interfaces) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t = newTable("Interface", "This Unit", "Peer")
+	for _, i := range p.Interfaces {
+		t.row(i.Name, i.State, i.Peer)
+	}
+	t.write(w)
+}
+
+// replication prints how far the copies are.
+func (e *env) replication(w io.Writer, list []api.ContextReplication, detail bool) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := newTable("Context", "Role", "Replication", "Acknowledged", "Pending", "Lag", "Last Bulk Sync")
+	for _, c := range list {
+		t.row(c.Context, c.Role, c.State, fmt.Sprintf("%d/%d", c.Acked, c.Last), fmt.Sprint(c.Pending), seconds(c.Lag), moment(c.LastBulk))
+		if c.Reason != "" {
+			t.notef("%s", c.Reason)
+		}
+		if detail && c.Backlog > 0 {
+			t.notef("%d bytes wait", c.Backlog)
+		}
+	}
+	t.write(w)
+}
+
+// ago prints how long ago something was, to the millisecond below a second.
+func (e *env) ago(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := max(e.now().Sub(t), 0)
+	if d < time.Second {
+		return d.Round(time.Millisecond).String() + " ago"
+	}
+	return span(d) + " ago"
+}
+
+// seconds prints a number of seconds as a duration.
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Microsecond).String()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }

@@ -137,6 +137,7 @@ type Replication struct {
 	Acked    uint64    `json:"acked"`   // acknowledged, or applied on the standby
 	Pending  int       `json:"pending"` // records that wait for the acknowledgement
 	Backlog  int       `json:"backlog_bytes"`
+	Lag      float64   `json:"lag"`                // seconds since the standby last had everything
 	LastBulk time.Time `json:"last_bulk,omitzero"` // when the last snapshot was complete
 }
 

@@ -46,6 +46,7 @@ type twin struct {
 
 	offered bool      // active: this session got a snapshot
 	bulk    time.Time // when the last snapshot was complete
+	whole   time.Time // active: when the twin last had everything, where it has not
 	reason  string    // why the last session ended
 	told    string    // the state that the supervisor knows
 }
@@ -144,6 +145,7 @@ func (t *twin) take(payload []byte) {
 		return
 	}
 	if t.active {
+		t.note()
 		// Its size was checked by the ledger, which took it first.
 		_, _ = t.sender.Append(payload)
 	}
@@ -180,6 +182,7 @@ func (t *twin) detach(w *Worker, reason string) {
 	if t.session == nil {
 		return
 	}
+	t.note()
 	t.session.Close()
 	t.session, t.room, t.received, t.reason = nil, nil, nil, reason
 	t.again.Stop()
@@ -259,6 +262,9 @@ func (t *twin) progress() *control.Replication {
 		p := t.sender.Progress()
 		r.Stream, r.Last, r.Acked = t.sender.Stream().String(), uint64(p.Last), uint64(p.Acked)
 		r.Pending, r.Backlog = p.Pending, p.Backlog
+		if !t.complete() && !t.whole.IsZero() {
+			r.Lag = time.Since(t.whole).Seconds()
+		}
 		switch {
 		case t.sender.InStep():
 			r.State = failover.ReplicationReady.String()
@@ -277,6 +283,20 @@ func (t *twin) progress() *control.Replication {
 		r.State = failover.ReplicationBulk.String()
 	}
 	return r
+}
+
+// complete reports whether the twin has everything that this worker, which is
+// active, has.
+func (t *twin) complete() bool {
+	p := t.sender.Progress()
+	return t.sender.InStep() && p.Acked == p.Last
+}
+
+// note remembers, before that may end, that the twin has everything.
+func (t *twin) note() {
+	if t.active && t.sender != nil && t.complete() {
+		t.whole = time.Now()
+	}
 }
 
 // report tells the supervisor about a change of the state.

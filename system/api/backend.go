@@ -15,6 +15,7 @@ import (
 type Backend interface {
 	Files
 	Configurations
+	Pairs
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status

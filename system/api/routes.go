@@ -83,6 +83,18 @@ var routes = []route{
 		handle:  (*Server).resources,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/failover", role: RoleRead, timeout: quickTimeout,
+		answer:  Failover{},
+		summary: "Describes the failover pair: unit, roles, peer, links, replication, the last changes.",
+		handle:  (*Server).failover,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/failover/switch", role: RoleAdmin, timeout: quickTimeout,
+		body: Switch{}, answer: Switched{},
+		summary: "Makes the other unit active for a failover group.",
+		handle:  (*Server).switchFailover,
+	},
+	{
 		verb: http.MethodPost, path: "/v1/contexts/{context}/logoff", role: RoleAdmin, timeout: quickTimeout,
 		body: control.Logoff{}, answer: control.LogoffDone{},
 		summary: "Ends sessions of a context with a proper DELETE.",

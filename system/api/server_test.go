@@ -28,6 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type backend struct {
 	Files
 	Configurations
+	Pairs
 	names   []string
 	logoffs []string
 	err     error // of everything that changes

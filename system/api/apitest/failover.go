@@ -1,0 +1,69 @@
+package apitest
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// Pairs is an api.Pairs of fixed answers: a node alone or, if Paired, the primary
+// unit of a pair, active for group 1.
+type Pairs struct {
+	Now    time.Time
+	Paired bool
+}
+
+var _ api.Pairs = (*Pairs)(nil)
+
+// Failover implements api.Pairs.
+func (p *Pairs) Failover(context.Context) (*api.Pair, error) {
+	if !p.Paired {
+		return nil, nil
+	}
+	ago := func(d time.Duration) time.Time { return p.Now.Add(-d) }
+	return &api.Pair{
+		Unit: "primary", Version: "v0.0.0", Poll: 0.05, Hold: 0.15,
+		Peer: api.Peer{State: "alive", Version: "v0.0.0", LastHeard: ago(20 * time.Millisecond)},
+		Links: []api.PairLink{
+			{Name: "direct", Interface: "Ethernet0/9", Device: "a-fo", Address: "192.168.255.1/30", Peer: "192.168.255.2",
+				State: "up", LastHeartbeat: ago(20 * time.Millisecond)},
+			{Name: "second", Interface: "Ethernet0/8", Device: "a-f2", Address: "192.168.254.1/30", Peer: "192.168.254.2", State: "no carrier"},
+		},
+		Interfaces: []api.PairInterface{{Name: "Ethernet0/0", State: "up", Peer: "up"}, {Name: "Ethernet0/1", State: "up", Peer: "down"}},
+		Groups:     p.groups(),
+		Contexts: []api.ContextReplication{
+			{Context: "acme", Group: "1", Role: "active", State: "ready", Connected: true, Last: 4711, Acked: 4709, Pending: 2,
+				Backlog: 1800, Lag: 0.0004, LastBulk: ago(time.Hour)},
+			{Context: "umbrella", Group: "2", Role: "standby", State: "none", Reason: "link: receiving: EOF", Last: 12, Acked: 12},
+		},
+		History: []api.RoleChange{
+			{At: ago(2 * time.Hour), Group: "1", From: "init", To: "negotiation", Reason: "started"},
+			{At: ago(2*time.Hour - time.Second), Group: "1", From: "negotiation", To: "active", Epoch: 7, Reason: "no peer found"},
+		},
+	}, nil
+}
+
+func (p *Pairs) groups() []api.PairGroup {
+	return []api.PairGroup{
+		{Name: "1", Role: "active", PeerRole: "standby-ready", Epoch: 7, Since: p.Now.Add(-2 * time.Hour), Reason: "no peer found",
+			Replication: "ready", Configuration: "same", Prefer: "primary", Contexts: []string{"acme"}},
+		{Name: "2", Role: "standby-cold", PeerRole: "active", Epoch: 4, Since: p.Now.Add(-time.Minute), Reason: "replication is lost",
+			Replication: "none", Configuration: "different", Prefer: "secondary", Preempt: true, Contexts: []string{"umbrella"}},
+	}
+}
+
+// Switch implements api.Pairs: group 1 can be switched.
+func (p *Pairs) Switch(_ context.Context, how api.Switch) (api.Switched, error) {
+	switch {
+	case !p.Paired:
+		return api.Switched{}, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+			Hint: "a failover block in the system file makes this node one of a pair"}
+	case how.Group != "" && how.Group != "1":
+		return api.Switched{}, &api.Error{Code: api.CodeRefused, Reason: "group " + how.Group + " is not switched: failover: standby is not ready to take over",
+			Hint: "`warren show failover` shows how far the copy is: try again when it is ready"}
+	}
+	g := p.groups()[0]
+	g.Role, g.PeerRole, g.Epoch, g.Reason = "standby-cold", "active", 8, "the operator switched"
+	return api.Switched{Groups: []api.PairGroup{g}}, nil
+}
