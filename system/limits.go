@@ -219,7 +219,7 @@ func (t *tenant) confined(v view) []control.Resource {
 		usage(t.name, resource.CPU, resource.Meter{
 			Current: int64(math.Round(rate)), Peak: int64(math.Round(peak)), Limit: int64(math.Round(l.CPU * 1000)), Denied: u.Throttled,
 		}),
-		usage(t.name, resource.Memory, resource.Meter{Current: u.Memory, Peak: u.MemoryPeak, Limit: l.Memory, Denied: u.OOMKills}),
+		usage(t.name, resource.Memory, resource.Meter{Current: u.Memory, Peak: max(u.Memory, u.MemoryPeak), Limit: l.Memory, Denied: u.OOMKills}),
 		usage(t.name, resource.PIDs, resource.Meter{Current: u.PIDs, Peak: max(u.PIDs, u.PIDsPeak), Limit: int64(l.PIDs), Denied: u.PIDsDenied}),
 	}
 }
@@ -263,7 +263,9 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 	if all && (l.CPU > 0 || l.Memory > 0 || l.PIDs > 0) {
 		rows = append(rows, t.confined(v)...)
 	}
-	rows = append(rows, t.sys.Files.resources(t.name)...)
+	if l.Storage > 0 || l.StorageFiles > 0 {
+		rows = append(rows, t.sys.Files.resources(t.name)...)
+	}
 	for _, r := range rows {
 		n := t.notices[resource.Name(r.Resource)]
 		if n == nil {

@@ -243,21 +243,31 @@ func (g *Group) Update(l Limits) error {
 	if l.PIDs > 0 {
 		pids = strconv.Itoa(l.PIDs)
 	}
-	settings := append(g.cpuAndMemory(l), setting{"pids", "pids.max", pids})
+	settings := append(g.cpuAndMemory(l), setting{controller: "pids", file: "pids.max", value: pids})
 	for _, s := range settings {
 		dir := g.dir(s.controller)
 		if dir == "" {
 			continue
 		}
-		if err := write(dir, s.file, s.value); err != nil {
+		err := write(dir, s.file, s.value)
+		if s.swap && errors.Is(err, fs.ErrNotExist) {
+			continue // a kernel that does not count swap
+		}
+		if err != nil {
 			return fmt.Errorf("cgroup: setting %s to %s: %w", s.file, s.value, err)
 		}
 	}
 	return nil
 }
 
-type setting struct{ controller, file, value string }
+// setting is what one file of a group is set to.
+type setting struct {
+	controller, file, value string
+	swap                    bool // needed only where there is swap
+}
 
+// cpuAndMemory are the settings of both. A cap on memory is one on swap, too: who
+// has reached it must not go on at the expense of everybody's disk.
 func (g *Group) cpuAndMemory(l Limits) []setting {
 	quota := int64(-1)
 	if l.CPU > 0 {
@@ -265,23 +275,30 @@ func (g *Group) cpuAndMemory(l Limits) []setting {
 	}
 	period := cpuPeriod.Microseconds()
 	if g.m.mode == Unified {
-		cpu, memory := fmt.Sprintf("%d %d", quota, period), strconv.FormatInt(l.Memory, 10)
+		cpu, memory, swap := fmt.Sprintf("%d %d", quota, period), strconv.FormatInt(l.Memory, 10), "0"
 		if quota < 0 {
 			cpu = fmt.Sprintf("max %d", period)
 		}
 		if l.Memory <= 0 {
-			memory = "max"
+			memory, swap = "max", "max"
 		}
-		return []setting{{"cpu", "cpu.max", cpu}, {"memory", "memory.max", memory}}
+		return []setting{
+			{controller: "cpu", file: "cpu.max", value: cpu},
+			{controller: "memory", file: "memory.max", value: memory},
+			{controller: "memory", file: "memory.swap.max", value: swap, swap: true},
+		}
 	}
-	memory := l.Memory
-	if memory <= 0 {
-		memory = -1
+	memory := "-1"
+	if l.Memory > 0 {
+		memory = strconv.FormatInt(l.Memory, 10)
 	}
 	return []setting{
-		{"cpu", "cpu.cfs_period_us", strconv.FormatInt(period, 10)},
-		{"cpu", "cpu.cfs_quota_us", strconv.FormatInt(quota, 10)},
-		{"memory", "memory.limit_in_bytes", strconv.FormatInt(memory, 10)},
+		{controller: "cpu", file: "cpu.cfs_period_us", value: strconv.FormatInt(period, 10)},
+		{controller: "cpu", file: "cpu.cfs_quota_us", value: strconv.FormatInt(quota, 10)},
+		// Memory with swap can at no time be less than memory.
+		{controller: "memory", file: "memory.memsw.limit_in_bytes", value: "-1", swap: true},
+		{controller: "memory", file: "memory.limit_in_bytes", value: memory},
+		{controller: "memory", file: "memory.memsw.limit_in_bytes", value: memory, swap: true},
 	}
 }
 

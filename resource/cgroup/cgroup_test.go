@@ -53,9 +53,12 @@ func TestSettings(t *testing.T) {
 		want   map[string]string
 	}{
 		{"v2", Unified, Limits{CPU: 0.5, Memory: 256 << 20, PIDs: 64},
-			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "pids.max": "64"}},
+			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "memory.swap.max": "0", "pids.max": "64"}},
 		{"v2 unlimited", Unified, Limits{},
 			map[string]string{"cpu.max": "max 20000", "memory.max": "max", "pids.max": "max"}},
+		{"v2 without swap", Unified, Limits{Memory: 1 << 20}, map[string]string{"cpu.max": "max 20000", "memory.max": "1048576", "pids.max": "max"}},
+		{"v1 with swap", Legacy, Limits{Memory: 1 << 20}, map[string]string{
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "-1", "memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576", "pids.max": "max"}},
 		{"v1", Legacy, Limits{CPU: 2, Memory: 1 << 20, PIDs: 7}, map[string]string{
 			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "40000", "memory.limit_in_bytes": "1048576", "pids.max": "7"}},
 		{"v1 unlimited, and less than the kernel takes", Legacy, Limits{CPU: 0.001}, map[string]string{
@@ -170,6 +173,11 @@ func TestKernel(t *testing.T) {
 			if err := g.Add(cmd.Process.Pid); err != nil {
 				cmd.Process.Kill()
 				t.Error(err)
+			}
+			for _, l := range []Limits{{Memory: 512 << 20}, {}, {CPU: 0.5, Memory: 64 << 20, PIDs: 20}} {
+				if err := g.Update(l); err != nil {
+					t.Errorf("%+v: %v", l, err)
+				}
 			}
 			if u := g.Usage(); u.PIDs != 1 {
 				t.Errorf("%d processes in the group, want 1", u.PIDs)
