@@ -15,6 +15,9 @@ import (
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
+// resourceCount is how many resources docs/resources.md has.
+const resourceCount = 18
+
 // floodSeconds is how long each flood lasts.
 const floodSeconds = 3
 
@@ -189,6 +192,10 @@ func TestFloods(t *testing.T) {
 		return nil
 	})
 	n.Red.Client.MustPing(lab.Ping{From: red, To: lab.InsideHost})
+	rows := w.Resources("red")
+	if len(rows) != resourceCount {
+		t.Errorf("show resource usage has %d rows, want %d: %+v", len(rows), resourceCount, rows)
+	}
 	t.Log("\n" + w.MustCLI("show", "resource", "usage", "--context", "red"))
 }
 

@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +96,19 @@ func TestOversubscribed(t *testing.T) {
 	}
 	if got := Oversubscribed(members[:1], totals); len(got) != 0 {
 		t.Errorf("what fits was refused: %v", got)
+	}
+}
+
+// TestDocumented holds docs/resources.md to what there is.
+func TestDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/resources.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range Kinds() {
+		if !strings.Contains(string(page), "`"+string(k.Name)+"`") {
+			t.Errorf("docs/resources.md lacks %s", k.Name)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // process is one running warren-context.
@@ -21,7 +22,8 @@ type process struct {
 	cmd    *exec.Cmd
 	conn   *pipe.Conn
 	exited chan struct{}
-	exit   error // how it ended; valid when exited is closed
+	exit   error  // how it ended; valid when exited is closed
+	lines  *lines // nil: it logs by itself
 }
 
 // start starts a process. It does nothing before its boot message, and until
@@ -44,9 +46,17 @@ func (w *Worker) start() (*process, error) {
 		return nil, fmt.Errorf("spawn: %w", err)
 	}
 	defer null.Close()
+	stderr, passed, err := w.log()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("spawn: making a pipe for the log: %w", err)
+	}
+	if passed != nil {
+		defer stderr.Close()
+	}
 	cmd := &exec.Cmd{
 		Path: path, Args: []string{"warren-context", w.cfg.Tenant.Name}, Dir: "/", Env: w.environment(),
-		Stdin: null, Stdout: null, Stderr: w.cfg.Stderr, ExtraFiles: []*os.File{theirs},
+		Stdin: null, Stdout: null, Stderr: stderr, ExtraFiles: []*os.File{theirs},
 		SysProcAttr: &syscall.SysProcAttr{
 			Setsid:     true, // a terminal's Ctrl-C is for the supervisor
 			Credential: &syscall.Credential{Uid: w.cfg.UID, Gid: w.cfg.UID, Groups: []uint32{}},
@@ -54,9 +64,15 @@ func (w *Worker) start() (*process, error) {
 	}
 	if err := w.cfg.Network.Do(func() error { return startConfined(cmd) }); err != nil {
 		conn.Close()
+		if passed != nil {
+			passed.from.Close()
+		}
 		return nil, fmt.Errorf("spawn: starting %s: %w", w.cfg.Binary, err)
 	}
-	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{})}
+	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{}), lines: passed}
+	if passed != nil {
+		go passed.run()
+	}
 	go func() {
 		p.exit = cmd.Wait()
 		close(p.exited)
@@ -66,6 +82,21 @@ func (w *Worker) start() (*process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// log returns where a worker logs to: through lines where its class bounds that
+// when it starts.
+func (w *Worker) log() (*os.File, *lines, error) {
+	w.mu.Lock()
+	limit, class := w.tenant.Limits.Syslogs, w.tenant.Class
+	w.mu.Unlock()
+	if limit == 0 {
+		return w.cfg.Stderr, nil, nil
+	}
+	l, theirs, err := newLines(w.cfg.Stderr, limit, func(dropped int64) {
+		w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource", string(resource.Syslogs), "limit", limit, "count", dropped)
+	})
+	return theirs, l, err
 }
 
 // environment is all that a worker sees of ours.
@@ -112,6 +143,7 @@ func (p *process) ended(within time.Duration) bool {
 // end makes sure that the process is gone, and reaped.
 func (p *process) end(log *slog.Logger) {
 	p.conn.Close()
+	defer p.lines.stop()
 	select {
 	case <-p.exited:
 		return
