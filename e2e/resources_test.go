@@ -16,7 +16,7 @@ import (
 )
 
 // resourceCount is how many resources docs/resources.md has.
-const resourceCount = 18
+const resourceCount = 19
 
 // floodSeconds is how long each flood lasts.
 const floodSeconds = 3
