@@ -98,6 +98,11 @@ bench-failover: build ## figures: how long clients hear nothing when a node of a
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
 	$(BIN)/bench -only Failover -json bench/out/failover.json $(BENCHFLAGS)
 
+.PHONY: bench-scale
+bench-scale: build ## figures: start, plan and reload of 250 contexts, and their memory (root)
+	$(GO) build -trimpath -o $(BIN)/bench-scale ./bench/scale
+	$(BIN)/bench-scale $(BENCHFLAGS)
+
 .PHONY: bench-dataplane
 bench-dataplane: build ## figures: packets and processor time beside wireguard-go and strongSwan (root)
 	$(GO) -C tools build -trimpath -o ../$(BIN)/wireguard-go golang.zx2c4.com/wireguard

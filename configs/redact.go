@@ -2,6 +2,7 @@ package configs
 
 import (
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -28,12 +29,21 @@ func Redact(src []byte, name string) []byte {
 	for i := 0; i < len(tokens); i++ {
 		switch {
 		case tokens[i].Type == hclsyntax.TokenComment:
-			r.replace(i, i+1, string(inComment.ReplaceAll(tokens[i].Bytes, []byte("${1} "+redacted))))
+			r.replace(i, i+1, redactComment(string(tokens[i].Bytes)))
 		case assigned(tokens, i) && isSecretName(string(tokens[i].Bytes)):
 			i = max(i, r.value(i+2)-1)
 		}
 	}
 	return append(r.out, src[r.done:]...)
+}
+
+func redactComment(text string) string {
+	inner, isBlock := strings.CutSuffix(text, "*/")
+	inner = inComment.ReplaceAllString(inner, "${1} "+redacted)
+	if isBlock {
+		inner += "*/"
+	}
+	return inner
 }
 
 // redactor copies a file and replaces parts of it.
@@ -74,7 +84,7 @@ func (r *redactor) value(i int) int {
 			continue
 		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenCQuote:
 		case hclsyntax.TokenComment:
-			r.replace(i, i+1, string(inComment.ReplaceAll(r.tokens[i].Bytes, []byte("${1} "+redacted))))
+			r.replace(i, i+1, redactComment(string(r.tokens[i].Bytes)))
 			if depth <= 0 && endsLine(r.tokens[i].Bytes) {
 				return i + 1
 			}

@@ -22,6 +22,7 @@ type Warrend struct {
 	Config string // its system file
 	bin    string
 	socket string
+	block  string // the system block of the system file
 }
 
 // WarrendConfig is what a Warrend starts with.
@@ -48,8 +49,9 @@ func (ns *Namespace) Warrend(c WarrendConfig) *Warrend {
 	w := &Warrend{ns: ns, System: ns.lab.Name(c.Name), bin: c.Bin}
 	run := ns.lab.Path(c.Name, "run")
 	w.socket = filepath.Join(run, "warren.sock")
-	w.Config = ns.lab.WriteFile(fmt.Sprintf("system {\n  name      = %q\n  state_dir = %q\n  run_dir   = %q\n%s\n}\n\n%s",
-		w.System, ns.lab.Path(c.Name, "state"), run, c.Limits, c.System), c.Name, "system.hcl")
+	w.block = fmt.Sprintf("system {\n  name      = %q\n  state_dir = %q\n  run_dir   = %q\n%s\n}\n\n",
+		w.System, ns.lab.Path(c.Name, "state"), run, c.Limits)
+	w.Config = ns.lab.WriteFile(w.block+c.System, c.Name, "system.hcl")
 	w.Dir = filepath.Dir(w.Config)
 	for name, text := range c.Files {
 		w.Write(name, text)
@@ -94,6 +96,15 @@ func (w *Warrend) Write(name, text string) {
 		w.ns.lab.tb.Fatalf("lab: %v", err)
 	}
 }
+
+// WriteSystem replaces the system file but for its system block.
+func (w *Warrend) WriteSystem(text string) {
+	w.ns.lab.tb.Helper()
+	w.Write("system.hcl", w.block+text)
+}
+
+// Socket is the path of the daemon's API.
+func (w *Warrend) Socket() string { return w.socket }
 
 // CLI runs the warren command against this daemon.
 func (w *Warrend) CLI(args ...string) (stdout, stderr string, err error) {

@@ -1,0 +1,260 @@
+// Scale prints what many contexts cost: how long warrend needs to have them
+// ready, to plan and to reload, and the memory of those that have nothing to do,
+// each measured in this run on this machine. It needs root and the programs in
+// bin/.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
+)
+
+// figure is one line of the result.
+type figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	Aim   string  `json:"aim,omitempty"`
+}
+
+// report collects figures and prints each at once.
+type report struct{ Figures []figure }
+
+func (r *report) add(name string, value float64, unit, aim string) {
+	r.Figures = append(r.Figures, figure{name, value, unit, aim})
+	if aim != "" {
+		aim = "   (aim: " + aim + ")"
+	}
+	fmt.Printf("  %-52s %10.2f %s%s\n", name, value, unit, aim)
+}
+
+// took adds how long f takes.
+func (r *report) took(name, aim string, f func() error) error {
+	began := time.Now()
+	if err := f(); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	r.add(name, time.Since(began).Seconds(), "s", aim)
+	return nil
+}
+
+func main() {
+	n := flag.Int("contexts", 250, "contexts, 1 to 1000")
+	out := flag.String("json", "bench/out/scale.json", "file for the figures as JSON; empty: none")
+	flag.Parse()
+	if *n < 1 || *n > 1000 {
+		fmt.Fprintln(os.Stderr, "scale: -contexts is 1 to 1000")
+		os.Exit(2)
+	}
+	if err := run(*n, *out); err != nil {
+		fmt.Fprintln(os.Stderr, "scale:", err)
+		os.Exit(1)
+	}
+}
+
+func run(n int, out string) error {
+	r := &report{}
+	fmt.Printf("%d contexts on one shared interface\n", n)
+	logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+	if err := lab.Run(logf, func(l *lab.Lab) error { return measure(l, r, n) }); err != nil {
+		return err
+	}
+	if out == "" {
+		return nil
+	}
+	b, err := json.MarshalIndent(map[string]any{"contexts": n, "figures": r.Figures}, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(out, append(b, '\n'), 0o644)
+}
+
+// tenantFile is a context that answers remote-access clients.
+func tenantFile(i, pool int) string {
+	return fmt.Sprintf(`
+interface "outside" { address = "198.18.%d.%d/15" }
+
+ip_pool "p" { range = "10.96.0.1-10.96.%d.254" }
+
+tunnel_group "DefaultRAGroup" {
+  type          = "remote-access"
+  address_pools = ["p"]
+
+  ikev2 {
+    local_identity        = "gw%d.example"
+    local_authentication  = { pre_shared_key = "gateway key" }
+    remote_authentication = { pre_shared_key = "client key" }
+  }
+}
+
+crypto_map "outside" {
+  dynamic "any" {}
+}
+`, i/250, i%250+1, pool, i)
+}
+
+func file(i int) string { return fmt.Sprintf("c%d.hcl", i) }
+
+// measure is the list of what is measured.
+func measure(l *lab.Lab, r *report, n int) error {
+	gateway := l.Namespace("gateway")
+	l.Veth(gateway, "shared", l.Namespace("other"), "shared")
+	var system strings.Builder
+	system.WriteString("interface \"Ethernet0/0\" {\n  device = \"shared\"\n  shared = true\n}\n")
+	files := map[string]string{}
+	for i := range n {
+		fmt.Fprintf(&system, "context \"c%d\" {\n  config_url = %q\n  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i, "file:"+file(i))
+		files[file(i)] = tenantFile(i, 1)
+	}
+	before, err := available()
+	if err != nil {
+		return err
+	}
+	var w *lab.Warrend
+	var c *client.Client
+	err = r.took("start until every context is ready", "250 within 10 s", func() error {
+		w = gateway.Warrend(lab.WarrendConfig{System: system.String(), Files: files})
+		c = client.New(&client.Config{Socket: w.Socket()})
+		return ready(c, n)
+	})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := changes(r, c, w, n); err != nil {
+		return err
+	}
+	if err := memory(r, w, n, before); err != nil {
+		return err
+	}
+	return r.took("stop", "", func() error { w.Stop(); return nil })
+}
+
+// ready waits until n contexts are ready.
+func ready(c *client.Client, n int) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	st, err := c.WaitReady(ctx)
+	if err != nil {
+		return err
+	}
+	if !st.Ready || st.ReadyContexts != n {
+		return fmt.Errorf("%d of %d contexts are ready; %v", st.ReadyContexts, n, st.Waiting)
+	}
+	return nil
+}
+
+// changes measures plans and reloads.
+func changes(r *report, c *client.Client, w *lab.Warrend, n int) error {
+	ctx := context.Background()
+	plan := func(want int) func() error {
+		return func() error {
+			p, err := c.Plan(ctx)
+			if err == nil && len(p.Steps) != want {
+				err = fmt.Errorf("%d steps, want %d", len(p.Steps), want)
+			}
+			return err
+		}
+	}
+	if err := r.took("plan, nothing changed", "within 1 s", plan(0)); err != nil {
+		return err
+	}
+	if err := r.took("reload, nothing changed", "", reload(c, 0)); err != nil {
+		return err
+	}
+	w.Write(file(0), tenantFile(0, 2))
+	if err := r.took("plan, one context changed", "within 1 s", plan(1)); err != nil {
+		return err
+	}
+	if err := r.took("reload, one context changed", "", reload(c, 1)); err != nil {
+		return err
+	}
+	for i := range n {
+		w.Write(file(i), tenantFile(i, 3))
+	}
+	if err := r.took("plan, every context changed", "within 1 s", plan(n)); err != nil {
+		return err
+	}
+	err := r.took("apply, every context changed in place", "", func() error {
+		done, err := c.Apply(ctx, api.Apply{})
+		if err == nil && len(done.Steps) != n {
+			err = fmt.Errorf("%d steps, want %d", len(done.Steps), n)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.took("rollback of that", "", func() error {
+		_, err := c.Rollback(ctx, api.Rollback{Version: 2})
+		return err
+	})
+}
+
+func reload(c *client.Client, want int) func() error {
+	return func() error {
+		done, err := c.Reload(context.Background())
+		if err == nil && (len(done.Steps) != want || len(done.Errors) > 0) {
+			err = fmt.Errorf("%d steps, want %d; %v", len(done.Steps), want, done.Errors)
+		}
+		return err
+	}
+}
+
+// memory weighs the processes, and what the kernel has for them.
+func memory(r *report, w *lab.Warrend, n int, before int64) error {
+	var sizes []float64
+	for _, pid := range lab.Children(w.PID()) {
+		b, err := lab.PSS(pid)
+		if err != nil {
+			return err
+		}
+		sizes = append(sizes, float64(b)/(1<<20))
+	}
+	if len(sizes) != n {
+		return fmt.Errorf("%d workers run, want %d", len(sizes), n)
+	}
+	slices.Sort(sizes)
+	r.add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
+	r.add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
+	supervisor, err := lab.PSS(w.PID())
+	if err != nil {
+		return err
+	}
+	r.add("PSS of warrend", float64(supervisor)/(1<<20), "MiB", "")
+	after, err := available()
+	if err != nil {
+		return err
+	}
+	r.add("memory of the machine per context, with the kernel's", float64(before-after)/(1<<20)/float64(n), "MiB", "")
+	return nil
+}
+
+// available is the memory of the machine that is free for use, in bytes.
+func available() (int64, error) {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		var kib int64
+		if _, err := fmt.Sscanf(line, "MemAvailable: %d kB", &kib); err == nil {
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("no MemAvailable in /proc/meminfo")
+}
