@@ -179,7 +179,10 @@ func TestRollback(t *testing.T) {
 	for _, number := range []int{0, -1, 3, 1 << 40} {
 		r.unchanged(func() error { return r.rollback(number) }, fmt.Sprintf("there is no version %d", number))
 	}
-	key := func() string { is := r.snapshot().is[0].Spec; return string(is.Secret(is.TunnelGroups[0].RemotePSK).Reveal()) }
+	key := func() string {
+		is := r.snapshot().is[0].Spec
+		return string(is.Secret(is.TunnelGroups[0].RemotePSK).Reveal())
+	}
 	if key() != "nobody's key" {
 		t.Errorf("applied: %q", key())
 	}

@@ -396,3 +396,59 @@ func TestConfig(t *testing.T) {
 		})
 	}
 }
+
+// changer is a backend whose configuration can be changed; it notes how.
+type changer struct {
+	backend
+	by  []Author
+	how []any
+}
+
+func (c *changer) Apply(_ context.Context, by Author, how Apply) (Applied, error) {
+	c.by, c.how = append(c.by, by), append(c.how, how)
+	return Applied{Version: 2}, nil
+}
+
+func (c *changer) Rollback(_ context.Context, by Author, how Rollback) (Applied, error) {
+	c.by, c.how = append(c.by, by), append(c.how, how)
+	return Applied{Version: 3}, nil
+}
+
+// TestChanges: who changes a configuration is known, and bad input changes
+// nothing.
+func TestChanges(t *testing.T) {
+	long := strings.Repeat("x", maxComment+1)
+	tests := []struct {
+		name, target, body string
+		uid, status        int
+		want               string // part of the body
+	}{
+		{"apply", "apply", `{"confirm":60,"comment":"a pool"}`, 0, 200, `{"steps":[],"warnings":[],"version":2}`},
+		{"rollback", "rollback", `{"version":1}`, 0, 200, `"version":3`},
+		{"a stranger", "apply", `{}`, stranger, 403, `"code":"denied"`},
+		{"negative confirm", "apply", `{"confirm":-1}`, 0, 400, "confirm is 0 to 86400 seconds, not -1"},
+		{"endless confirm", "rollback", `{"version":1,"confirm":86401}`, 0, 400, "confirm is 0 to 86400 seconds"},
+		{"long comment", "apply", `{"comment":"` + long + `"}`, 0, 400, "a comment is one line of at most 256 printing characters"},
+		{"two lines", "apply", `{"comment":"a\nb"}`, 0, 400, "a comment is one line"},
+		{"escape sequence", "rollback", `{"version":1,"comment":"\u001b[2J"}`, 0, 400, "a comment is one line"},
+		{"no number", "rollback", `{"version":"one"}`, 0, 400, "body: "},
+		{"half a version", "rollback", `{"version":1.5}`, 0, 400, "body: "},
+		{"unknown field", "apply", `{"force":true}`, 0, 400, "unknown field"},
+		{"no body", "apply", ``, 0, 400, "body: "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &changer{}
+			status, body := do(t, newServer(t, c), tt.uid, "POST", "/v1/config/"+tt.target, tt.body)
+			if status != tt.status || !strings.Contains(body, tt.want) {
+				t.Errorf("got %d %s, want %d with %q", status, body, tt.status, tt.want)
+			}
+			if called := len(c.how) > 0; called != (tt.status == 200) {
+				t.Errorf("the backend was called: %+v", c.how)
+			}
+			if len(c.by) > 0 && (c.by[0].UID != tt.uid || c.by[0].Name != "root") {
+				t.Errorf("author: %+v", c.by[0])
+			}
+		})
+	}
+}
