@@ -77,6 +77,9 @@ func (s *System) ready(name string) (*tenant, *spawn.Worker, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.worker == nil {
+		if t.want.Suspended {
+			return nil, nil, api.NotReady(name, "it is suspended")
+		}
 		return nil, nil, api.NotReady(name, t.reason)
 	}
 	return t, t.worker, nil

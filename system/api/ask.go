@@ -25,7 +25,7 @@ func (s *Server) ask(r *http.Request) ([]control.Facts, []ContextError, error) {
 		}
 		return []control.Facts{facts}, nil, nil
 	}
-	contexts := s.sorted()
+	contexts := slices.DeleteFunc(s.sorted(), func(c Tenant) bool { return c.State == StateSuspended }) // they have nobody to ask
 	facts := make([]control.Facts, len(contexts))
 	errs := make([]error, len(contexts))
 	var wg sync.WaitGroup

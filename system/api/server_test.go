@@ -41,7 +41,11 @@ func (b *backend) Status() Status { return Status{Name: "warren", Total: len(b.n
 func (b *backend) Contexts() []Tenant {
 	var out []Tenant
 	for _, n := range b.names {
-		out = append(out, Tenant{Name: n, State: StateReady})
+		state := StateReady
+		if n == "suspended" {
+			state = StateSuspended
+		}
+		out = append(out, Tenant{Name: n, State: state})
 	}
 	return out
 }
@@ -186,7 +190,7 @@ func TestRequests(t *testing.T) {
 // TestHungWorker: one worker that hangs and one that is away cost the others
 // nothing but a line.
 func TestHungWorker(t *testing.T) {
-	s := newServer(t, &backend{names: []string{"red", "hung", "gone", "dead", "blue"}})
+	s := newServer(t, &backend{names: []string{"red", "hung", "gone", "dead", "blue", "suspended"}})
 	status, body := do(t, s, 0, "GET", "/v1/sessions", "")
 	if status != http.StatusOK {
 		t.Fatalf("got %d %s, want 200", status, body)
