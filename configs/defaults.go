@@ -68,7 +68,7 @@ const (
 	minBytes    = 1 << 20
 
 	maxURL           = 2048
-	maxConfigTimeout = time.Minute
+	maxConfigTimeout = 20 * time.Second // whoever asks the API for a plan waits for 30
 
 	maxPSK         = 128 // characters, as in the appliance world
 	minFailoverKey = 16

@@ -137,5 +137,5 @@ context "reference" {
 context "elsewhere" {
   config_url     = "https://conf.example/elsewhere.hcl" # without user and password: it is shown
   config_ca      = null                                 # file in PEM of who vouches for the server; by default whom the host trusts
-  config_timeout = "10s"                                # of the whole transfer, to 1m; at most 1 MiB is read
+  config_timeout = "10s"                                # of the whole transfer, 1s to 20s; at most 1 MiB is read
 }

@@ -24,8 +24,9 @@ import (
 )
 
 const (
-	// atOnce is how many servers All asks at a time.
-	atOnce = 128
+	// atOnce is how many servers All asks at a time: enough that those who answer
+	// need not wait for those who do not.
+	atOnce = 1000
 	// maxHeader bounds the header of an answer.
 	maxHeader = 64 << 10
 	// maxRedirects is how often a server may send us to another of its paths.
