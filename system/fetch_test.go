@@ -99,7 +99,9 @@ var failures = []struct {
 	{"garbage", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Service is down, sorry.\n") }, "the server sends no HCL: "},
 	{"binary", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0xff, 0xfe, 0}) }, "the server sends no HCL: "},
 	{"error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "the server answers 503 Service Unavailable"},
-	{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.example/", 302) },
+	{"redirect", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
+	},
 		"the server redirects elsewhere, to https://elsewhere.example"},
 }
 

@@ -24,6 +24,9 @@ const (
 	// in bytes per second, and followBurst what they may take at once.
 	followRate  = 32 << 20
 	followBurst = 1 << 20
+	// lookAgain is how long a change may go unnoticed that somebody makes on the
+	// host, behind the back of warrend.
+	lookAgain = 30 * time.Second
 	// followTimeout bounds one context: larger disks go on in the next pass.
 	followTimeout = 10 * time.Minute
 )
@@ -50,7 +53,7 @@ func (f *Files) DiskVersions(context.Context) (api.Versions, error) {
 		if err != nil {
 			continue // it has just gone
 		}
-		version, err := v.Version()
+		version, err := v.Version(lookAgain)
 		if err != nil {
 			return out, fileError(err)
 		}
@@ -93,10 +96,11 @@ type peerFiles interface {
 // unit. It pulls: nobody but this unit ever writes to its disks. It belongs to
 // the goroutine of run.
 type follower struct {
-	files *Files
-	peer  func() peerFiles // nil while there is no way to it
-	log   *slog.Logger
-	pace  resource.Bucket
+	files     *Files
+	peer      func() peerFiles // nil while there is no way to it
+	log       *slog.Logger
+	pace      resource.Bucket
+	lookAgain time.Duration
 
 	theirs, ours map[string]string // versions of the disks at the end of the last good pass, by context
 	told         map[string]string // what was said of a context last
@@ -104,7 +108,7 @@ type follower struct {
 
 func newFollower(files *Files, peer func() peerFiles, log *slog.Logger) *follower {
 	return &follower{
-		files: files, peer: peer, log: log, pace: resource.Bucket{Rate: followRate, Burst: followBurst},
+		files: files, peer: peer, log: log, pace: resource.Bucket{Rate: followRate, Burst: followBurst}, lookAgain: lookAgain,
 		theirs: map[string]string{}, ours: map[string]string{}, told: map[string]string{},
 	}
 }
@@ -169,7 +173,7 @@ func (w *follower) follow(ctx context.Context, peer peerFiles, d api.DiskVersion
 	if err != nil {
 		return err
 	}
-	ours, err := v.Version()
+	ours, err := v.Version(w.lookAgain)
 	if err != nil {
 		return err
 	}
@@ -193,7 +197,7 @@ func (w *follower) follow(ctx context.Context, peer peerFiles, d api.DiskVersion
 	if f.copied > 0 || f.deleted > 0 {
 		w.log.Info("files replicated", "tenant", d.Context, "count", f.copied, "bytes", f.bytes, "deleted", f.deleted)
 	}
-	if ours, err = v.Version(); err == nil {
+	if ours, err = v.Version(0); err == nil {
 		w.theirs[d.Context], w.ours[d.Context] = want.Version, ours
 	}
 	return err

@@ -110,6 +110,7 @@ func wantSame(t *testing.T, a, b *unit, want string) {
 func TestFollow(t *testing.T) {
 	a, b := newUnit(t, true), newUnit(t, false)
 	w, back := b.follow(a), a.follow(b)
+	w.lookAgain = 0
 	a.put(t, "/x", "one")
 	a.put(t, "/d/e/y", "two")
 	w.pass(t.Context())

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Manifest is everything that a volume holds.
@@ -33,8 +34,23 @@ func stampOf(info fs.FileInfo) string {
 	return text
 }
 
-// Version is the Version of a Manifest, without reading any content.
-func (v *Volume) Version() (string, error) {
+// seen is a version, and when it was seen.
+type seen struct {
+	version string
+	change  uint64
+	at      time.Time
+}
+
+// Version is the Version of a Manifest, without reading any content. What was
+// changed by others than the Volume's users may be missed for maxAge.
+func (v *Volume) Version(maxAge time.Duration) (string, error) {
+	change := v.quota.Change()
+	v.seeing.Lock()
+	last := v.seen
+	v.seeing.Unlock()
+	if last.version != "" && last.change == change && time.Since(last.at) < maxAge {
+		return last.version, nil
+	}
 	version, _, err := v.look()
 	return version, err
 }
@@ -48,6 +64,7 @@ type found struct {
 // look returns what there is that can be used.
 func (v *Volume) look() (string, []found, error) {
 	var list []found
+	now := seen{change: v.quota.Change(), at: time.Now()}
 	err := walk(v.fsys, "/", func(name string, info fs.FileInfo) error {
 		if checkElement(info.Name()) != nil || !info.IsDir() && !info.Mode().IsRegular() {
 			return nil
@@ -67,7 +84,11 @@ func (v *Volume) look() (string, []found, error) {
 	for _, f := range list {
 		fmt.Fprintf(sum, "%q %s\n", f.Path, f.stamp)
 	}
-	return hex.EncodeToString(sum.Sum(nil)), list, nil
+	now.version = hex.EncodeToString(sum.Sum(nil))
+	v.seeing.Lock()
+	defer v.seeing.Unlock()
+	v.seen = now
+	return now.version, list, nil
 }
 
 // Manifest returns everything that the volume holds. It reads each file once,

@@ -39,7 +39,7 @@ func TestManifest(t *testing.T) {
 		must(t, change.make())
 		m, err := v.Manifest(t.Context())
 		must(t, err)
-		version, err := v.Version()
+		version, err := v.Version(0)
 		must(t, err)
 		if was, ok := seen[m.Version]; ok || version != m.Version {
 			t.Errorf("%s: the version is that of %q; it is %s", change.name, was, version)
@@ -50,6 +50,25 @@ func TestManifest(t *testing.T) {
 	must(t, err)
 	if again, err := v.Manifest(t.Context()); err != nil || again.Version != m.Version || m.Files[1].SHA256 != sumOf("hand") {
 		t.Errorf("without a change: %+v, %v, want %+v", again, err, m)
+	}
+}
+
+// TestVersionIsRemembered: what is changed through the volume is seen at once,
+// and what is changed by hand after a while.
+func TestVersionIsRemembered(t *testing.T) {
+	v, dir := volume(t, Limit{})
+	version := func(maxAge time.Duration) string {
+		t.Helper()
+		text, err := v.Version(maxAge)
+		must(t, err)
+		return text
+	}
+	empty := version(time.Hour)
+	must(t, put(v, "/x", "text"))
+	one := version(time.Hour)
+	must(t, os.WriteFile(dir+"/y", nil, 0o600))
+	if later := version(time.Hour); one == empty || later != one || version(0) == one || version(time.Hour) == one {
+		t.Errorf("versions: %s, %s, %s", empty, one, later)
 	}
 }
 

@@ -39,6 +39,7 @@ type Quota struct {
 	used   Usage
 	peak   Usage // the most that was used at once
 	denied Usage // how often a change was refused for want of either
+	change uint64
 }
 
 var _ afero.Fs = (*Quota)(nil)
@@ -62,6 +63,14 @@ func (q *Quota) Peak() (peak, denied Usage) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.peak, q.denied
+}
+
+// Change is another number after every change that was made through the Quota.
+// While one is being made it waits.
+func (q *Quota) Change() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.change
 }
 
 // SetLimit changes the limit. What is above it stays, and cannot grow.
@@ -169,6 +178,7 @@ func (q *Quota) exceededLocked(need Usage) *QuotaError {
 func (q *Quota) charge(op, name string, need Usage, change func() error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.change++
 	if err := q.reserveLocked(need); err != nil {
 		return &fs.PathError{Op: op, Path: name, Err: err}
 	}
@@ -184,6 +194,7 @@ func (q *Quota) charge(op, name string, need Usage, change func() error) error {
 func (q *Quota) release(freed Usage, change func() error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.change++
 	err := change()
 	if err == nil {
 		q.used.Bytes -= freed.Bytes
@@ -261,6 +272,7 @@ func (q *Quota) Remove(name string) error {
 func (q *Quota) RemoveAll(name string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.change++
 	return errors.Join(q.base.RemoveAll(name), q.scanLocked())
 }
 
@@ -324,6 +336,7 @@ func (f *countedFile) Truncate(size int64) error {
 	q := f.quota
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.change++
 	info, err := f.File.Stat()
 	if err != nil {
 		return err
@@ -345,6 +358,7 @@ func (f *countedFile) grow(b []byte, offset func() (int64, error), write func([]
 	q := f.quota
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.change++
 	before, err := f.File.Stat()
 	if err != nil {
 		return 0, err

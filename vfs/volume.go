@@ -40,6 +40,9 @@ type Volume struct {
 	readOnly bool
 	close    func() error
 
+	seeing sync.Mutex // protects seen
+	seen   seen
+
 	summing sync.Mutex        // makes Manifests one at a time, also while it reads files
 	sums    map[string]summed // by path
 }
