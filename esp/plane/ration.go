@@ -1,7 +1,6 @@
 package plane
 
 import (
-	"math"
 	"sync/atomic"
 	"time"
 )
@@ -31,6 +30,9 @@ const (
 	// than it takes to use up half a burst, so that the shares of all SAs are
 	// there when a turn begins.
 	turnTime = int64(burstTime / 2)
+	// eachBits is where the point is in ration.each: 64 KiB at one byte a second
+	// still fit into 63 bits.
+	eachBits = 14
 )
 
 // rations hold a plane to its Rates. They are applied before a packet costs
@@ -46,9 +48,9 @@ type rations struct {
 
 // ration is one bound.
 type ration struct {
-	each  float64 // nanoseconds that one byte, or packet, stands for; 0: no bound
-	burst int64   // nanoseconds
-	rate  float64 // per turn
+	each  uint64 // 2^-eachBits nanoseconds that one byte, or packet, stands for; 0: no bound
+	burst int64  // nanoseconds
+	rate  int64  // per turn
 
 	// full is the instant at which the whole burst will be there again, in
 	// nanoseconds: the generic cell rate algorithm of ITU-T I.371.
@@ -77,9 +79,10 @@ func (r *ration) init(rate float64, least int) {
 	if rate <= 0 {
 		return
 	}
-	r.each = float64(time.Second) / rate
-	r.burst = max(int64(burstTime), int64(float64(least)*r.each))
-	r.rate = rate * float64(turnTime) / float64(time.Second)
+	each := float64(time.Second) / rate
+	r.each = max(1, uint64(each*(1<<eachBits)))
+	r.burst = max(int64(burstTime), int64(float64(least)*each)+1)
+	r.rate = max(1, int64(rate*burstTime.Seconds()/2))
 }
 
 // SetRates sets the bounds, also while the plane runs.
@@ -151,8 +154,10 @@ func (r *ration) take(now int64, n, size int, s *share) int {
 	if r.each == 0 || n == 0 {
 		return n
 	}
-	cost := max(1, int64(math.Ceil(float64(size)*r.each)))
-	fair := r.fairShare(now, s)
+	if turn := now / turnTime; s.turn.Load() != turn {
+		r.join(turn, s)
+	}
+	cost := max(1, int64(uint64(size)*r.each+1<<eachBits-1)>>eachBits)
 	for {
 		before := r.full.Load()
 		full := before
@@ -161,30 +166,34 @@ func (r *ration) take(now int64, n, size int, s *share) int {
 		}
 		left := now + r.burst - full
 		k := min(int64(n), left/cost)
-		if more := int64(fair) - s.used.Load(); left < r.burst/2 {
+		scarce := left < r.burst/2
+		if scarce {
+			more := r.fair() - s.used.Load()
 			k = min(k, max(0, more+int64(size)-1)/int64(size))
 		}
 		if k <= 0 {
 			return 0
 		}
 		if r.full.CompareAndSwap(before, full+k*cost) {
-			s.used.Add(k * int64(size))
+			if scarce {
+				s.used.Add(k * int64(size))
+			}
 			return int(k)
 		}
 	}
 }
 
-// fairShare counts the SA in, and returns what it may have in this turn when
-// little is left.
-func (r *ration) fairShare(now int64, s *share) float64 {
-	turn := now / turnTime
+// join counts an SA in when it takes something for the first time in a turn.
+func (r *ration) join(turn int64, s *share) {
 	if was := r.turn.Load(); was != turn && r.turn.CompareAndSwap(was, turn) {
 		r.last.Store(r.active.Swap(0))
 	}
-	if s.turn.Load() != turn {
-		s.turn.Store(turn)
-		s.used.Store(0)
-		r.active.Add(1)
-	}
-	return r.rate / float64(max(r.active.Load(), r.last.Load(), 1))
+	s.turn.Store(turn)
+	s.used.Store(0)
+	r.active.Add(1)
+}
+
+// fair is what an SA may have in a turn when little is left.
+func (r *ration) fair() int64 {
+	return r.rate / max(r.active.Load(), r.last.Load(), 1)
 }
