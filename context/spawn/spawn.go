@@ -24,6 +24,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 )
 
@@ -137,6 +138,8 @@ type Worker struct {
 	role    control.Role
 	conn    *pipe.Conn // nil while no worker is ready
 	process *process   // nil: there is none
+
+	arrangements resource.Bucket
 }
 
 // New returns a Worker; Run starts it. Close must be called in the end.
@@ -156,6 +159,7 @@ func New(cfg *Config) (*Worker, error) {
 	w := &Worker{
 		cfg: *cfg, tenant: cfg.Tenant, journal: journal, counters: counters, ready: make(chan struct{}),
 		roleTurn: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
+		arrangements: newArrangements(),
 	}
 	if cfg.Failover != nil {
 		w.role = cfg.Failover.Role
@@ -451,13 +455,13 @@ func (w *Worker) handle(_ context.Context, req *pipe.Request) (any, error) {
 		if err := json.Unmarshal(req.Body, &a); err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
-		return nil, w.cfg.Network.Address(a)
+		return nil, w.arrange(func() error { return w.cfg.Network.Address(a) })
 	case control.KindRoute:
 		var r control.Route
 		if err := json.Unmarshal(req.Body, &r); err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
-		return nil, w.cfg.Network.Route(r)
+		return nil, w.arrange(func() error { return w.cfg.Network.Route(r) })
 	case control.KindClaim:
 		var c control.Claim
 		if err := json.Unmarshal(req.Body, &c); err != nil {
