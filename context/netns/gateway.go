@@ -209,6 +209,9 @@ func applySettings(links map[string]linkFacts) error {
 			setting{"ipv4/conf/" + l.name + "/send_redirects", "0"},
 			setting{"ipv6/conf/" + l.name + "/accept_redirects", "0"},
 			setting{"ipv6/conf/" + l.name + "/accept_ra", "0"},
+			// A gateway that is back answers at once: addresses are not probed
+			// for a second first, nor is the link-local one that it asks from.
+			setting{"ipv6/conf/" + l.name + "/accept_dad", "0"},
 		)
 	}
 	for _, s := range list {

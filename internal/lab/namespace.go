@@ -90,7 +90,10 @@ func (ns *Namespace) serve(enter func() error) error {
 		return err
 	}
 	var err error
-	ns.nl, err = netlink.NewHandleAt(ns.handle, unix.NETLINK_ROUTE)
+	ns.nl, err = netlink.NewHandleAt(ns.handle, unix.NETLINK_ROUTE, unix.NETLINK_NETFILTER)
+	if err != nil { // the kernel of a guest has no netfilter
+		ns.nl, err = netlink.NewHandleAt(ns.handle, unix.NETLINK_ROUTE)
+	}
 	return err
 }
 
