@@ -63,27 +63,59 @@ func SPI(b []byte) (sa.SPI, bool) {
 // forgery; only integrity failures and replays are counted in the slot. After
 // ErrDummy, ErrSelector and ErrECN it was authentic.
 func (in *Inbound) Open(packet []byte, tos uint8) (inner []byte, newest bool, err error) {
-	if len(packet) < transform.HeaderLen {
-		return nil, false, ErrMalformed
+	body, seq, err := in.Decrypt(packet)
+	if err != nil {
+		return nil, false, err
 	}
-	seq := in.window.Infer(binary.BigEndian.Uint32(packet[4:]), in.extended)
+	return in.accept(body, seq, tos)
+}
+
+// Decrypt is the first half of Open, up to decryption. It changes nothing but
+// counters, so clones may run it beside each other while nobody is in Accept.
+func (in *Inbound) Decrypt(packet []byte) (body []byte, seq uint64, err error) {
+	if len(packet) < transform.HeaderLen {
+		return nil, 0, ErrMalformed
+	}
+	seq = in.window.Infer(binary.BigEndian.Uint32(packet[4:]), in.extended)
+	if !in.window.Check(seq) {
+		in.slot.replayDropped.Add(1)
+		return nil, 0, ErrReplay
+	}
+	body, err = in.cipher.Open(packet, seq)
+	switch err {
+	case nil:
+		return body, seq, nil
+	case transform.ErrShort:
+		return nil, 0, ErrMalformed
+	}
+	in.slot.integrityFailed.Add(1)
+	return nil, 0, ErrIntegrity
+}
+
+// Accept is the second half of Open for what Decrypt returned, here or in a
+// clone. Packets are accepted in the order in which they came; one that came
+// twice meanwhile is a replay.
+func (in *Inbound) Accept(body []byte, seq uint64, tos uint8) (inner []byte, newest bool, err error) {
 	if !in.window.Check(seq) {
 		in.slot.replayDropped.Add(1)
 		return nil, false, ErrReplay
 	}
-	body, err := in.cipher.Open(packet, seq)
-	switch err {
-	case nil:
-	case transform.ErrShort:
-		return nil, false, ErrMalformed
-	default:
-		in.slot.integrityFailed.Add(1)
-		return nil, false, ErrIntegrity
-	}
+	return in.accept(body, seq, tos)
+}
+
+func (in *Inbound) accept(body []byte, seq uint64, tos uint8) (inner []byte, newest bool, err error) {
 	newest = seq > in.window.Top()
 	in.window.Commit(seq)
 	inner, err = in.unwrap(body, tos)
 	return inner, newest, err
+}
+
+// Clone returns an Inbound of the same SA, replay window included, whose Decrypt
+// may be used beside that of in.
+func (in *Inbound) Clone() *Inbound {
+	c := *in
+	c.cipher = in.cipher.Clone()
+	return &c
 }
 
 // SPI returns the SPI of the SA.

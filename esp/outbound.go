@@ -30,6 +30,14 @@ func NewOutbound(c *sa.Child, counters *Counters) (*Outbound, error) {
 	return o, nil
 }
 
+// Clone returns an Outbound of the same SA, sequence numbers included, that may
+// be used beside o.
+func (o *Outbound) Clone() *Outbound {
+	c := *o
+	c.cipher = o.cipher.Clone()
+	return &c
+}
+
 // HeaderLen returns the room that Seal needs in front of the inner packet.
 func (o *Outbound) HeaderLen() int { return transform.HeaderLen + o.cipher.IVLen() }
 

@@ -7,3 +7,5 @@ import "crypto/cipher"
 const fast = false
 
 func newVector(_ []byte, standard cipher.AEAD) cipher.AEAD { return standard }
+
+func clone(a cipher.AEAD) cipher.AEAD { return a } // the standard library's has no state

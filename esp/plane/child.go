@@ -22,15 +22,20 @@ type child struct {
 	followers    []*child    // that wait; the Plane's lock guards it
 
 	// outMu and inMu keep the two directions to one goroutine each, for a run
-	// of packets. A deleted child has neither half. Lock order: none, they are
+	// of packets; members of the crew share them, each with a copy of its own. A deleted child has neither half. Lock order: none, they are
 	// never held together.
-	outMu     sync.Mutex
+	outMu     sync.RWMutex
 	out       *esp.Outbound
-	lastLimit uint64 // reservation: the limit last seen, and when to ask for more
-	askAt     uint64
+	outs      copies[esp.Outbound] // of the crew
+	unsealed  atomic.Int64         // packets that the crew has
+	closing   atomic.Bool
+	drained   chan struct{} // has a token when the crew has none any more
+	lastLimit atomic.Uint64 // reservation: the limit last seen, and when to ask for more
+	askAt     atomic.Uint64
 
-	inMu sync.Mutex
+	inMu sync.RWMutex
 	in   *esp.Inbound
+	ins  copies[esp.Inbound] // of the crew
 
 	shares   shares
 	outSPI   sa.SPI
@@ -136,6 +141,11 @@ func (p *Plane) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 		id: c.ID, replaces: replaces, slot: slot, slotIndex: c.Slot, bytesLimit: c.BytesLimit,
 		out: out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
 	}
+	if p.crew != nil {
+		ch.drained = make(chan struct{}, 1)
+		ch.outs = make(copies[esp.Outbound], p.crew.members)
+		ch.ins = make(copies[esp.Inbound], p.crew.members)
+	}
 	ch.path.Store(p.newPathLocked(c, out.MaxInner))
 	p.children[c.ID] = ch
 	p.spis.Set(c.In.SPI, ch)
@@ -173,12 +183,15 @@ func (p *Plane) deleteLocked(id uint64) {
 			p.policies.Demote(next.id, false)
 		}
 	}
+	if p.crew != nil {
+		ch.drain()
+	}
 	ch.outMu.Lock()
-	ch.out = nil
+	ch.out, ch.outs = nil, nil
 	ch.outMu.Unlock()
 	ch.inMu.Lock()
 	p.spis.Set(ch.in.SPI(), nil)
-	ch.in = nil
+	ch.in, ch.ins = nil, nil
 	ch.inMu.Unlock()
 	p.cfg.Counters.Release(ch.slotIndex)
 }

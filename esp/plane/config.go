@@ -98,6 +98,9 @@ type Config struct {
 	Counters *esp.Counters
 
 	Options Options
+	// Crew is how many goroutines seal and open beside the pipelines, at most 6; 0:
+	// as many as there are processors above two; negative: none.
+	Crew int
 	// MaxPathMTU caps the path MTU of every child; 0: the MTU of the socket's
 	// interface.
 	MaxPathMTU int

@@ -45,7 +45,11 @@ type inbound struct {
 	cur     *child // whose inMu is held
 	spi     sa.SPI
 	packets uint64 // of cur, not yet counted
-	bytes   uint64
+
+	ahead     ahead
+	decrypted []aheadMessage // of this batch; nil: not done ahead
+	done      []decrypted    // of the datagrams of this message that are still to come
+	bytes     uint64
 }
 
 // run moves packets until the socket is closed.
@@ -103,10 +107,16 @@ func (in *inbound) receive() error {
 // batch processes the messages that arrived together, and returns their size.
 func (in *inbound) batch(n int) (total int) {
 	in.tick()
+	in.decryptAhead(n)
 	for i := range in.ms[:n] {
 		total += len(in.ms[i].Data)
+		in.done = nil
+		if in.decrypted != nil {
+			in.done = in.decrypted[i].done
+		}
 		in.message(&in.ms[i])
 	}
+	in.decrypted, in.done = nil, nil
 	in.finish()
 	return total
 }
@@ -155,6 +165,9 @@ func (in *inbound) message(m *Message) {
 		d := data[:min(size, len(data))]
 		data = data[len(d):]
 		in.datagram(m, d)
+		if len(in.done) > 0 {
+			in.done = in.done[1:]
+		}
 	}
 }
 
@@ -241,7 +254,7 @@ func (in *inbound) esp(m *Message, d []byte) {
 	if !in.rationIn(c, len(d)) {
 		return
 	}
-	inner, newest, err := c.in.Open(d, m.TOS)
+	inner, newest, err := in.open(c, m, d)
 	if err != nil {
 		in.stats.drop(dropCause(err), 1, len(d))
 		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
@@ -265,6 +278,21 @@ func (in *inbound) esp(m *Message, d []byte) {
 		clampMSS(inner, h, to, true)
 	}
 	in.join.Add(inner)
+}
+
+// open opens one packet, or goes on with what the crew has made of it.
+func (in *inbound) open(c *child, m *Message, d []byte) (inner []byte, newest bool, err error) {
+	if len(in.done) == 0 || in.done[0].c == nil {
+		return c.in.Open(d, m.TOS)
+	}
+	r := &in.done[0]
+	switch {
+	case r.c != c: // the SPI has another owner now, who cannot open it again
+		return nil, false, esp.ErrIntegrity
+	case r.err != nil:
+		return nil, false, r.err
+	}
+	return c.in.Accept(r.body, r.seq, m.TOS)
 }
 
 // dropCause names the counter for an error of Inbound.Open.

@@ -168,6 +168,7 @@ func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) 
 			local := netip.AddrPortFrom(netip.MustParseAddr(out[i]), map[plane.Kind]uint16{plane.KindIKE: 500, plane.KindNATT: 4500}[k])
 			c.Sockets = append(c.Sockets, plane.Socket{Kind: k, Local: local, MTU: 1500, File: s.socket(k, local)})
 		}
+		c.Crew = crewSize
 		if change != nil {
 			change(c)
 		}

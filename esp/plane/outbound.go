@@ -3,6 +3,8 @@ package plane
 import (
 	"errors"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/tun"
@@ -19,21 +21,26 @@ const (
 
 // outbound is the pipeline of one TUN queue.
 type outbound struct {
-	p     *Plane
-	dev   tun.Device
-	index int
-	stats counters
+	*batch // that is being filled
+
+	p      *Plane
+	dev    tun.Device
+	index  int
+	member int // of the crew, among those that are pipelines
+	stats  counters
+
+	// With a crew: batches that are sealed and sent, in order, those that are
+	// free, and the number of those that are not yet sent.
+	line, spare chan *batch
+	flying      atomic.Int32
 
 	now     int64
 	taps    *[]Tap
 	in      []byte // what was read
 	scratch []byte // packets that need more work
-	slab    []byte // sealed packets
-	used    int
-	ms      []Message
-	to      *outer // of ms
 	super   tun.Super
 	inner   esp.Inner
+	again   bool // the SA was deleted when it was to seal: look again, once
 	icmp    limiter
 	pieces  [2][]byte
 }
@@ -41,12 +48,27 @@ type outbound struct {
 // run moves packets until the device is closed.
 func (o *outbound) run() error {
 	const read = tun.HeaderLen + tun.MaxPacket + 64
-	memory, err := newSlab(2*read + sealSlab)
+	batches := 1
+	if o.p.crew != nil {
+		batches = o.p.crew.size + 2
+	}
+	memory, err := newSlab(2*read + batches*sealSlab)
 	if err != nil {
 		return err
 	}
 	defer memory.free()
-	o.in, o.scratch, o.slab = memory[:read], memory[read:2*read], memory[2*read:]
+	o.in, o.scratch, o.slab = memory[:read], memory[read:2*read], memory[2*read:2*read+sealSlab]
+	if batches > 1 {
+		o.line, o.spare = make(chan *batch, batches), make(chan *batch, batches)
+		for i := 1; i < batches; i++ {
+			from := 2*read + i*sealSlab
+			o.spare <- &batch{slab: memory[from : from+sealSlab], ready: make(chan struct{}, 1)}
+		}
+		var sender sync.WaitGroup
+		sender.Go(o.sendInOrder)
+		defer sender.Wait()
+		defer close(o.line)
+	}
 	o.icmp.perSecond = 1000
 	for {
 		n, err := o.dev.Read(o.in)
@@ -87,6 +109,13 @@ func (o *outbound) packet(b []byte) {
 		o.stats.drop(dropMuted, s.Count(), s.Total())
 		return
 	}
+	o.again = false
+	o.route()
+}
+
+// route finds the SA for the super-packet, and seals it.
+func (o *outbound) route() {
+	s := &o.super
 	c := o.p.policies.Find(&o.inner)
 	if c == nil {
 		o.stats.drop(dropPolicy, s.Count(), s.Total())
@@ -129,16 +158,21 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		if o.used >= sealGoal {
 			o.flush()
 		}
-		c.outMu.Lock()
+		o.lock(c)
 		if c.out == nil {
-			c.outMu.Unlock()
+			o.unlock(c)
+			if i == 0 && fragment == 0 && !o.again { // its successor may be there
+				o.again = true
+				o.route()
+				return
+			}
 			o.stats.drop(dropPolicy, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
 		chunk := min(n-i, maxChunk, max(1, (len(o.slab)-o.used)/(c.out.PacketLen(size)+16)))
 		seq, ok := o.reserve(c, chunk)
 		if !ok {
-			c.outMu.Unlock()
+			o.unlock(c)
 			o.stats.drop(dropSequence, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
@@ -155,16 +189,44 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 			if o.taps != nil {
 				show(o.taps, false, c.outSPI, b[header:header+length])
 			}
-			o.append(c.out.Seal(b, length, seq+uint64(k)), to, df)
+			if o.line == nil {
+				o.append(c.out.Seal(b, length, seq+uint64(k)), to, df)
+			} else {
+				u := unsealed{c: c, at: o.used, n: length, seq: seq + uint64(k)}
+				o.append(b[:c.out.PacketLen(length)], to, df)
+				u.m = len(o.ms) - 1
+				o.unsealed = append(o.unsealed, u)
+			}
 			bytes += length
 		}
-		c.outMu.Unlock()
+		if o.line != nil {
+			c.unsealed.Add(int64(chunk))
+		}
+		o.unlock(c)
 		c.slot.CountOut(uint64(chunk), uint64(bytes), o.now)
 		o.stats.add(statPacketsOut, chunk)
 		o.stats.add(statBytesOut, bytes)
 		i += chunk
 	}
 	o.p.checkVolume(c, c.slot.BytesOut())
+}
+
+// lock takes the outbound half of c: with a crew shared with others, which is
+// enough to take sequence numbers; without one to seal, too.
+func (o *outbound) lock(c *child) {
+	if o.line != nil {
+		c.outMu.RLock()
+	} else {
+		c.outMu.Lock()
+	}
+}
+
+func (o *outbound) unlock(c *child) {
+	if o.line != nil {
+		c.outMu.RUnlock()
+	} else {
+		c.outMu.Unlock()
+	}
 }
 
 // bytesFrom returns the bytes of packets i to n that seal was asked for.
@@ -193,11 +255,10 @@ func (o *outbound) reserve(c *child, n int) (uint64, bool) {
 		return 0, false
 	}
 	if limit != 0 {
-		if limit != c.lastLimit {
-			c.lastLimit = limit
-			c.askAt = limit - (limit-min(next, limit))/4
+		if c.lastLimit.Swap(limit) != limit {
+			c.askAt.Store(limit - (limit-min(next, limit))/4)
 		}
-		if (!ok || next >= c.askAt) && c.toldAt[ReportReserve].Swap(o.now) != o.now {
+		if (!ok || next >= c.askAt.Load()) && c.toldAt[ReportReserve].Swap(o.now) != o.now {
 			o.p.report(Report{Kind: ReportReserve, Child: c.id})
 		}
 	}
@@ -240,28 +301,4 @@ func (o *outbound) append(b []byte, to *path, df bool) {
 	}
 	o.ms = append(o.ms, Message{Data: b, Remote: to.remote, TOS: o.inner.TOS, DF: df})
 	o.used += len(b)
-}
-
-// flush sends what is waiting.
-func (o *outbound) flush() {
-	if len(o.ms) > 0 {
-		loss, err := o.to.Conn.Send(o.ms)
-		if err != nil {
-			loss = lossOf(o.ms)
-		}
-		o.stats.drop(dropSend, loss.Packets, loss.Bytes)
-	}
-	o.ms, o.used = o.ms[:0], 0
-}
-
-// lossOf is the loss of everything.
-func lossOf(ms []Message) (l Loss) {
-	for i := range ms {
-		l.Packets++
-		if size := ms[i].Segment; size > 0 {
-			l.Packets += (len(ms[i].Data) - 1) / size
-		}
-		l.Bytes += len(ms[i].Data)
-	}
-	return l
 }

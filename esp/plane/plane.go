@@ -53,6 +53,7 @@ type Plane struct {
 	policies esp.PolicyTable[child]
 	taps     atomic.Pointer[[]Tap] // nil: none
 	options  atomic.Pointer[Options]
+	crew     *crew // nil: the pipelines seal and open
 	reports  chan Report
 	ike      chan ikeMessage
 	ready    chan struct{}
@@ -111,12 +112,17 @@ func New(c *Config) (*Plane, error) {
 	p.muted.Store(c.Muted)
 	options := c.Options
 	p.options.Store(&options)
+	p.crew = newCrew(c.Crew, len(c.Devices))
 	err := c.validate()
 	for i, d := range c.Devices {
 		if o, ok := d.(deviceOffloader); ok {
 			o.SetOffload(!c.Options.NoTUNOffload)
 		}
-		p.outs = append(p.outs, &outbound{p: p, dev: d, index: i})
+		out := &outbound{p: p, dev: d, index: i, batch: &batch{ready: make(chan struct{}, 1)}}
+		if p.crew != nil {
+			out.member = p.crew.size + i
+		}
+		p.outs = append(p.outs, out)
 	}
 	for i := range c.Sockets {
 		if e := p.addLockedOuter(c.Sockets[i]); e != nil && err == nil {
@@ -143,6 +149,7 @@ func (c *Config) validate() error {
 // Run moves packets until ctx ends or the devices fail, then closes devices and
 // sockets and waits for its goroutines. It is called once.
 func (p *Plane) Run(ctx context.Context) error {
+	p.crew.start()
 	p.mu.Lock()
 	p.running = true
 	for _, o := range p.outs {
@@ -170,6 +177,7 @@ func (p *Plane) Run(ctx context.Context) error {
 	p.mu.Unlock()
 	p.close()
 	p.wg.Wait()
+	p.crew.stop()
 	close(done)
 	background.Wait()
 	return err

@@ -64,6 +64,7 @@ func newGateway(t testing.TB, net *esptest.Net, addr string, change func(*plane.
 			g.reports = append(g.reports, r)
 		},
 	}
+	c.Crew = crewSize
 	if change != nil {
 		change(c)
 	}

@@ -47,6 +47,12 @@ func newAEAD(s *sa.SA) (*Cipher, error) {
 	return &Cipher{mode: m, iv: aeadIVLen, block: 4, icv: aeadTag}, nil
 }
 
+func (m *aead) clone() mode {
+	c := *m
+	c.aead = aesgcm.Clone(m.aead)
+	return &c
+}
+
 func (m *aead) seal(packet []byte, seq uint64) {
 	binary.BigEndian.PutUint64(packet[HeaderLen:], seq)
 	copy(m.nonce[saltLen:], packet[HeaderLen:HeaderLen+aeadIVLen])

@@ -42,6 +42,7 @@ type settable interface {
 // under a key that is made for this and known to nobody.
 type cbc struct {
 	enc, dec settable
+	block    cipher.Block
 	iv       int
 	ivs      cipher.Block
 	mac      hash.Hash
@@ -74,20 +75,39 @@ func newCBC(s *sa.SA, rnd io.Reader) (*Cipher, error) {
 	if _, err := io.ReadFull(rnd, ivKey[:]); err != nil {
 		return nil, fmt.Errorf("transform: reading randomness: %w", err)
 	}
-	m := &cbc{iv: block.BlockSize(), extended: s.ESN}
+	m := &cbc{block: block, iv: block.BlockSize(), extended: s.ESN}
 	if m.ivs, err = aes.NewCipher(ivKey[:]); err != nil {
 		return nil, fmt.Errorf("transform: making IVs: %w", err)
 	}
-	var zero [aes.BlockSize]byte
-	enc, ok1 := cipher.NewCBCEncrypter(block, zero[:m.iv]).(settable)
-	dec, ok2 := cipher.NewCBCDecrypter(block, zero[:m.iv]).(settable)
-	if !ok1 || !ok2 {
+	if !m.setBlock() {
 		return nil, fmt.Errorf("transform: the IV of %v cannot be set", s.Encryption)
 	}
 	h := hashes[s.Integrity.ID]
-	m.enc, m.dec, m.icv = enc, dec, h.icv
+	m.icv = h.icv
 	m.mac = hmac.New(h.new, s.IntegrityKey.Reveal())
+	if _, ok := m.mac.(hash.Cloner); !ok {
+		return nil, fmt.Errorf("transform: %v cannot be cloned", s.Integrity)
+	}
 	return &Cipher{mode: m, iv: m.iv, block: m.iv, icv: m.icv}, nil
+}
+
+// setBlock makes the modes around the block cipher.
+func (m *cbc) setBlock() bool {
+	var zero [aes.BlockSize]byte
+	var ok1, ok2 bool
+	m.enc, ok1 = cipher.NewCBCEncrypter(m.block, zero[:m.iv]).(settable)
+	m.dec, ok2 = cipher.NewCBCDecrypter(m.block, zero[:m.iv]).(settable)
+	return ok1 && ok2
+}
+
+func (m *cbc) clone() mode {
+	c := *m
+	mac, err := m.mac.(hash.Cloner).Clone()
+	if err != nil || !c.setBlock() {
+		panic("transform: internal error: what was made once cannot be made again")
+	}
+	c.mac = mac
+	return &c
 }
 
 func (m *cbc) seal(packet []byte, seq uint64) {

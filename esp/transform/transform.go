@@ -41,6 +41,7 @@ type Cipher struct {
 type mode interface {
 	seal(packet []byte, seq uint64)
 	open(packet []byte, seq uint64) bool
+	clone() mode
 }
 
 // New returns the Cipher for the algorithms and keys of s, which it copies.
@@ -57,6 +58,14 @@ func New(s *sa.SA, rnd io.Reader) (*Cipher, error) {
 		return newAEAD(s)
 	}
 	return newCBC(s, rnd)
+}
+
+// Clone returns a Cipher with the same keys that may be used beside c. Both must
+// not seal with the same seq, as ever.
+func (c *Cipher) Clone() *Cipher {
+	other := *c
+	other.mode = c.mode.clone()
+	return &other
 }
 
 // IVLen returns the length of the IV that follows the ESP header.

@@ -1,0 +1,125 @@
+package plane
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/esp"
+)
+
+// maxCrew bounds the crew: beyond it what does the rest of the work, the network
+// stack, has all there is to do.
+const maxCrew = 6
+
+// crew are goroutines that seal and open beside the pipelines, so that even one
+// SA may use more processors than one. Each pipeline keeps the order: it takes
+// sequence numbers in order and sends in order, and it accepts and delivers in
+// order; only the arithmetic happens anywhere.
+//
+// With two processors there is no crew: generator, clients and the two
+// pipelines have enough to do for both, and handing work over costs more than it
+// brings.
+type crew struct {
+	size    int // of the crew; members above it are pipelines
+	members int
+	work    chan task
+	group   sync.WaitGroup
+}
+
+// task is a piece of work; member says who does it.
+type task interface{ do(member int) }
+
+// newCrew returns a crew for this many pipelines of the TUN device. size 0 means
+// that the number of processors decides, and a negative one none.
+func newCrew(size, pipelines int) *crew {
+	if size == 0 {
+		size = min(runtime.GOMAXPROCS(0)-2, maxCrew)
+	}
+	if size <= 0 {
+		return nil
+	}
+	size = min(size, maxCrew)
+	return &crew{size: size, members: size + pipelines, work: make(chan task, 4*size)}
+}
+
+// start starts the crew; a nil crew has nobody.
+func (c *crew) start() {
+	if c == nil {
+		return
+	}
+	for i := range c.size {
+		c.group.Go(func() {
+			for t := range c.work {
+				t.do(i)
+			}
+		})
+	}
+}
+
+// stop ends the crew, when nobody has work for it any more.
+func (c *crew) stop() {
+	if c != nil {
+		close(c.work)
+		c.group.Wait()
+	}
+}
+
+// copies are one half of a child SA for every member, made when the member
+// first needs it: most SAs never carry so much.
+type copies[T any] []*T
+
+// of returns the copy for a member. Other members may ask at the same time.
+func (c copies[T]) of(member int, clone func() *T) *T {
+	if c[member] == nil {
+		c[member] = clone()
+	}
+	return c[member]
+}
+
+// sealer returns what a member seals with; nil where the child was deleted. The
+// caller holds outMu, shared with others at least.
+func (c *child) sealer(member int) *esp.Outbound {
+	if c.out == nil {
+		return nil
+	}
+	return c.outs.of(member, c.out.Clone)
+}
+
+// drainTime bounds how long the end of a child waits for the crew. A socket that
+// is full may hold it up, and IKE must not wait for that.
+const drainTime = 20 * time.Millisecond
+
+// drain waits until the crew has sealed what it was given for a child that takes
+// nothing new any more.
+func (c *child) drain() {
+	c.closing.Store(true)
+	if c.unsealed.Load() == 0 {
+		return
+	}
+	t := time.NewTimer(drainTime)
+	defer t.Stop()
+	select {
+	case <-c.drained:
+	case <-t.C:
+	}
+}
+
+// sealed takes n packets back from what the crew was given.
+func (c *child) sealed(n int) {
+	if c.unsealed.Add(-int64(n)) == 0 && c.closing.Load() {
+		select {
+		case c.drained <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// opener returns what a member decrypts with; nil where the child was deleted.
+// The caller holds inMu, shared with others at least.
+func (c *child) opener(member int) *esp.Inbound {
+	if c.in == nil {
+		return nil
+	}
+	return c.ins.of(member, c.in.Clone)
+}
