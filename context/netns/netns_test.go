@@ -496,3 +496,11 @@ func TestHostIsUntouched(t *testing.T) {
 		}
 	}
 }
+
+func TestReceivers(t *testing.T) {
+	for processors, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 8: 4, 128: 4} {
+		if got := receivers(processors); got != want {
+			t.Errorf("%d processors: %d sockets, want %d", processors, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -43,24 +44,40 @@ func (g *Gateway) openSockets(t *spec.Tenant) error {
 				{control.DescriptorESP, unix.SOCK_RAW, unix.IPPROTO_ESP, 0},
 			} {
 				local := netip.AddrPortFrom(p.Addr(), s.port)
-				f, err := openSocket(s.typ, s.protocol, local)
-				if err != nil {
-					return fmt.Errorf("netns: opening %s socket on %s: %w", s.kind, local, err)
+				count := 1
+				if s.kind == control.DescriptorNATT {
+					count = receivers(runtime.NumCPU())
 				}
-				g.endpoints = append(g.endpoints, Endpoint{control.Descriptor{
-					Kind: s.kind, Local: local, Interface: m.Interface, MTU: g.links[m.Interface].mtu,
-				}, f})
+				for range count {
+					f, err := openSocket(s.typ, s.protocol, local, count > 1)
+					if err != nil {
+						return fmt.Errorf("netns: opening %s socket on %s: %w", s.kind, local, err)
+					}
+					g.endpoints = append(g.endpoints, Endpoint{control.Descriptor{
+						Kind: s.kind, Local: local, Interface: m.Interface, MTU: g.links[m.Interface].mtu,
+					}, f})
+				}
 			}
 		}
 	}
 	return nil
 }
 
+// maxReceivers bounds the sockets that share an address: each of them is a
+// pipeline of the worker, with memory of its own.
+const maxReceivers = 4
+
+// receivers is how many sockets share the address that ESP in UDP arrives at,
+// on a machine of so many processors. The kernel gives each peer to one of them,
+// so the order of its packets is kept, and they are received on as many
+// processors. Raw sockets cannot share: each would get every packet.
+func receivers(processors int) int { return max(1, min(processors/2, maxReceivers)) }
+
 // openSocket opens one bound socket. FREEBIND lets it be bound before the
 // address is there, as on a standby. It is left blocking: the runtime would
 // have epoll watch a file that is not, and every packet for the worker would wake
 // the supervisor, too. The worker makes it non-blocking for both.
-func openSocket(typ, protocol int, local netip.AddrPort) (*os.File, error) {
+func openSocket(typ, protocol int, local netip.AddrPort, shared bool) (*os.File, error) {
 	family, level, freebind := unix.AF_INET, unix.SOL_IP, unix.IP_FREEBIND
 	if local.Addr().Is6() {
 		family, level, freebind = unix.AF_INET6, unix.SOL_IPV6, unix.IPV6_FREEBIND
@@ -76,6 +93,9 @@ func openSocket(typ, protocol int, local netip.AddrPort) (*os.File, error) {
 		setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF),
 		setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF),
 	)
+	if shared && err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
 	if family == unix.AF_INET6 && typ == unix.SOCK_DGRAM && err == nil {
 		err = unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_V6ONLY, 1)
 	}

@@ -55,7 +55,9 @@ type loop struct {
 	in  *inbound
 }
 
-func newLoop(t testing.TB, children int) *loop {
+func newLoop(t testing.TB, children int) *loop { return newLoopWithCrew(t, children, -1) }
+
+func newLoopWithCrew(t testing.TB, children, crew int) *loop {
 	t.Helper()
 	counters, err := esp.NewCounters(make([]byte, esp.CountersSize(children)))
 	if err != nil {
@@ -64,7 +66,7 @@ func newLoop(t testing.TB, children int) *loop {
 	l := &loop{tap: &tap{data: make([]byte, 0, 1<<20)}}
 	local := netip.MustParseAddrPort("192.0.2.1:4500")
 	l.p, err = New(&Config{
-		Devices: []tun.Device{l.tap}, Counters: counters,
+		Devices: []tun.Device{l.tap}, Counters: counters, Crew: crew,
 		Sockets: []Socket{{Kind: KindNATT, Local: local, Conn: l.tap}},
 	})
 	if err != nil {
@@ -153,6 +155,52 @@ func TestAllocsPerPacket(t *testing.T) {
 // turn by turn, so that what else the machine does disturbs both alike. "busy"
 // is one SA that has traffic while the others are silent; "spread" has every
 // super-packet on another SA, whose keys are in no cache any more.
+// TestAllocsWithCrew is the whole way of big batches through a crew.
+func TestAllocsWithCrew(t *testing.T) {
+	l := newLoopWithCrew(t, 3, 2)
+	end, err := l.out.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.p.crew.start()
+	l.in.ms = make([]Message, manyMessages)
+	for i := range l.in.ms {
+		l.in.ms[i].Buf = make([]byte, messageSize)
+	}
+	b := tcpSuper(1, 60_000, 1300)
+	turn := func() {
+		for range 3 {
+			l.out.packet(b)
+			l.out.flush()
+		}
+		for l.out.flying.Load() > 0 {
+			runtime.Gosched()
+		}
+		for i, m := range l.tap.sent {
+			m.Buf = l.in.ms[i].Buf
+			m.Data = m.Buf[:copy(m.Buf, m.Data)]
+			l.in.ms[i] = m
+		}
+		l.in.batch(len(l.tap.sent))
+		l.tap.sent, l.tap.data = l.tap.sent[:0], l.tap.data[:0]
+	}
+	for range 10 {
+		turn()
+	}
+	if n := testing.AllocsPerRun(100, turn); n != 0 {
+		t.Errorf("%v allocations for three super-packets", n)
+	}
+	end()
+	l.p.crew.stop()
+	s := l.p.Stats()
+	if s.PacketsIn != s.PacketsOut || s.PacketsIn == 0 || s.DropIntegrity+s.DropReplay > 0 {
+		t.Errorf("stats are %+v", s)
+	}
+	if c := l.p.children[2]; c.outs[0] == nil && c.outs[1] == nil || c.ins[0] == nil && c.ins[1] == nil {
+		t.Error("the crew had nothing to do")
+	}
+}
+
 func BenchmarkManySAs(b *testing.B) {
 	const many = 50_000
 	one, all := newLoop(b, 1), newLoop(b, many)

@@ -91,7 +91,8 @@ type Config struct {
 	// Devices are the queues of the TUN device. The plane owns them from New on.
 	Devices []tun.Device
 	// Sockets are the outer sockets. More than one of a kind is fine: they are
-	// told apart by Local.
+	// told apart by Local. Several with one address (SO_REUSEPORT) share what
+	// arrives there: each is received from, and opened, by itself.
 	Sockets []Socket
 
 	// Counters is the arena that Child.Slot indexes.

@@ -105,7 +105,7 @@ func (s *space) socket(kind plane.Kind, local netip.AddrPort) *os.File {
 		if err != nil {
 			return err
 		}
-		if err := unix.Bind(fd, to); err != nil {
+		if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), unix.Bind(fd, to)); err != nil {
 			unix.Close(fd)
 			return err
 		}
@@ -120,6 +120,9 @@ type real struct {
 	*space
 	*plane.Plane
 }
+
+// shared has several sockets share the address of UDP 4500 in every lab.
+var shared = false
 
 var outerNet = [2][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db8::2"}}
 
@@ -167,6 +170,12 @@ func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) 
 		for _, k := range []plane.Kind{plane.KindIKE, plane.KindNATT, plane.KindESP} {
 			local := netip.AddrPortFrom(netip.MustParseAddr(out[i]), map[plane.Kind]uint16{plane.KindIKE: 500, plane.KindNATT: 4500}[k])
 			c.Sockets = append(c.Sockets, plane.Socket{Kind: k, Local: local, MTU: 1500, File: s.socket(k, local)})
+		}
+		if shared { // four sockets share the address
+			local := c.Sockets[1].Local
+			for range 3 {
+				c.Sockets = append(c.Sockets, plane.Socket{Kind: plane.KindNATT, Local: local, MTU: 1500, File: s.socket(plane.KindNATT, local)})
+			}
 		}
 		c.Crew = crewSize
 		if change != nil {
@@ -319,6 +328,27 @@ func TestKernel(t *testing.T) {
 	}
 }
 
+// TestKernelSharedAddress: several sockets share an address, as they do on
+// machines with many processors. Each SA has one of them.
+func TestKernelSharedAddress(t *testing.T) {
+	shared = true
+	defer func() { shared = false }()
+	a, b := lab(t, pair, nil)
+	echo(t, a, b, "10.2.0.1:7")
+	transfer(t, a, b, "10.2.0.1:7000", 8<<20)
+	transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
+	for _, g := range []*real{a, b} {
+		if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropDeliver+s.DropReplay > 0 {
+			t.Errorf("drops: %+v", s)
+		}
+	}
+	local := netip.MustParseAddrPort("192.0.2.1:4500")
+	a.RemoveSocket(plane.KindNATT, local)
+	if err := a.SendIKE(local, netip.MustParseAddrPort("192.0.2.2:4500"), []byte("x")); !errors.Is(err, plane.ErrNoSocket) {
+		t.Errorf("after the sockets were removed: %v", err)
+	}
+}
+
 // TestKernelSwitches switches everything off and on while data flows, but for
 // GRO, which loses packets in that moment.
 func TestKernelSwitches(t *testing.T) {
@@ -369,7 +399,20 @@ func TestKernelPathMTU(t *testing.T) {
 	}
 }
 
+// BenchmarkKernelTCP is one TCP flow between two gateways on one machine, with
+// crews of several sizes: what a crew costs where there are no processors for it,
+// and brings where there are.
 func BenchmarkKernelTCP(bm *testing.B) {
+	for _, size := range []int{-1, 1, 2, 4} {
+		bm.Run(fmt.Sprintf("crew=%d", max(size, 0)), func(bm *testing.B) {
+			crewSize = size
+			defer func() { crewSize = -1 }()
+			kernelTCP(bm)
+		})
+	}
+}
+
+func kernelTCP(bm *testing.B) {
 	a, b := lab(bm, pair, nil)
 	var ln net.Listener
 	b.do(func() (err error) { ln, err = net.Listen("tcp", "10.2.0.1:7000"); return err })
@@ -397,5 +440,4 @@ func BenchmarkKernelTCP(bm *testing.B) {
 			bm.Fatal(err)
 		}
 	}
-	bm.Logf("a %+v\nb %+v", a.Stats(), b.Stats())
 }

@@ -52,6 +52,7 @@ func TestTooBig(t *testing.T) {
 			if !bytes.HasPrefix(large, icmp[8:]) || len(icmp) < 8+28 {
 				t.Errorf("it does not quote the packet")
 			}
+			until(t, "the count of what was told", func() bool { return a.Stats().TooBigSent > 0 })
 			if s := a.Stats(); s.DropTooBig != 1 || s.TooBigSent != 1 {
 				t.Errorf("stats are %+v", s)
 			}

@@ -45,8 +45,9 @@ type outbound struct {
 	pieces  [2][]byte
 }
 
-// run moves packets until the device is closed.
-func (o *outbound) run() error {
+// begin gives the pipeline its memory, and with a crew its line; end takes both
+// away.
+func (o *outbound) begin() (end func(), err error) {
 	const read = tun.HeaderLen + tun.MaxPacket + 64
 	batches := 1
 	if o.p.crew != nil {
@@ -54,21 +55,33 @@ func (o *outbound) run() error {
 	}
 	memory, err := newSlab(2*read + batches*sealSlab)
 	if err != nil {
+		return nil, err
+	}
+	o.in, o.scratch, o.slab = memory[:read], memory[read:2*read], memory[2*read:2*read+sealSlab]
+	if batches == 1 {
+		return memory.free, nil
+	}
+	o.line, o.spare = make(chan *batch, batches), make(chan *batch, batches)
+	for i := 1; i < batches; i++ {
+		from := 2*read + i*sealSlab
+		o.spare <- &batch{slab: memory[from : from+sealSlab], ready: make(chan struct{}, 1)}
+	}
+	var sender sync.WaitGroup
+	sender.Go(o.sendInOrder)
+	return func() {
+		close(o.line)
+		sender.Wait()
+		memory.free()
+	}, nil
+}
+
+// run moves packets until the device is closed.
+func (o *outbound) run() error {
+	end, err := o.begin()
+	if err != nil {
 		return err
 	}
-	defer memory.free()
-	o.in, o.scratch, o.slab = memory[:read], memory[read:2*read], memory[2*read:2*read+sealSlab]
-	if batches > 1 {
-		o.line, o.spare = make(chan *batch, batches), make(chan *batch, batches)
-		for i := 1; i < batches; i++ {
-			from := 2*read + i*sealSlab
-			o.spare <- &batch{slab: memory[from : from+sealSlab], ready: make(chan struct{}, 1)}
-		}
-		var sender sync.WaitGroup
-		sender.Go(o.sendInOrder)
-		defer sender.Wait()
-		defer close(o.line)
-	}
+	defer end()
 	o.icmp.perSecond = 1000
 	for {
 		n, err := o.dev.Read(o.in)

@@ -234,7 +234,7 @@ func (p *Plane) Stats() Stats {
 }
 
 // AddSocket takes over one more socket while the plane runs. A socket of the
-// same kind and address takes the place of the old one.
+// same kind and address takes the place of the old ones.
 func (p *Plane) AddSocket(s Socket) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -278,15 +278,17 @@ func (p *Plane) addLockedOuter(s Socket) error {
 }
 
 func (p *Plane) removeLocked(k Kind, local netip.AddrPort) {
-	for i, o := range p.outers {
-		if o.Kind == k && o.Local == local {
-			o.in.closed.Store(true)
-			o.Conn.Close()
-			o.in.stats.addTo(&p.retired)
-			p.outers = append(p.outers[:i:i], p.outers[i+1:]...)
-			return
+	var left []*outer
+	for _, o := range p.outers {
+		if o.Kind != k || o.Local != local {
+			left = append(left, o)
+			continue
 		}
+		o.in.closed.Store(true)
+		o.Conn.Close()
+		o.in.stats.addTo(&p.retired)
 	}
+	p.outers = left
 }
 
 // resolveAllLocked finds the sockets of all children anew.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -112,15 +111,7 @@ type native struct {
 		try    bool
 		yields int
 	}
-	// mu makes writers of one queue take turns, one system call each, as the
-	// kernel would make them.
-	mu    sync.Mutex
-	write struct {
-		fn    func(fd uintptr) bool
-		iov   [maxPieces]unix.Iovec
-		n     int
-		errno syscall.Errno
-	}
+	writers chan *writer // idle ones
 }
 
 // NewDevice takes over a queue that Open opened, here or in another process,
@@ -129,7 +120,7 @@ func NewDevice(f *os.File) (Device, error) { return newDevice(f, unix.IoctlSetIn
 
 // newDevice is NewDevice with another way to set what a device does.
 func newDevice(f *os.File, ioctl func(fd int, req uint, value int) error) (Device, error) {
-	d := &native{file: f, ioctl: ioctl}
+	d := &native{file: f, ioctl: ioctl, writers: make(chan *writer, 4)}
 	if err := d.setUp(); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("tun: taking over a device: %w", err)
@@ -163,7 +154,6 @@ func (d *native) setUp() error {
 		return err
 	}
 	d.read.fn = d.readFd
-	d.write.fn = d.writeFd
 	return nil
 }
 
@@ -244,12 +234,40 @@ func (d *native) readFd(fd uintptr) bool {
 	}
 }
 
-// Write implements Device. Several goroutines may write to one queue; they take
-// turns.
+// writer is what one Write works with; a device keeps a few, so that several
+// goroutines may write at the same time.
+type writer struct {
+	fn    func(fd uintptr) bool
+	iov   [maxPieces]unix.Iovec
+	n     int
+	errno syscall.Errno
+}
+
+func (d *native) writer() *writer {
+	select {
+	case w := <-d.writers:
+		return w
+	default:
+	}
+	w := &writer{}
+	w.fn = w.call
+	return w
+}
+
+// Write implements Device. Several goroutines may write to one queue at the same
+// time.
 func (d *native) Write(pieces [][]byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	w := &d.write
+	w := d.writer()
+	err := d.gather(w, pieces)
+	clear(w.iov[:w.n])
+	select {
+	case d.writers <- w:
+	default:
+	}
+	return err
+}
+
+func (d *native) gather(w *writer, pieces [][]byte) error {
 	w.n = 0
 	if d.bare {
 		pieces = pieces[1:]
@@ -265,9 +283,7 @@ func (d *native) Write(pieces [][]byte) error {
 		w.iov[w.n].SetLen(len(p))
 		w.n++
 	}
-	err := d.raw.Write(w.fn)
-	clear(w.iov[:w.n])
-	if err != nil {
+	if err := d.raw.Write(w.fn); err != nil {
 		return err
 	}
 	if w.errno != 0 {
@@ -276,8 +292,7 @@ func (d *native) Write(pieces [][]byte) error {
 	return nil
 }
 
-func (d *native) writeFd(fd uintptr) bool {
-	w := &d.write
+func (w *writer) call(fd uintptr) bool {
 	for {
 		_, _, errno := syscall.Syscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&w.iov[0])), uintptr(w.n))
 		if errno == syscall.EINTR {

@@ -19,8 +19,8 @@ const MaxPacket = 65535
 // ErrAgain is returned by Device.TryRead when nothing is waiting.
 var ErrAgain = errors.New("tun: nothing to read")
 
-// Device is one queue of a TUN device. Reads have one caller at a time, and so
-// have writes.
+// Device is one queue of a TUN device. Reads have one caller at a time; writes
+// may have several.
 type Device interface {
 	// Read waits for a packet and reads it, with its header in front, into b,
 	// which has room for HeaderLen+MaxPacket bytes.
