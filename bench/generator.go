@@ -26,9 +26,13 @@ type generator struct {
 	next     int                  // client to begin next
 	clients  int
 	up       int
-	refused  string
-	stop     chan struct{} // closed by close
-	keeper   sync.WaitGroup
+	// latencies are how long each set-up took, in the order of their ends.
+	latencies []time.Duration
+	entry     func(i int) string
+	refused   string
+	single    bool          // the next client waits for oneByOne
+	stop      chan struct{} // closed by close
+	keeper    sync.WaitGroup
 }
 
 // target is the gateway that a generator connects to, and from where.
@@ -37,6 +41,7 @@ type target struct {
 	gatewayID             string
 	clientKey, gatewayKey string
 	inside                string // the network behind the gateway
+	prefix                string // of the clients' names
 }
 
 // single is the gateway of tenantFile.
@@ -56,7 +61,7 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 		return nil, err
 	}
 	g := &generator{
-		engine: engine, clients: n, stop: make(chan struct{}),
+		engine: engine, clients: n, entry: t.entryName, stop: make(chan struct{}),
 		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan ike.Datagram, 4*window),
 		begun: map[string]time.Time{},
 	}
@@ -131,7 +136,7 @@ func (t target) clientConfig(n int) *ike.Config {
 		transform(sa.Encryption, "aes-256-gcm"), transform(sa.Sequence, "no-esn"),
 	}}}
 	for i := range n {
-		name := entryName(i)
+		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, ike.Profile{
 			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{t.gatewayID},
 			LocalPSK: secret.Copy([]byte(t.clientKey)), RemotePSK: secret.Copy([]byte(t.gatewayKey)),
@@ -145,7 +150,7 @@ func (t target) clientConfig(n int) *ike.Config {
 	return cfg
 }
 
-func entryName(i int) string { return fmt.Sprintf("c%d", i) }
+func (t target) entryName(i int) string { return fmt.Sprintf("%sc%d", t.prefix, i) }
 
 // read passes on what arrives on one socket, without the non-ESP marker.
 func (g *generator) read(local netip.AddrPort) {
@@ -195,12 +200,48 @@ func (g *generator) run() (time.Duration, error) {
 	return time.Since(begin), g.carryOut(&out)
 }
 
+// start readies the generator for oneByOne.
+func (g *generator) start() {
+	var out ike.Output
+	g.single = true
+	g.engine.Activate(time.Now(), &out)
+}
+
+// oneByOne connects one client after the other, until more says no or there is
+// none left.
+func (g *generator) oneByOne(more func() bool) error {
+	var out ike.Output
+	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
+	defer tick.Stop()
+	for more() && g.next < g.clients {
+		g.begin(&out)
+		for limit := time.Now().Add(time.Minute); g.up < g.next; {
+			if err := g.carryOut(&out); err != nil {
+				return err
+			}
+			if g.up == g.next {
+				break
+			}
+			select {
+			case d := <-g.incoming:
+				_ = g.engine.Receive(time.Now(), d, &out)
+			case now := <-tick.C:
+				g.engine.Expire(now, &out)
+				if now.After(limit) {
+					return fmt.Errorf("a client does not come up; last refusal: %q", g.refused)
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // begin starts the next client, if there is one left.
 func (g *generator) begin(out *ike.Output) {
 	if g.next == g.clients {
 		return
 	}
-	name := entryName(g.next)
+	name := g.entry(g.next)
 	g.next++
 	g.begun[name] = time.Now()
 	if err := g.engine.Command(time.Now(), ike.Initiate{Entry: name}, out); err != nil {
@@ -222,7 +263,10 @@ func (g *generator) carryOut(out *ike.Output) error {
 			switch e := e.(type) {
 			case ike.ChildUp:
 				g.up++
-				g.begin(out)
+				g.latencies = append(g.latencies, time.Since(g.begun[e.Peer.Profile]))
+				if !g.single {
+					g.begin(out)
+				}
 			case ike.IKEDown:
 				g.refused = e.Reason
 			case ike.Refused:

@@ -74,6 +74,7 @@ func run(o options) error {
 		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
 		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error { return warrenThroughput(l, r, o.seconds) }},
 		{"The same through strongSwan's kernel-libipsec", func(l *lab.Lab) error { return strongSwanThroughput(l, r, o.seconds) }},
+		{fmt.Sprintf("%s: replication, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error { return replication(l, r, o.setups, o.sas) }},
 		{failoverTitle + ", 1 SA", func(l *lab.Lab) error { return takeover(l, r, 1, o.runs) }},
 		{fmt.Sprintf("%s, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error { return takeover(l, r, o.sas, o.runs) }},
 	} {

@@ -88,6 +88,8 @@ const (
 	RecordWindow  = ikev2.RecordWindow
 	RecordIKEDown = ikev2.RecordIKEDown
 	RecordChild   = ikev2.RecordChild
+	// RecordHalfOpen is a responder that waits for IKE_AUTH.
+	RecordHalfOpen = ikev2.RecordHalfOpen
 )
 
 // The refusals.

@@ -35,6 +35,7 @@ type Engine struct {
 	attempts map[string]*attempt  // by name of entry
 
 	halfOpen halfOpenTable
+	begun    []Record // RecordHalfOpen, until Activate; the oldest first
 	peers    peerTable
 	cookies  cookieJar
 	setups   resource.Bucket
@@ -245,6 +246,10 @@ func (e *Engine) Wipe() {
 		e.graves[i].key.Clear()
 	}
 	e.graves = nil
+	for i := range e.begun {
+		e.begun[i].Clear()
+	}
+	e.begun = nil
 	clear(e.sas)
 }
 

@@ -121,7 +121,9 @@ func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
 		return ErrPaced
 	}
 	e.usage.Begun++
-	s, err := ikev2.NewResponder(host{e}, now, d, &m, out)
+	// Under a flood nobody else hears of handshakes: see ikev2's halfopen.go.
+	few := len(e.halfOpen.keys) < e.rules.CookieThreshold
+	s, err := ikev2.NewResponder(host{e}, now, d, &m, few, out)
 	if err != nil {
 		if n, reason, ok := ikev2.InitRefusal(err); ok {
 			answer(ikev2.ClearResponse(&m.Header, n))

@@ -2,6 +2,7 @@ package ike
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/ikev2"
@@ -15,7 +16,10 @@ func (e *Engine) Replay(now time.Time, r Record) error {
 	defer e.settle(now)
 	s := e.sas[r.SPI]
 	switch {
+	case r.Kind == RecordHalfOpen:
+		e.replayHalfOpen(now, r)
 	case r.Kind == RecordIKE:
+		e.dropHalfOpen(r.SPI)
 		return e.replayIKE(now, r)
 	case s == nil:
 		return nil
@@ -32,6 +36,42 @@ func (e *Engine) Replay(now time.Time, r Record) error {
 		return fmt.Errorf("ike: record of unknown kind %d", r.Kind)
 	}
 	return nil
+}
+
+// replayHalfOpen keeps a handshake until Activate, or until it is over.
+func (e *Engine) replayHalfOpen(now time.Time, r Record) {
+	e.dropHalfOpen(r.SPI)
+	for len(e.begun) > 0 && now.After(e.begun[0].HalfOpenUntil()) {
+		e.dropHalfOpen(e.begun[0].SPI)
+	}
+	if now.Before(r.HalfOpenUntil()) {
+		e.begun = append(e.begun, r)
+	}
+}
+
+// dropHalfOpen forgets a handshake that has come to its end.
+func (e *Engine) dropHalfOpen(spi uint64) {
+	e.begun = slices.DeleteFunc(e.begun, func(r Record) bool {
+		if r.SPI == spi {
+			r.Clear()
+		}
+		return r.SPI == spi
+	})
+}
+
+// restoreHalfOpen goes on with the handshakes that Replay brought. One that
+// cannot be continued is the initiator's to begin anew.
+func (e *Engine) restoreHalfOpen(now time.Time) {
+	for _, r := range e.begun {
+		if e.sas[r.SPI] == nil && now.Before(r.HalfOpenUntil()) && len(e.halfOpen.keys) < e.rules.MaxHalfOpen {
+			if s, err := ikev2.RestoreHalfOpen(host{e}, now, r); err == nil {
+				e.add(s)
+				e.settle(now)
+			}
+		}
+		r.Clear()
+	}
+	e.begun = nil
 }
 
 // replayIKE makes an SA anew. It keeps the children of the one that it follows,
@@ -74,6 +114,7 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 		e.touch(s)
 		e.settle(now)
 	}
+	e.restoreHalfOpen(now)
 	e.planAttempts(now)
 	e.Expire(now, out)
 }
@@ -90,7 +131,12 @@ func (e *Engine) restoreAttempt(s *ikev2.SA) {
 // children. It stops when yield returns false.
 func (e *Engine) Snapshot(yield func(Record) bool) {
 	for _, s := range e.inOrder() {
-		if !s.Snapshot(yield) {
+		if r, ok := s.HalfOpenRecord(); ok && !yield(r) || !s.Snapshot(yield) {
+			return
+		}
+	}
+	for _, r := range e.begun {
+		if !yield(r) {
 			return
 		}
 	}

@@ -197,6 +197,26 @@ func TestInStepLate(t *testing.T) {
 	}
 }
 
+// TestSnapshotOfNothing: a snapshot at position 0 must be taken in, too, before
+// the standby counts: it may hold what is older than the stream.
+func TestSnapshotOfNothing(t *testing.T) {
+	p := newPair(t, 0)
+	p.state = []string{"from before the stream"}
+	p.connect()
+	for p.step(false) {
+	}
+	if p.s.InStep() {
+		t.Error("in step before the acknowledgement")
+	}
+	if err := p.s.Receive(appendMessage(nil, &message{kind: kindAck})); err != nil {
+		t.Fatal(err)
+	}
+	p.settle()
+	q := newPair(t, 0)
+	q.connect()
+	q.settle()
+}
+
 // TestKeysAreOverwritten: records that nobody needs any more leave nothing.
 func TestKeysAreOverwritten(t *testing.T) {
 	blank := func(b []byte) bool { return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 }) }

@@ -56,6 +56,7 @@ type Receiver struct {
 	state    receiverState
 	applied  Position // of cfg.Stream
 	reported Position // acknowledged in this session
+	due      bool     // a snapshot is to be acknowledged, whatever its position
 	begin    message
 	items    uint32
 	bytes    int
@@ -79,7 +80,7 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 // Connected begins a session and appends the hello to b.
 func (r *Receiver) Connected(b []byte) []byte {
 	r.state = receiverGreeting
-	r.reported = 0
+	r.reported, r.due = 0, false
 	return appendMessage(b, &message{kind: kindHello, stream: r.cfg.Stream, epoch: r.cfg.Epoch, position: r.applied, holds: r.cfg.Holds})
 }
 
@@ -150,7 +151,7 @@ func (r *Receiver) end(m *message) (Step, bool, error) {
 		return Step{}, false, fmt.Errorf("journal: end after %d of %d items: %w", r.items, r.begin.count, ErrUnexpected)
 	}
 	r.cfg.Stream, r.cfg.Epoch, r.cfg.Holds = r.begin.stream, r.begin.epoch, true
-	r.applied = r.begin.position
+	r.applied, r.due = r.begin.position, true
 	r.state = receiverLive
 	return Step{Op: StepCommit, Stream: r.cfg.Stream, Epoch: r.cfg.Epoch, Position: r.applied, Count: int(m.count)}, true, nil
 }
@@ -166,10 +167,10 @@ func (r *Receiver) entry(m *message) (Step, bool, error) {
 // Ack appends an acknowledgement of all that was received; ok is false if
 // nothing new was. Calling it once for a batch of messages is enough.
 func (r *Receiver) Ack(b []byte) (_ []byte, ok bool) {
-	if r.state < receiverLive || r.applied == r.reported {
+	if r.state < receiverLive || r.applied == r.reported && !r.due {
 		return b, false
 	}
-	r.reported = r.applied
+	r.reported, r.due = r.applied, false
 	return appendMessage(b, &message{kind: kindAck, position: r.applied}), true
 }
 

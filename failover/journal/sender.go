@@ -62,7 +62,8 @@ type Sender struct {
 	foreign bool     // the twin may hold a copy from before this stream
 
 	snapshot [][]byte
-	at       Position // of the snapshot; 0: the session resumed
+	at       Position // of the snapshot
+	taken    bool     // the standby has acknowledged the snapshot, or needed none
 	index    int
 }
 
@@ -175,7 +176,7 @@ func (s *Sender) hello(m *message) {
 		s.state = senderWanting
 		return
 	}
-	s.acked, s.sent, s.at = m.position, m.position, 0
+	s.acked, s.sent, s.taken = m.position, m.position, true
 	s.ack(m.position)
 	s.snapshot, s.index = nil, -1 // the resume message is due
 	s.state = senderLive
@@ -184,6 +185,7 @@ func (s *Sender) hello(m *message) {
 // ack drops what the standby has.
 func (s *Sender) ack(p Position) {
 	s.acked = max(s.acked, p)
+	s.taken = s.taken || p >= s.at
 	oldest := s.next - Position(len(s.backlog))
 	for ; oldest <= s.acked && len(s.backlog) > 0; oldest++ {
 		s.bytes -= len(s.backlog[0].payload)
@@ -203,7 +205,7 @@ func (s *Sender) Snapshot(items [][]byte) {
 		return
 	}
 	s.snapshot, s.index, s.at = items, -1, s.next-1
-	s.sent, s.acked = s.at, 0
+	s.sent, s.acked, s.taken = s.at, 0, false
 	s.held, s.foreign = max(s.held, s.at), true
 	s.forget()
 	s.state = senderSnapshot
@@ -231,7 +233,7 @@ func (s *Sender) Message(b []byte) (_ []byte, ok bool) {
 		if b, ok := s.entry(b); ok {
 			return b, true
 		}
-		if s.acked < s.at || s.sent > s.acked+maxAhead {
+		if !s.taken || s.sent > s.acked+maxAhead {
 			return b, false // the standby is still busy with what it has got
 		}
 		s.state = senderInStep

@@ -126,6 +126,17 @@ func (n *Node) boot() {
 	n.Do(func(out *ike.Output) error { e.Activate(n.lab.Now, out); return nil })
 }
 
+// Recorded returns how many records there are of what is more than a handshake.
+func (n *Node) Recorded() int {
+	count := 0
+	for _, b := range n.Journal {
+		if r, err := ike.ParseRecord(b); err != nil || r.Kind != ike.RecordHalfOpen {
+			count++
+		}
+	}
+	return count
+}
+
 // Kill replaces the engine by one that knows only the journal.
 func (n *Node) Kill() { n.boot() }
 

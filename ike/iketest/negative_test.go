@@ -189,7 +189,7 @@ func TestBadInit(t *testing.T) {
 					t.Errorf("%d answers, %d bytes to %d", len(sent), len(sent[0]), len(b))
 				}
 			}
-			if got != tt.want || len(g.Engine.Status()) != 0 || len(g.Journal) != 0 {
+			if got != tt.want || len(g.Engine.Status()) != 0 || g.Recorded() != 0 {
 				t.Errorf("answer %q, want %q; state kept: %v", got, tt.want, g.Engine.Status())
 			}
 			if s := NewStranger(g, strangerAddr); !s.Connect() {
@@ -287,7 +287,7 @@ func TestBadAuth(t *testing.T) {
 			if again := s.Send(b); len(again) != 1 || string(again[0]) != string(sent[0]) {
 				t.Error("a repeat is not answered with the same bytes")
 			}
-			if len(g.Journal) != 0 || len(g.Plane) != 0 {
+			if g.Recorded() != 0 || len(g.Plane) != 0 {
 				t.Error("something was recorded")
 			}
 			l.Run(time.Minute)
@@ -379,7 +379,7 @@ func TestBeforeAuth(t *testing.T) {
 					t.Errorf("ID %d was answered", id)
 				}
 			}
-			if st := g.Engine.Status(); len(st) != 1 || st[0].State != "HALF-OPEN" || len(g.Journal) != 0 {
+			if st := g.Engine.Status(); len(st) != 1 || st[0].State != "HALF-OPEN" || g.Recorded() != 0 {
 				t.Errorf("state is %v", st)
 			}
 			ident, _ := auth.ParseIdentity("client@example")
@@ -629,7 +629,7 @@ func TestClientRefused(t *testing.T) {
 	if n < 9 || n > 20 {
 		t.Errorf("%d attempts in ten minutes", n)
 	}
-	if len(g.Journal)+len(c.Journal) != 0 {
+	if g.Recorded()+c.Recorded() != 0 {
 		t.Error("something was recorded")
 	}
 	noTrouble(t, l)

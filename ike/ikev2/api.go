@@ -103,10 +103,11 @@ type RecordKind uint8
 
 // The kinds of records.
 const (
-	RecordIKE     RecordKind = iota + 1 // the whole state of one IKE SA: new or replaced
-	RecordWindow                        // message IDs and cached last response of one IKE SA
-	RecordIKEDown                       // the IKE SA and all its children are gone
-	RecordChild                         // one step of one child SA
+	RecordIKE      RecordKind = iota + 1 // the whole state of one IKE SA: new or replaced
+	RecordWindow                         // message IDs and cached last response of one IKE SA
+	RecordIKEDown                        // the IKE SA and all its children are gone
+	RecordChild                          // one step of one child SA
+	RecordHalfOpen                       // a responder that waits for IKE_AUTH
 )
 
 // Record is one durable step. Applying the records of a tenant in order to an

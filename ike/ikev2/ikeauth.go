@@ -207,6 +207,7 @@ func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 func (s *SA) establish(now time.Time, out *Output) {
 	s.transition(Established)
 	s.endAt, s.endReason = time.Time{}, ""
+	s.host.Bury(s.handshake.seed)
 	s.handshake = nil
 	s.heard = now
 	s.age(now)

@@ -202,6 +202,7 @@ func (s *SA) die() {
 		s.host.Bury(s.window.request.seed)
 	}
 	if h := s.handshake; h != nil {
+		s.host.Bury(h.seed)
 		s.host.Withdraw(h.question)
 		if h.key != nil {
 			h.key.Clear()

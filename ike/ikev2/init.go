@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // handshake is what is needed until the SA is established.
@@ -20,6 +21,12 @@ type handshake struct {
 	public            []byte // the peer's KE value
 	choice            suite.Choice
 
+	// Of a responder: what it was made from, whether that is on record, and
+	// when it is given up.
+	seed     secret.Value
+	from     Datagram
+	recorded bool
+	until    time.Time
 	// Of a responder: the IKE_AUTH request that waits for its Answer.
 	auth     *authRequest
 	question uint64
@@ -92,13 +99,26 @@ func exactly(ps wire.Payloads, types ...wire.PayloadType) error {
 
 // NewResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
 // error there is no SA; InitRefusal tells what to answer.
-func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, out *Output) (*SA, error) {
+//
+// With record the handshake survives us: out.Changes says so.
+func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, record bool, out *Output) (*SA, error) {
+	s, err := respondTo(h, now, d, m, h.NewIKESPI(), secret.New(bytesFrom(h.Rand(), seedSize)), out)
+	if err == nil && record {
+		s.handshake.recorded = true
+		r, _ := s.HalfOpenRecord()
+		out.Changes = append(out.Changes, r)
+	}
+	return s, err
+}
+
+// respondTo does what NewResponder says with a given SPI and seed.
+func respondTo(h Host, now time.Time, d Datagram, m *wire.Message, spi uint64, seed secret.Value, out *Output) (*SA, error) {
 	p, err := takeInit(m.Payloads)
 	if err != nil {
 		return nil, err
 	}
 	s := &SA{
-		host: h, state: HalfOpen, spi: h.NewIKESPI(), peerSPI: m.SPIi,
+		host: h, state: HalfOpen, spi: spi, peerSPI: m.SPIi,
 		local: d.Local, remote: d.Remote,
 	}
 	rules := h.Rules()
@@ -116,14 +136,16 @@ func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, out *Outpu
 	if n, _ := suite.PublicLen(choice.Group()); n != len(p.ke.Data) {
 		return nil, &initError{wire.Notify{Type: wire.InvalidSyntax}, "public value of the peer has a wrong length"}
 	}
-	key, err := suite.GenerateKey(choice.Group(), h.Rand())
+	random := seeded(seed)
+	nr := bytesFrom(random, nonceSize)
+	key, err := suite.GenerateKey(choice.Group(), random)
 	if err != nil {
 		return nil, err
 	}
 	s.suite = st
 	s.handshake = &handshake{
-		request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: bytesFrom(h.Rand(), nonceSize),
-		key: key, public: bytes.Clone(p.ke.Data), choice: choice,
+		request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: nr,
+		key: key, public: bytes.Clone(p.ke.Data), choice: choice, seed: seed, from: Datagram{Local: d.Local, Remote: d.Remote},
 	}
 	s.lifetime = rules.Policies[choice.Policy].Lifetime
 	s.detectNAT(m.Payloads, 0)
@@ -134,6 +156,7 @@ func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, out *Outpu
 	s.handshake.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = 1
 	s.endAt, s.endReason = now.Add(rules.HalfOpenTimeout), "peer did not go on with IKE_AUTH"
+	s.handshake.until = s.endAt
 	s.post(s.handshake.response, out)
 	return s, nil
 }

@@ -32,7 +32,7 @@ func (r Record) Append(b []byte) []byte {
 	w.u8(uint8(r.Kind))
 	w.u64(r.SPI)
 	switch r.Kind {
-	case RecordIKE, RecordWindow:
+	case RecordIKE, RecordWindow, RecordHalfOpen:
 		w.u64(r.Replaces)
 		w.key(r.body)
 	case RecordChild:
@@ -56,7 +56,7 @@ func ParseRecord(b []byte) (Record, error) {
 	}
 	r := Record{Kind: RecordKind(rd.u8()), SPI: rd.u64()}
 	switch r.Kind {
-	case RecordIKE, RecordWindow:
+	case RecordIKE, RecordWindow, RecordHalfOpen:
 		r.Replaces = rd.u64()
 		r.body = rd.key()
 	case RecordChild:
@@ -82,6 +82,9 @@ func (r Record) check() error {
 		return s.restore(r)
 	case RecordWindow:
 		return s.restoreWindow(r)
+	case RecordHalfOpen:
+		_, err := r.halfOpen()
+		return err
 	case RecordChild:
 		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpFollow || r.Child.Child.ID == 0 {
 			return errRecord

@@ -58,7 +58,15 @@ func goldenRecords(t testing.TB) []Record {
 		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"), Remote: selectors("2001:db8::/32"),
 		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10), BytesLimit: 14,
 	}}
-	return []Record{s.record(), s.windowRecord(), s.childRecord(change), {Kind: RecordIKEDown, SPI: 1}}
+	h := SA{spi: 7, state: HalfOpen, handshake: &handshake{
+		request: []byte("request"), response: []byte("response"), recorded: true, seed: secret.New(make([]byte, seedSize)),
+		from: Datagram{Local: s.local, Remote: s.remote}, until: time.Unix(1, 0),
+	}}
+	begun, ok := h.HalfOpenRecord()
+	if !ok {
+		t.Fatal("no record of a handshake")
+	}
+	return []Record{s.record(), s.windowRecord(), s.childRecord(change), {Kind: RecordIKEDown, SPI: 1}, begun}
 }
 
 func TestRecordRoundTrip(t *testing.T) {

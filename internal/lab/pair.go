@@ -57,6 +57,9 @@ type PairSite struct {
 	clients         int
 }
 
+// Outside is the namespace that the node's daemon runs in.
+func (n *PairNode) Outside() *Namespace { return n.ns }
+
 // PairConfig is how a pair is configured; the zero value is as in the issue: one
 // context, all defaults.
 type PairConfig struct {

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// replica is a pair whose standby is there, goes, and comes back to many SAs.
+type replica struct {
+	report *report
+	pair   *lab.Pair
+	site   *lab.PairSite
+	client *lab.Namespace
+	active *lab.PairNode
+	other  *lab.PairNode
+	groups int // generators so far
+}
+
+// replication measures what a standby costs: set-ups per second with one beside
+// without, bytes and processor time for each SA, and how long the copy of sas
+// SAs takes, with what new clients notice of it.
+func replication(l *lab.Lab, r *report, setups, sas int) error {
+	x := &replica{report: r}
+	x.pair = l.StartPair(lab.PairConfig{Edit: func(_, _, text string) string {
+		return strings.Replace(text, "10.55.1.10-10.55.1.250", "10.56.0.1-10.59.255.254", 1)
+	}})
+	x.site = x.pair.Sites[0]
+	x.client = x.site.Client()
+	x.active, x.other = x.pair.Active(x.site.Group)
+
+	var with, without []float64
+	for range 2 {
+		rate, err := x.setups("with a ready standby", setups, true)
+		if err != nil {
+			return err
+		}
+		with = append(with, rate)
+		x.pair.Kill(x.other)
+		if err := x.alone(); err != nil {
+			return err
+		}
+		if rate, err = x.setups("without", setups, false); err != nil {
+			return err
+		}
+		without = append(without, rate)
+		x.pair.StartNode(x.other)
+		x.pair.Whole()
+	}
+	r.add("set-up rate with a ready standby, of that without", 100*(with[0]+with[1])/(without[0]+without[1]), "%", "80 or more")
+
+	x.pair.Kill(x.other)
+	if err := x.alone(); err != nil {
+		return err
+	}
+	if more := sas - 4*setups; more > 0 {
+		g, err := x.generator(more)
+		if err != nil {
+			return err
+		}
+		_, err = g.run()
+		g.close()
+		if err != nil {
+			return err
+		}
+	}
+	return x.bulk(sas)
+}
+
+// alone waits until the active node knows that it is alone.
+func (x *replica) alone() error {
+	for range 100 {
+		s, err := x.active.Failover()
+		if err != nil {
+			return err
+		}
+		if g := s.Group(x.site.Group); g.Replication != "ready" {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("node %s does not notice that its peer is gone", x.active.Port)
+}
+
+// generator makes n clients whose identities nobody had before.
+func (x *replica) generator(n int) (*generator, error) {
+	x.groups++
+	return newGenerator(x.client, target{
+		local: x.client.Addresses()[0].Addr().String(), gateway: lab.PairOutside, gatewayID: "hub.acme.example",
+		clientKey: "the clients' key", gatewayKey: "the gateway's key", inside: "10.44.0.0/24",
+		prefix: fmt.Sprintf("g%d-", x.groups),
+	}, n)
+}
+
+// usage is what a set-up may cost somebody: processor time of both workers, and
+// bytes on the failover link.
+type usage struct {
+	active, other time.Duration
+	sent          float64
+}
+
+func (x *replica) usage(standby bool) (u usage, err error) {
+	if u.active, err = lab.CPU(x.active.Context(x.site.Context).PID); err != nil {
+		return u, err
+	}
+	if standby {
+		if u.other, err = lab.CPU(x.other.Context(x.site.Context).PID); err != nil {
+			return u, err
+		}
+	}
+	u.sent, err = x.cableBytes()
+	return u, err
+}
+
+// cableBytes returns what the active node has sent over the failover link.
+func (x *replica) cableBytes() (float64, error) {
+	var links []struct {
+		Stats struct {
+			TX struct {
+				Bytes float64 `json:"bytes"`
+			} `json:"tx"`
+		} `json:"stats64"`
+	}
+	text, err := x.active.Outside().Run("ip", "-s", "-j", "link", "show", "dev", x.active.Port+"-fo")
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &links)
+	}
+	if err != nil || len(links) != 1 {
+		return 0, fmt.Errorf("statistics of the failover link: %q: %w", text, err)
+	}
+	return links[0].Stats.TX.Bytes, nil
+}
+
+// setups measures n set-ups and returns their rate.
+func (x *replica) setups(how string, n int, standby bool) (float64, error) {
+	g, err := x.generator(n)
+	if err != nil {
+		return 0, err
+	}
+	defer g.close()
+	before, err := x.usage(standby)
+	if err != nil {
+		return 0, err
+	}
+	took, err := g.run()
+	if err != nil {
+		return 0, fmt.Errorf("set-ups %s: %w", how, err)
+	}
+	after, err := x.usage(standby)
+	if err != nil {
+		return 0, err
+	}
+	ms := func(d time.Duration) float64 { return float64(d) / float64(n) / float64(time.Millisecond) }
+	rate := float64(n) / took.Seconds()
+	x.report.add(how+": set-ups, with clients and both nodes on this machine", rate, "per second", "")
+	x.report.add(how+": processor time of the active worker for one", ms(after.active-before.active), "ms", "")
+	if standby {
+		x.report.add(how+": processor time of the standby worker for one", ms(after.other-before.other), "ms", "")
+		x.report.add(how+": bytes on the failover link for one", (after.sent-before.sent)/float64(n), "", "")
+	}
+	x.report.latency(how, g.latencies)
+	return rate, nil
+}
+
+// latency adds the median and the largest of some durations.
+func (r *report) latency(how string, all []time.Duration) {
+	slices.Sort(all)
+	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+	r.add(how+": a set-up takes, median", ms(all[len(all)/2]), "ms", "")
+	r.add(how+": a set-up takes, 99 of 100", ms(all[len(all)*99/100]), "ms", "")
+	r.add(how+": a set-up takes, largest", ms(all[len(all)-1]), "ms", "")
+}
+
+// bulk lets the standby return to sas SAs, while clients come one after the
+// other: before, and during the copy.
+func (x *replica) bulk(sas int) error {
+	const probes = 3000
+	g, err := x.generator(probes)
+	if err != nil {
+		return err
+	}
+	defer g.close()
+	before, err := x.cableBytes()
+	if err != nil {
+		return err
+	}
+	g.start()
+	if err := g.oneByOne(func() bool { return len(g.latencies) < 200 }); err != nil {
+		return err
+	}
+	x.report.latency("beside no copy", slices.Clone(g.latencies))
+
+	done := make(chan time.Duration, 1)
+	x.pair.StartNode(x.other)
+	go func() {
+		var began time.Time
+		for {
+			role := x.other.Role(x.site.Group)
+			if began.IsZero() && role == "bulk-sync" {
+				began = time.Now()
+			}
+			if role == "standby-ready" {
+				if began.IsZero() {
+					began = time.Now()
+				}
+				done <- time.Since(began)
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	g.latencies = nil
+	var took time.Duration
+	err = g.oneByOne(func() bool {
+		select {
+		case took = <-done:
+			return false
+		default:
+			return true
+		}
+	})
+	if err != nil {
+		return err
+	}
+	after, err := x.cableBytes()
+	if err != nil {
+		return err
+	}
+	x.report.add(fmt.Sprintf("copy of %d SAs: duration", sas), took.Seconds(), "s", "")
+	x.report.add(fmt.Sprintf("copy of %d SAs: bytes for one", sas), (after-before)/float64(sas), "", "")
+	x.report.latency("beside the copy", g.latencies)
+	return nil
+}
