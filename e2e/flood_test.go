@@ -80,6 +80,39 @@ func startFlood(t *testing.T, ns *lab.Namespace, port, perSecond int, next func(
 	return f
 }
 
+// startSearch sends to every address of the inside network, ten times a second,
+// so that the gateway asks for the neighbours.
+func startSearch(t *testing.T, ns *lab.Namespace, from string) *flood {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	f := &flood{stop: cancel}
+	var c net.PacketConn
+	err := ns.Do(func() (err error) {
+		c, err = net.ListenPacket("udp4", net.JoinHostPort(from, "0"))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.wait.Go(func() {
+		defer c.Close()
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				for i := 100; i < 250; i++ {
+					c.WriteTo([]byte("anybody?"), &net.UDPAddr{IP: net.IPv4(10, 10, 0, byte(i)), Port: 9})
+					f.sent++
+				}
+			}
+		}
+	})
+	return f
+}
+
 // Stop ends the flood and returns how much was sent.
 func (f *flood) Stop() int {
 	f.stop()

@@ -75,6 +75,7 @@ func TestFloods(t *testing.T) {
     packets              = 4000
     syslogs              = 5
     storage              = "1MiB"
+    mac_addresses        = 32
 `)(name, text)
 	})
 	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: conns(n.Blue, 2)})
@@ -116,6 +117,10 @@ func TestFloods(t *testing.T) {
 			i := n.Red.Client.StartIperf(n.Red.Host, lab.Iperf{From: red, To: lab.InsideHost, Seconds: floodSeconds, UDP: true, Rate: "60M", Length: 1200, Reverse: true})
 			return func() string { return capped(t, i) }
 		}, []string{"bandwidth_out"}},
+		{"a client that looks for hosts that are not there", func() func() string {
+			f := startSearch(t, n.Red.Client, red)
+			return func() string { return fmt.Sprintf("%d packets", f.Stop()) }
+		}, []string{"mac_addresses"}},
 		{"files, as many as fit and more", func() func() string {
 			ctx, cancel := context.WithCancel(t.Context())
 			var copying sync.WaitGroup

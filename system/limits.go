@@ -172,7 +172,7 @@ func unitOf(name resource.Name) control.Unit {
 // resources are what the supervisor counts of a context.
 func (t *tenant) resources() []control.Resource {
 	v := t.view()
-	return append(t.counted(v), t.confined(v)...)
+	return slices.Concat(t.counted(v), t.neighbours(v), t.confined(v))
 }
 
 // view is what a context has at one moment.
@@ -188,8 +188,7 @@ func (t *tenant) view() view {
 	return view{t.want, t.gateway, t.group}
 }
 
-// counted are the resources that are counted here. Neighbours beyond their limit
-// go while they are counted.
+// counted are the resources that are counted as they are used.
 func (t *tenant) counted(v view) []control.Resource {
 	t.api.mu.Lock()
 	sessions := t.api.meter
@@ -199,11 +198,20 @@ func (t *tenant) counted(v view) []control.Resource {
 	if v.gateway == nil {
 		return rows
 	}
+	return append(rows, usage(t.name, resource.Routes, v.gateway.RouteUse()))
+}
+
+// neighbours asks the kernel for those of the context. What is beyond the limit
+// goes.
+func (t *tenant) neighbours(v view) []control.Resource {
+	if v.gateway == nil {
+		return nil
+	}
 	macs, err := v.gateway.MACUse()
 	if err != nil {
 		t.log.Debug("neighbours are not counted", "err", err.Error())
 	}
-	return append(rows, usage(t.name, resource.Routes, v.gateway.RouteUse()), usage(t.name, resource.MACAddresses, macs))
+	return []control.Resource{usage(t.name, resource.MACAddresses, macs)}
 }
 
 // confined are the resources that the kernel counts.
@@ -257,8 +265,11 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 	v := t.view()
 	l := v.want.Spec.Limits
 	var rows []control.Resource
-	if l.APISessions > 0 || l.Routes > 0 || l.MACAddresses > 0 {
+	if l.APISessions > 0 || l.Routes > 0 {
 		rows = t.counted(v)
+	}
+	if l.MACAddresses > 0 {
+		rows = append(rows, t.neighbours(v)...)
 	}
 	if all && (l.CPU > 0 || l.Memory > 0 || l.PIDs > 0) {
 		rows = append(rows, t.confined(v)...)
