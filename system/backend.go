@@ -108,13 +108,10 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 		return control.Facts{}, err
 	}
 	facts, err := worker.Facts(ctx)
-	if err != nil {
-		return control.Facts{}, answered(name, worker, err)
-	}
 	facts.Resources = append(facts.Resources, t.resources()...)
 	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
 	inOrder(facts.Resources)
-	return facts, nil
+	return facts, answered(name, worker, err)
 }
 
 // Logoff implements api.Backend.

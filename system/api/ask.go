@@ -44,6 +44,7 @@ func (s *Server) ask(r *http.Request) ([]control.Facts, []ContextError, error) {
 		default:
 			e = asError(errs[i])
 			failed = append(failed, ContextError{Context: c.Name, Error: e.Reason, Hint: e.Hint})
+			answered = append(answered, facts[i]) // only what the supervisor counts
 		}
 	}
 	return answered, failed, nil
@@ -56,12 +57,12 @@ func (s *Server) askOne(ctx context.Context, name string) (control.Facts, error)
 	defer cancel()
 	facts, err := s.cfg.Backend.Facts(ctx, name)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return control.Facts{}, NotReady(name, "no answer within "+s.cfg.WorkerTimeout.String())
+		err = NotReady(name, "no answer within "+s.cfg.WorkerTimeout.String())
 	}
 	if err != nil {
-		return control.Facts{}, err
+		facts = control.Facts{Resources: facts.Resources}
 	}
-	return normalFacts(facts, name), nil
+	return normalFacts(facts, name), err
 }
 
 // sorted returns the contexts in the order of their names.

@@ -26,7 +26,8 @@ type Backend interface {
 
 	// Facts asks the worker of a context, and adds to its resources those that
 	// the supervisor counts (cpu, memory, pids). NoContext when there is no such
-	// context, NotReady when its worker cannot be asked.
+	// context, NotReady when its worker cannot be asked; then the Facts may hold
+	// what the supervisor counts, such as why a worker was killed.
 	Facts(ctx context.Context, name string) (control.Facts, error)
 
 	// Logoff ends sessions of a context with a proper DELETE.

@@ -59,7 +59,10 @@ func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error)
 		<-ctx.Done()
 		return control.Facts{}, fmt.Errorf("fake: %w", ctx.Err())
 	case "dead":
-		return control.Facts{}, NotReady(name, "its worker restarts")
+		return control.Facts{
+			Sessions:  []control.Session{{User: "nobody"}},
+			Resources: []control.Resource{{Resource: "memory", Denied: 3}},
+		}, NotReady(name, "its worker restarts")
 	case "blue", "red":
 		return control.Facts{
 			IKESAs: []control.IKESA{{
@@ -214,6 +217,20 @@ func TestHungWorker(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDeadWorker: what the supervisor counts is told where the worker is away,
+// and nothing else.
+func TestDeadWorker(t *testing.T) {
+	s := newServer(t, &backend{names: []string{"dead"}})
+	_, body := do(t, s, 0, "GET", "/v1/resources", "")
+	var got Resources
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]control.Resource{{Context: "dead", Resource: "memory", Denied: 3}}, got.Resources); diff != "" || len(got.Errors) != 1 {
+		t.Errorf("%s (-want +got):\n%s", body, diff)
 	}
 }
 
