@@ -136,6 +136,9 @@ func (w *Worker) release(spi uint64) {
 // knows here when it had traffic last, so it is not idle from the beginning.
 func (w *Worker) adoptSession(now time.Time, s ike.Status) {
 	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: now.Unix()}
+	if past, ok := w.past[s.Peer.SPI]; ok {
+		x.since, x.bytesIn, x.bytesOut = past.since, past.bytesIn, past.bytesOut
+	}
 	attrs, _ := w.policies.Resolve(s.Peer.Profile)
 	x.idle, x.remoteAccess = attrs.IdleTimeout, attrs.RemoteAccess
 	w.sessions.add(x)

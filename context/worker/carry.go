@@ -102,6 +102,7 @@ func (w *Worker) install(r *ike.Record) {
 		for _, c := range w.children.of(r.SPI) {
 			w.apply(&c)
 		}
+		delete(w.past, r.SPI)
 	}
 }
 
@@ -113,6 +114,7 @@ func (w *Worker) apply(c *sa.Change) {
 			facts := w.factsOf(c.Child.ID)
 			s.bytesIn += facts.BytesIn
 			s.bytesOut += facts.BytesOut
+			w.keepSession(s)
 		}
 	}
 	if err := w.plane.Apply(c); err != nil {
@@ -136,6 +138,10 @@ func (w *Worker) snapshot(yield func([]byte) bool) {
 				return false
 			}
 		}
-		return yield(appendRecord(nil, r))
+		if !yield(appendRecord(nil, r)) {
+			return false
+		}
+		past, ok := w.past[r.SPI]
+		return !ok || r.Kind != ike.RecordIKE || yield(appendSession(nil, past))
 	})
 }

@@ -4,16 +4,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike"
 )
 
-// The journal holds entries of two kinds, told apart by the first byte.
+// The journal holds entries of three kinds, told apart by the first byte.
 const (
 	entryRecord   = 1 // an ike.Record
 	entryCounters = 2 // counters of one child SA
+	entrySession  = 3 // what a session has behind it
 )
 
 // countersSize is the length of an encoded counters entry.
@@ -31,10 +33,23 @@ type counterEntry struct {
 	facts       esp.Facts // SequenceIn, packets and bytes
 }
 
+// sessionSize is the length of an encoded session entry.
+const sessionSize = 1 + 4*8
+
+// sessionEntry is what the IKE SA of a session does not say: when its peer logged
+// in, which a rekeyed IKE SA does not know, and the bytes of child SAs that are
+// gone.
+type sessionEntry struct {
+	spi               uint64 // ours, of the IKE SA
+	since             time.Time
+	bytesIn, bytesOut uint64
+}
+
 // entry is one parsed journal entry; one field is set.
 type entry struct {
 	record   *ike.Record
 	counters *counterEntry
+	session  *sessionEntry
 }
 
 // appendRecord appends the entry for a record of the engine.
@@ -47,6 +62,15 @@ func appendCounters(b []byte, c counterEntry) []byte {
 		c.child, c.reservation.Epoch, c.reservation.Limit, c.facts.SequenceIn,
 		c.facts.PacketsIn, c.facts.BytesIn, c.facts.PacketsOut, c.facts.BytesOut,
 	} {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return b
+}
+
+// appendSession appends the entry for s.
+func appendSession(b []byte, s sessionEntry) []byte {
+	b = append(b, entrySession)
+	for _, v := range []uint64{s.spi, uint64(s.since.UnixNano()), s.bytesIn, s.bytesOut} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
@@ -71,6 +95,12 @@ func parseEntry(b []byte) (entry, error) {
 			reservation: journal.Reservation{Epoch: v[1], Limit: v[2]},
 			facts:       esp.Facts{SequenceIn: v[3], PacketsIn: v[4], BytesIn: v[5], PacketsOut: v[6], BytesOut: v[7]},
 		}}, nil
+	case len(b) == sessionSize && b[0] == entrySession:
+		var v [4]uint64
+		for i := range v {
+			v[i] = binary.BigEndian.Uint64(b[1+8*i:])
+		}
+		return entry{session: &sessionEntry{spi: v[0], since: time.Unix(0, int64(v[1])), bytesIn: v[2], bytesOut: v[3]}}, nil
 	}
 	return entry{}, errEntry
 }

@@ -25,6 +25,9 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 	case ike.IKERekeyed:
 		w.of(e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
 		w.sessions.rename(e.Old, e.Peer)
+		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
+			w.keepSession(s)
+		}
 		w.rename(e.Old, e.Peer)
 	case ike.ChildUp:
 		w.of(e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),

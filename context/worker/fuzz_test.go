@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
@@ -43,12 +44,17 @@ func FuzzBoot(f *testing.F) {
 // what is accepted is written as it was read.
 func FuzzEntry(f *testing.F) {
 	f.Add(appendCounters(nil, counterEntry{child: 7, reservation: journal.Reservation{Epoch: 1, Limit: 4096}}))
+	f.Add(appendSession(nil, sessionEntry{spi: 7, since: time.Unix(1, 2), bytesIn: 3, bytesOut: 4}))
 	f.Add([]byte{entryRecord})
 	f.Add([]byte{entryCounters, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := parseEntry(b)
 		switch {
 		case err != nil:
+		case e.session != nil:
+			if got := appendSession(nil, *e.session); !bytes.Equal(got, b) {
+				t.Errorf("got %x, want %x", got, b)
+			}
 		case e.counters != nil:
 			if got := appendCounters(nil, *e.counters); !bytes.Equal(got, b) {
 				t.Errorf("got %x, want %x", got, b)

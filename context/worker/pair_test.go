@@ -367,9 +367,19 @@ func TestStandbyReturns(t *testing.T) {
 			p.serve(1 - victim)
 			p.mustPing(alice, fmt.Sprint("after takeover ", round))
 			time.Sleep(time.Second)
+			asked := 0
+			p.fault = func(d esptest.Datagram) []esptest.Datagram {
+				if b := d.Data; len(b) > 24 && binary.BigEndian.Uint32(b) == 0 && b[22] == 36 {
+					asked++
+				}
+				return []esptest.Datagram{d}
+			}
 			p.revive(victim)
 			p.join()
 			p.awaitStep(p.owner)
+			if asked > 0 {
+				t.Errorf("round %d: %d exchanges because a node came back", round, asked)
+			}
 			p.mustPing(alice, fmt.Sprint("after the return ", round))
 			if round%2 == 1 {
 				alice.rekeyIKE()

@@ -170,7 +170,7 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 		return fmt.Errorf("worker: building the engine: %w", err)
 	}
 	w.engine.Wipe()
-	w.engine, w.children = engine, newChildren(w.counters.Len())
+	w.engine, w.children, w.past = engine, newChildren(w.counters.Len()), map[uint64]sessionEntry{}
 	if err := w.restore(now); err != nil {
 		return err
 	}

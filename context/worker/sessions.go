@@ -38,6 +38,15 @@ func newSessions() *sessions {
 	}
 }
 
+// keepSession makes durable what the IKE SA of a session does not say.
+func (w *Worker) keepSession(s *session) {
+	if !w.twin.speaks() {
+		return // what the twin says counts
+	}
+	w.past[s.peer.SPI] = sessionEntry{spi: s.peer.SPI, since: s.since, bytesIn: s.bytesIn, bytesOut: s.bytesOut}
+	w.record(appendSession(nil, w.past[s.peer.SPI]))
+}
+
 // limit sets the caps; sessions that are there already stay.
 func (s *sessions) limit(l spec.Limits) {
 	s.remoteAccess.limit(l.Sessions, l.BurstSessions)

@@ -57,6 +57,13 @@ func (w *Worker) repeat(now time.Time, payload []byte) error {
 	if err != nil {
 		return err
 	}
+	if e.session != nil {
+		w.past[e.session.spi] = *e.session
+		if _, err := w.ledger.append(payload, w.snapshot); err != nil {
+			return err
+		}
+		return w.ledger.tidy(w.snapshot)
+	}
 	if e.counters != nil {
 		w.learn(*e.counters)
 		if _, err := w.ledger.append(payload, w.snapshot); err != nil {
@@ -92,10 +99,15 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	}
 	installs := make([]sa.Change, 0, len(items)/3)
 	var counters []counterEntry
+	past := map[uint64]sessionEntry{}
 	for i, b := range items {
 		e, err := parseEntry(b)
 		if err != nil {
 			return err
+		}
+		if e.session != nil {
+			past[e.session.spi] = *e.session
+			continue
 		}
 		if e.counters != nil {
 			counters = append(counters, *e.counters)
@@ -116,7 +128,7 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		return err
 	}
 	w.engine.Wipe()
-	w.engine = engine
+	w.engine, w.past = engine, past
 	clear(w.children.early)
 	w.replaceChildren(installs)
 	for _, c := range counters {

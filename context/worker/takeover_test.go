@@ -537,3 +537,86 @@ func TestNoRekeyingStorm(t *testing.T) {
 		p.stop()
 	})
 }
+
+// TestSessionIsCarried: after rekeyings a session still knows when it began and
+// all its bytes, on whatever node, and after a restart.
+func TestSessionIsCarried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		alice := p.newClient(2, "alice@example")
+		for range 3 {
+			p.mustPing(alice, "before")
+			alice.rekeyChild()
+			alice.rekeyIKE()
+			time.Sleep(time.Minute)
+		}
+		p.mustPing(alice, "before the takeover")
+		time.Sleep(2 * time.Second)
+		want := p.nodes[0].facts().Sessions[0]
+		if want.BytesIn == 0 || want.Duration < 180 {
+			t.Fatalf("the session before: %+v", want)
+		}
+		same := func(when string) {
+			t.Helper()
+			all := p.active().facts().Sessions
+			if len(all) != 1 {
+				t.Fatalf("%s: %d sessions", when, len(all))
+			}
+			if got := all[0]; got.BytesIn != want.BytesIn || got.BytesOut != want.BytesOut || got.LoginTime.Sub(want.LoginTime).Abs() > time.Second {
+				t.Errorf("%s: %+v, want %+v", when, got, want)
+			}
+		}
+		p.kill(0)
+		p.serve(1)
+		same("after a takeover")
+		h := p.nodes[1]
+		h.stop()
+		h.failover.Role = control.Role{Active: true, Epoch: p.epoch}
+		h.start()
+		same("after a new worker")
+		p.revive(0)
+		p.join()
+		p.awaitStep(1)
+		p.kill(1)
+		p.serve(0)
+		same("after a snapshot")
+		alice.stop()
+		p.stop()
+	})
+}
+
+// TestTakeoverIPv6 is a takeover of a client that is reached over IPv6.
+func TestTakeoverIPv6(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const gateway, client = "2001:db8::1", "2001:db8::2"
+		p := newDeadPair(t, func() *spec.Tenant {
+			tenant := testGateway()
+			tenant.Interfaces[0].Addresses = []netip.Prefix{netip.MustParsePrefix(gateway + "/64")}
+			return tenant
+		})
+		for _, h := range p.nodes {
+			h.addr = gateway
+			h.start()
+		}
+		p.serve(0)
+		p.join()
+		p.awaitStep(0)
+		tenant := clientTenant(client, "alice@example")
+		tenant.CryptoMaps[0].Entries[0].Peer = netip.MustParseAddr(gateway)
+		alice := newHost(t, p.net, tenant, client)
+		alice.start()
+		time.Sleep(time.Second)
+		p.mustPing(alice, "before the takeover")
+		p.nodes[0].stop()
+		p.serve(1)
+		p.mustPing(alice, "after the takeover")
+		alice.rekeyIKE()
+		time.Sleep(time.Second)
+		p.mustPing(alice, "after a rekeying")
+		if len(p.inits) != 1 {
+			t.Errorf("%d IKE_SA_INIT", len(p.inits))
+		}
+		alice.stop()
+		p.stop()
+	})
+}

@@ -18,7 +18,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -81,6 +83,7 @@ type Worker struct {
 	ledger   *ledger
 	counters *esp.Counters
 	children *children
+	past     map[uint64]sessionEntry // by our SPI
 	sessions *sessions
 	limits   limits
 	syslogs  *syslogs
@@ -156,7 +159,7 @@ func New(cfg *Config) (*Worker, error) {
 	if w.engine, err = ike.New(engineConfig(cfg.Tenant)); err != nil {
 		return nil, fmt.Errorf("worker: building the engine: %w", err)
 	}
-	w.children = newChildren(w.counters.Len())
+	w.children, w.past = newChildren(w.counters.Len()), map[uint64]sessionEntry{}
 	w.sessions = newSessions()
 	if err := w.configure(cfg.Tenant); err != nil {
 		return nil, err
@@ -201,6 +204,10 @@ func (w *Worker) configure(t *spec.Tenant) error {
 func (w *Worker) restore(now time.Time) error {
 	reservations := make(map[uint64]counterEntry)
 	err := w.ledger.replay(func(e entry) error {
+		if e.session != nil {
+			w.past[e.session.spi] = *e.session
+			return nil
+		}
 		if e.counters != nil {
 			reservations[e.counters.child] = *e.counters
 			return nil
@@ -215,6 +222,9 @@ func (w *Worker) restore(now time.Time) error {
 	}
 	alive := make(map[uint64]uint64)
 	all := w.engine.Status()
+	maps.DeleteFunc(w.past, func(spi uint64, _ sessionEntry) bool {
+		return !slices.ContainsFunc(all, func(s ike.Status) bool { return s.Peer.SPI == spi })
+	})
 	for _, s := range all {
 		if !s.Initiator {
 			w.adoptSession(now, s)
