@@ -29,10 +29,13 @@ type Change struct {
 // blocks and the spelling of numbers make no difference. A version that does not
 // parse, or is empty, has nothing in it.
 func Compare(before, after []byte) []Change {
+	if bytes.Equal(before, after) {
+		return nil
+	}
 	was, is := flatten(before), flatten(after)
 	var out []Change
 	for _, e := range is.list {
-		c := Change{Blocks: e.blocks, Attribute: e.name, New: e.shown}
+		c := Change{Blocks: e.blocks, Attribute: e.name}
 		old, ok := was.byKey[e.key()]
 		switch {
 		case !ok && was.has(e.parent()):
@@ -40,13 +43,20 @@ func Compare(before, after []byte) []Change {
 		case !ok || old.raw == e.raw: // its block is new as a whole, or it has not changed
 			continue
 		default:
-			c.Old = old.shown
+			c.Old = old.shown()
+		}
+		if e.name != "" {
+			c.New = e.shown()
 		}
 		out = append(out, c)
 	}
 	for _, e := range was.list {
 		if _, ok := is.byKey[e.key()]; !ok && is.has(e.parent()) {
-			out = append(out, Change{Blocks: e.blocks, Attribute: e.name, Old: e.shown, Removed: true})
+			c := Change{Blocks: e.blocks, Attribute: e.name, Removed: true}
+			if e.name != "" {
+				c.Old = e.shown()
+			}
+			out = append(out, c)
 		}
 	}
 	return out
@@ -57,7 +67,13 @@ type entry struct {
 	blocks []string
 	name   string // of an attribute; "" for a block
 	raw    string // the value
-	shown  string // the value without secrets
+}
+
+// shown is the value without secrets.
+func (e entry) shown() string {
+	text := Redact([]byte(e.name+" = "+e.raw+"\n"), "")
+	_, value, _ := bytes.Cut(bytes.TrimSpace(text), []byte(" = "))
+	return strings.Join(strings.Fields(string(value)), " ")
 }
 
 func (e entry) key() string { return strings.Join(e.blocks, "\x00") + "\x01" + e.name }
@@ -117,9 +133,7 @@ func (x *entries) walk(b *hclsyntax.Body, at []string, src []byte) {
 		if v, diags := expr.Value(nil); !diags.HasErrors() && v.IsWhollyKnown() {
 			raw = string(hclwrite.TokensForValue(v).Bytes())
 		}
-		shown := Redact([]byte(name+" = "+raw+"\n"), "")
-		_, value, _ := bytes.Cut(bytes.TrimSpace(shown), []byte(" = "))
-		x.add(entry{at, name, raw, strings.Join(strings.Fields(string(value)), " ")})
+		x.add(entry{at, name, raw})
 	}
 	for _, block := range b.Blocks {
 		name := block.Type

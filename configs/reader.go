@@ -26,15 +26,17 @@ type reader struct {
 	machine Machine
 	diags   *Diagnostics
 	reads   []Location
-	told    map[string]bool // problems, so that each is told once
+	sources map[string][]byte // files of the language, as they are
+	told    map[string]bool   // problems, so that each is told once
 	dropped bool
 }
 
 func newReader(l Loader, m Machine) *reader {
 	return &reader{
 		loader: l, machine: m,
-		diags: &Diagnostics{files: map[string]*hcl.File{}},
-		told:  map[string]bool{},
+		diags:   &Diagnostics{files: map[string]*hcl.File{}},
+		sources: map[string][]byte{},
+		told:    map[string]bool{},
 	}
 }
 
@@ -46,6 +48,9 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 			continue
 		}
 		r.told[key] = true
+		if d.Subject != nil {
+			r.show(d.Subject.Filename)
+		}
 		if len(r.diags.list) < maxDiagnostics {
 			r.diags.list = append(r.diags.list, d)
 			continue
@@ -57,6 +62,14 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 				Detail: fmt.Sprintf("%d are shown; correct these first.", maxDiagnostics),
 			})
 		}
+	}
+}
+
+// show makes a file one that snippets can be taken from. Most files are in
+// order, and need not be masked.
+func (r *reader) show(name string) {
+	if f := r.diags.files[name]; f != nil && f.Bytes == nil {
+		f.Bytes = mask(r.sources[name], name)
 	}
 }
 
@@ -137,7 +150,10 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 		return nil
 	}
 	name := at.String()
-	r.diags.files[name] = &hcl.File{Bytes: mask(src, name)}
+	r.sources[name] = src
+	if r.diags.files[name] == nil { // two contexts may have the same
+		r.diags.files[name] = &hcl.File{}
+	}
 	if !r.isText(src, at) || !r.bounded(src, name) {
 		return nil
 	}
