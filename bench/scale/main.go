@@ -135,6 +135,9 @@ func measure(l *lab.Lab, r *report, n int) error {
 		return err
 	}
 	defer c.Close()
+	if err := processorTime(r, w, n); err != nil {
+		return err
+	}
 	if err := changes(r, c, w, n); err != nil {
 		return err
 	}
@@ -142,6 +145,25 @@ func measure(l *lab.Lab, r *report, n int) error {
 		return err
 	}
 	return r.took("stop", "", func() error { w.Stop(); return nil })
+}
+
+// processorTime tells what the start has cost.
+func processorTime(r *report, w *lab.Warrend, n int) error {
+	supervisor, err := lab.CPU(w.PID())
+	if err != nil {
+		return err
+	}
+	var workers time.Duration
+	for _, pid := range lab.Children(w.PID()) {
+		t, err := lab.CPU(pid)
+		if err != nil {
+			return err
+		}
+		workers += t
+	}
+	r.add("processor time of that, warrend, per context", supervisor.Seconds()*1000/float64(n), "ms", "")
+	r.add("processor time of that, workers, per context", workers.Seconds()*1000/float64(n), "ms", "")
+	return nil
 }
 
 // ready waits until n contexts are ready.
