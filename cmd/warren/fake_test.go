@@ -128,7 +128,7 @@ func blueFacts() control.Facts {
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
 		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 1, Peak: 5}},
-		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), IPsecCounters: control.IPsecCounters{
+		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"}, IPsecCounters: control.IPsecCounters{
 			PacketsIn: 1000, BytesIn: 84000, PacketsOut: 2000, BytesOut: 168000, IKEIn: 4, IKEOut: 4,
 			DropReplay: 3, DropReplayBytes: 360, DropSelector: 1, DropSelectorBytes: 120,
 		}},

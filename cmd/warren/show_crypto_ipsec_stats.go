@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -40,6 +41,7 @@ func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintf(w, "context: %s, counted for %s\n", plain(s.Context), e.since(s.Since))
+		fmt.Fprintf(w, "    offloads: %s\n", plain(orNone(strings.Join(s.Offloads, ", "))))
 		t := newTable("    Carried", "Packets", "Bytes")
 		row := func(what string, packets, bytes uint64) { t.row("    "+what, fmt.Sprint(packets), fmt.Sprint(bytes)) }
 		row("decrypted", s.PacketsIn, s.BytesIn)
@@ -59,6 +61,14 @@ func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
 	if len(list) == 0 {
 		fmt.Fprintln(w, "There are no contexts")
 	}
+}
+
+// orNone is text, or a word for none.
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
 }
 
 // drop is one cause.

@@ -7,6 +7,9 @@ import "time"
 type IPsecStats struct {
 	Context string    `json:"context"`
 	Since   time.Time `json:"since"` // when the worker started
+	// Offloads are those of the kernel and the devices that are in use now: gso,
+	// gro, tun_tcp, tun_udp; and crew where there are processors for one.
+	Offloads []string `json:"offloads"`
 	IPsecCounters
 }
 

@@ -315,6 +315,7 @@ func TestKernel(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, b := lab(t, tt.pair, tt.change)
+			t.Log(a.Offloads())
 			echo(t, a, b, "10.2.0.1:7")
 			echo(t, b, a, "[2001:db8:1::1]:7")
 			transfer(t, a, b, "10.2.0.1:7000", 8<<20)
@@ -382,6 +383,18 @@ func TestKernelSwitches(t *testing.T) {
 	for _, g := range []*real{a, b} {
 		if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropReplay > 0 || s.SuperPackets == 0 {
 			t.Errorf("drops: %+v", s)
+		}
+	}
+	for _, tt := range []struct {
+		options plane.Options
+		want    string
+	}{
+		{plane.Options{}, "[gso gro tun_tcp tun_udp]"},
+		{plane.Options{NoGSO: true}, "[gro tun_tcp tun_udp]"},
+		{plane.Options{NoGRO: true, NoTUNOffload: true}, "[gso]"},
+	} {
+		if err := a.SetOptions(tt.options); err != nil || fmt.Sprint(a.Offloads()) != tt.want {
+			t.Errorf("%+v: in use are %v, %v; want %v", tt.options, a.Offloads(), err, tt.want)
 		}
 	}
 	if err := a.SetOptions(plane.Options{DF: "maybe"}); err == nil {

@@ -34,11 +34,42 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// offloader is a Conn or Device whose offloads can be switched.
+// A Conn or Device whose offloads can be switched.
 type (
-	socketOffloader interface{ SetOffload(o *Options) }
+	socketOffloader interface {
+		SetOffload(o *Options)
+		// Offloads reports which are in use.
+		Offloads() (gso, gro bool)
+	}
 	deviceOffloader interface{ SetOffload(on bool) }
 )
+
+// Offloads returns the names of the offloads that are in use now: "gso" and "gro"
+// where every UDP socket has it, "tun_tcp" and "tun_udp" for super-packets of the
+// TUN device, and "crew" where others help the pipelines.
+func (p *Plane) Offloads() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	add := func(name string, on bool) {
+		if on {
+			names = append(names, name)
+		}
+	}
+	sockets, gso, gro := 0, true, true
+	for _, o := range p.outers {
+		if c, ok := o.Conn.(socketOffloader); ok && o.Kind == KindNATT {
+			sends, receives := c.Offloads()
+			sockets, gso, gro = sockets+1, gso && sends, gro && receives
+		}
+	}
+	add("gso", sockets > 0 && gso)
+	add("gro", sockets > 0 && gro)
+	add("tun_tcp", p.outs[0].dev.TCPOffload())
+	add("tun_udp", p.outs[0].dev.UDPOffload())
+	add("crew", p.crew != nil)
+	return names
+}
 
 // SetOptions changes the options. Packets that are on their way may still be
 // treated as before; those that wait joined in a socket whose GRO goes off are

@@ -40,16 +40,16 @@ type mmsghdr struct {
 
 // socket is a Conn of the kernel.
 type socket struct {
-	file   *os.File
-	raw    syscall.RawConn
-	kind   Kind
-	v6     bool
-	gso    atomic.Bool
-	batch  atomic.Int32 // messages of one system call
-	canGSO bool         // the kernel knows of it
-	df     atomic.Bool  // what the socket is set to
-	rx     receiver
-	spare  chan *sender
+	file     *os.File
+	raw      syscall.RawConn
+	kind     Kind
+	v6       bool
+	gso, gro atomic.Bool  // in use
+	batch    atomic.Int32 // messages of one system call
+	canGSO   bool         // the kernel knows of it
+	df       atomic.Bool  // what the socket is set to
+	rx       receiver
+	spare    chan *sender
 	// sendmmsg is the system call, and in tests a kernel that refuses.
 	sendmmsg func(fd uintptr, hdrs []mmsghdr) (int, syscall.Errno)
 }
@@ -119,6 +119,9 @@ func (c *socket) SetOffload(o *Options) {
 	_ = c.raw.Control(func(fd uintptr) { c.setOffload(int(fd), o) })
 }
 
+// Offloads tells which are in use.
+func (c *socket) Offloads() (gso, gro bool) { return c.gso.Load(), c.gro.Load() }
+
 func (c *socket) setOffload(fd int, o *Options) {
 	c.gso.Store(c.canGSO && !o.NoGSO)
 	if c.kind == KindNATT {
@@ -126,7 +129,9 @@ func (c *socket) setOffload(fd int, o *Options) {
 		if o.NoGRO {
 			gro = 0
 		}
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, gro) // a kernel without it receives one by one
+		// A kernel without it receives one by one.
+		err := unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, gro)
+		c.gro.Store(err == nil && gro == 1)
 	}
 	c.batch.Store(sendBatch)
 	if o.NoBatching {

@@ -98,7 +98,7 @@ func normalFacts(f control.Facts, name string) control.Facts {
 	for i := range f.Sessions {
 		f.Sessions[i].Context, f.Sessions[i].Assigned = name, orEmpty(f.Sessions[i].Assigned)
 	}
-	f.IPsec.Context = name
+	f.IPsec.Context, f.IPsec.Offloads = name, orEmpty(f.IPsec.Offloads)
 	for i := range f.Resources {
 		f.Resources[i].Context = name
 	}
