@@ -43,6 +43,7 @@ func TestSpoofing(t *testing.T) {
 			until(t, "a super-packet of lies", func() bool { return b.Stats().DropSelector == 56 })
 			a.dev.Inject <- esptest.Plain(toB.UDP([]byte("the truth")))
 			b.inner(t, 1)
+			until(t, "its count", func() bool { return b.Stats().PacketsIn > 0 })
 			if s := b.Stats(); s.PacketsIn != 1 || s.DropSelectorBytes < uint64(size) || len(b.dev.Written) > 0 {
 				t.Errorf("stats are %+v", s)
 			}
