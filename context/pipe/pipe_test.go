@@ -76,7 +76,7 @@ func TestHandlerMayAsk(t *testing.T) {
 // TestThen ends the connection once a request is answered, as a worker does
 // that is told to stop: the answer must arrive every time.
 func TestThen(t *testing.T) {
-	for range 200 {
+	for range 50 {
 		ctx, cancel := context.WithCancel(t.Context())
 		a, file, err := Pair()
 		if err != nil {
