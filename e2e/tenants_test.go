@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -280,4 +281,23 @@ crypto_map "outside" {
   dynamic "any" {}
 }
 `, address+"/24", name)
+}
+
+// TestConfigurationPayload has a client that wants everything: it is told its
+// address and its DNS server, and may reach the split networks alone.
+func TestConfigurationPayload(t *testing.T) {
+	_, n, w := start(t, nil)
+	conn := n.Blue.Conn()
+	conn.RemoteTS = "0.0.0.0/0"
+	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+	s.MustInitiate("blue")
+	if !strings.Contains(s.DNS(), "nameserver 10.10.0.53") {
+		t.Errorf("the client's resolv.conf is %q", s.DNS())
+	}
+	child := w.WaitSAs("blue", 1)[0].ChildSAs[0]
+	want := []string{"10.10.0.0/24", vip(t, s) + "/32"}
+	if got := append(child.LocalTS, child.RemoteTS...); !slices.Equal(got, want) {
+		t.Errorf("selectors: got %v, want %v", got, want)
+	}
+	n.Blue.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
 }

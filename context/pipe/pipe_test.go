@@ -63,10 +63,13 @@ func TestBothSidesAsk(t *testing.T) {
 
 func TestHandlerMayAsk(t *testing.T) {
 	var b *Conn
+	joined := make(chan struct{})
 	a, b := join(t, echo, func(ctx context.Context, req *Request) (any, error) {
+		<-joined
 		msg, err := b.Call(ctx, control.KindRoute, "inner")
 		return msg.Body, err
 	})
+	close(joined)
 	msg, err := a.Call(t.Context(), control.KindBoot, "outer")
 	if err != nil || string(msg.Body) != `"inner"` {
 		t.Errorf("got %s, %v", msg.Body, err)

@@ -19,6 +19,7 @@ type StrongSwan struct {
 	dir   string
 	vici  string
 	plain string // its log
+	names string // the resolv.conf that it writes
 }
 
 // StrongSwanConn is one connection of swanctl.conf, with one child of the same
@@ -65,11 +66,12 @@ const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf
 func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 	ns.lab.tb.Helper()
 	base := fmt.Sprintf("swan-%s-%d", ns.name, count.Add(1))
-	s := &StrongSwan{ns: ns, dir: ns.lab.Path(base, "swanctl"), vici: ns.lab.Path(base, "vici"), plain: ns.lab.Path(base, "charon.log")}
+	s := &StrongSwan{ns: ns, dir: ns.lab.Path(base, "swanctl"), vici: ns.lab.Path(base, "vici"), plain: ns.lab.Path(base, "charon.log"),
+		names: ns.lab.Path(base, "resolv.conf")}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		ns.lab.tb.Fatalf("lab: %v", err)
 	}
-	conf := ns.lab.WriteFile(s.daemonConf(c, ns.lab.Path(base, "resolv.conf")), base, "strongswan.conf")
+	conf := ns.lab.WriteFile(s.daemonConf(c, s.names), base, "strongswan.conf")
 	ns.lab.WriteFile(swanctlConf(c.Conns), base, "swanctl", "swanctl.conf")
 	s.proc = ns.Start(Command{
 		Args: []string{"charon-systemd"},
@@ -292,6 +294,15 @@ func (s *StrongSwan) VIPs() []string {
 		return nil
 	}
 	return strings.Fields(m[1])
+}
+
+// DNS is the resolv.conf that the daemon has written.
+func (s *StrongSwan) DNS() string {
+	b, err := os.ReadFile(s.names)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
 }
 
 // Log is the daemon's log so far.
