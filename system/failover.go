@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ type pair struct {
 	cfg    configs.Failover
 	log    *slog.Logger
 	epochs *epochs
+
+	callers *callers        // connections of the peer's supervisor
+	peer    *http.Transport // to it
 
 	calls chan func(now time.Time, out *failover.Output)
 	// Heartbeats of data interfaces wait apart: anybody on those may send.
@@ -78,6 +82,8 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
 		quiescing: make(map[string]map[string]bool), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
 	}
+	p.callers = newCallers()
+	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
 	for i, l := range conf.Failover.Links {
 		on, _ := conf.Interface(l.Interface)
 		p.links = append(p.links, &uplink{index: i, cfg: l, on: on})
@@ -103,6 +109,8 @@ func (p *pair) start() {
 func (p *pair) stop() {
 	if p != nil && p.cancel != nil {
 		p.cancel()
+		p.callers.Close()
+		p.peer.CloseIdleConnections()
 		<-p.finished
 	}
 }

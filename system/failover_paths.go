@@ -253,6 +253,10 @@ func (p *pair) listen(ctx context.Context, l *uplink) error {
 // accept hands a connection of the peer to the worker that it is for. Only an
 // active one takes connections: the standby makes them.
 func (p *pair) accept(name string, conn *net.TCPConn) {
+	if name == link.PeerName {
+		p.admit(context.Background(), conn)
+		return
+	}
 	defer conn.Close()
 	var m *member
 	p.do(func(time.Time, *failover.Output) {

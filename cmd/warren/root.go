@@ -33,6 +33,7 @@ type env struct {
 	screen         bool // stdout is a terminal
 
 	socket string // --socket
+	peer   bool   // ask the other node of the pair
 	json   bool   // --json, where a command has it
 }
 
@@ -176,7 +177,7 @@ func (e *env) client() *client.Client {
 	if socket == "" {
 		socket = e.getenv("WARREN_SOCKET")
 	}
-	return client.New(&client.Config{Socket: socket})
+	return client.New(&client.Config{Socket: socket, Peer: e.peer})
 }
 
 // completionTimeout bounds how long a shell waits for names to complete.

@@ -63,7 +63,7 @@ type Session struct {
 // NewSession authenticates the worker at the other end of conn and starts the
 // session, which owns conn in any case. The primary is the TLS server.
 func NewSession(ctx context.Context, conn net.Conn, cfg SessionConfig) (*Session, error) {
-	c, err := config(cfg.Key, cfg.Unit)
+	c, err := twinIdentity.config(cfg.Key, cfg.Unit)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

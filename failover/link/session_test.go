@@ -110,7 +110,7 @@ func TestSessionOtherVersion(t *testing.T) {
 			_, err := NewSession(context.Background(), left, testConfig(failover.UnitPrimary))
 			done <- err
 		}()
-		c, err := config(testConfig(failover.UnitSecondary).Key, failover.UnitSecondary)
+		c, err := twinIdentity.config(testConfig(failover.UnitSecondary).Key, failover.UnitSecondary)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func TestSessionFrames(t *testing.T) {
 					}
 					ready <- s
 				}()
-				c, err := config(testConfig(failover.UnitSecondary).Key, failover.UnitSecondary)
+				c, err := twinIdentity.config(testConfig(failover.UnitSecondary).Key, failover.UnitSecondary)
 				if err != nil {
 					t.Fatal(err)
 				}

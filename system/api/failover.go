@@ -2,8 +2,20 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"time"
+)
+
+const (
+	// maxContextFiles bounds the files that the peer sends: those of some hundred
+	// contexts.
+	maxContextFiles = 64 << 20
+	// maxPeerAnswer bounds what the peer answers to them.
+	maxPeerAnswer = 16 << 20
 )
 
 // Pairs is the part of a Backend about the other node of a failover pair.
@@ -16,6 +28,43 @@ type Pairs interface {
 	// Switch makes the other unit active for a group, or with "" for every group
 	// that is active here or, where none is, for all. It returns when they are.
 	Switch(ctx context.Context, how Switch) (Switched, error)
+
+	// AskPeer asks the peer's API, where this node may read. The caller closes
+	// the answer's body.
+	AskPeer(r *http.Request) (*http.Response, error)
+
+	// SyncConfig copies the files of all contexts that are active here to the
+	// peer, which checks them and runs what they say: wholly or, on any error,
+	// not at all.
+	SyncConfig(ctx context.Context, by Author) (Synced, error)
+
+	// TakeConfig is the other end of the peer's SyncConfig.
+	TakeConfig(ctx context.Context, take ContextFiles) (Synced, error)
+}
+
+// ContextFiles are the files of contexts, secrets included, from one node to the
+// other.
+type ContextFiles struct {
+	Author string        `json:"author"`
+	Files  []ContextFile `json:"files"`
+}
+
+// ContextFile is one of them.
+type ContextFile struct {
+	Context string `json:"context"`
+	Name    string `json:"name"` // "disk0:/path", beside the configuration, or absolute
+	Config  bool   `json:"config"`
+	Content []byte `json:"content"`
+}
+
+// Synced tells what a copy of the configuration has changed on the standby.
+type Synced struct {
+	Files    []string `json:"files"` // that were written
+	Steps    []Step   `json:"steps"`
+	Warnings []string `json:"warnings"`
+	Version  int      `json:"version"` // that runs there now
+	// Fetched are the contexts whose configuration each node has from a server.
+	Fetched []string `json:"fetched"`
 }
 
 // Failover answers `show failover`: one Pair, or none without failover.
@@ -145,6 +194,75 @@ func normalGroups(list []PairGroup) []PairGroup {
 		out = append(out, g)
 	}
 	return out
+}
+
+// peerPath is where a node's API begins in that of its peer.
+const peerPath = "/v1/peer/"
+
+// PeerURL is the URL of a path of the peer's API.
+func PeerURL(path string) string { return "http://peer" + path }
+
+// askPeer passes a question on to the peer and its answer back, whatever it is.
+func (s *Server) askPeer(t *transfer, r *http.Request) error {
+	path := "/v1/" + strings.TrimPrefix(r.URL.Path, peerPath)
+	if strings.HasPrefix(path, peerPath) {
+		return &Error{Code: CodeInvalid, Reason: "the peer's peer is this unit"}
+	}
+	url := PeerURL(path)
+	if r.URL.RawQuery != "" {
+		url += "?" + r.URL.RawQuery
+	}
+	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("no path of an API: %v", err)}
+	}
+	resp, err := s.cfg.Backend.AskPeer(q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	t.pass(resp)
+	return nil
+}
+
+// ReadAnswer reads the answer of an API: what was asked for, or its *Error.
+func ReadAnswer[T any](resp *http.Response) (T, error) {
+	var out T
+	body := json.NewDecoder(io.LimitReader(resp.Body, maxPeerAnswer))
+	if resp.StatusCode == http.StatusOK {
+		if err := body.Decode(&out); err != nil {
+			return out, fmt.Errorf("api: reading the peer's answer: %w", err)
+		}
+		return out, nil
+	}
+	var e Error
+	if err := body.Decode(&e); err != nil || e.Reason == "" {
+		return out, fmt.Errorf("api: the peer answers with HTTP status %d", resp.StatusCode)
+	}
+	return out, &e
+}
+
+func (s *Server) syncConfig(r *http.Request) (any, error) {
+	ctx, cancel := detached(r, reloadTimeout)
+	defer cancel()
+	done, err := s.cfg.Backend.SyncConfig(ctx, authorOf(r))
+	return normalSynced(done), err
+}
+
+func (s *Server) takeConfig(r *http.Request) (any, error) {
+	var take ContextFiles
+	if err := decode(r, &take); err != nil {
+		return nil, err
+	}
+	ctx, cancel := detached(r, reloadTimeout)
+	defer cancel()
+	done, err := s.cfg.Backend.TakeConfig(ctx, take)
+	return normalSynced(done), err
+}
+
+func normalSynced(s Synced) Synced {
+	s.Files, s.Warnings, s.Fetched, s.Steps = orEmpty(s.Files), orEmpty(s.Warnings), orEmpty(s.Fetched), normalSteps(s.Steps)
+	return s
 }
 
 func (s *Server) switchFailover(r *http.Request) (any, error) {

@@ -45,6 +45,7 @@ func describe() object {
 	}
 	paths := object{}
 	for _, rt := range routes {
+		rt.path = strings.ReplaceAll(rt.path, "...}", "}")
 		var params []object
 		for part := range strings.SplitSeq(rt.path, "/") {
 			if name, ok := strings.CutPrefix(part, "{"); ok {
@@ -52,6 +53,9 @@ func describe() object {
 			}
 		}
 		for _, name := range rt.params {
+			if name == anyParam {
+				continue
+			}
 			params = append(params, object{"name": name, "in": "query", "schema": object{"type": "string"}})
 		}
 		op := object{
@@ -129,6 +133,9 @@ func schemaOf(t reflect.Type, schemas object) object {
 	case reflect.Map:
 		return object{"type": "object"}
 	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return object{"type": "string", "contentEncoding": "base64"}
+		}
 		return object{"type": "array", "items": schemaOf(t.Elem(), schemas)}
 	case reflect.Struct:
 		if _, ok := schemas[t.Name()]; !ok {

@@ -21,6 +21,7 @@ const (
 const (
 	contextParam = "context"
 	nameParam    = "name"
+	anyParam     = "*" // whatever there is
 )
 
 // route is one line of the table.
@@ -29,6 +30,7 @@ type route struct {
 	role       Role
 	timeout    time.Duration
 	params     []string // query parameters that the route knows
+	maxBody    int64    // bytes of the request's body; less than the usual bound: that
 	body       any      // example of the request's body; nil: it has none
 	answer     any      // example of the answer's body
 	summary    string
@@ -87,6 +89,24 @@ var routes = []route{
 		answer:  Failover{},
 		summary: "Describes the failover pair: unit, roles, peer, links, replication, the last changes.",
 		handle:  (*Server).failover,
+	},
+	{
+		verb: http.MethodGet, path: peerPath + "{path...}", role: RoleRead, timeout: quickTimeout,
+		params: []string{anyParam}, answer: map[string]any{},
+		summary: "Asks the peer: what stands in place of path is a path of its API, without /v1/.",
+		stream:  (*Server).askPeer,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/failover/sync-config", role: RoleAdmin, timeout: reloadTimeout,
+		answer:  Synced{},
+		summary: "Copies the files of all contexts that are active here to the peer, which runs what they say: all or nothing.",
+		handle:  (*Server).syncConfig,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/failover/contexts", role: RolePeer, timeout: reloadTimeout, maxBody: maxContextFiles,
+		body: ContextFiles{}, answer: Synced{},
+		summary: "Takes the files of contexts from the peer that is active for them.",
+		handle:  (*Server).takeConfig,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/failover/switch", role: RoleAdmin, timeout: quickTimeout,

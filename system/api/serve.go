@@ -38,7 +38,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	if _, ok := rt.body.(content); ok {
 		asked.Body = &upload{ReadCloser: r.Body, control: http.NewResponseController(w)}
 	} else {
-		asked.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		asked.Body = http.MaxBytesReader(w, r.Body, max(rt.maxBody, maxBody))
 	}
 	leave, err := s.enter(contextsOf(r)...)
 	if err != nil {
@@ -84,6 +84,9 @@ func (s *Server) setDeadlines(w http.ResponseWriter, t time.Time) {
 
 // checkParams refuses query parameters that the route does not know.
 func checkParams(r *http.Request, rt *route) error {
+	if slices.Contains(rt.params, anyParam) {
+		return nil
+	}
 	for name, values := range r.URL.Query() {
 		if !slices.Contains(rt.params, name) {
 			hint := "it takes none"

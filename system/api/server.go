@@ -41,6 +41,9 @@ const (
 type Config struct {
 	// Socket is the path of the unix socket. It is made with mode 0600.
 	Socket string
+	// Peers are connections of the other node of a failover pair, authenticated;
+	// nil: there is none.
+	Peers net.Listener
 	// Backend answers.
 	Backend Backend
 	// Log gets one record per request; nil discards them.
@@ -113,17 +116,16 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	requests = context.WithValue(requests, serverKey{}, requests)
-	srv := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ConnContext:       withCaller,
-		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
+	srv := s.server(requests, withCaller)
+	peers := s.server(requests, withPeer)
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	serving.Go(func() { served <- srv.Serve(l) })
+	if s.cfg.Peers != nil {
+		serving.Go(func() { _ = peers.Serve(s.cfg.Peers) }) // it ends with the pair, or with us
+		defer peers.Close()
+	}
 	close(s.ready)
 	s.log.Info("api serves", "socket", s.cfg.Socket)
 
@@ -143,6 +145,19 @@ func (s *Server) Run(ctx context.Context) error {
 	s.open.Wait()
 	<-served
 	return nil
+}
+
+// server returns a server for callers of one kind.
+func (s *Server) server(requests context.Context, caller func(context.Context, net.Conn) context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       caller,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
 }
 
 // serverKey is where a request's context holds the server's own.

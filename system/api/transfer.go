@@ -56,6 +56,19 @@ func (t *transfer) begin(media string, size int64) {
 	t.w.WriteHeader(http.StatusOK)
 }
 
+// pass passes on an answer of another server as it is.
+func (t *transfer) pass(resp *http.Response) {
+	t.begun = true
+	h := t.w.Header()
+	h.Set("Content-Type", resp.Header.Get("Content-Type"))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if resp.ContentLength >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	t.w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(t, resp.Body) // whoever asked sees that it is cut short
+}
+
 // Write implements io.Writer.
 func (t *transfer) Write(b []byte) (int, error) {
 	if err := t.control.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {

@@ -42,6 +42,9 @@ const (
 // Config is what a Client needs.
 type Config struct {
 	Socket string // path of warrend's unix socket; "" means DefaultSocket
+	// Peer asks the other node of the failover pair, through the one that has the
+	// socket. It is for reading alone.
+	Peer bool
 }
 
 // Client asks one warrend. It may be used by many goroutines at once.
@@ -57,7 +60,7 @@ func New(cfg *Config) *Client {
 		c.socket = DefaultSocket
 	}
 	var d net.Dialer
-	c.http = &http.Client{Transport: &http.Transport{
+	direct := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", c.socket)
 		},
@@ -65,7 +68,11 @@ func New(cfg *Config) *Client {
 		IdleConnTimeout: 5 * time.Second,
 		// A refusal comes before the content of a file is sent.
 		ExpectContinueTimeout: continueTimeout,
-	}}
+	}
+	c.http = &http.Client{Transport: direct}
+	if cfg.Peer {
+		c.http.Transport = throughPeer{direct}
+	}
 	return c
 }
 

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"net/http"
+	"strings"
 
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -15,4 +17,19 @@ func (c *Client) Failover(ctx context.Context) (api.Failover, error) {
 // all that are active here.
 func (c *Client) Switch(ctx context.Context, name string) (api.Switched, error) {
 	return post[api.Switched](ctx, c, "/v1/failover/switch", api.Switch{Group: name})
+}
+
+// SyncConfig copies the files of all contexts that are active here to the peer.
+func (c *Client) SyncConfig(ctx context.Context) (api.Synced, error) {
+	return call[api.Synced](ctx, c, request{verb: http.MethodPost, path: "/v1/failover/sync-config", timeout: reloadTimeout})
+}
+
+// throughPeer asks the peer instead.
+type throughPeer struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t throughPeer) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Path = "/v1/peer/" + strings.TrimPrefix(r.URL.Path, "/v1/")
+	return t.Transport.RoundTrip(r)
 }

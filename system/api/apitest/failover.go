@@ -2,6 +2,9 @@ package apitest
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/warrenvpn/warren/system/api"
@@ -66,4 +69,37 @@ func (p *Pairs) Switch(_ context.Context, how api.Switch) (api.Switched, error) 
 	g := p.groups()[0]
 	g.Role, g.PeerRole, g.Epoch, g.Reason = "standby-cold", "active", 8, "the operator switched"
 	return api.Switched{Groups: []api.PairGroup{g}}, nil
+}
+
+// AskPeer implements api.Pairs: the peer has no context.
+func (p *Pairs) AskPeer(r *http.Request) (*http.Response, error) {
+	if !p.Paired {
+		return nil, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+			Hint: "a failover block in the system file makes this node one of a pair"}
+	}
+	status, body := http.StatusOK, `{"contexts": []}`
+	if r.URL.Path != "/v1/contexts" {
+		status, body = http.StatusForbidden, `{"code": "denied", "error": "GET `+r.URL.Path+` needs the role \"admin\"", "hint": "run as root"}`
+	}
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
+}
+
+// SyncConfig implements api.Pairs.
+func (p *Pairs) SyncConfig(context.Context, api.Author) (api.Synced, error) {
+	if !p.Paired {
+		return api.Synced{}, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+			Hint: "a failover block in the system file makes this node one of a pair"}
+	}
+	return api.Synced{
+		Files: []string{"/etc/warren/acme.hcl", "acme:disk0:/client.psk"}, Version: 12, Fetched: []string{"remote"},
+		Steps: []api.Step{{Context: "acme", Action: api.ActionConfigure, SAs: api.EffectStay, Why: "its configuration has changed",
+			Changes: []api.ConfigChange{{File: "/etc/warren/acme.hcl", Block: `ip_pool "p"`, Attribute: "range", Change: "changed",
+				Old: `"10.55.1.10-10.55.1.250"`, New: `"10.55.1.10-10.55.1.99"`}}}},
+	}, nil
+}
+
+// TakeConfig implements api.Pairs.
+func (p *Pairs) TakeConfig(_ context.Context, take api.ContextFiles) (api.Synced, error) {
+	return api.Synced{Files: []string{take.Files[0].Name}}, nil
 }

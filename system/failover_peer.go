@@ -1,0 +1,120 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// peerCalls bounds connections of the peer that wait to be served.
+const peerCalls = 8
+
+// callers are the connections that the peer's supervisor has made: a
+// net.Listener for the API.
+type callers struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newCallers() *callers {
+	return &callers{conns: make(chan net.Conn, peerCalls), closed: make(chan struct{})}
+}
+
+// Accept implements net.Listener.
+func (c *callers) Accept() (net.Conn, error) {
+	select {
+	case conn := <-c.conns:
+		return conn, nil
+	case <-c.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (c *callers) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (c *callers) Addr() net.Addr { return &net.UnixAddr{Name: "failover peer", Net: "unix"} }
+
+// offer leaves a connection to the API, or closes it where nobody takes it.
+func (c *callers) offer(conn net.Conn) {
+	select {
+	case <-c.closed:
+		conn.Close()
+		return
+	default:
+	}
+	select {
+	case c.conns <- conn:
+	default:
+		conn.Close()
+	}
+}
+
+// Peers are the connections of the other node of the pair, for the API to
+// serve; nil for a node alone.
+func (s *System) Peers() net.Listener {
+	if s.pair == nil {
+		return nil
+	}
+	return s.pair.callers
+}
+
+// admit authenticates the peer's supervisor.
+func (p *pair) admit(ctx context.Context, conn *net.TCPConn) {
+	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
+	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, failoverUnit(p.cfg.Unit))
+	if err != nil {
+		p.log.Warn("connection of the peer refused", "reason", err.Error())
+		return
+	}
+	p.callers.offer(peer)
+}
+
+// callPeer connects to the peer's supervisor.
+func (p *pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
+	var links []*uplink
+	p.do(func(now time.Time, _ *failover.Output) {
+		if p.node != nil {
+			links = p.heardLinks(now)
+		}
+	})
+	err := errors.New("system: the peer is not heard on any failover link")
+	for _, l := range links {
+		var conn net.Conn
+		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, failoverUnit(p.cfg.Unit))
+		if err == nil {
+			return conn, nil
+		}
+	}
+	return nil, err
+}
+
+// AskPeer implements api.Backend.
+func (s *System) AskPeer(r *http.Request) (*http.Response, error) {
+	if s.pair == nil {
+		return nil, noFailover()
+	}
+	resp, err := s.pair.peer.RoundTrip(r)
+	if err != nil {
+		return nil, &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("the peer cannot be asked: %v", err),
+			Hint: "`warren show failover` shows the links to it"}
+	}
+	return resp, nil
+}
