@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
 )
@@ -40,6 +41,9 @@ type pair struct {
 	cfg    configs.Failover
 	log    *slog.Logger
 	epochs *epochs
+
+	open  func(netns.UplinkConfig) (linkDevice, error)
+	watch func(ctx context.Context, changed func()) error // over the devices of links
 
 	callers *callers        // connections of the peer's supervisor
 	peer    *http.Transport // to it
@@ -82,6 +86,8 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
 		quiescing: make(map[string]map[string]bool), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
 	}
+	p.open = func(c netns.UplinkConfig) (linkDevice, error) { return s.host.OpenUplink(c) }
+	p.watch = func(ctx context.Context, changed func()) error { return s.host.WatchLinks(ctx, changed) }
 	p.callers = newCallers()
 	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
 	for i, l := range conf.Failover.Links {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -29,12 +30,32 @@ const (
 	watchRetry = time.Second
 )
 
+// network is what the pair needs of the network of a context: a netns.Gateway.
+type network interface {
+	SetRole(netns.Role) error
+	Announce()
+	Carriers() map[string]bool
+	WatchLinks(ctx context.Context, changed func()) error
+	Link(iface string) (device, mac string, mtu int)
+	Do(fn func() error) error
+}
+
+// servant is what it needs of its worker: a spawn.Worker.
+type servant interface {
+	SetRole(context.Context, control.Role) error
+	Quiesce(context.Context, control.Quiesce) error
+	Link(context.Context, *os.File) error
+	Kill() error
+	Status() spawn.Status
+	Facts(context.Context) (control.Facts, error)
+}
+
 // member is a context of the pair that is built. It belongs to the goroutine
 // of pair.run, except for what play uses.
 type member struct {
 	name, group string
-	gateway     *netns.Gateway
-	worker      *spawn.Worker
+	gateway     network
+	worker      servant
 	interfaces  map[string]string // of the context, by that of the system
 	leave       context.CancelFunc
 	joined      time.Time
@@ -70,7 +91,7 @@ func (p *pair) twin(w *wanted) *spawn.Failover {
 }
 
 // join makes a context that has been built play the role of its group.
-func (p *pair) join(w *wanted, gateway *netns.Gateway, worker *spawn.Worker) {
+func (p *pair) join(w *wanted, gateway network, worker servant) {
 	if !p.pairs(w) {
 		return
 	}

@@ -26,6 +26,13 @@ type carrierPath interface {
 	Close() error
 }
 
+// linkDevice is the device of a failover link: a netns.Uplink.
+type linkDevice interface {
+	Device() string
+	Carrier() bool
+	Close() error
+}
+
 // uplink is one failover link.
 type uplink struct {
 	index int
@@ -33,12 +40,12 @@ type uplink struct {
 	on    configs.Interface
 
 	mu      sync.Mutex // protects what follows
-	device  *netns.Uplink
+	device  linkDevice
 	socket  carrierPath
 	carrier bool // belongs to pair.run
 }
 
-func (l *uplink) set(device *netns.Uplink, socket carrierPath) {
+func (l *uplink) set(device linkDevice, socket carrierPath) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.device, l.socket = device, socket
@@ -81,7 +88,7 @@ func (p *pair) tend(ctx context.Context, l *uplink) {
 
 // serveLink is one life of a link: opened, read, closed.
 func (p *pair) serveLink(ctx context.Context, l *uplink) (err error) {
-	device, err := p.sys.host.OpenUplink(netns.UplinkConfig{
+	device, err := p.open(netns.UplinkConfig{
 		Name: l.cfg.Name, Host: l.on.Device, VLAN: l.on.VLAN, Address: l.cfg.Address, Records: p.sys.recordDir(),
 	})
 	if err != nil {
@@ -142,7 +149,7 @@ func (p *pair) watchHost(ctx context.Context) {
 			return
 		case <-retry.C:
 		}
-		err := p.sys.host.WatchLinks(ctx, func() {
+		err := p.watch(ctx, func() {
 			for _, l := range p.links {
 				p.look(l)
 			}

@@ -48,5 +48,9 @@ func shake(ctx context.Context, conn *tls.Conn) (net.Conn, error) {
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("link: authenticating the peer: %w", err), conn.NetConn().Close())
 	}
-	return conn, nil
+	return plain{conn}, nil
 }
+
+// plain hides that a connection is a tls.Conn: package http would look for what
+// to do with a protocol that it does not know.
+type plain struct{ net.Conn }

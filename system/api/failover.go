@@ -199,6 +199,10 @@ func normalGroups(list []PairGroup) []PairGroup {
 // peerPath is where a node's API begins in that of its peer.
 const peerPath = "/v1/peer/"
 
+// onBehalf is the header in which a node says that it passes on what a caller
+// with a lesser role asks.
+const onBehalf = "Warren-On-Behalf-Of"
+
 // PeerURL is the URL of a path of the peer's API.
 func PeerURL(path string) string { return "http://peer" + path }
 
@@ -216,6 +220,7 @@ func (s *Server) askPeer(t *transfer, r *http.Request) error {
 	if err != nil {
 		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("no path of an API: %v", err)}
 	}
+	q.Header.Set(onBehalf, string(RoleRead))
 	resp, err := s.cfg.Backend.AskPeer(q)
 	if err != nil {
 		return err

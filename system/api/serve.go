@@ -17,7 +17,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 	s.open.Add(1)
 	defer s.open.Done()
 	who, ok := r.Context().Value(callerKey{}).(caller)
-	if !ok || !who.role().includes(rt.role) {
+	role := who.role()
+	if role == RolePeer && r.Header.Get(onBehalf) != "" {
+		role = RoleRead
+	}
+	if !ok || !role.includes(rt.role) {
 		s.fail(w, r, &Error{
 			Code:   CodeDenied,
 			Reason: fmt.Sprintf("%s %s needs the role %q", rt.verb, rt.path, rt.role),

@@ -1,0 +1,489 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// pairUnit is one node of a pair over the loopback device, with a context whose
+// network and worker are not real.
+type pairUnit struct {
+	*System
+	t      *testing.T
+	conf   *configs.System
+	net    *fakeNetwork
+	worker *fakeServant
+}
+
+// loopback returns an address that no other test process uses.
+func loopback(last byte) netip.Addr {
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, byte(64 + pid>>8&127), byte(pid), last})
+}
+
+// newPairUnit returns a unit that is not started yet. Its state survives in dir.
+func newPairUnit(t *testing.T, unitName configs.Unit, dir string, edit func(*configs.System)) *pairUnit {
+	t.Helper()
+	own, peer := loopback(1), loopback(2)
+	if unitName == configs.Secondary {
+		own, peer = peer, own
+	}
+	tenant := &spec.Tenant{Name: "acme", Interfaces: []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
+	conf := &configs.System{
+		StateDir: dir,
+		Failover: &configs.Failover{
+			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll, Hold: 4 * failover.DefaultHold,
+			Links:  []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.PrefixFrom(own, 8), Peer: peer}},
+			Groups: []configs.FailoverGroup{{Name: "1", Prefer: configs.Primary}},
+		},
+		Contexts: []configs.Tenant{{Name: "acme", FailoverGroup: "1", Spec: tenant, Allocations: []configs.Allocation{{Interface: "Ethernet0/0", Name: "outside"}}}},
+	}
+	if edit != nil {
+		edit(conf)
+	}
+	log := slog.New(slog.NewTextHandler(logTo{t}, nil)).With("name", string(unitName))
+	s := &System{cfg: Config{Log: log}, changed: make(chan struct{}, 1), run: &rundir{path: t.TempDir()}}
+	var err error
+	if s.pair, err = newPair(s, conf); err != nil {
+		t.Fatal(err)
+	}
+	s.pair.open = func(netns.UplinkConfig) (linkDevice, error) { return fakeDevice{}, nil }
+	s.pair.watch = func(ctx context.Context, changed func()) error { changed(); <-ctx.Done(); return nil }
+	u := &pairUnit{System: s, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: s.pair.epochs, reports: make(chan control.Replication, 100)}}
+	return u
+}
+
+// logTo writes to the log of a test.
+type logTo struct{ t *testing.T }
+
+func (l logTo) Write(b []byte) (int, error) {
+	l.t.Logf("%s", b)
+	return len(b), nil
+}
+
+func (u *pairUnit) boot() {
+	u.pair.start()
+	w := &wanted{Tenant: u.conf.Contexts[0]}
+	if twin := u.pair.twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
+		u.t.Errorf("the worker begins as %+v", twin.Role)
+	}
+	u.worker.run(u.pair)
+	u.pair.join(w, u.net, u.worker)
+	u.pair.settled()
+}
+
+// kill is the end of the process, as the peer sees it.
+func (u *pairUnit) kill() {
+	u.pair.stop()
+	u.worker.end()
+}
+
+// until waits for a role, for its network and for its worker.
+func (u *pairUnit) until(role failover.Role) {
+	u.t.Helper()
+	want := netns.Standby
+	if role == failover.RoleActive {
+		want = netns.Active
+	}
+	for limit := time.Now().Add(20 * time.Second); ; {
+		if u.pair.role("1") == role && u.net.role() == want && u.worker.active() == (role == failover.RoleActive) {
+			return
+		}
+		if time.Now().After(limit) {
+			u.t.Fatalf("%s: role %v, network %v, worker active: %v; want %v", u.conf.Failover.Unit, u.pair.role("1"), u.net.role(), u.worker.active(), role)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// TestPair forms a pair, switches it, kills the active, lets it return, and
+// hands over at the end.
+func TestPair(t *testing.T) {
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a, b := newPairUnit(t, configs.Primary, dirs[0], nil), newPairUnit(t, configs.Secondary, dirs[1], nil)
+	a.boot()
+	b.boot()
+	a.until(failover.RoleActive)
+	b.until(failover.RoleStandbyReady)
+
+	if _, err := a.Switch(t.Context(), api.Switch{Group: "2"}); err == nil {
+		t.Error("a group that is not there was switched")
+	}
+	done, err := a.Switch(t.Context(), api.Switch{})
+	if err != nil || len(done.Groups) != 1 || done.Groups[0].PeerRole != "active" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	a.until(failover.RoleStandbyReady)
+	b.until(failover.RoleActive)
+	done, err = a.Switch(t.Context(), api.Switch{Group: "1"}) // on the standby
+	if err != nil || done.Groups[0].Role != "active" {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	a.until(failover.RoleActive)
+	b.until(failover.RoleStandbyReady)
+
+	killed := time.Now()
+	a.kill()
+	b.until(failover.RoleActive)
+	t.Logf("taken over after %v", time.Since(killed).Round(time.Millisecond))
+	st, err := b.Failover(t.Context())
+	if err != nil || st.Peer.State != "silent" || st.Contexts[0].Role != "active" || len(st.History) == 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+
+	a = newPairUnit(t, configs.Primary, dirs[0], nil)
+	a.boot()
+	a.until(failover.RoleStandbyReady)
+	b.until(failover.RoleActive)
+
+	b.pair.handOver(10 * time.Second)
+	b.kill()
+	a.until(failover.RoleActive)
+	a.kill()
+
+	var used []uint64
+	for _, s := range []*fakeServant{a.worker, b.worker} {
+		used = append(used, s.epochsSeen()...)
+	}
+	slices.Sort(used)
+	if len(slices.Compact(used)) != len(used) || len(used) < 3 {
+		t.Errorf("epochs %v were used: one twice, or too few", used)
+	}
+}
+
+// TestStubbornWorker does not fall silent, and is killed for it.
+func TestStubbornWorker(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.boot()
+	b.boot()
+	a.until(failover.RoleActive)
+	b.until(failover.RoleStandbyReady)
+	a.worker.stubborn(true)
+	if _, err := b.Switch(t.Context(), api.Switch{}); err != nil {
+		t.Fatal(err)
+	}
+	b.until(failover.RoleActive)
+	a.until(failover.RoleStandbyReady)
+	if a.worker.killed() != 1 {
+		t.Errorf("the worker was killed %d times", a.worker.killed())
+	}
+	a.kill()
+	b.kill()
+}
+
+// TestLostWorker: a context whose worker does not come back gives its group away.
+func TestLostWorker(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.boot()
+	b.boot()
+	a.until(failover.RoleActive)
+	b.until(failover.RoleStandbyReady)
+	a.worker.lose()
+	a.until(failover.RoleFailed)
+	b.until(failover.RoleActive)
+	a.kill()
+	b.kill()
+}
+
+// TestDifferentPeers: another key or configuration is refused, and both serve or
+// stay cold as they must.
+func TestDifferentPeers(t *testing.T) {
+	a := newPairUnit(t, configs.Primary, t.TempDir(), nil)
+	b := newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) {
+		c.Contexts[0].Spec.Interfaces[0].Addresses[0] = netip.MustParsePrefix("192.0.2.9/24")
+	})
+	a.boot()
+	b.boot()
+	a.until(failover.RoleActive)
+	b.until(failover.RoleStandbyCold)
+	if _, err := a.Switch(t.Context(), api.Switch{}); err == nil {
+		t.Error("switched to a unit with another configuration")
+	}
+	b.kill()
+	b = newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
+	b.boot()
+	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		st, err := a.Failover(t.Context())
+		if err == nil && st.Peer.State == "refused" && st.Links[0].Reason != "" {
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("a peer with another key: %+v, %v", st.Peer, err)
+		}
+	}
+	a.until(failover.RoleActive)
+	b.until(failover.RoleFailed)
+	a.kill()
+	b.kill()
+}
+
+// fakeNetwork is a network that remembers its role.
+type fakeNetwork struct {
+	mu  sync.Mutex // protects now
+	now netns.Role
+}
+
+func (n *fakeNetwork) role() netns.Role {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
+
+func (n *fakeNetwork) SetRole(r netns.Role) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = r
+	return nil
+}
+
+func (n *fakeNetwork) Announce()                               {}
+func (n *fakeNetwork) Carriers() map[string]bool               { return map[string]bool{"outside": true} }
+func (n *fakeNetwork) Link(string) (device, mac string, _ int) { return "outside", "", 0 }
+func (n *fakeNetwork) Do(func() error) error                   { return errors.New("there is no namespace") }
+func (n *fakeNetwork) WatchLinks(ctx context.Context, changed func()) error {
+	<-ctx.Done()
+	return nil
+}
+
+// fakeDevice is a link's device.
+type fakeDevice struct{}
+
+func (fakeDevice) Device() string { return "" }
+func (fakeDevice) Carrier() bool  { return true }
+func (fakeDevice) Close() error   { return nil }
+
+// fakeServant is a worker that is in step as soon as it has a connection.
+type fakeServant struct {
+	t       *testing.T
+	epochs  *epochs
+	reports chan control.Replication
+	ended   sync.WaitGroup
+	stop    context.CancelFunc
+	pair    *pair
+
+	mu     sync.Mutex // protects what follows
+	role   control.Role
+	used   []uint64
+	deaf   bool
+	deaths int
+	lost   bool
+}
+
+// run tells the pair what the worker has to say.
+func (s *fakeServant) run(p *pair) {
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop, s.pair = stop, p
+	s.ended.Go(func() {
+		for {
+			select {
+			case r := <-s.reports:
+				p.replicates("acme", &r)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
+func (s *fakeServant) end() {
+	s.stop()
+	s.ended.Wait()
+}
+
+func (s *fakeServant) active() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.role.Active
+}
+
+func (s *fakeServant) stubborn(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = on
+}
+
+func (s *fakeServant) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = true
+}
+
+func (s *fakeServant) killed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.deaths
+}
+
+func (s *fakeServant) epochsSeen() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+func (s *fakeServant) SetRole(ctx context.Context, r control.Role) error {
+	s.mu.Lock()
+	deaf := s.deaf && !r.Active
+	s.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	s.play(r)
+	return nil
+}
+
+func (s *fakeServant) play(r control.Role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Active && r.Epoch != s.role.Epoch {
+		s.used = append(s.used, r.Epoch)
+		if disk := s.epochs.all()["1"]; disk < r.Epoch {
+			s.t.Errorf("epoch %d is used, and the disk knows %d", r.Epoch, disk)
+		}
+	}
+	s.role = r
+	s.reports <- control.Replication{State: "none", Active: r.Active, Holds: true}
+}
+
+func (s *fakeServant) Link(_ context.Context, conn *os.File) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reports <- control.Replication{State: "ready", Connected: true, Active: s.role.Active, Holds: true}
+	return nil
+}
+
+func (s *fakeServant) Quiesce(_ context.Context, q control.Quiesce) error {
+	if !q.Cancel {
+		s.pair.quiesced("acme")
+	}
+	return nil
+}
+
+func (s *fakeServant) Kill() error {
+	s.mu.Lock()
+	s.deaths++
+	s.deaf = false
+	s.mu.Unlock()
+	s.play(control.Role{})
+	return nil
+}
+
+func (s *fakeServant) Status() spawn.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost {
+		return spawn.Status{Reason: "it crashes", Losses: lossesFailed + 1}
+	}
+	return spawn.Status{Ready: true}
+}
+
+func (s *fakeServant) Facts(context.Context) (control.Facts, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return control.Facts{Replication: &control.Replication{State: "ready", Active: s.role.Active}}, nil
+}
+
+func TestEpochs(t *testing.T) {
+	dir := t.TempDir()
+	e, err := openEpochs(dir)
+	if err != nil || len(e.all()) != 0 {
+		t.Fatalf("%v, %v", e, err)
+	}
+	var writing sync.WaitGroup
+	for i := range uint64(20) {
+		writing.Go(func() {
+			if err := e.set(fmt.Sprint(i%2), i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	writing.Wait()
+	again, err := openEpochs(dir)
+	if err != nil || again.all()["0"] != 18 || again.all()["1"] != 19 {
+		t.Errorf("%v, %v", again.all(), err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, epochsName), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openEpochs(dir); err == nil {
+		t.Error("a damaged file is read as none")
+	}
+}
+
+func TestPairMACs(t *testing.T) {
+	c := configs.Tenant{Name: "acme"}
+	i := spec.Interface{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
+	seen := map[string]bool{}
+	for _, change := range []func(){
+		func() {}, func() { i.Name = "inside" }, func() { c.Name = "blue" }, func() { i.Addresses[0] = netip.MustParsePrefix("192.0.2.2/24") },
+	} {
+		change()
+		active, standby := pairMACs(c, i)
+		for _, mac := range []string{active.String(), standby.String()} {
+			if seen[mac] {
+				t.Errorf("%s twice", mac)
+			}
+			seen[mac] = true
+		}
+		if active[0]&3 != 2 || standby[0]&3 != 2 {
+			t.Errorf("%v and %v are not local unicast addresses", active, standby)
+		}
+	}
+	i.MAC = spec.MAC{2, 0, 0, 0, 0, 1}
+	if active, standby := pairMACs(c, i); active.String() != "02:00:00:00:00:01" || seen[standby.String()] == false {
+		t.Errorf("got %v and %v", active, standby)
+	}
+}
+
+func TestPairFixed(t *testing.T) {
+	pairOf := func(edit func(*configs.System)) *configs.System {
+		c := newPairUnit(t, configs.Primary, t.TempDir(), edit).conf
+		return c
+	}
+	is := pairOf(nil)
+	if err := pairFixed(is, pairOf(nil)); err != nil {
+		t.Errorf("the same: %v", err)
+	}
+	if err := pairFixed(is, pairOf(func(c *configs.System) { c.Failover.Groups[0].Preempt = true })); err != nil {
+		t.Errorf("preempt: %v", err)
+	}
+	for what, edit := range map[string]func(*configs.System){
+		"unit": func(c *configs.System) { c.Failover.Unit = configs.Secondary },
+		"key":  func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("another key")) },
+		"hold": func(c *configs.System) { c.Failover.Hold *= 2 },
+		"link": func(c *configs.System) { c.Failover.Links[0].Name = "other" },
+		"device": func(c *configs.System) {
+			c.Interfaces = []configs.Interface{{Name: "Ethernet0/9", Device: "eth9"}}
+		},
+		"groups": func(c *configs.System) {
+			c.Failover.Groups = append(c.Failover.Groups, configs.FailoverGroup{Name: "2"})
+		},
+	} {
+		if err := pairFixed(is, pairOf(edit)); err == nil {
+			t.Errorf("%s may change", what)
+		}
+	}
+	alone := pairOf(nil)
+	alone.Failover = nil
+	if pairFixed(is, alone) == nil || pairFixed(alone, is) == nil || pairFixed(alone, alone) != nil {
+		t.Error("a node alone cannot become one of a pair, nor the other way round")
+	}
+}
