@@ -40,7 +40,7 @@ func Compare(before, after []byte) []Change {
 		switch {
 		case !ok && was.has(e.parent()):
 			c.Added = true
-		case !ok || old.raw == e.raw: // its block is new as a whole, or it has not changed
+		case !ok || old.equal(e): // its block is new as a whole, or it has not changed
 			continue
 		default:
 			c.Old = old.shown()
@@ -66,12 +66,30 @@ func Compare(before, after []byte) []Change {
 type entry struct {
 	blocks []string
 	name   string // of an attribute; "" for a block
-	raw    string // the value
+	raw    string // the value as it is written
+	expr   hclsyntax.Expression
+}
+
+// equal tells whether two entries have the same value, however it is written.
+func (e entry) equal(o entry) bool {
+	return e.raw == o.raw || e.canonical() == o.canonical()
+}
+
+// canonical is the value as the language writes it.
+func (e entry) canonical() string {
+	if e.expr == nil {
+		return ""
+	}
+	v, diags := e.expr.Value(nil)
+	if diags.HasErrors() || !v.IsWhollyKnown() {
+		return e.raw
+	}
+	return string(hclwrite.TokensForValue(v).Bytes())
 }
 
 // shown is the value without secrets.
 func (e entry) shown() string {
-	text := Redact([]byte(e.name+" = "+e.raw+"\n"), "")
+	text := Redact([]byte(e.name+" = "+e.canonical()+"\n"), "")
 	_, value, _ := bytes.Cut(bytes.TrimSpace(text), []byte(" = "))
 	return strings.Join(strings.Fields(string(value)), " ")
 }
@@ -129,11 +147,7 @@ func flatten(src []byte) *entries {
 func (x *entries) walk(b *hclsyntax.Body, at []string, src []byte) {
 	for _, name := range attributeOrder(b) {
 		expr := b.Attributes[name].Expr
-		raw := string(expr.Range().SliceBytes(src))
-		if v, diags := expr.Value(nil); !diags.HasErrors() && v.IsWhollyKnown() {
-			raw = string(hclwrite.TokensForValue(v).Bytes())
-		}
-		x.add(entry{at, name, raw})
+		x.add(entry{at, name, string(expr.Range().SliceBytes(src)), expr})
 	}
 	for _, block := range b.Blocks {
 		name := block.Type

@@ -16,9 +16,10 @@ import (
 // Status implements api.Backend.
 func (s *System) Status() api.Status {
 	out := api.Status{Name: s.name, Version: build.Version(), PID: os.Getpid(), Started: s.started}
-	for _, row := range s.Contexts() {
+	for _, t := range s.list() {
 		out.Total++
-		switch row.State {
+		state, reason := t.condition()
+		switch state {
 		case api.StateReady:
 			out.ReadyContexts++
 			continue
@@ -26,11 +27,11 @@ func (s *System) Status() api.Status {
 			out.Suspended++
 			continue
 		}
-		reason := string(row.State)
-		if row.Reason != "" {
-			reason += ": " + row.Reason
+		why := string(state)
+		if reason != "" {
+			why += ": " + reason
 		}
-		out.Waiting = append(out.Waiting, api.ContextError{Context: row.Name, Error: reason})
+		out.Waiting = append(out.Waiting, api.ContextError{Context: t.name, Error: why})
 	}
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total
 	return out

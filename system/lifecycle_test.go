@@ -126,7 +126,7 @@ func (h *fakeHost) now() map[string]life {
 // rig is a warrend without a host: real files, history and lifecycle.
 type rig struct {
 	*lifecycle
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	host *fakeHost
 	time time.Time

@@ -220,8 +220,8 @@ func (s *System) loop(ctx context.Context) {
 // allSettled tells whether every context is ready, or has failed to become so.
 func (s *System) allSettled() bool {
 	for _, t := range s.list() {
-		row := t.row()
-		if row.State != api.StateReady && row.State != api.StateFailed && row.State != api.StateSuspended {
+		state, _ := t.condition()
+		if state != api.StateReady && state != api.StateFailed && state != api.StateSuspended {
 			return false
 		}
 	}

@@ -244,6 +244,18 @@ func (t *tenant) configure(ctx context.Context, w *wanted) error {
 	return errors.Join(errs...)
 }
 
+// condition returns the state of the context and why it is that. It asks nobody.
+func (t *tenant) condition() (api.State, string) {
+	t.mu.Lock()
+	state, reason, worker := t.state, t.reason, t.worker
+	t.mu.Unlock()
+	if worker == nil || state == api.StateStopping {
+		return state, reason
+	}
+	s := worker.Status()
+	return stateOf(s), s.Reason
+}
+
 // row is the context for `show context`.
 func (t *tenant) row() api.Tenant {
 	t.mu.Lock()
@@ -259,9 +271,7 @@ func (t *tenant) row() api.Tenant {
 	if worker != nil {
 		s := worker.Status()
 		row.PID, row.Restarts, row.Started = s.PID, s.Restarts, s.Started
-		if row.State != api.StateStopping {
-			row.State, row.Reason = stateOf(s), s.Reason
-		}
+		row.State, row.Reason = t.condition()
 	}
 	for i, d := range w.devices {
 		out := api.Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host, Shared: d.Kind == netns.Macvlan}
