@@ -36,12 +36,18 @@ func sum(b []byte, s uint64) uint64 {
 		s += c
 		b = b[8:]
 	}
-	var tail [8]byte
-	if copy(tail[:], b) > 0 {
-		s, c = bits.Add64(s, binary.LittleEndian.Uint64(tail[:]), 0)
-		s, c = bits.Add64(s, 0, c)
-		s += c
+	var last uint64
+	if len(b) >= 4 {
+		last, b = uint64(binary.LittleEndian.Uint32(b)), b[4:]
 	}
+	if len(b) >= 2 {
+		last, b = last+uint64(binary.LittleEndian.Uint16(b)), b[2:]
+	}
+	if len(b) > 0 {
+		last += uint64(b[0])
+	}
+	s, c = bits.Add64(s, last, 0)
+	s += c
 	return s
 }
 

@@ -67,6 +67,7 @@ func (c *Coalescer) Pending() int { return c.n }
 func (c *Coalescer) Add(p []byte) {
 	var it item
 	if !c.candidate(p, &it) {
+		c.bar(p, &it)
 		c.push(p, &it)
 		return
 	}
@@ -79,6 +80,22 @@ func (c *Coalescer) Add(p []byte) {
 	c.push(p, &it)
 	*b = uint8(c.n)
 }
+
+// bar keeps later packets of the flow of p, which is not joined, from being
+// joined with what came before it: they would overtake it.
+func (c *Coalescer) bar(p []byte, it *item) {
+	switch {
+	case len(p) < 28:
+	case it.transport > 0 && (it.protocol == protoTCP || it.protocol == protoUDP):
+		c.bucket[flowHash(p, it)%buckets] = 0
+	case p[0]>>4 == 4 && (p[9] == protoTCP || p[9] == protoUDP), p[0]>>4 == 6 && isExtension(p[6]):
+		clear(c.bucket[:]) // a fragment or one with options: of which flow, is not known
+	}
+}
+
+// isExtension reports whether TCP or UDP may follow an IPv6 header with this
+// next header, behind another header.
+func isExtension(next uint8) bool { return next == 0 || next == 43 || next == 44 || next == 60 }
 
 // push appends a new item.
 func (c *Coalescer) push(p []byte, it *item) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -359,19 +361,132 @@ func FuzzParseSuper(f *testing.F) {
 	})
 }
 
+// TestCoalesceRandomly joins packets of several flows as they may come: sizes,
+// flags, families and order at random, some damaged. Every flow comes apart into
+// its packets, in their order.
+func TestCoalesceRandomly(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	supers := 0
+	for round := range 300 {
+		d := esptest.NewDevice(4096)
+		d.NoUDP = round%5 == 0
+		c := tun.NewCoalescer(d)
+		var flows []esptest.Flow
+		for i := range 6 {
+			f := flow4
+			if i%2 > 0 {
+				f = flow6
+			}
+			f.Src = netip.AddrPortFrom(f.Src.Addr(), uint16(1000+i))
+			flows = append(flows, f)
+		}
+		want, got := map[string][]string{}, map[string][]string{}
+		var next [6]uint32
+		size := 100 + r.IntN(1300)
+		for range 200 {
+			i := r.IntN(len(flows))
+			n := size
+			if r.IntN(4) == 0 {
+				n = r.IntN(1400)
+			}
+			var p []byte
+			switch flags := uint8(0x10 | r.IntN(8)/7*8); i % 3 {
+			case 0:
+				p = flows[i].UDP(random(n))
+			default:
+				p = flows[i].TCP(next[i], flags, nil, random(n))
+				next[i] += uint32(n)
+			}
+			if r.IntN(20) == 0 {
+				p[len(p)-1] ^= 1 // a wrong checksum must stay wrong
+			}
+			if r.IntN(20) == 0 {
+				next[i] += 7 // a hole
+			}
+			key := string(p[20:24])
+			if p[0]>>4 == 6 {
+				key = string(p[40:44])
+			}
+			want[key] = append(want[key], string(withoutID(p)))
+			c.Add(p)
+			if r.IntN(60) == 0 {
+				c.Flush()
+			}
+		}
+		c.Flush()
+		supers += c.Supers
+		for len(d.Written) > 0 {
+			w := <-d.Written
+			ps := [][]byte{w[tun.HeaderLen:]}
+			if w[1] != 0 {
+				var err error
+				if ps, err = esptest.Split(w); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, p := range ps {
+				key := string(p[20:24])
+				if p[0]>>4 == 6 {
+					key = string(p[40:44])
+				}
+				got[key] = append(got[key], string(withoutID(p)))
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("round %d: other packets, or in another order", round)
+		}
+	}
+	if supers < 1000 {
+		t.Errorf("only %d super-packets", supers)
+	}
+}
+
+// FuzzCoalesce: what is joined comes apart into the same packets.
 func FuzzCoalesce(f *testing.F) {
 	f.Add(flow4.TCP(1, 16, nil, random(30)), flow4.TCP(31, 16, nil, random(30)))
+	f.Add(flow4.TCP(1, 16, nil, random(30)), flow4.TCP(31, 24, nil, random(20)))
 	f.Add(flow6.UDP(random(30)), flow6.UDP(random(30)))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		d := esptest.NewDevice(10)
 		c := tun.NewCoalescer(d)
+		var want, got []string
 		for _, p := range [][]byte{a, b, a} {
 			if len(p) > 0 {
 				c.Add(append([]byte(nil), p...))
+				want = append(want, string(withoutID(p)))
 			}
 		}
 		c.Flush()
+		for len(d.Written) > 0 {
+			w := <-d.Written
+			ps := [][]byte{w[tun.HeaderLen:]}
+			if w[1] != 0 {
+				var err error
+				if ps, err = esptest.Split(w); err != nil {
+					t.Fatalf("what was written is malformed: %v", err)
+				}
+			}
+			for _, p := range ps {
+				got = append(got, string(withoutID(p)))
+			}
+		}
+		slices.Sort(want)
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %x, want %x", got, want)
+		}
 	})
+}
+
+// withoutID returns an IPv4 packet without the two fields that the kernel may
+// number anew where Don't Fragment is set.
+func withoutID(p []byte) []byte {
+	p = append([]byte(nil), p...)
+	if len(p) >= 20 && p[0] == 0x45 && p[6]&0x40 != 0 {
+		clear(p[4:6])
+		clear(p[10:12])
+	}
+	return p
 }
 
 // sink is a device that takes everything and keeps nothing.
