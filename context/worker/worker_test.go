@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -418,10 +419,11 @@ func TestBadWire(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				net := esptest.NewNet()
 				r := rand.New(rand.NewPCG(seed, 1))
-				bad := true
+				var bad atomic.Bool
+				bad.Store(true)
 				net.Fault = func(d esptest.Datagram) []esptest.Datagram {
 					switch n := r.IntN(10); {
-					case !bad || n > 3:
+					case !bad.Load() || n > 3:
 						return []esptest.Datagram{d}
 					case n == 0:
 						return []esptest.Datagram{d, d}
@@ -438,8 +440,7 @@ func TestBadWire(t *testing.T) {
 				gateway.stop()
 				gateway.start()
 				time.Sleep(3 * time.Minute)
-				net.Deliver(esptest.Datagram{}) // takes the lock that guards bad
-				bad = false
+				bad.Store(false)
 				time.Sleep(2 * time.Minute)
 				if !ping(client, gateway, client.assigned()) {
 					t.Error("no traffic")
