@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -30,6 +31,7 @@ type generator struct {
 	latencies []time.Duration
 	entry     func(i int) string
 	refused   string
+	window    int
 	single    bool          // the next client waits for oneByOne
 	stop      chan struct{} // closed by close
 	keeper    sync.WaitGroup
@@ -42,6 +44,7 @@ type target struct {
 	clientKey, gatewayKey string
 	inside                string // the network behind the gateway
 	prefix                string // of the clients' names
+	window                int    // set-ups under way at once; 0: window
 }
 
 // single is the gateway of tenantFile.
@@ -61,7 +64,7 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 		return nil, err
 	}
 	g := &generator{
-		engine: engine, clients: n, entry: t.entryName, stop: make(chan struct{}),
+		engine: engine, clients: n, entry: t.entryName, window: cmp.Or(t.window, window), stop: make(chan struct{}),
 		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan ike.Datagram, 4*window),
 		begun: map[string]time.Time{},
 	}
@@ -176,7 +179,7 @@ func (g *generator) run() (time.Duration, error) {
 	begin := time.Now()
 	var out ike.Output
 	g.engine.Activate(begin, &out)
-	for range window {
+	for range g.window {
 		g.begin(&out)
 	}
 	give := time.NewTimer(2 * time.Minute)

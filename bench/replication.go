@@ -71,6 +71,10 @@ func replication(l *lab.Lab, r *report, setups, sas int) error {
 	return x.bulk(sas)
 }
 
+// busy is how many set-ups are under way at once: an answer waits for the other
+// node, and the gateway must have something to do meanwhile.
+const busy = 64
+
 // alone waits until the active node knows that it is alone.
 func (x *replica) alone() error {
 	for range 100 {
@@ -92,7 +96,7 @@ func (x *replica) generator(n int) (*generator, error) {
 	return newGenerator(x.client, target{
 		local: x.client.Addresses()[0].Addr().String(), gateway: lab.PairOutside, gatewayID: "hub.acme.example",
 		clientKey: "the clients' key", gatewayKey: "the gateway's key", inside: "10.44.0.0/24",
-		prefix: fmt.Sprintf("g%d-", x.groups),
+		prefix: fmt.Sprintf("g%d-", x.groups), window: busy,
 	}, n)
 }
 

@@ -39,17 +39,44 @@ func (w *Worker) commit(now time.Time, changes []ike.Record) {
 		return
 	}
 	changes = slices.DeleteFunc(changes, func(r ike.Record) bool { return r.Child != nil && !w.place(now, r.Child) })
-	for i := range changes {
-		// How far a child may count comes before the child: nobody holds one
-		// without the other.
-		if c := changes[i].Child; c != nil && c.Op.Installs() && w.twin != nil {
-			w.twin.reserve(w, c)
+	for len(changes) > 0 {
+		n := w.commitSome(changes)
+		for i := range n {
+			w.install(&changes[i])
 		}
-		w.record(appendRecord(nil, changes[i]))
-		w.install(&changes[i])
+		changes = changes[n:]
 	}
 	w.tidy()
 	w.twin.feed(now)
+}
+
+// commitSome makes changes durable that belong together, and returns how many.
+// They are one entry: a worker that dies, or a twin that takes over, has all of
+// them or none. One without the other may say that an exchange goes on which has
+// already made its SA.
+func (w *Worker) commitSome(changes []ike.Record) (n int) {
+	var parts [][]byte
+	for size := 0; n < len(changes) && size < maxBatch; n++ {
+		first := len(parts)
+		// How far a child may count comes before the child: nobody holds one
+		// without the other.
+		if c := changes[n].Child; c != nil && c.Op.Installs() && w.twin != nil {
+			parts = append(parts, w.twin.reserve(w, c))
+		}
+		parts = append(parts, appendRecord(nil, changes[n]))
+		for _, p := range parts[first:] {
+			size += len(p)
+		}
+	}
+	if len(parts) == 1 {
+		w.record(parts[0])
+		return n
+	}
+	w.record(appendBatch(nil, parts))
+	for _, p := range parts {
+		clear(p)
+	}
+	return n
 }
 
 // place finds the counters of a child SA. One for which none are left is ended:

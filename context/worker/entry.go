@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike"
 )
 
-// The journal holds entries of three kinds, told apart by the first byte.
+// The journal holds entries of these kinds, told apart by the first byte.
 const (
 	entryRecord   = 1 // an ike.Record
 	entryCounters = 2 // counters of one child SA
 	entrySession  = 3 // what a session has behind it
+	entryBatch    = 4 // several of the others, which count together or not at all
 )
 
 // countersSize is the length of an encoded counters entry.
@@ -76,7 +79,46 @@ func appendSession(b []byte, s sessionEntry) []byte {
 	return b
 }
 
-// parseEntry reads one entry; nothing of b is kept.
+// maxBatch is the size from which a batch is cut. What belongs together is
+// smaller by far; only an Output about very many SAs is larger.
+const maxBatch = 256 << 10
+
+// appendBatch appends the entry for parts.
+func appendBatch(b []byte, parts [][]byte) []byte {
+	b = append(b, entryBatch)
+	for _, p := range parts {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
+		b = append(b, p...)
+	}
+	return b
+}
+
+// parseEntries reads an entry, or all of a batch; nothing of b is kept.
+func parseEntries(b []byte) ([]entry, error) {
+	if len(b) == 0 || b[0] != entryBatch {
+		e, err := parseEntry(b)
+		return []entry{e}, err
+	}
+	var out []entry
+	for s := cryptobyte.String(b[1:]); !s.Empty(); {
+		var size uint32
+		var part []byte
+		if !s.ReadUint32(&size) || uint64(size) > uint64(len(s)) || !s.ReadBytes(&part, int(size)) {
+			return nil, errEntry
+		}
+		e, err := parseEntry(part)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	if len(out) == 0 {
+		return nil, errEntry
+	}
+	return out, nil
+}
+
+// parseEntry reads one entry that is no batch.
 func parseEntry(b []byte) (entry, error) {
 	switch {
 	case len(b) > 0 && b[0] == entryRecord:

@@ -40,14 +40,18 @@ func FuzzBoot(f *testing.F) {
 	})
 }
 
-// FuzzEntry reads journal entries, also those that a broken worker left behind:
+// FuzzEntries reads journal entries, also those that a broken worker left behind:
 // what is accepted is written as it was read.
-func FuzzEntry(f *testing.F) {
+func FuzzEntries(f *testing.F) {
 	f.Add(appendCounters(nil, counterEntry{child: 7, reservation: journal.Reservation{Epoch: 1, Limit: 4096}}))
 	f.Add(appendSession(nil, sessionEntry{spi: 7, since: time.Unix(1, 2), bytesIn: 3, bytesOut: 4}))
 	f.Add([]byte{entryRecord})
+	f.Add(appendBatch(nil, [][]byte{appendSession(nil, sessionEntry{spi: 1}), appendCounters(nil, counterEntry{child: 7})}))
 	f.Add([]byte{entryCounters, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		if all, err := parseEntries(b); err == nil && len(all) == 0 {
+			t.Error("an entry of nothing was accepted")
+		}
 		e, err := parseEntry(b)
 		switch {
 		case err != nil:

@@ -31,11 +31,11 @@ func openLedger(mem Memory) (*ledger, error) {
 // replay calls f with every entry, oldest first.
 func (l *ledger) replay(f func(entry) error) error {
 	return l.store.Replay(func(payload []byte) error {
-		e, err := parseEntry(payload)
-		if err != nil {
-			return err
+		all, err := parseEntries(payload)
+		for i := 0; i < len(all) && err == nil; i++ {
+			err = f(all[i])
 		}
-		return f(e)
+		return err
 	})
 }
 

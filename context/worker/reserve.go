@@ -29,14 +29,14 @@ func bounds(extended bool) (block, most uint64) {
 	return journal.BlockShort, math.MaxUint32
 }
 
-// reserve gives a new child SA its first sequence numbers, and tells the twin
-// before it hears of the child.
-func (t *twin) reserve(w *Worker, c *sa.Change) {
+// reserve gives a new child SA its first sequence numbers, and returns the entry
+// that says so.
+func (t *twin) reserve(w *Worker, c *sa.Change) []byte {
 	p := w.children.byID[c.Child.ID]
 	p.reservation = journal.Reserve(t.epoch, p.block)
 	p.since = t.sender.Next()
 	w.children.byID[c.Child.ID] = p
-	w.record(appendCounters(nil, counterEntry{child: c.Child.ID, reservation: p.reservation}))
+	return appendCounters(nil, counterEntry{child: c.Child.ID, reservation: p.reservation})
 }
 
 // enforce makes the data plane keep the first reservation of a child SA.

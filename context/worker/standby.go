@@ -50,44 +50,58 @@ func (t *twin) unstage() {
 	t.staged = nil
 }
 
-// repeat applies one entry of the active twin, and writes it to the journal
-// with the counter slot that it has here.
+// repeat applies one entry of the active twin, and writes it to the journal with
+// the counter slots that child SAs have here.
 func (w *Worker) repeat(now time.Time, payload []byte) error {
-	e, err := parseEntry(payload)
+	all, err := parseEntries(payload)
 	if err != nil {
 		return err
 	}
-	if e.session != nil {
-		w.past[e.session.spi] = *e.session
-		if _, err := w.ledger.append(payload, w.snapshot); err != nil {
+	parts := make([][]byte, len(all))
+	for i, e := range all {
+		if parts[i], err = w.repeatOne(now, e); err != nil {
 			return err
 		}
-		return w.ledger.tidy(w.snapshot)
 	}
-	if e.counters != nil {
+	entry := parts[0]
+	if payload[0] == entryBatch {
+		entry = appendBatch(nil, parts)
+	}
+	_, err = w.ledger.append(entry, w.snapshot)
+	clear(entry)
+	for _, p := range parts {
+		clear(p)
+	}
+	if err != nil {
+		return err
+	}
+	return w.ledger.tidy(w.snapshot)
+}
+
+// repeatOne applies one entry, and returns what the journal here says of it.
+func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
+	switch {
+	case e.session != nil:
+		w.past[e.session.spi] = *e.session
+		return appendSession(nil, *e.session), nil
+	case e.counters != nil:
 		w.learn(*e.counters)
-		if _, err := w.ledger.append(payload, w.snapshot); err != nil {
-			return err
-		}
-		return w.ledger.tidy(w.snapshot)
+		return appendCounters(nil, *e.counters), nil
 	}
 	r := *e.record
 	if r.Child != nil {
 		if err := w.children.place(r.Child); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if err := w.engine.Replay(now, r); err != nil {
-		return fmt.Errorf("worker: following the active twin: %w", err)
+		return nil, fmt.Errorf("worker: following the active twin: %w", err)
 	}
 	w.install(&r)
 	if r.Child != nil {
 		w.learnPlaced(r.Child.Child.ID)
 	}
-	if _, err := w.ledger.append(appendRecord(nil, r), w.snapshot); err != nil {
-		return err
-	}
-	return w.ledger.tidy(w.snapshot)
+	return appendRecord(nil, r), nil
 }
 
 // adopt makes this worker the copy that a snapshot describes. What it held

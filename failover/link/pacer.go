@@ -11,6 +11,9 @@ import (
 const (
 	DefaultBulkRate = 8 << 20 // bytes a second
 	bulkBurst       = 64 << 10
+	// bulkPiece is what is waited for when nothing is left: a few milliseconds'
+	// worth, so that timers do not cost more than the copy.
+	bulkPiece = 32 << 10
 )
 
 // Pacer is a token bucket for the messages of a snapshot. The zero Pacer has
@@ -34,7 +37,7 @@ func (p *Pacer) allow(now time.Time, n int) (at time.Time, ok bool) {
 	}
 	p.last = now
 	if p.tokens <= 0 {
-		return now.Add(time.Duration((1 - p.tokens) / rate * float64(time.Second))), false
+		return now.Add(time.Duration((bulkPiece - p.tokens) / rate * float64(time.Second))), false
 	}
 	p.tokens -= float64(n) // may fall below zero: a record can be larger than the burst
 	return time.Time{}, true

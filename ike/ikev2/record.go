@@ -374,6 +374,13 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 // Inherit takes the children of old, whose successor s is.
 func (s *SA) Inherit(old *SA) {
 	s.served = old.served
+	if old.state == Established && old.spi != s.spi {
+		old.transition(Replaced)
+		if r := old.window.request; r != nil && r.task.kind == taskRekeyIKE {
+			old.host.Bury(r.seed)
+			old.window.request = nil // its answer has made s
+		}
+	}
 	for _, c := range old.children {
 		c.Owner = s.spi
 		s.children = append(s.children, c)
