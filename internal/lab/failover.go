@@ -1,72 +1,60 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
 )
 
 // roleTimeout is how long a pair may take to be whole again: a node starts,
 // finds its peer and copies everything.
 const roleTimeout = 30 * time.Second
 
-// FailoverState is the part of `warren show failover --json` that tests want.
-type FailoverState struct {
-	Unit string `json:"unit"`
-	Peer struct {
-		State   string `json:"state"`
-		Reason  string `json:"reason"`
-		Version string `json:"version"`
-	} `json:"peer"`
-	Links []struct {
-		Name   string `json:"name"`
-		State  string `json:"state"`
-		Reason string `json:"reason"`
-	} `json:"links"`
-	Groups  []GroupState `json:"groups"`
-	History []struct {
-		Group  string `json:"group"`
-		From   string `json:"from"`
-		To     string `json:"to"`
-		Epoch  uint64 `json:"epoch"`
-		Reason string `json:"reason"`
-	} `json:"history"`
+// askTimeout is how long a daemon may take to answer a question about its pair,
+// or to hand over to its peer.
+const askTimeout = 10 * time.Second
+
+// ask calls f with a client of the daemon's API; it costs the machine less than
+// the CLI, where time is measured.
+func (w *Warrend) ask(f func(ctx context.Context, c *client.Client) error) error {
+	c := client.New(&client.Config{Socket: w.socket})
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	return f(ctx, c)
 }
 
-// GroupState is one failover group as one node sees it.
-type GroupState struct {
-	Name          string `json:"name"`
-	Role          string `json:"role"`
-	PeerRole      string `json:"peer_role"`
-	Epoch         uint64 `json:"epoch"`
-	Reason        string `json:"reason"`
-	Replication   string `json:"replication"`
-	Configuration string `json:"configuration"`
-}
-
-// Failover is what the daemon says of the pair.
-func (w *Warrend) Failover() (FailoverState, error) {
-	var answer struct {
-		Failover []FailoverState `json:"failover"`
-	}
-	if err := w.show(&answer, "failover"); err != nil {
-		return FailoverState{}, err
-	}
-	if len(answer.Failover) != 1 {
-		return FailoverState{}, errors.New("lab: warrend has no failover")
-	}
-	return answer.Failover[0], nil
-}
+// FailoverState is what `warren show failover` tells.
+type FailoverState struct{ api.Pair }
 
 // Group is one failover group.
-func (s FailoverState) Group(name string) GroupState {
+func (s FailoverState) Group(name string) api.PairGroup {
 	for _, g := range s.Groups {
 		if g.Name == name {
 			return g
 		}
 	}
-	return GroupState{Name: name, Role: "unknown"}
+	return api.PairGroup{Name: name, Role: "unknown"}
+}
+
+// Failover asks the daemon for the state of its pair.
+func (w *Warrend) Failover() (state FailoverState, err error) {
+	err = w.ask(func(ctx context.Context, c *client.Client) error {
+		answer, err := c.Failover(ctx)
+		if err == nil && len(answer.Failover) != 1 {
+			err = errors.New("lab: warrend has no failover")
+		}
+		if err == nil {
+			state.Pair = answer.Failover[0]
+		}
+		return err
+	})
+	return state, err
 }
 
 // Role is the role of a group on this node; "unknown" while nobody answers.
@@ -159,7 +147,13 @@ func (p *Pair) Active(group string) (active, other *PairNode) {
 func (p *Pair) Switch(group string) (active *PairNode) {
 	p.lab.tb.Helper()
 	old, next := p.Active(group)
-	old.MustCLI("failover", "switch", "--group", group)
+	err := old.ask(func(ctx context.Context, c *client.Client) error {
+		_, err := c.Switch(ctx, group)
+		return err
+	})
+	if err != nil {
+		p.lab.tb.Fatalf("lab: switching group %s from node %s: %v", group, old.Port, err)
+	}
 	p.WaitRole(next, group, "active")
 	return next
 }

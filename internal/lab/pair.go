@@ -206,13 +206,12 @@ context %q {
 // it started get SIGKILL at once. StartNode brings it back.
 func (p *Pair) Kill(n *PairNode) {
 	p.lab.tb.Helper()
-	tree := descendants(n.PID())
 	n.dead = true
-	n.Process.Kill()
-	for _, pid := range tree {
+	for _, pid := range append([]int{n.PID()}, descendants(n.PID())...) {
 		// One that has ended with its parent is as dead as it should be.
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
+	n.Process.Kill() // and wait for its end
 }
 
 // descendants are the processes below pid, the nearest first.

@@ -3,8 +3,6 @@ package lab
 import (
 	"fmt"
 	"strings"
-
-	"github.com/vishvananda/netlink"
 )
 
 // bridgeDevice is the bridge of a segment in its namespace.
@@ -122,17 +120,26 @@ func (ns *Namespace) NAT(device, address string) *NAT {
 func (n *NAT) Rebind() {
 	n.ns.lab.tb.Helper()
 	n.port += 1000
-	n.ns.MustRun("nft", "delete", "table", "ip", "lab")
 	n.translate()
-	if err := n.ns.nl.ConntrackTableFlush(netlink.ConntrackTable); err != nil {
-		n.ns.lab.tb.Fatalf("lab: bindings of %s: %v", n.ns.name, err)
-	}
 }
 
+// translate loads the rules in one step. What the kernel knows of flows belongs
+// to a zone; in a new zone it knows none.
 func (n *NAT) translate() {
 	n.ns.lab.tb.Helper()
-	rules := fmt.Sprintf("table ip lab {\n chain c {\n  type nat hook postrouting priority 100;\n"+
-		"  oifname %q meta l4proto udp snat to %s:%d-%d\n  oifname %q snat to %s\n }\n}\n",
-		n.device, n.address, n.port, n.port+999, n.device, n.address)
+	rules := fmt.Sprintf(`table ip lab
+delete table ip lab
+table ip lab {
+  chain zone {
+    type filter hook prerouting priority raw
+    ct zone set %d
+  }
+  chain translate {
+    type nat hook postrouting priority srcnat
+    oifname %q meta l4proto udp snat to %s:%d-%d
+    oifname %q snat to %s
+  }
+}
+`, n.port/1000, n.device, n.address, n.port, n.port+999, n.device, n.address)
 	n.ns.MustRun("nft", "-f", n.ns.lab.WriteFile(rules, "nft", fmt.Sprintf("nat-%s-%d", n.ns.name, n.port)))
 }
