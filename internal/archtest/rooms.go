@@ -125,6 +125,7 @@ var thirdParty = []struct {
 	{"github.com/zclconf/go-cty", []string{"configs/..."}, "the language of configuration is known in one place"},
 	{"github.com/spf13/cobra", []string{"cmd/warren"}, "flags are the CLI's affair"},
 	{"github.com/containerd/cgroups/", []string{"resource/cgroup"}, "cgroups are known in one place"},
+	{"github.com/opencontainers/runtime-spec/", []string{"resource/cgroup"}, "cgroups are known in one place"},
 	{"github.com/vishvananda/netlink", []string{"context/netns", "failover/link", "internal/lab/...", "e2e/...", "bench/..."},
 		"the kernel's network is arranged in one place"},
 	{"github.com/vishvananda/netns", []string{"context/netns", "internal/lab/...", "e2e/...", "bench/..."},

@@ -21,10 +21,10 @@ func TestParseMounts(t *testing.T) {
 bad line - cgroup
 `
 	got := parseMounts(text)
-	want := hierarchies{unified: "/sys/fs/cgroup/unified", legacy: map[string]string{
+	want := mounted{unified: "/sys/fs/cgroup/unified", legacy: map[string]string{
 		"rw": "/sys/fs/my group", "cpu": "/sys/fs/cgroup/cpu,cpuacct", "cpuacct": "/sys/fs/cgroup/cpu,cpuacct", "memory": "/sys/fs/my group",
 	}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(hierarchies{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mounted{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -45,6 +45,23 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+// manager is a Manager of one kind of hierarchy, whose controllers are all in
+// dir.
+func manager(t *testing.T, mode Mode, dir string) *Manager {
+	t.Helper()
+	names := []string{"cpu", "cpuacct", "memory", "pids"}
+	if mode == Unified {
+		return &Manager{mode: mode, hierarchies: []hierarchy{&unified{root: dir, system: "sys", names: names}}}
+	}
+	h := &legacy{root: t.TempDir(), system: "sys", names: names}
+	for _, c := range names {
+		if err := os.Symlink(dir, filepath.Join(h.root, c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return &Manager{mode: mode, hierarchies: []hierarchy{h}}
+}
+
 func TestSettings(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -55,14 +72,14 @@ func TestSettings(t *testing.T) {
 		{"v2", Unified, Limits{CPU: 0.5, Memory: 256 << 20, PIDs: 64},
 			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "memory.swap.max": "0", "pids.max": "64"}},
 		{"v2 unlimited", Unified, Limits{},
-			map[string]string{"cpu.max": "max 20000", "memory.max": "max", "pids.max": "max"}},
+			map[string]string{"cpu.max": "max 20000", "memory.max": "9223372036854775807", "pids.max": "max"}},
 		{"v2 without swap", Unified, Limits{Memory: 1 << 20}, map[string]string{"cpu.max": "max 20000", "memory.max": "1048576", "pids.max": "max"}},
 		{"v1 with swap", Legacy, Limits{Memory: 1 << 20}, map[string]string{
-			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "-1", "memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576", "pids.max": "max"}},
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "-1", "memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576", "pids.max": "4194304"}},
 		{"v1", Legacy, Limits{CPU: 2, Memory: 1 << 20, PIDs: 7}, map[string]string{
 			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "40000", "memory.limit_in_bytes": "1048576", "pids.max": "7"}},
 		{"v1 unlimited, and less than the kernel takes", Legacy, Limits{CPU: 0.001}, map[string]string{
-			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "1000", "memory.limit_in_bytes": "-1", "pids.max": "max"}},
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "1000", "memory.limit_in_bytes": "-1", "pids.max": "4194304"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -71,8 +88,7 @@ func TestSettings(t *testing.T) {
 				files["sys/blue/"+name] = ""
 			}
 			dir := tree(t, files)
-			m := &Manager{system: "sys", mode: test.mode, roots: map[string]string{"cpu": dir, "memory": dir, "pids": dir}}
-			if _, err := m.Create("blue", test.limits); err != nil {
+			if _, err := manager(t, test.mode, dir).Create("blue", test.limits); err != nil {
 				t.Fatal(err)
 			}
 			for name, want := range test.want {
@@ -86,35 +102,51 @@ func TestSettings(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	dir := tree(t, map[string]string{
-		"sys/blue/cpu.stat":                  "usage_usec 1500\nnr_throttled 3\n",
-		"sys/blue/memory.current":            "4096\n",
-		"sys/blue/memory.peak":               "8192\n",
-		"sys/blue/memory.events":             "low 0\noom_kill 2\n",
-		"sys/blue/memory.usage_in_bytes":     "4097\n",
-		"sys/blue/memory.max_usage_in_bytes": "8193\n",
-		"sys/blue/memory.oom_control":        "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n",
-		"sys/blue/cpuacct.usage":             "1700\n",
-		"sys/blue/pids.current":              "5\n",
-		"sys/blue/pids.peak":                 "9\n",
-		"sys/blue/pids.events":               "max 6\n",
-	})
-	roots := map[string]string{"cpu": dir, "memory": dir, "pids": dir, "cpuacct": dir}
 	want := Usage{CPU: 1500 * time.Microsecond, Throttled: 3, Memory: 4096, MemoryPeak: 8192, OOMKills: 2, PIDs: 5, PIDsPeak: 9, PIDsDenied: 6}
-	if diff := cmp.Diff(want, (&Manager{"sys", Unified, roots, nil}).Open("blue").Usage()); diff != "" {
-		t.Errorf("v2 (-want +got)\n%s", diff)
+	tests := map[Mode]map[string]string{
+		Unified: {
+			"sys/blue/cpu.stat":       "usage_usec 1500\nnr_throttled 3\n",
+			"sys/blue/memory.stat":    "anon 100\n",
+			"sys/blue/memory.current": "4096\n",
+			"sys/blue/memory.peak":    "8192\n",
+			"sys/blue/memory.events":  "low 0\noom_kill 2\n",
+			"sys/blue/pids.current":   "5\n",
+			"sys/blue/pids.peak":      "9\n",
+			"sys/blue/pids.events":    "max 6\n",
+		},
+		Legacy: {
+			"sys/blue/cpu.stat":                  "nr_periods 9\nnr_throttled 3\n",
+			"sys/blue/cpuacct.stat":              "user 1\nsystem 2\n",
+			"sys/blue/cpuacct.usage":             "1500000\n",
+			"sys/blue/cpuacct.usage_percpu":      "1000000 500000\n",
+			"sys/blue/memory.stat":               "cache 100\n",
+			"sys/blue/memory.usage_in_bytes":     "4096\n",
+			"sys/blue/memory.max_usage_in_bytes": "8192\n",
+			"sys/blue/memory.failcnt":            "0\n",
+			"sys/blue/memory.limit_in_bytes":     "9223372036854771712\n",
+			"sys/blue/memory.oom_control":        "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+			"sys/blue/pids.current":              "5\n",
+			"sys/blue/pids.max":                  "max\n",
+			"sys/blue/pids.peak":                 "9\n",
+			"sys/blue/pids.events":               "max 6\n",
+		},
 	}
-	want.CPU, want.Memory, want.MemoryPeak, want.OOMKills = 1700, 4097, 8193, 4
-	if diff := cmp.Diff(want, (&Manager{"sys", Legacy, roots, nil}).Open("blue").Usage()); diff != "" {
-		t.Errorf("v1 (-want +got)\n%s", diff)
+	for mode, files := range tests {
+		m := manager(t, mode, tree(t, files))
+		if diff := cmp.Diff(want, m.Open("blue").Usage()); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", mode, diff)
+		}
+		if got := m.Open("red").Usage(); got != (Usage{}) {
+			t.Errorf("%s: a group that is not there: %+v", mode, got)
+		}
 	}
-	if got := (&Manager{system: "sys", mode: None}).Open("blue").Usage(); got != (Usage{}) {
+	if got := (&Manager{mode: None}).Open("blue").Usage(); got != (Usage{}) {
 		t.Errorf("none: %+v", got)
 	}
 }
 
 func TestNone(t *testing.T) {
-	m := &Manager{system: "sys", mode: None}
+	m := &Manager{mode: None}
 	if err := m.Check(Limits{CPU: 1, PIDs: 1}); err == nil || !strings.Contains(err.Error(), "cpu, pids") {
 		t.Errorf("got %v", err)
 	}
@@ -139,14 +171,8 @@ func TestKernel(t *testing.T) {
 		needRoot(t)
 	}
 	system := fmt.Sprintf("warren-test-%d", os.Getpid())
-	own := &Manager{system: system, roots: make(map[string]string)}
-	seen := own.mount()
-	for c, dir := range seen.legacy {
-		own.roots[c], own.mode = dir, Legacy
-	}
-	if len(own.roots) == 0 && seen.unified != "" {
-		own.useUnified(seen.unified)
-	}
+	own := &Manager{mode: None}
+	own.use(system, own.mount())
 	for name, m := range map[string]*Manager{"mounted": Detect(system), "detached": own} {
 		t.Run(name, func(t *testing.T) {
 			if m.Mode() == None {

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -10,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hierarchies are the directories that controllers can be used through.
-type hierarchies struct {
+// mounted are the directories that controllers can be used through.
+type mounted struct {
 	unified string
 	legacy  map[string]string // by controller
 }
 
 // find looks for mounted hierarchies.
-func find() hierarchies {
+func find() mounted {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return hierarchies{}
+		return mounted{}
 	}
 	found := parseMounts(string(text))
 	if found.unified != "" && !isType(found.unified, unix.CGROUP2_SUPER_MAGIC) {
@@ -35,8 +34,8 @@ func find() hierarchies {
 }
 
 // parseMounts finds the hierarchies in the text of a mountinfo (proc(5)).
-func parseMounts(text string) hierarchies {
-	found := hierarchies{legacy: make(map[string]string)}
+func parseMounts(text string) mounted {
+	found := mounted{legacy: make(map[string]string)}
 	for line := range strings.Lines(text) {
 		mount, source, ok := strings.Cut(strings.TrimSpace(line), " - ")
 		m, s := strings.Fields(mount), strings.Fields(source)
@@ -69,8 +68,8 @@ func isType(dir string, magic int64) bool {
 
 // mount makes hierarchies reachable that exist but are mounted nowhere that we
 // could see.
-func (m *Manager) mount() hierarchies {
-	found := hierarchies{legacy: make(map[string]string)}
+func (m *Manager) mount() mounted {
+	found := mounted{legacy: make(map[string]string)}
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return found
@@ -137,15 +136,25 @@ func mountDetached(fstype string, options []string) (*os.File, error) {
 	return os.NewFile(uintptr(dir), fstype), nil
 }
 
-// write sets a file of a group. The file is never created: a name that the
-// kernel does not know is an error.
-func write(dir, file, value string) error {
-	f, err := os.OpenFile(filepath.Join(dir, file), os.O_WRONLY, 0)
+// countPIDs reads what the library's statistics lack.
+func (u *Usage) countPIDs(dir string) {
+	u.PIDsPeak = number(dir, "pids.peak")
+	u.PIDsDenied = keyed(dir, "pids.events", "max")
+}
+
+// subdirectories returns the names of the groups in a group.
+func subdirectories(dir string) []string {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil
 	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // fields reads the words of a file; none when it is not there.
@@ -159,9 +168,6 @@ func fields(dir, file string) []string {
 
 // number reads a file with one number; 0 when there is none.
 func number(dir, file string) int64 {
-	if dir == "" {
-		return 0
-	}
 	words := fields(dir, file)
 	if len(words) == 0 {
 		return 0
@@ -175,9 +181,6 @@ func number(dir, file string) int64 {
 
 // keyed reads the number behind a key in a file of "key number" lines.
 func keyed(dir, file, key string) int64 {
-	if dir == "" {
-		return 0
-	}
 	words := fields(dir, file)
 	for i := 0; i+1 < len(words); i += 2 {
 		if words[i] == key {
