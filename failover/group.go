@@ -147,7 +147,11 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 		return
 	}
 	if !n.peer.alive {
-		n.activate(now, g, fmt.Sprintf("the peer is silent on all links and data interfaces, copy is %v", g.copyState()), out)
+		copy := "this unit has a complete copy"
+		if !g.holds() {
+			copy = "this unit has no complete copy"
+		}
+		n.activate(now, g, "the peer is silent on all links and data interfaces, "+copy, out)
 		return
 	}
 	theirs, ok := n.peer.groups[g.cfg.Name]

@@ -102,6 +102,9 @@ func (p *pair) start() {
 	if p == nil {
 		return
 	}
+	if err := hurry(); err != nil {
+		p.log.Warn("heartbeats may be late under load", "reason", err.Error())
+	}
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with stop alone
 	p.cancel = cancel
 	go func() {

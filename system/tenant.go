@@ -278,13 +278,14 @@ func (t *tenant) row() api.Tenant {
 		if d.VLAN != 0 {
 			out.Device = fmt.Sprintf("%s.%d", d.Host, d.VLAN)
 		}
-		if gateway != nil {
-			_, out.MAC, out.MTU = gateway.Link(d.Interface)
-		}
 		for _, one := range w.Spec.Interfaces {
 			if one.Name == d.Interface {
 				out.Addresses = one.Addresses
 			}
+		}
+		if gateway != nil {
+			_, out.MAC, out.MTU = gateway.Link(d.Interface)
+			out.Addresses = gateway.Addresses(d.Interface) // those of the role
 		}
 		row.Interfaces = append(row.Interfaces, out)
 	}

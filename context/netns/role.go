@@ -97,6 +97,14 @@ func (g *Gateway) SetRole(r Role) error {
 	return errors.Join(errs...)
 }
 
+// Addresses returns the configured addresses that an interface has at the moment.
+func (g *Gateway) Addresses(iface string) []netip.Prefix {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i, _ := interfaceOf(g.tenant, iface)
+	return addressesOf(i, g.role)
+}
+
 // setMAC changes the MAC of a device. A driver that cannot do that while the
 // device is up has it set down, which the kernel answers by taking its routes
 // away: updateLocked brings them back.

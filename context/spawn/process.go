@@ -123,6 +123,12 @@ func startConfined(cmd *exec.Cmd) error {
 			return fmt.Errorf("dropping capability %d: %w", c, err)
 		}
 	}
+	// A raised priority is not for workers. The kernel counts from 40 down to 1.
+	if p, err := unix.Getpriority(unix.PRIO_PROCESS, 0); err == nil && p > 20 {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 0); err != nil {
+			return fmt.Errorf("setting the priority: %w", err)
+		}
+	}
 	return cmd.Start()
 }
 
