@@ -26,18 +26,31 @@ const (
 // dialling is how a standby context comes to its session with the twin. It
 // belongs to pair.run.
 type dialling struct {
-	busy      bool // a connection is being made
-	passed    time.Time
+	busy      bool      // a connection is being made
+	passed    time.Time // since when the worker's word is awaited; zero: it is not
 	connected bool
 	next      time.Time
 	delay     time.Duration
+}
+
+// begin notes that a connection is being made. The worker may say what has
+// become of it before end is called.
+func (d *dialling) begin(now time.Time) { d.busy, d.passed = true, now }
+
+// end notes that the worker has it, or that there is none.
+func (d *dialling) end(now time.Time, err error) {
+	d.busy = false
+	if err != nil {
+		d.passed = time.Time{}
+		d.failed(now)
+	}
 }
 
 // answered takes the worker's word on the session.
 func (d *dialling) answered(now time.Time, r *control.Replication) {
 	d.connected = r.Connected
 	if r.Connected {
-		d.passed, d.delay = time.Time{}, 0
+		d.passed, d.next, d.delay = time.Time{}, time.Time{}, 0
 		return
 	}
 	d.passed = time.Time{}
@@ -71,7 +84,7 @@ func (p *pair) connect(ctx context.Context, now time.Time) {
 		if len(links) == 0 {
 			return
 		}
-		m.dial.busy = true
+		m.dial.begin(now)
 		p.owned.Go(func() { p.dial(ctx, m, links) })
 	}
 }
@@ -88,12 +101,7 @@ func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
 		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err.Error())
 	}
 	p.post(func(now time.Time, _ *failover.Output) {
-		m.dial.busy = false
-		if err != nil {
-			m.dial.failed(now)
-		} else if !m.dial.connected {
-			m.dial.passed = now
-		}
+		m.dial.end(now, err)
 	})
 }
 

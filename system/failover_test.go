@@ -86,6 +86,7 @@ func (u *pairUnit) boot() {
 		u.t.Errorf("the worker begins as %+v", twin.Role)
 	}
 	u.worker.run(u.pair)
+	u.t.Cleanup(u.kill)
 	u.pair.join(w, u.net, u.worker)
 	u.pair.settled()
 }
@@ -166,6 +167,47 @@ func TestPair(t *testing.T) {
 	slices.Sort(used)
 	if len(slices.Compact(used)) != len(used) || len(used) < 3 {
 		t.Errorf("epochs %v were used: one twice, or too few", used)
+	}
+}
+
+// TestDialling: whatever the order in which the worker and the connection come,
+// the next attempt is not put off for longer than the back-off says.
+func TestDialling(t *testing.T) {
+	start := time.Unix(1000, 0)
+	refused, connected := &control.Replication{}, &control.Replication{Connected: true}
+	var d dialling
+	if !d.due(start) {
+		t.Fatal("nothing stands against the first attempt")
+	}
+	for _, step := range []struct {
+		what string
+		do   func(now time.Time)
+		due  time.Duration // after the step; less than zero: not at all
+	}{
+		{"begin", d.begin, -1},
+		{"the worker fails first", func(now time.Time) { d.answered(now, refused) }, -1},
+		{"then end", func(now time.Time) { d.end(now, nil) }, dialFirst},
+		{"begin again", d.begin, -1},
+		{"end first", func(now time.Time) { d.end(now, nil) }, answerLimit},
+		{"then the worker fails", func(now time.Time) { d.answered(now, refused) }, 2 * dialFirst},
+		{"and again", d.begin, -1},
+		{"no connection", func(now time.Time) { d.end(now, errors.New("refused")) }, 4 * dialFirst},
+		{"at last", d.begin, -1},
+		{"the worker is glad", func(now time.Time) { d.answered(now, connected) }, -1},
+		{"and end", func(now time.Time) { d.end(now, nil) }, -1},
+		{"lost", func(now time.Time) { d.answered(now, refused) }, dialFirst},
+	} {
+		step.do(start)
+		got := time.Duration(-1)
+		for after := range 10 * time.Second / time.Millisecond {
+			if d.due(start.Add(after * time.Millisecond)) {
+				got = after * time.Millisecond
+				break
+			}
+		}
+		if got != step.due {
+			t.Errorf("%s: due after %v, want %v", step.what, got, step.due)
+		}
 	}
 }
 
