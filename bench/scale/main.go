@@ -13,12 +13,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/warrenvpn/warren/internal/lab"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
 )
+
+// stopTimeout is far above what a thousand contexts need to end.
+const stopTimeout = 5 * time.Minute
 
 // figure is one line of the result.
 type figure struct {
@@ -144,7 +148,10 @@ func measure(l *lab.Lab, r *report, n int) error {
 	if err := memory(r, w, n, before); err != nil {
 		return err
 	}
-	return r.took("stop", "", func() error { w.Stop(); return nil })
+	return r.took("stop", "", func() error {
+		w.Signal(syscall.SIGTERM)
+		return w.Wait(stopTimeout)
+	})
 }
 
 // processorTime tells what the start has cost.
