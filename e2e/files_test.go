@@ -5,6 +5,7 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,4 +148,50 @@ func TestFullTenant(t *testing.T) {
 	refused(t, w, []string{"copy", "red:images:/../../etc/shadow", "red:disk0:/x"}, `".." is no name of a file`)
 	w.MustCLI("delete", "images:/client.pkg", "red:disk0:/a")
 	w.MustCLI("copy", part, "red:disk0:/d")
+}
+
+// TestFilesFollow has the disk of a context follow from one unit to the other,
+// through a change, a refusal and a takeover.
+func TestFilesFollow(t *testing.T) {
+	l := lab.New(t)
+	p := l.StartPair(lab.PairConfig{})
+	group := p.Sites[0].Group
+	active, standby := p.Active(group)
+	local := filepath.Join(t.TempDir(), "client.pkg")
+	if err := os.WriteFile(local, []byte(strings.Repeat("0123456789", 300_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	same := func(what string) {
+		t.Helper()
+		l.Eventually(what, 10*time.Second, func() error {
+			for _, name := range []string{"acme:disk0:/d/client.pkg", "acme:disk0:/small"} {
+				ours, _, err := active.CLI("verify", name)
+				theirs, stderr, theirErr := standby.CLI("verify", name)
+				if (err == nil) != (theirErr == nil) || ours != theirs {
+					return fmt.Errorf("%s: %q, %q: %s", name, ours, theirs, stderr)
+				}
+			}
+			return nil
+		})
+	}
+	active.MustCLI("copy", local, "acme:disk0:/d/")
+	active.MustCLI("copy", active.Config, "acme:disk0:/small")
+	same("the files on the standby unit")
+	refused(t, standby.Warrend, []string{"copy", local, "acme:disk0:/d/client.pkg"}, `acme:disk0:/d/client.pkg cannot be changed here: context "acme" is standby on this unit`)
+	refused(t, standby.Warrend, []string{"delete", "acme:disk0:/small"}, "is standby on this unit")
+	active.MustCLI("delete", "acme:disk0:/small")
+	same("the deletion on the standby unit")
+	if out := standby.MustCLI("dir", "acme:disk0:/"); strings.Contains(out, "small") || !strings.Contains(out, "read-only") {
+		t.Errorf("dir on the standby unit: %s", out)
+	}
+
+	active.MustCLI("copy", active.Config, "acme:disk0:/small")
+	same("the new file on the standby unit")
+	p.Kill(active)
+	p.WaitRole(standby, group, "active")
+	standby.MustCLI("verify", "acme:disk0:/small")
+	standby.MustCLI("copy", "acme:disk0:/small", "acme:disk0:/d/client.pkg")
+	p.StartNode(active)
+	p.Whole()
+	same("what has changed meanwhile on the unit that was away")
 }

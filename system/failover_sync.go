@@ -124,6 +124,9 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 	out := api.Synced{Warnings: next.warnings, Version: st.number}
 	var todo []rewrite
 	for at, body := range files {
+		if at.Scheme == configs.SchemeDisk {
+			continue // the disk of a standby context follows by itself
+		}
 		was, exists := l.readStored(&texts{}, at)
 		if !exists || !bytes.Equal(was, body) {
 			todo = append(todo, rewrite{at, body, was, exists})

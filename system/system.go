@@ -180,6 +180,9 @@ func (s *System) Run(ctx context.Context) error {
 	close(s.up)
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(ctx) })
+	if s.pair != nil {
+		watching.Go(func() { newFollower(s.Files, s.peerDisks, s.cfg.Log).run(ctx) })
+	}
 	s.loop(ctx)
 	watching.Wait()
 

@@ -205,7 +205,7 @@ var routes = []route{
 		handle:  (*Server).deleteFile,
 	},
 	{
-		verb: http.MethodGet, path: "/v1/files/content", role: RoleAdmin, timeout: transferTimeout,
+		verb: http.MethodGet, path: "/v1/files/content", role: RolePeer, timeout: transferTimeout,
 		params: []string{nameParam}, answer: content{},
 		summary: "Reads a file.",
 		stream:  (*Server).readFile,

@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// oneFile has the same file under every name.
+type oneFile struct{ Files }
+
+func (oneFile) DiskVersions(context.Context) (Versions, error)         { return Versions{}, nil }
+func (oneFile) DiskManifest(context.Context, string) (Manifest, error) { return Manifest{}, nil }
+func (oneFile) OpenFile(context.Context, string) (FileInfo, io.ReadCloser, error) {
+	return FileInfo{}, io.NopCloser(strings.NewReader("")), nil
+}
+
+// TestPeerRole: the other node of a pair reads, also content of files, and
+// changes nothing; on behalf of its own callers it reads what every reader may.
+func TestPeerRole(t *testing.T) {
+	tests := []struct {
+		name   string
+		who    caller
+		behalf bool
+		verb   string
+		target string
+		status int
+	}{
+		{"peer reads versions", caller{peer: true}, false, "GET", "/v1/disks", 200},
+		{"peer reads a manifest", caller{peer: true}, false, "GET", "/v1/disks/manifest?context=blue", 200},
+		{"peer reads a file", caller{peer: true}, false, "GET", "/v1/files/content?name=blue:disk0:/x", 200},
+		{"peer writes a file", caller{peer: true}, false, "PUT", "/v1/files/content?name=blue:disk0:/x", 403},
+		{"peer deletes a file", caller{peer: true}, false, "DELETE", "/v1/files?name=blue:disk0:/x", 403},
+		{"somebody at the peer reads versions", caller{peer: true}, true, "GET", "/v1/disks", 200},
+		{"somebody at the peer reads a file", caller{peer: true}, true, "GET", "/v1/files/content?name=blue:disk0:/x", 403},
+		{"peer wants keys", caller{peer: true}, false, "GET", "/v1/contexts/blue/keys", 403},
+		{"stranger reads a file", caller{uid: stranger}, false, "GET", "/v1/files/content?name=blue:disk0:/x", 403},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			b := &backend{names: []string{"blue"}, Files: oneFile{}}
+			r := httptest.NewRequest(tt.verb, tt.target, nil)
+			if tt.behalf {
+				r.Header.Set(onBehalf, string(RoleRead))
+			}
+			w := httptest.NewRecorder()
+			newServer(t, b).handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, tt.who)))
+			if w.Code != tt.status {
+				t.Errorf("got %d: %s", w.Code, w.Body)
+			}
+		})
+	}
+}

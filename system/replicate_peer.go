@@ -1,0 +1,102 @@
+package system
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+const (
+	// askLimit is what the peer gets to say in which state its disks are.
+	askLimit = 5 * time.Second
+	// stallLimit ends a transfer of which nothing comes any more.
+	stallLimit = 30 * time.Second
+)
+
+// peerDisks are the disks of the other unit of the pair, asked over the failover
+// link.
+type peerDisks struct{ sys *System }
+
+// peerDisks returns the disks of the other unit, nil while it is not there.
+func (s *System) peerDisks() peerFiles {
+	alive := false
+	s.pair.do(func(time.Time, *failover.Output) { alive = s.pair.node != nil && s.pair.node.PeerAlive() })
+	if !alive {
+		return nil
+	}
+	return peerDisks{s}
+}
+
+// ask asks the peer's API and reads all of the answer.
+func ask[T any](ctx context.Context, p peerDisks, path string) (T, error) {
+	var none T
+	resp, err := p.open(ctx, path)
+	if err != nil {
+		return none, err
+	}
+	defer resp.Body.Close()
+	return api.ReadAnswer[T](resp)
+}
+
+func (p peerDisks) open(ctx context.Context, path string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, api.PeerURL(path), nil)
+	if err != nil {
+		return nil, fmt.Errorf("system: asking the peer: %w", err)
+	}
+	return p.sys.AskPeer(r)
+}
+
+// DiskVersions implements peerFiles.
+func (p peerDisks) DiskVersions(ctx context.Context) (api.Versions, error) {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
+	return ask[api.Versions](ctx, p, "/v1/disks")
+}
+
+// DiskManifest implements peerFiles.
+func (p peerDisks) DiskManifest(ctx context.Context, name string) (api.Manifest, error) {
+	return ask[api.Manifest](ctx, p, "/v1/disks/manifest?context="+url.QueryEscape(name))
+}
+
+// ReadFile implements peerFiles.
+func (p peerDisks) ReadFile(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	resp, err := p.open(ctx, "/v1/files/content?name="+url.QueryEscape(name))
+	if err != nil {
+		cancel()
+		return nil, 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		defer cancel()
+		defer resp.Body.Close()
+		_, err := api.ReadAnswer[api.FileInfo](resp)
+		return nil, 0, err
+	}
+	return &watched{ReadCloser: resp.Body, cancel: cancel, timer: time.AfterFunc(stallLimit, cancel)}, resp.ContentLength, nil
+}
+
+// watched is content that is given up when nothing of it comes any more.
+type watched struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+	timer  *time.Timer
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(b []byte) (int, error) {
+	w.timer.Reset(stallLimit)
+	return w.ReadCloser.Read(b)
+}
+
+// Close implements io.Closer.
+func (w *watched) Close() error {
+	w.timer.Stop()
+	w.cancel()
+	return w.ReadCloser.Close()
+}
