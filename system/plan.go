@@ -170,6 +170,8 @@ func compare(old, w *wanted) (step, bool) {
 		return step{w.Name, api.ActionConfigure, api.EffectNone, "its interfaces have changed", w, old}, true
 	case old.network != w.network:
 		return step{w.Name, api.ActionRebuild, api.EffectEnd, "its interfaces have changed", w, old}, true
+	case old.FailoverGroup != w.FailoverGroup && !w.Suspended:
+		return step{w.Name, api.ActionRebuild, api.EffectEnd, "its failover group has changed", w, old}, true
 	case changes != "":
 		return step{w.Name, api.ActionConfigure, old.configureEffect(w), changes, w, old}, true
 	}

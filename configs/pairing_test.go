@@ -1,0 +1,54 @@
+package configs
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// TestGroupHash: what the nodes of a pair must have alike counts, and nothing
+// that is each node's own.
+func TestGroupHash(t *testing.T) {
+	hash := func(edit func(*System)) [16]byte {
+		s := &System{
+			Name: "a", StateDir: "/a", Interfaces: []Interface{{Name: "Ethernet0/0", Device: "a-out"}},
+			Failover: &Failover{Unit: Primary, Key: secret.Copy([]byte("the key of the pair"))},
+			Contexts: []Tenant{
+				{Name: "acme", FailoverGroup: "1", Allocations: []Allocation{{"Ethernet0/0", "outside"}}, Spec: &spec.Tenant{
+					Name: "acme", Secrets: []secret.Value{secret.Copy([]byte("psk"))},
+					Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.1"), End: netip.MustParseAddr("10.0.0.9")}},
+				}},
+				{Name: "blue", FailoverGroup: "1", Spec: &spec.Tenant{Name: "blue"}},
+				{Name: "other", FailoverGroup: "2", Spec: &spec.Tenant{Name: "other"}},
+			},
+		}
+		edit(s)
+		return GroupHash(s, "1")
+	}
+	want := hash(func(*System) {})
+	for what, edit := range map[string]func(*System){
+		"names and devices of the node": func(s *System) { s.Name, s.StateDir, s.Interfaces[0].Device = "b", "/b", "b-out" },
+		"the unit":                      func(s *System) { s.Failover.Unit = Secondary },
+		"limits of the machine":         func(s *System) { s.Contexts[0].Spec.Limits.Memory = 1 << 30 },
+		"the order of contexts":         func(s *System) { s.Contexts[0], s.Contexts[1] = s.Contexts[1], s.Contexts[0] },
+		"another group":                 func(s *System) { s.Contexts[2].Spec.Class = "gold" },
+	} {
+		if hash(edit) != want {
+			t.Errorf("%s must not count", what)
+		}
+	}
+	for what, edit := range map[string]func(*System){
+		"a pool":         func(s *System) { s.Contexts[0].Spec.Pools[0].End = netip.MustParseAddr("10.0.0.8") },
+		"a secret":       func(s *System) { s.Contexts[0].Spec.Secrets[0] = secret.Copy([]byte("other")) },
+		"a context less": func(s *System) { s.Contexts = s.Contexts[:1] },
+		"an allocation":  func(s *System) { s.Contexts[0].Allocations[0].Name = "dmz" },
+		"suspension":     func(s *System) { s.Contexts[1].Suspended = true },
+		"the key":        func(s *System) { s.Failover.Key = secret.Copy([]byte("another key of a pair")) },
+	} {
+		if hash(edit) == want {
+			t.Errorf("%s must count", what)
+		}
+	}
+}
