@@ -157,8 +157,11 @@ func (w *follower) tell(ctx context.Context, tenant string, err error) {
 		return
 	}
 	w.told[tenant] = text
-	if text != "" {
+	switch {
+	case text != "" && tenant != "":
 		w.log.Warn("files not replicated", "tenant", tenant, "reason", text)
+	case text != "":
+		w.log.Warn("files not replicated", "reason", text)
 	}
 }
 
