@@ -169,30 +169,32 @@ func appendFrame(b []byte, msg control.Message) ([]byte, error) {
 	return append(b, text...), nil
 }
 
-// writeFrame writes one whole frame; the descriptors go with its first bytes.
-func writeFrame(w messageWriter, frame []byte, files []*os.File) error {
+// writeFrame writes one whole frame, and returns how much of it has left; the
+// descriptors go with its first bytes.
+func writeFrame(w messageWriter, frame []byte, files []*os.File) (int, error) {
 	if len(files) == 0 {
-		_, err := w.Write(frame)
-		return err
+		return w.Write(frame)
 	}
 	fds := make([]int, len(files))
 	for i, f := range files {
 		raw, err := f.SyscallConn() // not Fd, which would make the file blocking
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := raw.Control(func(fd uintptr) { fds[i] = int(fd) }); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	n, _, err := w.WriteMsgUnix(frame, syscall.UnixRights(fds...), nil)
 	if err != nil {
-		return err
+		return n, err
 	}
 	if n < len(frame) {
-		_, err = w.Write(frame[n:])
+		var more int
+		more, err = w.Write(frame[n:])
+		n += more
 	}
-	return err
+	return n, err
 }
 
 func closeAll(files []*os.File) {

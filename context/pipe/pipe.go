@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 	"unicode"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -270,16 +271,26 @@ func (c *Conn) send(ctx context.Context, msg control.Message, body any, files []
 		return ErrClosed
 	}
 	defer func() { c.writing <- struct{}{} }()
-	stop := context.AfterFunc(ctx, c.end)
-	err = writeFrame(c.conn, frame, files)
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.conn.SetWriteDeadline(time.Unix(1, 0))
+		close(interrupted)
+	})
+	n, err := writeFrame(c.conn, frame, files)
 	if !stop() {
+		<-interrupted
+		c.conn.SetWriteDeadline(time.Time{})
+	}
+	if err == nil {
+		return nil
+	}
+	if n > 0 || ctx.Err() == nil {
+		c.end()
+	}
+	if ctx.Err() != nil {
 		return fmt.Errorf("pipe: sending %s: %w", msg.Kind, ctx.Err())
 	}
-	if err != nil {
-		c.end()
-		return ErrClosed
-	}
-	return nil
+	return ErrClosed
 }
 
 // open registers a question.

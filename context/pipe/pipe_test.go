@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -205,6 +206,25 @@ func TestCallHonoursContext(t *testing.T) {
 	close(release) // the late answer is dropped, the connection goes on
 	if _, err := a.Call(t.Context(), control.KindLogoff, nil); err != nil {
 		t.Errorf("next call: %v", err)
+	}
+}
+
+// TestImpatientCalls gives up calls at every moment: the connection goes on, and
+// later calls get their own answers.
+func TestImpatientCalls(t *testing.T) {
+	a, _ := join(t, echo, echo)
+	for i := range 2000 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*time.Microsecond)
+		if _, err := a.Call(ctx, control.KindShow, i); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		cancel()
+	}
+	for i := range 10 {
+		msg, err := a.Call(t.Context(), control.KindShow, i)
+		if err != nil || string(msg.Body) != fmt.Sprint(i) {
+			t.Errorf("patient call %d: %s, %v", i, msg.Body, err)
+		}
 	}
 }
 
