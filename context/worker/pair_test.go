@@ -78,19 +78,23 @@ func (p *pair) step(i int) bool {
 // is on the wire is noted.
 func (p *pair) carry(d esptest.Datagram) []esptest.Datagram {
 	from := -1
-	for i, h := range p.nodes {
-		for _, c := range h.conns {
-			if d.Sender == c {
-				from = i
-			}
+	p.mu.Lock()
+	nodes := p.nodes
+	p.mu.Unlock()
+	for i, h := range nodes {
+		if h.sends(d.Sender) {
+			from = i
 		}
 	}
 	if from >= 0 && !p.step(from) {
 		return nil
 	}
 	p.note(d)
-	if p.fault != nil {
-		return p.fault(d)
+	p.mu.Lock()
+	fault := p.fault
+	p.mu.Unlock()
+	if fault != nil {
+		return fault(d)
 	}
 	return []esptest.Datagram{d}
 }
@@ -194,7 +198,9 @@ func (p *pair) kill(i int) {
 	p.nodes[i].stop()
 	h := newHost(p.t, p.net, p.nodes[i].tenant, gatewayAddr)
 	h.failover, h.name = p.nodes[i].failover, p.nodes[i].name
+	p.mu.Lock()
 	p.nodes[i] = h
+	p.mu.Unlock()
 }
 
 // revive starts node i anew, as the standby.
@@ -368,12 +374,14 @@ func TestStandbyReturns(t *testing.T) {
 			p.mustPing(alice, fmt.Sprint("after takeover ", round))
 			time.Sleep(time.Second)
 			asked := 0
+			p.mu.Lock()
 			p.fault = func(d esptest.Datagram) []esptest.Datagram {
 				if b := d.Data; len(b) > 24 && binary.BigEndian.Uint32(b) == 0 && b[22] == 36 {
 					asked++
 				}
 				return []esptest.Datagram{d}
 			}
+			p.mu.Unlock()
 			p.revive(victim)
 			p.join()
 			p.awaitStep(p.owner)

@@ -513,12 +513,14 @@ func TestNoRekeyingStorm(t *testing.T) {
 		time.Sleep(53 * time.Minute) // they are rekeyed from 54 to 57
 		p.kill(0)
 		rekeyed := map[int64]int{}
+		p.mu.Lock()
 		p.fault = func(d esptest.Datagram) []esptest.Datagram {
 			if d.Sender != nil && d.Sender.Addr.Addr().String() == gatewayAddr && len(d.Data) > 24 && d.Data[22] == 36 && d.Data[23]&0x20 == 0 {
 				rekeyed[time.Now().Unix()]++
 			}
 			return []esptest.Datagram{d}
 		}
+		p.mu.Unlock()
 		p.serve(1)
 		time.Sleep(8 * time.Minute)
 		total, most := 0, 0

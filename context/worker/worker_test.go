@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -42,15 +43,15 @@ type host struct {
 	failover *control.Failover // nil: no twin
 
 	logs   lockedBuffer
-	conns  []*esptest.Conn
 	dev    *esptest.Device
 	worker *Worker
 	kill   context.CancelFunc
 	ended  chan struct{}
 	claim  func(context.Context, control.Claim) (control.Grant, error) // nil: enough for all
 
-	mu    sync.Mutex // guards asked
+	mu    sync.Mutex // guards what follows
 	asked []string   // of the supervisor
+	conns []*esptest.Conn
 }
 
 // lockedBuffer collects logs of several goroutines.
@@ -89,16 +90,19 @@ func newHost(t *testing.T, net *esptest.Net, tenant *spec.Tenant, addr string) *
 func (h *host) start() {
 	h.t.Helper()
 	h.dev = esptest.NewDevice(64)
-	h.conns = nil
+	var conns []*esptest.Conn
 	var sockets []plane.Socket
 	for _, s := range []struct {
 		kind plane.Kind
 		port uint16
 	}{{plane.KindIKE, 500}, {plane.KindNATT, 4500}} {
 		local := netip.AddrPortFrom(netip.MustParseAddr(h.addr), s.port)
-		h.conns = append(h.conns, h.net.Conn(local.String(), 256))
-		sockets = append(sockets, plane.Socket{Kind: s.kind, Local: local, Conn: h.conns[len(h.conns)-1]})
+		conns = append(conns, h.net.Conn(local.String(), 256))
+		sockets = append(sockets, plane.Socket{Kind: s.kind, Local: local, Conn: conns[len(conns)-1]})
 	}
+	h.mu.Lock()
+	h.conns = conns
+	h.mu.Unlock()
 	w, err := New(&Config{
 		Tenant: h.tenant, Devices: []tun.Device{h.dev}, Sockets: sockets,
 		Journal: h.journal, Counters: h.counters, Failover: h.failover,
@@ -121,6 +125,13 @@ func (h *host) start() {
 		w.Run(ctx)
 	}()
 	<-w.Ready()
+}
+
+// sends reports whether c is a socket of the host's.
+func (h *host) sends(c *esptest.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Contains(h.conns, c)
 }
 
 // stop ends the worker without a word to anybody, as kill -9 does.
