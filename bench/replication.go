@@ -182,7 +182,7 @@ func (r *report) latency(how string, all []time.Duration) {
 // bulk lets the standby return to sas SAs, while clients come one after the
 // other: before, and during the copy.
 func (x *replica) bulk(sas int) error {
-	const probes = 3000
+	const probes = 12000 // more than come while a node starts
 	g, err := x.generator(probes)
 	if err != nil {
 		return err
@@ -198,35 +198,25 @@ func (x *replica) bulk(sas int) error {
 	}
 	x.report.latency("beside no copy", slices.Clone(g.latencies))
 
-	done := make(chan time.Duration, 1)
-	x.pair.StartNode(x.other)
-	go func() {
-		var began time.Time
-		for {
-			role := x.other.Role(x.site.Group)
-			if began.IsZero() && role == "bulk-sync" {
-				began = time.Now()
-			}
-			if role == "standby-ready" {
-				if began.IsZero() {
-					began = time.Now()
-				}
-				done <- time.Since(began)
-				return
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-	}()
 	g.latencies = nil
-	var took time.Duration
-	err = g.oneByOne(func() bool {
-		select {
-		case took = <-done:
-			return false
-		default:
-			return true
-		}
-	})
+	whole, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- g.oneByOne(func() bool {
+			select {
+			case <-whole:
+				return false
+			default:
+				return true
+			}
+		})
+	}()
+	x.pair.StartNode(x.other)
+	x.pair.Whole()
+	close(whole)
+	if err := <-ended; err != nil {
+		return err
+	}
+	took, err := x.copied()
 	if err != nil {
 		return err
 	}
@@ -238,4 +228,30 @@ func (x *replica) bulk(sas int) error {
 	x.report.add(fmt.Sprintf("copy of %d SAs: bytes for one", sas), (after-before)/float64(sas), "", "")
 	x.report.latency("beside the copy", g.latencies)
 	return nil
+}
+
+// copied returns how long the standby took from the beginning of the copy until
+// it was in step, by its log.
+func (x *replica) copied() (time.Duration, error) {
+	var began, ready time.Time
+	for _, line := range strings.Split(x.other.Log(), "\n") {
+		text, ok := strings.CutPrefix(line, "time=")
+		if !ok || !strings.Contains(line, `msg="failover role changed"`) {
+			continue
+		}
+		text, _, _ = strings.Cut(text, " ")
+		at, err := time.Parse(time.RFC3339Nano, text)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("log of node %s: %w", x.other.Port, err)
+		case strings.Contains(line, "to=bulk-sync"):
+			began = at
+		case strings.Contains(line, "to=standby-ready"):
+			ready = at
+		}
+	}
+	if began.IsZero() || ready.Before(began) {
+		return 0, fmt.Errorf("node %s does not say when it copied", x.other.Port)
+	}
+	return ready.Sub(began), nil
 }
