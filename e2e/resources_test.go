@@ -273,7 +273,18 @@ func TestBurst(t *testing.T) {
 		}
 		return nil
 	})
-	w.WaitSAs("red", 2)
+	l.Eventually("red's two sessions", 10*time.Second, func() error {
+		up := 0
+		for _, s := range w.IKESAs("red") {
+			if len(s.ChildSAs) > 0 {
+				up++
+			}
+		}
+		if up != 2 {
+			return fmt.Errorf("there are %d", up)
+		}
+		return nil
+	})
 	blue := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: conns(n.Blue, 2)})
 	blue.MustInitiate("blue0") // promised
 	refused(blue, "blue1")
