@@ -90,7 +90,7 @@ func (w *Worker) takeUp(now time.Time, continues bool) error {
 		return err
 	}
 	for _, s := range w.engine.Status() {
-		if !s.Initiator && !s.Established.IsZero() {
+		if !s.Dialled && !s.Established.IsZero() {
 			w.adoptSession(now, s)
 		}
 	}

@@ -226,7 +226,7 @@ func (w *Worker) restore(now time.Time) error {
 		return !slices.ContainsFunc(all, func(s ike.Status) bool { return s.Peer.SPI == spi })
 	})
 	for _, s := range all {
-		if !s.Initiator && !s.Established.IsZero() {
+		if !s.Dialled && !s.Established.IsZero() {
 			w.adoptSession(now, s)
 		}
 		for _, c := range s.Children {
