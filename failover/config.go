@@ -33,6 +33,10 @@ const (
 	// HistoryLength is how many role changes `show failover` remembers.
 	HistoryLength = 20
 
+	// patience is how many times longer than Hold a silent peer is waited for
+	// where its state has not been copied yet.
+	patience = 10
+
 	// quiesceLimit bounds how long a hand-over waits for the workers. After it
 	// the peer takes over all the same: what was not acknowledged was not
 	// answered either.

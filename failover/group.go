@@ -147,11 +147,7 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 		return
 	}
 	if !n.peer.alive {
-		copy := "this unit has a complete copy"
-		if !g.holds() {
-			copy = "this unit has no complete copy"
-		}
-		n.activate(now, g, "the peer is silent on all links and data interfaces, "+copy, out)
+		n.takeOver(now, g, out)
 		return
 	}
 	theirs, ok := n.peer.groups[g.cfg.Name]
@@ -173,6 +169,19 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 		g.epoch = theirs.Epoch
 		n.track(now, g, out)
 		n.preempt(now, g, theirs)
+	}
+}
+
+// takeOver is for a standby whose peer is silent. Without a copy there is
+// nothing to save by haste, and all to lose where the peer is only slow: its
+// epoch would be the lower one, and its SAs would go.
+func (n *Node) takeOver(now time.Time, g *group, out *Output) {
+	const silent = "the peer is silent on all links and data interfaces, "
+	switch {
+	case g.holds():
+		n.activate(now, g, silent+"this unit has a complete copy", out)
+	case now.Sub(n.peer.heard) >= patience*n.cfg.Hold:
+		n.activate(now, g, silent+"this unit has no complete copy", out)
 	}
 }
 

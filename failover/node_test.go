@@ -171,6 +171,28 @@ func TestTakeoverOfSilentPeer(t *testing.T) {
 	l.want("standby-cold", "active")
 }
 
+// TestTakeoverWithoutCopy has a standby that has nothing to take over with: it
+// gives a slow peer, whose SAs would go, more time than a dead one.
+func TestTakeoverWithoutCopy(t *testing.T) {
+	l := newLab(t)
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationBulk, out) })
+	l.want("active", "bulk-sync")
+	silence := func(d time.Duration) {
+		l.drop = func(int, Datagram) bool { return true }
+		l.run(d)
+		l.drop = nil
+	}
+	silence(patience*DefaultHold - 60*time.Millisecond) // the last heartbeat was up to 50 ms before
+	l.want("active", "bulk-sync")
+	l.run(100 * time.Millisecond)
+	l.want("active", "bulk-sync")
+	silence(patience*DefaultHold + 10*time.Millisecond)
+	l.want("active", "active")
+}
+
 func TestLinksFailedIsNoTakeover(t *testing.T) {
 	l := newLab(t)
 	l.pair()

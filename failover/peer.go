@@ -8,6 +8,7 @@ import (
 // peer is what is known of the other node.
 type peer struct {
 	instance   uint64 // 0: none was ever accepted
+	met        time.Time
 	counter    uint64 // of the newest heartbeat
 	heard      time.Time
 	alive      bool
@@ -98,7 +99,7 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 		p.counter = 0
 	}
 	restarted := n.peer.instance != 0
-	n.peer = peer{instance: h.Instance, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
+	n.peer = peer{instance: h.Instance, met: now, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
 	// wasAlive is false: this life of the peer has not heard us announce.
 	text := fmt.Sprintf("%v, instance %016x", h.Unit, h.Instance)
 	if restarted {
@@ -195,7 +196,7 @@ func (n *Node) watchPaths(now time.Time, out *Output) {
 			Text: fmt.Sprintf("nothing heard for %v on %d links and %d data interfaces", silent, len(n.links), len(n.data))})
 		return
 	}
-	if n.peer.dataOnly == heardLink && now.Sub(n.started) >= n.cfg.Hold {
+	if n.peer.dataOnly == heardLink && now.Sub(n.peer.met) >= n.cfg.Hold {
 		n.peer.dataOnly = !heardLink
 		if n.peer.dataOnly {
 			out.event(Event{At: now, Kind: EventLinksFailed, Text: "no takeover while the peer answers there"})
