@@ -152,15 +152,20 @@ func Reused(packets []Packet) string {
 const smallestWindow = 32
 
 // Late is how many of the packets, in order of time, are behind a window of
-// smallestWindow: their receiver would take them for replays.
+// smallestWindow: their receiver would take them for replays. Extended sequence
+// numbers show their lower half only, which wraps (RFC 4303 appendix A2).
 func Late(packets []Packet) int {
 	highest := map[uint32]uint32{}
 	late := 0
 	for _, p := range packets {
-		if top := highest[p.SPI]; p.Sequence+smallestWindow <= top {
+		top, known := highest[p.SPI]
+		behind := int32(top - p.Sequence)
+		if known && behind >= smallestWindow {
 			late++
 		}
-		highest[p.SPI] = max(highest[p.SPI], p.Sequence)
+		if !known || behind < 0 {
+			highest[p.SPI] = p.Sequence
+		}
 	}
 	return late
 }
