@@ -42,6 +42,7 @@ type Node struct {
 
 	announced time.Time // when the addresses were announced again
 	nextBeat  time.Time
+	suspect   bool      // the links were, at the last look
 	last      time.Time // of the last call
 	dirty     bool      // a heartbeat leaves with the next output
 	history   []RoleChange
@@ -119,6 +120,9 @@ func (n *Node) Deadline() time.Time {
 	}
 	if n.peer.alive {
 		earlier(n.peer.heard.Add(n.cfg.Hold))
+		if !n.suspect {
+			earlier(n.suspectAt())
+		}
 	}
 	for _, g := range n.groups {
 		earlier(g.handover.deadline)
@@ -352,6 +356,9 @@ func (n *Node) announce(now time.Time, out *Output) {
 // beat sends heartbeats over every link, and over the data interfaces while no
 // link is heard.
 func (n *Node) beat(now time.Time, out *Output) {
+	suspect := n.linksSuspect(now)
+	n.dirty = n.dirty || suspect && !n.suspect && n.peer.alive // ask at once
+	n.suspect = suspect
 	if !n.dirty && now.Before(n.nextBeat) {
 		return
 	}
@@ -361,7 +368,6 @@ func (n *Node) beat(now time.Time, out *Output) {
 			interval = n.cfg.Poll / 5
 		}
 	}
-	suspect := n.linksSuspect(now)
 	if suspect && n.peer.alive {
 		interval = min(interval, n.cfg.Poll/2) // the takeover depends on it
 	}

@@ -218,6 +218,29 @@ func TestLinksFailedIsNoTakeover(t *testing.T) {
 	}
 }
 
+// TestAskedInTime cuts the links at every moment between two heartbeats: what
+// is left of the hold time is enough to ask on the data interfaces more than
+// once.
+func TestAskedInTime(t *testing.T) {
+	for offset := range DefaultPoll / (7 * time.Millisecond) {
+		l := newLab(t)
+		l.pair()
+		l.run(offset * 7 * time.Millisecond)
+		l.cut = [2]bool{true, true}
+		heard, asks := l.nodes[1].peer.heard, 0
+		l.drop = func(from int, d Datagram) bool {
+			if from == 1 && d.Path.Link == DataPath && d.Path.Interface == "outside" && l.now.Sub(heard) <= DefaultHold-20*time.Millisecond {
+				asks++
+			}
+			return true
+		}
+		l.run(DefaultHold + 10*time.Millisecond)
+		if asks < 3 {
+			t.Errorf("cut %v later: asked %d times, want 3", offset*7*time.Millisecond, asks)
+		}
+	}
+}
+
 func TestSwitch(t *testing.T) {
 	for asked := range 2 {
 		t.Run(fmt.Sprint("asked on node ", asked), func(t *testing.T) {

@@ -213,16 +213,21 @@ func (n *Node) pathSilent(now time.Time, p *pathState, why string, out *Output) 
 	out.event(Event{At: now, Kind: EventLinkDown, Path: p.path, Text: why})
 }
 
-// linksSuspect reports whether no link has been heard for half the hold time:
-// time to ask on the data interfaces.
-func (n *Node) linksSuspect(now time.Time) bool {
+// suspectAt is when no link will have been heard for half the hold time: then
+// it is time to ask on the data interfaces. Zero: no link is heard.
+func (n *Node) suspectAt() (at time.Time) {
 	for i := range n.links {
-		if p := &n.links[i]; p.hearing && now.Sub(p.heard) < n.cfg.Hold/2 {
-			return false
+		if p := &n.links[i]; p.hearing && p.heard.After(at) {
+			at = p.heard
 		}
 	}
-	return true
+	if at.IsZero() {
+		return at
+	}
+	return at.Add(n.cfg.Hold / 2)
 }
+
+func (n *Node) linksSuspect(now time.Time) bool { return !now.Before(n.suspectAt()) }
 
 func (n *Node) pathState(path Path) *pathState {
 	if path.Link == DataPath {

@@ -148,6 +148,9 @@ func (k *worker) take(b []byte) {
 	} else {
 		w.result.Resumes++
 	}
+	if k.active {
+		return // the role machine has found out meanwhile that the twin is dead
+	}
 	if ack, ok := k.receiver.Ack(nil); ok {
 		n, life := k.node, k.node.incarnation
 		w.after(0, func() { // a step of its own
