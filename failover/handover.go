@@ -95,10 +95,11 @@ func (n *Node) considerHandover(now time.Time, g *group, theirs GroupState, out 
 
 func (n *Node) impairedPeer(theirs GroupState) bool { return theirs.Impaired || !theirs.Fit }
 
-// preempt makes a standby ask for the role: the operator wants it, or it is
-// preferred and has been ready for long enough.
+// preempt makes a standby ask for the role: the operator wants it, also where
+// the copy is out of step for a moment, or it is preferred and has been ready
+// for long enough.
 func (n *Node) preempt(now time.Time, g *group, theirs GroupState) {
-	if g.want == WantOperator && now.Before(g.wantUntil) && g.role == RoleStandbyReady {
+	if g.want == WantOperator && now.Before(g.wantUntil) {
 		return
 	}
 	want := WantNothing

@@ -267,6 +267,30 @@ func TestSwitch(t *testing.T) {
 	}
 }
 
+// TestSwitchOutOfStep: the copy falls out of step in the moment in which the
+// operator switches. The wish is not lost.
+func TestSwitchOutOfStep(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(1, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Replication(l.now, "acme", ReplicationNone, out)
+	})
+	l.run(200 * time.Millisecond)
+	l.want("active", "standby-cold")
+	l.ready(1)
+	l.run(100 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
+	l.run(10 * time.Millisecond)
+	l.want("standby-cold", "active")
+	l.ready(0)
+	l.run(3 * time.Second)
+	l.want("standby-ready", "active")
+}
+
 func TestSwitchRefused(t *testing.T) {
 	l := newLab(t)
 	l.cfg[1].Groups[0].Hash = [16]byte{9}

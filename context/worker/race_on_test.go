@@ -4,4 +4,4 @@ package worker
 
 // sparse makes the longest tests do less: the race detector itself does not
 // survive many thousand goroutines that come and go.
-const sparse = 10
+const sparse = 25

@@ -495,7 +495,7 @@ func TestDeleteIsCarried(t *testing.T) {
 // rekeyings stay apart.
 func TestNoRekeyingStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const clients = 24
+		const clients = 24 / min(sparse, 2)
 		p := newPair(t, func() *spec.Tenant {
 			tenant := gatewayTenant(clients)
 			tenant.CryptoMaps[0].Entries[0].Proposals[0].Lifetime = time.Hour
