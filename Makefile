@@ -24,7 +24,7 @@ build: ## build warrend, warren-context and warren into bin/
 	$(GO) build -trimpath -o $(BIN)/ ./cmd/...
 
 .PHONY: demo
-demo: ## show two tenants on this machine (root; needs nothing but Go)
+demo: ## show two tenants, and a failover pair, on this machine (root; needs nothing but Go)
 	@test "$$(id -u)" = 0 || { echo "make demo needs root, because it makes network namespaces: sudo make demo" >&2; exit 1; }
 	@$(MAKE) --no-print-directory build
 	@$(GO) build -trimpath -o $(BIN)/demo ./internal/lab/demo
