@@ -60,18 +60,26 @@ func (w *Worker) serve(epoch uint64) (rest func(now time.Time) error, err error)
 		return nil, nil
 	}
 	t.detach(w, "this node became active")
-	continues := w.continues(epoch)
+	served, continues := t.active, w.continues(epoch)
 	t.active, t.epoch, t.silent, t.quiescing = true, epoch, false, false
 	for id := range w.children.byID {
 		w.jump(id, epoch)
 	}
 	w.plane.Mute(false)
-	return func(now time.Time) error { return w.takeUp(now, continues) }, nil
+	return func(now time.Time) error {
+		w.openStream(continues)
+		if served { // a new epoch is all that has changed
+			w.engine.SetEpoch(epoch)
+			w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
+			return nil
+		}
+		return w.takeUp(now)
+	}, nil
 }
 
-// takeUp makes the engine of a worker that serves go on from what the journal
-// holds.
-func (w *Worker) takeUp(now time.Time, continues bool) error {
+// openStream makes the journal that of an activation, with what its epoch has
+// changed of every child SA.
+func (w *Worker) openStream(continues bool) {
 	t := w.twin
 	if !continues {
 		w.ledger.store.SetStream(newStream(t.epoch))
@@ -81,10 +89,15 @@ func (w *Worker) takeUp(now time.Time, continues bool) error {
 	}
 	t.sender = w.newSender()
 	t.receiver, t.held, t.raises = nil, nil, nil
-	w.drain()
 	for id := range w.children.byID {
 		t.ask(w, id)
 	}
+}
+
+// takeUp makes the engine of a worker that serves go on from what the journal
+// holds.
+func (w *Worker) takeUp(now time.Time) error {
+	w.drain()
 	w.sessions = newSessions()
 	if err := w.configure(w.tenant); err != nil {
 		return err
@@ -94,10 +107,10 @@ func (w *Worker) takeUp(now time.Time, continues bool) error {
 			w.adoptSession(now, s)
 		}
 	}
-	w.engine.SetEpoch(t.epoch)
+	w.engine.SetEpoch(w.twin.epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
-	w.log.Info("active", "epoch", t.epoch, "sessions", len(w.sessions.bySPI))
+	w.log.Info("active", "epoch", w.twin.epoch, "sessions", len(w.sessions.bySPI))
 	return nil
 }
 

@@ -624,3 +624,35 @@ func TestTakeoverIPv6(t *testing.T) {
 		p.stop()
 	})
 }
+
+// TestNewEpochWhileAsking: a worker that serves gets another epoch while the
+// supervisor has not yet said whether a session may begin. The client is
+// answered, with its first attempt.
+func TestNewEpochWhileAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		p.nodes[0].in(func(_ time.Time, w *Worker) {
+			w.ration = func(ctx context.Context, c control.Claim) (control.Grant, error) {
+				time.Sleep(200 * time.Millisecond)
+				return enough(ctx, c)
+			}
+		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			time.Sleep(100 * time.Millisecond)
+			p.serve(0)
+		}()
+		alice := p.newClient(2, "alice@example")
+		<-done
+		if len(p.inits) != 1 {
+			t.Errorf("%d IKE_SA_INIT, want 1", len(p.inits))
+		}
+		p.mustPing(alice, "with the new epoch")
+		if got := p.nodes[0].facts().Sessions; len(got) != 1 {
+			t.Errorf("%d sessions, want 1", len(got))
+		}
+		alice.stop()
+		p.stop()
+	})
+}
