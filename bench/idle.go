@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/warrenvpn/warren/internal/lab"
@@ -44,18 +43,13 @@ func idle(l *lab.Lab, r *report, n int) error {
 	}
 	w := gateway.Warrend(lab.WarrendConfig{System: system.String(), Files: files})
 	w.Ready()
-	var sizes []float64
-	for _, pid := range lab.Children(w.PID()) {
-		b, err := lab.PSS(pid)
-		if err != nil {
-			return err
-		}
-		sizes = append(sizes, float64(b)/(1<<20))
+	sizes, err := w.WorkerSizes()
+	if err != nil {
+		return err
 	}
 	if len(sizes) != n {
 		return fmt.Errorf("%d workers run, want %d", len(sizes), n)
 	}
-	slices.Sort(sizes)
 	r.add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
 	r.add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
 	supervisor, err := lab.PSS(w.PID())

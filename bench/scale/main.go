@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -246,18 +245,13 @@ func reload(c *client.Client, want int) func() error {
 
 // memory weighs the processes, and what the kernel has for them.
 func memory(r *report, w *lab.Warrend, n int, before int64) error {
-	var sizes []float64
-	for _, pid := range lab.Children(w.PID()) {
-		b, err := lab.PSS(pid)
-		if err != nil {
-			return err
-		}
-		sizes = append(sizes, float64(b)/(1<<20))
+	sizes, err := w.WorkerSizes()
+	if err != nil {
+		return err
 	}
 	if len(sizes) != n {
 		return fmt.Errorf("%d workers run, want %d", len(sizes), n)
 	}
-	slices.Sort(sizes)
 	r.add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
 	r.add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
 	supervisor, err := lab.PSS(w.PID())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -334,4 +335,18 @@ func CPU(pid int) (time.Duration, error) {
 		ticks += n
 	}
 	return time.Duration(ticks) * (time.Second / 100), nil // USER_HZ is 100 on every Linux that Go runs on
+}
+
+// WorkerSizes returns the PSS of every worker in MiB, the smallest first.
+func (w *Warrend) WorkerSizes() ([]float64, error) {
+	var sizes []float64
+	for _, pid := range Children(w.PID()) {
+		b, err := PSS(pid)
+		if err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, float64(b)/(1<<20))
+	}
+	slices.Sort(sizes)
+	return sizes, nil
 }
