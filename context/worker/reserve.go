@@ -2,6 +2,7 @@ package worker
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -61,13 +62,8 @@ func (w *Worker) unbind(p place) {
 func (w *Worker) extend(now time.Time, id uint64) {
 	t := w.twin
 	p, ok := w.children.byID[id]
-	if t == nil || !ok || !t.active {
+	if t == nil || !ok || !t.active || t.raising(id) {
 		return
-	}
-	for _, r := range t.raises {
-		if r.child == id {
-			return // it is on its way
-		}
 	}
 	next, ok := p.reservation.Raise(p.block, p.most)
 	if !ok {
@@ -79,9 +75,14 @@ func (w *Worker) extend(now time.Time, id uint64) {
 	t.ask(w, id)
 	t.feed(now)
 	t.raised(w)
-	if t.session == nil && len(t.raises) > 0 {
+	if t.session == nil && t.raising(id) {
 		w.command(now, ike.RekeyChild{ID: id})
 	}
+}
+
+// raising reports whether a raise for a child SA is on its way.
+func (t *twin) raising(id uint64) bool {
+	return slices.ContainsFunc(t.raises, func(r raise) bool { return r.child == id })
 }
 
 // ask tells the twin how far a child SA is reserved. What is beyond the limit in
