@@ -3,9 +3,11 @@ package cgroup
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/containerd/cgroups/v3/cgroup1"
 	"golang.org/x/sys/unix"
 )
 
@@ -84,7 +86,7 @@ func (m *Manager) mount() mounted {
 			continue
 		}
 		names := strings.Split(parts[1], ",")
-		if !wanted(names) {
+		if !slices.ContainsFunc(names, func(c string) bool { return slices.Contains(legacyControllers, cgroup1.Name(c)) }) {
 			continue
 		}
 		dir := m.detached("cgroup", names)
@@ -93,15 +95,6 @@ func (m *Manager) mount() mounted {
 		}
 	}
 	return found
-}
-
-func wanted(names []string) bool {
-	for _, c := range names {
-		if c == "cpu" || c == "memory" || c == "pids" || c == "cpuacct" {
-			return true
-		}
-	}
-	return false
 }
 
 // detached mounts a cgroup file system that is attached nowhere, and returns

@@ -16,6 +16,9 @@ import (
 // library cannot take a limit on processes away.
 const allPIDs = 1 << 22
 
+// legacyControllers are those of version 1 that limits and counters need.
+var legacyControllers = []cgroup1.Name{cgroup1.Cpu, cgroup1.Cpuacct, cgroup1.Memory, cgroup1.Pids}
+
 // legacy is the separate hierarchies of version 1. The library wants them below
 // one directory, each under the name of its controller. So root is a directory
 // of our own, with links to where they really are.
@@ -29,7 +32,7 @@ type legacy struct {
 // where there are none.
 func (m *Manager) newLegacy(dirs map[string]string, system string) hierarchy {
 	h := &legacy{system: system}
-	for _, c := range []cgroup1.Name{cgroup1.Cpu, cgroup1.Cpuacct, cgroup1.Memory, cgroup1.Pids} {
+	for _, c := range legacyControllers {
 		dir := dirs[string(c)]
 		if dir == "" {
 			continue
