@@ -3,59 +3,58 @@ package plane
 import "sync/atomic"
 
 // Stats are the counters of one plane since New: what passed, and every cause
-// for which a packet was dropped. The JSON names are those of `show crypto
-// ipsec stats`.
+// for which a packet was dropped.
 type Stats struct {
-	PacketsIn  uint64 `json:"packets_in"`  // inner packets delivered to the TUN
-	BytesIn    uint64 `json:"bytes_in"`    // their bytes
-	PacketsOut uint64 `json:"packets_out"` // inner packets sealed and sent
-	BytesOut   uint64 `json:"bytes_out"`   // their bytes
-	IKEIn      uint64 `json:"ike_in"`
-	IKEOut     uint64 `json:"ike_out"`
-	Keepalives uint64 `json:"keepalives"` // RFC 3948 section 2.3
+	PacketsIn  uint64 // inner packets delivered to the TUN
+	BytesIn    uint64 // their bytes
+	PacketsOut uint64 // inner packets sealed and sent
+	BytesOut   uint64 // their bytes
+	IKEIn      uint64
+	IKEOut     uint64
+	Keepalives uint64 // RFC 3948 section 2.3
 
-	Fragmented    uint64 `json:"fragmented"`      // inner packets fragmented before sealing
-	TooBigSent    uint64 `json:"too_big_sent"`    // ICMP "too big" written into the TUN
-	ReceiveErrors uint64 `json:"receive_errors"`  // errors that sockets reported
-	SuperPackets  uint64 `json:"super_packets"`   // joined packets written to the TUN
-	DropReports   uint64 `json:"reports_dropped"` // reports that nobody took in time
+	Fragmented    uint64 // inner packets fragmented before sealing
+	TooBigSent    uint64 // ICMP "too big" written into the TUN
+	ReceiveErrors uint64 // errors that sockets reported
+	SuperPackets  uint64 // joined packets written to the TUN
+	DropReports   uint64 // reports that nobody took in time
 
 	// What was dropped, by cause: packets, and their bytes as they were at hand
 	// then: outer ones before they are opened and after they are sealed.
-	DropMuted          uint64 `json:"drop_muted"` // this node is standby
-	DropMutedBytes     uint64 `json:"drop_muted_bytes"`
-	DropMalformed      uint64 `json:"drop_malformed"` // outer or inner packet is no packet
-	DropMalformedBytes uint64 `json:"drop_malformed_bytes"`
-	DropSPI            uint64 `json:"drop_spi"` // no SA with this SPI
-	DropSPIBytes       uint64 `json:"drop_spi_bytes"`
-	DropReplay         uint64 `json:"drop_replay"` // seen before, or too old
-	DropReplayBytes    uint64 `json:"drop_replay_bytes"`
-	DropIntegrity      uint64 `json:"drop_integrity"` // not authentic
-	DropIntegrityBytes uint64 `json:"drop_integrity_bytes"`
-	DropSelector       uint64 `json:"drop_selector"` // inner addresses that the SA must not carry
-	DropSelectorBytes  uint64 `json:"drop_selector_bytes"`
-	DropDummy          uint64 `json:"drop_dummy"` // traffic flow confidentiality, next header 59
-	DropDummyBytes     uint64 `json:"drop_dummy_bytes"`
-	DropECN            uint64 `json:"drop_ecn"` // congestion marked on a flow that cannot carry it (RFC 6040)
-	DropECNBytes       uint64 `json:"drop_ecn_bytes"`
-	DropPolicy         uint64 `json:"drop_policy"` // no SA for this destination
-	DropPolicyBytes    uint64 `json:"drop_policy_bytes"`
-	DropSequence       uint64 `json:"drop_sequence"` // sequence numbers used up, or not yet reserved
-	DropSequenceBytes  uint64 `json:"drop_sequence_bytes"`
-	DropVolume         uint64 `json:"drop_volume"` // volume limit reached
-	DropVolumeBytes    uint64 `json:"drop_volume_bytes"`
-	DropTooBig         uint64 `json:"drop_too_big"` // larger than the path; the sender was told
-	DropTooBigBytes    uint64 `json:"drop_too_big_bytes"`
-	DropNoSocket       uint64 `json:"drop_no_socket"` // no outer socket at the SA's local address
-	DropNoSocketBytes  uint64 `json:"drop_no_socket_bytes"`
-	DropSend           uint64 `json:"drop_send"` // the network refused the packet
-	DropSendBytes      uint64 `json:"drop_send_bytes"`
-	DropDeliver        uint64 `json:"drop_deliver"` // the TUN refused the packet
-	DropDeliverBytes   uint64 `json:"drop_deliver_bytes"`
-	DropOverload       uint64 `json:"drop_overload"` // came faster than it could be opened
-	DropOverloadBytes  uint64 `json:"drop_overload_bytes"`
-	DropRate           uint64 `json:"drop_rate"` // beyond the bandwidth or the packets of the class
-	DropRateBytes      uint64 `json:"drop_rate_bytes"`
+	DropMuted          uint64 // this node is standby
+	DropMutedBytes     uint64
+	DropMalformed      uint64 // outer or inner packet is no packet
+	DropMalformedBytes uint64
+	DropSPI            uint64 // no SA with this SPI
+	DropSPIBytes       uint64
+	DropReplay         uint64 // seen before, or too old
+	DropReplayBytes    uint64
+	DropIntegrity      uint64 // not authentic
+	DropIntegrityBytes uint64
+	DropSelector       uint64 // inner addresses that the SA must not carry
+	DropSelectorBytes  uint64
+	DropDummy          uint64 // traffic flow confidentiality, next header 59
+	DropDummyBytes     uint64
+	DropECN            uint64 // congestion marked on a flow that cannot carry it (RFC 6040)
+	DropECNBytes       uint64
+	DropPolicy         uint64 // no SA for this destination
+	DropPolicyBytes    uint64
+	DropSequence       uint64 // sequence numbers used up, or not yet reserved
+	DropSequenceBytes  uint64
+	DropVolume         uint64 // volume limit reached
+	DropVolumeBytes    uint64
+	DropTooBig         uint64 // larger than the path; the sender was told
+	DropTooBigBytes    uint64
+	DropNoSocket       uint64 // no outer socket at the SA's local address
+	DropNoSocketBytes  uint64
+	DropSend           uint64 // the network refused the packet
+	DropSendBytes      uint64
+	DropDeliver        uint64 // the TUN refused the packet
+	DropDeliverBytes   uint64
+	DropOverload       uint64 // came faster than it could be opened
+	DropOverloadBytes  uint64
+	DropRate           uint64 // beyond the bandwidth or the packets of the class
+	DropRateBytes      uint64
 }
 
 // counters are the atomics behind Stats, one set per goroutine so that cores
