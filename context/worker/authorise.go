@@ -89,13 +89,14 @@ func (w *Worker) lease(q ike.AskSession, pools []string) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var failed error
 	for _, family := range []struct {
-		wanted bool
+		wants  bool
 		pool   pool.Family
-	}{{q.WantIPv4, pool.IPv4}, {q.WantIPv6, pool.IPv6}} {
-		if !family.wanted {
+		wanted netip.Addr
+	}{{q.WantIPv4, pool.IPv4, q.WantedIPv4}, {q.WantIPv6, pool.IPv6, q.WantedIPv6}} {
+		if !family.wants {
 			continue
 		}
-		a, err := w.pools.Lease(pools, family.pool, q.Peer.RemoteID, q.WantedIPv4)
+		a, err := w.pools.Lease(pools, family.pool, q.Peer.RemoteID, family.wanted)
 		if err != nil {
 			failed = err
 			continue

@@ -227,7 +227,9 @@ type AskSession struct {
 	RemoteAccess bool
 	WantIPv4     bool
 	WantIPv6     bool
-	WantedIPv4   netip.Addr // the address the client asks for; invalid: any
+	// WantedIPv4 and WantedIPv6 are the addresses that the client asks for;
+	// invalid: any. Nobody has checked them.
+	WantedIPv4, WantedIPv6 netip.Addr
 }
 
 // IKEUp tells that an IKE SA is established; IKEDown that one has ended.

@@ -27,7 +27,11 @@ func configReply(request wire.CP, s *Session) (wire.CP, bool) {
 	reply := wire.CP{Type: wire.CPReply}
 	add := func(a wire.Attribute) { reply.Attributes = append(reply.Attributes, a) }
 	for _, a := range s.Addresses {
-		add(wire.AddrAttribute(family(a, wire.InternalIP4Address, wire.InternalIP6Address), a))
+		if a.Is4() {
+			add(wire.AddrAttribute(wire.InternalIP4Address, a))
+		} else {
+			add(wire.IP6AddressAttribute(a))
+		}
 	}
 	for _, a := range s.DNS {
 		add(wire.AddrAttribute(family(a, wire.InternalIP4DNS, wire.InternalIP6DNS), a))

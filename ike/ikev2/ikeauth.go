@@ -83,7 +83,12 @@ func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output
 				q.WantedIPv4 = wanted
 			}
 		}
-		_, q.WantIPv6 = a.cp.Find(wire.InternalIP6Address)
+		if v6, ok := a.cp.Find(wire.InternalIP6Address); ok {
+			q.WantIPv6 = true
+			if wanted := v6.Addr(); !wanted.IsUnspecified() {
+				q.WantedIPv6 = wanted
+			}
+		}
 	}
 	out.Events = append(out.Events, q)
 	return nil

@@ -109,8 +109,8 @@ func ParseCP(b []byte) (CP, error) {
 	return p, nil
 }
 
-// validLength reports whether the value has a length that its type allows.
-// Peers differ in whether an IPv6 address carries its prefix length.
+// validLength reports whether the value has a length that its type allows. An
+// IPv6 address carries its prefix length; some peers leave it out.
 func (a Attribute) validLength() bool {
 	n := len(a.Value)
 	switch a.Type {
@@ -185,9 +185,16 @@ func (a Attribute) Prefix() (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
-// AddrAttribute returns the attribute of type t that holds a.
+// AddrAttribute returns the attribute of type t that holds a and nothing else; for
+// INTERNAL_IP6_ADDRESS that is IP6AddressAttribute.
 func AddrAttribute(t AttributeType, a netip.Addr) Attribute {
 	return Attribute{Type: t, Value: a.AsSlice()}
+}
+
+// IP6AddressAttribute returns the INTERNAL_IP6_ADDRESS that assigns a alone: 16
+// octets of address and the prefix length, 128. Peers refuse one of 16 octets.
+func IP6AddressAttribute(a netip.Addr) Attribute {
+	return PrefixAttribute(InternalIP6Address, netip.PrefixFrom(a, a.BitLen()))
 }
 
 // PrefixAttribute returns the attribute of type t that holds p in the form of
