@@ -180,8 +180,9 @@ func TestWorkersRestart(t *testing.T) {
 func TestHungStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, testGateway)
-		hang := make(chan struct{})
-		go p.nodes[1].worker.do(context.Background(), func(time.Time) error { <-hang; return nil })
+		hangs, hang := make(chan struct{}), make(chan struct{})
+		go p.nodes[1].worker.do(context.Background(), func(time.Time) error { close(hangs); <-hang; return nil })
+		<-hangs
 		begin := time.Now()
 		alice := newHost(t, p.net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
 		alice.start()
