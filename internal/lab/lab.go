@@ -57,6 +57,9 @@ func New(tb TB) *Lab {
 		tb.Fatalf("lab: network namespaces need root")
 	}
 	sweep()
+	if err := shareNames(); err != nil {
+		tb.Fatalf("lab: the folder of named namespaces: %v", err)
+	}
 	dir, err := os.MkdirTemp("", "warren-lab-")
 	if err != nil {
 		tb.Fatalf("lab: %v", err)
@@ -71,7 +74,8 @@ func New(tb TB) *Lab {
 		dir:    dir,
 		done:   make(chan struct{}),
 	}
-	l.onClose(func() { l.keepOrRemoveDir() })
+	l.onClose(l.keepOrRemoveDir)
+	l.onClose(l.removeOwn)
 	go l.watchSignals()
 	tb.Cleanup(l.Close)
 	return l

@@ -106,9 +106,6 @@ func (ns *Namespace) close() {
 
 // bindNamespace gives the namespace of this thread a name, as `ip netns` does.
 func bindNamespace(path string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL, 0o444)
 	if err != nil {
 		return err

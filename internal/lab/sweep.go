@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,18 +19,45 @@ const namePrefix = "wl"
 const netnsDir = "/run/netns"
 
 // sweep removes namespaces and control groups of labs whose process is gone.
-func sweep() {
+func sweep() { remove(orphan) }
+
+// remove removes the namespaces and control groups whose name is chosen.
+func remove(chosen func(name string) bool) {
 	for _, name := range names(netnsDir) {
-		if orphan(name) {
+		if chosen(name) {
 			unix.Unmount(filepath.Join(netnsDir, name), unix.MNT_DETACH)
 			os.Remove(filepath.Join(netnsDir, name))
 		}
 	}
 	for _, dir := range cgroupDirs() {
-		if orphan(filepath.Base(dir)) {
+		if chosen(filepath.Base(dir)) {
 			removeCgroup(dir)
 		}
 	}
+}
+
+// removeOwn removes what the lab's daemons left behind: a daemon that was
+// killed does not clean up, and no next one may follow.
+func (l *Lab) removeOwn() {
+	remove(func(name string) bool { return strings.HasPrefix(name, l.prefix+"-") })
+}
+
+// shareNames makes the folder of named namespaces what ip-netns(8) makes it: a
+// shared mount of its own. On a machine that has had no named namespace since
+// its start it is none; a daemon that makes it one later would cover the names
+// that the lab has made, which nobody could remove any more.
+func shareNames() error {
+	if err := os.MkdirAll(netnsDir, 0o755); err != nil {
+		return err
+	}
+	err := unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if !errors.Is(err, unix.EINVAL) { // EINVAL: it is no mount
+		return err
+	}
+	if err := unix.Mount(netnsDir, netnsDir, "none", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return err
+	}
+	return unix.Mount("", netnsDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 }
 
 // orphan reports whether name is one of a lab that no longer runs.
