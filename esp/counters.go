@@ -22,8 +22,16 @@ const (
 	largeWords  = replay.MaxSize/64 + 1
 )
 
+// countersVersion is what the first 8 bytes of counter memory say: the name of
+// the format, and in the last byte the version of its layout. A change of Slot
+// takes the next version.
+const countersVersion = 0x57524e434e545201 // "WRNCNTR", 1
+
+// headerSize keeps the slots behind the version on lines of their own.
+const headerSize = 64
+
 // Slot is the counters of one child SA, in memory that outlives the worker.
-// The layout is fixed: it is shared between processes of different versions.
+// The layout is that of countersVersion: memory of another one is refused.
 // Every field is an atomic; each has one writer at a time, the holder of the
 // child's lock in the data plane, except where a method says otherwise.
 type Slot struct {
@@ -54,7 +62,7 @@ const largeSize = largeWords * 8
 // CountersSize returns the number of bytes that the counters of slots child
 // SAs need. Most of it stays untouched, and a memory file does not charge for
 // that, so slots may be generous.
-func CountersSize(slots int) int { return slots * (SlotSize + largeSize) }
+func CountersSize(slots int) int { return headerSize + slots*(SlotSize+largeSize) }
 
 // Counters is an arena of slots in memory that the caller provides: a mapping
 // of a memory file, or plain memory in tests.
@@ -63,17 +71,30 @@ type Counters struct {
 	large [][largeWords]atomic.Uint64
 }
 
-// ErrCounters is returned for memory that cannot hold counters.
-var ErrCounters = errors.New("esp: counter memory is not usable")
+// Errors of NewCounters.
+var (
+	// ErrCounters is returned for memory that cannot hold counters.
+	ErrCounters = errors.New("esp: counter memory is not usable")
+	// ErrCountersVersion is returned for memory whose layout is another version's,
+	// or that holds something else.
+	ErrCountersVersion = errors.New("esp: counter memory of another version")
+)
 
 // NewCounters lays an arena over mem, which must be aligned to 8 bytes, as a
 // mapping is. What mem already holds stays valid: a worker that maps the
-// memory of its predecessor goes on where that one stopped. All zero is empty.
+// memory of its predecessor goes on where that one stopped. All zero is empty,
+// and becomes memory of this version. The error is ErrCounters, or
+// ErrCountersVersion.
 func NewCounters(mem []byte) (*Counters, error) {
-	n := len(mem) / (SlotSize + largeSize)
-	if n == 0 || uintptr(unsafe.Pointer(&mem[0]))%8 != 0 {
+	n := (len(mem) - headerSize) / (SlotSize + largeSize)
+	if n <= 0 || uintptr(unsafe.Pointer(&mem[0]))%8 != 0 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCounters, len(mem))
 	}
+	version := (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
+	if !version.CompareAndSwap(0, countersVersion) && version.Load() != countersVersion {
+		return nil, fmt.Errorf("%w: %#x, not %#x", ErrCountersVersion, version.Load(), uint64(countersVersion))
+	}
+	mem = mem[headerSize:]
 	return &Counters{
 		slots: unsafe.Slice((*Slot)(unsafe.Pointer(&mem[0])), n),
 		large: unsafe.Slice((*[largeWords]atomic.Uint64)(unsafe.Pointer(&mem[n*SlotSize])), n),

@@ -313,6 +313,10 @@ func TestAdopt(t *testing.T) {
 	if _, err := esp.NewCounters(nil); !errors.Is(err, esp.ErrCounters) {
 		t.Error(err)
 	}
+	mem[0]++ // the lowest byte of the version
+	if _, err := esp.NewCounters(mem); !errors.Is(err, esp.ErrCountersVersion) {
+		t.Error(err)
+	}
 }
 
 func TestReserve(t *testing.T) {

@@ -65,8 +65,29 @@ type Message struct {
 
 // Failure is the body of KindError.
 type Failure struct {
-	Reason string `json:"reason"`
+	Reason string `json:"reason"` // for people
+	Cause  Cause  `json:"cause,omitempty"`
 }
+
+// Cause is what the side that asked can act on in a Failure; empty: nothing.
+type Cause string
+
+// CauseMemory is the cause of a refused boot: the memory files hold what this
+// worker cannot read, for it is damaged or another version's. No later worker of
+// the same program would fare better.
+const CauseMemory Cause = "memory"
+
+// Error is an error whose Failure has a cause.
+type Error struct {
+	Cause Cause
+	Err   error
+}
+
+// Error implements error.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without the cause.
+func (e *Error) Unwrap() error { return e.Err }
 
 // DescriptorKind says what a passed descriptor is.
 type DescriptorKind string

@@ -42,8 +42,9 @@ var ErrClosed = errors.New("pipe: connection closed")
 // Failure is the error of a call that the other side has answered with
 // control.KindError.
 type Failure struct {
-	Kind   control.Kind // what was asked
-	Reason string       // printable, on one line
+	Kind   control.Kind  // what was asked
+	Reason string        // printable, on one line
+	Cause  control.Cause // what the other side says; compare it, never print it
 }
 
 // Error implements error.
@@ -160,7 +161,7 @@ func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*
 		}
 	}
 	if msg.Kind == control.KindError {
-		return msg, &Failure{kind, reason(msg.Body)}
+		return msg, parseFailure(kind, msg.Body)
 	}
 	return msg, nil
 }
@@ -218,7 +219,7 @@ func (c *Conn) read(ctx context.Context, reader *frameReader, requests chan<- *R
 		case requests <- req:
 		default:
 			closeAll(files)
-			c.refuse(ctx, msg.ID, "too many open questions")
+			c.refuse(ctx, msg.ID, errTooMany)
 		}
 	}
 }
@@ -235,16 +236,24 @@ func (c *Conn) answer(ctx context.Context, req *Request, handle Handler) {
 		err = c.send(ctx, control.Message{ID: req.ID, Kind: control.KindAnswer}, body, nil)
 	}
 	if err != nil {
-		c.refuse(ctx, req.ID, err.Error())
+		c.refuse(ctx, req.ID, err)
 	}
 	if req.Then != nil {
 		req.Then()
 	}
 }
 
-func (c *Conn) refuse(ctx context.Context, id uint64, why string) {
+// errTooMany is the answer to a question beyond the bound.
+var errTooMany = errors.New("too many open questions")
+
+func (c *Conn) refuse(ctx context.Context, id uint64, why error) {
 	msg := control.Message{ID: id, Kind: control.KindError}
-	if c.send(ctx, msg, control.Failure{Reason: why}, nil) != nil {
+	failure := control.Failure{Reason: why.Error()}
+	var caused *control.Error
+	if errors.As(why, &caused) {
+		failure.Cause = caused.Cause
+	}
+	if c.send(ctx, msg, failure, nil) != nil {
 		c.end() // the other side would wait for ever
 	}
 }
@@ -337,17 +346,19 @@ func (c *Conn) end() {
 	}
 }
 
-// reason returns the text of a Failure in a form that is safe to log.
-func reason(body []byte) string {
+// parseFailure reads the answer that is a control.Failure, in a form that is
+// safe to log.
+func parseFailure(asked control.Kind, body []byte) *Failure {
 	var f control.Failure
 	if json.Unmarshal(body, &f) != nil || f.Reason == "" {
-		return "no reason given"
+		return &Failure{Kind: asked, Reason: "no reason given"}
 	}
 	text := f.Reason[:min(len(f.Reason), maxReason)]
-	return strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, text)
+	return &Failure{Kind: asked, Reason: text, Cause: f.Cause}
 }

@@ -18,8 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/pipe"
@@ -46,12 +44,6 @@ const (
 	backoffFirst = 100 * time.Millisecond
 	backoffMost  = 10 * time.Second
 	stableAfter  = 30 * time.Second
-)
-
-// Sizes of the memory files. They take memory only where they are written to.
-const (
-	journalSize  = 128 << 20 // IKE and child SAs of some 20,000 sessions, twice
-	countersSize = 32 << 20  // as many child SAs, with rekeying
 )
 
 // ErrNotReady is the error of a call while there is no worker to answer it.
@@ -126,8 +118,6 @@ type Status struct {
 // task.Task; its methods may be called from several goroutines at once.
 type Worker struct {
 	cfg      Config
-	journal  *os.File
-	counters *os.File
 	ready    chan struct{}
 	once     sync.Once
 	roleTurn chan struct{} // holds one token: whoever has it may send the role
@@ -138,6 +128,8 @@ type Worker struct {
 	role    control.Role
 	conn    *pipe.Conn // nil while no worker is ready
 	process *process   // nil: there is none
+	memory  *memory    // what every process of it goes on from
+	aside   *memory    // what could not be gone on from; nil: nothing
 
 	arrangements resource.Bucket
 }
@@ -147,17 +139,12 @@ func New(cfg *Config) (*Worker, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	journal, err := memoryFile("journal", journalSize)
+	memory, err := newMemory()
 	if err != nil {
-		return nil, err
-	}
-	counters, err := memoryFile("counters", countersSize)
-	if err != nil {
-		journal.Close()
 		return nil, err
 	}
 	w := &Worker{
-		cfg: *cfg, tenant: cfg.Tenant, journal: journal, counters: counters, ready: make(chan struct{}),
+		cfg: *cfg, tenant: cfg.Tenant, memory: memory, ready: make(chan struct{}),
 		roleTurn: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
 		arrangements: newArrangements(),
 	}
@@ -167,28 +154,10 @@ func New(cfg *Config) (*Worker, error) {
 	return w, nil
 }
 
-// memoryFile makes a memory file whose size nobody can change.
-func memoryFile(name string, size int64) (*os.File, error) {
-	fd, err := unix.MemfdCreate("warren-"+name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, fmt.Errorf("spawn: making memory file: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if err := f.Truncate(size); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("spawn: sizing memory file: %w", err)
-	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("spawn: sealing memory file: %w", err)
-	}
-	return f, nil
-}
-
 // Close forgets the worker's SAs. Run must have returned.
 func (w *Worker) Close() {
-	w.journal.Close()
-	w.counters.Close()
+	w.memory.close()
+	w.aside.close()
 }
 
 // String implements task.Task.
@@ -208,6 +177,7 @@ func (w *Worker) Status() Status {
 // to its peers, or is killed.
 func (w *Worker) Run(ctx context.Context) error {
 	var back backoff
+	var doubt doubt
 	for {
 		readyFor, err := w.life(ctx)
 		if ctx.Err() != nil {
@@ -216,6 +186,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		delay := back.next(readyFor)
 		w.cfg.Log.Error("worker lost", "reason", err.Error(), "restart_in", delay)
+		doubt.note(readyFor, err)
+		w.setAside(&doubt, err)
 		w.change(func(s *Status) {
 			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1, Losses: back.losses}
 		})
@@ -383,7 +355,9 @@ func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*o
 	if f := w.cfg.Failover; f != nil {
 		boot.Failover = &control.Failover{Unit: f.Unit, Key: f.Key.Reveal(), Role: role}
 	}
-	files := []*os.File{w.journal, w.counters}
+	w.mu.Lock()
+	files := []*os.File{w.memory.journal, w.memory.counters}
+	w.mu.Unlock()
 	boot.Descriptors = []control.Descriptor{{Kind: control.DescriptorJournal}, {Kind: control.DescriptorCounters}}
 	for _, e := range w.cfg.Network.Endpoints() {
 		boot.Descriptors = append(boot.Descriptors, e.Descriptor)

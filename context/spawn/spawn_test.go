@@ -58,7 +58,7 @@ func fakeWorker(manner string) int {
 			if err := json.Unmarshal(req.Body, &boot); err != nil {
 				return nil, err
 			}
-			return nil, fakeBoot(&boot, req.Files)
+			return nil, fakeBoot(manner, &boot, req.Files)
 		case control.KindConfigure:
 			return nil, json.Unmarshal(req.Body, &boot)
 		case control.KindKeys:
@@ -79,8 +79,9 @@ func fakeWorker(manner string) int {
 	return 0
 }
 
-// fakeBoot counts the starts in the journal.
-func fakeBoot(boot *control.Boot, files []*os.File) error {
+// fakeBoot counts the starts in the journal. Its second start with the same one
+// fails where that is its manner.
+func fakeBoot(manner string, boot *control.Boot, files []*os.File) error {
 	if len(files) != len(boot.Descriptors) || string(boot.Secrets[0]) != "psk" {
 		return errors.New("boot message is wrong")
 	}
@@ -91,6 +92,14 @@ func fakeBoot(boot *control.Boot, files []*os.File) error {
 	binary.LittleEndian.PutUint64(b[:], binary.LittleEndian.Uint64(b[:])+1)
 	if _, err := files[0].WriteAt(b[:], 0); err != nil {
 		return err
+	}
+	if binary.LittleEndian.Uint64(b[:]) > 1 {
+		switch manner {
+		case "illiterate":
+			return &control.Error{Cause: control.CauseMemory, Err: errors.New("not a journal")}
+		case "poisoned":
+			os.Exit(3)
+		}
 	}
 	boot.LogLevel = fmt.Sprint("start ", binary.LittleEndian.Uint64(b[:]))
 	for i, d := range boot.Descriptors {

@@ -141,7 +141,7 @@ func New(cfg *Config) (*Worker, error) {
 	}
 	if w.counters, err = esp.NewCounters(cfg.Counters.Bytes); err != nil {
 		closeAll(cfg)
-		return nil, fmt.Errorf("worker: laying out counters: %w", err)
+		return nil, unreadable(fmt.Errorf("worker: laying out counters: %w", err))
 	}
 	w.plane, err = plane.New(&plane.Config{
 		Log:      w.log,
@@ -165,10 +165,17 @@ func New(cfg *Config) (*Worker, error) {
 		return nil, err
 	}
 	if w.ledger, err = openLedger(cfg.Journal); err != nil {
-		return nil, fmt.Errorf("worker: opening the journal: %w", err)
+		return nil, unreadable(fmt.Errorf("worker: opening the journal: %w", err))
 	}
-	return w, w.restore(w.started)
+	if err := w.restore(w.started); err != nil {
+		return nil, unreadable(err)
+	}
+	return w, nil
 }
+
+// unreadable marks the error of a worker that cannot go on from the memory that
+// it was given, so that the supervisor gives it another.
+func unreadable(err error) error { return &control.Error{Cause: control.CauseMemory, Err: err} }
 
 // closeAll gives back what plane.New would have taken over.
 func closeAll(cfg *Config) {

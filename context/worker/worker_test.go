@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -459,6 +460,39 @@ func TestBadWire(t *testing.T) {
 				client.stop()
 				gateway.stop()
 			})
+		})
+	}
+}
+
+// TestUnreadableMemory: a worker that cannot read what an earlier one has left
+// says so in a way that the supervisor can act on.
+func TestUnreadableMemory(t *testing.T) {
+	for name, damage := range map[string]func(c *Config){
+		"journal":  func(c *Config) { copy(c.Journal.Bytes[256:], "garbage") },
+		"counters": func(c *Config) { c.Counters.Bytes[0] = 99 },
+		"records": func(c *Config) {
+			l, err := openLedger(c.Journal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.store.Append([]byte{entryRecord, 255}); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := &Config{
+				Tenant: gatewayTenant(8), Log: slog.New(slog.DiscardHandler),
+				Journal:  Memory{Bytes: make([]byte, 4<<20)},
+				Counters: Memory{Bytes: make([]byte, esp.CountersSize(4))},
+				Devices:  []tun.Device{esptest.NewDevice(1)},
+			}
+			damage(cfg)
+			_, err := New(cfg)
+			var caused *control.Error
+			if !errors.As(err, &caused) || caused.Cause != control.CauseMemory {
+				t.Errorf("got %v", err)
+			}
 		})
 	}
 }
