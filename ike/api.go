@@ -71,6 +71,8 @@ type (
 	Moved = ikev2.Moved
 	// Refused tells that a peer was turned away.
 	Refused = ikev2.Refused
+	// Garbled tells that no message of a peer passes the integrity check.
+	Garbled = ikev2.Garbled
 	// AddressAssigned tells a client what its gateway gave it.
 	AddressAssigned = ikev2.AddressAssigned
 

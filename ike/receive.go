@@ -55,7 +55,13 @@ func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 		return err
 	}
 	e.touch(s)
-	return s.Receive(now, d, &m, out)
+	if err := s.Receive(now, d, &m, out); err != nil {
+		if errors.Is(err, ikev2.ErrForged) {
+			e.usage.Garbled++
+		}
+		return err
+	}
+	return nil
 }
 
 // otherVersion refuses later versions with INVALID_MAJOR_VERSION (RFC 7296

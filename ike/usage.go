@@ -10,6 +10,8 @@ type Usage struct {
 	// many SAs were half-open, of all or of one source, and Paced those dropped
 	// because too many had begun within a second.
 	Begun, Busy, Paced uint64
+	// Garbled are the messages for standing SAs that failed the integrity check.
+	Garbled uint64
 	// OldVersion are requests for an SA of IKEv1, which is not spoken.
 	OldVersion uint64
 }

@@ -42,6 +42,10 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		}
 	case ike.Refused:
 		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+	case ike.Garbled:
+		if w.refusals.bucket.Take(now, 1) {
+			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
+		}
 	case ike.AddressAssigned:
 		w.join(e)
 	case ike.SkipNumbers:

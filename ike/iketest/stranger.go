@@ -29,6 +29,8 @@ type Stranger struct {
 	opener   *suite.Cipher
 	iv       uint64
 	next     uint32
+
+	responder bool // of this IKE SA: the node has rekeyed it
 }
 
 // NewStranger returns a stranger to n.
@@ -40,8 +42,14 @@ func NewStranger(n *Node, addr netip.AddrPort) *Stranger {
 func (s *Stranger) Send(b []byte) [][]byte {
 	var sent [][]byte
 	l := s.to.lab
-	l.Spy = func(_ *Node, d ike.Datagram) { sent = append(sent, d.Payload) }
-	defer func() { l.Spy = nil }()
+	old := l.Spy
+	l.Spy = func(n *Node, d ike.Datagram) {
+		sent = append(sent, d.Payload)
+		if old != nil {
+			old(n, d)
+		}
+	}
+	defer func() { l.Spy = old }()
 	d := ike.Datagram{Local: netip.AddrPortFrom(s.to.Addr, 500), Remote: s.Addr, Payload: b}
 	s.to.Do(func(out *ike.Output) error { return s.to.Engine.Receive(l.Now, d, out) })
 	return sent
@@ -60,6 +68,9 @@ func (s *Stranger) InitPayloads() wire.Payloads {
 
 // Header returns the header of a request.
 func (s *Stranger) Header(x wire.ExchangeType, id uint32) wire.Header {
+	if s.responder {
+		return wire.Header{SPIi: s.Peer, SPIr: s.SPI, Version: wire.Version2, Exchange: x, MessageID: id}
+	}
 	return wire.Header{SPIi: s.SPI, SPIr: s.Peer, Version: wire.Version2, Exchange: x, Flags: wire.FlagInitiator, MessageID: id}
 }
 

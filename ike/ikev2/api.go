@@ -283,6 +283,15 @@ type Refused struct {
 	Reason string
 }
 
+// Garbled tells, once for an IKE SA, that no message of the peer has passed the
+// integrity check since its keys are in use: the peer has derived others, or
+// somebody else sends. The peer is asked whether it lives; without an answer the
+// SA ends.
+type Garbled struct {
+	Peer     Peer
+	Messages int // so far
+}
+
 // AddressAssigned tells a client what its gateway gave it.
 type AddressAssigned struct {
 	Peer    Peer
@@ -309,6 +318,7 @@ func (ChildUp) event()         {}
 func (ChildDown) event()       {}
 func (Moved) event()           {}
 func (Refused) event()         {}
+func (Garbled) event()         {}
 func (AddressAssigned) event() {}
 
 // Status describes one IKE SA for `show crypto ikev2 sa`.

@@ -36,8 +36,8 @@ type childKeying struct {
 
 // negotiated is the outcome for a child SA that a peer asked for.
 type negotiated struct {
-	entry         *entry
 	choice        suite.Choice
+	term          term
 	out           sa.SPI
 	local, remote []sa.Selector
 }
@@ -65,6 +65,15 @@ func (e *entry) selectors() (local, remote []sa.Selector) {
 	return local, remote
 }
 
+// own returns what our side of a child SA of e is at most, where a gateway gives
+// us addresses; nil: it gives none.
+func (s *SA) own(e *entry) []sa.Selector {
+	if !e.RequestAddress {
+		return nil
+	}
+	return append([]sa.Selector{}, hosts(s.session.Addresses)...)
+}
+
 // allowed returns the selectors that this SA may get at most. A remote-access
 // client is its leased addresses (without a lease: its own address) and sees
 // the split networks; we, as a client, are what we were given.
@@ -90,22 +99,23 @@ func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 // negotiate decides about a child SA that the peer asked for. A refusal is the
 // notification and the reason for the operator.
 func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.Notify, reason string) {
-	n.entry = s.host.Rules().entry(s.entry, s.local.Addr())
-	if n.entry == nil {
+	e := s.host.Rules().entry(s.entry, s.local.Addr())
+	if e == nil {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v", s.local.Addr())
 	}
 	if len(s.children) >= maxChildren {
 		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs already", len(s.children))
 	}
 	var ok bool
-	if n.choice, ok = s.chooseChild(n.entry, r.sa.Proposals, first); ok {
+	if n.choice, ok = s.chooseChild(e, r.sa.Proposals, first); ok {
+		n.term = e.on(e.later)[n.choice.Policy]
 		n.out = sa.SPI(binary.BigEndian.Uint32(n.choice.SPI))
 	}
 	if !ok || n.out <= 255 {
 		return n, wire.Notify{Type: wire.NoProposalChosen}, fmt.Sprintf("no common IPsec proposal: peer offers %s, we accept %s",
-			clip(suite.Describe(r.sa.Proposals)), clip(describe(n.entry.later)))
+			clip(suite.Describe(r.sa.Proposals)), clip(describe(e.later)))
 	}
-	local, remote := s.allowed(n.entry)
+	local, remote := s.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
 	if len(n.local) == 0 || len(n.remote) == 0 {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
@@ -145,11 +155,11 @@ func (s *SA) extended(e *entry) []sa.Proposal {
 
 // successors returns what is offered for the successor of a pair with a key
 // exchange of group.
-func (s *SA) successors(e *entry, group uint16) []sa.Proposal {
+func (s *SA) successors(e *entry, group uint16) terms {
 	if group == sa.KENone {
-		return e.later
+		return e.on(e.later)
 	}
-	return s.extended(e)
+	return e.on(s.extended(e))
 }
 
 // acceptChild does all for a child SA that the peer asked for, but install it.
@@ -173,7 +183,7 @@ func (s *SA) buildChild(now time.Time, n negotiated, k childKeying) (*child, []w
 	if err != nil {
 		return nil, nil, err
 	}
-	c := s.newChild(now, n.entry, n.choice)
+	c := s.newChild(now, n.term, n.choice)
 	c.In, c.Out = direction(n.choice, spi, toUs), direction(n.choice, n.out, toPeer)
 	c.Local, c.Remote = n.local, n.remote
 	return c, []wire.Payload{
@@ -194,9 +204,8 @@ func direction(c suite.Choice, spi sa.SPI, keys suite.ChildKeys) sa.SA {
 func spiBytes(spi sa.SPI) []byte { return binary.BigEndian.AppendUint32(nil, uint32(spi)) }
 
 // newChild makes what both roles share of a new pair.
-func (s *SA) newChild(now time.Time, e *entry, choice suite.Choice) *child {
-	p := e.Proposals[choice.Policy]
-	life := p.Lifetime
+func (s *SA) newChild(now time.Time, t term, choice suite.Choice) *child {
+	life := t.lifetime
 	if life <= 0 {
 		life = DefaultChildLifetime
 	}
@@ -205,7 +214,7 @@ func (s *SA) newChild(now time.Time, e *entry, choice suite.Choice) *child {
 			ID: s.host.NewChildID(now), Owner: s.spi,
 			LocalAddr: s.local, RemoteAddr: s.remote, Encap: s.encap(),
 			ReplayWindow: s.host.Rules().ReplayWindow,
-			Expires:      now.Add(life), BytesLimit: p.LifetimeBytes,
+			Expires:      now.Add(life), BytesLimit: t.bytes,
 		},
 		soft:  now.Add(s.softAfter(life)),
 		group: choice.Group(),
@@ -213,19 +222,20 @@ func (s *SA) newChild(now time.Time, e *entry, choice suite.Choice) *child {
 }
 
 // offerChild returns the SA payload for a child SA that we ask for.
-func (s *SA) offerChild(proposals []sa.Proposal, spi sa.SPI) []wire.Payload {
-	return []wire.Payload{suite.Offer(proposals, wire.ProtocolESP, spiBytes(spi))}
+func offerChild(t terms, spi sa.SPI) wire.Payload {
+	return suite.Offer(t.proposals(), wire.ProtocolESP, spiBytes(spi))
 }
 
 // childAnswer is a response to what we asked for, with all that it is checked
 // against.
 type childAnswer struct {
 	ps            wire.Payloads
-	proposals     []sa.Proposal
+	terms         terms
 	spi           sa.SPI
 	group         uint16 // of the key exchange that was done
 	keying        childKeying
 	local, remote []sa.Selector // as offered
+	own           []sa.Selector // what local is narrowed to; nil: as the peer says
 }
 
 // takeAnswer makes the pair that the peer answered with; the reason says what
@@ -240,7 +250,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 		return nil, err.Error()
 	}
 	r := takeChild(a.ps)
-	choice, err := suite.CheckAnswer(a.proposals, wire.ProtocolESP, 4, r.sa)
+	choice, err := suite.CheckAnswer(a.terms.proposals(), wire.ProtocolESP, 4, r.sa)
 	if err != nil {
 		return nil, err.Error()
 	}
@@ -248,13 +258,9 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	if out <= 255 || choice.Group() != a.group {
 		return nil, "peer chose a reserved SPI, or another key exchange than was done"
 	}
-	e := s.host.Rules().entry(s.entry, s.local.Addr())
-	if e == nil {
-		return nil, "crypto map entry " + s.entry + " has vanished"
-	}
 	local := r.tsi
-	if e.RequestAddress {
-		local = narrow(local, hosts(s.session.Addresses))
+	if a.own != nil {
+		local = narrow(local, a.own)
 	}
 	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
 		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
@@ -263,7 +269,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	if err != nil {
 		return nil, err.Error()
 	}
-	c := s.newChild(now, e, choice)
+	c := s.newChild(now, a.terms[choice.Policy], choice)
 	c.In, c.Out = direction(choice, a.spi, toUs), direction(choice, out, toPeer)
 	c.Local, c.Remote = local, r.tsr
 	return c, ""

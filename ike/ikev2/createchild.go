@@ -156,17 +156,18 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 	if r.group == sa.KENone {
 		r.group = e.later[0].One(sa.KeyExchange).ID
 	}
+	r.terms, r.local, r.remote = s.successors(e, r.group), c.Local, c.Remote
 	ni, err := r.begin()
 	if err != nil {
 		return
 	}
 	ps := []wire.Payload{wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: spiBytes(c.In.SPI)}}
-	ps = append(ps, s.offerChild(s.successors(e, r.group), spi)...)
+	ps = append(ps, offerChild(r.terms, spi))
 	ps = append(ps, wire.Nonce{Data: ni})
 	if r.key != nil {
 		ps = append(ps, wire.KE{Group: r.group, Data: r.key.Public()})
 	}
-	ps = append(ps, wire.TSi{TS: wire.TS{Selectors: c.Local}}, wire.TSr{TS: wire.TS{Selectors: c.Remote}})
+	ps = append(ps, wire.TSi{TS: wire.TS{Selectors: r.local}}, wire.TSr{TS: wire.TS{Selectors: r.remote}})
 	s.send(now, r, wire.CreateChildSA, ps, out)
 }
 
@@ -178,7 +179,7 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 		return
 	}
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
-		if g := binary.BigEndian.Uint16(n.Data); g != r.group && offersGroup(s.successors(e, g), g) {
+		if g := binary.BigEndian.Uint16(n.Data); g != r.group && s.successors(e, g).hasGroup(g) {
 			old.group, old.soft = g, now
 			return
 		}
@@ -214,7 +215,7 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 	}
 	defer shared.Clear()
 	c, reason := s.takeAnswer(now, childAnswer{
-		ps: ps, proposals: s.successors(e, r.group), spi: sa.SPI(r.spi), group: r.group, local: old.Local, remote: old.Remote,
+		ps: ps, terms: r.terms, spi: sa.SPI(r.spi), group: r.group, local: r.local, remote: r.remote,
 		keying: childKeying{ni: ni, nr: nonce.Data, shared: shared},
 	})
 	if reason != "" {
@@ -223,17 +224,4 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 	}
 	s.addChild(now, c, old, out)
 	s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
-}
-
-// offersGroup reports whether proposals have the key exchange that a peer
-// insists on.
-func offersGroup(proposals []sa.Proposal, group uint16) bool {
-	for _, p := range proposals {
-		for _, t := range p.OfType(sa.KeyExchange) {
-			if t.ID == group {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -7,7 +7,9 @@ import "errors"
 var (
 	// ErrMalformed is a message that is not one, or not one for its exchange.
 	ErrMalformed = errors.New("ikev2: malformed message")
-	// ErrForged is a message whose integrity checksum is wrong.
+	// ErrForged is a message whose integrity checksum is wrong. On an SA whose
+	// peer has not yet shown that it has the same keys, some of them make us ask
+	// whether it lives: see Garbled.
 	ErrForged = errors.New("ikev2: wrong integrity checksum")
 	// ErrStale is a message outside the window: an old repeat, or a response
 	// that nobody waits for.

@@ -281,7 +281,8 @@ func (s *SA) startAuth(now time.Time, out *Output) error {
 		ps = append(ps, configRequest(h.entry))
 	}
 	h.spi = s.host.NewESPSPI()
-	ps = append(ps, s.offerChild(h.entry.first, h.spi)...)
+	h.first = h.entry.on(h.entry.first)
+	ps = append(ps, offerChild(h.first, h.spi))
 	tsi, tsr := h.entry.selectors()
 	ps = append(ps, wire.TSi{TS: wire.TS{Selectors: tsi}}, wire.TSr{TS: wire.TS{Selectors: tsr}})
 	s.send(now, request{task: task{kind: taskAuth}}, wire.IKEAuth, ps, out)
@@ -321,7 +322,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 	keying := childKeying{ni: h.ni, nr: h.nr}
 	tsi, tsr := e.selectors()
 	c, reason := s.takeAnswer(now, childAnswer{
-		ps: ps, proposals: e.first, spi: h.spi, keying: keying, local: tsi, remote: tsr,
+		ps: ps, terms: h.first, spi: h.spi, keying: keying, local: tsi, remote: tsr, own: s.own(e),
 	})
 	s.establish(now, out)
 	if reason == "" && e.RequestAddress && len(s.session.Addresses) == 0 {

@@ -33,6 +33,8 @@ type handshake struct {
 
 	// Of an initiator.
 	entry    *entry
+	terms    terms // of the IKE SA
+	first    terms // of its first child
 	cookie   []byte
 	restarts int
 	spi      sa.SPI // of the first child
@@ -213,7 +215,7 @@ func NewInitiator(h Host, now time.Time, name string, out *Output) (*SA, error) 
 		host: h, state: Connecting, initiator: true, dialled: true, spi: h.NewIKESPI(), entry: name,
 		local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500),
 		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local),
-		handshake: &handshake{entry: e, ni: bytesFrom(h.Rand(), nonceSize)},
+		handshake: &handshake{entry: e, terms: h.Rules().ikeTerms(), ni: bytesFrom(h.Rand(), nonceSize)},
 	}
 	if err := s.sendInit(now, h.Rules().groups[0].ID, out); err != nil {
 		return nil, err
@@ -236,7 +238,7 @@ func (s *SA) sendInit(now time.Time, group uint16, out *Output) error {
 	if h.cookie != nil {
 		ps = append(ps, wire.Notify{Type: wire.Cookie, Data: h.cookie})
 	}
-	ps = append(ps, suite.Offer(s.host.Rules().policies, wire.ProtocolIKE, nil),
+	ps = append(ps, suite.Offer(h.terms.proposals(), wire.ProtocolIKE, nil),
 		wire.KE{Group: group, Data: h.key.Public()}, wire.Nonce{Data: h.ni})
 	ps = append(ps, s.natPayloads(0)...)
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
@@ -266,7 +268,7 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 	if err != nil || m.SPIr == 0 {
 		return ErrMalformed
 	}
-	choice, err := suite.CheckAnswer(s.host.Rules().policies, wire.ProtocolIKE, 0, p.sa)
+	choice, err := suite.CheckAnswer(s.handshake.terms.proposals(), wire.ProtocolIKE, 0, p.sa)
 	if err != nil {
 		return s.fail(out, "", "peer chose an IKE proposal that was not offered")
 	}
@@ -280,7 +282,7 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 	h := s.handshake
 	s.suite, s.peerSPI = st, m.SPIr
 	h.choice, h.nr, h.public, h.response = choice, bytes.Clone(p.nonce.Data), bytes.Clone(p.ke.Data), bytes.Clone(d.Payload)
-	s.lifetime = s.host.Rules().Policies[choice.Policy].Lifetime
+	s.lifetime = h.terms[choice.Policy].lifetime
 	if err := s.deriveKeys(); err != nil {
 		return s.fail(out, "", "key exchange: "+err.Error())
 	}
@@ -301,10 +303,8 @@ func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
 		return ErrMalformed
 	}
 	group := uint16(n.Data[0])<<8 | uint16(n.Data[1])
-	for _, t := range s.host.Rules().groups {
-		if t.ID == group && group != s.handshake.key.Group() {
-			return s.restart(now, group, out)
-		}
+	if group != s.handshake.key.Group() && s.handshake.terms.hasGroup(group) {
+		return s.restart(now, group, out)
 	}
 	return s.fail(out, wire.InvalidKEPayload.String(), fmt.Sprintf(
 		"peer wants key exchange %v, which is not offered", sa.Transform{Type: sa.KeyExchange, ID: group}))

@@ -55,6 +55,11 @@ const (
 	ivRekey = 1 << 31
 	ivLast  = 1<<32 - 1 - 256
 
+	// garbledLimit is how many messages of a peer fail the integrity check, none
+	// having passed it, before that is told and the peer is asked whether it lives.
+	// One may be a forgery, or late.
+	garbledLimit = 3
+
 	// activationSpread is the time over which the first liveness checks after
 	// Activate are spread.
 	activationSpread = 10 * time.Second

@@ -38,6 +38,7 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
+		s.garble(err, out)
 		return err
 	}
 	if err == nil {
@@ -97,6 +98,7 @@ func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Ou
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
+		s.garble(err, out)
 		return err
 	}
 	if r.task.kind == taskSync {
@@ -145,10 +147,24 @@ func (s *SA) open(d Datagram, m *wire.Message) (wire.Payloads, error) {
 	if errors.Is(err, suite.ErrIntegrity) {
 		return nil, ErrForged
 	}
+	s.proven = true
 	if err != nil {
 		return nil, &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK, Text: err.Error()}
 	}
 	return wire.ParsePayloads(sk.First, plain)
+}
+
+// garble counts what is not authentic on an SA whose keys the peer has not yet
+// shown to have, and asks the peer before it is too late: traffic in the child
+// SAs, which have keys of their own, would hide that nobody understands the other.
+func (s *SA) garble(err error, out *Output) {
+	if !errors.Is(err, ErrForged) || s.proven || s.state != Established {
+		return
+	}
+	if s.garbled++; s.garbled == garbledLimit {
+		out.Events = append(out.Events, Garbled{Peer: s.Peer(), Messages: s.garbled})
+		s.enqueue(task{kind: taskLiveness})
+	}
 }
 
 // authentic reports whether err of open is about a message that the peer has

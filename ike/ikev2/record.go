@@ -15,7 +15,7 @@ import (
 
 // recordVersion is the first byte of every record. A change of the format takes
 // the next number.
-const recordVersion = 2
+const recordVersion = 3
 
 // MaxRecord is the size of the largest record that ParseRecord accepts: two
 // whole messages, and keys.
@@ -158,11 +158,7 @@ func (s *SA) record() Record {
 	w.flag(s.natLocal)
 	w.flag(s.natRemote)
 	w.flag(s.udp)
-	p := s.suite.Proposal()
-	w.u16(uint16(len(p)))
-	for _, t := range p {
-		w.transform(t)
-	}
+	w.proposal(s.suite.Proposal())
 	for _, k := range []secret.Value{s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr} {
 		w.key(k)
 	}
@@ -188,14 +184,11 @@ func (s *SA) record() Record {
 // restore reads record into the empty SA s.
 func (s *SA) restore(rec Record) error {
 	r := reader{s: rec.body.Reveal()}
-	s.spi, s.recorded = rec.SPI, true
+	s.spi, s.recorded, s.proven = rec.SPI, true, true
 	s.initiator, s.dialled = r.flag(), r.flag()
 	s.peerSPI = r.u64()
 	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
-	p := make(sa.Proposal, r.count(5))
-	for i := range p {
-		p[i] = r.transform()
-	}
+	p := r.proposal()
 	k := &s.keys
 	for _, v := range []*secret.Value{&k.D, &k.Ai, &k.Ar, &k.Ei, &k.Er, &k.Pi, &k.Pr} {
 		*v = r.key()
@@ -287,6 +280,9 @@ func (s *SA) writeWindow(w *writer) {
 	w.u64(r.spi)
 	w.u16(r.group)
 	w.u32(r.nonce)
+	w.terms(r.terms)
+	w.selectors(r.local)
+	w.selectors(r.remote)
 }
 
 func (s *SA) readWindow(r *reader) {
@@ -304,6 +300,7 @@ func (s *SA) readWindow(r *reader) {
 	q := &request{id: r.u32(), message: r.bytes()}
 	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
 	q.seed, q.spi, q.group, q.nonce = r.key(), r.u64(), r.u16(), r.u32()
+	q.terms, q.local, q.remote = r.terms(), r.selectors(), r.selectors()
 	if q.task.kind < taskLiveness || q.task.kind > taskSync {
 		r.fail()
 	}

@@ -30,7 +30,7 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Ou
 		deny(wire.InvalidSyntax, err.Error())
 		return
 	}
-	choice, err := chooseIKE(s.host.Rules(), 8, p.sa)
+	choice, lifetime, err := s.chooseSuccessor(p.sa)
 	if err != nil {
 		deny(wire.NoProposalChosen, err.Error())
 		return
@@ -52,6 +52,7 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Ou
 		return
 	}
 	x := suite.Exchange{Shared: shared, Ni: p.nonce.Data, Nr: nr}
+	n.lifetime = lifetime
 	if err := s.derive(n, choice, &x); err != nil {
 		deny(wire.NoProposalChosen, err.Error())
 		return
@@ -60,6 +61,22 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Ou
 		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr}, wire.KE{Group: p.ke.Group, Data: public},
 	}, out)
 	s.handOver(now, n, out)
+}
+
+// chooseSuccessor selects the suite of the successor that the peer asks for, and
+// its lifetime. One with the PRF of s and nothing weaker goes before the order of
+// the policies: see suite.Successors.
+func (s *SA) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration, error) {
+	rules := s.host.Rules()
+	kept := rules.ikeSuccessors(s.suite.Proposal())
+	if c, ok := suite.Choose(kept.proposals(), wire.ProtocolIKE, 8, offered.Proposals); ok {
+		return c, kept[c.Policy].lifetime, nil
+	}
+	c, err := chooseIKE(rules, 8, offered)
+	if err != nil {
+		return c, 0, err
+	}
+	return c, rules.Policies[c.Policy].Lifetime, nil
 }
 
 // successor makes the SA that replaces s, still without keys.
@@ -80,7 +97,6 @@ func (s *SA) derive(n *SA, choice suite.Choice, x *suite.Exchange) error {
 		return err
 	}
 	x.SPIi, x.SPIr = n.spis()
-	n.lifetime = s.host.Rules().Policies[choice.Policy].Lifetime
 	return n.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
 }
 
@@ -110,21 +126,24 @@ func (s *SA) handOver(now time.Time, n *SA, out *Output) {
 	n.finish(now, out)
 }
 
-// startRekeyIKE asks for a successor of this SA.
+// startRekeyIKE asks for a successor of this SA: with the suite that it has, or
+// one with the same PRF that is not weaker. Where the policies have neither any
+// more, the SA ends with its lifetime.
 func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
-	if s.state != Established || len(s.host.Rules().groups) == 0 {
+	offer := s.host.Rules().ikeSuccessors(s.suite.Proposal())
+	if s.state != Established || len(offer) == 0 {
 		return
 	}
-	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: s.wish}
-	if r.group == sa.KENone {
-		r.group = s.host.Rules().groups[0].ID
+	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: s.wish, terms: offer}
+	if !offer.hasGroup(r.group) {
+		r.group = offer[0].proposal.One(sa.KeyExchange).ID
 	}
 	ni, err := r.begin()
 	if err != nil {
 		return
 	}
 	s.send(now, r, wire.CreateChildSA, []wire.Payload{
-		suite.Offer(s.host.Rules().policies, wire.ProtocolIKE, binary.BigEndian.AppendUint64(nil, r.spi)),
+		suite.Offer(offer.proposals(), wire.ProtocolIKE, binary.BigEndian.AppendUint64(nil, r.spi)),
 		wire.Nonce{Data: ni}, wire.KE{Group: r.group, Data: r.key.Public()},
 	}, out)
 }
@@ -132,12 +151,9 @@ func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
 // rekeyIKEResponse takes the answer to startRekeyIKE.
 func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
-		group := binary.BigEndian.Uint16(n.Data)
-		for _, t := range s.host.Rules().groups {
-			if t.ID == group && group != r.group {
-				s.wish, s.soft = group, now
-				return
-			}
+		if group := binary.BigEndian.Uint16(n.Data); group != r.group && r.terms.hasGroup(group) {
+			s.wish, s.soft = group, now
+			return
 		}
 	}
 	for _, p := range ps {
@@ -164,7 +180,7 @@ func (s *SA) finishRekeyIKE(r *request, ps wire.Payloads) (*SA, error) {
 	if err != nil {
 		return nil, err
 	}
-	choice, err := suite.CheckAnswer(s.host.Rules().policies, wire.ProtocolIKE, 8, p.sa)
+	choice, err := suite.CheckAnswer(r.terms.proposals(), wire.ProtocolIKE, 8, p.sa)
 	if err != nil {
 		return nil, err
 	}
@@ -182,5 +198,6 @@ func (s *SA) finishRekeyIKE(r *request, ps wire.Payloads) (*SA, error) {
 	}
 	defer shared.Clear()
 	n := s.successor(true, r.spi, peer)
+	n.lifetime = r.terms[choice.Policy].lifetime
 	return n, s.derive(n, choice, &suite.Exchange{Shared: shared, Ni: ni, Nr: p.nonce.Data})
 }

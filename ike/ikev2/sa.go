@@ -77,6 +77,8 @@ type SA struct {
 	asker     Datagram   // addresses of the request that is being served
 
 	heard       time.Time // when the peer last proved that it lives
+	proven      bool      // an authentic message has shown that the peer has the same keys
+	garbled     int       // messages that were not, before
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string

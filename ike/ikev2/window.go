@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -47,8 +48,11 @@ type request struct {
 	seed  secret.Value // nonce and private key come from it
 	spi   uint64       // ours, of the new SA
 	group uint16       // key exchange, sa.KENone: none
-	key   *suite.PrivateKey
-	nonce uint32 // of a synchronisation
+	terms terms        // what was offered
+	// For a child SA: the selectors that were offered.
+	local, remote []sa.Selector
+	key           *suite.PrivateKey
+	nonce         uint32 // of a synchronisation
 }
 
 // taskKind says what an exchange that we begin is for.

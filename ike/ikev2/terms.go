@@ -1,0 +1,109 @@
+package ikev2
+
+import (
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/suite"
+)
+
+// term is one proposal that we offer, with what comes of it when the peer
+// chooses it. Whoever offers keeps the terms until the answer: by then the
+// configuration may be another one.
+type term struct {
+	proposal sa.Proposal
+	lifetime time.Duration
+	bytes    uint64 // of a child SA; 0: no limit
+}
+
+// terms is what one SA payload offers.
+type terms []term
+
+// maxTerms bounds the proposals of one offer: their number is one byte.
+const maxTerms = 255
+
+// proposals returns the proposals alone.
+func (t terms) proposals() []sa.Proposal {
+	out := make([]sa.Proposal, len(t))
+	for i := range t {
+		out[i] = t[i].proposal
+	}
+	return out
+}
+
+// hasGroup reports whether one of the proposals has the key exchange that a peer
+// insists on.
+func (t terms) hasGroup(group uint16) bool {
+	return slices.ContainsFunc(t, func(o term) bool {
+		return slices.ContainsFunc(o.proposal.OfType(sa.KeyExchange), func(k sa.Transform) bool { return k.ID == group })
+	})
+}
+
+// ikeTerms are the IKE policies.
+func (r *Rules) ikeTerms() terms {
+	var out terms
+	for _, p := range r.Policies {
+		out = append(out, term{proposal: p.Proposal, lifetime: p.Lifetime})
+	}
+	return out
+}
+
+// ikeSuccessors are the terms on which an IKE SA with the suite current may be
+// rekeyed: see suite.Successors. Empty: the policies have none.
+func (r *Rules) ikeSuccessors(current sa.Proposal) terms {
+	var out terms
+	proposals, from := suite.Successors(r.policies, current)
+	for i, p := range proposals {
+		out = append(out, term{proposal: p, lifetime: r.Policies[from[i]].Lifetime})
+	}
+	return out
+}
+
+// on returns proposals, which follow those of the entry one by one, as terms.
+func (e *entry) on(proposals []sa.Proposal) terms {
+	out := make(terms, len(proposals))
+	for i, p := range proposals {
+		out[i] = term{proposal: p, lifetime: e.Proposals[i].Lifetime, bytes: e.Proposals[i].LifetimeBytes}
+	}
+	return out
+}
+
+func (w *writer) terms(list terms) {
+	w.u16(uint16(len(list)))
+	for _, t := range list {
+		w.proposal(t.proposal)
+		w.u64(uint64(t.lifetime))
+		w.u64(t.bytes)
+	}
+}
+
+func (r *reader) terms() terms {
+	n := r.count(18)
+	if n > maxTerms {
+		r.fail()
+	}
+	var out terms
+	for i := 0; i < n && !r.bad; i++ {
+		out = append(out, term{proposal: r.proposal(), lifetime: time.Duration(r.u64()), bytes: r.u64()})
+		if out[i].lifetime < 0 {
+			r.fail()
+		}
+	}
+	return out
+}
+
+func (w *writer) proposal(p sa.Proposal) {
+	w.u16(uint16(len(p)))
+	for _, t := range p {
+		w.transform(t)
+	}
+}
+
+func (r *reader) proposal() sa.Proposal {
+	p := make(sa.Proposal, r.count(5))
+	for i := range p {
+		p[i] = r.transform()
+	}
+	return p
+}
