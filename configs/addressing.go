@@ -1,8 +1,10 @@
 package configs
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -22,6 +24,7 @@ func (t *tenantReader) readInterfaces() {
 			MTU:        int(n.number("mtu", 0, 576, 65535)),
 			MAC:        n.mac("mac"),
 			StandbyMAC: n.mac("standby_mac"),
+			Shutdown:   n.boolean("shutdown", false),
 		}
 		if !i.MAC.IsZero() && i.MAC == i.StandbyMAC {
 			n.problem(n.where("standby_mac"), "MAC used twice", "standby_mac and mac (%s) are the same; two nodes are on one wire.", place(n.where("mac")))
@@ -32,7 +35,7 @@ func (t *tenantReader) readInterfaces() {
 			if !ok || !n.isHost("address", it.at, p) {
 				continue
 			}
-			if t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) {
+			if t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
 				continue
 			}
 			i.Addresses = append(i.Addresses, p)
@@ -77,6 +80,37 @@ func (t *tenantReader) isTaken(n *node, places *[]item, it item, a netip.Addr) b
 	return false
 }
 
+// isAllowed tells of an address that the system does not let the context use on
+// this interface.
+func (t *tenantReader) isAllowed(n *node, it item, a netip.Addr) bool {
+	for _, x := range t.tenant.Allocations {
+		if x.Name != n.label.text || len(x.Addresses) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(x.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
+			n.problem(it.at, "Address not allowed", "%s (%s) allows %s on %s, and %s is not among these.", t.owner, place(t.owner.at), networkList(x.Addresses), n, a)
+			return false
+		}
+	}
+	return true
+}
+
+// networkList names networks in a message.
+func networkList(list []netip.Prefix) string {
+	var out []string
+	for i, p := range list {
+		if i == 8 {
+			return strings.Join(out, ", ") + fmt.Sprintf(" and %d more", len(list)-i)
+		}
+		text := p.String()
+		if p.IsSingleIP() {
+			text = p.Addr().String()
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
 // isOverlapping tells of a subnet that is on another interface as well.
 func (t *tenantReader) isOverlapping(n *node, it item, p netip.Prefix) bool {
 	for _, other := range t.t.Interfaces {
@@ -106,6 +140,7 @@ func (t *tenantReader) standby(n *node, active []netip.Prefix, places *[]item) [
 		case used[active[i]]:
 			n.problem(it.at, "Too many standby addresses", "%s has a standby address already; there is one for each address.", active[i])
 		case t.isTaken(n, places, it, a):
+		case !t.isAllowed(n, it, a):
 		case n.isHost("standby", it.at, netip.PrefixFrom(a, active[i].Bits())):
 			used[active[i]] = true
 			out = append(out, a)

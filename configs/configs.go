@@ -27,6 +27,10 @@ type System struct {
 	StateDir string // absolute path; holds disk0: of every context
 	RunDir   string // absolute path; sockets, names of namespaces
 
+	// RequireSandbox: no worker starts where the kernel lacks a part of its
+	// confinement.
+	RequireSandbox bool
+
 	// Totals are what percentages in a class refer to.
 	Totals resource.Totals
 
@@ -88,7 +92,8 @@ type Tenant struct {
 	// Suspended: the context keeps its configuration and its files, and nothing
 	// of it runs.
 	Suspended bool
-	// FailoverGroup is the name of one of Failover.Groups; "" without failover.
+	// FailoverGroup is the name of one of Failover.Groups: the one that the context
+	// names, else a group of its own with its own name; "" without failover.
 	FailoverGroup string
 	Storage       []Storage // beside disk0:
 	Spec          *spec.Tenant
@@ -98,6 +103,10 @@ type Tenant struct {
 type Allocation struct {
 	Interface string // of the system
 	Name      string // in the context
+	// Addresses are the networks that the addresses of the interface, active and
+	// standby, and what the context answers for in its subnets, lie within; empty:
+	// any.
+	Addresses []netip.Prefix
 }
 
 // Storage is a directory of the host that a context can read. Many contexts may
@@ -123,8 +132,13 @@ type Failover struct {
 	// Poll is the interval of heartbeats on every link; a peer that was not
 	// heard for Hold is dead.
 	Poll, Hold time.Duration
-	Links      []FailoverLink  // at least one
-	Groups     []FailoverGroup // at least one
+	Links      []FailoverLink // at least one
+	// Groups are those that the system file declares, in its order, then one for
+	// each context that names none, in the order of the contexts.
+	Groups []FailoverGroup
+	// Default are the terms of the latter, which the group "*" sets; its Name is
+	// "*", and Monitor and InterfacePolicy are empty.
+	Default FailoverGroup
 }
 
 // FailoverLink is one path between the two nodes.
@@ -135,9 +149,12 @@ type FailoverLink struct {
 	Peer      netip.Addr   // the other node's
 }
 
-// FailoverGroup is a set of contexts that are active on the same node.
+// FailoverGroup is a set of contexts that are active on the same node: those that
+// name it, or a single one that names none.
 type FailoverGroup struct {
-	Name   string
+	Name string
+	// Own: the group is that of the context of the same name, which names none.
+	Own    bool
 	Prefer Unit // active here when both units start at once
 	// Preempt gives the role back to the preferred unit once it is in step,
 	// not before PreemptDelay has passed since then.

@@ -69,9 +69,9 @@ func TestContract(t *testing.T) {
 		if _, err := os.Stat(dir); err != nil && dir != "testdata/contract" {
 			continue // the copy was tested
 		}
-		for _, file := range []string{"system.hcl", "pair/system-a.hcl", "pair/system-b.hcl"} {
+		for _, file := range []string{"system.hcl", "pair/system-a.hcl", "pair/system-b.hcl", "next/system.hcl"} {
 			t.Run(path.Join(path.Base(path.Dir(dir)), file), func(t *testing.T) {
-				l := withKey{FSLoader{FS: os.DirFS(dir)}}
+				l := withKeys{FSLoader{FS: os.DirFS(dir)}}
 				sys, diags := Load(l, file, machine)
 				if len(diags.All()) > 0 {
 					t.Fatalf("not accepted as it stands:\n%s", report(t, diags))
@@ -82,12 +82,19 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// withKey adds the failover key that the pair's files name.
-type withKey struct{ FSLoader }
+// withKeys adds the secrets that the contract's files name. The system file of
+// the directory next is always that of testdata: it has those words that are in
+// the language, and a context's file beside it may come from elsewhere.
+type withKeys struct{ FSLoader }
 
-func (l withKey) ReadFile(at Location) ([]byte, error) {
-	if path.Base(at.Path) == "failover.key" {
+func (l withKeys) ReadFile(at Location) ([]byte, error) {
+	switch {
+	case path.Base(at.Path) == "failover.key":
 		return []byte("sixteen or more characters\n"), nil
+	case path.Base(at.Path) == "bob.psk":
+		return []byte("a key that only bob has\n"), nil
+	case at.Path == "next/system.hcl":
+		return os.ReadFile("testdata/contract/next/system.hcl")
 	}
 	return l.FSLoader.ReadFile(at)
 }

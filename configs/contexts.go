@@ -50,7 +50,11 @@ func (s *systemReader) readContext(n *node) Tenant {
 		}
 		places[it.text] = it
 		s.allocate(a.label, fmt.Sprintf("context %q", c.Name))
-		c.Allocations = append(c.Allocations, Allocation{Interface: a.label.text, Name: it.text})
+		allocation := Allocation{Interface: a.label.text, Name: it.text}
+		if a.written("addresses") {
+			allocation.Addresses = a.networks("addresses")
+		}
+		c.Allocations = append(c.Allocations, allocation)
 	}
 
 	for _, b := range n.each("storage") {
@@ -67,7 +71,7 @@ func (s *systemReader) readContext(n *node) Tenant {
 		return c
 	}
 	t := newTenantReader(file, origin{file: at, disk: disk}, c)
-	t.allocations, t.owner = places, n
+	t.allocations, t.owner, t.tenant = places, n, c
 	t.read()
 	c.Spec = t.t
 	_, c.Spec.Limits = s.member(c.Class)

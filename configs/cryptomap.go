@@ -86,6 +86,7 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 		ReverseRoute:   n.boolean("reverse_route", true),
 		Initiate:       n.choice("connection", defaultConnection, "start", "respond") == "start",
 		RequestAddress: n.boolean("request_address", false),
+		AnyAddress:     n.boolean("any_address", false),
 		Local:          n.networks("local_networks"),
 		Remote:         n.networks("remote_networks"),
 	}

@@ -27,12 +27,17 @@ const (
 	defaultPrefer     = string(Primary)
 	defaultPreempt    = false
 	defaultIfaceCount = 1
-	defaultGroup      = "1"
+	ownGroup          = "*" // the label of the group whose terms every context without a group has
 
 	defaultIKELifetime   = 24 * time.Hour
 	defaultIPsecLifetime = 8 * time.Hour
 	defaultProposalName  = "default"
 	defaultGroupPolicy   = "DfltGrpPolicy"
+
+	// A person has a computer, a telephone and a third device (the appliance
+	// world's default as well).
+	defaultLogins = 3
+	defaultUnique = string(spec.UniqueReplace)
 
 	// A silent peer is asked after DPD; with the retransmissions below it is
 	// given up a little more than a minute later.

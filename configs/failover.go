@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // readFailover reads the block "failover"; what depends on contexts follows in
@@ -33,24 +35,34 @@ func (s *systemReader) readFailover(n *node) {
 	for _, l := range links {
 		s.readLink(l, links)
 	}
+	f.Default = FailoverGroup{Name: ownGroup, Prefer: Unit(defaultPrefer), Preempt: defaultPreempt}
 	for _, g := range n.each("group") {
 		if !g.checkLabel() {
 			continue
 		}
-		group := FailoverGroup{
-			Name:         g.label.text,
-			Prefer:       Unit(g.choice("prefer", defaultPrefer, string(Primary), string(Secondary))),
-			Preempt:      g.boolean("preempt", defaultPreempt),
-			PreemptDelay: g.duration("preempt_delay", 0, time.Second, time.Hour, "at once"),
+		if group := g.failoverGroup(); group.Name == ownGroup {
+			f.Default = group
+		} else {
+			f.Groups = append(f.Groups, group)
 		}
-		if group.PreemptDelay != 0 && !group.Preempt {
-			g.problem(g.where("preempt_delay"), "preempt_delay without preempt", "The delay counts only with preempt = true.")
-		}
-		f.Groups = append(f.Groups, group)
 	}
-	if len(f.Groups) == 0 {
-		f.Groups = []FailoverGroup{{Name: defaultGroup, Prefer: Unit(defaultPrefer), Preempt: defaultPreempt}}
+}
+
+// failoverGroup reads the terms of a block "group".
+func (n *node) failoverGroup() FailoverGroup {
+	g := FailoverGroup{
+		Name:         n.label.text,
+		Prefer:       Unit(n.choice("prefer", defaultPrefer, string(Primary), string(Secondary))),
+		Preempt:      n.boolean("preempt", defaultPreempt),
+		PreemptDelay: n.duration("preempt_delay", 0, time.Second, time.Hour, "at once"),
 	}
+	if g.PreemptDelay != 0 && !g.Preempt {
+		n.problem(n.where("preempt_delay"), "preempt_delay without preempt", "The delay counts only with preempt = true.")
+	}
+	if g.Name == ownGroup && n.written("monitor_interfaces") {
+		n.problem(n.where("monitor_interfaces"), "Interfaces of many groups", `%s is for every context that names no group, each with the interfaces that it has. To choose interfaces, declare a group with another name, and name it in the context.`, n)
+	}
+	return g
 }
 
 // readLink reads one block "link".
@@ -97,8 +109,8 @@ func (n *node) textItem(name string) (item, bool) {
 	return n.asText(v, "text in quotes")
 }
 
-// group returns the failover group of a context: the first one where it names
-// none.
+// group returns the failover group of a context: where it names none, one of its
+// own, which bears its name.
 func (s *systemReader) group(n *node) string {
 	f := s.sys.Failover
 	name, written := n.textItem("failover_group")
@@ -108,14 +120,24 @@ func (s *systemReader) group(n *node) string {
 		return ""
 	case f == nil:
 		return ""
-	case !written:
-		return f.Groups[0].Name
 	}
 	var names []string
 	for _, g := range f.Groups {
-		names = append(names, g.Name)
+		if !g.Own {
+			names = append(names, g.Name)
+		}
 	}
-	if !slices.Contains(names, name.text) {
+	switch {
+	case !written && slices.Contains(names, n.label.text):
+		n.problem(n.at, "Name of a failover group", "%s names no failover group, so that it would be one of its own with its own name; and failover has a group %q for those that name it. Write failover_group = %q, or rename the group.", n, n.label.text, n.label.text)
+	case !written:
+		own := f.Default
+		own.Name, own.Own = n.label.text, true
+		f.Groups = append(f.Groups, own)
+		return own.Name
+	case name.text == ownGroup:
+		n.problem(name.at, "Unknown failover group", `Group %q is for contexts that name none: remove failover_group.`, ownGroup)
+	case !slices.Contains(names, name.text):
 		n.problem(name.at, "Unknown failover group", "failover has no group %q.%s", name.text, suggest(name.text, names))
 	}
 	return name.text
@@ -124,42 +146,61 @@ func (s *systemReader) group(n *node) string {
 // readMonitoring reads which interfaces count for the health of each group: by
 // default all that its contexts have.
 func (s *systemReader) readMonitoring(n *node) {
-	nodes := n.each("group")
+	nodes := byLabel(n.each("group"))
 	for i := range s.sys.Failover.Groups {
 		g := &s.sys.Failover.Groups[i]
-		own := s.interfacesOf(g.Name)
-		g.Monitor = own
-		if i >= len(nodes) || nodes[i].label.text != g.Name {
+		all, up := s.interfacesOf(g.Name)
+		g.Monitor = up
+		terms := nodes[g.Name]
+		if g.Own {
+			terms = nodes[ownGroup]
+		}
+		if terms == nil {
 			g.InterfacePolicy = min(defaultIfaceCount, len(g.Monitor))
 			continue
 		}
-		if nodes[i].written("monitor_interfaces") {
-			g.Monitor = nil
-			for _, it := range nodes[i].texts("monitor_interfaces") {
-				if !slices.Contains(own, it.text) {
-					nodes[i].problem(it.at, "Interface of no context", "No context of failover group %q has interface %q.%s", g.Name, it.text, suggest(it.text, own))
+		if len(s.sys.Group(g.Name)) == 0 && !s.diags.HasErrors() {
+			terms.warning(terms.at, "Group of no context", `No context names failover group %q: what it says is of no effect. Contexts that name no group have one of their own; group "*" sets its terms.`, g.Name)
+		}
+		count := len(all)
+		if terms.written("monitor_interfaces") && !g.Own {
+			g.Monitor, count = nil, 0
+			for _, it := range terms.texts("monitor_interfaces") {
+				if !slices.Contains(all, it.text) {
+					terms.problem(it.at, "Interface of no context", "No context of failover group %q has interface %q.%s", g.Name, it.text, suggest(it.text, all))
 					continue
 				}
-				g.Monitor = append(g.Monitor, it.text)
+				if count++; slices.Contains(up, it.text) {
+					g.Monitor = append(g.Monitor, it.text)
+				}
 			}
 		}
-		g.InterfacePolicy = nodes[i].policy(len(g.Monitor))
+		g.InterfacePolicy = min(terms.policy(count), len(g.Monitor))
 	}
 }
 
 // interfacesOf returns the interfaces of the system that the contexts of a
-// group have, in the order of their declaration.
-func (s *systemReader) interfacesOf(group string) []string {
-	var out []string
+// group have, in the order of their declaration, and those of them that a context
+// has not shut down.
+func (s *systemReader) interfacesOf(group string) (all, up []string) {
 	for _, i := range s.sys.Interfaces {
 		for _, c := range s.sys.Contexts {
-			has := slices.ContainsFunc(c.Allocations, func(a Allocation) bool { return a.Interface == i.Name })
-			if c.FailoverGroup == group && has && !slices.Contains(out, i.Name) {
-				out = append(out, i.Name)
+			a := slices.IndexFunc(c.Allocations, func(a Allocation) bool { return a.Interface == i.Name })
+			if c.FailoverGroup != group || a < 0 {
+				continue
+			}
+			if !slices.Contains(all, i.Name) {
+				all = append(all, i.Name)
+			}
+			shut := slices.ContainsFunc(c.Spec.Interfaces, func(x spec.Interface) bool {
+				return x.Name == c.Allocations[a].Name && x.Shutdown
+			})
+			if !shut && !slices.Contains(up, i.Name) {
+				up = append(up, i.Name)
 			}
 		}
 	}
-	return out
+	return all, up
 }
 
 // policy returns interface_policy: how many failed interfaces of count make a

@@ -11,7 +11,7 @@ import (
 // readGroupPolicies reads the group policies. What one leaves out it inherits
 // from DfltGrpPolicy, which is there even where the file has none.
 func (t *tenantReader) readGroupPolicies() {
-	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: defaultTunnelProtocols}
+	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: defaultTunnelProtocols, SimultaneousLogins: defaultLogins}
 	if n := t.groupPolicies[defaultGroupPolicy]; n != nil {
 		base = t.groupPolicy(n, base)
 	}
@@ -57,8 +57,26 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 	if g.Banner = n.text("banner", g.Banner); len(g.Banner) > maxBanner {
 		n.problem(n.where("banner"), "Banner too long", "A banner has at most %d bytes.", maxBanner)
 	}
-	g.SimultaneousLogins = int(n.number("simultaneous_logins", int64(g.SimultaneousLogins), 0, 1_000_000))
+	g.SimultaneousLogins = n.logins("simultaneous_logins", g.SimultaneousLogins)
 	return g
+}
+
+// logins returns an attribute that is a number of sessions, or "unlimited"; or
+// def.
+func (n *node) logins(name string, def int) int {
+	const unlimited = "unlimited"
+	v, ok := n.get(name)
+	if !ok {
+		return def
+	}
+	if text, isText := stringOf(v); isText {
+		if text != unlimited {
+			n.wrong(v, `a number of sessions, without quotes, or "unlimited"; 0: nobody may log in`)
+			return def
+		}
+		return spec.UnlimitedLogins
+	}
+	return int(n.number(name, int64(def), 0, 1_000_000))
 }
 
 // poolNames returns address_pools, each of which exists.
@@ -92,6 +110,10 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 		Policy:       defaultGroupPolicy,
 		AddressPools: t.poolNames(n),
 		DPD:          n.duration("dpd", defaultDPD, 10*time.Second, time.Hour, "never ask"),
+		Unique:       spec.Unique(n.choice("unique", defaultUnique, string(spec.UniqueReplace), string(spec.UniqueKeep), string(spec.UniqueNever))),
+	}
+	if n.written("remote_networks") {
+		g.RemoteNetworks = n.networks("remote_networks")
 	}
 	if n.written("type") {
 		g.Type = spec.TunnelGroupType(n.choice("type", string(spec.RemoteAccess), string(spec.RemoteAccess), string(spec.SiteToSite)))
@@ -103,6 +125,9 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 	}
 	if g.Type == spec.SiteToSite && len(g.AddressPools) > 0 {
 		n.problem(n.where("address_pools"), "Pools for a site", "%s is of type site-to-site (%s): its peers bring their own networks. Remove address_pools.", n, place(n.where("type")))
+	}
+	if g.Type == spec.RemoteAccess && n.written("remote_networks") {
+		n.problem(n.where("remote_networks"), "Networks of a client", "%s is of type remote-access (%s): its peers get an address, and bring no networks. Remove remote_networks.", n, place(n.where("type")))
 	}
 	if g.Type == spec.RemoteAccess && len(g.AddressPools) == 0 && !t.hasPools(g.Policy) {
 		n.warning(n.at, "No address pool", "Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned away.", n, g.Policy)
@@ -138,28 +163,69 @@ func (t *tenantReader) readAuthentication(n *node, g *spec.TunnelGroup) {
 	if len(g.RemoteIdentities) == 1 && g.RemoteIdentities[0] == "*" {
 		g.RemoteIdentities = nil
 	}
-	g.LocalPSK = t.authentication(n, "local_authentication")
-	g.RemotePSK = t.authentication(n, "remote_authentication")
+	if f, ok := n.proof("local_authentication", "pre_shared_key"); ok {
+		g.LocalPSK = t.preSharedKey(n, f.val)
+	}
+	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys"); {
+	case !ok:
+	case f.name.text == "pre_shared_keys":
+		g.RemotePSKs = t.preSharedKeys(n, f.val)
+	default:
+		g.RemotePSK = t.preSharedKey(n, f.val)
+	}
 }
 
-// authentication reads how one side proves who it is.
-func (t *tenantReader) authentication(n *node, name string) spec.SecretRef {
+// proof returns how one side proves who it is: one of the ways, which are
+// entries of an object.
+func (n *node) proof(name string, ways ...string) (field, bool) {
 	v, ok := n.get(name)
 	if !ok {
-		return 0
+		return field{}, false
 	}
-	fs, isObject := n.fields(v, "pre_shared_key")
-	if !isObject || len(fs) != 1 {
-		if !isObject || len(fs) > 1 {
-			n.wrong(v, `how a side proves who it is: { pre_shared_key = "..." }`)
-		} else {
-			n.problem(v.at, "Missing pre_shared_key", `%s needs one: { pre_shared_key = "..." }.`, name)
-		}
-		return 0
+	switch fs, isObject := n.fields(v, ways...); {
+	case !isObject:
+		n.wrong(v, `how a side proves who it is: { pre_shared_key = "..." }`)
+	case len(fs) == 0:
+		n.problem(v.at, "Missing "+ways[0], `%s needs one: { pre_shared_key = "..." }.`, name)
+	case len(fs) > 1:
+		n.problem(fs[1].name.at, "Two ways to prove it", "%s has one entry, and %s (%s) is there already.", name, fs[0].name.text, place(fs[0].name.at))
+	default:
+		return fs[0], true
 	}
-	key, ok := n.secret(fs[0].val, t.origin, bounds{1, maxPSK})
+	return field{}, false
+}
+
+// preSharedKey reads one key and keeps it beside the specification; 0 where it
+// cannot be used, which is told.
+func (t *tenantReader) preSharedKey(n *node, v *value) spec.SecretRef {
+	key, ok := n.secret(v, t.origin, bounds{1, maxPSK})
 	if !ok {
 		return 0
 	}
 	return t.keep(key)
+}
+
+// preSharedKeys reads keys by identity.
+func (t *tenantReader) preSharedKeys(n *node, v *value) []spec.IdentityPSK {
+	fs, isObject := n.entries(v)
+	switch {
+	case !isObject:
+		n.wrong(v, `a key for each identity: { "alice@example" = "...", "bob@example" = { file = "..." } }`)
+		return nil
+	case len(fs) == 0 && !v.broken:
+		n.problem(v.at, "Empty list", "Without a key nobody can connect; pre_shared_keys has one for each identity.")
+	}
+	var out []spec.IdentityPSK
+	for _, f := range fs {
+		if strings.ContainsAny(f.name.text, "*?") || f.name.text == "" || len(f.name.text) > 255 {
+			n.problem(f.name.at, "Unusable identity", `pre_shared_keys has a key for each identity, such as "alice@example", and not for patterns. For all identities together write pre_shared_key.`)
+			continue
+		}
+		if i := slices.IndexFunc(out, func(k spec.IdentityPSK) bool { return k.Identity == f.name.text }); i >= 0 {
+			n.problem(f.name.at, "Duplicate value", "%q has a key already.", f.name.text)
+			continue
+		}
+		out = append(out, spec.IdentityPSK{Identity: f.name.text, PSK: t.preSharedKey(n, f.val)})
+	}
+	return out
 }

@@ -75,6 +75,7 @@ func isSecretName(name string) bool {
 // behind it. Names of files and variables stay readable.
 func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 	depth, heredoc := 0, false
+	identities := -1 // the depth at which quoted keys are identities
 	for ; i < len(tokens); i++ {
 		t := tokens[i]
 		switch t.Type {
@@ -89,15 +90,19 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 		case hclsyntax.TokenCHeredoc:
 			heredoc = false
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen:
-			depth++
+			if depth++; opensKeys(tokens, i) {
+				identities = depth
+			}
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
-			depth--
-			if depth < 0 {
+			if depth == identities {
+				identities = -1
+			}
+			if depth--; depth < 0 {
 				return i
 			}
 		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote, hclsyntax.TokenCQuote, hclsyntax.TokenComment:
 		default:
-			if !isReference(tokens, i) {
+			if !isReference(tokens, i) && !(depth == identities && isQuotedKey(tokens, i)) {
 				hide(out[t.Range.Start.Byte:t.Range.End.Byte])
 			}
 		}
@@ -109,13 +114,25 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 // the text that file or env is set to.
 func isReference(tokens hclsyntax.Tokens, i int) bool {
 	if assigned(tokens, i) {
-		return slices.Contains([]string{"pre_shared_key", "file", "env"}, string(tokens[i].Bytes))
+		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "file", "env"}, string(tokens[i].Bytes))
 	}
 	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote || !assigned(tokens, i-3) {
 		return false
 	}
 	key := string(tokens[i-3].Bytes)
 	return key == "file" || key == "env"
+}
+
+// opensKeys reports whether token i opens the object that pre_shared_keys is set
+// to, the keys of which are identities.
+func opensKeys(tokens hclsyntax.Tokens, i int) bool {
+	return i >= 2 && tokens[i].Type == hclsyntax.TokenOBrace && assigned(tokens, i-2) && string(tokens[i-2].Bytes) == "pre_shared_keys"
+}
+
+// isQuotedKey reports whether token i is the whole text of a quoted key of an
+// object.
+func isQuotedKey(tokens hclsyntax.Tokens, i int) bool {
+	return i >= 1 && tokens[i].Type == hclsyntax.TokenQuotedLit && tokens[i-1].Type == hclsyntax.TokenOQuote && assigned(tokens, i)
 }
 
 // hide overwrites text with at most eight stars and blanks: the length of a

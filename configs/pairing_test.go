@@ -16,7 +16,7 @@ func TestGroupHash(t *testing.T) {
 			Name: "a", StateDir: "/a", Interfaces: []Interface{{Name: "Ethernet0/0", Device: "a-out"}},
 			Failover: &Failover{Unit: Primary, Key: secret.Copy([]byte("the key of the pair"))},
 			Contexts: []Tenant{
-				{Name: "acme", FailoverGroup: "1", Allocations: []Allocation{{"Ethernet0/0", "outside"}}, Spec: &spec.Tenant{
+				{Name: "acme", FailoverGroup: "1", Allocations: []Allocation{{Interface: "Ethernet0/0", Name: "outside"}}, Spec: &spec.Tenant{
 					Name: "acme", Secrets: []secret.Value{secret.Copy([]byte("psk"))},
 					Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.1"), End: netip.MustParseAddr("10.0.0.9")}},
 				}},

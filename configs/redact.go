@@ -65,6 +65,7 @@ func (r *redactor) replace(i, end int, text string) {
 // returns the token behind it.
 func (r *redactor) value(i int) int {
 	depth := 0
+	identities := -1 // the depth at which quoted keys are identities
 	for i < len(r.tokens) {
 		switch r.tokens[i].Type {
 		case hclsyntax.TokenEOF:
@@ -74,12 +75,21 @@ func (r *redactor) value(i int) int {
 				return i
 			}
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen:
-			depth++
+			if depth++; opensKeys(r.tokens, i) {
+				identities = depth
+			}
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen:
+			if depth == identities {
+				identities = -1
+			}
 			if depth--; depth < 0 {
 				return i
 			}
 		case hclsyntax.TokenOQuote, hclsyntax.TokenOHeredoc:
+			if depth == identities && i+1 < len(r.tokens) && isQuotedKey(r.tokens, i+1) {
+				i += 3
+				continue
+			}
 			i = r.template(i)
 			continue
 		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenCQuote:

@@ -27,6 +27,8 @@ func TestRedact(t *testing.T) {
 		{"comment", "# pre_shared_key = \"hunter2\"\nb = 1\n", "# pre_shared_key = ********\nb = 1\n"},
 		{"comment behind", "key = \"a\" // secret: hunter2\nb = 1\n", "key = \"********\" // secret: ********\nb = 1\n"},
 		{"misspelt", `pre_shraed_key = "hunter2"`, `pre_shraed_key = "********"`},
+		{"keys of identities", "remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"hunter2\", \"b@x\" : { file = \"b.psk\" } }\n  \"hunter3\" = 1\n}\n",
+			"remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"********\", \"b@x\" : { file = \"b.psk\" } }\n  \"********\" = \"********\"\n}\n"},
 		{"not finished", "key = \"hunter2", "key = \"********\""},
 		{"not text", "key = \"hunter2\xff\"", "# ********\n"},
 		{"empty", "", ""},

@@ -65,7 +65,7 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 // itself needs, because nothing else gives the example meaning, stay.
 func strip(t *testing.T, src string, s *schema) string {
 	t.Helper()
-	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks"}
+	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks", "context.failover_group", "ikev2.remote_identity"}
 	f, diags := hclwrite.ParseConfig([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)

@@ -3,7 +3,7 @@ package configs
 // systemSchema is the language of the system file.
 var systemSchema = &schema{blocks: []*schema{
 	{kind: "system", single: true,
-		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}},
+		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}, {name: "require_sandbox"}},
 		blocks: []*schema{{kind: "limits", single: true, attrs: []attr{
 			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"}, {name: "storage_files"},
 			{name: "ike_setups"}, {name: "bandwidth_in"}, {name: "bandwidth_out"}, {name: "packets"},
@@ -36,7 +36,7 @@ var systemSchema = &schema{blocks: []*schema{
 			{name: "config_url", required: true, example: `"file:blue.hcl"`},
 			{name: "config_ca"}, {name: "config_timeout"}},
 		blocks: []*schema{
-			{kind: "allocate_interface", label: "the name of an interface of the system", attrs: []attr{{name: "name"}}},
+			{kind: "allocate_interface", label: "the name of an interface of the system", attrs: []attr{{name: "name"}, {name: "addresses"}}},
 			{kind: "storage", label: `the word "shared"`, attrs: []attr{
 				{name: "path", required: true, example: `"/srv/images"`}, {name: "label"},
 			}},
@@ -48,7 +48,7 @@ var systemSchema = &schema{blocks: []*schema{
 var contextSchema = &schema{blocks: []*schema{
 	{kind: "interface", label: "the name of an interface allocated to the context", attrs: []attr{
 		{name: "address", required: true, example: `"198.51.100.1/24"`},
-		{name: "standby"}, {name: "mtu"}, {name: "mac"}, {name: "standby_mac"},
+		{name: "standby"}, {name: "mtu"}, {name: "mac"}, {name: "standby_mac"}, {name: "shutdown"},
 	}},
 	{kind: "route", label: `a destination, such as "0.0.0.0/0"`, attrs: []attr{
 		{name: "interface", required: true, example: `"outside"`}, {name: "gateway"}, {name: "metric"},
@@ -69,7 +69,7 @@ var contextSchema = &schema{blocks: []*schema{
 	{kind: "tunnel_group", label: "the name of a tunnel group",
 		attrs: []attr{
 			{name: "type", required: true, example: `"remote-access"`},
-			{name: "default_group_policy"}, {name: "address_pools"}, {name: "dpd"},
+			{name: "default_group_policy"}, {name: "address_pools"}, {name: "dpd"}, {name: "remote_networks"}, {name: "unique"},
 		},
 		blocks: []*schema{{kind: "ikev2", single: true, attrs: []attr{
 			{name: "local_identity"}, {name: "remote_identity"},
@@ -82,7 +82,7 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "peer", required: true, example: `"203.0.113.1"`},
 			{name: "tunnel_group", required: true, example: `"headquarters"`},
 			{name: "connection"}, {name: "request_address"}, {name: "local_networks"}, {name: "remote_networks"},
-			{name: "ipsec_proposals"}, {name: "reverse_route"},
+			{name: "ipsec_proposals"}, {name: "reverse_route"}, {name: "any_address"},
 		}},
 		{kind: "dynamic", label: "a name for the entry", attrs: []attr{{name: "ipsec_proposals"}, {name: "reverse_route"}}},
 	}},

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"encoding/hex"
 	"slices"
 	"unicode/utf8"
 
@@ -20,6 +21,20 @@ type field struct {
 // fields returns the entries of an object with the names allowed; others are
 // told. ok is false where the value is no object, which is not told.
 func (n *node) fields(v *value, allowed ...string) (out []field, ok bool) {
+	all, ok := n.entries(v)
+	for _, f := range all {
+		if !slices.Contains(allowed, f.name.text) {
+			n.problem(f.name.at, "Unknown entry", "This is nothing that %s knows.%s", v.name, suggest(f.name.text, allowed))
+			continue
+		}
+		out = append(out, f)
+	}
+	return out, ok
+}
+
+// entries returns the entries of an object, in the order of the file. ok is
+// false where the value is no object, which is not told.
+func (n *node) entries(v *value) (out []field, ok bool) {
 	object, ok := v.expr.(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		return nil, false
@@ -29,21 +44,21 @@ func (n *node) fields(v *value, allowed ...string) (out []field, ok bool) {
 		if key.broken || key.val.IsNull() || key.val.Type() != cty.String {
 			continue
 		}
-		f := field{item{key.val.AsString(), key.at}, n.evaluate(key.val.AsString(), it.ValueExpr)}
-		if !slices.Contains(allowed, f.name.text) {
-			n.problem(key.at, "Unknown entry", "This is nothing that %s knows.%s", v.name, suggest(f.name.text, allowed))
-			continue
-		}
-		out = append(out, f)
+		out = append(out, field{item{key.val.AsString(), key.at}, n.evaluate(key.val.AsString(), it.ValueExpr)})
 	}
 	return out, true
 }
 
-// bounds are how many characters a secret has.
+// bounds are how many characters a secret has; bytes, where it is written in
+// hexadecimal.
 type bounds struct{ low, high int }
 
+// hexPrefix begins a secret that is written in hexadecimal: bytes that are no
+// text.
+const hexPrefix = "hex:"
+
 // secret reads a secret in any of its forms: "text", { file = "..." } or
-// { env = "NAME" }. from says where it is named. The text itself is never
+// { env = "NAME" }, each as it is or as "hex:" and hexadecimal digits. from says where it is named. The text itself is never
 // part of a message.
 func (n *node) secret(v *value, from origin, size bounds) (secret.Value, bool) {
 	const form = `a secret: "text", { file = "..." } or { env = "NAME" }`
@@ -70,8 +85,20 @@ func (n *node) secret(v *value, from origin, size bounds) (secret.Value, bool) {
 			return secret.Value{}, false
 		}
 	}
-	if count := utf8.RuneCount(content); count < size.low || count > size.high {
-		n.problem(v.at, "Secret of wrong length", "%s has %d characters; it needs %d to %d.", v.name, count, size.low, size.high)
+	count, unit := utf8.RuneCount(content), "characters"
+	if digits, isHex := bytes.CutPrefix(content, []byte(hexPrefix)); isHex {
+		raw := make([]byte, hex.DecodedLen(len(digits)))
+		if _, err := hex.Decode(raw, digits); err != nil {
+			n.problem(v.at, "Secret is not hexadecimal", "What follows hex: in %s is hexadecimal digits, two for each byte.", v.name)
+			clear(content)
+			clear(raw)
+			return secret.Value{}, false
+		}
+		clear(content)
+		content, count, unit = raw, len(raw), "bytes"
+	}
+	if count < size.low || count > size.high {
+		n.problem(v.at, "Secret of wrong length", "%s has %d %s; it needs %d to %d.", v.name, count, unit, size.low, size.high)
 		clear(content)
 		return secret.Value{}, false
 	}

@@ -76,6 +76,7 @@ func (s *systemReader) readGlobals(n *node) {
 		n.problem(n.where("run_dir"), "Directory used twice", "run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
 	}
 
+	s.sys.RequireSandbox = n.boolean("require_sandbox", false)
 	s.sys.Totals = s.readTotals(n.one("limits"))
 }
 

@@ -11,6 +11,7 @@ type tenantReader struct {
 	origin      origin
 	owner       *node           // the block "context" of the system file
 	allocations map[string]item // interfaces that the context has, by its names
+	tenant      Tenant          // without its Spec
 	t           *spec.Tenant
 
 	proposals     map[string]spec.IPsecProposal

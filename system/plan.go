@@ -209,9 +209,13 @@ func (old *wanted) changes(w *wanted) string {
 	if old.tenant != w.tenant {
 		list = append(list, "its configuration has changed")
 	}
-	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.Equal(old.Allocations, w.Allocations) ||
+	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.EqualFunc(old.Allocations, w.Allocations, samePlace) ||
 		!slices.Equal(old.Storage, w.Storage)) {
 		list = append(list, "its place in the system configuration has changed")
 	}
 	return strings.Join(list, ", ")
 }
+
+// samePlace reports whether two allocations give the same interface under the
+// same name. Which addresses are allowed on it was checked on loading.
+func samePlace(a, b configs.Allocation) bool { return a.Interface == b.Interface && a.Name == b.Name }

@@ -8,6 +8,7 @@ interface "outside" {               # one that the system allocated, by its name
   mtu         = null                # bytes; by default the device's
   mac         = null                # "02:00:5e:10:00:01", the active node's; by default generated where needed
   standby_mac = null                # the standby node's
+  shutdown    = false               # true: configured, and down; the health of a failover unit does not depend on it
 }
 
 interface "inside" { address = "10.10.0.1/24" }
@@ -62,7 +63,7 @@ group_policy "DfltGrpPolicy" {
   session_timeout     = "0s" # 1m or more; "0s": never
   idle_timeout        = "0s" # 1m or more without traffic; "0s": never
   banner              = ""
-  simultaneous_logins = 0 # of one identity; the oldest gives way; 0: no bound
+  simultaneous_logins = 3 # of one identity at once; 0: nobody may log in; or "unlimited"
 }
 
 # A tunnel group is a connection profile: who may connect, and how both sides
@@ -79,6 +80,12 @@ tunnel_group "DefaultRAGroup" {
   address_pools        = []    # tried in this order
   dpd                  = "30s" # a peer silent for so long is asked whether it lives; "0s": never
 
+  # What a login does that is one more than simultaneous_logins allows: "replace"
+  # ends the session that was idle longest, "keep" refuses the login, and "never"
+  # does so, too, and ignores INITIAL_CONTACT, by which a peer says that its earlier
+  # sessions are over.
+  unique = "replace"
+
   ikev2 {
     local_identity        = null                                     # "gw.example", "gw@example", "198.51.100.1"; by default the address
     remote_identity       = "*"                                      # pattern or list of patterns, such as "*.example"
@@ -87,8 +94,22 @@ tunnel_group "DefaultRAGroup" {
   }
 }
 
+# Keys of single identities, in place of one that all share: who has one of these
+# can be nobody else.
+tunnel_group "staff" {
+  type = "remote-access"
+  ikev2 {
+    remote_identity      = "*@staff.example"
+    local_authentication = { pre_shared_key = "hex:00112233445566778899aabbccddeeff" }
+    remote_authentication = {
+      pre_shared_keys = { "alice@staff.example" = "reference-alice", "bob@staff.example" = { file = "site.psk" } }
+    }
+  }
+}
+
 tunnel_group "headquarters" {
-  type = "site-to-site"
+  type            = "site-to-site"
+  remote_networks = [] # what a site may bring that no static entry names: one at an unknown address; empty: nothing
   ikev2 {
     local_authentication  = { pre_shared_key = { file = "site.psk" } }
     remote_authentication = { pre_shared_key = { env = "WARREN_TEST_PSK" } }
@@ -101,6 +122,7 @@ crypto_map "outside" {
   static "headquarters" {
     peer            = "198.51.100.77"
     tunnel_group    = "headquarters"
+    any_address     = false            # true: the peer is served from other addresses as well, with these networks
     connection      = "start"          # at once and after every loss; or "respond"
     request_address = false            # true: ask the peer for an address, as a client
     local_networks  = ["10.10.0.0/24"] # not with request_address

@@ -10,11 +10,14 @@
 #   secret   "text", { file = "name" } or { env = "NAME" }
 #            A file is read without the line end at its end. Its name is absolute,
 #            or relative to the file that names it, or "disk0:/..." within a context.
+#            "hex:00ff", also in a file or variable, is a secret in hexadecimal.
 
 system {
   name      = "warren"          # letters, digits, hyphens; names on the host derive from it
   state_dir = "/var/lib/warren" # holds disk0: of every context
   run_dir   = "/run/warren"     # sockets and names of namespaces
+
+  require_sandbox = false # true: no worker starts where the kernel lacks seccomp, namespaces or Landlock for it
 
   # What percentages in a class refer to. Where the value is null the total is
   # unknown: then a class has an absolute number, and "all" leaves it out.
@@ -103,24 +106,34 @@ failover {
     peer      = "192.168.255.2"
   }
 
-  # Contexts of a group are active on the same node. Without a block there is
-  # one group, "1".
+  # Contexts that name a group are active on the same node. A context that names
+  # none is a group of its own, with the name of the context; "*" says how such
+  # groups behave.
+  group "*" {
+    prefer           = "primary" # active here when both nodes start at once
+    preempt          = false     # true: the preferred node takes over again once it is in step
+    preempt_delay    = "0s"      # "0s": at once, or 1s to 1h
+    interface_policy = 1         # interfaces down that make a node fail; or a percentage, "50%"
+  }
   group "1" {
-    prefer             = "primary" # active here when both nodes start at once
-    preempt            = false     # true: the preferred node takes over again once it is in step
-    preempt_delay      = "0s"      # "0s": at once, or 1s to 1h
-    interface_policy   = 1         # interfaces down that make a node fail; or a percentage, "50%"
-    monitor_interfaces = null      # by default all that the group's contexts have
+    prefer             = "primary"
+    preempt            = false
+    preempt_delay      = "0s"
+    interface_policy   = 1
+    monitor_interfaces = null # by default all that the group's contexts have, but for those that are shut down
   }
 }
 
 context "reference" {
   member         = "default"          # class
-  failover_group = "1"                # by default the first group
+  failover_group = null               # by default a group of its own
   config_url     = "file:context.hcl" # relative to this file, or "disk0:/context.hcl", or as below
   suspended      = false              # true: it keeps configuration and files, but does not run; its interfaces are free
 
-  allocate_interface "Ethernet0/0" { name = "outside" } # name in the context; by default the same
+  allocate_interface "Ethernet0/0" {
+    name      = "outside" # name in the context; by default the same
+    addresses = []        # networks that its addresses lie in, such as "203.0.113.11/32"; empty: any
+  }
   allocate_interface "Ethernet0/1.200" { name = "inside" }
 
   # A directory of the host that the context can read, as "label:/file", and the
@@ -135,6 +148,7 @@ context "reference" {
 # and used with a warning while the server has none. It may name files of its
 # context's disk0: only.
 context "elsewhere" {
+  failover_group = "1"
   config_url     = "https://conf.example/elsewhere.hcl" # without user and password: it is shown
   config_ca      = null                                 # file in PEM of who vouches for the server; by default whom the host trusts
   config_timeout = "10s"                                # of the whole transfer, 1s to 20s; at most 1 MiB is read

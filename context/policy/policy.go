@@ -23,7 +23,7 @@ type Attributes struct {
 	SessionTimeout     time.Duration // 0: none
 	IdleTimeout        time.Duration // 0: none
 	Banner             string
-	SimultaneousLogins int // 0: no bound
+	SimultaneousLogins int // spec.UnlimitedLogins: no bound
 }
 
 // Set holds the groups and policies of one tenant. It is not changed after

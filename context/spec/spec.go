@@ -60,6 +60,10 @@ type Interface struct {
 	// MAC belongs to the active unit and StandbyMAC to the standby; the zero
 	// value: the device's own, or generated where that is not unique.
 	MAC, StandbyMAC MAC
+
+	// Shutdown: the interface has its addresses, and its link is down. The health
+	// of a failover unit does not depend on it.
+	Shutdown bool
 }
 
 // Route is a static route of the tenant's namespace.
@@ -102,9 +106,13 @@ type GroupPolicy struct {
 	SessionTimeout  time.Duration  // 0: none
 	IdleTimeout     time.Duration  // 0: none
 	Banner          string
-	// SimultaneousLogins bounds the sessions of one identity; 0: no bound.
+	// SimultaneousLogins is how many sessions one identity may have at once; 0:
+	// nobody may log in; UnlimitedLogins: any number.
 	SimultaneousLogins int
 }
+
+// UnlimitedLogins as SimultaneousLogins allows any number of sessions.
+const UnlimitedLogins = -1
 
 // TunnelGroupType says what is at the other end.
 type TunnelGroupType string
@@ -127,12 +135,42 @@ type TunnelGroup struct {
 	LocalIdentity    string   // "": the address that the peer talks to
 	RemoteIdentities []string // patterns, any may match; empty: every identity
 
-	LocalPSK, RemotePSK SecretRef
+	LocalPSK SecretRef
+	// RemotePSK is the key of every peer of the group, and RemotePSKs are keys of
+	// single identities, of which each proves nothing but its own identity. One of
+	// the two is set: with RemotePSKs, an identity that is not among them has no
+	// key and cannot log in.
+	RemotePSK  SecretRef
+	RemotePSKs []IdentityPSK
+
+	// RemoteNetworks are what a site that is served by a dynamic entry may bring:
+	// its selectors and routes lie within them. Empty: nothing.
+	RemoteNetworks []netip.Prefix
+
+	// Unique says what happens when an identity logs in once more than
+	// SimultaneousLogins allows.
+	Unique Unique
 
 	// DPD is how long the peer may be silent before it is asked whether it
 	// lives; 0 switches the question off.
 	DPD time.Duration
 }
+
+// IdentityPSK is the pre-shared key of one identity.
+type IdentityPSK struct {
+	Identity string // an exact one, in the notation of ike/auth
+	PSK      SecretRef
+}
+
+// Unique says which session ends when one identity logs in too often.
+type Unique string
+
+// The values of Unique.
+const (
+	UniqueReplace Unique = "replace" // the session that was idle longest gives way
+	UniqueKeep    Unique = "keep"    // the new login is refused
+	UniqueNever   Unique = "never"   // as UniqueKeep, and INITIAL_CONTACT (RFC 7296 section 2.4) ends nothing
+)
 
 // CryptoMap binds IPsec to an interface.
 type CryptoMap struct {
@@ -149,8 +187,11 @@ type CryptoEntry struct {
 	// ReverseRoute installs routes to what the peer protects.
 	ReverseRoute bool
 
-	Peer           netip.Addr
-	TunnelGroup    string
+	Peer        netip.Addr
+	TunnelGroup string
+	// AnyAddress serves the peer of a static entry, whose identity is that of the
+	// tunnel group, from every address, with the same networks.
+	AnyAddress     bool
 	Initiate       bool // connect at start and after every loss
 	RequestAddress bool // ask the peer for an address, as a remote-access client
 	Local, Remote  []netip.Prefix

@@ -112,7 +112,7 @@ func (w *Worker) lease(q ike.AskSession, pools []string) ([]netip.Addr, error) {
 // makeRoom ends the oldest sessions of an identity that would have more than
 // its group policy allows.
 func (w *Worker) makeRoom(now time.Time, peer ike.Peer, attrs policy.Attributes) {
-	if attrs.SimultaneousLogins == 0 {
+	if attrs.SimultaneousLogins <= 0 {
 		return
 	}
 	mine := w.sessions.of(peer.RemoteID)
