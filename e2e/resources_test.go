@@ -73,7 +73,7 @@ func TestFloods(t *testing.T) {
     bandwidth_in         = "20Mbit"
     bandwidth_out        = "20Mbit"
     packets              = 4000
-    syslogs              = 5
+    syslogs              = 1
     storage              = "1MiB"
     mac_addresses        = 32
 `)(name, text)

@@ -2,65 +2,156 @@ package spawn
 
 import (
 	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// TestLines has a worker that writes without end: what its class allows passes,
-// whole, twice as much at most, and the log tells of the rest.
-func TestLines(t *testing.T) {
-	var out bytes.Buffer
+// startLines returns lines that write to out, what the worker writes to, and how
+// many lines were said to be lost.
+func startLines(t *testing.T, out *bytes.Buffer, format string, perSecond int) (*lines, *os.File, *int64) {
+	t.Helper()
 	var told int64
-	l, w, err := newLines(&out, 1, func(n int64) { told += n })
+	var h slog.Handler = slog.NewTextHandler(out, nil)
+	if format == "json" {
+		h = slog.NewJSONHandler(out, nil)
+	}
+	l, w, err := newLines(linesConfig{
+		tenant: "blue", format: format, perSecond: perSecond, to: out, log: slog.New(h).With("tenant", "blue"),
+		tell: func(n int64) { told += n },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	go l.run()
-	long := strings.Repeat("x", 3*longestLine)
-	begin := time.Now()
-	for i := range 20_000 {
-		text := "line\n"
-		if i == 1 {
-			text = long + "\n"
+	return l, w, &told
+}
+
+// TestLinesAreBounded has a worker write without end, in a class with a limit and
+// in one without: what is beyond the bound is lost, and the log tells of it.
+func TestLinesAreBounded(t *testing.T) {
+	for _, perSecond := range []int{1, 0} {
+		var out bytes.Buffer
+		l, w, told := startLines(t, &out, "text", perSecond)
+		burst, rate := l.bucket.Burst, l.bucket.Rate
+		begin := time.Now()
+		n := int(burst) + 20_000
+		for range n {
+			if _, err := w.WriteString("line\n"); err != nil {
+				t.Fatal(err)
+			}
 		}
-		if _, err := w.WriteString(text); err != nil {
-			t.Fatal(err)
+		w.Close()
+		l.stop()
+		most := int(burst + rate*time.Since(begin).Seconds() + 1)
+		if got := strings.Count(out.String(), "text=line\n"); got < int(burst) || got > most {
+			t.Errorf("limit %d: %d lines of %d passed, want %v to %d", perSecond, got, n, burst, most)
+		}
+		if *told == 0 {
+			t.Error("nobody was told")
 		}
 	}
-	if _, err := w.WriteString("the end"); err != nil {
+}
+
+// TestForgedLines: whatever a worker writes is its own tenant's, is printable,
+// and begins a line of its own.
+func TestForgedLines(t *testing.T) {
+	stamp := time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC).Format(time.RFC3339Nano)
+	head, jsonHead := "time="+stamp+" level=INFO ", `{"time":"`+stamp+`","level":"INFO",`
+	own := "level=WARN msg=\"worker wrote outside its log\" tenant=blue text="
+	long := strings.Repeat("x", 3*longestLine)
+	for _, tt := range []struct{ name, format, in, want string }{
+		{"a record", "text", head + `msg="IKE SA established" tenant=blue sa=6f1c assigned="[10.0.0.1 ::1]"`,
+			head + `msg="IKE SA established" tenant=blue sa=6f1c assigned="[10.0.0.1 ::1]"`},
+		{"another tenant's", "text", head + "msg=x tenant=red sa=1 tenant=green", head + "msg=x tenant=blue sa=1"},
+		{"nobody's", "text", head + "msg=x", head + "msg=x tenant=blue"},
+		{"escape sequences", "text", head + "msg=\x1b[2J\u009b tenant=blue", own + `"` + strings.ReplaceAll(head+"msg=?[2J? tenant=blue", `"`, `\"`) + `"`},
+		{"invalid UTF-8", "text", "\xff\xfe", own + "??"},
+		{"two times", "text", head + "msg=x time=" + stamp, own + `"` + head + "msg=x time=" + stamp + `"`},
+		{"no time", "text", "time=never level=INFO msg=x", own + `"time=never level=INFO msg=x"`},
+		{"an open quote", "text", head + `msg="x`, own + `"` + head + `msg=\"x"`},
+		{"a carriage return", "text", "a\rtime=x", own + `"a?time=x"`},
+		{"a trace", "text", "goroutine 1 [running]:", own + `"goroutine 1 [running]:"`},
+		{"a long line", "text", long, own + long[:longestLine]},
+		{"the other format", "text", jsonHead + `"msg":"x"}`, own + `"` + strings.ReplaceAll(jsonHead+`"msg":"x"}`, `"`, `\"`) + `"`},
+		{"JSON", "json", jsonHead + `"msg":"x","tenant":"red","assigned":["10.0.0.1"],"sa":{"a":1}}`,
+			jsonHead + `"msg":"x","tenant":"blue","assigned":["10.0.0.1"],"sa":{"a":1}}`},
+		{"JSON, cut short", "json", jsonHead + `"msg":"x"`, `"msg":"worker wrote outside its log","tenant":"blue","text":`},
+		{"JSON, and more", "json", jsonHead + `"msg":"x"}{}`, `"msg":"worker wrote outside its log","tenant":"blue","text":`},
+		{"JSON, a hidden key", "json", jsonHead + `"msg":"x","ten\u0061nt":"red"}`, jsonHead + `"msg":"x","tenant":"blue"}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out bytes.Buffer
+			l, w, _ := startLines(t, &out, tt.format, 0)
+			fmt.Fprintln(w, tt.in)
+			w.Close()
+			l.stop()
+			got, ends := strings.CutSuffix(out.String(), "\n")
+			if !ends || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") || printable([]byte(got)) != got {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestWorkerNeverHoldsTheLog: standard error of a worker is a pipe, in every
+// class.
+func TestWorkerNeverHoldsTheLog(t *testing.T) {
+	w := run(t, "good")
+	s := w.until(t, "ready", ready)
+	link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/2", s.PID))
+	if err != nil || !strings.HasPrefix(link, "pipe:") {
+		t.Errorf("descriptor 2 is %s, %v", link, err)
+	}
+	var own, log syscall.Stat_t
+	if err := syscall.Stat(fmt.Sprintf("/proc/%d/fd/2", s.PID), &own); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
-	l.stop()
-	most := leastBurst + 2*int(time.Since(begin).Seconds()+1)
-	if n := strings.Count(out.String(), "line\n"); n < leastBurst-10 || n > most {
-		t.Errorf("%d lines passed, want about %d", n, leastBurst)
+	if err := syscall.Fstat(int(w.cfg.Stderr.Fd()), &log); err != nil {
+		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), long) {
-		t.Error("a long line was torn")
-	}
-	if told == 0 {
-		t.Error("nobody was told")
+	if own.Ino == log.Ino && own.Dev == log.Dev {
+		t.Error("descriptor 2 is the log itself")
 	}
 }
 
 // TestLinesHeldOpen has somebody hold the worker's end open.
 func TestLinesHeldOpen(t *testing.T) {
 	var out bytes.Buffer
-	l, w, err := newLines(&out, 1, func(int64) {})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, w, _ := startLines(t, &out, "text", 1)
 	defer w.Close()
-	go l.run()
 	if _, err := w.WriteString("last words\n"); err != nil {
 		t.Fatal(err)
 	}
 	l.stop()
-	if out.String() != "last words\n" {
+	if !strings.Contains(out.String(), `text="last words"`) {
 		t.Errorf("got %q", out.String())
 	}
-	var none *lines
-	none.stop()
+}
+
+// FuzzRelabel: a line that is passed on as a record is of its tenant alone, is
+// one line, and can be passed on again as it is.
+func FuzzRelabel(f *testing.F) {
+	f.Add("time=2026-01-02T03:04:05Z level=INFO msg=x tenant=red a=\"b c\"", false)
+	f.Add(`{"time":"2026-01-02T03:04:05Z","level":"INFO","msg":"x","tenant":"red","a":[1,{"b":null}]}`, true)
+	f.Add("panic: x", false)
+	f.Fuzz(func(t *testing.T, line string, isJSON bool) {
+		format := map[bool]string{true: "json", false: "text"}[isJSON]
+		out, ok := relabel([]byte(line), format, "blue")
+		if !ok {
+			return
+		}
+		text, ended := strings.CutSuffix(string(out), "\n")
+		if !ended || printable([]byte(text)) != text {
+			t.Fatalf("%q becomes %q", line, out)
+		}
+		again, ok := relabel(out, format, "blue")
+		if !ok || !bytes.Equal(again, out) {
+			t.Fatalf("%q becomes %q, and that %q", line, out, again)
+		}
+	})
 }

@@ -23,7 +23,7 @@ type process struct {
 	conn   *pipe.Conn
 	exited chan struct{}
 	exit   error  // how it ended; valid when exited is closed
-	lines  *lines // nil: it logs by itself
+	lines  *lines // what it logs
 }
 
 // start starts a process. It does nothing before its boot message, and until
@@ -46,14 +46,12 @@ func (w *Worker) start() (*process, error) {
 		return nil, fmt.Errorf("spawn: %w", err)
 	}
 	defer null.Close()
-	stderr, passed, err := w.log()
+	passed, stderr, err := newLines(w.log())
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("spawn: making a pipe for the log: %w", err)
 	}
-	if passed != nil {
-		defer stderr.Close()
-	}
+	defer stderr.Close()
 	cmd := &exec.Cmd{
 		Path: path, Args: []string{"warren-context", w.cfg.Tenant.Name}, Dir: "/", Env: w.environment(),
 		Stdin: null, Stdout: null, Stderr: stderr, ExtraFiles: []*os.File{theirs},
@@ -64,15 +62,11 @@ func (w *Worker) start() (*process, error) {
 	}
 	if err := w.cfg.Network.Do(func() error { return startConfined(cmd) }); err != nil {
 		conn.Close()
-		if passed != nil {
-			passed.from.Close()
-		}
+		passed.from.Close()
 		return nil, fmt.Errorf("spawn: starting %s: %w", w.cfg.Binary, err)
 	}
 	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{}), lines: passed}
-	if passed != nil {
-		go passed.run()
-	}
+	go passed.run()
 	go func() {
 		p.exit = cmd.Wait()
 		close(p.exited)
@@ -84,19 +78,17 @@ func (w *Worker) start() (*process, error) {
 	return p, nil
 }
 
-// log returns where a worker logs to: through lines where its class bounds that
-// when it starts.
-func (w *Worker) log() (*os.File, *lines, error) {
+// log says where the lines of a process go.
+func (w *Worker) log() linesConfig {
 	w.mu.Lock()
 	limit, class := w.tenant.Limits.Syslogs, w.tenant.Class
 	w.mu.Unlock()
-	if limit == 0 {
-		return w.cfg.Stderr, nil, nil
+	return linesConfig{
+		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: w.cfg.Log,
+		tell: func(dropped int64) {
+			w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource", string(resource.Syslogs), "limit", limit, "count", dropped)
+		},
 	}
-	l, theirs, err := newLines(w.cfg.Stderr, limit, func(dropped int64) {
-		w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource", string(resource.Syslogs), "limit", limit, "count", dropped)
-	})
-	return theirs, l, err
 }
 
 // environment is all that a worker sees of ours.

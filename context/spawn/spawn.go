@@ -77,10 +77,12 @@ type Config struct {
 	// MemoryLimit is the cap on the worker's memory, in bytes, so that it can
 	// mind it; 0: none.
 	MemoryLimit int64
-	Stderr      *os.File // where the worker logs to
-	LogFormat   string   // "text" or "json"
-	LogLevel    string
-	Log         *slog.Logger
+	// Stderr is the log. The worker never has it: its lines are read from a pipe,
+	// bounded and checked, and written there.
+	Stderr    *os.File
+	LogFormat string // "text" or "json"
+	LogLevel  string
+	Log       *slog.Logger // carries the tenant
 	// Claim answers the worker's claims to what the contexts share; nil: there is
 	// nothing to be had. It must not block.
 	Claim    func(control.Claim) (control.Grant, error)

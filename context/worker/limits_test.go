@@ -22,7 +22,7 @@ func TestSyslogs(t *testing.T) {
 			log.Info("free")
 		}
 		s.rate(10)
-		for range 100 {
+		for range 200 {
 			log.Info("bound")
 		}
 		log.Debug("not enabled, and not counted")
@@ -34,13 +34,13 @@ func TestSyslogs(t *testing.T) {
 		if n := strings.Count(got, "msg=free"); n != 100 {
 			t.Errorf("%d lines without a bound, want 100", n)
 		}
-		if n := strings.Count(got, "msg=bound"); n != 10 {
-			t.Errorf("%d lines in a second of 10", n)
+		if n := strings.Count(got, "msg=bound"); n != 100 {
+			t.Errorf("%d lines of ten seconds with 10 each", n)
 		}
 		if n := strings.Count(got, "msg=later tenant=blue g.sa=1"); n != 5 {
 			t.Errorf("%d lines half a second later, want 5", n)
 		}
-		if passed, suppressed := s.counts(); passed != 115 || suppressed != 185 {
+		if passed, suppressed := s.counts(); passed != 205 || suppressed != 195 {
 			t.Errorf("counted %d and %d", passed, suppressed)
 		}
 	})

@@ -17,12 +17,15 @@ type syslogs struct {
 	passed, suppressed int64
 }
 
-// rate sets the bound, in lines per second; 0: none. What is saved up is that
-// of a second.
+// syslogsSaved is how many seconds' worth of lines can be saved up, for the hour
+// of a thousand sessions.
+const syslogsSaved = 10
+
+// rate sets the bound, in lines per second; 0: none.
 func (s *syslogs) rate(perSecond int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bucket.Rate, s.bucket.Burst = float64(perSecond), float64(perSecond)
+	s.bucket.Rate, s.bucket.Burst = float64(perSecond), syslogsSaved*float64(perSecond)
 }
 
 // counts returns how many lines were let pass, and how many were not.
