@@ -26,7 +26,11 @@ func run(args []string) int {
 	if cfg == nil {
 		return code
 	}
-	if err := serve(cfg); err != nil {
+	err := harden()
+	if err == nil {
+		err = serve(cfg)
+	}
+	if err != nil {
 		complain(err)
 		return 1
 	}

@@ -71,6 +71,7 @@ func (w *Worker) start() (*process, error) {
 		p.exit = cmd.Wait()
 		close(p.exited)
 	}()
+	expendable(p.pid())
 	if err := w.cfg.Group.Add(p.pid()); err != nil {
 		p.end(w.cfg.Log)
 		return nil, err
@@ -151,6 +152,17 @@ func (p *process) end(log *slog.Logger) {
 		log.Error("worker cannot be killed", "pid", p.pid(), "reason", err.Error())
 	}
 	<-p.exited
+}
+
+// workerScore makes a worker no dearer to the kernel than any other process,
+// whatever the supervisor is.
+const workerScore = "0"
+
+// expendable takes from a process what it has inherited of the supervisor's
+// safety from a lack of memory. The kernel refuses that only for a process that
+// is gone, or that has inherited a score above: there it does not matter.
+func expendable(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(workerScore), 0)
 }
 
 // firstFree is a number for a descriptor that no process of ours inherits.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -116,6 +117,8 @@ func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.
 	status, _ := os.ReadFile("/proc/self/status")
 	keys := control.Keys{IKE: strings.Split(string(status), "\n"), ESP: []string{boot.LogLevel, "class " + boot.Tenant.Class}}
 	keys.IKE = append(keys.IKE, os.Environ()...)
+	score, _ := os.ReadFile("/proc/self/oom_score_adj")
+	keys.IKE = append(keys.IKE, "oom "+strings.TrimSpace(string(score)))
 	for _, f := range []string{"3", "4", "5"} {
 		if _, err := os.Stat("/proc/self/fd/" + f); err == nil {
 			keys.IKE = append(keys.IKE, "fd "+f)
@@ -284,7 +287,7 @@ func TestWorker(t *testing.T) {
 	for _, want := range []string{
 		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
 		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
-		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n",
+		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n", "oom " + ownScore(t) + "\n",
 		"address: <nil>\n", "route: <nil>\n", "claim: <nil>\n", `granted {"most":4}`, "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
 		"boot: pipe: boot refused: spawn: a worker may not ask for that\n",
 	} {
@@ -298,6 +301,21 @@ func TestWorker(t *testing.T) {
 	if _, err := w.Facts(t.Context()); err == nil {
 		t.Error("an answer that was refused is no error")
 	}
+}
+
+// ownScore is what a worker inherits of us, where that makes it no safer than
+// others.
+func ownScore(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(max(score, 0))
 }
 
 func TestKilledWorkerIsReplaced(t *testing.T) {
