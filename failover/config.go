@@ -44,7 +44,8 @@ const (
 	// announceInterval is how often an active node whose peer is silent repeats
 	// whose the addresses are.
 	announceInterval = time.Second
-	// wantLimit is how long the wish for a switch is repeated to the peer.
+	// wantLimit is how long the wish for a switch is repeated to the peer, beyond
+	// the hold time for which a new active does not hand over.
 	wantLimit = 2 * time.Second
 )
 

@@ -279,12 +279,12 @@ func (n *Node) yield(now time.Time, g *group, epoch uint64, reason string, out *
 	out.event(Event{At: now, Kind: EventSplitBrain, Group: g.cfg.Name, Epoch: epoch, Text: reason})
 	g.epoch, g.seen = epoch, max(g.seen, epoch)
 	g.handover = handover{}
-	g.forget()
 	n.change(now, g, RoleStandbyCold, reason, out)
 }
 
 // forget drops what was known of the copy: it was the other way round until
-// now.
+// now. It happens in the moment in which the role ends, not when the peer is
+// heard to have it: the twin may be in step before that heartbeat is here.
 func (g *group) forget() {
 	for tenant := range g.replication {
 		g.replication[tenant] = ReplicationNone

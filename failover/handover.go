@@ -49,7 +49,7 @@ func (n *Node) Switch(now time.Time, name string, out *Output) error {
 		n.beginHandover(now, g, "the operator switched", out)
 		g.handover.byOperator = true
 	case g.role == RoleStandbyReady:
-		g.want, g.wantUntil = WantOperator, now.Add(wantLimit)
+		g.want, g.wantUntil = WantOperator, now.Add(n.cfg.Hold+wantLimit)
 		n.dirty = true
 	default:
 		return ErrNotServing
@@ -133,7 +133,6 @@ func (n *Node) await(now time.Time, g *group, out *Output) {
 	if n.peer.alive && ok && theirs.Role == RoleActive {
 		g.epoch = theirs.Epoch
 		g.handover = handover{}
-		g.forget()
 		n.dirty = true
 		return
 	}

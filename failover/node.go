@@ -419,10 +419,13 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 		panic(fmt.Sprintf("failover: internal error: no edge from %v to %v", from, to))
 	}
 	g.role, g.since, g.tie, g.reason = to, now, time.Time{}, reason
-	if to == RoleActive {
+	switch {
+	case to == RoleActive:
 		for tenant := range g.replication {
 			g.held[tenant] = true
 		}
+	case from == RoleActive:
+		g.forget()
 	}
 	n.dirty = true
 	c := RoleChange{At: now, Group: g.cfg.Name, From: from, To: to, Epoch: g.epoch, Reason: reason}

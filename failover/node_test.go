@@ -291,6 +291,24 @@ func TestSwitchOutOfStep(t *testing.T) {
 	l.want("standby-ready", "active")
 }
 
+// TestSwitchQuickTwin: the new active's worker is in step with its twin before
+// the heartbeat arrives that says who is active. That is not forgotten.
+func TestSwitchQuickTwin(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Quiesced(l.now, "g", out)
+	})
+	l.want("standby-cold", "standby-ready")
+	l.do(0, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
+	l.run(100 * time.Millisecond)
+	l.want("standby-ready", "active")
+}
+
 func TestSwitchRefused(t *testing.T) {
 	l := newLab(t)
 	l.cfg[1].Groups[0].Hash = [16]byte{9}

@@ -15,7 +15,8 @@ import (
 const (
 	// factsTimeout is what a worker gets to say how far its copy is.
 	factsTimeout = 500 * time.Millisecond
-	// switchLimit is how long a switch may take from the wish to the role.
+	// switchLimit is how long a switch may take from the wish to the role, beyond
+	// the hold time for which a new active does not hand over.
 	switchLimit = 5 * time.Second
 )
 
@@ -131,7 +132,7 @@ func (s *System) Switch(ctx context.Context, how api.Switch) (api.Switched, erro
 	if p == nil {
 		return api.Switched{}, noFailover()
 	}
-	ctx, cancel := context.WithTimeout(ctx, switchLimit)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Hold+switchLimit)
 	defer cancel()
 	before := make(map[string]failover.Role) // groups that are being switched, and what they were here
 	var err error

@@ -23,6 +23,10 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 )
 
+// patience is how long a state is waited for that comes within moments on an idle
+// machine. Only a test that fails waits so long.
+const patience = 2 * time.Minute
+
 // pairUnit is one node of a pair over the loopback device, with a context whose
 // network and worker are not real.
 type pairUnit struct {
@@ -50,7 +54,7 @@ func newPairUnit(t *testing.T, unitName configs.Unit, dir string, edit func(*con
 	conf := &configs.System{
 		StateDir: dir,
 		Failover: &configs.Failover{
-			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll, Hold: 4 * failover.DefaultHold,
+			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll, Hold: 10 * failover.DefaultHold,
 			Links:  []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.PrefixFrom(own, 8), Peer: peer}},
 			Groups: []configs.FailoverGroup{{Name: "1", Prefer: configs.Primary}},
 		},
@@ -104,7 +108,7 @@ func (u *pairUnit) until(role failover.Role) {
 	if role == failover.RoleActive {
 		want = netns.Active
 	}
-	for limit := time.Now().Add(20 * time.Second); ; {
+	for limit := time.Now().Add(patience); ; {
 		if u.pair.role("1") == role && u.net.role() == want && u.worker.active() == (role == failover.RoleActive) {
 			return
 		}
@@ -115,6 +119,39 @@ func (u *pairUnit) until(role failover.Role) {
 	}
 }
 
+// formed waits until each unit of a pair has its role and knows the other's: only
+// then may an operator expect that a switch is taken up.
+func formed(active, standby *pairUnit) {
+	active.t.Helper()
+	active.until(failover.RoleActive)
+	standby.until(failover.RoleStandbyReady)
+	active.knows(failover.RoleStandbyReady)
+	standby.knows(failover.RoleActive)
+}
+
+// knows waits until the peer is heard to have a role, with the same
+// configuration.
+func (u *pairUnit) knows(role failover.Role) {
+	u.t.Helper()
+	u.shows("the peer's role "+role.String(), func(st *api.Pair) bool {
+		return st.Peer.State == "alive" && st.Groups[0].PeerRole == role.String() && st.Groups[0].Configuration == "same"
+	})
+}
+
+// shows waits until the status has what is looked for.
+func (u *pairUnit) shows(what string, is func(*api.Pair) bool) {
+	u.t.Helper()
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		st, err := u.Failover(u.t.Context())
+		if err == nil && is(st) {
+			return
+		}
+		if time.Now().After(limit) {
+			u.t.Fatalf("%s does not show %s: %+v, %v", u.conf.Failover.Unit, what, st, err)
+		}
+	}
+}
+
 // TestPair forms a pair, switches it, kills the active, lets it return, and
 // hands over at the end.
 func TestPair(t *testing.T) {
@@ -122,8 +159,7 @@ func TestPair(t *testing.T) {
 	a, b := newPairUnit(t, configs.Primary, dirs[0], nil), newPairUnit(t, configs.Secondary, dirs[1], nil)
 	a.boot()
 	b.boot()
-	a.until(failover.RoleActive)
-	b.until(failover.RoleStandbyReady)
+	formed(a, b)
 
 	if _, err := a.Switch(t.Context(), api.Switch{Group: "2"}); err == nil {
 		t.Error("a group that is not there was switched")
@@ -132,28 +168,24 @@ func TestPair(t *testing.T) {
 	if err != nil || len(done.Groups) != 1 || done.Groups[0].PeerRole != "active" {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	a.until(failover.RoleStandbyReady)
-	b.until(failover.RoleActive)
+	formed(b, a)
 	done, err = a.Switch(t.Context(), api.Switch{Group: "1"}) // on the standby
 	if err != nil || done.Groups[0].Role != "active" {
 		t.Fatalf("%+v, %v", done, err)
 	}
-	a.until(failover.RoleActive)
-	b.until(failover.RoleStandbyReady)
+	formed(a, b)
 
 	killed := time.Now()
 	a.kill()
 	b.until(failover.RoleActive)
 	t.Logf("taken over after %v", time.Since(killed).Round(time.Millisecond))
-	st, err := b.Failover(t.Context())
-	if err != nil || st.Peer.State != "silent" || st.Contexts[0].Role != "active" || len(st.History) == 0 {
-		t.Errorf("%+v, %v", st, err)
-	}
+	b.shows("a silent peer", func(st *api.Pair) bool {
+		return st.Peer.State == "silent" && st.Contexts[0].Role == "active" && len(st.History) > 0
+	})
 
 	a = newPairUnit(t, configs.Primary, dirs[0], nil)
 	a.boot()
-	a.until(failover.RoleStandbyReady)
-	b.until(failover.RoleActive)
+	formed(b, a)
 
 	b.pair.handOver(10 * time.Second)
 	b.kill()
@@ -216,14 +248,12 @@ func TestStubbornWorker(t *testing.T) {
 	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
-	a.until(failover.RoleActive)
-	b.until(failover.RoleStandbyReady)
+	formed(a, b)
 	a.worker.stubborn(true)
 	if _, err := b.Switch(t.Context(), api.Switch{}); err != nil {
 		t.Fatal(err)
 	}
-	b.until(failover.RoleActive)
-	a.until(failover.RoleStandbyReady)
+	formed(b, a)
 	if a.worker.killed() != 1 {
 		t.Errorf("the worker was killed %d times", a.worker.killed())
 	}
@@ -236,8 +266,7 @@ func TestLostWorker(t *testing.T) {
 	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
-	a.until(failover.RoleActive)
-	b.until(failover.RoleStandbyReady)
+	formed(a, b)
 	a.worker.lose()
 	a.until(failover.RoleFailed)
 	b.until(failover.RoleActive)
@@ -262,15 +291,9 @@ func TestDifferentPeers(t *testing.T) {
 	b.kill()
 	b = newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
 	b.boot()
-	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		st, err := a.Failover(t.Context())
-		if err == nil && st.Peer.State == "refused" && st.Links[0].Reason != "" {
-			break
-		}
-		if time.Now().After(limit) {
-			t.Fatalf("a peer with another key: %+v, %v", st.Peer, err)
-		}
-	}
+	a.shows("a peer with another key", func(st *api.Pair) bool {
+		return st.Peer.State == "refused" && st.Links[0].Reason != ""
+	})
 	a.until(failover.RoleActive)
 	b.until(failover.RoleFailed)
 	a.kill()
@@ -388,11 +411,13 @@ func (s *fakeServant) SetRole(ctx context.Context, r control.Role) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	s.play(r)
+	s.play(r, false)
 	return nil
 }
 
-func (s *fakeServant) play(r control.Role) {
+// play takes over a role. A standby that is told another epoch keeps its session
+// with the twin, a fresh worker has none.
+func (s *fakeServant) play(r control.Role, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Active && r.Epoch != s.role.Epoch {
@@ -401,8 +426,11 @@ func (s *fakeServant) play(r control.Role) {
 			s.t.Errorf("epoch %d is used, and the disk knows %d", r.Epoch, disk)
 		}
 	}
+	follows := !s.role.Active && !r.Active && !fresh
 	s.role = r
-	s.reports <- control.Replication{State: "none", Active: r.Active, Holds: true}
+	if !follows {
+		s.reports <- control.Replication{State: "none", Active: r.Active, Holds: true}
+	}
 }
 
 func (s *fakeServant) Link(_ context.Context, conn *os.File) error {
@@ -424,7 +452,7 @@ func (s *fakeServant) Kill() error {
 	s.deaths++
 	s.deaf = false
 	s.mu.Unlock()
-	s.play(control.Role{})
+	s.play(control.Role{}, true)
 	return nil
 }
 
