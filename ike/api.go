@@ -15,6 +15,8 @@ type (
 	Policy = ikev2.Policy
 	// Profile says who may connect and how both sides prove who they are.
 	Profile = ikev2.Profile
+	// IdentityPSK is the pre-shared key of one identity.
+	IdentityPSK = ikev2.IdentityPSK
 	// Entry is one crypto map entry.
 	Entry = ikev2.Entry
 	// ChildProposal is one acceptable proposal for a child SA.

@@ -74,6 +74,14 @@ func (h host) Bury(keys ...secret.Value) {
 	}
 }
 
+func (h host) Standing(yield func(*ikev2.SA) bool) {
+	for _, s := range h.sas {
+		if s.Standing() && !yield(s) {
+			return
+		}
+	}
+}
+
 func (h host) OnlyContact(s *ikev2.SA) bool {
 	for _, o := range h.sas {
 		if o != s && o.Remote().Addr() == s.Remote().Addr() {

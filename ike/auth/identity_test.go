@@ -183,6 +183,22 @@ func TestPattern(t *testing.T) {
 		{"asn1dn:CN=gw", id("asn1dn:CN=gw,O=x"), false},
 		{"asn1dn:CN=gw", id("asn1dn:CN=GW"), false},
 		{"asn1dn:CN=gw", id("asn1dn:OU=gw"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:CN=alice,OU=laptops,O=Example"), true},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:CN=alice,OU=phones,O=Example"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:CN=alice,OU=Laptops,O=Example"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:CN=alice,OU=x,OU=laptops,O=Example"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:OU=laptops,O=Example"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:O=Example,OU=laptops,CN=alice"), false},
+		{"asn1dn:CN=*,OU=laptops,O=Example", id("asn1dn:CN=alice+SERIALNUMBER=7,OU=laptops,O=Example"), false},
+		{"asn1dn:CN=*+SERIALNUMBER=7,O=Example", id("asn1dn:SERIALNUMBER=7+CN=alice,O=Example"), true},
+		{"asn1dn:CN=*+SERIALNUMBER=7,O=Example", id("asn1dn:SERIALNUMBER=8+CN=alice,O=Example"), false},
+		{"asn1dn:CN=*,O=*", id("asn1dn:CN=alice,O=Example"), true},
+		{"asn1dn:CN=*", id("user@example.com"), false},
+		{"asn1dn:CN=*", raw(wire.IDDN, string(dn)), true},
+		{"asn1dn:CN=*", raw(wire.IDDN, string(dn)+"\x00"), false},
+		{"asn1dn:CN=*", raw(wire.IDDN, "gw"), false},
+		{`asn1dn:CN=\*`, id("asn1dn:CN=gw"), false},
+		{`asn1dn:CN=\*`, id(`asn1dn:CN=\*`), true},
 	}
 	for _, tt := range tests {
 		p, err := ParsePattern(tt.pattern)
@@ -194,7 +210,7 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%q matches %v: %v, want %v", tt.pattern, tt.id, got, tt.want)
 		}
 	}
-	for _, bad := range []string{"", "**", "*@", "*.", "*x", "*@a@b", "*.*.example", "*@ex ample", "a b"} {
+	for _, bad := range []string{"", "**", "*@", "*.", "*x", "*@a@b", "*.*.example", "*@ex ample", "a b", "asn1dn:CN=*,x", "asn1dn:CN=*+CN=a", "asn1dn:CN=*,O=#0401ff"} {
 		if p, err := ParsePattern(bad); err == nil {
 			t.Errorf("%q is read as %+v", bad, p)
 		}
@@ -251,12 +267,12 @@ func FuzzIdentityFromWire(f *testing.F) {
 // FuzzParsePattern must not panic, and a pattern without a star matches what
 // it names.
 func FuzzParsePattern(f *testing.F) {
-	for _, s := range []string{"*", "*@example.com", "*.example.com", "gw.example"} {
+	for _, s := range []string{"*", "*@example.com", "*.example.com", "gw.example", "asn1dn:CN=*,OU=laptops,O=Example"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := ParsePattern(text)
-		if err != nil || strings.HasPrefix(text, "*") {
+		if err != nil || strings.HasPrefix(text, "*") || p.dn != nil {
 			return
 		}
 		if id, err := ParseIdentity(text); err != nil || !p.Matches(id) {

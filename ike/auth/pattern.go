@@ -13,14 +13,23 @@ type Pattern struct {
 	exact  Identity
 	kind   wire.IDType // of a wildcard
 	suffix string      // of a wildcard: "@example.com" or ".example.com", in lower case
+	dn     *dnPattern  // of distinguished names; nil: none
 }
 
 // ParsePattern reads "*" (everybody), "*@example.com" (every mail address of
-// that very domain), "*.example.com" (every domain name below it), or one
-// identity in the notation of ParseIdentity.
+// that very domain), "*.example.com" (every domain name below it), a
+// distinguished name with "*" as the value of each RDN that is free, such as
+// "asn1dn:CN=*,OU=laptops,O=Example", or one identity in the notation of
+// ParseIdentity. A star that is meant literally is written "\*" in a
+// distinguished name.
 func ParsePattern(text string) (Pattern, error) {
 	if text == "*" {
 		return Pattern{any: true}, nil
+	}
+	if rest, ok := strings.CutPrefix(text, dnPrefix); ok && len(text) <= maxIdentity {
+		if dn, err := parseDNPattern(rest); dn != nil || err != nil {
+			return Pattern{dn: dn}, err
+		}
 	}
 	rest, wild := strings.CutPrefix(text, "*")
 	if !wild {
@@ -45,6 +54,9 @@ func ParsePattern(text string) (Pattern, error) {
 func (p Pattern) Matches(id Identity) bool {
 	if p.any {
 		return !id.IsZero()
+	}
+	if p.dn != nil {
+		return id.Type == wire.IDDN && p.dn.matches(id.Data)
 	}
 	name := id.Type == wire.IDFQDN || id.Type == wire.IDRFC822
 	if name && !isPlain(id.Data) {

@@ -30,8 +30,12 @@ type Config struct {
 	Rand io.Reader
 
 	Policies []Policy  // IKE proposals, in order of preference
-	Profiles []Profile // tunnel groups, in order of preference
+	Profiles []Profile // tunnel groups; see Profile.RemoteIdentities for which is chosen
 	Entries  []Entry   // what may be protected, static ones first
+
+	// Pools are the addresses that are leased to clients. No site may bring a
+	// network that takes one of them.
+	Pools []sa.Selector
 
 	CookieThreshold  int           // half-open IKE SAs above which cookies are demanded
 	MaxHalfOpen      int           // half-open IKE SAs above which requests are dropped
@@ -55,24 +59,49 @@ type Policy struct {
 // Profile says who may connect and how both sides prove who they are: one
 // tunnel group.
 type Profile struct {
-	Name             string
-	RemoteAccess     bool
-	LocalIdentity    string   // notation of ike/auth; "": our address
-	RemoteIdentities []string // patterns of ike/auth; empty: any
-	LocalPSK         secret.Value
-	RemotePSK        secret.Value
-	DPD              time.Duration // 0: never ask
+	Name          string
+	RemoteAccess  bool
+	LocalIdentity string // notation of ike/auth; "": our address
+
+	// RemoteIdentities are patterns of ike/auth; empty: "*". An identity that
+	// several profiles accept is for the one whose pattern has the highest
+	// auth.Rank, Fallback ones after all others; among equals, for the first one
+	// that an entry serves at the peer's address.
+	RemoteIdentities []string
+	Fallback         bool
+
+	LocalPSK secret.Value
+	// RemotePSK is the key of every peer. RemotePSKs, where there are any, take
+	// its place: an identity that is not among them has no key.
+	RemotePSK  secret.Value
+	RemotePSKs []IdentityPSK
+
+	// RemoteNetworks bound what a site may bring that a dynamic entry serves;
+	// empty: nothing, so that it gets no child SA.
+	RemoteNetworks []sa.Selector
+
+	DPD time.Duration // 0: never ask
 }
 
-// Entry is one crypto map entry.
+// IdentityPSK is the pre-shared key of one identity, in the notation of
+// ike/auth.
+type IdentityPSK struct {
+	Identity string
+	PSK      secret.Value
+}
+
+// Entry is one crypto map entry. A profile that a static entry names is served
+// by static entries alone: what its peers may have follows from who they are, and
+// not from where they come from (RFC 4301 section 4.4.3).
 type Entry struct {
 	Name      string
 	Local     netip.Addr // our address on the interface of the map
-	Dynamic   bool
+	Dynamic   bool       // serves every peer whose profile has no static entry
 	Proposals []ChildProposal
 
 	// The rest is for static entries.
 	Peer           netip.Addr
+	AnyAddress     bool // serves peers of the profile from other addresses than Peer, too
 	Profile        string
 	Initiate       bool
 	RequestAddress bool

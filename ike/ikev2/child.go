@@ -76,7 +76,8 @@ func (s *SA) own(e *entry) []sa.Selector {
 
 // allowed returns the selectors that this SA may get at most. A remote-access
 // client is its leased addresses (without a lease: its own address) and sees
-// the split networks; we, as a client, are what we were given.
+// the split networks; we, as a client, are what we were given; a site on a dynamic
+// entry is what its profile lets it bring.
 func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 	switch {
 	case e.RequestAddress:
@@ -91,7 +92,10 @@ func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 		}
 		return local, remote
 	case e.Dynamic:
-		return anywhere, anywhere
+		if p := s.host.Rules().profileByName(s.profile); p != nil {
+			remote = p.RemoteNetworks
+		}
+		return anywhere, remote
 	}
 	return e.LocalTS, e.RemoteTS
 }
@@ -117,9 +121,16 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	}
 	local, remote := s.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
+	if n.entry.Dynamic && !s.remoteAccess && len(remote) == 0 {
+		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("tunnel group %s has no remote_networks: "+
+			"a site at an address that is not known beforehand may bring nothing; it offers %v", s.profile, brief(r.tsi))
+	}
 	if len(n.local) == 0 || len(n.remote) == 0 {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
 			brief(r.tsi), brief(r.tsr), brief(remote), brief(local))
+	}
+	if reason := s.contested(n.entry, n.local, n.remote); reason != "" {
+		return n, wire.Notify{Type: wire.TSUnacceptable}, reason
 	}
 	return n, wire.Notify{}, ""
 }
@@ -264,6 +275,9 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	}
 	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
 		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
+	}
+	if reason := s.contested(e, local, r.tsr); reason != "" {
+		return nil, reason
 	}
 	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)
 	if err != nil {

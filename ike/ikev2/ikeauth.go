@@ -103,10 +103,11 @@ var decoy = auth.PSK{Key: secret.Copy([]byte("no profile has this"))}
 func (s *SA) authenticate(a *authRequest) string {
 	id := auth.FromWire(a.id.ID)
 	s.remoteID = id
-	a.profile, a.entry = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), id, a.wanted)
+	var unserved string
+	a.profile, a.entry, unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), id, a.wanted)
 	verifier := decoy
 	if a.profile != nil {
-		verifier = auth.PSK{Key: a.profile.RemotePSK}
+		verifier = auth.PSK{Key: a.profile.remoteKey(id)}
 	}
 	h, prf := s.handshake, s.suite.PRF()
 	octets := auth.InitiatorSignedOctets(prf, h.request, h.nr, s.keys.Pi, a.id)
@@ -120,14 +121,16 @@ func (s *SA) authenticate(a *authRequest) string {
 		return fmt.Sprintf("peer %v wants EAP, which tunnel group %s does not have", id, a.profile.Name)
 	case a.proof.Method != wire.AuthSharedKey:
 		return fmt.Sprintf("peer %v authenticates with %v; tunnel group %s has a pre-shared key", id, a.proof.Method, a.profile.Name)
+	case verifier.Key.Len() == 0:
+		return fmt.Sprintf("tunnel group %s has no pre-shared key for peer %v", a.profile.Name, id)
 	case err != nil:
 		return fmt.Sprintf("wrong pre-shared key or identity of peer %v (tunnel group %s)", id, a.profile.Name)
+	case a.entry == nil:
+		return unserved
 	}
 	s.profile, s.remoteAccess, s.dpd = a.profile.Name, a.profile.RemoteAccess, a.profile.DPD
 	s.localID = a.profile.identityOf(s.local.Addr())
-	if a.entry != nil {
-		s.entry = a.entry.Name
-	}
+	s.entry = a.entry.Name
 	return ""
 }
 
@@ -267,8 +270,8 @@ func (s *SA) startAuth(now time.Time, out *Output) error {
 		return s.fail(out, "", "tunnel group "+s.profile+" has no pre-shared key for this side")
 	}
 	ps := []wire.Payload{idi}
-	if len(p.RemoteIdentities) == 1 {
-		if id, err := auth.ParseIdentity(p.RemoteIdentities[0]); err == nil && p.remotes[0].Matches(id) {
+	if len(p.remotes) == 1 {
+		if id, one := p.remotes[0].Identity(); one {
 			ps = append(ps, wire.IDr{ID: id.Wire()})
 		}
 	}
@@ -308,7 +311,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 	}
 	s.remoteID = auth.FromWire(idr.ID)
 	octets := auth.ResponderSignedOctets(s.suite.PRF(), h.response, h.ni, s.keys.Pr, idr)
-	err := auth.PSK{Key: p.RemotePSK}.Verify(s.suite.PRF(), octets, proof)
+	err := auth.PSK{Key: p.remoteKey(s.remoteID)}.Verify(s.suite.PRF(), octets, proof)
 	if err != nil || !p.accepts(s.remoteID, auth.Identity{}) {
 		n := wire.Notify{Type: wire.AuthenticationFailed}
 		s.post(s.seal(wire.Informational, s.window.next, false, []wire.Payload{n}), out)

@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Rules is a Config made ready: defaults filled in, names resolved, identities
@@ -27,6 +28,14 @@ type profile struct {
 	Profile
 	local   auth.Identity // zero: our address
 	remotes []auth.Pattern
+	keys    []identityKey // of RemotePSKs
+	static  bool          // a static entry names it
+}
+
+// identityKey is an IdentityPSK made ready.
+type identityKey struct {
+	identity auth.Identity
+	key      secret.Value
 }
 
 // entry is an Entry made ready.
@@ -70,6 +79,9 @@ func Compile(cfg *Config) (*Rules, error) {
 			return nil, fmt.Errorf("ikev2: entry %s: there is nothing to propose", e.Name)
 		}
 		r.entries[e.Name] = append(r.entries[e.Name], compileEntry(e))
+		if p := r.profileByName(e.Profile); p != nil && !e.Dynamic {
+			p.static = true
+		}
 	}
 	return r, nil
 }
@@ -102,12 +114,23 @@ func compileProfile(p Profile) (profile, error) {
 			return out, err
 		}
 	}
-	for _, text := range p.RemoteIdentities {
+	patterns := p.RemoteIdentities
+	if len(patterns) == 0 {
+		patterns = []string{"*"}
+	}
+	for _, text := range patterns {
 		m, err := auth.ParsePattern(text)
 		if err != nil {
 			return out, err
 		}
 		out.remotes = append(out.remotes, m)
+	}
+	for _, k := range p.RemotePSKs {
+		id, err := auth.ParseIdentity(k.Identity)
+		if err != nil {
+			return out, err
+		}
+		out.keys = append(out.keys, identityKey{id, k.PSK})
 	}
 	return out, nil
 }
@@ -184,47 +207,15 @@ func (p *profile) identityOf(local netip.Addr) auth.Identity {
 	return p.local
 }
 
-// accepts reports whether p is for a peer called remote that wants to talk to
-// wanted; a zero wanted says that it does not care.
-func (p *profile) accepts(remote, wanted auth.Identity) bool {
-	if !wanted.IsZero() && !p.local.IsZero() && !p.local.Equal(wanted) {
-		return false
+// remoteKey returns the key that a peer called id has; the empty Value: none.
+func (p *profile) remoteKey(id auth.Identity) secret.Value {
+	if len(p.keys) == 0 {
+		return p.RemotePSK
 	}
-	for _, m := range p.remotes {
-		if m.Matches(remote) {
-			return true
+	for _, k := range p.keys {
+		if k.identity.Equal(id) {
+			return k.key
 		}
 	}
-	return len(p.remotes) == 0
-}
-
-// match finds profile and entry for a peer (RFC 4301 section 4.4.3: the peer
-// authorization database, keyed by identity). An entry for the very address of
-// the peer goes before dynamic ones, and its profile before others. The entry
-// is nil where only the profile was found.
-func (r *Rules) match(local, remote netip.Addr, id, wanted auth.Identity) (*profile, *entry) {
-	for _, e := range r.Entries {
-		if e.Dynamic || e.Peer != remote || e.Local.IsValid() && e.Local != local {
-			continue
-		}
-		if p := r.profileByName(e.Profile); p != nil && p.accepts(id, wanted) {
-			return p, r.entry(e.Name, local)
-		}
-	}
-	var found *profile
-	for i := range r.profiles {
-		if r.profiles[i].accepts(id, wanted) {
-			found = &r.profiles[i]
-			break
-		}
-	}
-	if found == nil {
-		return nil, nil
-	}
-	for _, e := range r.Entries {
-		if e.Dynamic && (!e.Local.IsValid() || e.Local == local) {
-			return found, r.entry(e.Name, local)
-		}
-	}
-	return found, nil
+	return secret.Value{}
 }

@@ -29,6 +29,8 @@ type Host interface {
 	UnbindChild(id uint64, spi sa.SPI)      // the pair is gone
 	Bury(keys ...secret.Value)              // clear them when the Output has been consumed
 
+	// Standing yields the SAs that stand, in no order, until yield returns false.
+	Standing(yield func(*SA) bool)
 	// OnlyContact reports whether no other SA with the peer of s is known, so
 	// that s may say INITIAL_CONTACT.
 	OnlyContact(s *SA) bool

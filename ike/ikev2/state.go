@@ -93,6 +93,9 @@ func (s *SA) HalfOpen() bool {
 	return s.state == HalfOpen || s.state == Asking || s.state == Rejected
 }
 
+// Standing is standing, for the engine.
+func (s *SA) Standing() bool { return s.standing() }
+
 // standing reports whether requests inside the SA are served: both ends are
 // authentic and its keys are alive.
 func (s *SA) standing() bool {
