@@ -123,6 +123,13 @@ const (
 	SiteToSite   TunnelGroupType = "site-to-site"
 )
 
+// The tunnel groups that an identity falls to when no other group takes it,
+// wherever they are written.
+const (
+	DefaultRAGroup  = "DefaultRAGroup"
+	DefaultL2LGroup = "DefaultL2LGroup"
+)
+
 // TunnelGroup is a connection profile.
 type TunnelGroup struct {
 	Name         string

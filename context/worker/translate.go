@@ -9,13 +9,13 @@ import (
 	"github.com/warrenvpn/warren/ike"
 )
 
-// engineConfig says in the engine's words what the tenant's specification says.
 // planeOptions is what the data plane may be told anew.
 func planeOptions(t *spec.Tenant) plane.Options {
 	d := &t.DataPlane
 	return plane.Options{DF: plane.DF(d.DF), NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload, NoBatching: d.NoBatching}
 }
 
+// engineConfig says in the engine's words what the tenant's specification says.
 func engineConfig(t *spec.Tenant) *ike.Config {
 	cfg := &ike.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,
@@ -43,21 +43,36 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 			RemoteAccess:     g.Type == spec.RemoteAccess,
 			LocalIdentity:    g.LocalIdentity,
 			RemoteIdentities: g.RemoteIdentities,
+			Fallback:         g.Name == spec.DefaultRAGroup || g.Name == spec.DefaultL2LGroup,
 			LocalPSK:         t.Secret(g.LocalPSK),
 			RemotePSK:        t.Secret(g.RemotePSK),
+			RemotePSKs:       identityPSKs(t, g.RemotePSKs),
+			RemoteNetworks:   selectors(g.RemoteNetworks),
 			DPD:              g.DPD,
 		})
+	}
+	for _, p := range t.Pools {
+		cfg.Pools = append(cfg.Pools, sa.Selector{Start: p.Start, End: p.End, EndPort: 0xffff})
 	}
 	for _, m := range t.CryptoMaps {
 		for _, local := range addressesOf(t, m.Interface) {
 			for _, e := range m.Entries {
-				if e.Dynamic || e.Peer.BitLen() == local.BitLen() {
+				if e.Dynamic || e.AnyAddress || e.Peer.BitLen() == local.BitLen() {
 					cfg.Entries = append(cfg.Entries, engineEntry(e, local))
 				}
 			}
 		}
 	}
 	return cfg
+}
+
+// identityPSKs returns the keys of single identities.
+func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []ike.IdentityPSK {
+	var out []ike.IdentityPSK
+	for _, k := range keys {
+		out = append(out, ike.IdentityPSK{Identity: k.Identity, PSK: t.Secret(k.PSK)})
+	}
+	return out
 }
 
 // engineEntry is entry e of a crypto map as it stands on the address local.
@@ -67,8 +82,9 @@ func engineEntry(e spec.CryptoEntry, local netip.Addr) ike.Entry {
 		Local:          local,
 		Dynamic:        e.Dynamic,
 		Peer:           e.Peer,
+		AnyAddress:     e.AnyAddress,
 		Profile:        e.TunnelGroup,
-		Initiate:       e.Initiate,
+		Initiate:       e.Initiate && e.Peer.BitLen() == local.BitLen(),
 		RequestAddress: e.RequestAddress,
 		LocalTS:        selectors(e.Local),
 		RemoteTS:       selectors(e.Remote),

@@ -121,7 +121,7 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	}
 	local, remote := s.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
-	if n.entry.Dynamic && !s.remoteAccess && len(remote) == 0 {
+	if e.Dynamic && !s.remoteAccess && len(remote) == 0 {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("tunnel group %s has no remote_networks: "+
 			"a site at an address that is not known beforehand may bring nothing; it offers %v", s.profile, brief(r.tsi))
 	}
@@ -129,7 +129,7 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
 			brief(r.tsi), brief(r.tsr), brief(remote), brief(local))
 	}
-	if reason := s.contested(n.entry, n.local, n.remote); reason != "" {
+	if reason := s.contested(e, n.local, n.remote); reason != "" {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, reason
 	}
 	return n, wire.Notify{}, ""
@@ -276,7 +276,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
 		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
 	}
-	if reason := s.contested(e, local, r.tsr); reason != "" {
+	if reason := s.contested(s.host.Rules().entry(s.entry, s.local.Addr()), local, r.tsr); reason != "" {
 		return nil, reason
 	}
 	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)

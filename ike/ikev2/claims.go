@@ -18,7 +18,7 @@ import (
 // for the operator; "": nobody's. Clients have addresses of pools, and as a
 // client we offer what we like.
 func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
-	if s.remoteAccess || e.RequestAddress {
+	if e == nil || s.remoteAccess || e.RequestAddress {
 		return ""
 	}
 	for _, r := range remote {

@@ -164,10 +164,11 @@ func (r *Rules) taken(e *Entry) bool {
 	return false
 }
 
-// Entry returns the static entry called name, on the first of its addresses.
+// Entry returns the static entry called name, on the first of its addresses that
+// its peer can be reached from.
 func (r *Rules) Entry(name string) (Entry, bool) {
 	for _, e := range r.entries[name] {
-		if !e.Dynamic {
+		if !e.Dynamic && (!e.Local.IsValid() || e.Local.BitLen() == e.Peer.BitLen()) {
 			return e.Entry, true
 		}
 	}
