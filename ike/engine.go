@@ -27,6 +27,8 @@ type Engine struct {
 	active bool
 	epoch  uint64
 
+	isolated bool // a panic ends only the SA that it is about
+
 	sas      map[uint64]*ikev2.SA // by our SPI
 	timers   timers
 	children map[uint64]*ikev2.SA // by ID
@@ -109,6 +111,11 @@ func (e *Engine) Configure(cfg *Config) error {
 func (e *Engine) Command(now time.Time, c Command, out *Output) error {
 	e.begin(now)
 	defer e.settle(now)
+	return e.guard(now, out, func() error { return e.command(now, c, out) })
+}
+
+// command does a Command about an entry or an IKE SA.
+func (e *Engine) command(now time.Time, c Command, out *Output) error {
 	switch c := c.(type) {
 	case Initiate:
 		return e.initiate(now, c.Entry, out)
@@ -173,7 +180,7 @@ func (e *Engine) Answer(now time.Time, r Reply, out *Output) error {
 	delete(e.waiting, r.Question)
 	defer e.settle(now)
 	e.touch(s)
-	return s.Answer(now, r, out)
+	return e.guard(now, out, func() error { return s.Answer(now, r, out) })
 }
 
 // Expire does what time demands. Calling it early or twice does nothing.
@@ -182,19 +189,26 @@ func (e *Engine) Expire(now time.Time, out *Output) {
 		return
 	}
 	e.begin(now)
-	e.expireAttempts(now, out)
+	_ = e.guard(now, out, func() error { e.expireAttempts(now, out); return nil })
 	e.settle(now)
 	for {
 		s, at := e.timers.first()
 		if s == nil || now.Before(at) {
 			return
 		}
+		_ = e.guard(now, out, func() error { e.expireSA(now, s, at, out); return nil })
+	}
+}
+
+// expireSA does what time demands of one SA, whose deadline was at. An SA that
+// wants the same again would want it for ever.
+func (e *Engine) expireSA(now time.Time, s *ikev2.SA, at time.Time, out *Output) {
+	e.touch(s)
+	s.Expire(now, out)
+	e.settle(now)
+	if again, next := e.timers.first(); again == s && next.Equal(at) {
 		e.touch(s)
-		s.Expire(now, out)
-		e.settle(now)
-		if again, next := e.timers.first(); again == s && next.Equal(at) {
-			panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %v does not pass", s.SPI(), s.State()))
-		}
+		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %v does not pass", s.SPI(), s.State()))
 	}
 }
 

@@ -32,6 +32,11 @@ func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 	}
 	e.begin(now)
 	defer e.settle(now)
+	return e.guard(now, out, func() error { return e.receive(now, d, out) })
+}
+
+// receive takes the message to its SA.
+func (e *Engine) receive(now time.Time, d Datagram, out *Output) error {
 	h, err := wire.ParseHeader(d.Payload)
 	if err != nil {
 		return err

@@ -11,9 +11,24 @@ import (
 // Replay applies one record of a journal silently: after a restart, and
 // continuously on a standby. Records about SAs that are not there are passed
 // over: a journal that begins with a snapshot may repeat what went before.
+//
+// An error says that r cannot be applied. The SA that it is about is forgotten
+// then, and what else is recorded of it is passed over; all others are as they
+// were.
 func (e *Engine) Replay(now time.Time, r Record) error {
 	e.begin(now)
 	defer e.settle(now)
+	var silent Output
+	err := e.guard(now, &silent, func() error { return e.replay(now, r) })
+	if s := e.sas[r.SPI]; err != nil && s != nil {
+		s.Drop(now)
+		e.touch(s)
+	}
+	return err
+}
+
+// replay does what Replay says, but for errors.
+func (e *Engine) replay(now time.Time, r Record) error {
 	s := e.sas[r.SPI]
 	switch {
 	case r.Kind == RecordHalfOpen:
@@ -106,17 +121,22 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 	e.begin(now)
 	e.active = true
 	for _, s := range e.inOrder() {
-		s.Activate(now)
-		if s.Spent() {
-			s.End(now, "the initialisation vectors of its keys are used up", out)
-		}
-		e.restoreAttempt(s)
 		e.touch(s)
+		_ = e.guard(now, out, func() error { e.activateSA(now, s, out); return nil })
 		e.settle(now)
 	}
-	e.restoreHalfOpen(now)
+	_ = e.guard(now, out, func() error { e.restoreHalfOpen(now); return nil })
 	e.planAttempts(now)
 	e.Expire(now, out)
+}
+
+// activateSA starts the timers of one SA.
+func (e *Engine) activateSA(now time.Time, s *ikev2.SA, out *Output) {
+	s.Activate(now)
+	if s.Spent() {
+		s.End(now, "the initialisation vectors of its keys are used up", out)
+	}
+	e.restoreAttempt(s)
 }
 
 // restoreAttempt notes that an SA which Replay brought is the one of an entry.

@@ -12,6 +12,8 @@ type Usage struct {
 	Begun, Busy, Paced uint64
 	// Garbled are the messages for standing SAs that failed the integrity check.
 	Garbled uint64
+	// Faults are the calls that met an internal error: see Isolate.
+	Faults uint64
 	// OldVersion are requests for an SA of IKEv1, which is not spoken.
 	OldVersion uint64
 }

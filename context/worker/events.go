@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -46,6 +47,8 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		if w.refusals.bucket.Take(now, 1) {
 			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
 		}
+	case ike.Fault:
+		w.of(e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
 	case ike.AddressAssigned:
 		w.join(e)
 	case ike.SkipNumbers:

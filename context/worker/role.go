@@ -178,9 +178,9 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 	t.sender, t.held, t.raises = nil, nil, nil
 	w.out = ike.Output{}
 	w.sessions = newSessions()
-	engine, err := ike.New(engineConfig(w.tenant))
+	engine, err := w.newEngine(w.tenant)
 	if err != nil {
-		return fmt.Errorf("worker: building the engine: %w", err)
+		return err
 	}
 	w.engine.Wipe()
 	w.engine, w.children, w.past = engine, newChildren(w.counters.Len()), map[uint64]sessionEntry{}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
-	"github.com/warrenvpn/warren/ike"
 )
 
 // follow does what one message of the active twin says.
@@ -107,9 +106,9 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 // adopt makes this worker the copy that a snapshot describes. What it held
 // before is replaced as a whole.
 func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
-	engine, err := ike.New(engineConfig(w.tenant))
+	engine, err := w.newEngine(w.tenant)
 	if err != nil {
-		return fmt.Errorf("worker: building the engine: %w", err)
+		return err
 	}
 	installs := make([]sa.Change, 0, len(items)/3)
 	var counters []counterEntry

@@ -64,6 +64,10 @@ type Config struct {
 	// nobody to share with, and enough of everything.
 	Claim func(context.Context, control.Claim) (control.Grant, error)
 
+	// Isolate makes an internal error in what concerns one IKE SA end that SA
+	// instead of the worker.
+	Isolate bool
+
 	// Failover says how the tenant is paired with the same one on another node;
 	// nil: it is not.
 	Failover *control.Failover
@@ -79,6 +83,7 @@ type Worker struct {
 	ask    func(ctx context.Context, kind control.Kind, body any) error
 
 	engine   *ike.Engine
+	isolate  bool // of every engine
 	plane    *plane.Plane
 	ledger   *ledger
 	counters *esp.Counters
@@ -119,6 +124,7 @@ func New(cfg *Config) (*Worker, error) {
 		syslogs: lines,
 		limits:  newLimits(cfg.Log),
 		ask:     cfg.Ask,
+		isolate: cfg.Isolate,
 		ration:  cfg.Claim,
 		claims:  make(chan control.Claim, 4),
 		clients: make(map[uint64]ike.AddressAssigned),
@@ -156,8 +162,8 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the data plane: %w", err)
 	}
-	if w.engine, err = ike.New(engineConfig(cfg.Tenant)); err != nil {
-		return nil, fmt.Errorf("worker: building the engine: %w", err)
+	if w.engine, err = w.newEngine(cfg.Tenant); err != nil {
+		return nil, err
 	}
 	w.children, w.past = newChildren(w.counters.Len()), map[uint64]sessionEntry{}
 	w.sessions = newSessions()
@@ -176,6 +182,18 @@ func New(cfg *Config) (*Worker, error) {
 // unreadable marks the error of a worker that cannot go on from the memory that
 // it was given, so that the supervisor gives it another.
 func unreadable(err error) error { return &control.Error{Cause: control.CauseMemory, Err: err} }
+
+// newEngine builds the engine of a tenant.
+func (w *Worker) newEngine(t *spec.Tenant) (*ike.Engine, error) {
+	engine, err := ike.New(engineConfig(t))
+	if err != nil {
+		return nil, fmt.Errorf("worker: building the engine: %w", err)
+	}
+	if w.isolate {
+		engine.Isolate()
+	}
+	return engine, nil
+}
 
 // closeAll gives back what plane.New would have taken over.
 func closeAll(cfg *Config) {
@@ -222,7 +240,10 @@ func (w *Worker) restore(now time.Time) error {
 		if e.record.Child != nil {
 			w.children.replay(e.record.Child)
 		}
-		return w.engine.Replay(now, *e.record)
+		if err := w.engine.Replay(now, *e.record); err != nil {
+			w.log.Error("record cannot be used, its IKE SA is given up", "sa", spiText(e.record.SPI), "reason", err)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("worker: replaying the journal: %w", err)

@@ -321,6 +321,14 @@ type Garbled struct {
 	Messages int // so far
 }
 
+// Fault tells of a panic that ended the IKE SA of Peer; a zero Peer.SPI: it met
+// none. It holds no secrets. See ike's Isolate.
+type Fault struct {
+	Peer   Peer
+	Reason string
+	Where  []string // functions and lines, the innermost first
+}
+
 // AddressAssigned tells a client what its gateway gave it.
 type AddressAssigned struct {
 	Peer    Peer
@@ -348,6 +356,7 @@ func (ChildDown) event()       {}
 func (Moved) event()           {}
 func (Refused) event()         {}
 func (Garbled) event()         {}
+func (Fault) event()           {}
 func (AddressAssigned) event() {}
 
 // Status describes one IKE SA for `show crypto ikev2 sa`.

@@ -147,7 +147,7 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 	if c == nil || !c.replaced.IsZero() || s.state != Established {
 		return
 	}
-	if e == nil {
+	if e == nil || len(e.later) == 0 {
 		c.soft = time.Time{} // its entry was configured away: it ends with its lifetime
 		return
 	}
@@ -184,7 +184,7 @@ func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out
 			return
 		}
 	}
-	if _, ok := ps.Notify(wire.NoProposalChosen); ok && r.group == sa.KENone {
+	if _, ok := ps.Notify(wire.NoProposalChosen); ok && r.group == sa.KENone && len(s.host.Rules().groups) > 0 {
 		// Perfect forward secrecy may be what the peer misses.
 		old.group, old.soft = s.host.Rules().groups[0].ID, now
 		return

@@ -78,6 +78,7 @@ func (s *SA) Expire(now time.Time, out *Output) {
 	for _, c := range s.children {
 		s.expireChild(now, c)
 	}
+	s.pump(now, out) // what waited may have come to nothing; then there is time to ask
 	if s.dpd > 0 && s.window.request == nil && len(s.tasks) == 0 && due(now, s.heard.Add(s.dpd)) {
 		s.enqueue(task{kind: taskLiveness})
 	}

@@ -1,0 +1,55 @@
+package iketest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/ike"
+)
+
+// TestExpireLate: whatever comes due in one late Expire, also where the entry was
+// configured away and a rekeying comes to nothing, every deadline passes and the
+// client is connected in the end.
+func TestExpireLate(t *testing.T) {
+	type change struct {
+		name string
+		tune func(cfg *ike.Config)
+	}
+	changes := []change{
+		{"nothing", func(*ike.Config) {}},
+		{"entry", func(cfg *ike.Config) { cfg.Entries[0].Name = "renamed" }},
+		{"entries", func(cfg *ike.Config) { cfg.Entries = nil }},
+		{"proposals", func(cfg *ike.Config) { cfg.Entries[0].Proposals = nil }},
+		{"policies", func(cfg *ike.Config) { cfg.Policies = nil }},
+		{"profiles", func(cfg *ike.Config) { cfg.Profiles = nil }},
+	}
+	for _, change := range changes {
+		t.Run(change.name, func(t *testing.T) {
+			for late := time.Second; late < 30*time.Hour; late = late*5/4 + time.Second {
+				l := New(21, Faults{Delay: 10 * time.Millisecond})
+				g, c := l.Pair(shortLives)
+				if !l.Until(10*time.Second, func() bool { return Up(g, c) }) {
+					t.Fatal("not up")
+				}
+				cfg := g.Config
+				cfg.Entries, cfg.Policies = slices.Clone(cfg.Entries), slices.Clone(cfg.Policies)
+				change.tune(&cfg)
+				if err := g.Engine.Configure(&cfg); err != nil {
+					t.Fatal(err)
+				}
+				l.Now = l.Now.Add(late)
+				g.Do(func(out *ike.Output) error { g.Engine.Expire(l.Now, out); return nil })
+				l.Run(time.Minute)
+				if err := g.Engine.Configure(&g.Config); err != nil {
+					t.Fatal(err)
+				}
+				l.Run(time.Hour)
+				if !Up(g, c) {
+					t.Errorf("%v late: not up: %v", late, c.Engine.Status())
+				}
+				noTrouble(t, l)
+			}
+		})
+	}
+}
