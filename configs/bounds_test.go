@@ -18,13 +18,22 @@ func TestBounds(t *testing.T) {
 		{"not text", "ikev2 {\xff}\n", "Not a text file"},
 		{"too large", strings.Repeat("# comment\n", MaxFileSize/10+1), "File too large"},
 		{"brackets", deep("[", "]", 100_000), "Nested too deeply"},
-		{"objects", deep("{a=", "}", 100_000), "Nested too deeply"},
+		{"objects", deep("{a=", "}", 50_000), "Nested too deeply"},
 		{"templates", deep(`"${`, `}"`, 50_000), "Nested too deeply"},
-		{"operators", "dataplane { mtu = " + strings.Repeat("!", 500_000) + "true }\n", "Too many operators"},
-		{"conditions", "dataplane { mtu = " + strings.Repeat("true?1:", 100_000) + "1 }\n", "Too many operators"},
-		{"blocks", strings.Repeat("x {}\n", maxBlocks+1), "Too many blocks"},
+		{"operators", "dataplane { mtu = " + strings.Repeat("!", 200_000) + "true }\n", "Too many operators"},
+		{"conditions", "dataplane { mtu = " + strings.Repeat("true?1:", 50_000) + "1 }\n", "Too many operators"},
+		{"signs", strings.Repeat("x {}\n", maxSigns/4+1), "context.hcl:98305: File too large"},
+		{"blocks", strings.Repeat("x {}\n", maxSigns/4-1), "Too many problems"},
 		{"problems", strings.Repeat("x {}\n", maxDiagnostics+50), "Too many problems"},
-		{"list", "group_policy \"g\" { dns_servers = [" + strings.Repeat(`"192.0.2.1",`, 50_000) + "] }\n", "List too long"},
+		{"signs of no language", strings.Repeat("“\n", maxDiagnostics+50), "Too many problems"},
+		{"number", "dataplane { mtu = " + strings.Repeat("1", maxNumber+1) + " }\n", "Word too long"},
+		{"exponent", "dataplane { mtu = 1e9 }\n", "Unusable number"},
+		{"name", strings.Repeat("a", maxWord+1) + " = 1\n", "Word too long"},
+		{"text", "group_policy \"g\" { banner = \"" + strings.Repeat("a", maxLiteral+1) + "\" }\n", "Word too long"},
+		{"comparisons", "dataplane { mtu = 1" + strings.Repeat(" == 1", maxOperators+1) + " }\n", "Too many operators"},
+		{"indexes", "dataplane { mtu = a" + strings.Repeat("[b]", maxOperators+1) + " }\n", "Too many operators"},
+		{"attributes", "dataplane { mtu = a" + strings.Repeat(".b", maxOperators+1) + " }\n", "Too many operators"},
+		{"list", "group_policy \"g\" { dns_servers = [" + strings.Repeat(`"192.0.2.1",`, 10_000) + "] }\n", "List too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": tt.text}, "system.hcl")
@@ -36,6 +45,98 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestBrackets: a bracket that closes nothing must not hide one that opens, so
+// that no nesting beyond the bound is ever parsed. The inputs are as deep as the
+// bound, or one deeper.
+func TestBrackets(t *testing.T) {
+	const unmatched, deep = "Bracket without its other half", "Nested too deeply"
+	lists := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for _, tt := range []struct{ name, text, want string }{
+		{"at the bound", "a = " + lists(maxDepth) + "\n", ""},
+		{"one deeper", "a = " + lists(maxDepth+1) + "\n", deep},
+		{"closers first", "}}]\na = " + lists(maxDepth+1) + "\n", unmatched},
+		{"one closer first", "]\n", unmatched},
+		{"closer in a nested block", "a {\n  b {\n    ]\n    c = " + lists(maxDepth-1) + "\n  }\n}\n", unmatched},
+		{"block closed twice", "a {\n}\n}\nb = " + lists(maxDepth+1) + "\n", unmatched},
+		{"another bracket", "a = [}\n", unmatched},
+		{"another bracket closes", "a = [1)\n", unmatched},
+		{"crossed", "a = {b = [}]\n", unmatched},
+		{"closer in a template", "a = \"${]}\"\n", unmatched},
+		{"closer in a template directive", "a = \"%{ if )} x\"\n", unmatched},
+		{"closer in a heredoc", "a = <<E\n${)}\nE\n", unmatched},
+		{"brackets in text", "a = \"]})\"\nb = <<E\n]})\nE\n# ]})\n", ""},
+		{"templates at the bound", "a = " + strings.Repeat(`"${`, maxDepth/2) + strings.Repeat(`}"`, maxDepth/2) + "\n", ""},
+		{"templates one deeper", "a = " + strings.Repeat(`"${`, maxDepth/2+1) + strings.Repeat(`}"`, maxDepth/2+1) + "\n", deep},
+		{"template directives", "a = \"" + strings.Repeat("%{ if b }", maxOperators+1) + "\"\n", "Too many operators"},
+		{"blocks at the bound", strings.Repeat("a {\n", maxDepth) + strings.Repeat("}\n", maxDepth), ""},
+		{"blocks one deeper", strings.Repeat("a {\n", maxDepth+1) + strings.Repeat("}\n", maxDepth+1), deep},
+		{"never closed", "a {\n  b = [\n", ""}, // the parser says what is missing
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newReader(nil, Machine{})
+			ok := r.bounded([]byte(tt.text), "x.hcl")
+			if got := fmt.Sprint(r.diags.Err()); ok != (tt.want == "") || !strings.Contains(got, tt.want) {
+				t.Errorf("bounded = %v, %s; want %q", ok, got, tt.want)
+			}
+			if tt.want == "" {
+				return
+			}
+			// Everything that looks at a file goes through the same gate.
+			if _, diags := Format("x.hcl", []byte(tt.text)); !strings.Contains(fmt.Sprint(diags.Err()), tt.want) {
+				t.Errorf("Format: %v", diags.Err())
+			}
+			if _, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": tt.text}, "system.hcl"); !strings.Contains(fmt.Sprint(diags.Err()), tt.want) {
+				t.Errorf("Load: %v", diags.Err())
+			}
+			if changes := Compare([]byte("a = 1\n"), []byte(tt.text)); len(changes) != 1 || !changes[0].Removed {
+				t.Errorf("Compare: %+v", changes)
+			}
+		})
+	}
+}
+
+// TestManyConnections is a hub of 2,000 branches in one context.
+func TestManyConnections(t *testing.T) {
+	text := branches(2000)
+	sys, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text}, "system.hcl")
+	if diags.HasErrors() {
+		t.Fatalf("%.500s", report(t, diags))
+	}
+	if got := len(sys.Contexts[0].Spec.CryptoMaps[0].Entries); got != 2000 {
+		t.Errorf("%d entries", got)
+	}
+}
+
+// branches is a context's file with so many connections, as people write them.
+func branches(count int) string {
+	var b strings.Builder
+	b.WriteString("interface \"outside\" { address = \"198.51.100.1/24\" }\ninterface \"inside\" { address = \"10.10.0.1/24\" }\n")
+	for i := range count {
+		fmt.Fprintf(&b, `
+tunnel_group "branch-%[1]d" {
+  type = "site-to-site"
+  ikev2 {
+    remote_identity       = "branch-%[1]d.example"
+    local_authentication  = { pre_shared_key = "hub for branch %[1]d" }
+    remote_authentication = { pre_shared_key = "key of branch %[1]d" }
+  }
+}
+`, i)
+	}
+	b.WriteString("crypto_map \"outside\" {\n")
+	for i := range count {
+		fmt.Fprintf(&b, `  static "branch-%[1]d" {
+    peer            = "203.0.%[2]d.%[3]d"
+    tunnel_group    = "branch-%[1]d"
+    local_networks  = ["10.10.0.0/24"]
+    remote_networks = ["10.%[4]d.%[3]d.0/24"]
+  }
+`, i, 100+i/200, 1+i%200, 20+i/200)
+	}
+	b.WriteString("}\n")
+	return b.String()
 }
 
 func TestMissingSystemFile(t *testing.T) {

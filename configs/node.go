@@ -35,7 +35,7 @@ type node struct {
 	label  item
 	at     hcl.Range // of keyword and label
 	values map[string]*value
-	blocks []*node
+	blocks map[string][]*node // by kind, in the order of the file
 }
 
 // item is a piece of text and its place.
@@ -56,7 +56,7 @@ type value struct {
 
 // decode holds a block against its schema, and tells what does not fit.
 func (r *reader) decode(body *hclsyntax.Body, s *schema, b *hclsyntax.Block) *node {
-	n := &node{reader: r, schema: s, values: map[string]*value{}, at: b.DefRange()}
+	n := &node{reader: r, schema: s, values: map[string]*value{}, blocks: map[string][]*node{}, at: b.DefRange()}
 	if len(b.Labels) == 1 {
 		n.label = item{b.Labels[0], b.LabelRanges[0]}
 	}
@@ -124,7 +124,7 @@ func (n *node) decodeBlocks(body *hclsyntax.Body) {
 			continue
 		}
 		first[key] = child
-		n.blocks = append(n.blocks, child)
+		n.blocks[s.kind] = append(n.blocks[s.kind], child)
 	}
 }
 
@@ -173,15 +173,7 @@ func (s *schema) String() string {
 }
 
 // each returns the blocks of one kind in the order of the file.
-func (n *node) each(kind string) []*node {
-	var out []*node
-	for _, b := range n.blocks {
-		if b.schema.kind == kind {
-			out = append(out, b)
-		}
-	}
-	return out
-}
+func (n *node) each(kind string) []*node { return n.blocks[kind] }
 
 // one returns the single block of a kind; where it is missing, an empty one in
 // the same place, so that its defaults apply.

@@ -14,6 +14,10 @@ import (
 // an editor opens file:line.
 const maxSnippet = 3
 
+// maxShown is how many characters of a line are shown, and of the blocks that
+// it is in.
+const maxShown = 200
+
 // The colours of what a person looks for first.
 const (
 	colourError   = "\x1b[1;31m"
@@ -67,7 +71,7 @@ func (p *printer) snippet(b *strings.Builder, at hcl.Range) {
 	}
 	if nav, ok := f.Nav.(interface{ ContextString(int) string }); ok {
 		if block := nav.ContextString(at.Start.Byte); block != "" {
-			b.WriteString(", in " + block)
+			b.WriteString(", in " + shorten(visible(block), maxShown))
 		}
 	}
 	b.WriteByte('\n')
@@ -75,11 +79,39 @@ func (p *printer) snippet(b *strings.Builder, at hcl.Range) {
 	last := min(max(at.End.Line, at.Start.Line), at.Start.Line+maxSnippet-1, len(lines))
 	for n := at.Start.Line; n >= 1 && n <= last; n++ {
 		line := visible(string(bytes.TrimRight(lines[n-1], "\r")))
-		fmt.Fprintf(b, "%4d | %s\n", n, line)
-		if at.Start.Line == at.End.Line {
-			underline(b, line, at)
+		if at.Start.Line != at.End.Line {
+			fmt.Fprintf(b, "%4d | %s\n", n, shorten(line, maxShown))
+			continue
 		}
+		line, at = clip(line, at)
+		fmt.Fprintf(b, "%4d | %s\n", n, line)
+		underline(b, line, at)
 	}
+}
+
+// shorten cuts text behind so many characters.
+func shorten(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most-1]) + "…"
+}
+
+// clip returns the part of a long line that a place in it is in, and the place
+// within that part.
+func clip(line string, at hcl.Range) (string, hcl.Range) {
+	runes := []rune(line)
+	if len(runes) <= maxShown {
+		return line, at
+	}
+	if from := min(at.Start.Column-1, len(runes)) - maxShown/2; from > 0 {
+		runes = append([]rune("…"), runes[from:]...)
+		at.Start.Column -= from - 1
+		at.End.Column -= from - 1
+	}
+	line = shorten(string(runes), maxShown)
+	at.End.Column = min(at.End.Column, utf8.RuneCountInString(line)+1)
+	return line, at
 }
 
 // visible replaces what a terminal would act upon: a tenant may have written it.

@@ -9,7 +9,7 @@ import (
 )
 
 func TestWrite(t *testing.T) {
-	src := "a = 1\n\tblock \"ü\" {\n  bad = 2\n}\n"
+	src := "a = 1\n\tblock \"ü\" {\n  bad = 2\n}\n" + strings.Repeat("a", 300) + "bb" + strings.Repeat("c", 600) + "\n"
 	span := func(l1, c1, l2, c2 int) *hcl.Range {
 		return &hcl.Range{Filename: "x.hcl", Start: hcl.Pos{Line: l1, Column: c1}, End: hcl.Pos{Line: l2, Column: c2}}
 	}
@@ -26,6 +26,10 @@ func TestWrite(t *testing.T) {
 			want: "x.hcl:2: warning: Sum\n   2 | \tblock \"ü\" {\n     | \t      ^~~\n"},
 		{name: "a block", d: hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Sum", Subject: span(2, 2, 4, 2)},
 			want: "x.hcl:2: error: Sum\n   2 | \tblock \"ü\" {\n   3 |   bad = 2\n   4 | }\n"},
+		{name: "long line", d: hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Sum", Subject: span(5, 301, 5, 303)},
+			want: "x.hcl:5: error: Sum\n   5 | …" + strings.Repeat("a", 100) + "bb" + strings.Repeat("c", 96) + "…\n     | " + strings.Repeat(" ", 101) + "^~\n"},
+		{name: "place as long as a long line", d: hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Sum", Subject: span(5, 1, 5, 900)},
+			want: "x.hcl:5: error: Sum\n   5 | " + strings.Repeat("a", 199) + "…\n     | ^" + strings.Repeat("~", 199) + "\n"},
 		{name: "behind the end", d: hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Sum", Subject: span(99, 1, 99, 2)},
 			want: "x.hcl:99: error: Sum\n"},
 		{name: "no place", d: hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Sum", Detail: "Do."}, want: "error: Sum\n  Do.\n"},

@@ -10,16 +10,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Bounds of what is read at all. A parser that recurses needs the first two;
-// the others keep the work and the report of a hopeless file finite.
-const (
-	maxDepth       = 16   // nested brackets; the language needs 5
-	maxOperators   = 256  // operators in one file; the language needs none
-	maxBlocks      = 8192 // blocks of one file; 250 contexts need a tenth
-	maxElements    = 512  // of one list
-	maxDiagnostics = 200
-)
-
 // reader is one run of Load.
 type reader struct {
 	loader  Loader
@@ -43,6 +33,9 @@ func newReader(l Loader, m Machine) *reader {
 // tell adds diagnostics, each once, and not more than a person will read.
 func (r *reader) tell(list ...*hcl.Diagnostic) {
 	for _, d := range list {
+		if r.dropped {
+			return
+		}
 		key := fmt.Sprint(d.Subject, d.Severity, d.Summary, d.Detail)
 		if r.told[key] {
 			continue
@@ -75,6 +68,9 @@ func (r *reader) show(name string) {
 
 // problem adds an error at a place: what is wrong, and what to do.
 func (r *reader) problem(at hcl.Range, summary, format string, args ...any) {
+	if r.dropped { // do not even write it: a hopeless file may have millions
+		return
+	}
 	r.tell(&hcl.Diagnostic{
 		Severity: hcl.DiagError, Summary: summary,
 		Detail: fmt.Sprintf(format, args...), Subject: at.Ptr(),
@@ -175,41 +171,6 @@ func (r *reader) isText(src []byte, at Location) bool {
 	if !utf8.Valid(src) {
 		r.problem(hcl.Range{Filename: at.String(), Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file", "%s is not valid UTF-8.", at)
 		return false
-	}
-	return true
-}
-
-// bounded reports whether the file is one that the parser, which recurses, can
-// be trusted with.
-func (r *reader) bounded(src []byte, name string) bool {
-	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
-	depth, operators, blocks := 0, 0, 0
-	for _, t := range tokens {
-		switch t.Type {
-		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOQuote,
-			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-			depth++
-			if t.Type == hclsyntax.TokenOBrace {
-				blocks++
-			}
-		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCQuote,
-			hclsyntax.TokenCHeredoc, hclsyntax.TokenTemplateSeqEnd:
-			depth--
-		case hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenQuestion, hclsyntax.TokenAnd, hclsyntax.TokenOr,
-			hclsyntax.TokenPlus, hclsyntax.TokenStar, hclsyntax.TokenSlash, hclsyntax.TokenPercent:
-			operators++
-		}
-		switch {
-		case depth > maxDepth:
-			r.problem(t.Range, "Nested too deeply", "More than %d brackets are open here.", maxDepth)
-			return false
-		case operators > maxOperators:
-			r.problem(t.Range, "Too many operators", "Values are written out: text, numbers, true, false, lists. The file has more than %d operators.", maxOperators)
-			return false
-		case blocks > maxBlocks:
-			r.problem(t.Range, "Too many blocks", "The file has more than %d blocks.", maxBlocks)
-			return false
-		}
 	}
 	return true
 }
