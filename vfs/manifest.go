@@ -20,6 +20,53 @@ type Manifest struct {
 	// Versions of two volumes say nothing of each other.
 	Version string
 	Files   []Info // with checksums, in the order of their paths; a directory before what is in it
+	// Gone is what files were deleted, and what contents replaced: the oldest
+	// first, and at most some thousand.
+	Gone []Gone
+	// ByHand is what was there at the Manifest before, and is not now, without
+	// having been changed through the Volume. Of a volume in which nothing is
+	// left it is empty: who knows what has become of that disk.
+	ByHand []Gone
+}
+
+// MarkGone adds to what is gone.
+func (v *Volume) MarkGone(list []Gone) {
+	if v.gone != nil {
+		v.gone.add(list...)
+	}
+}
+
+// IsGone tells whether a path has had a content and was deprived of it.
+func (v *Volume) IsGone(g Gone) bool {
+	if v.gone == nil {
+		return false
+	}
+	v.gone.mu.Lock()
+	defer v.gone.mu.Unlock()
+	return v.gone.has[g]
+}
+
+// contentOf is what a path has, for the ledger; false where there is none, or
+// nothing to be noted.
+func (v *Volume) contentOf(p string) (Gone, bool) {
+	if v.gone == nil {
+		return Gone{}, false
+	}
+	info, err := v.fsys.Stat(p)
+	switch {
+	case err != nil:
+		return Gone{}, false
+	case info.IsDir():
+		return Gone{Path: p}, true
+	}
+	v.knowing.Lock()
+	known := v.sums[p]
+	v.knowing.Unlock()
+	if known.stamp == stampOf(info) {
+		return Gone{p, known.sum}, true
+	}
+	sum, err := v.Verify(context.Background(), p)
+	return Gone{p, sum.SHA256}, err == nil
 }
 
 // summed is a checksum, and what the file looked like when it was computed.
@@ -101,13 +148,17 @@ func (v *Volume) Manifest(ctx context.Context) (Manifest, error) {
 		return Manifest{}, err
 	}
 	m := Manifest{Version: version}
+	v.knowing.Lock()
+	before := v.sums
+	v.knowing.Unlock()
 	sums := map[string]summed{}
 	for _, f := range list {
 		if f.Dir {
+			sums[f.Path] = summed{f.stamp, ""}
 			m.Files = append(m.Files, f.Info)
 			continue
 		}
-		known := v.sums[f.Path]
+		known := before[f.Path]
 		if known.stamp != f.stamp {
 			info, err := v.Verify(ctx, f.Path)
 			switch {
@@ -122,8 +173,26 @@ func (v *Volume) Manifest(ctx context.Context) (Manifest, error) {
 		f.SHA256 = known.sum
 		m.Files = append(m.Files, f.Info)
 	}
+	v.knowing.Lock()
 	v.sums = sums
+	v.knowing.Unlock()
+	if v.gone != nil {
+		m.Gone = v.gone.all()
+		m.ByHand = v.missing(before, sums)
+	}
 	return m, nil
+}
+
+// missing is what was before and is not now, unless it is known to be gone.
+func (v *Volume) missing(before, now map[string]summed) []Gone {
+	var list []Gone
+	for p, was := range before {
+		if is, ok := now[p]; len(now) > 0 && (!ok || is.sum != was.sum) && !v.IsGone(Gone{p, was.sum}) {
+			list = append(list, Gone{p, was.sum})
+		}
+	}
+	slices.SortFunc(list, func(a, b Gone) int { return strings.Compare(a.Path, b.Path) })
+	return list
 }
 
 // MakeDir makes a directory and those above it.
@@ -134,6 +203,9 @@ func (v *Volume) MakeDir(p string) error {
 	made, err := mkdirs(v.fsys, p, dirMode)
 	for _, d := range made {
 		err = errors.Join(err, v.syncDir(path.Dir(d)))
+		if v.gone != nil {
+			v.gone.back(Gone{Path: d})
+		}
 	}
 	if err != nil {
 		return v.wrong("making", p, err)

@@ -112,7 +112,11 @@ func (s *Store) disk(d Disk0, open *Volume) (*Volume, error) {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("vfs: making disk0: of context %s: %w", d.Context, err)
 	}
-	return OpenVolume(d.Context+":"+Disk+":", dir, limit)
+	v, err := OpenVolume(d.Context+":"+Disk+":", dir, limit)
+	if err == nil {
+		v.gone = openLedger(dir + ".gone")
+	}
+	return v, err
 }
 
 // share adds shared storage to the volumes of a context and to the system's.

@@ -50,6 +50,8 @@ var (
 	ErrVolume = errors.New("no such volume")
 	// ErrSize is for content that is shorter or longer than was said.
 	ErrSize = errors.New("has not the size that was announced")
+	// ErrSum is for content that is not the one that was announced.
+	ErrSum = errors.New("has not the checksum that was announced")
 )
 
 // QuotaError refuses a change because a volume would become too large.

@@ -44,7 +44,11 @@ type Volume struct {
 	seen   seen
 
 	summing sync.Mutex        // makes Manifests one at a time, also while it reads files
-	sums    map[string]summed // by path
+	knowing sync.Mutex        // protects sums; taken after summing
+	sums    map[string]summed // by path; replaced as a whole
+
+	changing sync.Mutex // makes changes of names one at a time, with what is noted of them
+	gone     *ledger    // nil: nothing is noted
 }
 
 // OpenVolume returns the volume in a directory, and removes what writers that
@@ -177,8 +181,14 @@ func (v *Volume) Verify(ctx context.Context, p string) (Info, error) {
 
 // Remove deletes a file or an empty directory.
 func (v *Volume) Remove(p string) error {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	was, ok := v.contentOf(p)
 	if err := v.fsys.Remove(p); err != nil {
 		return v.wrong("deleting", p, err)
+	}
+	if ok {
+		v.gone.add(was)
 	}
 	if err := v.syncDir(path.Dir(p)); err != nil {
 		return v.wrong("deleting", p, err)
@@ -191,8 +201,11 @@ type Content struct {
 	Reader io.Reader
 	Size   int64                   // of all; a reader that gives more or less is an error
 	Wrote  func(done, total int64) // is called now and then, unless nil
+	// SHA256 is what the content has to have, in hexadecimal; "" is anything.
+	SHA256 string
 	// Commit is called when all is written and nothing is replaced yet, unless
-	// nil. With an error the file stays as it is.
+	// nil. With an error the file stays as it is. No name in the volume changes
+	// meanwhile, and Commit must change none.
 	Commit func() error
 }
 
@@ -232,11 +245,8 @@ func (v *Volume) replace(ctx context.Context, p string, c Content) (done Info, e
 	}
 	aside := path.Join(dir, reserved+rand.Text())
 	info, sum, err := v.writeAside(ctx, aside, c)
-	if err == nil && c.Commit != nil {
-		err = c.Commit()
-	}
 	if err == nil {
-		err = v.fsys.Rename(aside, p)
+		err = v.putInPlace(aside, Gone{p, sum}, made, c)
 	}
 	if err != nil {
 		v.fsys.Remove(aside)
@@ -250,6 +260,35 @@ func (v *Volume) replace(ctx context.Context, p string, c Content) (done Info, e
 	done = infoOf(p, info)
 	done.SHA256 = sum
 	return done, nil
+}
+
+// putInPlace gives a file that is written its name, and notes what it replaces.
+func (v *Volume) putInPlace(aside string, is Gone, made []string, c Content) error {
+	if c.SHA256 != "" && c.SHA256 != is.SHA256 {
+		return ErrSum
+	}
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	if c.Commit != nil {
+		if err := c.Commit(); err != nil {
+			return err
+		}
+	}
+	was, ok := v.contentOf(is.Path)
+	if err := v.fsys.Rename(aside, is.Path); err != nil {
+		return err
+	}
+	if v.gone == nil {
+		return nil
+	}
+	if ok && was != is {
+		v.gone.add(was)
+	}
+	v.gone.back(is)
+	for _, d := range made {
+		v.gone.back(Gone{Path: d})
+	}
+	return nil
 }
 
 // writeAside makes a file with all of the content, on the disk.
@@ -285,6 +324,28 @@ func (v *Volume) writeAside(ctx context.Context, name string, c Content) (fs.Fil
 	}
 	info, err := f.Stat()
 	return info, hexOf(sum), err
+}
+
+// Move gives a file, or a directory with all that is in it, another name in the
+// directory where it is. It is an error when there is something of that name.
+func (v *Volume) Move(p, name string) error {
+	v.changing.Lock()
+	defer v.changing.Unlock()
+	to := path.Join(path.Dir(p), name)
+	_, err := v.fsys.Stat(to)
+	switch {
+	case err == nil:
+		err = fs.ErrExist
+	case errors.Is(err, fs.ErrNotExist):
+		err = v.fsys.Rename(p, to)
+	}
+	if err == nil {
+		err = v.syncDir(path.Dir(p))
+	}
+	if err != nil {
+		return v.wrong("renaming", p, err)
+	}
+	return nil
 }
 
 // syncDir makes the names in a directory durable.
