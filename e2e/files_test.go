@@ -151,19 +151,23 @@ func TestFullTenant(t *testing.T) {
 }
 
 // TestFilesFollow has the disk of a context follow from one unit to the other,
-// through a change, a refusal and a takeover.
+// through a change, a refusal and a takeover. Each step waits for what it needs,
+// on both units.
 func TestFilesFollow(t *testing.T) {
 	l := lab.New(t)
 	p := l.StartPair(lab.PairConfig{})
 	group := p.Sites[0].Group
-	active, standby := p.Active(group)
 	local := filepath.Join(t.TempDir(), "client.pkg")
 	if err := os.WriteFile(local, []byte(strings.Repeat("0123456789", 300_000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	same := func(what string) {
+	// on runs a command on the unit that is active; both have the same files then.
+	on := func(args ...string) (active, standby *lab.PairNode) {
 		t.Helper()
-		l.Eventually(what, 10*time.Second, func() error {
+		p.Whole()
+		active, standby = p.Active(group)
+		active.MustCLI(args...)
+		l.Eventually("the same files on both units after "+args[0], time.Minute, func() error {
 			for _, name := range []string{"acme:disk0:/d/client.pkg", "acme:disk0:/small"} {
 				ours, _, err := active.CLI("verify", name)
 				theirs, stderr, theirErr := standby.CLI("verify", name)
@@ -173,25 +177,28 @@ func TestFilesFollow(t *testing.T) {
 			}
 			return nil
 		})
+		return active, standby
 	}
-	active.MustCLI("copy", local, "acme:disk0:/d/")
-	active.MustCLI("copy", active.Config, "acme:disk0:/small")
-	same("the files on the standby unit")
+	active, standby := on("copy", local, "acme:disk0:/d/")
+	on("copy", active.Config, "acme:disk0:/small")
 	refused(t, standby.Warrend, []string{"copy", local, "acme:disk0:/d/client.pkg"}, `acme:disk0:/d/client.pkg cannot be changed here: context "acme" is standby on this unit`)
 	refused(t, standby.Warrend, []string{"delete", "acme:disk0:/small"}, "is standby on this unit")
-	active.MustCLI("delete", "acme:disk0:/small")
-	same("the deletion on the standby unit")
+	_, standby = on("delete", "acme:disk0:/small")
 	if out := standby.MustCLI("dir", "acme:disk0:/"); strings.Contains(out, "small") || !strings.Contains(out, "read-only") {
 		t.Errorf("dir on the standby unit: %s", out)
 	}
 
-	active.MustCLI("copy", active.Config, "acme:disk0:/small")
-	same("the new file on the standby unit")
+	active, standby = on("copy", active.Config, "acme:disk0:/small")
 	p.Kill(active)
 	p.WaitRole(standby, group, "active")
 	standby.MustCLI("verify", "acme:disk0:/small")
-	standby.MustCLI("copy", "acme:disk0:/small", "acme:disk0:/d/client.pkg")
+	_, stderr, err := standby.CLI("copy", "acme:disk0:/small", "acme:disk0:/d/client.pkg")
+	if err != nil || !strings.Contains(stderr, "not yet on the standby unit") {
+		t.Errorf("copy without a standby unit: %v, %q", err, stderr)
+	}
 	p.StartNode(active)
-	p.Whole()
-	same("what has changed meanwhile on the unit that was away")
+	on("delete", "acme:disk0:/small")
+	if out := active.MustCLI("dir", "acme:disk0:/"); strings.Contains(out, "~") {
+		t.Errorf("something was kept beside: %s", out)
+	}
 }

@@ -23,13 +23,17 @@ type Files struct {
 	// standby tells of a context that is not active here: its disk has what the
 	// other unit's has, and nobody else changes it. It is set before use.
 	standby func(tenant string) bool
+	replicas
 }
 
 var _ api.Files = (*Files)(nil)
 
 // NewFiles returns Files below state_dir, without contexts.
 func NewFiles(stateDir string) *Files {
-	return &Files{store: vfs.NewStore(stateDir), standby: func(string) bool { return false }}
+	return &Files{
+		store: vfs.NewStore(stateDir), standby: func(string) bool { return false },
+		replicas: replicas{wake: make(chan struct{}, 1), followed: map[string]followed{}, has: map[string]string{}},
+	}
 }
 
 // Set makes exactly these contexts have files, each with its limits. Those that
@@ -136,7 +140,8 @@ func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error)
 	}
 	used, limit := v.Usage()
 	d := api.Directory{
-		Name: n.String(), Files: []api.FileInfo{}, ReadOnly: v.IsReadOnly() || n.Volume == vfs.Disk && f.standby(n.Context),
+		Pending: f.pending(n),
+		Name:    n.String(), Files: []api.FileInfo{}, ReadOnly: v.IsReadOnly() || n.Volume == vfs.Disk && f.standby(n.Context),
 		UsedBytes: used.Bytes, LimitBytes: limit.Bytes, UsedFiles: used.Files, LimitFiles: limit.Files,
 	}
 	for _, one := range list {
@@ -170,7 +175,7 @@ func (f *Files) WriteFile(ctx context.Context, name string, size int64, r io.Rea
 	if err != nil {
 		return api.FileInfo{}, fileError(err)
 	}
-	return fileInfo(n, info), nil
+	return f.changed(ctx, n, info), nil
 }
 
 // DeleteFile implements api.Files.
@@ -212,7 +217,15 @@ func (f *Files) CopyFile(ctx context.Context, which api.Copy, progress func(done
 	if err != nil {
 		return api.FileInfo{}, fileError(err)
 	}
-	return fileInfo(dest, info), nil
+	return f.changed(ctx, dest, info), nil
+}
+
+// changed is the answer to a change, once the standby unit has it, too, or is not
+// to be waited for any longer.
+func (f *Files) changed(ctx context.Context, n vfs.Name, i vfs.Info) api.FileInfo {
+	out := fileInfo(n, i)
+	out.Pending = f.await(ctx, n)
+	return out
 }
 
 func fileInfo(n vfs.Name, i vfs.Info) api.FileInfo {

@@ -53,10 +53,14 @@ func (p peerDisks) open(ctx context.Context, path string) (*http.Response, error
 }
 
 // DiskVersions implements peerFiles.
-func (p peerDisks) DiskVersions(ctx context.Context) (api.Versions, error) {
+func (p peerDisks) DiskVersions(ctx context.Context, wake bool) (api.Versions, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	return ask[api.Versions](ctx, p, "/v1/disks")
+	path := "/v1/disks"
+	if wake {
+		path += "?wake=true"
+	}
+	return ask[api.Versions](ctx, p, path)
 }
 
 // DiskManifest implements peerFiles.

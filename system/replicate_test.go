@@ -25,6 +25,7 @@ type unit struct {
 	*Files
 	active atomic.Bool
 	dir    string // of blue's disk
+	state  string
 	log    bytes.Buffer
 
 	reads int                               // of files, by the other unit
@@ -37,23 +38,38 @@ type unit struct {
 func newUnit(t *testing.T, active bool) *unit {
 	t.Helper()
 	state := t.TempDir()
-	u := &unit{Files: NewFiles(state), dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
+	u := &unit{Files: NewFiles(state), state: state, dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
 		hides: func(m api.Manifest) api.Manifest { return m }}
 	u.active.Store(active)
-	u.standby = func(string) bool { return !u.active.Load() }
-	if err := u.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
-		t.Fatal(err)
-	}
+	u.open(t)
 	t.Cleanup(func() { u.Close() })
 	return u
 }
 
+// open is the start of warrend on the unit.
+func (u *unit) open(t *testing.T) {
+	t.Helper()
+	u.Files = NewFiles(u.state)
+	u.unit = "primary"
+	u.standby = func(string) bool { return !u.active.Load() }
+	if err := u.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// swap makes the other unit the active one.
+func swap(units ...*unit) {
+	for _, u := range units {
+		u.active.Store(!u.active.Load())
+	}
+}
+
 // DiskVersions implements peerFiles.
-func (u *unit) DiskVersions(ctx context.Context) (api.Versions, error) {
+func (u *unit) DiskVersions(ctx context.Context, wake bool) (api.Versions, error) {
 	if u.away != nil {
 		return api.Versions{}, u.away
 	}
-	return u.Files.DiskVersions(ctx)
+	return u.Files.DiskVersions(ctx, wake)
 }
 
 // DiskManifest implements peerFiles.
@@ -132,9 +148,13 @@ func TestFollow(t *testing.T) {
 	w.pass(t.Context())
 	wantSame(t, a, b, "d=file x x/y=below z=")
 
-	// Somebody changed the standby's disk by hand.
-	write(t, filepath.Join(b.dir, "d"), "changed by hand")
-	write(t, filepath.Join(b.dir, "more"), "made by hand")
+	// What is deleted on the host is deleted, too, where the context is active.
+	a.put(t, "/w", "text")
+	w.pass(t.Context())
+	if err := os.Remove(filepath.Join(a.dir, "w")); err != nil {
+		t.Fatal(err)
+	}
+	a.put(t, "/z", "")
 	w.pass(t.Context())
 	wantSame(t, a, b, "d=file x x/y=below z=")
 
@@ -171,8 +191,8 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	if _, err := b.VerifyFile(ctx, "blue:disk0:/x"); err != nil {
 		t.Errorf("verify: %v", err)
 	}
-	if _, err := b.DiskManifest(ctx, "blue"); err == nil {
-		t.Error("a standby unit gives a manifest: somebody could follow a follower")
+	if m, err := b.DiskManifest(ctx, "blue"); err != nil || !m.Standby {
+		t.Errorf("got %+v, %v: somebody could follow a follower", m, err)
 	}
 	wantSame(t, a, b, "x=text")
 }
@@ -196,7 +216,7 @@ func TestFollowFails(t *testing.T) {
 		}, nil, "the link is cut", "x=old"},
 		{"content is damaged", func(a, _ *unit) {
 			a.twist = func(r io.Reader) io.Reader { return iotest.DataErrReader(upper{r}) }
-		}, nil, "has changed on the other unit", "x=NEW"},
+		}, nil, "has changed on the other unit", "x=old"},
 		{"name leads out", func(a, _ *unit) {
 			a.hides = func(m api.Manifest) api.Manifest {
 				m.Files = append(m.Files, api.FileInfo{Name: "/../../../red/disk0/x"})
@@ -290,6 +310,154 @@ func TestFollowAlone(t *testing.T) {
 	newFollower(none.Files, func() peerFiles { return nil }, slog.New(slog.DiscardHandler)).pass(t.Context())
 }
 
+// TestFollowLosesNothing: what one unit has and the other never had stays, whoever
+// is active, and both have it in the end.
+func TestFollowLosesNothing(t *testing.T) {
+	const kept = "~primary-2026-11-30T18:23:09.000"
+	tests := []struct {
+		name string
+		play func(t *testing.T, a, b *unit, level func())
+		want string
+		log  string // in one of the two
+	}{
+		{"a takeover before the standby unit has anything", func(t *testing.T, a, b *unit, _ func()) {
+			a.put(t, "/d/x", "acknowledged")
+			a.put(t, "/y", "too")
+			swap(a, b)
+		}, "d d/x=acknowledged y=too", "files taken that only the standby unit had"},
+		{"a new disk", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			level()
+			swap(a, b)
+			b.Close()
+			for _, name := range []string{b.dir, b.dir + ".gone"} {
+				os.RemoveAll(name)
+			}
+			b.open(t)
+		}, "x=text", "files taken that only the standby unit had"},
+		{"a disk that somebody emptied", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			level()
+			a.manifest(t.Context(), "blue", a.disk(t))
+			if err := os.Remove(filepath.Join(a.dir, "x")); err != nil {
+				t.Fatal(err)
+			}
+		}, "x=text", "files taken that only the standby unit had"},
+		{"both have written while they were apart", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "first")
+			level()
+			a.put(t, "/x", "of a")
+			swap(a, b)
+			b.put(t, "/x", "of b")
+		}, "x=of b x" + kept + "=of a", "file kept beside"},
+		{"the older content is another's", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "first")
+			level()
+			a.put(t, "/x", "second")
+			swap(a, b)
+		}, "x=first x" + kept + "=second", "file kept beside"},
+		{"a file where the other has a directory", func(t *testing.T, a, b *unit, _ func()) {
+			a.put(t, "/x", "file")
+			swap(a, b)
+			b.put(t, "/x/y", "below")
+		}, "x x/y=below x" + kept + "=file", "file kept beside"},
+		{"a directory where the other has a file", func(t *testing.T, a, b *unit, _ func()) {
+			a.put(t, "/x/y", "below")
+			swap(a, b)
+			b.put(t, "/x", "file")
+		}, "x=file x" + kept + " x" + kept + "/y=below", "file kept beside"},
+		{"deleted, then the other takes over", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			level()
+			a.remove(t, "/x")
+			swap(a, b)
+		}, "x=text", ""},
+		{"deleted before a start", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			a.put(t, "/y", "text")
+			level()
+			a.remove(t, "/x")
+			a.Close()
+			a.open(t)
+		}, "y=text", ""},
+		{"deleted and made again", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			level()
+			a.remove(t, "/x")
+			a.put(t, "/x", "text")
+		}, "x=text", ""},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			a, b := newUnit(t, true), newUnit(t, false)
+			at := time.Date(2026, 11, 30, 18, 23, 9, 0, time.UTC)
+			level := func() {
+				for range 2 {
+					for _, w := range []*follower{a.follow(b), b.follow(a)} {
+						w.lookAgain, w.now = 0, func() time.Time { return at }
+						w.pass(t.Context())
+					}
+				}
+			}
+			tt.play(t, a, b, level)
+			level()
+			wantSame(t, a, b, tt.want)
+			if all := a.log.String() + b.log.String(); !strings.Contains(all, tt.log) || tt.log == "" && strings.Contains(all, "WARN") {
+				t.Errorf("log:\n%swant %q", all, tt.log)
+			}
+		})
+	}
+}
+
+// disk returns blue's disk.
+func (u *unit) disk(t *testing.T) *vfs.Volume {
+	t.Helper()
+	v, err := u.store.Volume(vfs.Name{Context: "blue", Volume: vfs.Disk, Path: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// TestPending: whoever changes a file hears whether the standby unit has it.
+func TestPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newUnit(t, true), newUnit(t, false)
+		a.replicas.pair = func(string) bool { return true }
+		a.replicas.peer = func() peerFiles { return b }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		w := b.follow(a)
+		go func() { defer close(done); w.run(ctx) }()
+		write := func(text string) (bool, time.Duration) {
+			begun := time.Now()
+			info, err := a.WriteFile(t.Context(), "blue:disk0:/x", int64(len(text)), strings.NewReader(text))
+			d, dirErr := a.ListFiles(t.Context(), "blue:disk0:/")
+			if err != nil || dirErr != nil || d.Pending != info.Pending {
+				t.Errorf("copy: %+v, %v; dir: %+v, %v", info, err, d, dirErr)
+			}
+			return info.Pending, time.Since(begun)
+		}
+		if pending, took := write("one"); pending || took > 4*awaitAgain {
+			t.Errorf("pending %v after %v, want to hear that the standby unit has it", pending, took)
+		}
+		wantSame(t, a, b, "x=one")
+		cancel()
+		<-done
+		if pending, took := write("two"); !pending || took != awaitLimit {
+			t.Errorf("the standby unit does nothing: pending %v after %v", pending, took)
+		}
+		a.replicas.peer = func() peerFiles { return nil }
+		if pending, took := write("three"); !pending || took != 0 {
+			t.Errorf("no standby unit: pending %v after %v", pending, took)
+		}
+		a.active.Store(false)
+		if d, err := a.ListFiles(t.Context(), "blue:disk0:/"); err != nil || d.Pending {
+			t.Errorf("on the standby unit: %+v, %v", d, err)
+		}
+	})
+}
+
 // TestPaced: files take no more of the link than they may.
 func TestPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -321,7 +489,7 @@ func TestFollowRuns(t *testing.T) {
 	a.put(t, "/x", "text")
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 1000 {
+	for { // as long as the test may take
 		if _, err := os.Stat(filepath.Join(b.dir, "x")); err == nil {
 			break
 		}

@@ -110,6 +110,10 @@ func New(cfg *Config) (*System, error) {
 		s.pair, err = newPair(s, s.snapshot().running.conf)
 	}
 	s.Files.standby = s.follows
+	s.Files.replicas.pair = func(tenant string) bool { _, ok := s.paired(tenant); return ok }
+	if s.pair != nil {
+		s.Files.unit, s.Files.replicas.peer = string(s.snapshot().running.conf.Failover.Unit), s.peerDisks
+	}
 	if err != nil {
 		s.Close()
 		return nil, err

@@ -26,7 +26,9 @@ func newCopy(e *env) *cobra.Command {
 			"blue:disk0:/certs/ca.pem, or of shared storage as the system sees it, such as\n" +
 			"images:/client.pkg; the other may be a local file. Where TO ends in a slash, the file\n" +
 			"keeps its name. Directories that are missing are made.\n\n" +
-			"Whatever happens, the file at TO is what it was, or all of the new one.",
+			"Whatever happens, the file at TO is what it was, or all of the new one. In a failover\n" +
+			"pair the command waits up to 5 seconds for the standby unit to have the file, too, and\n" +
+			"warns when it has not.",
 		Example: "  warren copy ca.pem blue:disk0:/certs/\n" +
 			"  warren copy images:/client.pkg blue:disk0:/client.pkg\n" +
 			"  warren copy blue:disk0:/blue.hcl .",
@@ -48,7 +50,10 @@ func newCopy(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(e.stdout, "%s copied to %s\n", count(int(info.Size), "byte", "bytes"), plain(info.Name))
+			if _, err = fmt.Fprintf(e.stdout, "%s copied to %s\n", count(int(info.Size), "byte", "bytes"), plain(info.Name)); err == nil && info.Pending {
+				_, err = fmt.Fprintf(e.stderr, "warning: it is not yet on the standby unit, and would be lost with this one\n"+
+					"hint: `warren dir` says so for as long as it holds\n")
+			}
 			return err
 		}),
 	}

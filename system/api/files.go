@@ -29,10 +29,11 @@ type Files interface {
 	// VerifyFile reads a whole file and returns its checksum.
 	VerifyFile(ctx context.Context, name string) (FileInfo, error)
 
-	// DiskVersions tells in which state the disks of active contexts are.
-	DiskVersions(ctx context.Context) (Versions, error)
+	// DiskVersions tells in which state the disks are. With wake the disks of
+	// standby contexts are compared with the other unit's at once.
+	DiskVersions(ctx context.Context, wake bool) (Versions, error)
 
-	// DiskManifest returns everything on disk0: of an active context.
+	// DiskManifest returns everything on disk0: of a context.
 	DiskManifest(ctx context.Context, name string) (Manifest, error)
 
 	// CopyFile copies a file as WriteFile would, and calls progress, which may
@@ -47,6 +48,9 @@ type FileInfo struct {
 	Modified time.Time `json:"modified,omitzero"`
 	Dir      bool      `json:"dir,omitempty"`
 	SHA256   string    `json:"sha256,omitempty"` // lower-case hexadecimal, where the whole file was read
+	// Pending says of a file that was just written: the standby unit is not known
+	// to have it yet. It is lost if this unit is.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Directory answers `dir`.
@@ -59,6 +63,9 @@ type Directory struct {
 	UsedFiles  int64 `json:"used_files"`
 	LimitFiles int64 `json:"limit_files"`
 	ReadOnly   bool  `json:"read_only,omitempty"`
+	// Pending says that something on the volume is not known to be on the standby
+	// unit yet.
+	Pending bool `json:"pending,omitempty"`
 }
 
 // Copy says what is copied.

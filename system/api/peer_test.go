@@ -11,7 +11,7 @@ import (
 // oneFile has the same file under every name.
 type oneFile struct{ Files }
 
-func (oneFile) DiskVersions(context.Context) (Versions, error)         { return Versions{}, nil }
+func (oneFile) DiskVersions(context.Context, bool) (Versions, error)   { return Versions{}, nil }
 func (oneFile) DiskManifest(context.Context, string) (Manifest, error) { return Manifest{}, nil }
 func (oneFile) OpenFile(context.Context, string) (FileInfo, io.ReadCloser, error) {
 	return FileInfo{}, io.NopCloser(strings.NewReader("")), nil

@@ -20,6 +20,7 @@ const (
 // contextParam limits an answer to one context; nameParam is the name of a file.
 const (
 	contextParam = "context"
+	wakeParam    = "wake"
 	nameParam    = "name"
 	anyParam     = "*" // whatever there is
 )
@@ -230,14 +231,14 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodGet, path: "/v1/disks", role: RoleRead, timeout: quickTimeout,
-		answer:  Versions{},
-		summary: "Tells in which state the disks of the active contexts are.",
+		params: []string{wakeParam}, answer: Versions{},
+		summary: "Tells in which state the disks are; wake=true has standby ones follow at once.",
 		handle:  (*Server).versions,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/disks/manifest", role: RoleRead, timeout: transferTimeout,
 		params: []string{contextParam}, answer: Manifest{},
-		summary: "Lists everything on the disk of an active context, with checksums.",
+		summary: "Lists everything on the disk of a context, with checksums, and what was deleted there.",
 		handle:  (*Server).manifest,
 	},
 	{

@@ -31,12 +31,12 @@ func (c *Client) VerifyFile(ctx context.Context, name string) (api.FileInfo, err
 	return stream[api.FileInfo](ctx, c, http.MethodGet, filePath("/checksum", name), nil, 0)
 }
 
-// DiskVersions tells in which state the disks of active contexts are.
+// DiskVersions tells in which state the disks are.
 func (c *Client) DiskVersions(ctx context.Context) (api.Versions, error) {
 	return get[api.Versions](ctx, c, "/v1/disks", "")
 }
 
-// DiskManifest returns everything on disk0: of an active context. It may take as
+// DiskManifest returns everything on disk0: of a context. It may take as
 // long as reading all of it.
 func (c *Client) DiskManifest(ctx context.Context, name string) (api.Manifest, error) {
 	return stream[api.Manifest](ctx, c, http.MethodGet, "/v1/disks/manifest?context="+url.QueryEscape(name), nil, 0)

@@ -18,7 +18,8 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 )
 
-// Files is an api.Files. Names are used as they are: "blue:disk0:/x".
+// Files is an api.Files. Names are used as they are: "blue:disk0:/x". A file that
+// ends in "/pending" never comes to be on the standby unit.
 type Files struct {
 	Now   time.Time // of everything that is written
 	Limit int64     // of a volume in bytes; 0: none
@@ -51,7 +52,8 @@ func (f *Files) get(name string) (string, error) {
 
 func (f *Files) info(name, text string) api.FileInfo {
 	sum := sha256.Sum256([]byte(text))
-	return api.FileInfo{Name: name, Size: int64(len(text)), Modified: f.Now, SHA256: hex.EncodeToString(sum[:])}
+	return api.FileInfo{Name: name, Size: int64(len(text)), Modified: f.Now, SHA256: hex.EncodeToString(sum[:]),
+		Pending: strings.HasSuffix(name, "/pending")}
 }
 
 // ListFiles implements api.Files.
@@ -73,6 +75,7 @@ func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error)
 		dir, _, deeper := strings.Cut(rest, "/")
 		switch {
 		case n == name:
+			d.Pending = strings.HasSuffix(name, "/pending")
 			d.Files = append(d.Files, api.FileInfo{Name: path.Base(n), Size: int64(len(text)), Modified: f.Now})
 		case ok && deeper && !dirs[dir]:
 			dirs[dir] = true
@@ -158,7 +161,7 @@ func (f *Files) VerifyFile(_ context.Context, name string) (api.FileInfo, error)
 }
 
 // DiskVersions implements api.Files. Nothing here ever has a version.
-func (f *Files) DiskVersions(context.Context) (api.Versions, error) { return api.Versions{}, nil }
+func (f *Files) DiskVersions(context.Context, bool) (api.Versions, error) { return api.Versions{}, nil }
 
 // DiskManifest implements api.Files.
 func (f *Files) DiskManifest(_ context.Context, name string) (api.Manifest, error) {
