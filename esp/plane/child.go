@@ -254,12 +254,15 @@ func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
 	return to.mtu, to.inner4, true
 }
 
-// lowerMTU takes the network's word that packets to remote may have mtu bytes.
-// quoted is how the payload of the refused packet began: it must be ours (RFC
-// 4301 section 8.2.1). It is empty where our own kernel refused.
-func (p *Plane) lowerMTU(remote netip.AddrPort, mtu int, quoted []byte) {
-	spi, have := esp.SPI(quoted)
-	if len(quoted) > 0 && !have {
+// lowerMTU follows m, which says that packets to m.Remote may have m.TooBig
+// bytes. What the network says counts for the child SA whose packet it quotes (RFC
+// 4301 section 8.2.1), and not at all where it quotes less than an ESP header, as
+// RFC 792 allows: a stranger could say that. What our own kernel says counts for
+// every child SA with that peer.
+func (p *Plane) lowerMTU(m *Message) {
+	remote, mtu := m.Remote, m.TooBig
+	spi, quoted := esp.SPI(m.Data)
+	if m.Origin != OriginKernel && !quoted {
 		return
 	}
 	minimum := minMTU4
@@ -271,7 +274,7 @@ func (p *Plane) lowerMTU(remote netip.AddrPort, mtu int, quoted []byte) {
 	defer p.mu.Unlock()
 	for _, ch := range p.children {
 		old := ch.path.Load()
-		if old.remote.Addr() != remote.Addr() || have && ch.outSPI != spi || mtu >= old.mtu {
+		if old.remote.Addr() != remote.Addr() || m.Origin != OriginKernel && ch.outSPI != spi || mtu >= old.mtu {
 			continue
 		}
 		to := *old

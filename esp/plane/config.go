@@ -53,11 +53,24 @@ type Message struct {
 	TOS     uint8 // of the outer header
 	DF      bool  // Send: the outer Don't Fragment bit
 
-	// TooBig is not 0 where Receive tells that the network refused a packet to
-	// Remote because it is larger than TooBig bytes. Data then is how the
-	// payload of that packet began; it is empty where our own kernel refused.
+	// TooBig is not 0 where Receive tells that a packet to Remote was refused
+	// because it is larger than TooBig bytes. Origin says who refused it, and Data
+	// is how the payload of that packet began, as far as it is quoted.
 	TooBig int
+	Origin Origin
 }
+
+// Origin says who refused a packet.
+type Origin uint8
+
+// The origins of a refusal.
+const (
+	// OriginNetwork is an ICMP message. Anyone can send one: only its quote of our
+	// packet shows that the sender has seen the packet (RFC 4301 section 8.2.1).
+	OriginNetwork Origin = iota
+	// OriginKernel is our own kernel, which did not send the packet.
+	OriginKernel
+)
 
 // Conn is an outer socket as the pipelines see it. Receive has one caller;
 // Send may be called by several goroutines. The payload of a raw socket begins

@@ -148,7 +148,7 @@ func (in *inbound) message(m *Message) {
 		in.stats.add(statReceiveErrors, 1)
 		if in.p.tooBig.allow(in.now) {
 			in.hold(nil, 0)
-			in.p.lowerMTU(m.Remote, m.TooBig, m.Data)
+			in.p.lowerMTU(m)
 		}
 		return
 	}

@@ -3,6 +3,7 @@ package plane_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -409,6 +410,53 @@ func TestKernelPathMTU(t *testing.T) {
 	transfer(t, a, b, "10.2.0.1:7000", 4<<20)
 	if mtu, inner, _ := a.PathMTU(1); mtu != 1000 || inner != 938 {
 		t.Errorf("path MTU is %d, inner %d; stats %+v", mtu, inner, a.Stats())
+	}
+}
+
+// TestKernelPathMTUByStrangers: whoever has seen no packet of ours cannot make
+// the path narrower, however little RFC 792 lets an ICMP message quote.
+func TestKernelPathMTUByStrangers(t *testing.T) {
+	a, b := lab(t, pair, nil)
+	udp := func(quoted []byte) []byte { // a "too big" about a datagram of ours, of 1,000 bytes
+		b := make([]byte, 8+20+8, 8+20+8+len(quoted))
+		b[0], b[1] = 3, 4
+		binary.BigEndian.PutUint16(b[6:], 600)
+		inner := b[8:]
+		inner[0], inner[8], inner[9] = 0x45, 64, 17
+		binary.BigEndian.PutUint16(inner[2:], 1000)
+		copy(inner[12:], net.IPv4(192, 0, 2, 1).To4())
+		copy(inner[16:], net.IPv4(192, 0, 2, 2).To4())
+		binary.BigEndian.PutUint16(inner[10:], tun.HeaderChecksum(inner[:20]))
+		binary.BigEndian.PutUint16(inner[20:], 4500)
+		binary.BigEndian.PutUint16(inner[22:], 4500)
+		binary.BigEndian.PutUint16(inner[24:], 980)
+		b = append(b, quoted...)
+		binary.BigEndian.PutUint16(b[2:], tun.HeaderChecksum(b))
+		return b
+	}
+	ca, _ := pair.Children()
+	ours := binary.BigEndian.AppendUint32(nil, uint32(ca.Out.SPI))
+	for _, tt := range []struct {
+		name   string
+		quoted []byte
+		want   int
+	}{
+		{"nothing of ESP is quoted", nil, 1500},
+		{"half an ESP header", ours, 1500},
+		{"another SPI", make([]byte, 16), 1500},
+		{"ours", append(ours, 0, 0, 0, 1), 600},
+	} {
+		seen := a.Stats().ReceiveErrors
+		b.do(func() error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(fd)
+			return unix.Sendto(fd, udp(tt.quoted), 0, &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}})
+		})
+		until(t, "the ICMP message: "+tt.name, func() bool { return a.Stats().ReceiveErrors > seen })
+		until(t, tt.name, func() bool { mtu, _, _ := a.PathMTU(1); return mtu == tt.want })
 	}
 }
 

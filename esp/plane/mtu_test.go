@@ -170,21 +170,24 @@ func TestPathMTUFromOutside(t *testing.T) {
 	quoted := []byte{0, 0, 0x10, 1, 0, 0, 0, 1} // A's outbound SPI
 	for _, tt := range []struct {
 		name   string
+		origin plane.Origin
 		mtu    int
 		quoted []byte
 		remote netip.AddrPort
 		want   int
 	}{
-		{"another SPI", 1000, []byte{0, 0, 9, 9, 0, 0, 0, 1}, b.natt.Addr, 1500},
-		{"another peer", 1000, quoted, netip.MustParseAddrPort("192.0.2.77:4500"), 1500},
-		{"too short a quote", 1000, quoted[:3], b.natt.Addr, 1500},
-		{"lower", 1300, quoted, b.natt.Addr, 1300},
-		{"higher", 1400, quoted, b.natt.Addr, 1300},
-		{"our own kernel", 1200, nil, b.natt.Addr, 1200},
-		{"absurd", 60, quoted, b.natt.Addr, 576},
+		{"another SPI", plane.OriginNetwork, 1000, []byte{0, 0, 9, 9, 0, 0, 0, 1}, b.natt.Addr, 1500},
+		{"another peer", plane.OriginNetwork, 1000, quoted, netip.MustParseAddrPort("192.0.2.77:4500"), 1500},
+		{"no quote", plane.OriginNetwork, 1000, nil, b.natt.Addr, 1500},
+		{"a quote shorter than an ESP header", plane.OriginNetwork, 1000, quoted[:7], b.natt.Addr, 1500},
+		{"lower", plane.OriginNetwork, 1300, quoted, b.natt.Addr, 1300},
+		{"higher", plane.OriginNetwork, 1400, quoted, b.natt.Addr, 1300},
+		{"our own kernel", plane.OriginKernel, 1200, nil, b.natt.Addr, 1200},
+		{"our own kernel about another SPI", plane.OriginKernel, 1100, []byte{0, 0, 9, 9, 0, 0, 0, 1}, b.natt.Addr, 1100},
+		{"absurd", plane.OriginNetwork, 60, quoted, b.natt.Addr, 576},
 	} {
 		errors := a.Stats().ReceiveErrors
-		a.natt.TooBig(plane.Message{TooBig: tt.mtu, Data: tt.quoted, Remote: tt.remote})
+		a.natt.TooBig(plane.Message{TooBig: tt.mtu, Origin: tt.origin, Data: tt.quoted, Remote: tt.remote})
 		until(t, "the message", func() bool { return a.Stats().ReceiveErrors == errors+1 })
 		until(t, tt.name, func() bool { mtu, _, _ := a.PathMTU(1); return mtu == tt.want })
 	}

@@ -240,7 +240,7 @@ func (c *socket) receive(ms []Message) (int, error) {
 		m := &ms[0]
 		m.Data, m.Segment, m.TooBig, m.TOS = m.Buf[:0], 0, 0, 0
 		if r.failure.mtu > 0 {
-			m.TooBig = r.failure.mtu
+			m.TooBig, m.Origin = r.failure.mtu, r.failure.origin
 			m.Remote = r.failure.remote
 			m.Data = m.Buf[:copy(m.Buf, r.failure.quoted[:r.failure.n])]
 		}
@@ -332,6 +332,7 @@ func (r *receiver) fill(m, src *Message, i int) bool {
 // failure is one entry of a socket's error queue.
 type failure struct {
 	mtu    int
+	origin Origin
 	remote netip.AddrPort
 	quoted [64]byte
 	n      int
@@ -372,17 +373,29 @@ func (f *failure) collect(fd int) bool {
 			}
 			isErr := c.Level == unix.IPPROTO_IP && c.Type == unix.IP_RECVERR || c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_RECVERR
 			if data := oob[unix.CmsgLen(0):c.Len]; isErr && len(data) >= int(unsafe.Sizeof(extendedErr{})) {
-				if e := (*extendedErr)(unsafe.Pointer(&data[0])); e.errno == uint32(syscall.EMSGSIZE) && e.info > 0 && e.info <= 65535 {
-					f.mtu, f.n, f.remote = int(e.info), int(n), addrPort(&f.name)
-					if e.origin == unix.SO_EE_ORIGIN_LOCAL {
-						f.n = 0
-					}
-				}
+				f.note((*extendedErr)(unsafe.Pointer(&data[0])), int(n))
 			}
 			oob = oob[min(unix.CmsgSpace(int(c.Len)-unix.CmsgLen(0)), len(oob)):]
 		}
 	}
 	return f.mtu > 0
+}
+
+// note keeps e, which quotes n bytes of what was sent, where it is about the path
+// MTU.
+func (f *failure) note(e *extendedErr, n int) {
+	if e.errno != uint32(syscall.EMSGSIZE) || e.info == 0 || e.info > 65535 {
+		return
+	}
+	switch e.origin {
+	case unix.SO_EE_ORIGIN_LOCAL:
+		f.origin = OriginKernel
+	case unix.SO_EE_ORIGIN_ICMP, unix.SO_EE_ORIGIN_ICMP6:
+		f.origin = OriginNetwork
+	default:
+		return
+	}
+	f.mtu, f.n, f.remote = int(e.info), n, addrPort(&f.name)
 }
 
 // addrPort reads a socket address of either family.
