@@ -1,9 +1,12 @@
 package esp
 
 import (
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -119,13 +122,29 @@ func (t *SPITable[T]) Len() int { return t.x.live }
 
 // PolicyTable finds the child SA that an outbound packet takes, by its
 // destination: selectors become prefixes, every prefix length in use is one
-// look into a hash table, the longest first. Reads may run beside each other
-// and beside one writer.
+// look into a hash table, the longest first. Lengths above that of a root are
+// known for each root, so that whoever brings selectors of many lengths makes
+// only look-ups in his own networks longer. Reads may run beside each other and
+// beside one writer.
 type PolicyTable[T any] struct {
 	x        index[prefixKey, []*policy[T]]
-	v4, v6   lengths
+	v4, v6   lengths                   // of the prefixes that are not longer than a root
+	roots    index[prefixKey, lengths] // of those that are, by the root that they lie in
 	policies map[uint64]*policy[T]
+	prefixes int // of all policies together
 }
+
+// The lengths of a root: the network of a site, in each family.
+const (
+	rootBits4 = 16
+	rootBits6 = 48
+)
+
+// Errors of PolicyTable.Add.
+var (
+	ErrPrefixes       = errors.New("esp: the remote selectors of a child SA consist of too many prefixes")
+	ErrTenantPrefixes = errors.New("esp: the remote selectors of all child SAs consist of too many prefixes")
+)
 
 // policy is one child SA in the table.
 type policy[T any] struct {
@@ -149,46 +168,77 @@ func (k prefixKey) hash() uint64 {
 	return mix(mix(k.hi^x) ^ k.lo)
 }
 
-// lengths counts the prefixes of one family by length, and publishes the
-// lengths in use, longest first.
-type lengths struct {
-	count [129]int
-	used  atomic.Pointer[[]uint8]
+// root returns the root that k lies in.
+func (k prefixKey) root() prefixKey {
+	if k.v6 {
+		return k.masked(rootBits6)
+	}
+	return k.masked(rootBits4)
 }
 
-func (l *lengths) add(bits, n int) {
-	before := l.count[bits]
-	l.count[bits] += n
-	if (before == 0) == (l.count[bits] == 0) {
-		return
-	}
-	var used []uint8
-	for b := 128; b >= 0; b-- {
-		if l.count[b] > 0 {
-			used = append(used, uint8(b))
+// lengths counts prefixes by their length, and publishes the lengths in use,
+// longest first.
+type lengths struct {
+	counts []lengthCount
+	used   atomic.Pointer[[]uint8]
+}
+
+// lengthCount is how many prefixes have a length.
+type lengthCount struct {
+	bits uint8
+	n    int
+}
+
+// add counts n more prefixes of a length, and reports whether none is left of
+// any length.
+func (l *lengths) add(bits uint8, n int) (empty bool) {
+	i, found := slices.BinarySearchFunc(l.counts, bits, func(c lengthCount, bits uint8) int { return cmp.Compare(bits, c.bits) })
+	if found {
+		l.counts[i].n += n
+		if l.counts[i].n != 0 {
+			return false
 		}
+		l.counts = slices.Delete(l.counts, i, i+1)
+	} else {
+		l.counts = slices.Insert(l.counts, i, lengthCount{bits, n})
+	}
+	used := make([]uint8, len(l.counts))
+	for i, c := range l.counts {
+		used[i] = c.bits
 	}
 	l.used.Store(&used)
+	return len(used) == 0
 }
 
 // Add installs v for the packets between these selectors, in front of what is
 // there already for the same destinations. The selectors are not copied. The id
-// must be new.
-func (t *PolicyTable[T]) Add(id uint64, local, remote []sa.Selector, v *T) {
+// must be new. It returns ErrPrefixes above sa.MaxPrefixes, ErrTenantPrefixes
+// where the table would have more than sa.MaxTenantPrefixes, and then changes
+// nothing.
+func (t *PolicyTable[T]) Add(id uint64, local, remote []sa.Selector, v *T) error {
+	n := sa.CountPrefixes(remote)
+	switch {
+	case n > sa.MaxPrefixes:
+		return ErrPrefixes
+	case t.prefixes+n > sa.MaxTenantPrefixes:
+		return ErrTenantPrefixes
+	}
 	if t.policies == nil {
 		t.policies = make(map[uint64]*policy[T])
 	}
 	p := &policy[T]{local: local, remote: remote, value: v}
 	t.policies[id] = p
-	t.eachPrefix(p, func(k prefixKey, l *lengths) {
+	t.prefixes += n
+	p.eachPrefix(func(k prefixKey) {
 		var list []*policy[T]
 		if old := t.x.get(k.hash(), k); old != nil {
 			list = *old
 		}
 		next := append([]*policy[T]{p}, list...)
 		t.x.set(k.hash(), k, &next)
-		l.add(int(k.bits), 1)
+		t.count(k, 1)
 	})
+	return nil
 }
 
 // Remove takes the policy with this id away.
@@ -198,7 +248,8 @@ func (t *PolicyTable[T]) Remove(id uint64) {
 		return
 	}
 	delete(t.policies, id)
-	t.eachPrefix(p, func(k prefixKey, l *lengths) {
+	t.prefixes -= sa.CountPrefixes(p.remote)
+	p.eachPrefix(func(k prefixKey) {
 		var next []*policy[T]
 		if old := t.x.get(k.hash(), k); old != nil {
 			for _, o := range *old {
@@ -212,8 +263,28 @@ func (t *PolicyTable[T]) Remove(id uint64) {
 		} else {
 			t.x.set(k.hash(), k, &next)
 		}
-		l.add(int(k.bits), -1)
+		t.count(k, -1)
 	})
+}
+
+// count counts n more prefixes like k.
+func (t *PolicyTable[T]) count(k prefixKey, n int) {
+	root := k.root()
+	switch {
+	case k.bits > root.bits:
+		l := t.roots.get(root.hash(), root)
+		if l == nil {
+			l = new(lengths)
+			t.roots.set(root.hash(), root, l)
+		}
+		if l.add(k.bits, n) {
+			t.roots.set(root.hash(), root, nil)
+		}
+	case k.v6:
+		t.v6.add(k.bits, n)
+	default:
+		t.v4.add(k.bits, n)
+	}
 }
 
 // Demote says whether the policy with this id is only for packets that no other
@@ -227,14 +298,40 @@ func (t *PolicyTable[T]) Demote(id uint64, on bool) {
 // Find returns the value for the packet p; nil where no child SA covers it.
 func (t *PolicyTable[T]) Find(p *Inner) *T {
 	k := keyOf(p.Dst)
-	used := t.v4.used.Load()
-	if k.v6 {
-		used = t.v6.used.Load()
+	var second *policy[T]
+	long, short := t.lengthsOf(k)
+	for _, l := range [2]*lengths{long, short} {
+		if c := t.find(p, k, l, &second); c != nil {
+			return c.value
+		}
 	}
+	if second == nil {
+		return nil
+	}
+	return second.value
+}
+
+// lengthsOf returns the lengths of the prefixes that may cover the address k:
+// those longer than its root, or nil, and the others.
+func (t *PolicyTable[T]) lengthsOf(k prefixKey) (long, short *lengths) {
+	root := k.root()
+	if long = t.roots.get(root.hash(), root); k.v6 {
+		return long, &t.v6
+	}
+	return long, &t.v4
+}
+
+// find returns the policy that covers the packet p to the address k, by a prefix
+// of one of these lengths. The first that is demoted becomes second, which is
+// not replaced.
+func (t *PolicyTable[T]) find(p *Inner, k prefixKey, l *lengths, second **policy[T]) *policy[T] {
+	if l == nil {
+		return nil
+	}
+	used := l.used.Load()
 	if used == nil {
 		return nil
 	}
-	var second *policy[T]
 	for _, b := range *used {
 		m := k.masked(b)
 		list := t.x.get(m.hash(), m)
@@ -246,36 +343,32 @@ func (t *PolicyTable[T]) Find(p *Inner) *T {
 				continue
 			}
 			if !c.demoted.Load() {
-				return c.value
+				return c
 			}
-			if second == nil {
-				second = c
+			if *second == nil {
+				*second = c
 			}
 		}
 	}
-	if second == nil {
-		return nil
-	}
-	return second.value
+	return nil
 }
 
 // eachPrefix calls fn once for every prefix that the remote selectors of p
 // consist of.
-func (t *PolicyTable[T]) eachPrefix(p *policy[T], fn func(prefixKey, *lengths)) {
+func (p *policy[T]) eachPrefix(fn func(prefixKey)) {
 	seen := make(map[prefixKey]bool)
 	for _, s := range p.remote {
 		if !s.IsValid() {
 			continue
 		}
-		l := &t.v4
-		if s.Start.BitLen() == 128 {
-			l = &t.v6
-		}
-		splitRange(keyOf(s.Start), keyOf(s.End), func(k prefixKey) {
+		s.EachPrefix(func(prefix netip.Prefix) bool {
+			k := keyOf(prefix.Addr())
+			k.bits = uint8(prefix.Bits())
 			if !seen[k] {
 				seen[k] = true
-				fn(k, l)
+				fn(k)
 			}
+			return true
 		})
 	}
 }
@@ -300,64 +393,4 @@ func (k prefixKey) masked(bits uint8) prefixKey {
 		k.lo &= ^(^uint64(0) >> (bits - 64))
 	}
 	return k
-}
-
-// last returns the highest address in the prefix k, as the key of an address.
-func (k prefixKey) last() prefixKey {
-	width := uint8(32)
-	if k.v6 {
-		width = 128
-	}
-	if k.bits <= 64 {
-		host := ^uint64(0) >> k.bits
-		if !k.v6 {
-			host &= 0xffffffff << 32
-		}
-		k.hi |= host
-		if k.v6 {
-			k.lo = ^uint64(0)
-		}
-	} else {
-		k.lo |= ^uint64(0) >> (k.bits - 64)
-	}
-	k.bits = width
-	return k
-}
-
-// less compares the addresses of two keys.
-func (k prefixKey) less(o prefixKey) bool {
-	return k.hi < o.hi || k.hi == o.hi && k.lo < o.lo
-}
-
-// next returns the address after k; it is only called where there is one.
-func (k prefixKey) next() prefixKey {
-	if !k.v6 {
-		k.hi += 1 << 32
-		return k
-	}
-	var carry uint64
-	k.lo, carry = bits.Add64(k.lo, 1, 0)
-	k.hi += carry
-	return k
-}
-
-// splitRange calls fn for the fewest prefixes that together are the addresses
-// from start to end.
-func splitRange(start, end prefixKey, fn func(prefixKey)) {
-	for {
-		best := start
-		for b := int(start.bits) - 1; b >= 0; b-- {
-			k := start.masked(uint8(b))
-			if k.hi != start.hi || k.lo != start.lo || end.less(k.last()) {
-				break
-			}
-			best = k
-		}
-		fn(best)
-		last := best.last()
-		if !last.less(end) {
-			return
-		}
-		start = last.next()
-	}
 }

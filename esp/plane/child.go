@@ -147,9 +147,12 @@ func (p *Plane) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 		ch.ins = make(copies[esp.Inbound], p.crew.members)
 	}
 	ch.path.Store(p.newPathLocked(c, out.MaxInner))
+	if err := p.policies.Add(c.ID, c.Local, c.Remote, ch); err != nil {
+		p.cfg.Counters.Release(c.Slot)
+		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
+	}
 	p.children[c.ID] = ch
 	p.spis.Set(c.In.SPI, ch)
-	p.policies.Add(c.ID, c.Local, c.Remote, ch)
 	if old := p.children[replaces]; follows && old != nil {
 		ch.waits.Store(true)
 		old.followers = append(old.followers, ch)
