@@ -32,6 +32,7 @@ type Engine struct {
 	sas      map[uint64]*ikev2.SA // by our SPI
 	timers   timers
 	children map[uint64]*ikev2.SA // by ID
+	prefixes int                  // of the remote selectors of all of them
 	espSPIs  map[sa.SPI]bool      // ours, of children
 	waiting  map[uint64]*ikev2.SA // by question
 	attempts map[string]*attempt  // by name of entry

@@ -49,16 +49,24 @@ func (h host) NewChildID(now time.Time) uint64 {
 	return h.lastChild
 }
 
-func (h host) BindChild(id uint64, spi sa.SPI, s *ikev2.SA) {
-	h.children[id] = s
-	h.espSPIs[spi] = true
-	h.lastChild = max(h.lastChild, id)
+func (h host) BindChild(c *sa.Child, s *ikev2.SA) {
+	if h.children[c.ID] == nil {
+		h.prefixes += sa.CountPrefixes(c.Remote)
+	}
+	h.children[c.ID] = s
+	h.espSPIs[c.In.SPI] = true
+	h.lastChild = max(h.lastChild, c.ID)
 }
 
-func (h host) UnbindChild(id uint64, spi sa.SPI) {
-	delete(h.children, id)
-	delete(h.espSPIs, spi)
+func (h host) UnbindChild(c *sa.Child) {
+	if h.children[c.ID] != nil {
+		h.prefixes -= sa.CountPrefixes(c.Remote)
+	}
+	delete(h.children, c.ID)
+	delete(h.espSPIs, c.In.SPI)
 }
+
+func (h host) Prefixes() int { return h.prefixes }
 
 func (h host) Ask(s *ikev2.SA) uint64 {
 	h.lastQuestion++

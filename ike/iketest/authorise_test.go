@@ -64,6 +64,12 @@ func sites(t *testing.T, tune func(*ike.Config)) (*Lab, *Node) {
 // is its selectors, or the notification.
 func site(t *testing.T, g *Node, from, id, key string, ours, networks []string) string {
 	t.Helper()
+	return siteOf(t, g, from, id, key, selectorsOf(ours...), selectorsOf(networks...))
+}
+
+// siteOf is site for any selectors.
+func siteOf(t *testing.T, g *Node, from, id, key string, ours, networks []sa.Selector) string {
+	t.Helper()
 	s := NewStranger(g, netip.MustParseAddrPort(from))
 	if !s.Init() {
 		t.Fatal("IKE_SA_INIT was not answered")
@@ -74,8 +80,8 @@ func site(t *testing.T, g *Node, from, id, key string, ours, networks []string) 
 	}
 	s.iv = uint64(len(g.Journal)) // another SPI
 	ps := without(s.AuthPayloads(ident, key), wire.TypeCP)
-	ps = replaced(ps, wire.TSi{TS: wire.TS{Selectors: selectorsOf(networks...)}})
-	ps = replaced(ps, wire.TSr{TS: wire.TS{Selectors: selectorsOf(ours...)}})
+	ps = replaced(ps, wire.TSi{TS: wire.TS{Selectors: networks}})
+	ps = replaced(ps, wire.TSr{TS: wire.TS{Selectors: ours}})
 	answer := s.Request(wire.IKEAuth, ps...)
 	if e := errorOf(answer); e != "" {
 		return e
@@ -119,6 +125,35 @@ func TestStaticSiteElsewhere(t *testing.T) {
 				t.Errorf("reason %q, want %q", got, tt.reason)
 			}
 		})
+	}
+}
+
+// TestSelectorsAreBounded: a site that brings ranges of more prefixes than the
+// data plane keeps for a child SA is refused, and is told why.
+func TestSelectorsAreBounded(t *testing.T) {
+	odd := func(n int) (ranges []sa.Selector) { // each is 22 prefixes
+		for i := range n {
+			s := sa.SelectorOf(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 30, byte(i) << 4}), 20))
+			s.Start, s.End = s.Start.Next(), s.End.Prev()
+			ranges = append(ranges, s)
+		}
+		return ranges
+	}
+	for _, tt := range []struct {
+		ranges int
+		want   string
+	}{{11, ""}, {12, "TS_UNACCEPTABLE"}} {
+		_, g := sites(t, nil)
+		got := siteOf(t, g, "192.0.2.66:500", "a.sites", "key of sites", selectorsOf("10.10.0.0/24"), odd(tt.ranges))
+		if tt.want == "" {
+			if !strings.HasPrefix(got, "[10.10.0.0/24] === [10.30.0.1-10.30.15.254 ") {
+				t.Errorf("%d ranges: got %s", tt.ranges, got)
+			}
+			continue
+		}
+		if got != tt.want || !strings.Contains(reasons(g), "more than 256 prefixes") || len(g.Plane) != 0 {
+			t.Errorf("%d ranges: got %s, want %s; reason %q, %d child SAs", tt.ranges, got, tt.want, reasons(g), len(g.Plane))
+		}
 	}
 }
 

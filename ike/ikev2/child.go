@@ -132,7 +132,23 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	if reason := s.contested(e, n.local, n.remote); reason != "" {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, reason
 	}
+	if reason := s.unroutable(n.remote); reason != "" {
+		return n, wire.Notify{Type: wire.TSUnacceptable}, reason
+	}
 	return n, wire.Notify{}, ""
+}
+
+// unroutable returns why the data plane would have no room for these remote
+// selectors of one more child SA, for the operator; "": it has.
+func (s *SA) unroutable(remote []sa.Selector) string {
+	n := sa.CountPrefixes(remote)
+	switch {
+	case n > sa.MaxPrefixes:
+		return fmt.Sprintf("networks of the peer consist of more than %d prefixes: %v", sa.MaxPrefixes, brief(remote))
+	case s.host.Prefixes()+n > sa.MaxTenantPrefixes:
+		return fmt.Sprintf("networks of all peers consist of %d prefixes already", s.host.Prefixes())
+	}
+	return ""
 }
 
 // brief keeps the first few selectors for a log line.
@@ -279,6 +295,9 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 	if reason := s.contested(s.host.Rules().entry(s.entry, s.local.Addr()), local, r.tsr); reason != "" {
 		return nil, reason
 	}
+	if reason := s.unroutable(r.tsr); reason != "" {
+		return nil, reason
+	}
 	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)
 	if err != nil {
 		return nil, err.Error()
@@ -293,7 +312,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
 	s.served = true
 	s.children = append(s.children, c)
-	s.host.BindChild(c.ID, c.In.SPI, s)
+	s.host.BindChild(&c.Child, s)
 	change := sa.Change{Op: sa.OpAdd, Child: c.Child}
 	if old != nil {
 		change.Op, change.Replaces = c.succession(), old.ID
@@ -334,7 +353,7 @@ func (s *SA) removeChild(now time.Time, c *child, reason string, out *Output) {
 			break
 		}
 	}
-	s.host.UnbindChild(c.ID, c.In.SPI)
+	s.host.UnbindChild(&c.Child)
 	s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
 	s.changes = append(s.changes, s.childRecord(sa.Change{Op: sa.OpDelete, Child: sa.Child{
 		ID: c.ID, Owner: c.Owner, In: sa.SA{SPI: c.In.SPI}, Out: sa.SA{SPI: c.Out.SPI},

@@ -353,7 +353,7 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		}
 		s.served = true
 		s.children = append(s.children, n)
-		s.host.BindChild(c.ID, c.In.SPI, s)
+		s.host.BindChild(&n.Child, s)
 	case sa.OpMove:
 		if old != nil {
 			old.LocalAddr, old.RemoteAddr, old.Encap = c.LocalAddr, c.RemoteAddr, c.Encap
@@ -381,7 +381,7 @@ func (s *SA) Inherit(old *SA) {
 	for _, c := range old.children {
 		c.Owner = s.spi
 		s.children = append(s.children, c)
-		s.host.BindChild(c.ID, c.In.SPI, s)
+		s.host.BindChild(&c.Child, s)
 	}
 	old.children = nil
 }

@@ -114,7 +114,7 @@ func (s *SA) handOver(now time.Time, n *SA, out *Output) {
 	n.children, s.children = s.children, nil
 	for _, c := range n.children {
 		c.Owner = n.spi
-		s.host.BindChild(c.ID, c.In.SPI, n)
+		s.host.BindChild(&c.Child, n)
 	}
 	n.heard = now
 	n.age(now)

@@ -25,9 +25,10 @@ type Host interface {
 	NewChildID(now time.Time) uint64 // never used before
 	Ask(s *SA) uint64                // a new question that s waits for
 	Withdraw(question uint64)
-	BindChild(id uint64, spi sa.SPI, s *SA) // Commands about child id go to s now
-	UnbindChild(id uint64, spi sa.SPI)      // the pair is gone
-	Bury(keys ...secret.Value)              // clear them when the Output has been consumed
+	BindChild(c *sa.Child, s *SA) // Commands about child c go to s now
+	UnbindChild(c *sa.Child)      // the pair is gone
+	Prefixes() int                // sa.CountPrefixes of the remote selectors of all children together
+	Bury(keys ...secret.Value)    // clear them when the Output has been consumed
 
 	// Standing yields the SAs that stand, in no order, until yield returns false.
 	Standing(yield func(*SA) bool)
