@@ -37,7 +37,6 @@ type StrongSwanConn struct {
 	LocalTS       string // "": dynamic
 	RemoteTS      string // "": dynamic
 	Pool          string // as a gateway: a range to give addresses from
-	NoEncap       bool   // not force UDP encapsulation; its ESP in userspace knows no other
 	DPD           time.Duration
 	Rekey         string // rekey_time of the child: "10s"
 	Start         string // start_action
@@ -136,8 +135,7 @@ func swanctlConf(conns []StrongSwanConn) string {
 	var b, secrets strings.Builder
 	b.WriteString("connections {\n")
 	for i, c := range conns {
-		fmt.Fprintf(&b, "  %s {\n    version = 2\n    mobike = no\n    fragmentation = no\n", c.Name)
-		setting(&b, "    ", "encap", yes(!c.NoEncap))
+		fmt.Fprintf(&b, "  %s {\n    version = 2\n", c.Name)
 		setting(&b, "    ", "local_addrs", c.Local)
 		setting(&b, "    ", "remote_addrs", c.Remote)
 		setting(&b, "    ", "proposals", c.Proposals)
@@ -206,13 +204,6 @@ func quoted(s string) string {
 		return ""
 	}
 	return strconv.Quote(s)
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // swanctl runs one command of swanctl.
