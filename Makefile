@@ -112,6 +112,12 @@ bench-dataplane: build ## figures: packets and processor time beside wireguard-g
 	$(GO) build -trimpath -o $(BIN)/bench-dataplane ./bench/dataplane
 	$(BIN)/bench-dataplane $(BENCHFLAGS)
 
+.PHONY: bench-vs
+bench-vs: ## this tree against another commit, in turn, in one run: make bench-vs BASE=COMMIT (root); writes docs/bench-vs.md
+	@test -n '$(BASE)' || { echo "make bench-vs needs a commit to compare with: BASE=COMMIT" >&2; exit 2; }
+	$(GO) build -trimpath -o $(BIN)/bench-versus ./bench/versus
+	$(BIN)/bench-versus -base '$(BASE)' $(BENCHFLAGS)
+
 .PHONY: clean
 clean: ## remove what the other targets made
 	rm -rf $(BIN) .cache bench/out
