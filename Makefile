@@ -112,6 +112,11 @@ bench-dataplane: build ## figures: packets and processor time beside wireguard-g
 	$(GO) build -trimpath -o $(BIN)/bench-dataplane ./bench/dataplane
 	$(BIN)/bench-dataplane $(BENCHFLAGS)
 
+.PHONY: soak
+soak: build ## what takes hours: CI beside load, a pair on busy processors, 40 clients over rekeyings, switches and crashes (root)
+	$(GO) build -trimpath -o $(BIN)/soak ./bench/soak
+	$(BIN)/soak $(SOAKFLAGS)
+
 .PHONY: bench-vs
 bench-vs: ## this tree against another commit, in turn, in one run: make bench-vs BASE=COMMIT (root); writes docs/bench-vs.md
 	@test -n '$(BASE)' || { echo "make bench-vs needs a commit to compare with: BASE=COMMIT" >&2; exit 2; }
