@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
@@ -90,7 +91,7 @@ func (t *tenant) end() {
 // tried again.
 func (t *tenant) run(ctx context.Context) {
 	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
-		err := t.serve(ctx)
+		err := guard.Run(t.log, "a context", func() error { return t.serve(ctx) })
 		if ctx.Err() != nil {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/task"
@@ -26,6 +27,7 @@ func run(args []string) int {
 	if cfg == nil {
 		return code
 	}
+	guard.Enable()
 	err := harden()
 	if err == nil {
 		err = serve(cfg)

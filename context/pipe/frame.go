@@ -16,7 +16,7 @@ import (
 const (
 	// MaxFrame bounds the JSON of one frame: the facts of some ten thousand
 	// SAs fit with room to spare.
-	MaxFrame = 32 << 20
+	MaxFrame = control.MaxBody + 1<<10
 	// MaxFiles bounds the descriptors of one frame. The kernel takes 253 in
 	// one message (SCM_MAX_FD).
 	MaxFiles = 250
@@ -45,7 +45,13 @@ type messageWriter interface {
 // that descriptors, which the kernel delivers with the bytes that they were
 // sent with, always belong to that frame.
 type frameReader struct {
-	conn  messageReader
+	conn messageReader
+	// limit returns how many bytes of JSON the next frame may have; nil: MaxFrame.
+	limit func() int
+	// takesFiles says that frames may come with descriptors. Without it the kernel
+	// never hands one over, and a frame that has one ends the stream.
+	takesFiles bool
+
 	oob   []byte
 	files []*os.File
 }
@@ -69,8 +75,12 @@ func (r *frameReader) message() (control.Message, error) {
 		return control.Message{}, err
 	}
 	size := int(binary.BigEndian.Uint32(header[:]))
-	if size == 0 || size > MaxFrame {
-		return control.Message{}, fmt.Errorf("frame of %d bytes; 1 to %d are allowed", size, MaxFrame)
+	limit := MaxFrame
+	if r.limit != nil {
+		limit = r.limit()
+	}
+	if size == 0 || size > limit {
+		return control.Message{}, fmt.Errorf("frame of %d bytes; 1 to %d are allowed", size, limit)
 	}
 	body, err := r.body(size)
 	if err != nil {
@@ -106,7 +116,7 @@ func (r *frameReader) body(size int) ([]byte, error) {
 
 // full fills b and collects the descriptors that come along.
 func (r *frameReader) full(b []byte) error {
-	if r.oob == nil {
+	if r.oob == nil && r.takesFiles {
 		r.oob = make([]byte, oobSize)
 	}
 	for got := 0; got < len(b); {
@@ -117,7 +127,7 @@ func (r *frameReader) full(b []byte) error {
 			}
 		}
 		if flags&syscall.MSG_CTRUNC != 0 {
-			return errors.New("descriptors were lost: the control message is truncated")
+			return errDescriptors
 		}
 		if n == 0 || errors.Is(err, io.EOF) {
 			if got > 0 {
@@ -132,6 +142,10 @@ func (r *frameReader) full(b []byte) error {
 	}
 	return nil
 }
+
+// errDescriptors is a frame with descriptors where none is taken, or with more
+// than the kernel delivers.
+var errDescriptors = errors.New("frame with descriptors that may not come along")
 
 // collect takes over the descriptors in oob; those above MaxFiles are closed.
 func (r *frameReader) collect(oob []byte) error {

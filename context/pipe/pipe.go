@@ -6,7 +6,9 @@
 // It does I/O. It knows nothing of what the messages say, and takes the other
 // side for hostile: everything is bounded, an answer that nobody waits for is
 // dropped, descriptors that nobody takes are closed, and a frame that cannot
-// be read ends the connection.
+// be read ends the connection. The supervisor, which has many workers, gives each
+// of them less than it takes itself: no descriptors, and large frames only as
+// the answer to a question that has one.
 package pipe
 
 import (
@@ -26,12 +28,28 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 )
 
+// bounds are what one side takes from the other.
+type bounds struct {
+	frame    int  // bytes of a frame that is not the answer to a large question
+	requests int  // questions that wait for us; one more is refused at once
+	files    bool // whether frames may come with descriptors
+}
+
+var (
+	// fromWorker is what the supervisor takes. A worker asks one thing after the
+	// other.
+	fromWorker = bounds{frame: 64 << 10, requests: 32}
+	// fromSupervisor is what a worker takes: boot messages are long, and have
+	// descriptors.
+	fromSupervisor = bounds{frame: MaxFrame, requests: 256, files: true}
+)
+
 const (
 	// maxCalls bounds the questions of our own that wait for an answer.
 	maxCalls = 1024
-	// maxRequests bounds the questions of the other side that wait for us; one
-	// more is refused at once.
-	maxRequests = 256
+	// maxLate bounds the answers that are still taken, and dropped, though nobody
+	// waits for them any more.
+	maxLate = 1024
 	// maxReason bounds the text of a Failure, in bytes.
 	maxReason = 1024
 )
@@ -71,30 +89,28 @@ type Handler func(ctx context.Context, req *Request) (any, error)
 // goroutines at once.
 type Conn struct {
 	conn    *net.UnixConn
+	bounds  bounds
 	closed  chan struct{}
 	writing chan struct{} // holds one token: who has it may write a frame
 
 	mu      sync.Mutex // protects the fields below; never held across I/O
 	lastID  uint64
-	waiting map[uint64]chan control.Message
+	waiting map[uint64]call
+	late    map[uint64]int // bytes of answers that were given up
 	isOver  bool
 }
 
-// New returns the end of a connection that owns conn.
-func New(conn *net.UnixConn) *Conn {
-	c := &Conn{
-		conn:    conn,
-		closed:  make(chan struct{}),
-		writing: make(chan struct{}, 1),
-		waiting: make(map[uint64]chan control.Message),
-	}
-	c.writing <- struct{}{}
-	return c
+// call is a question that waits for its answer.
+type call struct {
+	answer chan control.Message
+	most   int // bytes of the frame with the answer
 }
 
-// FromFile returns the end of a connection that an inherited descriptor, such
-// as a worker's number 3, leads to. It takes f over, also on error.
-func FromFile(f *os.File) (*Conn, error) {
+// FromFile returns the worker's end of a connection, which an inherited
+// descriptor leads to. It takes f over, also on error.
+func FromFile(f *os.File) (*Conn, error) { return fromFile(f, fromSupervisor) }
+
+func fromFile(f *os.File, b bounds) (*Conn, error) {
 	defer f.Close()
 	conn, err := net.FileConn(f)
 	if err != nil {
@@ -105,10 +121,16 @@ func FromFile(f *os.File) (*Conn, error) {
 		conn.Close()
 		return nil, fmt.Errorf("pipe: %s is not a unix socket", f.Name())
 	}
-	return New(unixConn), nil
+	c := &Conn{
+		conn: unixConn, bounds: b, closed: make(chan struct{}), writing: make(chan struct{}, 1),
+		waiting: make(map[uint64]call), late: make(map[uint64]int),
+	}
+	c.writing <- struct{}{}
+	return c, nil
 }
 
-// Pair returns two connected ends, the second as a file to give to a process.
+// Pair returns the supervisor's end of a connection, and the other one as a file
+// to give to a worker.
 func Pair() (*Conn, *os.File, error) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX,
 		syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
@@ -116,7 +138,7 @@ func Pair() (*Conn, *os.File, error) {
 		return nil, nil, fmt.Errorf("pipe: making socket pair: %w", err)
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "control")
-	ours, err := FromFile(os.NewFile(uintptr(fds[0]), "control"))
+	ours, err := fromFile(os.NewFile(uintptr(fds[0]), "control"), fromWorker)
 	if err != nil {
 		theirs.Close()
 		return nil, nil, err
@@ -140,7 +162,7 @@ func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*
 	if len(files) > MaxFiles {
 		return control.Message{}, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed", len(files), MaxFiles)
 	}
-	id, answer, err := c.open()
+	id, answer, err := c.open(max(c.bounds.frame, frameOf(control.MaxAnswer(kind))))
 	if err != nil {
 		return control.Message{}, err
 	}
@@ -177,7 +199,7 @@ func (c *Conn) Serve(ctx context.Context, handle Handler) error {
 	stop := context.AfterFunc(ctx, c.end)
 	defer stop()
 
-	requests := make(chan *Request, maxRequests)
+	requests := make(chan *Request, c.bounds.requests)
 	var handlers sync.WaitGroup
 	handlers.Go(func() {
 		for req := range requests {
@@ -185,7 +207,7 @@ func (c *Conn) Serve(ctx context.Context, handle Handler) error {
 		}
 	})
 
-	reader := &frameReader{conn: c.conn}
+	reader := &frameReader{conn: c.conn, limit: c.most, takesFiles: c.bounds.files}
 	err := c.read(ctx, reader, requests)
 	cause := context.Cause(ctx)
 	c.end()
@@ -211,8 +233,14 @@ func (c *Conn) read(ctx context.Context, reader *frameReader, requests chan<- *R
 		}
 		if msg.Kind == control.KindAnswer || msg.Kind == control.KindError {
 			closeAll(files)
-			c.deliver(msg)
+			if err := c.deliver(msg); err != nil {
+				return err
+			}
 			continue
+		}
+		if len(msg.Body) > c.bounds.frame {
+			closeAll(files)
+			return fmt.Errorf("request of %d bytes; %d are allowed", len(msg.Body), c.bounds.frame)
 		}
 		req := &Request{Message: msg, Files: files}
 		select {
@@ -302,8 +330,8 @@ func (c *Conn) send(ctx context.Context, msg control.Message, body any, files []
 	return ErrClosed
 }
 
-// open registers a question.
-func (c *Conn) open() (uint64, <-chan control.Message, error) {
+// open registers a question whose answer has most bytes at most.
+func (c *Conn) open(most int) (uint64, <-chan control.Message, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isOver {
@@ -314,26 +342,64 @@ func (c *Conn) open() (uint64, <-chan control.Message, error) {
 	}
 	c.lastID++
 	answer := make(chan control.Message, 1)
-	c.waiting[c.lastID] = answer
+	c.waiting[c.lastID] = call{answer, most}
 	return c.lastID, answer, nil
 }
 
-// deliver hands an answer to its caller; an unknown one is dropped.
-func (c *Conn) deliver(msg control.Message) {
+// deliver hands an answer to its caller; one that nobody waits for is dropped.
+// The error is that of an answer which is too large for its question.
+func (c *Conn) deliver(msg control.Message) error {
 	c.mu.Lock()
-	answer := c.waiting[msg.ID]
-	delete(c.waiting, msg.ID)
-	c.mu.Unlock()
-	if answer != nil {
-		answer <- msg
+	asked, waits := c.waiting[msg.ID]
+	most := c.bounds.frame
+	if waits {
+		most = asked.most
+	} else if late, ok := c.late[msg.ID]; ok {
+		most = late
 	}
+	delete(c.waiting, msg.ID)
+	delete(c.late, msg.ID)
+	c.mu.Unlock()
+	if len(msg.Body) > most {
+		return fmt.Errorf("answer of %d bytes; %d are allowed", len(msg.Body), most)
+	}
+	if waits {
+		asked.answer <- msg
+	}
+	return nil
 }
 
+// most returns how many bytes the next frame may have: those of the largest
+// answer that may still come.
+func (c *Conn) most() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := c.bounds.frame
+	for _, asked := range c.waiting {
+		most = max(most, asked.most)
+	}
+	for _, late := range c.late {
+		most = max(most, late)
+	}
+	return most
+}
+
+// forget gives a question up. Its answer may still come.
 func (c *Conn) forget(id uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	asked, waits := c.waiting[id]
+	if !waits {
+		return // answered
+	}
 	delete(c.waiting, id)
+	if asked.most > c.bounds.frame && len(c.late) < maxLate {
+		c.late[id] = asked.most
+	}
 }
+
+// frameOf returns the size of a frame whose body has this many bytes.
+func frameOf(body int) int { return body + MaxFrame - control.MaxBody }
 
 func (c *Conn) end() {
 	c.mu.Lock()

@@ -49,7 +49,7 @@ func echo(_ context.Context, req *Request) (any, error) { return req.Body, nil }
 func TestBothSidesAsk(t *testing.T) {
 	a, b := join(t, echo, echo)
 	var asking sync.WaitGroup
-	for i := range 50 {
+	for i := range 30 { // fewer than may wait
 		for _, c := range []*Conn{a, b} {
 			asking.Go(func() {
 				msg, err := c.Call(t.Context(), control.KindShow, i)
@@ -284,6 +284,7 @@ func TestTooManyRequests(t *testing.T) {
 		return nil, nil
 	})
 	const extra = 10
+	maxRequests := fromSupervisor.requests
 	results := make(chan error, maxRequests+extra+1)
 	var asking sync.WaitGroup
 	for range maxRequests + extra + 1 { // one is in the handler's hands
@@ -310,7 +311,7 @@ func TestTooManyCalls(t *testing.T) {
 	defer file.Close()
 	defer c.Close()
 	for range maxCalls {
-		if _, _, err := c.open(); err != nil {
+		if _, _, err := c.open(1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -327,6 +328,150 @@ func TestFromFileRefusesOthers(t *testing.T) {
 	w.Close()
 	if _, err := FromFile(r); err == nil {
 		t.Error("a pipe was taken for a socket")
+	}
+}
+
+// hostile returns the supervisor's end of a connection, being served, and the
+// worker's as a bare socket. ended has what Serve returns.
+func hostile(t *testing.T, handle Handler) (c *Conn, worker *net.UnixConn, ended chan error) {
+	t.Helper()
+	c, file, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := net.FileConn(file)
+	file.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended = make(chan error, 1)
+	var served sync.WaitGroup
+	served.Go(func() { ended <- c.Serve(t.Context(), handle) })
+	t.Cleanup(func() {
+		c.Close()
+		raw.Close()
+		served.Wait()
+	})
+	return c, raw.(*net.UnixConn), ended
+}
+
+func frameWith(t *testing.T, msg control.Message, size int) []byte {
+	t.Helper()
+	msg.Body = json.RawMessage(`"` + strings.Repeat("a", size) + `"`)
+	b, err := appendFrame(nil, msg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestWorkerMayNotPassDescriptors: the supervisor needs none, and every one is
+// taken from all contexts. None is ever installed, and the connection ends.
+func TestWorkerMayNotPassDescriptors(t *testing.T) {
+	for _, kind := range []control.Kind{control.KindRoute, control.KindAnswer} {
+		_, worker, ended := hostile(t, echo)
+		f := fileWith(t, "x")
+		before := openFiles(t)
+		if _, err := writeFrame(worker, frameWith(t, control.Message{ID: 1, Kind: kind}, 1), []*os.File{f, f, f}); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; !errors.Is(err, errDescriptors) {
+			t.Errorf("%s with descriptors: %v", kind, err)
+		}
+		if after := openFiles(t); after > before {
+			t.Errorf("%d descriptors open, %d before", after, before)
+		}
+		f.Close()
+	}
+}
+
+// TestWorkerIsBounded: what a worker sends is small, unless it is the answer to a
+// question that has a long one.
+func TestWorkerIsBounded(t *testing.T) {
+	const large = 1 << 20
+	t.Run("a large request", func(t *testing.T) {
+		_, worker, ended := hostile(t, echo)
+		worker.Write(frameWith(t, control.Message{ID: 1, Kind: control.KindRoute}, large))
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "frame of") {
+			t.Errorf("got %v", err)
+		}
+	})
+	for _, kind := range []control.Kind{control.KindRoute, control.KindAnswer} {
+		t.Run(fmt.Sprintf("a large %s while a long answer is due", kind), func(t *testing.T) {
+			c, worker, ended := hostile(t, echo)
+			go c.Call(t.Context(), control.KindShow, nil)
+			if _, err := worker.Read(make([]byte, 1000)); err != nil { // the question is open
+				t.Fatal(err)
+			}
+			worker.Write(frameWith(t, control.Message{ID: 77, Kind: kind}, large))
+			if err := <-ended; err == nil || !strings.Contains(err.Error(), "are allowed") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	t.Run("a large answer to a small question", func(t *testing.T) {
+		c, worker, ended := hostile(t, echo)
+		go c.Call(t.Context(), control.KindPing, nil)
+		if _, err := worker.Read(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		worker.Write(frameWith(t, control.Message{ID: 1, Kind: control.KindAnswer}, large))
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "frame of") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("a long answer that comes too late", func(t *testing.T) {
+		c, worker, _ := hostile(t, echo)
+		ctx, cancel := context.WithCancel(t.Context())
+		gaveUp := make(chan error)
+		go func() {
+			_, err := c.Call(ctx, control.KindShow, nil)
+			gaveUp <- err
+		}()
+		if _, err := worker.Read(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		<-gaveUp
+		worker.Write(frameWith(t, control.Message{ID: 1, Kind: control.KindAnswer}, large))
+		answered := make(chan error, 1)
+		go func() {
+			_, err := worker.Read(make([]byte, 1000))
+			worker.Write(frameWith(t, control.Message{ID: 2, Kind: control.KindAnswer}, 3))
+			answered <- err
+		}()
+		msg, err := c.Call(t.Context(), control.KindPing, nil)
+		if err != nil || string(msg.Body) != `"aaa"` || <-answered != nil {
+			t.Errorf("got %s, %v", msg.Body, err)
+		}
+	})
+}
+
+// TestFloodOfRequests has a worker ask without reading the answers: what waits is
+// bounded in number, and each is small.
+func TestFloodOfRequests(t *testing.T) {
+	release := make(chan struct{})
+	c, worker, _ := hostile(t, func(context.Context, *Request) (any, error) {
+		<-release
+		return nil, nil
+	})
+	defer close(release)
+	frame := frameWith(t, control.Message{ID: 1, Kind: control.KindRoute}, fromWorker.frame/2)
+	refused := control.Message{}
+	for range fromWorker.requests + 2 { // one is in the handler's hands
+		if _, err := worker.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := &frameReader{conn: worker}
+	refused, _, err := r.next()
+	if err != nil || refused.Kind != control.KindError || !strings.Contains(string(refused.Body), errTooMany.Error()) {
+		t.Errorf("got %+v, %v", refused, err)
+	}
+	select {
+	case <-c.Done():
+		t.Error("the connection has ended")
+	default:
 	}
 }
 

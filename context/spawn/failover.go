@@ -2,7 +2,6 @@ package spawn
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -115,8 +114,8 @@ func (w *Worker) heedTwin(req *pipe.Request) error {
 		f.Quiesced()
 		return nil
 	}
-	var r control.Replication
-	if err := json.Unmarshal(req.Body, &r); err != nil {
+	r, err := control.Parse[control.Replication](req.Body)
+	if err != nil {
 		return fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 	}
 	f.Replication(&r)

@@ -14,8 +14,7 @@ import (
 )
 
 // FuzzHandle takes what a worker that was taken over may send: the supervisor
-// does nothing but what an address, a route or a claim asks for, and reads
-// answers without a panic.
+// does nothing but what an address, a route or a claim asks for.
 func FuzzHandle(f *testing.F) {
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
@@ -45,13 +44,6 @@ func FuzzHandle(f *testing.F) {
 		}
 		if err == nil && len(n.asked) != 1 {
 			t.Errorf("%s with %q did %v", kind, body, n.asked)
-		}
-		for _, answer := range []any{&control.Facts{}, &control.LogoffDone{}, &control.Keys{}, &control.Failure{}} {
-			if json.Unmarshal(body, answer) == nil {
-				if _, err := json.Marshal(answer); err != nil {
-					t.Errorf("%T that was read cannot be passed on: %v", answer, err)
-				}
-			}
 		}
 	})
 }

@@ -10,7 +10,6 @@ package spawn
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 )
@@ -123,6 +123,7 @@ type Worker struct {
 	ready    chan struct{}
 	once     sync.Once
 	roleTurn chan struct{} // holds one token: whoever has it may send the role
+	lists    chan struct{} // holds one token: whoever has it may ask for a long answer
 
 	mu      sync.Mutex // protects what follows
 	status  Status
@@ -147,7 +148,7 @@ func New(cfg *Config) (*Worker, error) {
 	}
 	w := &Worker{
 		cfg: *cfg, tenant: cfg.Tenant, memory: memory, ready: make(chan struct{}),
-		roleTurn: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
+		roleTurn: make(chan struct{}, 1), lists: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
 		arrangements: newArrangements(),
 	}
 	if cfg.Failover != nil {
@@ -181,7 +182,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	var back backoff
 	var doubt doubt
 	for {
-		readyFor, err := w.life(ctx)
+		var readyFor time.Duration
+		err := guard.Run(w.cfg.Log, "a worker", func() (err error) {
+			readyFor, err = w.life(ctx)
+			return err
+		})
 		if ctx.Err() != nil {
 			w.change(func(s *Status) { *s = Status{Reason: "stopped", Restarts: s.Restarts} })
 			return nil
@@ -384,26 +389,40 @@ func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
 
 // Facts asks the worker for what the show commands print.
 func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
-	return ask[control.Facts](ctx, w, control.KindShow, nil)
+	return askList(ctx, w, control.KindShow, control.ParseFacts)
 }
 
 // Logoff ends sessions.
 func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (control.LogoffDone, error) {
-	return ask[control.LogoffDone](ctx, w, control.KindLogoff, which)
+	return ask(ctx, w, control.KindLogoff, which, control.Parse[control.LogoffDone])
 }
 
 // Keys asks for the keys of the SAs, for debugging.
 func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
-	return ask[control.Keys](ctx, w, control.KindKeys, nil)
+	return askList(ctx, w, control.KindKeys, control.ParseKeys)
 }
 
-func ask[T any](ctx context.Context, w *Worker, kind control.Kind, body any) (T, error) {
-	var out T
+// askList asks for a long answer. A worker gives one at a time: what a hostile
+// one makes of it is not multiplied by those who ask.
+func askList[T any](ctx context.Context, w *Worker, kind control.Kind, parse func([]byte) (T, error)) (T, error) {
+	select {
+	case w.lists <- struct{}{}:
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("spawn: waiting to ask for %s: %w", kind, ctx.Err())
+	}
+	defer func() { <-w.lists }()
+	return ask(ctx, w, kind, nil, parse)
+}
+
+func ask[T any](ctx context.Context, w *Worker, kind control.Kind, body any, parse func([]byte) (T, error)) (T, error) {
 	msg, err := w.call(ctx, kind, body)
 	if err != nil {
-		return out, err
+		var none T
+		return none, err
 	}
-	if err := json.Unmarshal(msg.Body, &out); err != nil {
+	out, err := parse(msg.Body)
+	if err != nil {
 		return out, fmt.Errorf("spawn: reading the answer to %s: %w", kind, err)
 	}
 	return out, nil
@@ -423,24 +442,33 @@ func (w *Worker) call(ctx context.Context, kind control.Kind, body any, files ..
 	return msg, err
 }
 
-// handle answers the worker. Nothing else than this may it ask for.
-func (w *Worker) handle(_ context.Context, req *pipe.Request) (any, error) {
+// handle answers the worker. Nothing else than this may it ask for. A panic on
+// the way ends the worker's question, and not the supervisor.
+func (w *Worker) handle(_ context.Context, req *pipe.Request) (answer any, err error) {
+	err = guard.Run(w.cfg.Log, "a message of the worker", func() error {
+		answer, err = w.heed(req)
+		return err
+	})
+	return answer, err
+}
+
+func (w *Worker) heed(req *pipe.Request) (any, error) {
 	switch req.Kind {
 	case control.KindAddress:
-		var a control.Address
-		if err := json.Unmarshal(req.Body, &a); err != nil {
+		a, err := control.Parse[control.Address](req.Body)
+		if err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
 		return nil, w.arrange(func() error { return w.cfg.Network.Address(a) })
 	case control.KindRoute:
-		var r control.Route
-		if err := json.Unmarshal(req.Body, &r); err != nil {
+		r, err := control.Parse[control.Route](req.Body)
+		if err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
 		return nil, w.arrange(func() error { return w.cfg.Network.Route(r) })
 	case control.KindClaim:
-		var c control.Claim
-		if err := json.Unmarshal(req.Body, &c); err != nil {
+		c, err := control.Parse[control.Claim](req.Body)
+		if err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
 		if w.cfg.Claim == nil {

@@ -15,7 +15,7 @@ var rooms = []room{
 	// Programs.
 	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "context/pcapng", "configs", "vfs/fetch", "internal/build"},
 		because: "the CLI knows only the API's client and types, what a capture is, and the configuration language and its servers for validate and fmt"},
-	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build"},
+	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build", "internal/guard"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/control", "internal/build"},
 		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
@@ -27,7 +27,7 @@ var rooms = []room{
 
 	// The supervisor.
 	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
-		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "system/task", "internal/build", "internal/secret"},
+		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "system/task", "internal/build", "internal/guard", "internal/secret"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"context/control"},
 		because: "the API knows the facts that it passes on, and gets them from a Backend"},
@@ -52,7 +52,7 @@ var rooms = []room{
 	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "resource"},
 		because: "it arranges namespaces and devices for whoever asks"},
 	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
-		"resource/cgroup", "system/task", "internal/secret"},
+		"resource/cgroup", "system/task", "internal/secret", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
@@ -102,6 +102,7 @@ var rooms = []room{
 
 	// What stands beside.
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
+	{path: "internal/guard", because: "it is a leaf: it calls what it is given"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
 	{path: "internal/lab/...", may: []string{"internal/lab/...", "system/api", "system/client", "context/control", "configs"},

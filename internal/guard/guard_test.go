@@ -1,0 +1,53 @@
+package guard
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestRun(t *testing.T) {
+	Enable()
+	defer enabled.Store(false)
+	var out bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&out, nil))
+	if err := Run(log, "nothing", func() error { return nil }); err != nil || out.Len() > 0 {
+		t.Errorf("without a panic: %v, %s", err, out.String())
+	}
+	own := errors.New("own")
+	if err := Run(log, "an error", func() error { return own }); err != own {
+		t.Errorf("got %v", err)
+	}
+	var none []int
+	index := 3
+	for want, fn := range map[string]func(){
+		"index out of range":                 func() { _ = none[index] },
+		"a constant text":                    func() { panic("a constant text") },
+		"a panic with struct { key string }": func() { panic(struct{ key string }{"hunter2"}) },
+	} {
+		out.Reset()
+		err := Run(log, "a test", func() error { fn(); return nil })
+		if !errors.Is(err, ErrPanic) {
+			t.Errorf("%s: got %v", want, err)
+		}
+		got := out.String()
+		if !strings.Contains(got, "level=ERROR") || !strings.Contains(got, want) || !strings.Contains(got, "guard.TestRun.func") || strings.Contains(got, "hunter2") {
+			t.Errorf("%s: the log says %s", want, got)
+		}
+	}
+	if panics.Load() != 3 {
+		t.Errorf("%d panics counted", panics.Load())
+	}
+}
+
+// TestTestsPanic: where no main function has enabled it a panic goes on.
+func TestTestsPanic(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("the panic was swallowed")
+		}
+	}()
+	_ = Run(slog.Default(), "a test", func() error { panic("on purpose") })
+}
