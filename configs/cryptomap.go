@@ -13,7 +13,9 @@ func (t *tenantReader) readCryptoMaps() {
 		i, ok := t.interfaceCalled(n, n.label)
 		m := spec.CryptoMap{Interface: n.label.text}
 		for _, e := range n.each("static") {
-			m.Entries = append(m.Entries, t.static(e, i, ok))
+			entry := t.static(e, i, ok)
+			m.Entries = append(m.Entries, entry)
+			t.noteServed(e, entry)
 		}
 		dynamic := n.each("dynamic")
 		for _, e := range dynamic {
@@ -31,10 +33,15 @@ func (t *tenantReader) readCryptoMaps() {
 		}
 		t.t.CryptoMaps = append(t.t.CryptoMaps, m)
 	}
-	if len(t.each("crypto_map")) == 0 && len(t.t.TunnelGroups) > 0 {
-		t.warning(t.each("tunnel_group")[0].at, "No crypto map", "No interface has a crypto_map: nobody can connect to this context.")
+	if len(t.each("crypto_map")) == 0 {
+		if len(t.t.TunnelGroups) > 0 {
+			t.warning(t.each("tunnel_group")[0].at, "No crypto map", "No interface has a crypto_map: nobody can connect to this context.")
+		}
+		return
 	}
 	t.checkNames()
+	t.checkSelection()
+	t.checkServed()
 }
 
 // checkNames tells of entries of the same name in different maps: commands and

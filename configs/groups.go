@@ -5,7 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/auth"
 )
 
 // readGroupPolicies reads the group policies. What one leaves out it inherits
@@ -136,7 +139,7 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 		n.problem(n.at, "Missing ikev2", "%s does not say how the two sides authenticate: add ikev2 { local_authentication = ..., remote_authentication = ... }.", n)
 		return g
 	}
-	t.readAuthentication(n.one("ikev2"), &g)
+	t.readAuthentication(n, n.one("ikev2"), &g)
 	return g
 }
 
@@ -148,20 +151,14 @@ func (t *tenantReader) hasPools(policy string) bool {
 }
 
 // readAuthentication reads the block "ikev2" of a tunnel group.
-func (t *tenantReader) readAuthentication(n *node, g *spec.TunnelGroup) {
-	g.LocalIdentity = n.line("local_identity", "", 255)
-	if v, ok := n.get("local_identity"); ok && (strings.ContainsAny(g.LocalIdentity, "*?") || g.LocalIdentity == "") {
-		n.problem(v.at, "Unusable identity", `local_identity is one identity, such as "gw.example", "gw@example" or "198.51.100.1", not a pattern.`)
-	}
-	for _, it := range n.texts("remote_identity") {
-		if it.text == "" || len(it.text) > 255 || strings.ContainsFunc(it.text, isControl) {
-			n.problem(it.at, "Unusable identity", `remote_identity is a pattern of identities, such as "*.example", "198.51.100.1", or "*".`)
-			continue
+func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
+	c := &contender{at: owner}
+	g.LocalIdentity, c.local = n.localIdentity()
+	c.patterns = n.remoteIdentities(owner.at)
+	if len(c.patterns) != 1 || !c.patterns[0].Everybody() {
+		for _, p := range c.patterns {
+			g.RemoteIdentities = append(g.RemoteIdentities, p.text)
 		}
-		g.RemoteIdentities = append(g.RemoteIdentities, it.text)
-	}
-	if len(g.RemoteIdentities) == 1 && g.RemoteIdentities[0] == "*" {
-		g.RemoteIdentities = nil
 	}
 	if f, ok := n.proof("local_authentication", "pre_shared_key"); ok {
 		g.LocalPSK = t.preSharedKey(n, f.val)
@@ -169,10 +166,12 @@ func (t *tenantReader) readAuthentication(n *node, g *spec.TunnelGroup) {
 	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys"); {
 	case !ok:
 	case f.name.text == "pre_shared_keys":
-		g.RemotePSKs = t.preSharedKeys(n, f.val)
+		g.RemotePSKs = t.preSharedKeys(n, f.val, c.patterns)
 	default:
 		g.RemotePSK = t.preSharedKey(n, f.val)
 	}
+	c.group = *g
+	t.contenders = append(t.contenders, c)
 }
 
 // proof returns how one side proves who it is: one of the ways, which are
@@ -205,8 +204,14 @@ func (t *tenantReader) preSharedKey(n *node, v *value) spec.SecretRef {
 	return t.keep(key)
 }
 
-// preSharedKeys reads keys by identity.
-func (t *tenantReader) preSharedKeys(n *node, v *value) []spec.IdentityPSK {
+// namedKey is where an identity has got its key.
+type namedKey struct {
+	id auth.Identity
+	at hcl.Range
+}
+
+// preSharedKeys reads keys by identity, for a group of the patterns.
+func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) []spec.IdentityPSK {
 	fs, isObject := n.entries(v)
 	switch {
 	case !isObject:
@@ -216,15 +221,27 @@ func (t *tenantReader) preSharedKeys(n *node, v *value) []spec.IdentityPSK {
 		n.problem(v.at, "Empty list", "Without a key nobody can connect; pre_shared_keys has one for each identity.")
 	}
 	var out []spec.IdentityPSK
+	seen := map[string][]namedKey{}
 	for _, f := range fs {
-		if strings.ContainsAny(f.name.text, "*?") || f.name.text == "" || len(f.name.text) > 255 {
+		if hasFreeStar(f.name.text) || f.name.text == "" {
 			n.problem(f.name.at, "Unusable identity", `pre_shared_keys has a key for each identity, such as "alice@example", and not for patterns. For all identities together write pre_shared_key.`)
 			continue
 		}
-		if i := slices.IndexFunc(out, func(k spec.IdentityPSK) bool { return k.Identity == f.name.text }); i >= 0 {
-			n.problem(f.name.at, "Duplicate value", "%q has a key already.", f.name.text)
+		id, ok := n.identity(f.name)
+		if !ok {
 			continue
 		}
+		bucket := strings.ToLower(id.String())
+		twice := slices.IndexFunc(seen[bucket], func(k namedKey) bool { return k.id.Equal(id) })
+		switch {
+		case twice >= 0:
+			n.problem(f.name.at, "Duplicate value", "%q has a key already (%s).", f.name.text, place(seen[bucket][twice].at))
+			continue
+		case len(patterns) > 0 && !slices.ContainsFunc(patterns, func(p peerPattern) bool { return p.Matches(id) }):
+			n.problem(f.name.at, "Key of nobody", "%q is not among remote_identity (%s): whoever says to be that never gets to this tunnel group.", f.name.text, place(n.where("remote_identity")))
+			continue
+		}
+		seen[bucket] = append(seen[bucket], namedKey{id, f.name.at})
 		out = append(out, spec.IdentityPSK{Identity: f.name.text, PSK: t.preSharedKey(n, f.val)})
 	}
 	return out

@@ -18,6 +18,7 @@ type tenantReader struct {
 	pools         map[string]*node
 	groupPolicies map[string]*node
 	tunnelGroups  map[string]*node
+	contenders    []*contender // those of tunnel groups that can be selected, in the order of the file
 }
 
 func newTenantReader(file *node, from origin, c Tenant) *tenantReader {

@@ -67,13 +67,18 @@ group_policy "DfltGrpPolicy" {
 }
 
 # A tunnel group is a connection profile: who may connect, and how both sides
-# prove who they are. The first group whose identities fit is taken.
+# prove who they are. A peer gets the group with its exact identity before one
+# with a longer pattern, that before a shorter one, and "*" last; DefaultRAGroup
+# and DefaultL2LGroup come after all others. Two groups that could take a peer with
+# equal right are an error, unless the address of the peer tells: a group that a
+# static entry names is served by static entries alone.
 #
 #   identity  "gw.example", "user@example", "198.51.100.1", "2001:db8::1",
 #             "keyid:text" or "keyid:#0a0b", "asn1dn:CN=gw,O=Example,C=CH" (the
 #             most specific part first, as in RFC 4514); "fqdn:..." and
 #             "email:..." for names that look like something else
-#   pattern   an identity, "*", or "*.example" and "*@example"
+#   pattern   an identity, "*", "*.example" and "*@example", or a name with all of
+#             its parts, of which some are free: "asn1dn:CN=*,OU=laptops,O=Example"
 tunnel_group "DefaultRAGroup" {
   type                 = "remote-access" # clients, which get addresses; or "site-to-site"
   default_group_policy = "DfltGrpPolicy"

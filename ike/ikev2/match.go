@@ -37,7 +37,10 @@ func (c candidate) before(o candidate) bool {
 	if c.profile.Fallback != o.profile.Fallback {
 		return !c.profile.Fallback
 	}
-	return c.rank > o.rank
+	if c.rank != o.rank {
+		return c.rank > o.rank
+	}
+	return c.rank == 0 && c.profile.static && !o.profile.static // "*": the address chooses first
 }
 
 // equal reports whether neither is before the other.
