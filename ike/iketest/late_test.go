@@ -53,3 +53,23 @@ func TestExpireLate(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedWithoutPolicies: what a peer makes of a rekeying is taken, though
+// the configuration has nothing any more.
+func TestRefusedWithoutPolicies(t *testing.T) {
+	_, g, s := alone(t, nil)
+	f, err := Meet(g, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID})
+	cfg := g.Config
+	cfg.Policies, cfg.Entries = nil, nil
+	if err := g.Engine.Configure(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	f.Refuse(14) // NO_PROPOSAL_CHOSEN
+	if len(g.Established()) != 1 {
+		t.Error("the IKE SA has ended")
+	}
+}

@@ -3,7 +3,6 @@ package ikev2
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -15,7 +14,8 @@ import (
 // createChildRequest serves CREATE_CHILD_SA: a new child SA, the rekeying of
 // one, or of the IKE SA itself (RFC 7296 section 1.3). When both ends rekey the
 // same SA at once, each tells the other TEMPORARY_FAILURE and tries again after
-// a random pause (section 2.25), instead of making both and closing one.
+// a random pause (section 2.25), instead of making both and closing one. What we
+// begin is in rekeychild.go.
 func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
 	answer := func(ps ...wire.Payload) { s.respond(wire.CreateChildSA, id, ps, out) }
 	deny := func(n wire.Notify, reason string) {
@@ -98,10 +98,10 @@ func (s *SA) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 		return nil, &wire.Notify{Type: wire.InvalidSyntax}
 	}
 	c := s.childBySPI(sa.SPI(binary.BigEndian.Uint32(n.SPI)))
-	if c == nil || !c.replaced.IsZero() {
+	switch r := s.window.request; {
+	case c == nil:
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
-	}
-	if r := s.window.request; r != nil && r.task.child == c.ID {
+	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID: // section 2.25.1: we are closing or rekeying it
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
 	}
 	return c, nil
@@ -116,112 +116,4 @@ func (s *SA) agree(ke wire.KE) (public []byte, shared secret.Value, err error) {
 	defer key.Clear()
 	shared, err = key.Shared(ke.Data)
 	return key.Public(), shared, err
-}
-
-// begin draws nonce and key of an exchange that we begin, from its seed.
-func (r *request) begin() (nonce []byte, err error) {
-	random := seeded(r.seed)
-	nonce = bytesFrom(random, nonceSize)
-	if r.group != sa.KENone && r.key == nil {
-		r.key, err = suite.GenerateKey(r.group, random)
-	}
-	return nonce, err
-}
-
-// finishKE ends the key exchange of a request of ours.
-func (r *request) finishKE(ps wire.Payloads) (secret.Value, error) {
-	if r.group == sa.KENone {
-		return secret.Value{}, nil
-	}
-	ke, ok := wire.Find[wire.KE](ps)
-	if !ok || ke.Group != r.group {
-		return secret.Value{}, fmt.Errorf("ikev2: response has no public value for the key exchange")
-	}
-	defer r.key.Clear()
-	return r.key.Shared(ke.Data)
-}
-
-// startRekeyChild asks for the successor of a pair.
-func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
-	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
-	if c == nil || !c.replaced.IsZero() || s.state != Established {
-		return
-	}
-	if e == nil || len(e.later) == 0 {
-		c.soft = time.Time{} // its entry was configured away: it ends with its lifetime
-		return
-	}
-	spi := s.host.NewESPSPI()
-	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: uint64(spi), group: c.group}
-	if r.group == sa.KENone {
-		r.group = e.later[0].One(sa.KeyExchange).ID
-	}
-	r.terms, r.local, r.remote = s.successors(e, r.group), c.Local, c.Remote
-	ni, err := r.begin()
-	if err != nil {
-		return
-	}
-	ps := []wire.Payload{wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: spiBytes(c.In.SPI)}}
-	ps = append(ps, offerChild(r.terms, spi))
-	ps = append(ps, wire.Nonce{Data: ni})
-	if r.key != nil {
-		ps = append(ps, wire.KE{Group: r.group, Data: r.key.Public()})
-	}
-	ps = append(ps, wire.TSi{TS: wire.TS{Selectors: r.local}}, wire.TSr{TS: wire.TS{Selectors: r.remote}})
-	s.send(now, r, wire.CreateChildSA, ps, out)
-}
-
-// rekeyChildResponse takes the answer to startRekeyChild.
-func (s *SA) rekeyChildResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
-	old, e := s.childByID(r.task.child), s.host.Rules().entry(s.entry, s.local.Addr())
-	if old == nil || e == nil {
-		s.enqueue(task{kind: taskDeleteIKE, reason: "child SA vanished while it was rekeyed"})
-		return
-	}
-	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
-		if g := binary.BigEndian.Uint16(n.Data); g != r.group && s.successors(e, g).hasGroup(g) {
-			old.group, old.soft = g, now
-			return
-		}
-	}
-	if _, ok := ps.Notify(wire.NoProposalChosen); ok && r.group == sa.KENone && len(s.host.Rules().groups) > 0 {
-		// Perfect forward secrecy may be what the peer misses.
-		old.group, old.soft = s.host.Rules().groups[0].ID, now
-		return
-	}
-	if _, ok := ps.Notify(wire.ChildSANotFound); ok {
-		s.removeChild(now, old, "peer no longer has it", out)
-		return
-	}
-	for _, p := range ps {
-		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
-			if n.Type != wire.TemporaryFailure {
-				s.refuse(n.Type.String(), "peer refuses to rekey a child SA: "+n.Type.String(), out)
-			}
-			old.soft = now.Add(s.jittered(rekeyRetry, 0.5))
-			return
-		}
-	}
-	ni, err := r.begin()
-	nonce, have := wire.Find[wire.Nonce](ps)
-	if err != nil || !have {
-		s.enqueue(task{kind: taskDeleteIKE, reason: "malformed answer to a rekeying"})
-		return
-	}
-	shared, err := r.finishKE(ps)
-	if err != nil {
-		s.enqueue(task{kind: taskDeleteIKE, reason: err.Error()})
-		return
-	}
-	defer shared.Clear()
-	c, reason := s.takeAnswer(now, childAnswer{
-		ps: ps, terms: r.terms, spi: sa.SPI(r.spi), group: r.group, local: r.local, remote: r.remote,
-		keying: childKeying{ni: ni, nr: nonce.Data, shared: shared},
-	})
-	if reason != "" {
-		s.enqueue(task{kind: taskDeleteIKE, reason: reason})
-		return
-	}
-	s.addChild(now, c, old, out)
-	s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 }

@@ -48,6 +48,7 @@ func (s *SA) deleted(now time.Time, spis []sa.SPI, out *Output) wire.Delete {
 	for _, spi := range spis {
 		c := s.childBySPI(spi)
 		if c == nil {
+			s.deletedEarly(spi)
 			continue
 		}
 		if r := s.window.request; r == nil || r.task.kind != taskDeleteChild || r.task.child != c.ID {
@@ -62,16 +63,27 @@ func (s *SA) deleted(now time.Time, spis []sa.SPI, out *Output) wire.Delete {
 	return d
 }
 
+// deletedEarly notes an SPI that the peer deletes before we know it: that of the
+// pair whose answer is still on its way.
+func (s *SA) deletedEarly(spi sa.SPI) {
+	r := s.window.request
+	if r != nil && (r.task.kind == taskRekeyChild || r.task.kind == taskNewChild) && len(r.deleted) < maxEarlyDeletes {
+		r.deleted = append(r.deleted, spi)
+	}
+}
+
 // startDeleteChild tells the peer that a pair is gone; it goes when the peer
 // has answered.
 func (s *SA) startDeleteChild(now time.Time, t task, out *Output) {
-	c := s.childByID(t.child)
-	if c == nil {
+	spi := t.spi
+	if c := s.childByID(t.child); c != nil {
+		c.soft, c.ending, spi = time.Time{}, true, c.In.SPI
+	}
+	if spi == 0 {
 		return
 	}
-	c.soft = time.Time{}
 	s.send(now, request{task: t}, wire.Informational, []wire.Payload{
-		wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{c.In.SPI}},
+		wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{spi}},
 	}, out)
 }
 

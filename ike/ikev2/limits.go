@@ -42,8 +42,21 @@ const (
 	// client was told why, and may try something else for so long.
 	childlessTimeout = 30 * time.Second
 
-	// rekeyRetry is the pause after a rekeying that the peer refused, jittered.
-	rekeyRetry = 10 * time.Second
+	// rekeyRetry is the pause after a rekeying that the peer refused, jittered. It
+	// doubles with every refusal, rekeyDoublings times; the number rekeyPatience of
+	// TEMPORARY_FAILURE in a row is told.
+	rekeyRetry     = 10 * time.Second
+	rekeyDoublings = 5
+	rekeyPatience  = 3
+
+	// maxTurns is how often a peer may ask for another key exchange within one
+	// attempt to rekey: after the first guess that there is none, and after a
+	// wrong one.
+	maxTurns = 2
+
+	// maxEarlyDeletes bounds the SPIs that are remembered because their DELETE
+	// came before the answer that would have named them.
+	maxEarlyDeletes = 16
 
 	// replacedTimeout is how long a replaced SA waits for its DELETE.
 	replacedTimeout = 30 * time.Second

@@ -83,7 +83,7 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 var exchanges = map[taskKind]wire.ExchangeType{
 	taskInit: wire.IKESAInit, taskAuth: wire.IKEAuth, taskLiveness: wire.Informational,
 	taskDeleteIKE: wire.Informational, taskDeleteChild: wire.Informational,
-	taskRekeyChild: wire.CreateChildSA, taskRekeyIKE: wire.CreateChildSA,
+	taskRekeyChild: wire.CreateChildSA, taskRekeyIKE: wire.CreateChildSA, taskNewChild: wire.CreateChildSA,
 	taskSync: wire.Informational,
 }
 
@@ -128,8 +128,8 @@ func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Ou
 		if c := s.childByID(r.task.child); c != nil {
 			s.removeChild(now, c, r.task.reason, out)
 		}
-	case taskRekeyChild:
-		s.rekeyChildResponse(now, r, ps, out)
+	case taskRekeyChild, taskNewChild:
+		s.childResponse(now, r, ps, out)
 	case taskRekeyIKE:
 		s.rekeyIKEResponse(now, r, ps, out)
 	}

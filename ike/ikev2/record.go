@@ -283,6 +283,12 @@ func (s *SA) writeWindow(w *writer) {
 	w.terms(r.terms)
 	w.selectors(r.local)
 	w.selectors(r.remote)
+	w.u32(uint32(r.task.spi))
+	w.u8(r.task.turns)
+	w.u16(uint16(len(r.deleted)))
+	for _, spi := range r.deleted {
+		w.u32(uint32(spi))
+	}
 }
 
 func (s *SA) readWindow(r *reader) {
@@ -301,8 +307,15 @@ func (s *SA) readWindow(r *reader) {
 	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
 	q.seed, q.spi, q.group, q.nonce = r.key(), r.u64(), r.u16(), r.u32()
 	q.terms, q.local, q.remote = r.terms(), r.selectors(), r.selectors()
-	if q.task.kind < taskLiveness || q.task.kind > taskSync {
+	q.task.spi, q.task.turns, q.task.group = sa.SPI(r.u32()), r.u8(), q.group
+	for range r.count(4) {
+		q.deleted = append(q.deleted, sa.SPI(r.u32()))
+	}
+	if q.task.kind < taskLiveness || q.task.kind > taskNewChild {
 		r.fail()
+	}
+	if q.task.kind == taskNewChild {
+		q.task.want = &want{q.local, q.remote}
 	}
 	s.window.request = q
 }

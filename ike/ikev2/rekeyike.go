@@ -134,7 +134,7 @@ func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
 	if s.state != Established || len(offer) == 0 {
 		return
 	}
-	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: s.wish, terms: offer}
+	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: t.group, terms: offer}
 	if !offer.hasGroup(r.group) {
 		r.group = offer[0].proposal.One(sa.KeyExchange).ID
 	}
@@ -151,17 +151,19 @@ func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
 // rekeyIKEResponse takes the answer to startRekeyIKE.
 func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
-		if group := binary.BigEndian.Uint16(n.Data); group != r.group && r.terms.hasGroup(group) {
-			s.wish, s.soft = group, now
+		t := task{kind: taskRekeyIKE, group: binary.BigEndian.Uint16(n.Data), turns: r.task.turns + 1}
+		if t.turns <= maxTurns && t.group != r.group && r.terms.hasGroup(t.group) {
+			s.enqueue(t)
 			return
 		}
 	}
 	for _, p := range ps {
 		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
-			if n.Type != wire.TemporaryFailure {
+			if tellRefusal(s.refused, n.Type) {
 				s.refuse(n.Type.String(), "peer refuses to rekey the IKE SA: "+n.Type.String(), out)
 			}
-			s.soft = now.Add(s.jittered(rekeyRetry, 0.5))
+			s.soft = now.Add(s.retryAfter(s.refused))
+			s.refused++
 			return
 		}
 	}

@@ -89,7 +89,7 @@ type SA struct {
 	wasReplaced bool   // Deleting came after Replaced
 	tired       bool   // it is being rekeyed because its IVs come to an end
 	failure     string // why an initiator's attempt ended
-	wish        uint16 // key exchange that the peer wants for the successor; sa.KENone: no wish
+	refused     int    // how often the peer has refused a successor
 
 	// What the next flush writes.
 	changes  []Record
@@ -108,6 +108,7 @@ type child struct {
 	follows  bool      // it was the peer's wish
 	replaced time.Time // when another followed it; zero: none did
 	group    uint16    // key exchange that it had, or that the peer wants for the successor
+	refused  int       // how often the peer has refused a successor
 }
 
 // SPI returns our SPI, the name of the SA.

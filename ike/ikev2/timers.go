@@ -110,6 +110,10 @@ func (s *SA) expireChild(now time.Time, c *child) {
 	}
 	reason := ""
 	switch {
+	case due(now, c.Expires) && c.refused > 0 && s.dialled: // connecting anew is ours to do
+		c.ending = true
+		s.enqueue(task{kind: taskDeleteIKE, reason: "peer has refused to rekey a child SA until its end"})
+		return
 	case due(now, c.Expires):
 		reason = "lifetime is over"
 	case due(now, c.retireAt()):

@@ -49,10 +49,13 @@ type request struct {
 	spi   uint64       // ours, of the new SA
 	group uint16       // key exchange, sa.KENone: none
 	terms terms        // what was offered
-	// For a child SA: the selectors that were offered.
+	key   *suite.PrivateKey
+	// For a child SA: the selectors that were offered, and SPIs that the peer has
+	// deleted since, unknown to us.
 	local, remote []sa.Selector
-	key           *suite.PrivateKey
-	nonce         uint32 // of a synchronisation
+	deleted       []sa.SPI
+
+	nonce uint32 // of a synchronisation
 }
 
 // taskKind says what an exchange that we begin is for.
@@ -67,19 +70,24 @@ const (
 	taskRekeyChild
 	taskRekeyIKE
 	taskSync
+	taskNewChild
 )
 
 // task is an exchange that we want to begin; one at a time can be outstanding.
 type task struct {
 	kind   taskKind
 	child  uint64 // ID, for taskDeleteChild and taskRekeyChild
+	spi    sa.SPI // for taskDeleteChild: of a pair that the peer has and we do not
 	reason string
+	group  uint16 // key exchange, for rekeyings and taskNewChild; sa.KENone: of the SA, or the entry
+	turns  uint8  // how often the peer has asked for another group; see maxTurns
+	want   *want  // for taskNewChild
 }
 
 // enqueue begins t as soon as no other exchange is outstanding. It does nothing
 // for what already waits or runs.
 func (s *SA) enqueue(t task) {
-	same := func(o task) bool { return o.kind == t.kind && o.child == t.child }
+	same := func(o task) bool { return o.kind == t.kind && o.child == t.child && o.spi == t.spi && o.want == t.want }
 	if s.window.request != nil && same(s.window.request.task) {
 		return
 	}
@@ -111,6 +119,8 @@ func (s *SA) pump(now time.Time, out *Output) {
 			s.startDeleteChild(now, t, out)
 		case taskRekeyChild:
 			s.startRekeyChild(now, t, out)
+		case taskNewChild:
+			s.startNewChild(now, t, out)
 		case taskRekeyIKE:
 			s.startRekeyIKE(now, t, out)
 		case taskSync:
