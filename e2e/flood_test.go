@@ -189,14 +189,17 @@ func withCookie(response []byte) []byte {
 	return initRequest(response[:8], response[36:end])
 }
 
-// espGarbage returns a maker of packets for an SPI, whose content nobody has
-// sealed.
+// espGarbage returns a maker of packets for an SPI, or with 0 for another one each
+// time, whose content nobody has sealed.
 func espGarbage(spi uint32, size int) func() []byte {
 	seq := uint32(1 << 20)
 	return func() []byte {
 		b := make([]byte, size)
 		rand.Read(b[8:16])
 		binary.BigEndian.PutUint32(b, spi)
+		if spi == 0 {
+			binary.BigEndian.PutUint32(b, 1<<31|seq)
+		}
 		binary.BigEndian.PutUint32(b[4:], seq)
 		seq++
 		return b

@@ -183,7 +183,11 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 	case plane.ReportExpired:
 		w.command(now, ike.DeleteChild{ID: r.Child, Reason: "its volume or its sequence numbers are used up"})
 	case plane.ReportUnknownSPI:
-		w.log.Info("ESP packet for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String())
+		if r.SPI == 0 {
+			w.log.Info("ESP packets for more unknown SPIs than are logged", "count", r.Count)
+			break
+		}
+		w.log.Info("ESP packets for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String(), "count", r.Count)
 	case plane.ReportPathMTU:
 		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
 	case plane.ReportReserve:

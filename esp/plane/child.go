@@ -39,8 +39,7 @@ type child struct {
 
 	shares   shares
 	outSPI   sa.SPI
-	told     [ReportPathMTU + 1]atomic.Bool // reports that are sent once
-	toldAt   [ReportPathMTU + 1]atomic.Int64
+	toldAt   [ReportPathMTU + 1]atomic.Int64 // Unix seconds of the last report of each kind
 	maxInner func(int) int
 }
 

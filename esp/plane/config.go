@@ -145,16 +145,19 @@ const (
 	// at most.
 	ReportMoved ReportKind = iota + 1
 	// ReportRekey: Child is near its volume limit or near the end of its
-	// sequence numbers. It is sent once.
+	// sequence numbers. It repeats while packets come, once a second at most.
 	ReportRekey
 	// ReportExpired: Child has reached its volume limit or its last sequence
-	// number; a direction of it carries nothing more. It is sent once.
+	// number; a direction of it carries nothing more. It repeats while packets
+	// come, once a second at most.
 	ReportExpired
 	// ReportReserve: Child has used three quarters of the way to the limit that
 	// Slot.SetOutLimit set, or has reached it. It repeats once a second at most.
 	ReportReserve
-	// ReportUnknownSPI: an ESP packet for SPI, which nobody has, came from
-	// Remote to Local. At most ten a second are reported.
+	// ReportUnknownSPI: Count ESP packets for SPI, which nobody has, came since
+	// the last report about it, the last one from Remote to Local. An SPI is
+	// reported when it is first seen, and then once a minute while packets come.
+	// At most 32 SPIs are told apart; without SPI it is about all others together.
 	ReportUnknownSPI
 	// ReportPathMTU: the path MTU of Child is now MTU.
 	ReportPathMTU
@@ -168,5 +171,6 @@ type Report struct {
 	Local, Remote netip.AddrPort
 	Encap         sa.Encap // ReportMoved: how the packets came
 	SPI           sa.SPI
+	Count         uint64
 	MTU           int
 }

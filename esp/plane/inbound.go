@@ -206,7 +206,7 @@ func (in *inbound) hold(c *child, spi sa.SPI) bool {
 	if in.cur != nil {
 		if in.packets > 0 {
 			in.cur.slot.CountIn(in.packets, in.bytes, in.now)
-			in.p.checkVolume(in.cur, in.cur.slot.BytesIn())
+			in.p.checkVolume(in.cur, in.cur.slot.BytesIn(), in.now)
 		}
 		in.cur.inMu.Unlock()
 		if in.packets > 0 && in.cur.waits.Load() {
@@ -240,14 +240,13 @@ func (in *inbound) esp(m *Message, d []byte) {
 	if in.cur == nil || in.spi != spi {
 		if !in.hold(in.p.spis.Find(spi), spi) {
 			in.stats.drop(dropSPI, 1, len(d))
-			if in.p.unknown.allow(in.now) {
-				in.p.report(Report{Kind: ReportUnknownSPI, SPI: spi, Local: in.outer.Local, Remote: m.Remote})
-			}
+			in.p.unknown.packet(spi, in.outer.Local, m.Remote)
 			return
 		}
 	}
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
+		in.p.checkVolume(c, c.slot.BytesIn(), in.now)
 		in.stats.drop(dropVolume, 1, len(d))
 		return
 	}
@@ -324,21 +323,22 @@ func (in *inbound) checkPath(c *child, m *Message) {
 }
 
 // checkVolume reports a child that is near its volume limit, or at it.
-func (p *Plane) checkVolume(c *child, bytes uint64) {
+func (p *Plane) checkVolume(c *child, bytes uint64, now int64) {
 	if c.bytesLimit == 0 {
 		return
 	}
 	if bytes >= c.bytesLimit-c.bytesLimit/8 {
-		p.once(c, ReportRekey)
+		p.repeat(c, ReportRekey, now)
 	}
 	if bytes >= c.bytesLimit {
-		p.once(c, ReportExpired)
+		p.repeat(c, ReportExpired, now)
 	}
 }
 
-// once sends a report about c that is sent only once.
-func (p *Plane) once(c *child, k ReportKind) {
-	if !c.told[k].Swap(true) {
+// repeat sends a report about c, once a second at most: one may be lost, and what
+// it asks for may fail.
+func (p *Plane) repeat(c *child, k ReportKind, now int64) {
+	if c.toldAt[k].Swap(now) != now {
 		p.report(Report{Kind: k, Child: c.id})
 	}
 }

@@ -163,6 +163,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 	}
 	df := o.outerDF(to)
 	if c.bytesLimit > 0 && c.slot.BytesOut() >= c.bytesLimit {
+		o.p.checkVolume(c, c.slot.BytesOut(), o.now)
 		o.stats.drop(dropVolume, n, o.bytesFrom(0, n, fragment))
 		return
 	}
@@ -221,7 +222,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		o.stats.add(statBytesOut, bytes)
 		i += chunk
 	}
-	o.p.checkVolume(c, c.slot.BytesOut())
+	o.p.checkVolume(c, c.slot.BytesOut(), o.now)
 }
 
 // lock takes the outbound half of c: with a crew shared with others, which is
@@ -260,19 +261,19 @@ func (o *outbound) reserve(c *child, n int) (uint64, bool) {
 	ceiling := c.out.Ceiling()
 	next := c.slot.OutNext()
 	if next > ceiling-ceiling/8 {
-		o.p.once(c, ReportRekey)
+		o.p.repeat(c, ReportRekey, o.now)
 	}
 	limit := c.slot.OutLimit()
 	if !ok && (limit == 0 || limit >= ceiling) {
-		o.p.once(c, ReportExpired)
+		o.p.repeat(c, ReportExpired, o.now)
 		return 0, false
 	}
 	if limit != 0 {
 		if c.lastLimit.Swap(limit) != limit {
 			c.askAt.Store(limit - (limit-min(next, limit))/4)
 		}
-		if (!ok || next >= c.askAt.Load()) && c.toldAt[ReportReserve].Swap(o.now) != o.now {
-			o.p.report(Report{Kind: ReportReserve, Child: c.id})
+		if !ok || next >= c.askAt.Load() {
+			o.p.repeat(c, ReportReserve, o.now)
 		}
 	}
 	return seq, ok

@@ -39,7 +39,8 @@ var (
 const (
 	reportQueue = 256 // what Report may be late by; more are counted and dropped
 	ikeQueue    = 64  // IKE messages that wait for a full socket
-	// housekeeping is how often old path MTUs are looked at.
+	// housekeeping is how often old path MTUs are looked at, and how often what
+	// comes for an unknown SPI is reported.
 	housekeeping = time.Minute
 )
 
@@ -74,7 +75,7 @@ type Plane struct {
 	wg       sync.WaitGroup
 	fail     chan error
 
-	unknown limiter // reports about unknown SPIs
+	unknown stale
 	tooBig  limiter // "too big" from the network
 }
 
@@ -100,7 +101,6 @@ func New(c *Config) (*Plane, error) {
 		ready:    make(chan struct{}),
 		fail:     make(chan error, 1),
 		children: make(map[uint64]*child),
-		unknown:  limiter{perSecond: 10},
 		tooBig:   limiter{perSecond: 100},
 	}
 	if p.log == nil {
@@ -109,6 +109,7 @@ func New(c *Config) (*Plane, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
+	p.unknown.report = p.report
 	p.muted.Store(c.Muted)
 	options := c.Options
 	p.options.Store(&options)
@@ -396,6 +397,7 @@ func (p *Plane) deliverReports(done <-chan struct{}) {
 			p.cfg.Report(r)
 		case <-tick.C:
 			p.raiseMTUs(p.now())
+			p.unknown.turn()
 		}
 	}
 }

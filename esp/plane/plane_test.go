@@ -135,6 +135,18 @@ func (g *gateway) reported(k plane.ReportKind) (plane.Report, bool) {
 	return plane.Report{}, false
 }
 
+// count returns how many reports of kind k there were.
+func (g *gateway) count(k plane.ReportKind) (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, r := range g.reports {
+		if r.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
 var (
 	toB  = esptest.NewFlow("10.1.0.5:4000", "10.2.0.7:80")
 	toA  = esptest.NewFlow("10.2.0.7:80", "10.1.0.5:4000")
@@ -532,11 +544,10 @@ func TestUnknownSPI(t *testing.T) {
 		net.Deliver(esptest.Datagram{From: netip.MustParseAddrPort("203.0.113.1:4500"), To: b.natt.Addr, Data: append([]byte{0, 0, 9, byte(i)}, random(60)...)})
 	}
 	until(t, "the packets", func() bool { return b.Stats().DropSPI == 100 })
-	until(t, "a report", func() bool { _, ok := b.reported(plane.ReportUnknownSPI); return ok })
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.reports); n > 20 {
-		t.Errorf("%d reports", n)
+	until(t, "a report for each of 32 SPIs", func() bool { return b.count(plane.ReportUnknownSPI) == 32 })
+	want := plane.Report{Kind: plane.ReportUnknownSPI, SPI: 0x900, Local: b.natt.Addr, Remote: netip.MustParseAddrPort("203.0.113.1:4500"), Count: 1}
+	if got, _ := b.reported(plane.ReportUnknownSPI); got != want {
+		t.Errorf("report is %+v, want %+v", got, want)
 	}
 }
 
@@ -563,6 +574,40 @@ func TestLimits(t *testing.T) {
 		_, expired := a.reported(plane.ReportExpired)
 		return rekey && expired
 	})
+}
+
+// TestReportsRepeat: who does not act on the end of an SA is told again.
+func TestReportsRepeat(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kind plane.ReportKind
+		end  func(a, b *gateway)
+	}{
+		{"sequence numbers near their end", plane.ReportRekey, func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1<<28) }},
+		{"sequence numbers used up", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1) }},
+		{"volume out", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountOut(1, 1<<30, 0) }},
+		{"volume in", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountIn(1, 1<<30, 0) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var seconds atomic.Int64
+			net := esptest.NewNet()
+			a := newGateway(t, net, "192.0.2.1", func(c *plane.Config) { c.Now = func() time.Time { return time.Unix(1e9+seconds.Load(), 0) } })
+			b := newGateway(t, net, "192.0.2.2", nil)
+			ca, cb := pair.Children()
+			ca.BytesLimit = 1 << 30
+			a.apply(t, sa.OpAdd, ca, 0)
+			b.apply(t, sa.OpAdd, cb, 0)
+			tt.end(a, b)
+			for told := 1; told <= 3; told++ {
+				until(t, "a report in another second", func() bool {
+					a.dev.Inject <- esptest.Plain(toB.UDP(nil))
+					b.dev.Inject <- esptest.Plain(toA.UDP(nil))
+					return a.count(tt.kind) >= told
+				})
+				seconds.Add(1)
+			}
+		})
+	}
 }
 
 func TestSequenceEnds(t *testing.T) {

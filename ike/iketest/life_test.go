@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // connected is a pair that is up.
@@ -379,5 +380,36 @@ func TestCommandsAboutNothing(t *testing.T) {
 	}
 	if len(g.Journal) != before {
 		t.Error("state changed")
+	}
+}
+
+// TestUrgedAgain: the data plane says each second that a child SA has to be
+// rekeyed. A peer that refuses is not asked more often for that, and is told of
+// when it is asked.
+func TestUrgedAgain(t *testing.T) {
+	l, g, s := alone(t, func(c *ike.Config) { c.Profiles[0].DPD = 0 })
+	f, err := Meet(g, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := g.Established()[0].Children[0].ID
+	answered := 0
+	for range 60 {
+		if err := g.Command(ike.RekeyChild{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+		for answered < len(f.Requests) {
+			answered = len(f.Requests)
+			f.Refuse(wire.TemporaryFailure)
+		}
+		l.Run(time.Second)
+	}
+	if answered < 2 || answered > 13 {
+		t.Errorf("asked %d times in a minute", answered)
+	}
+	l.Run(15 * time.Second)
+	f.AcceptChild(0x4242)
+	if err := g.Command(ike.RekeyChild{ID: id}); err == nil {
+		t.Error("a child SA that was replaced is rekeyed")
 	}
 }

@@ -129,7 +129,8 @@ func (s *SA) DeleteChild(now time.Time, id uint64, reason string, out *Output) e
 	return nil
 }
 
-// RekeyChild replaces one child SA now.
+// RekeyChild replaces one child SA now. It may be said again and again: where the
+// peer has refused, the next try waits for its time.
 func (s *SA) RekeyChild(now time.Time, id uint64, out *Output) error {
 	c := s.childByID(id)
 	if c == nil {
@@ -138,6 +139,10 @@ func (s *SA) RekeyChild(now time.Time, id uint64, out *Output) error {
 	if s.state != Established || !c.replaced.IsZero() {
 		return ErrState
 	}
+	if c.urged && now.Before(c.soft) {
+		return nil
+	}
+	c.urged = true
 	defer s.finish(now, out)
 	s.enqueue(task{kind: taskRekeyChild, child: id})
 	s.pump(now, out)

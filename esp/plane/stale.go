@@ -1,0 +1,77 @@
+package plane
+
+import (
+	"net/netip"
+	"sync"
+
+	"github.com/warrenvpn/warren/esp/sa"
+)
+
+// maxStale bounds the unknown SPIs that are told apart at a time.
+const maxStale = 32
+
+// stale counts ESP packets for SPIs that nobody has: mostly clients that do not
+// know yet that their gateway was restarted. Each SPI is reported when it is
+// first seen, and from then on once in each period, with a count, while packets
+// keep coming. What finds no place is counted together.
+type stale struct {
+	mu     sync.Mutex // guards the following; it is taken once for each packet without an SA
+	seen   [maxStale]staleSPI
+	n      int
+	others uint64
+	report func(Report)
+}
+
+// staleSPI is one SPI with what came for it since it was last reported.
+type staleSPI struct {
+	spi           sa.SPI
+	local, remote netip.AddrPort
+	count         uint64
+}
+
+// packet counts one packet for spi.
+func (s *stale) packet(spi sa.SPI, local, remote netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.seen[:s.n] {
+		if x := &s.seen[i]; x.spi == spi {
+			x.count++
+			x.local, x.remote = local, remote
+			return
+		}
+	}
+	if s.n == maxStale {
+		s.others++
+		return
+	}
+	x := staleSPI{spi: spi, local: local, remote: remote, count: 1}
+	x.tell(s.report)
+	s.seen[s.n] = x
+	s.n++
+}
+
+// turn ends a period: it reports what was counted and forgets the SPIs that
+// were not seen in it.
+func (s *stale) turn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, x := range s.seen[:s.n] {
+		if x.count > 0 {
+			x.tell(s.report)
+			s.seen[n] = x
+			n++
+		}
+	}
+	s.n = n
+	if s.others > 0 {
+		s.report(Report{Kind: ReportUnknownSPI, Count: s.others})
+		s.others = 0
+	}
+}
+
+// tell reports the SPI, and counts anew.
+func (x *staleSPI) tell(report func(Report)) {
+	report(Report{Kind: ReportUnknownSPI, SPI: x.spi, Local: x.local, Remote: x.remote, Count: x.count})
+	x.count = 0
+}
