@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,8 +28,14 @@ type process struct {
 }
 
 // start starts a process. It does nothing before its boot message, and until
-// then it is put where it belongs.
-func (w *Worker) start() (*process, error) {
+// then it is put where it belongs. Nothing that an earlier one has begun is left
+// then: it would share the sockets, the TUN device and the memory files.
+func (w *Worker) start(ctx context.Context) (*process, error) {
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	if err := w.cfg.Group.Kill(ctx); err != nil {
+		return nil, fmt.Errorf("spawn: what an earlier worker has left: %w", err)
+	}
 	conn, theirs, err := pipe.Pair()
 	if err != nil {
 		return nil, err
@@ -58,6 +65,9 @@ func (w *Worker) start() (*process, error) {
 		SysProcAttr: &syscall.SysProcAttr{
 			Setsid:     true, // a terminal's Ctrl-C is for the supervisor
 			Credential: &syscall.Credential{Uid: w.cfg.UID, Gid: w.cfg.UID, Groups: []uint32{}},
+			// The worker is the first process of a namespace of its own: whatever it
+			// may have begun ends with it.
+			Cloneflags: syscall.CLONE_NEWPID,
 		},
 	}
 	if err := w.cfg.Network.Do(func() error { return startConfined(cmd) }); err != nil {

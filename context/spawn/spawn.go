@@ -38,6 +38,8 @@ const (
 	stopTimeout = 3 * time.Second
 	// exitTimeout is what it gets to exit after that.
 	exitTimeout = time.Second
+	// killTimeout is what processes that a worker has left get to be gone.
+	killTimeout = 5 * time.Second
 	// The first replacement comes at once, the next after backoffFirst, each
 	// later one after twice that, to backoffMost; a worker that was ready for
 	// stableAfter starts afresh.
@@ -64,6 +66,7 @@ type Network interface {
 // Group confines a worker: a cgroup.Group.
 type Group interface {
 	Add(pid int) error
+	Kill(context.Context) error
 	Usage() cgroup.Usage
 }
 
@@ -237,7 +240,7 @@ func (b *backoff) next(readyFor time.Duration) time.Duration {
 // life is that of one process, from start to end. It returns how long it was
 // ready, and why it ended.
 func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
-	p, err := w.start()
+	p, err := w.start(ctx)
 	if err != nil {
 		return 0, err
 	}

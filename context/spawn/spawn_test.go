@@ -55,6 +55,14 @@ func fakeWorker(manner string) int {
 				return nil, errors.New("no common language")
 			case "hang":
 				select {}
+			case "parent": // a worker that was taken over, and lives on in another process
+				if pid, _, errno := syscall.RawSyscall(syscall.SYS_CLONE, uintptr(syscall.SIGCHLD), 0, 0); errno != 0 {
+					return nil, errno
+				} else if pid == 0 {
+					for {
+						syscall.RawSyscall(syscall.SYS_PAUSE, 0, 0, 0)
+					}
+				}
 			}
 			if err := json.Unmarshal(req.Body, &boot); err != nil {
 				return nil, err
@@ -171,14 +179,22 @@ func (n *network) note(what string) error {
 
 // group is a Group that notes who was added.
 type group struct {
-	mu   sync.Mutex
-	pids []int
+	mu    sync.Mutex
+	pids  []int
+	kills int
 }
 
 func (g *group) Add(pid int) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.pids = append(g.pids, pid)
+	return nil
+}
+
+func (g *group) Kill(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.kills++
 	return nil
 }
 
@@ -337,6 +353,50 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 	if got := string(line[:n]); got != "hello good\nhello good\nhello good\n" {
 		t.Errorf("the TUN device has got %q", got)
 	}
+}
+
+// TestStraysEndWithTheirWorker: a process that a worker has begun is gone before
+// the next worker starts, even without control groups.
+func TestStraysEndWithTheirWorker(t *testing.T) {
+	w := run(t, "parent")
+	first := w.until(t, "ready", ready)
+	strays := childrenOf(t, first.PID)
+	if len(strays) != 1 {
+		t.Fatalf("the worker has begun %v", strays)
+	}
+	if err := w.Worker.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(strays[0], 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("process %d outlives its worker: %v", strays[0], err)
+	}
+	w.until(t, "another", func(s Status) bool { return s.Ready && s.PID != first.PID })
+	w.group.mu.Lock()
+	defer w.group.mu.Unlock()
+	if w.group.kills != 2 {
+		t.Errorf("the group was emptied %d times, want before each of 2 workers", w.group.kills)
+	}
+}
+
+// childrenOf returns the processes that pid has begun.
+func childrenOf(t *testing.T, pid int) (list []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range stats {
+		b, _ := os.ReadFile(file) // it may have ended meanwhile
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(pid) {
+			child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, child)
+		}
+	}
+	return list
 }
 
 func TestConfigure(t *testing.T) {

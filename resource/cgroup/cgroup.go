@@ -10,7 +10,6 @@
 package cgroup
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -18,8 +17,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Mode is a back end.
@@ -57,8 +54,6 @@ const (
 	cpuPeriod = 20 * time.Millisecond
 	// minQuota is the least that the kernel takes for a period.
 	minQuota = time.Millisecond
-	// killPoll is how often Delete looks whether killed processes are gone.
-	killPoll = 10 * time.Millisecond
 )
 
 // hierarchy is one kind of control groups. Its groups are named by context.
@@ -69,6 +64,9 @@ type hierarchy interface {
 	update(group string, l Limits) error
 	add(group string, pid int) error
 	processes(group string) []int
+	// kill kills all processes that are in the group, and those that they begin
+	// meanwhile. It does not wait for their end.
+	kill(group string)
 	// remove removes a group without processes. One that is not there is no error.
 	remove(group string) error
 	// usage fills in what its controllers count.
@@ -210,38 +208,6 @@ func (g *Group) Add(pid int) error {
 		}
 	}
 	return nil
-}
-
-// Delete kills what is in the group, waits until it is gone, and removes the
-// group. A group that is not there is no error.
-func (g *Group) Delete(ctx context.Context) error {
-	tick := time.NewTicker(killPoll)
-	defer tick.Stop()
-	for {
-		err := g.tryDelete()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("cgroup: removing group %s: %w", g.name, err)
-		case <-tick.C:
-		}
-	}
-}
-
-// tryDelete kills, and removes what has no process any more.
-func (g *Group) tryDelete() error {
-	var errs []error
-	for _, h := range g.m.hierarchies {
-		for _, pid := range h.processes(g.name) {
-			if pid > 1 && pid != os.Getpid() {
-				unix.Kill(pid, unix.SIGKILL) // gone already: the next look tells
-			}
-		}
-		errs = append(errs, h.remove(g.name))
-	}
-	return errors.Join(errs...)
 }
 
 // Usage reads the counters of the group.

@@ -154,7 +154,7 @@ func TestNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errs(g.Add(os.Getpid()), g.Delete(t.Context()), m.Close()); err != nil {
+	if err := errs(g.Add(os.Getpid()), g.Kill(t.Context()), g.Delete(t.Context()), m.Close()); err != nil {
 		t.Error(err)
 	}
 	for _, bad := range []string{"", "..", "a/b", ".x"} {
@@ -210,6 +210,31 @@ func TestKernel(t *testing.T) {
 			}
 			if got := m.Groups(); len(got) != 1 || got[0] != "blue" {
 				t.Errorf("groups: %v", got)
+			}
+			bomb := exec.Command("sh", "-c", "while :; do sleep 600 & done")
+			if err := bomb.Start(); err != nil {
+				t.Fatal(err)
+			}
+			exploded := make(chan error)
+			go func() { exploded <- bomb.Wait() }()
+			if err := g.Add(bomb.Process.Pid); err != nil {
+				bomb.Process.Kill()
+				t.Error(err)
+			}
+			if err := g.Kill(ctx); err != nil {
+				t.Error(err)
+			}
+			if err := <-exploded; err == nil || !strings.Contains(err.Error(), "killed") {
+				t.Errorf("a process that forks without end has ended with %v", err)
+			}
+			for _, h := range m.hierarchies {
+				if left := h.processes("blue"); len(left) > 0 {
+					t.Errorf("after Kill there are %v", left)
+				}
+			}
+			second := exec.Command("sleep", "0")
+			if err := errs(second.Start(), g.Add(second.Process.Pid), second.Wait()); err != nil {
+				t.Errorf("the group is of no more use: %v", err)
 			}
 			if err := g.Delete(ctx); err != nil {
 				t.Error(err)

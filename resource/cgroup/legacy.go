@@ -147,6 +147,26 @@ func (h *legacy) processes(group string) []int {
 	return slices.Compact(pids)
 }
 
+// kill forbids new processes first, where it can: what forks faster than it is
+// killed would never end.
+func (h *legacy) kill(group string) {
+	dir := filepath.Join(h.root, string(cgroup1.Pids), h.system, group)
+	if limit := fields(dir, "pids.max"); len(limit) == 1 && setPIDs(dir, "0") == nil {
+		defer setPIDs(dir, limit[0])
+	}
+	killListed(func() []int { return h.processes(group) })
+}
+
+// setPIDs changes the limit of a group that is there.
+func setPIDs(dir, limit string) error {
+	f, err := os.OpenFile(filepath.Join(dir, "pids.max"), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(limit)
+	return errors.Join(err, f.Close())
+}
+
 func (h *legacy) remove(group string) error {
 	g, err := h.load(group)
 	if errors.Is(err, cgroup1.ErrCgroupDeleted) {
