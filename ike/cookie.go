@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/wire"
@@ -16,30 +17,58 @@ const cookieLife = time.Minute
 // cookieJar makes and checks the cookies of RFC 7296 section 2.6 without
 // keeping anything about the peer:
 //
-//	version (1) | HMAC-SHA-256(secret of version, Ni | IPi | SPIi)
+//	version (1) | HMAC-SHA-256(secret of version, Ni | IPi | port | SPIi)
 //
-// The secret changes, and with it the version.
+// each with its length before it where that may differ, so that no two initiators
+// have the same input. The secret changes, and with it the version.
 type cookieJar struct {
 	version  byte
 	secrets  [2][32]byte // by version modulo 2
 	changeAt time.Time
 }
 
-// cookie returns the cookie for the message m from d.Remote.
-func (j *cookieJar) cookie(h host, now time.Time, d *Datagram, m *wire.Message) []byte {
-	j.rotate(h, now)
-	return j.make(j.version, d, m)
+// initProof is what an IKE_SA_INIT request shows about its sender before anything
+// of it is parsed.
+type initProof struct {
+	spi           uint64
+	remote        netip.AddrPort
+	nonce, cookie []byte // parts of the message; no cookie: nil
 }
 
-// valid reports whether m carries a cookie that was made for it.
-func (j *cookieJar) valid(h host, now time.Time, d *Datagram, m *wire.Message) bool {
-	n, ok := m.Payloads.Notify(wire.Cookie)
-	if !ok || len(n.Data) == 0 {
+// scanInit finds the proof in a request with the header h. It reports false where
+// the message is malformed, or has not one nonce.
+func scanInit(h *wire.Header, d *Datagram) (p initProof, ok bool) {
+	p = initProof{spi: h.SPIi, remote: d.Remote}
+	nonces := 0
+	whole := wire.Scan(d.Payload, func(t wire.PayloadType, body []byte) bool {
+		switch t {
+		case wire.TypeNonce:
+			p.nonce = body
+			nonces++
+		case wire.TypeNotify:
+			if n, err := wire.ParseNotify(body); err == nil && n.Type == wire.Cookie && p.cookie == nil {
+				p.cookie = n.Data
+			}
+		}
+		return true
+	})
+	return p, whole && nonces == 1 && len(p.nonce) >= wire.MinNonce && len(p.nonce) <= wire.MaxNonce
+}
+
+// cookie returns the cookie for p.
+func (j *cookieJar) cookie(h host, now time.Time, p *initProof) []byte {
+	j.rotate(h, now)
+	return j.make(j.version, p)
+}
+
+// valid reports whether p has a cookie that was made for it.
+func (j *cookieJar) valid(h host, now time.Time, p *initProof) bool {
+	if len(p.cookie) != 1+sha256.Size {
 		return false
 	}
 	j.rotate(h, now)
-	v := n.Data[0]
-	return (v == j.version || v == j.version-1) && hmac.Equal(n.Data, j.make(v, d, m))
+	v := p.cookie[0]
+	return (v == j.version || v == j.version-1) && hmac.Equal(p.cookie, j.make(v, p))
 }
 
 // rotate draws a new secret when it is time. Both are drawn at first, so that
@@ -56,11 +85,14 @@ func (j *cookieJar) rotate(h host, now time.Time) {
 	j.changeAt = now.Add(cookieLife)
 }
 
-func (j *cookieJar) make(version byte, d *Datagram, m *wire.Message) []byte {
-	nonce, _ := wire.Find[wire.Nonce](m.Payloads)
+func (j *cookieJar) make(version byte, p *initProof) []byte {
+	addr := p.remote.Addr().Unmap().AsSlice()
+	b := binary.BigEndian.AppendUint16(make([]byte, 0, 2+wire.MaxNonce+1+16+2+8), uint16(len(p.nonce)))
+	b = append(b, p.nonce...)
+	b = append(append(b, byte(len(addr))), addr...)
+	b = binary.BigEndian.AppendUint16(b, p.remote.Port())
+	b = binary.BigEndian.AppendUint64(b, p.spi)
 	mac := hmac.New(sha256.New, j.secrets[version%2][:])
-	mac.Write(nonce.Data)
-	mac.Write(d.Remote.Addr().AsSlice())
-	mac.Write(binary.BigEndian.AppendUint64(nil, m.SPIi))
+	mac.Write(b)
 	return mac.Sum([]byte{version})
 }

@@ -284,7 +284,7 @@ func (e *Engine) settle(now time.Time) {
 		s := e.touched[len(e.touched)-1]
 		e.touched = e.touched[:len(e.touched)-1]
 		e.halfOpen.update(s)
-		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, len(e.halfOpen.keys))
+		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, e.halfOpen.count())
 		e.peers.update(s)
 		if s.State() != ikev2.Dead {
 			e.timers.set(s, s.Deadline())

@@ -21,6 +21,11 @@ func (h host) Rand() io.Reader     { return h.rules.Rand }
 
 func (h host) Epoch() uint64 { return h.epoch }
 
+func (h host) HalfOpenLife() time.Duration {
+	r := h.rules
+	return h.halfOpen.life(r.HalfOpenTimeout, r.CookieThreshold, r.MaxHalfOpen)
+}
+
 func (h host) NewIKESPI() uint64 {
 	for {
 		spi := binary.BigEndian.Uint64(h.random(8))

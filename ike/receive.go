@@ -15,7 +15,8 @@ var (
 	ErrUnknown = errors.New("ike: no such SA")
 	// ErrVersion is a message of another version of IKE.
 	ErrVersion = errors.New("ike: version is not spoken")
-	// ErrBusy is an IKE_SA_INIT request beyond the limit of half-open SAs.
+	// ErrBusy is an IKE_SA_INIT request for which no other half-open SA can give
+	// way: all that there may be wait for the answer to a question.
 	ErrBusy = errors.New("ike: too many half-open SAs")
 	// ErrPaced is an IKE_SA_INIT request beyond the rate of set-ups.
 	ErrPaced = errors.New("ike: too many set-ups within a second")
@@ -37,6 +38,10 @@ func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 
 // receive takes the message to its SA.
 func (e *Engine) receive(now time.Time, d Datagram, out *Output) error {
+	for s := e.halfOpen.refused(); s != nil; s = e.halfOpen.refused() {
+		e.giveWay(now, s, "", out)
+		e.settle(now)
+	}
 	h, err := wire.ParseHeader(d.Payload)
 	if err != nil {
 		return err
@@ -45,7 +50,7 @@ func (e *Engine) receive(now time.Time, d Datagram, out *Output) error {
 		return e.otherVersion(&h, &d, out)
 	}
 	if h.Exchange == wire.IKESAInit && !h.Response() {
-		return e.receiveInit(now, d, out)
+		return e.receiveInit(now, &h, d, out)
 	}
 	spi := h.SPIi
 	if h.Initiator() {
@@ -89,15 +94,20 @@ func (e *Engine) otherVersion(h *wire.Header, d *Datagram, out *Output) error {
 	return ErrVersion
 }
 
+// maxBareInit is the longest IKE_SA_INIT request that is parsed without a cookie,
+// in bytes. The longest that peers send is a quarter of it; parsing what fits into
+// a datagram takes a millisecond.
+const maxBareInit = 5 << 10
+
 // receiveInit takes the first message of a stranger. In this order: a repeat is
-// answered from what is kept; the message is parsed; the limits; the cookie; and
-// only then anything that costs (RFC 7296 section 2.6).
-func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
-	m, err := wire.ParseMessage(d.Payload)
-	if m.SPIi == 0 || m.SPIr != 0 || !m.Initiator() || m.MessageID != 0 {
+// answered from what is kept; the cookie, for which nothing is parsed; the rate;
+// the message is parsed; a place is made; and only then anything that costs (RFC
+// 7296 section 2.6).
+func (e *Engine) receiveInit(now time.Time, h *wire.Header, d Datagram, out *Output) error {
+	if h.SPIi == 0 || h.SPIr != 0 || !h.Initiator() || h.MessageID != 0 {
 		return ikev2.ErrMalformed
 	}
-	if s := e.halfOpen.byKey[halfOpenKey{m.SPIi, d.Remote}]; s != nil {
+	if s := e.halfOpen.byKey[halfOpenKey{h.SPIi, d.Remote}]; s != nil {
 		if !s.RepeatInit(d, out) {
 			return ikev2.ErrStale
 		}
@@ -108,24 +118,29 @@ func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
 			out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: b})
 		}
 	}
+	if e.pressed(now) || e.halfOpen.atQuota(e.rules.MaxHalfOpen, d.Remote.Addr()) || len(d.Payload) > maxBareInit {
+		p, ok := scanInit(h, &d)
+		if !ok {
+			return ikev2.ErrMalformed
+		}
+		if !e.cookies.valid(host{e}, now, &p) {
+			c := e.cookies.cookie(host{e}, now, &p)
+			answer(ikev2.ClearResponse(h, wire.Notify{Type: wire.Cookie, Data: c}))
+			return ErrCookie
+		}
+	}
+	m, err := wire.ParseMessage(d.Payload)
 	if err != nil {
 		var we *wire.Error
 		if errors.As(err, &we) && we.Notify == wire.UnsupportedCriticalPayload {
-			answer(ikev2.ClearResponse(&m.Header, we.Response()))
+			answer(ikev2.ClearResponse(h, we.Response()))
 		}
 		return err
 	}
-	if e.halfOpen.full(e.rules.MaxHalfOpen, d.Remote.Addr()) {
+	victim, ok := e.halfOpen.victim(e.rules.MaxHalfOpen, d.Remote.Addr())
+	if !ok {
 		e.usage.Busy++
 		return ErrBusy
-	}
-	if e.pressed(now) && !e.cookies.valid(host{e}, now, &d, &m) {
-		if m.Payloads.Count(wire.TypeNonce) != 1 {
-			return ikev2.ErrMalformed
-		}
-		c := e.cookies.cookie(host{e}, now, &d, &m)
-		answer(ikev2.ClearResponse(&m.Header, wire.Notify{Type: wire.Cookie, Data: c}))
-		return ErrCookie
 	}
 	if !e.setups.Take(now, 1) {
 		e.usage.Paced++
@@ -133,17 +148,28 @@ func (e *Engine) receiveInit(now time.Time, d Datagram, out *Output) error {
 	}
 	e.usage.Begun++
 	// Under a flood nobody else hears of handshakes: see ikev2's halfopen.go.
-	few := len(e.halfOpen.keys) < e.rules.CookieThreshold
+	few := e.halfOpen.count() < e.rules.CookieThreshold
 	s, err := ikev2.NewResponder(host{e}, now, d, &m, few, out)
 	if err != nil {
 		if n, reason, ok := ikev2.InitRefusal(err); ok {
-			answer(ikev2.ClearResponse(&m.Header, n))
+			answer(ikev2.ClearResponse(h, n))
 			out.Events = append(out.Events, Refused{
 				Peer: Peer{Local: d.Local, Remote: d.Remote}, Notify: n.Type.String(), Reason: reason,
 			})
 		}
 		return err
 	}
+	if victim != nil {
+		e.usage.Busy++
+		e.giveWay(now, victim, "gave way to a newer half-open SA", out)
+		e.settle(now)
+	}
 	e.add(s)
 	return nil
+}
+
+// giveWay ends a half-open SA without a word to its peer.
+func (e *Engine) giveWay(now time.Time, s *ikev2.SA, reason string, out *Output) {
+	e.touch(s)
+	s.End(now, reason, out)
 }

@@ -78,7 +78,7 @@ func (e *Engine) dropHalfOpen(spi uint64) {
 // cannot be continued is the initiator's to begin anew.
 func (e *Engine) restoreHalfOpen(now time.Time) {
 	for _, r := range e.begun {
-		if e.sas[r.SPI] == nil && now.Before(r.HalfOpenUntil()) && len(e.halfOpen.keys) < e.rules.MaxHalfOpen {
+		if e.sas[r.SPI] == nil && now.Before(r.HalfOpenUntil()) && e.halfOpen.count() < e.rules.MaxHalfOpen {
 			if s, err := ikev2.RestoreHalfOpen(host{e}, now, r); err == nil {
 				e.add(s)
 				e.settle(now)

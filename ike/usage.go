@@ -6,9 +6,10 @@ import "time"
 // responders, and the requests for new ones.
 type Usage struct {
 	HalfOpen, HalfOpenPeak int
-	// Begun are the requests that were taken up; Busy those dropped because too
-	// many SAs were half-open, of all or of one source, and Paced those dropped
-	// because too many had begun within a second.
+	// Begun are the requests that were taken up; Busy the half-open SAs that gave
+	// way because there were too many, of all or of one source, and the requests
+	// for which none could; and Paced the requests dropped because too many had
+	// begun within a second.
 	Begun, Busy, Paced uint64
 	// Garbled are the messages for standing SAs that failed the integrity check.
 	Garbled uint64
@@ -21,7 +22,7 @@ type Usage struct {
 // Usage returns the counters.
 func (e *Engine) Usage() Usage {
 	u := e.usage
-	u.HalfOpen = len(e.halfOpen.keys)
+	u.HalfOpen = e.halfOpen.count()
 	return u
 }
 
@@ -36,5 +37,5 @@ func (e *Engine) pace() {
 // are gone. Otherwise one who forges addresses could use them all up.
 func (e *Engine) pressed(now time.Time) bool {
 	wait, _ := e.setups.Wait(now, e.setups.Burst/2)
-	return len(e.halfOpen.keys) >= e.rules.CookieThreshold || wait > 0
+	return e.halfOpen.count() >= min(e.rules.CookieThreshold, e.rules.MaxHalfOpen) || wait > 0
 }

@@ -207,8 +207,8 @@ type CryptoEntry struct {
 // IKE is what all IKE SAs of the tenant share.
 type IKE struct {
 	// CookieThreshold is the number of half-open IKE SAs above which a new
-	// initiator must return a cookie; MaxHalfOpen is where new ones are
-	// dropped; HalfOpenTimeout ends one.
+	// initiator must return a cookie; MaxHalfOpen is where the oldest gives
+	// way to a newer one; HalfOpenTimeout ends one.
 	CookieThreshold, MaxHalfOpen int
 	HalfOpenTimeout              time.Duration
 	// RetransmitBase, RetransmitFactor and RetransmitTries: the n-th repeat

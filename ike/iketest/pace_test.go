@@ -65,12 +65,13 @@ func TestUsageOfOldVersion(t *testing.T) {
 	}
 }
 
+// TestBusyIsCounted: what gives way in a full table counts.
 func TestBusyIsCounted(t *testing.T) {
 	_, g, _ := alone(t, func(c *ike.Config) { c.CookieThreshold, c.MaxHalfOpen = 100, 3 })
 	for i := range 10 {
-		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).Init()
+		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).Knock()
 	}
 	if u := g.Engine.Usage(); u.HalfOpen != 3 || u.HalfOpenPeak != 3 || u.Busy != 7 {
-		t.Errorf("got %+v, want 3 half-open and 7 dropped", u)
+		t.Errorf("got %+v, want 3 half-open and 7 that gave way", u)
 	}
 }

@@ -81,6 +81,27 @@ func (s *Stranger) Init() bool {
 	return len(sent) == 1 && s.TakeInit(sent[0])
 }
 
+// Knock does IKE_SA_INIT, with a cookie where one is asked for, and reports
+// whether the node took part.
+func (s *Stranger) Knock() bool {
+	ps := s.InitPayloads()
+	for range 2 {
+		s.request = wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), ps...)
+		sent := s.Send(s.request)
+		if len(sent) != 1 {
+			return false
+		}
+		if s.TakeInit(sent[0]) {
+			return true
+		}
+		m, _ := wire.ParseMessage(sent[0])
+		if n, ok := m.Payloads.Notify(wire.Cookie); ok {
+			ps = append(wire.Payloads{n}, s.InitPayloads()...)
+		}
+	}
+	return false
+}
+
 // TakeInit takes the answer to IKE_SA_INIT, and reports whether it is a good
 // one.
 func (s *Stranger) TakeInit(response []byte) bool {

@@ -140,7 +140,7 @@ func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *Output) er
 	s.respond(wire.IKEAuth, 1, []wire.Payload{n}, out)
 	s.refuse(n.Type.String(), reason, out)
 	s.transition(Rejected)
-	s.endAt = now.Add(s.host.Rules().HalfOpenTimeout)
+	s.endAt = now.Add(s.host.HalfOpenLife())
 	s.handshake.auth, s.handshake.question = nil, 0
 	return nil
 }

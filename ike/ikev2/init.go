@@ -157,7 +157,7 @@ func respondTo(h Host, now time.Time, d Datagram, m *wire.Message, spi uint64, s
 	ps = append(ps, s.natPayloads(s.spi)...)
 	s.handshake.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = 1
-	s.endAt, s.endReason = now.Add(rules.HalfOpenTimeout), "peer did not go on with IKE_AUTH"
+	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
 	s.handshake.until = s.endAt
 	s.post(s.handshake.response, out)
 	return s, nil

@@ -20,6 +20,8 @@ type Host interface {
 	Rand() io.Reader
 	Epoch() uint64 // of the activation, below 1<<32; never goes back
 
+	HalfOpenLife() time.Duration // of a handshake that begins now
+
 	NewIKESPI() uint64               // ours, unused
 	NewESPSPI() sa.SPI               // ours, unused
 	NewChildID(now time.Time) uint64 // never used before
