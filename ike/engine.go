@@ -43,6 +43,7 @@ type Engine struct {
 	cookies  cookieJar
 	setups   resource.Bucket
 	usage    Usage
+	known    func(spi uint64, there bool)
 
 	lastChild    uint64
 	lastQuestion uint64
@@ -58,6 +59,7 @@ func New(cfg *Config) (*Engine, error) {
 	}
 	e := &Engine{
 		rules:    rules,
+		known:    func(uint64, bool) {},
 		sas:      map[uint64]*ikev2.SA{},
 		timers:   timers{index: map[*ikev2.SA]int{}},
 		children: map[uint64]*ikev2.SA{},
@@ -66,6 +68,9 @@ func New(cfg *Config) (*Engine, error) {
 		attempts: map[string]*attempt{},
 		halfOpen: newHalfOpenTable(),
 		peers:    peerTable{key: map[*ikev2.SA]string{}, byKey: map[string][]*ikev2.SA{}},
+	}
+	if cfg.Known != nil {
+		e.known = cfg.Known
 	}
 	e.pace()
 	return e, nil
@@ -265,6 +270,9 @@ func (e *Engine) Wipe() {
 		e.begun[i].Clear()
 	}
 	e.begun = nil
+	for spi := range e.sas {
+		e.known(spi, false)
+	}
 	clear(e.sas)
 }
 
@@ -292,6 +300,7 @@ func (e *Engine) settle(now time.Time) {
 		}
 		if e.sas[s.SPI()] == s {
 			delete(e.sas, s.SPI())
+			e.known(s.SPI(), false)
 		}
 		e.timers.set(s, time.Time{})
 		e.ended(now, s)

@@ -127,6 +127,9 @@ func (h host) random(n int) []byte {
 
 // add takes a new SA into the table.
 func (e *Engine) add(s *ikev2.SA) {
+	if e.sas[s.SPI()] == nil {
+		e.known(s.SPI(), true)
+	}
 	e.sas[s.SPI()] = s
 	e.touch(s)
 }

@@ -26,6 +26,20 @@ var (
 	ErrSilent = errors.New("ike: engine is not active")
 )
 
+// OurSPI returns the SPI by which a message from the network names an IKE SA of
+// ours; 0: it names none, as the first message of a stranger. Nothing of the
+// message is authentic.
+func OurSPI(message []byte) uint64 {
+	h, err := wire.ParseHeader(message)
+	switch {
+	case err != nil:
+		return 0
+	case h.Initiator():
+		return h.SPIr
+	}
+	return h.SPIi
+}
+
 // Receive takes one IKE message from the network.
 func (e *Engine) Receive(now time.Time, d Datagram, out *Output) error {
 	if !e.active {

@@ -78,10 +78,7 @@ func (w *Worker) loop(ctx context.Context) {
 		} else {
 			deadline.Stop()
 		}
-		inbox := w.inbox
-		if !w.twin.listens() {
-			inbox = nil
-		}
+		known, strangers := w.queues()
 		select {
 		case <-ctx.Done():
 			return
@@ -95,12 +92,13 @@ func (w *Worker) loop(ctx context.Context) {
 			w.twin.report(w)
 		case <-w.twin.patience():
 			w.twin.overdue(w)
-		case d := <-inbox:
-			now := time.Now()
-			if err := w.engine.Receive(now, d, &w.out); err != nil {
-				w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
+		case d := <-known:
+			w.take(time.Now(), d)
+		case d := <-strangers:
+			for range len(known) {
+				w.take(time.Now(), <-known)
 			}
-			w.carry(now)
+			w.take(time.Now(), d)
 		case r := <-w.reports:
 			w.heed(time.Now(), r)
 		case f := <-w.calls:
@@ -118,6 +116,14 @@ func (w *Worker) loop(ctx context.Context) {
 			w.watchLimits(now)
 		}
 	}
+}
+
+// take gives a message to the engine.
+func (w *Worker) take(now time.Time, d ike.Datagram) {
+	if err := w.engine.Receive(now, d, &w.out); err != nil {
+		w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
+	}
+	w.carry(now)
 }
 
 // begin starts the timers of what was restored and the connections that the
@@ -155,11 +161,7 @@ func (w *Worker) do(ctx context.Context, f func(now time.Time) error) error {
 
 // receive takes an IKE message from the data plane, whose buffer it is.
 func (w *Worker) receive(local, remote netip.AddrPort, payload []byte) {
-	d := ike.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)}
-	select {
-	case w.inbox <- d:
-	default: // a flood; IKE repeats what matters
-	}
+	w.inbox.put(ike.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)})
 }
 
 // report takes a report of the data plane.

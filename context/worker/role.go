@@ -117,9 +117,7 @@ func (w *Worker) takeUp(now time.Time) error {
 // drain drops the messages that came in while this worker was the standby. Peers
 // repeat what still matters.
 func (w *Worker) drain() {
-	for len(w.inbox) > 0 {
-		<-w.inbox
-	}
+	w.inbox.drain()
 }
 
 // continues reports whether the journal belongs to the activation with epoch:

@@ -35,9 +35,6 @@ import (
 )
 
 const (
-	// inboxSize bounds the IKE messages that wait for the loop; a flood beyond
-	// it is dropped before it costs more than a copy.
-	inboxSize = 1024
 	// reportsSize bounds the reports that wait; all that matter are repeated.
 	reportsSize = 256
 	// housekeeping is how often sessions are looked at: for traffic, which
@@ -97,7 +94,7 @@ type Worker struct {
 	pools    *pool.Set
 	clients  map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
 
-	inbox   chan ike.Datagram
+	inbox   *inbox
 	reports chan plane.Report
 	calls   chan func(now time.Time)
 	asks    chan request
@@ -128,7 +125,7 @@ func New(cfg *Config) (*Worker, error) {
 		ration:  cfg.Claim,
 		claims:  make(chan control.Claim, 4),
 		clients: make(map[uint64]ike.AddressAssigned),
-		inbox:   make(chan ike.Datagram, inboxSize),
+		inbox:   newInbox(),
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
 		asks:    make(chan request, asksSize),
@@ -183,9 +180,11 @@ func New(cfg *Config) (*Worker, error) {
 // it was given, so that the supervisor gives it another.
 func unreadable(err error) error { return &control.Error{Cause: control.CauseMemory, Err: err} }
 
-// newEngine builds the engine of a tenant.
+// newEngine builds the engine of a tenant, which tells the inbox of its SPIs.
 func (w *Worker) newEngine(t *spec.Tenant) (*ike.Engine, error) {
-	engine, err := ike.New(engineConfig(t))
+	cfg := engineConfig(t)
+	cfg.Known = w.inbox.note
+	engine, err := ike.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the engine: %w", err)
 	}

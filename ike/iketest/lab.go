@@ -73,7 +73,8 @@ type Node struct {
 	// Authorise answers AskSession; nil leaves it open.
 	Authorise func(ike.AskSession) ike.Reply
 
-	lab *Lab
+	lab  *Lab
+	spis map[uint64]bool // of Engine, as it has told
 }
 
 // Start is when every Lab begins.
@@ -107,7 +108,17 @@ func (l *Lab) Add(name string, addr netip.Addr, cfg ike.Config) *Node {
 
 // boot makes an engine from the journal.
 func (n *Node) boot() {
-	e, err := ike.New(&n.Config)
+	n.spis = map[uint64]bool{}
+	cfg, spis := n.Config, n.spis
+	cfg.Known = func(spi uint64, there bool) {
+		if spis[spi] == there {
+			n.lab.trouble("%s: SPI %016x told twice", n.Name, spi)
+		}
+		if spis[spi] = there; !there {
+			delete(spis, spi)
+		}
+	}
+	e, err := ike.New(&cfg)
 	if err != nil {
 		panic("iketest: " + err.Error())
 	}
@@ -264,7 +275,14 @@ func (n *Node) commit(changes []ike.Record) {
 // check compares the engine with the data plane.
 func (n *Node) check() {
 	count := 0
-	for _, s := range n.Engine.Status() {
+	all := n.Engine.Status()
+	if len(all) != len(n.spis) {
+		n.lab.trouble("%s: %d IKE SAs, but %d SPIs are known", n.Name, len(all), len(n.spis))
+	}
+	for _, s := range all {
+		if !n.spis[s.Peer.SPI] {
+			n.lab.trouble("%s: SPI %016x is not known", n.Name, s.Peer.SPI)
+		}
 		for _, c := range s.Children {
 			count++
 			p, ok := n.Plane[c.ID]

@@ -29,6 +29,11 @@ type Config struct {
 	// crypto/rand.
 	Rand io.Reader
 
+	// Known is told of each SPI of ours when its IKE SA begins, half-open ones
+	// too, and when it is gone, from within the methods of the Engine, which it must
+	// not call; nil: nobody is told. Configure does not change it.
+	Known func(spi uint64, there bool)
+
 	Policies []Policy  // IKE proposals, in order of preference
 	Profiles []Profile // tunnel groups; see Profile.RemoteIdentities for which is chosen
 	Entries  []Entry   // what may be protected, static ones first
