@@ -38,6 +38,7 @@ func (t *tenantReader) readInterfaces() {
 			if t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
 				continue
 			}
+			t.used(n, "address", p.Addr(), it.at)
 			i.Addresses = append(i.Addresses, p)
 			subnets = append(subnets, it)
 		}
@@ -83,16 +84,12 @@ func (t *tenantReader) isTaken(n *node, places *[]item, it item, a netip.Addr) b
 // isAllowed tells of an address that the system does not let the context use on
 // this interface.
 func (t *tenantReader) isAllowed(n *node, it item, a netip.Addr) bool {
-	for _, x := range t.tenant.Allocations {
-		if x.Name != n.label.text || len(x.Addresses) == 0 {
-			continue
-		}
-		if !slices.ContainsFunc(x.Addresses, func(p netip.Prefix) bool { return p.Contains(a) }) {
-			n.problem(it.at, "Address not allowed", "%s (%s) allows %s on %s, and %s is not among these.", t.owner, place(t.owner.at), networkList(x.Addresses), n, a)
-			return false
-		}
+	allowed := t.allowedOn(n.label.text)
+	if len(allowed) == 0 || slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(a) }) {
+		return true
 	}
-	return true
+	n.problem(it.at, "Address not allowed", "%s (%s) allows %s on %s, and %s is not among these.", t.owner, place(t.owner.at), networkList(allowed), n, a)
+	return false
 }
 
 // networkList names networks in a message.
@@ -143,6 +140,7 @@ func (t *tenantReader) standby(n *node, active []netip.Prefix, places *[]item) [
 		case !t.isAllowed(n, it, a):
 		case n.isHost("standby", it.at, netip.PrefixFrom(a, active[i].Bits())):
 			used[active[i]] = true
+			t.used(n, "standby address", a, it.at)
 			out = append(out, a)
 		}
 	}

@@ -159,9 +159,8 @@ func TestDirectoryInPlaceOfFile(t *testing.T) {
 // TestManyContexts is 250 contexts that name the same files.
 func TestManyContexts(t *testing.T) {
 	var system strings.Builder
-	system.WriteString("interface \"Ethernet1/1\" {\n device = \"eth1\"\n shared = true\n}\n")
 	for i := range 250 {
-		fmt.Fprintf(&system, "context \"c%d\" {\n config_url = \"context.hcl\"\n allocate_interface \"Ethernet1/1\" { name = \"outside\" }\n}\n", i)
+		fmt.Fprintf(&system, "interface \"Ethernet1/%[1]d\" { device = \"eth%[1]d\" }\ncontext \"c%[1]d\" {\n config_url = \"context.hcl\"\n allocate_interface \"Ethernet1/%[1]d\" { name = \"outside\" }\n}\n", i)
 	}
 	sys, diags := load(t, map[string]string{
 		"system.hcl": system.String(), "context.hcl": "interface \"outside\" { address = \"198.51.100.1/24\" }\n",

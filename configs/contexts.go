@@ -76,6 +76,7 @@ func (s *systemReader) readContext(n *node) Tenant {
 	c.Spec = t.t
 	_, c.Spec.Limits = s.member(c.Class)
 	t.checkRoutes()
+	s.noteWires(c, t.uses)
 	return c
 }
 

@@ -20,6 +20,7 @@ type systemReader struct {
 	allocated  map[string]allocationPlace // by interface of the system
 	storage    []storagePlace
 	remotes    []Remote
+	wires      map[string][]wireUse // by shared interface of the system
 }
 
 // allocationPlace is who has an interface.
@@ -36,6 +37,7 @@ func newSystemReader(r *reader, file string) *systemReader {
 		interfaces: map[string]*node{},
 		classes:    map[string]resource.Class{},
 		allocated:  map[string]allocationPlace{},
+		wires:      map[string][]wireUse{},
 	}
 }
 
@@ -56,6 +58,7 @@ func (r *reader) readSystem(file string) *System {
 	}
 	contexts := n.each("context")
 	s.readContexts(contexts)
+	s.checkWires()
 	if len(failover) > 0 {
 		s.readMonitoring(failover[0])
 	}

@@ -18,7 +18,8 @@ type tenantReader struct {
 	pools         map[string]*node
 	groupPolicies map[string]*node
 	tunnelGroups  map[string]*node
-	contenders    []*contender // those of tunnel groups that can be selected, in the order of the file
+	uses          map[string][]wireUse // by interface of the context
+	contenders    []*contender         // those of tunnel groups that can be selected, in the order of the file
 }
 
 func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
@@ -26,6 +27,7 @@ func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 		node: file, origin: from,
 		t:             &spec.Tenant{Name: c.Name, Class: c.Class},
 		proposals:     map[string]spec.IPsecProposal{},
+		uses:          map[string][]wireUse{},
 		pools:         byLabel(file.each("ip_pool")),
 		groupPolicies: byLabel(file.each("group_policy")),
 		tunnelGroups:  byLabel(file.each("tunnel_group")),
@@ -54,6 +56,7 @@ func (t *tenantReader) read() {
 	t.readInterfaces()
 	t.readRoutes()
 	t.readPools()
+	t.usePools()
 	t.readPolicies()
 	t.readProposals()
 	t.readGroupPolicies()

@@ -42,7 +42,8 @@ system {
 
 # An interface is a device of the namespace that warrend runs in. It moves into
 # the one context that it is allocated to; or, shared, it stays and several
-# contexts get a macvlan with a MAC address of their own on it.
+# contexts get a macvlan with a MAC address of their own on it, each with other
+# addresses.
 interface "Ethernet0/0" {
   device = "eth0"
   shared = false
@@ -132,7 +133,7 @@ context "reference" {
 
   allocate_interface "Ethernet0/0" {
     name      = "outside" # name in the context; by default the same
-    addresses = []        # networks that its addresses lie in, such as "203.0.113.11/32"; empty: any
+    addresses = []        # what it may answer for there, such as ["203.0.113.11/32"]: its addresses, and pools within its subnets; empty: anything
   }
   allocate_interface "Ethernet0/1.200" { name = "inside" }
 
