@@ -95,6 +95,17 @@ func (h host) Standing(yield func(*ikev2.SA) bool) {
 	}
 }
 
+func (h host) Touch(s *ikev2.SA) { h.touch(s) }
+func (h host) Deferred()         { h.usage.Deferred++ }
+
+func (h host) PeerChildren(s *ikev2.SA) int {
+	n := 0
+	for _, o := range h.peers.byKey[s.PeerKey()] {
+		n += o.Children()
+	}
+	return n
+}
+
 func (h host) OnlyContact(s *ikev2.SA) bool {
 	for _, o := range h.sas {
 		if o != s && o.Remote().Addr() == s.Remote().Addr() {

@@ -11,6 +11,8 @@ type Usage struct {
 	// for which none could; and Paced the requests dropped because too many had
 	// begun within a second.
 	Begun, Busy, Paced uint64
+	// Deferred are the CREATE_CHILD_SA requests of peers that ask for too many.
+	Deferred uint64
 	// Garbled are the messages for standing SAs that failed the integrity check.
 	Garbled uint64
 	// Faults are the calls that met an internal error: see Isolate.

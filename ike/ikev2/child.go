@@ -107,8 +107,11 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	if e == nil {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v", s.local.Addr())
 	}
-	if len(s.children) >= maxChildren {
-		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs already", len(s.children))
+	if many := len(s.children); many >= s.childLimit() {
+		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs already", many)
+	}
+	if many := s.host.PeerChildren(s); many >= maxPeerChildren {
+		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs in all already", many)
 	}
 	var ok bool
 	if n.choice, ok = s.chooseChild(e, r.sa.Proposals, first); ok {
@@ -149,6 +152,14 @@ func (s *SA) unroutable(remote []sa.Selector) string {
 		return fmt.Sprintf("networks of all peers consist of %d prefixes already", s.host.Prefixes())
 	}
 	return ""
+}
+
+// childLimit is how many child SAs the SA may have.
+func (s *SA) childLimit() int {
+	if s.remoteAccess {
+		return maxClientChildren
+	}
+	return maxChildren
 }
 
 // brief keeps the first few selectors for a log line.

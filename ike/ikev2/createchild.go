@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // createChildRequest serves CREATE_CHILD_SA: a new child SA, the rekeying of
@@ -33,7 +34,12 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		return
 	}
 	offer, _ := wire.Find[wire.SA](ps)
-	if len(offer.Proposals) > 0 && offer.Proposals[0].Protocol == wire.ProtocolIKE {
+	rekeysIKE := len(offer.Proposals) > 0 && offer.Proposals[0].Protocol == wire.ProtocolIKE
+	if !s.affords(now, rekeysIKE) {
+		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
+		return
+	}
+	if rekeysIKE {
 		s.rekeyIKERequest(now, id, ps, out)
 		return
 	}
@@ -80,6 +86,25 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 	answer(append(append(payloads[:1:1], extra...), payloads[1:]...)...)
 	c.follows = true
 	s.addChild(now, c, old, out)
+}
+
+// newCreates is what a peer may ask for from now on.
+func newCreates() resource.Bucket {
+	return resource.Bucket{Rate: createsPerSecond, Burst: createsBurst}
+}
+
+// affords reports whether the peer may have another child SA, or rekey the IKE
+// SA, so soon. A successor inherits what is left.
+func (s *SA) affords(now time.Time, rekeysIKE bool) bool {
+	cost := 1.0
+	if rekeysIKE {
+		cost = rekeyIKECost
+	}
+	if s.creates.Take(now, cost) {
+		return true
+	}
+	s.host.Deferred()
+	return false
 }
 
 // busyWith reports whether our outstanding exchange is of that kind.

@@ -217,7 +217,7 @@ func (s *SA) establish(now time.Time, out *Output) {
 	s.endAt, s.endReason = time.Time{}, ""
 	s.host.Bury(s.handshake.seed)
 	s.handshake = nil
-	s.heard = now
+	s.heard, s.creates = now, newCreates()
 	s.age(now)
 	s.armKeepalive(now)
 	s.fresh = true

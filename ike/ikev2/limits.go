@@ -21,6 +21,20 @@ const (
 	// each pair of networks, and two of each while it rekeys.
 	maxChildren = 64
 
+	// maxClientChildren is that bound for a remote-access client, which has one
+	// address and rarely more than a few pairs; maxPeerChildren bounds the child SAs
+	// of one identity, so that one user does not take the counters of all.
+	maxClientChildren = 16
+	maxPeerChildren   = 256
+
+	// createsPerSecond and createsBurst are how many CREATE_CHILD_SA a peer may ask
+	// for: a burst is a site that brings up all its networks at once. Rekeying the
+	// IKE SA costs rekeyIKECost of them: a key exchange, and an SA that lives on
+	// until its DELETE. Whoever asks for more is told TEMPORARY_FAILURE.
+	createsPerSecond = 1
+	createsBurst     = maxChildren
+	rekeyIKECost     = 8
+
 	// maxSelectors bounds the result of narrowing: the product of two lists
 	// that a peer and an operator chose.
 	maxSelectors = 64

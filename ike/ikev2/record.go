@@ -184,7 +184,7 @@ func (s *SA) record() Record {
 // restore reads record into the empty SA s.
 func (s *SA) restore(rec Record) error {
 	r := reader{s: rec.body.Reveal()}
-	s.spi, s.recorded, s.proven = rec.SPI, true, true
+	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
 	s.initiator, s.dialled = r.flag(), r.flag()
 	s.peerSPI = r.u64()
 	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
@@ -386,6 +386,7 @@ func (s *SA) Inherit(old *SA) {
 	s.served = old.served
 	if old.state == Established && old.spi != s.spi {
 		old.transition(Replaced)
+		s.predecessor = old
 		if r := old.window.request; r != nil && r.task.kind == taskRekeyIKE {
 			old.host.Bury(r.seed)
 			old.window.request = nil // its answer has made s

@@ -86,7 +86,7 @@ func (s *SA) successor(initiator bool, spi, peerSPI uint64) *SA {
 		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
 		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
 		localID: s.localID, remoteID: s.remoteID, session: s.session,
-		sync: syncState{ids: s.sync.ids, counters: s.sync.counters},
+		sync: syncState{ids: s.sync.ids, counters: s.sync.counters}, creates: s.creates,
 	}
 }
 
@@ -100,8 +100,15 @@ func (s *SA) derive(n *SA, choice suite.Choice, x *suite.Exchange) error {
 	return n.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
 }
 
-// handOver gives children, timers and name to the successor n.
+// handOver gives children, timers and name to the successor n. What s itself has
+// replaced and still stands is forgotten without a word: at most one SA waits for
+// its DELETE, however often the peer rekeys.
 func (s *SA) handOver(now time.Time, n *SA, out *Output) {
+	if p := s.predecessor; p != nil && p.standing() {
+		s.host.Touch(p)
+		p.End(now, "rekeyed again", out)
+	}
+	s.predecessor, n.predecessor = nil, s
 	s.transition(Replaced)
 	s.dirty = true
 	s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"

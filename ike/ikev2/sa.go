@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // Host is what an SA needs from the Engine that holds it.
@@ -31,6 +32,9 @@ type Host interface {
 	UnbindChild(c *sa.Child)      // the pair is gone
 	Prefixes() int                // sa.CountPrefixes of the remote selectors of all children together
 	Bury(keys ...secret.Value)    // clear them when the Output has been consumed
+	Touch(s *SA)                  // s has changed, though the call was about another
+	Deferred()                    // a CREATE_CHILD_SA came too early and was put off
+	PeerChildren(s *SA) int       // child SAs of all SAs with the peer and profile of s
 
 	// Standing yields the SAs that stand, in no order, until yield returns false.
 	Standing(yield func(*SA) bool)
@@ -77,6 +81,9 @@ type SA struct {
 	sync     syncState
 	tasks    []task
 	children []*child
+	creates  resource.Bucket // CREATE_CHILD_SA of the peer
+
+	predecessor *SA // that s has replaced, while it may still stand
 
 	handshake *handshake // until Established
 	asker     Datagram   // addresses of the request that is being served
@@ -128,6 +135,9 @@ func (s *SA) Initiator() bool { return s.initiator }
 
 // Dialled reports whether we connected to the peer; rekeying does not change it.
 func (s *SA) Dialled() bool { return s.dialled }
+
+// Children returns how many child SAs the SA has.
+func (s *SA) Children() int { return len(s.children) }
 
 // Served reports whether the SA has had a child.
 func (s *SA) Served() bool { return s.served }
