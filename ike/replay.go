@@ -36,6 +36,8 @@ func (e *Engine) replay(now time.Time, r Record) error {
 	case r.Kind == RecordIKE:
 		e.dropHalfOpen(r.SPI)
 		return e.replayIKE(now, r)
+	case r.Kind == RecordIKEDown && s == nil:
+		e.dropHalfOpen(r.SPI)
 	case s == nil:
 		return nil
 	case r.Kind == RecordWindow:
@@ -132,7 +134,7 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 
 // activateSA starts the timers of one SA.
 func (e *Engine) activateSA(now time.Time, s *ikev2.SA, out *Output) {
-	s.Activate(now)
+	s.Activate(now, out)
 	if s.Spent() {
 		s.End(now, "the initialisation vectors of its keys are used up", out)
 	}

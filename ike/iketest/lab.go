@@ -137,11 +137,19 @@ func (n *Node) boot() {
 	n.Do(func(out *ike.Output) error { e.Activate(n.lab.Now, out); return nil })
 }
 
-// Recorded returns how many records there are of what is more than a handshake.
+// Recorded returns how many records there are of what is more than a handshake
+// and its end.
 func (n *Node) Recorded() int {
 	count := 0
+	handshakes := map[uint64]bool{}
 	for _, b := range n.Journal {
-		if r, err := ike.ParseRecord(b); err != nil || r.Kind != ike.RecordHalfOpen {
+		r, err := ike.ParseRecord(b)
+		switch {
+		case err == nil && r.Kind == ike.RecordHalfOpen:
+			handshakes[r.SPI] = true
+		case err == nil && r.Kind == ike.RecordIKEDown && handshakes[r.SPI]:
+			delete(handshakes, r.SPI)
+		default:
 			count++
 		}
 	}

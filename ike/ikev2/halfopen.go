@@ -82,6 +82,8 @@ func RestoreHalfOpen(host Host, now time.Time, rec Record) (*SA, error) {
 		s.die()
 		return nil, errors.New("ikev2: a half-open SA would be answered differently now")
 	}
+	s.window.iv = host.Epoch() << 32 // as if something had been sealed, though no record says so
+	s.skipIV()
 	s.handshake.recorded, s.endAt = true, h.until
 	s.handshake.until = h.until
 	return s, nil

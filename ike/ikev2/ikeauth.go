@@ -135,8 +135,14 @@ func (s *SA) authenticate(a *authRequest) string {
 }
 
 // reject answers IKE_AUTH with nothing but n and keeps the SA only to answer
-// repeats (RFC 7296 section 2.21.2).
+// repeats (RFC 7296 section 2.21.2). A handshake that is on record ends there
+// first: who comes after us would answer the same request otherwise, with the
+// same keys and the same initialisation vector.
 func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *Output) error {
+	if s.handshake.recorded {
+		s.handshake.recorded = false
+		out.Changes = append(out.Changes, Record{Kind: RecordIKEDown, SPI: s.spi})
+	}
 	s.respond(wire.IKEAuth, 1, []wire.Payload{n}, out)
 	s.refuse(n.Type.String(), reason, out)
 	s.transition(Rejected)

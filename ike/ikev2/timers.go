@@ -155,8 +155,10 @@ func (s *SA) softAgain(now time.Time, c *child) time.Time {
 }
 
 // Activate starts the timers of an SA that Replay brought. What is overdue, and
-// every liveness check, is spread over activationSpread.
-func (s *SA) Activate(now time.Time) {
+// every liveness check, is spread over activationSpread. What is to end is begun
+// at once.
+func (s *SA) Activate(now time.Time, out *Output) {
+	defer s.finish(now, out)
 	fresh := s.window.iv>>32 < s.host.Epoch()
 	s.skipIV()
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }

@@ -84,6 +84,10 @@ type task struct {
 	want   *want  // for taskNewChild
 }
 
+// durable reports whether the task is on record while it waits: that something is
+// to end must not be forgotten. All others come again with their timers.
+func (t task) durable() bool { return t.kind == taskDeleteIKE || t.kind == taskDeleteChild }
+
 // enqueue begins t as soon as no other exchange is outstanding. It does nothing
 // for what already waits or runs.
 func (s *SA) enqueue(t task) {
@@ -98,6 +102,7 @@ func (s *SA) enqueue(t task) {
 	}
 	if len(s.tasks) < maxTasks {
 		s.tasks = append(s.tasks, t)
+		s.dirty = s.dirty || t.durable()
 	}
 }
 
