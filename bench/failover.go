@@ -26,7 +26,10 @@ var ways = [2]string{"from the client", "to the client"}
 // kill -9 of everything on the active node, then as many switches by hand.
 func takeover(l *lab.Lab, r *report, sas, runs int) error {
 	t := &rehearsal{sas: sas}
-	t.pair = l.StartPair(lab.PairConfig{Edit: func(_, _, text string) string {
+	t.pair = l.StartPair(lab.PairConfig{Edit: func(_, name, text string) string {
+		if name == "system.hcl" {
+			text = unlimited + text
+		}
 		return strings.Replace(text, "10.55.1.10-10.55.1.250", "10.56.0.1-10.59.255.254", 1)
 	}})
 	t.site = t.pair.Sites[0]

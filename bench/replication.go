@@ -26,7 +26,10 @@ type replica struct {
 // SAs takes, with what new clients notice of it.
 func replication(l *lab.Lab, r *report, setups, sas int) error {
 	x := &replica{report: r}
-	x.pair = l.StartPair(lab.PairConfig{Edit: func(_, _, text string) string {
+	x.pair = l.StartPair(lab.PairConfig{Edit: func(_, name, text string) string {
+		if name == "system.hcl" {
+			text = unlimited + text
+		}
 		return strings.Replace(text, "10.55.1.10-10.55.1.250", "10.56.0.1-10.59.255.254", 1)
 	}})
 	x.site = x.pair.Sites[0]

@@ -7,13 +7,20 @@ import (
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
+// unlimited is for what measures how much there is.
+const unlimited = `
+class "default" {
+  limits { all = 0 }
+}
+`
+
 // warrenSetups connects many clients to one worker.
 func warrenSetups(l *lab.Lab, r *report, n int) error {
 	gateway, client := l.Namespace("gateway"), l.Namespace("client")
 	l.Veth(gateway, "out", client, "out")
 	client.Address("out", lab.OutsideClient+"/24")
 	w := gateway.Warrend(lab.WarrendConfig{
-		System: `
+		System: unlimited + `
 interface "Ethernet0/0" { device = "out" }
 
 context "c" {

@@ -39,10 +39,52 @@ var meaningless = map[string]string{
 	"radius_requests": "Warren asks no RADIUS server, so that there is no request to limit",
 }
 
+// guarded are the limits of the class "default" where the file says nothing of
+// them: what one context could take from all others, before anybody has thought
+// about classes. They fit a tenant with some thousand sessions.
+var guarded = map[resource.Name]float64{
+	resource.InNegotiation: defaultMaxHalfOpen,
+	resource.Setups:        100,
+	resource.Syslogs:       100,
+	resource.Memory:        512 << 20,
+	resource.PIDs:          64,
+}
+
+// guard fills in what the class "default" leaves out of guarded.
+func (s *systemReader) guard(c *resource.Class) {
+	if c.Limits == nil {
+		c.Limits = map[resource.Name]resource.Limit{}
+	}
+	s.guards = nil
+	for _, k := range resource.Kinds() {
+		amount, ok := guarded[k.Name]
+		if ok && !s.says(*c, k.Name) {
+			c.Limits[k.Name] = resource.Limit{Amount: amount}
+			s.guards = append(s.guards, k.Name)
+		}
+	}
+}
+
+// says reports whether a class itself says something of a limit.
+func (s *systemReader) says(c resource.Class, name resource.Name) bool {
+	_, named := c.Limits[name]
+	return named || c.All != nil && !(c.All.Percent && s.sys.Totals[name] == 0)
+}
+
+// guardsOf returns the limits of a member of the class that no class says
+// anything of.
+func (s *systemReader) guardsOf(class string) []resource.Name {
+	if class == resource.DefaultClass {
+		return s.guards
+	}
+	return slices.DeleteFunc(slices.Clone(s.guards), func(name resource.Name) bool { return s.says(s.classes[class], name) })
+}
+
 // readClasses reads the resource classes. The class "default" is there even
-// where the file has none: unlimited.
+// where the file has none.
 func (s *systemReader) readClasses(nodes []*node) {
 	s.sys.Classes = []resource.Class{{Name: resource.DefaultClass}}
+	s.guard(&s.sys.Classes[0])
 	for _, n := range nodes {
 		if !n.checkLabel() {
 			continue
@@ -52,6 +94,7 @@ func (s *systemReader) readClasses(nodes []*node) {
 			limits.readLimits(&c)
 		}
 		if c.Name == resource.DefaultClass {
+			s.guard(&c)
 			s.sys.Classes[0] = c
 			continue
 		}
@@ -105,8 +148,32 @@ func (n *node) readLimits(c *resource.Class) {
 		case meaningless[v.name] != "":
 			n.problem(v.at, "Limit without meaning", "%q has no meaning here: %s. Remove it.", v.name, meaningless[v.name])
 		default:
-			n.problem(v.at, "Unknown limit", "%q is nothing that a class limits.%s", v.name, suggest(v.name, names))
+			n.problem(v.at, "Unknown limit", "A class has no limit %q.%s", v.name, suggest(v.name, names))
 		}
+	}
+	n.warnLifted(c)
+}
+
+// warnLifted tells where a class lifts limits that guard all contexts against
+// one.
+func (n *node) warnLifted(c *resource.Class) {
+	const summary, detail = "Limit lifted", "%s: one context of %s can take all that there is, from all others. Without a word it is limited: %s."
+	var lifted []string
+	for _, k := range resource.Kinds() {
+		amount, ok := guarded[k.Name]
+		if !ok {
+			continue
+		}
+		text := fmt.Sprintf("%s to %s", k.Name, amountText(amount, k.Unit))
+		switch l, named := c.Limits[k.Name]; {
+		case named && l.Unlimited():
+			n.warning(n.where(string(k.Name)), summary, detail, fmt.Sprintf("%s = 0 is unlimited", k.Name), "class "+strconv.Quote(c.Name), text)
+		case !named && c.All != nil && c.All.Unlimited():
+			lifted = append(lifted, text)
+		}
+	}
+	if lifted != nil {
+		n.warning(n.where("all"), summary, detail, "all = 0 is unlimited", "class "+strconv.Quote(c.Name), strings.Join(lifted, ", "))
 	}
 }
 

@@ -83,8 +83,11 @@ type Interface struct {
 // Tenant is one context as the system sees it, with its specification for the
 // worker.
 type Tenant struct {
-	Name   string
-	Class  string // "default" where no member is set
+	Name  string
+	Class string // "default" where no member is set
+	// Guards are limits that no class says anything of: defaults, for the sake of
+	// other contexts. Whoever enforces them may do without where the host cannot.
+	Guards []resource.Name
 	Config Location
 	// Allocations are in the order of the file. Each has an Interface of the
 	// same Name in Spec, if the context configures it.

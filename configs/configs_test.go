@@ -73,7 +73,7 @@ func TestContract(t *testing.T) {
 			t.Run(path.Join(path.Base(path.Dir(dir)), file), func(t *testing.T) {
 				l := withKeys{FSLoader{FS: os.DirFS(dir)}}
 				sys, diags := Load(l, file, machine)
-				if len(diags.All()) > 0 {
+				if diags.HasErrors() {
 					t.Fatalf("not accepted as it stands:\n%s", report(t, diags))
 				}
 				golden(t, "testdata/contract/"+file+".golden", dump(sys))

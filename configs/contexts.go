@@ -75,6 +75,7 @@ func (s *systemReader) readContext(n *node) Tenant {
 	t.read()
 	c.Spec = t.t
 	_, c.Spec.Limits = s.member(c.Class)
+	c.Guards = s.guardsOf(c.Class)
 	t.checkRoutes()
 	s.noteWires(c, t.uses)
 	return c

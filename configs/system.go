@@ -17,6 +17,7 @@ type systemReader struct {
 	at         Location
 	interfaces map[string]*node // by name
 	classes    map[string]resource.Class
+	guards     []resource.Name            // that the class "default" has by default
 	allocated  map[string]allocationPlace // by interface of the system
 	storage    []storagePlace
 	remotes    []Remote

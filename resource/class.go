@@ -40,12 +40,12 @@ type Limits map[Name]float64
 
 // of returns the limit of a member of c, and whether it was named rather than
 // meant by All. base is the class "default".
-func (c Class) of(name Name, base Class) (l Limit, named bool) {
+func (c Class) of(name Name, base Class, totals Totals) (l Limit, named bool) {
 	for _, class := range []Class{c, base} {
 		if l, ok := class.Limits[name]; ok {
 			return l, true
 		}
-		if class.All != nil {
+		if class.All != nil && !(class.All.Percent && totals[name] == 0) {
 			return *class.All, false
 		}
 	}
@@ -57,12 +57,9 @@ func (c Class) of(name Name, base Class) (l Limit, named bool) {
 func Resolve(c, base Class, totals Totals) (Limits, error) {
 	out := Limits{}
 	for _, k := range Kinds() {
-		limit, named := c.of(k.Name, base)
+		limit, named := c.of(k.Name, base, totals)
 		if k.Of != "" && !named {
 			out[k.Name] = None
-			continue
-		}
-		if !named && limit.Percent && totals[k.Name] == 0 {
 			continue
 		}
 		amount, err := limit.absolute(k, totals)

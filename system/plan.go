@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -62,8 +63,11 @@ func want(conf *configs.System, key []byte) []*wanted {
 			Tenant:    c,
 			namespace: conf.Name + "-" + c.Name,
 			devices:   devicesOf(conf, c),
-			limits:    cgroup.Limits{CPU: c.Spec.Limits.CPU, Memory: c.Spec.Limits.Memory, PIDs: c.Spec.Limits.PIDs},
-			tenant:    configs.Fingerprint(c.Spec, key),
+			limits: cgroup.Limits{
+				CPU: c.Spec.Limits.CPU, Memory: c.Spec.Limits.Memory, PIDs: c.Spec.Limits.PIDs,
+				MemoryGuard: slices.Contains(c.Guards, resource.Memory), PIDsGuard: slices.Contains(c.Guards, resource.PIDs),
+			},
+			tenant: configs.Fingerprint(c.Spec, key),
 		}
 		w.network = fingerprint(key, w.namespace, w.devices, c.Spec.Interfaces, mapped(c.Spec), c.Spec.DataPlane.MTU)
 		list = append(list, w)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -181,6 +182,9 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	group, err := t.sys.groups.Create(w.Name, w.limits)
 	if err != nil {
 		return err
+	}
+	if _, missing := t.sys.groups.Unheld(w.limits); missing != nil {
+		t.log.Warn("limit of the class not held: the kernel has no such control groups", "class", w.Class, "resource", strings.Join(missing, ", "))
 	}
 	gateway, err := netns.Build(&netns.Config{
 		Host: t.sys.host, Namespace: w.namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/worker"
@@ -22,7 +23,14 @@ func main() {
 	}
 }
 
+// maxProcs bounds how many threads run Go code at once. With those that wait in
+// system calls a worker stays below the pids limit that a class has by default.
+const maxProcs = 32
+
 func run() error {
+	if runtime.GOMAXPROCS(0) > maxProcs {
+		runtime.GOMAXPROCS(maxProcs)
+	}
 	conn, err := pipe.FromFile(os.NewFile(controlFD, "control"))
 	if err != nil {
 		return fmt.Errorf("this program is started by warrend, not by hand: %w", err)

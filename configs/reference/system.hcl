@@ -60,7 +60,7 @@ interface "Ethernet0/9" { device = "eth9" }
 
 # A class caps each of its members. What it leaves out it inherits from the
 # class "default", which every context without a class is a member of; there,
-# what is left out is unlimited. A limit is an absolute number, a percentage
+# what is left out has the values below. A limit is an absolute number, a percentage
 # ("12.5%") of system { limits }, or 0: unlimited.
 #
 # vpn_anyconnect and vpn_other are guarantees: what all contexts are promised
@@ -71,26 +71,26 @@ interface "Ethernet0/9" { device = "eth9" }
 # none, and takes everything from the rest.
 class "default" {
   limits {
-    all                  = 0    # or a percentage: for every limit that is not named
-    vpn_anyconnect       = 0    # concurrent remote-access sessions
-    vpn_burst_anyconnect = null # more of them, from the rest
-    vpn_other            = 0    # concurrent site-to-site tunnels
-    vpn_burst_other      = null # more of them, from the rest
-    ikev2_in_negotiation = 0    # half-open IKE SAs of peers
-    ikev1_in_negotiation = 0    # there are none: IKEv1 is not spoken; requests count as denied
-    ike_setups           = 0    # IKE SAs that peers begin, per second; half as many need a cookie
-    bandwidth_in         = 0    # bits per second of ESP that comes in: "100Mbit"; 1 Mbit or more
-    bandwidth_out        = 0    # bits per second of packets for the tunnel; 1 Mbit or more
-    packets              = 0    # per second, in and out together; 100 or more
-    routes               = 0    # static ones, and those to what a gateway gives us
-    mac_addresses        = 0    # entries of the ARP and neighbour tables, 16 or more
-    api_sessions         = 0    # requests about the context that are answered at once
-    syslogs              = 0    # lines that the context logs, per second
-    storage              = 0    # size of what disk0: holds, 64 KiB or more
-    storage_files        = 0    # files and directories on disk0:; 0 here is 10,000: inodes are everybody's
-    cpu                  = 0    # cores, such as 0.5; a percentage is of all cores
-    memory               = 0    # size, 16 MiB or more
-    pids                 = 0    # processes and threads of the worker, 16 or more
+    all                  = null     # a percentage, or 0: for every limit that is not named
+    vpn_anyconnect       = 0        # concurrent remote-access sessions
+    vpn_burst_anyconnect = null     # more of them, from the rest
+    vpn_other            = 0        # concurrent site-to-site tunnels
+    vpn_burst_other      = null     # more of them, from the rest
+    ikev2_in_negotiation = 1000     # half-open IKE SAs of peers
+    ikev1_in_negotiation = 0        # there are none: IKEv1 is not spoken; requests count as denied
+    ike_setups           = 100      # IKE SAs that peers begin, per second; half as many need a cookie
+    bandwidth_in         = 0        # bits per second of ESP that comes in: "100Mbit"; 1 Mbit or more
+    bandwidth_out        = 0        # bits per second of packets for the tunnel; 1 Mbit or more
+    packets              = 0        # per second, in and out together; 100 or more
+    routes               = 0        # static ones, and those to what a gateway gives us
+    mac_addresses        = 0        # entries of the ARP and neighbour tables, 16 or more
+    api_sessions         = 0        # requests about the context that are answered at once
+    syslogs              = 100      # lines that the context logs, per second
+    storage              = 0        # size of what disk0: holds, 64 KiB or more
+    storage_files        = 0        # files and directories on disk0:; 0 here is 10,000: inodes are everybody's
+    cpu                  = 0        # cores, such as 0.5; a percentage is of all cores
+    memory               = "512MiB" # size, 16 MiB or more
+    pids                 = 64       # processes and threads of the worker, 16 or more
   }
 }
 

@@ -34,6 +34,10 @@ type Limits struct {
 	CPU    float64 // cores
 	Memory int64   // bytes
 	PIDs   int     // processes and threads
+
+	// MemoryGuard and PIDsGuard say that the cap is a default that nobody has
+	// written down: it is held where the kernel can, and missing it is no error.
+	MemoryGuard, PIDsGuard bool
 }
 
 // Usage is what a group has used. What cannot be told is 0.
@@ -121,20 +125,32 @@ func (m *Manager) use(system string, seen mounted) {
 // Mode returns the back end.
 func (m *Manager) Mode() Mode { return m.mode }
 
-// Check tells whether limits can be enforced here, and if not, why.
-func (m *Manager) Check(l Limits) error {
-	var have, missing []string
+// Unheld returns the controllers that limits need and that are not here, those of
+// defaults beside those that were asked for.
+func (m *Manager) Unheld(l Limits) (asked, guards []string) {
+	var have []string
 	for _, h := range m.hierarchies {
 		have = append(have, h.controllers()...)
 	}
 	for _, need := range []struct {
-		controller string
-		wanted     bool
-	}{{"cpu", l.CPU > 0}, {"memory", l.Memory > 0}, {"pids", l.PIDs > 0}} {
-		if need.wanted && !slices.Contains(have, need.controller) {
-			missing = append(missing, need.controller)
+		controller    string
+		wanted, guard bool
+	}{{"cpu", l.CPU > 0, false}, {"memory", l.Memory > 0, l.MemoryGuard}, {"pids", l.PIDs > 0, l.PIDsGuard}} {
+		switch {
+		case !need.wanted || slices.Contains(have, need.controller):
+		case need.guard:
+			guards = append(guards, need.controller)
+		default:
+			asked = append(asked, need.controller)
 		}
 	}
+	return asked, guards
+}
+
+// Check tells whether the limits that were asked for can be enforced here, and if
+// not, why.
+func (m *Manager) Check(l Limits) error {
+	missing, _ := m.Unheld(l)
 	if missing == nil {
 		return nil
 	}
