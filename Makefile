@@ -65,6 +65,8 @@ staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
 .PHONY: unit
 unit: data ## rings i to iii: every test that needs no foreign program
 	$(GO) test ./...
+	@echo 'which AES-GCM this processor could test:'
+	@$(GO) test -count=1 -v -run '^TestImplementations$$' ./esp/aesgcm | sed -n 's/.*go:[0-9]*: /  /p'
 
 .PHONY: sim
 sim: ## the failover simulation at length: 10,000 seeds (SEEDS=n for more)

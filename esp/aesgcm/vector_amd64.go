@@ -10,9 +10,8 @@ import (
 	"unsafe"
 )
 
-// fast reports whether the processor, and the operating system, have what the
-// assembly uses.
-var fast = detect()
+// best is what New uses here.
+var best = detect()
 
 // Bits of CPUID and XCR0 (Intel SDM volume 2A, CPUID; volume 1 section 13.3).
 const (
@@ -30,24 +29,31 @@ const (
 	leaf7VAES     = 1 << 9  // ECX
 	leaf7VPCLMUL  = 1 << 10 // ECX
 
-	xcr0Vectors = 0xe6 // SSE, AVX, and the three parts of AVX-512
+	xcr0Vectors256 = 0x06 // SSE and AVX
+	xcr0Vectors512 = 0xe6 // and the three parts of AVX-512
 )
 
-func detect() bool {
+// detect returns the fastest implementation for which the processor, and the
+// operating system, have what its assembly uses.
+func detect() implementation {
 	if most, _, _, _ := cpuid(0, 0); most < 7 {
-		return false
+		return standard
 	}
 	const want1 = leaf1PCLMUL | leaf1SSSE3 | leaf1AES | leaf1OSXSAVE | leaf1AVX
 	if _, _, c, _ := cpuid(1, 0); c&want1 != want1 {
-		return false
+		return standard
 	}
-	if xgetbv()&xcr0Vectors != xcr0Vectors {
-		return false
-	}
-	const wantB = leaf7AVX2 | leaf7AVX512F | leaf7AVX512DQ | leaf7AVX512BW | leaf7AVX512VL
-	const wantC = leaf7VAES | leaf7VPCLMUL
+	state := xgetbv()
 	_, b, c, _ := cpuid(7, 0)
-	return b&wantB == wantB && c&wantC == wantC
+	const wantC = leaf7VAES | leaf7VPCLMUL
+	if state&xcr0Vectors256 != xcr0Vectors256 || b&leaf7AVX2 == 0 || c&wantC != wantC {
+		return standard
+	}
+	const wantB = leaf7AVX512F | leaf7AVX512DQ | leaf7AVX512BW | leaf7AVX512VL
+	if state&xcr0Vectors512 == xcr0Vectors512 && b&wantB == wantB {
+		return avx512
+	}
+	return vaes256
 }
 
 const (
@@ -85,18 +91,21 @@ var _ = map[bool]struct{}{
 
 // vector is a cipher.AEAD.
 type vector struct {
-	s        state
-	standard cipher.AEAD
+	s    state
+	wide bool // vectors of 512 bits
 }
 
-func newVector(key []byte, standard cipher.AEAD) *vector {
-	v := &vector{standard: standard}
+// newVector returns AES-GCM for a key of a length that AES has. The processor
+// must have what i needs.
+func newVector(i implementation, key []byte) cipher.AEAD {
+	v := &vector{wide: i == avx512}
 	s := &v.s
 	s.rounds = uint64(len(key)/4 + 6)
 	expand(s, key)
 	var h [blockSize]byte
 	encryptBlock(s, &h)
 	times(s, &h)
+	clear(h[:])
 	return v
 }
 
@@ -107,6 +116,30 @@ func clone(a cipher.AEAD) cipher.AEAD {
 	}
 	c := *v
 	return &c
+}
+
+func forget(a cipher.AEAD) {
+	if v, ok := a.(*vector); ok {
+		v.s = state{}
+	}
+}
+
+// long returns the standard library's AES-GCM with the same key, for what is
+// longer than any packet. The key is the beginning of its own expansion.
+func (v *vector) long() cipher.AEAD {
+	var key [2 * blockSize]byte
+	defer clear(key[:])
+	n := copy(key[:], v.s.keys[0][:])
+	second := &v.s.keys[1]
+	if v.s.rounds < maxRounds {
+		second = &v.s.keys[1+maxRounds-v.s.rounds]
+	}
+	copy(key[n:], second[:])
+	a, err := newStandard(key[:4*(v.s.rounds-6)])
+	if err != nil {
+		panic("aesgcm: internal error: a key that was taken is refused")
+	}
+	return a
 }
 
 // expand is the key expansion of FIPS 197 section 5.2. The substitution is made
@@ -155,13 +188,17 @@ func (v *vector) Overhead() int { return tagSize }
 // Seal implements cipher.AEAD.
 func (v *vector) Seal(dst, nonce, plaintext, aad []byte) []byte {
 	if len(aad) > blockSize || len(plaintext) > maxText {
-		return v.standard.Seal(dst, nonce, plaintext, aad)
+		return v.long().Seal(dst, nonce, plaintext, aad)
 	}
 	s := v.prepare(nonce, aad, len(plaintext))
 	out := grow(dst, len(plaintext)+tagSize)
 	text := out[len(dst) : len(out)-tagSize]
 	copy(text, plaintext)
-	seal(s, first(text), len(text))
+	if v.wide {
+		seal512(s, first(text), len(text))
+	} else {
+		seal256(s, first(text), len(text))
+	}
 	copy(out[len(out)-tagSize:], s.tag[:])
 	return out
 }
@@ -175,7 +212,7 @@ func (v *vector) Open(dst, nonce, ciphertext, aad []byte) ([]byte, error) {
 		return nil, errOpen
 	}
 	if len(aad) > blockSize || n > maxText {
-		return v.standard.Open(dst, nonce, ciphertext, aad)
+		return v.long().Open(dst, nonce, ciphertext, aad)
 	}
 	s := v.prepare(nonce, aad, n)
 	var want [tagSize]byte
@@ -183,7 +220,11 @@ func (v *vector) Open(dst, nonce, ciphertext, aad []byte) ([]byte, error) {
 	out := grow(dst, n)
 	text := out[len(dst):]
 	copy(text, ciphertext[:n])
-	open(s, first(text), n)
+	if v.wide {
+		open512(s, first(text), n)
+	} else {
+		open256(s, first(text), n)
+	}
 	if subtle.ConstantTimeCompare(s.tag[:], want[:]) != 1 {
 		clear(text)
 		return nil, errOpen
@@ -244,12 +285,20 @@ func encryptBlock(s *state, block *[blockSize]byte)
 //go:noescape
 func times(s *state, h *[blockSize]byte)
 
-// seal encrypts n bytes in place and sets s.tag.
+// seal256 and seal512 encrypt n bytes in place and set s.tag, with vectors of so
+// many bits.
 //
 //go:noescape
-func seal(s *state, text *byte, n int)
+func seal256(s *state, text *byte, n int)
 
-// open decrypts n bytes in place and sets s.tag to what it should have been.
+//go:noescape
+func seal512(s *state, text *byte, n int)
+
+// open256 and open512 decrypt n bytes in place and set s.tag to what it should
+// have been.
 //
 //go:noescape
-func open(s *state, text *byte, n int)
+func open256(s *state, text *byte, n int)
+
+//go:noescape
+func open512(s *state, text *byte, n int)

@@ -4,8 +4,12 @@ package aesgcm
 
 import "crypto/cipher"
 
-const fast = false
+const best = standard
 
-func newVector(_ []byte, standard cipher.AEAD) cipher.AEAD { return standard }
+func newVector(implementation, []byte) cipher.AEAD {
+	panic("aesgcm: internal error: there are no vectors here")
+}
 
 func clone(a cipher.AEAD) cipher.AEAD { return a } // the standard library's has no state
+
+func forget(cipher.AEAD) {}

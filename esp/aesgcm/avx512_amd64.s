@@ -1,17 +1,7 @@
 //go:build amd64 && !purego
 
 #include "textflag.h"
-
-// Offsets of struct state.
-#define KEYS 0
-#define POWERS 240
-#define H16 (POWERS+16)
-#define H1 (POWERS+256)
-#define ROUNDS 560
-#define IV 568
-#define AAD 584
-#define LENS 600
-#define TAG 616
+#include "state_amd64.h"
 
 // Reverses the bytes of a block.
 DATA reverse<>+0(SB)/8, $0x08090a0b0c0d0e0f
@@ -236,10 +226,29 @@ shortest: \
 	VPSHUFB Z31, Z7, Z7; \
 	VPXOR X5, X7, X7; \
 	VMOVDQU X7, TAG(AX); \
-	VZEROUPPER
+	FORGET_KEYS; \
+	FORGET
 
-// func seal(s *state, text *byte, n int)
-TEXT ·seal(SB), NOSPLIT, $0-24
+// Round keys stay in no register: VZEROUPPER does not reach Z16 and above.
+#define FORGET_KEYS \
+	VPXORQ Z16, Z16, Z16; \
+	VPXORQ Z17, Z17, Z17; \
+	VPXORQ Z18, Z18, Z18; \
+	VPXORQ Z19, Z19, Z19; \
+	VPXORQ Z20, Z20, Z20; \
+	VPXORQ Z21, Z21, Z21; \
+	VPXORQ Z22, Z22, Z22; \
+	VPXORQ Z23, Z23, Z23; \
+	VPXORQ Z24, Z24, Z24; \
+	VPXORQ Z25, Z25, Z25; \
+	VPXORQ Z26, Z26, Z26; \
+	VPXORQ Z27, Z27, Z27; \
+	VPXORQ Z28, Z28, Z28; \
+	VPXORQ Z29, Z29, Z29; \
+	VPXORQ Z30, Z30, Z30
+
+// func seal512(s *state, text *byte, n int)
+TEXT ·seal512(SB), NOSPLIT, $0-24
 	BEGIN(begin12, begin10)
 
 loop:
@@ -288,8 +297,8 @@ finish:
 	FINISH
 	RET
 
-// func open(s *state, text *byte, n int)
-TEXT ·open(SB), NOSPLIT, $0-24
+// func open512(s *state, text *byte, n int)
+TEXT ·open512(SB), NOSPLIT, $0-24
 	BEGIN(begin12, begin10)
 
 loop:
@@ -339,80 +348,4 @@ tailLoop:
 
 finish:
 	FINISH
-	RET
-
-// func encryptBlock(s *state, block *[16]byte)
-TEXT ·encryptBlock(SB), NOSPLIT, $0-16
-	MOVQ s+0(FP), AX
-	MOVQ block+8(FP), DI
-	LOAD_KEYS
-	VMOVDQU (DI), X0
-	AES1(Z0, block12, block10)
-	VMOVDQU X0, (DI)
-	VZEROUPPER
-	RET
-
-// func times(s *state, h *[16]byte)
-TEXT ·times(SB), NOSPLIT, $0-16
-	MOVQ s+0(FP), AX
-	MOVQ h+8(FP), DI
-	VBROADCASTI32X4 poly<>(SB), Z6
-	VMOVDQU (DI), X7
-	VPSHUFB reverse<>(SB), X7, X7
-
-	// Times x: a shift to the left by one bit, and the polynomial where a bit
-	// falls out.
-	VPSRLQ $63, X7, X8
-	VPSLLDQ $8, X8, X9
-	VPSLLQ $1, X7, X7
-	VPOR X9, X7, X7
-	VPSHUFD $0xaa, X8, X8
-	VPXOR X9, X9, X9
-	VPSUBD X8, X9, X8
-	VPAND X6, X8, X8
-	VPXOR X8, X7, X7
-
-	VMOVDQU X7, H1(AX)
-	VMOVDQU X7, X15
-	LEAQ H1(AX), BX
-	MOVQ $16, CX
-
-power:
-	VMOVDQU X7, X11
-	MULTIPLY(Z11, Z12)
-	REDUCE(Z12, Y12, X12)
-	SUBQ $16, BX
-	VMOVDQU X7, (BX)
-	DECQ CX
-	JNE power
-	VZEROUPPER
-	RET
-
-// func substitute(w uint32) uint32
-TEXT ·substitute(SB), NOSPLIT, $0-12
-	MOVL w+0(FP), AX
-	MOVQ AX, X0
-	PSHUFD $0, X0, X0
-	PXOR X1, X1
-	AESENCLAST X1, X0 // the same word four times: ShiftRows changes nothing
-	MOVQ X0, AX
-	MOVL AX, ret+8(FP)
-	RET
-
-// func cpuid(eax, ecx uint32) (a, b, c, d uint32)
-TEXT ·cpuid(SB), NOSPLIT, $0-24
-	MOVL eax+0(FP), AX
-	MOVL ecx+4(FP), CX
-	CPUID
-	MOVL AX, a+8(FP)
-	MOVL BX, b+12(FP)
-	MOVL CX, c+16(FP)
-	MOVL DX, d+20(FP)
-	RET
-
-// func xgetbv() (low uint32)
-TEXT ·xgetbv(SB), NOSPLIT, $0-4
-	XORL CX, CX
-	XGETBV
-	MOVL AX, low+0(FP)
 	RET
