@@ -118,6 +118,10 @@ func (in *Inbound) Clone() *Inbound {
 	return &c
 }
 
+// Clear forgets the keys of in, which is not used any more; see
+// transform.Cipher.Clear. Clones have keys of their own.
+func (in *Inbound) Clear() { in.cipher.Clear() }
+
 // SPI returns the SPI of the SA.
 func (in *Inbound) SPI() sa.SPI { return in.spi }
 

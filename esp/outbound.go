@@ -38,6 +38,10 @@ func (o *Outbound) Clone() *Outbound {
 	return &c
 }
 
+// Clear forgets the keys of o, which is not used any more; see
+// transform.Cipher.Clear. Clones have keys of their own.
+func (o *Outbound) Clear() { o.cipher.Clear() }
+
 // HeaderLen returns the room that Seal needs in front of the inner packet.
 func (o *Outbound) HeaderLen() int { return transform.HeaderLen + o.cipher.IVLen() }
 

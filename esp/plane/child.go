@@ -147,6 +147,8 @@ func (p *Plane) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 	}
 	ch.path.Store(p.newPathLocked(c, out.MaxInner))
 	if err := p.policies.Add(c.ID, c.Local, c.Remote, ch); err != nil {
+		out.Clear()
+		in.Clear()
 		p.cfg.Counters.Release(c.Slot)
 		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
 	}
@@ -189,10 +191,14 @@ func (p *Plane) deleteLocked(id uint64) {
 		ch.drain()
 	}
 	ch.outMu.Lock()
+	ch.out.Clear()
+	ch.outs.each((*esp.Outbound).Clear)
 	ch.out, ch.outs = nil, nil
 	ch.outMu.Unlock()
 	ch.inMu.Lock()
 	p.spis.Set(ch.in.SPI(), nil)
+	ch.in.Clear()
+	ch.ins.each((*esp.Inbound).Clear)
 	ch.in, ch.ins = nil, nil
 	ch.inMu.Unlock()
 	p.cfg.Counters.Release(ch.slotIndex)

@@ -77,6 +77,15 @@ func (c copies[T]) of(member int, clone func() *T) *T {
 	return c[member]
 }
 
+// each calls fn for the copies that were made.
+func (c copies[T]) each(fn func(*T)) {
+	for _, x := range c {
+		if x != nil {
+			fn(x)
+		}
+	}
+}
+
 // sealer returns what a member seals with; nil where the child was deleted. The
 // caller holds outMu, shared with others at least.
 func (c *child) sealer(member int) *esp.Outbound {

@@ -53,6 +53,11 @@ func (m *aead) clone() mode {
 	return &c
 }
 
+func (m *aead) clear() {
+	aesgcm.Clear(m.aead)
+	*m = aead{}
+}
+
 func (m *aead) seal(packet []byte, seq uint64) {
 	binary.BigEndian.PutUint64(packet[HeaderLen:], seq)
 	copy(m.nonce[saltLen:], packet[HeaderLen:HeaderLen+aeadIVLen])

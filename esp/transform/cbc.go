@@ -110,6 +110,8 @@ func (m *cbc) clone() mode {
 	return &c
 }
 
+func (m *cbc) clear() { *m = cbc{} }
+
 func (m *cbc) seal(packet []byte, seq uint64) {
 	clear(m.scratch[:])
 	binary.BigEndian.PutUint64(m.scratch[:], seq)

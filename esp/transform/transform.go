@@ -42,6 +42,7 @@ type mode interface {
 	seal(packet []byte, seq uint64)
 	open(packet []byte, seq uint64) bool
 	clone() mode
+	clear()
 }
 
 // New returns the Cipher for the algorithms and keys of s, which it copies.
@@ -67,6 +68,12 @@ func (c *Cipher) Clone() *Cipher {
 	other.mode = c.mode.clone()
 	return &other
 }
+
+// Clear forgets the keys of c, which is not used any more. AES-GCM on vectors
+// overwrites them; what belongs to the standard library, or to x/crypto, has no
+// way to do that and is left to the garbage collector. Clones have keys of their
+// own.
+func (c *Cipher) Clear() { c.mode.clear() }
 
 // IVLen returns the length of the IV that follows the ESP header.
 func (c *Cipher) IVLen() int { return c.iv }

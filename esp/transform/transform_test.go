@@ -213,3 +213,27 @@ func benchmark(b *testing.B, open bool) {
 		}
 	}
 }
+
+// TestClear: a cipher forgets its keys, and its clone goes on.
+func TestClear(t *testing.T) {
+	for _, suite := range suites() {
+		c := newCipher(t, suite, true)
+		clone := c.Clone()
+		c.Clear()
+		packet := build(clone, 100, 1)
+		clone.Seal(packet, 1)
+		if _, err := clone.Open(packet, 1); err != nil {
+			t.Errorf("%v: a clone does not outlive its original: %v", suite, err)
+		}
+		switch m := c.mode.(type) {
+		case *aead:
+			if *m != (aead{}) {
+				t.Errorf("%v: left is %+v", suite, *m)
+			}
+		case *cbc:
+			if *m != (cbc{}) {
+				t.Errorf("%v: left is %+v", suite, *m)
+			}
+		}
+	}
+}
