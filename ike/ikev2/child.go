@@ -170,7 +170,7 @@ func brief(list []sa.Selector) []sa.Selector { return list[:min(len(list), 4)] }
 // secrecy costs us nothing but the arithmetic.
 func (s *SA) chooseChild(e *entry, offered []wire.Proposal, first bool) (suite.Choice, bool) {
 	if first {
-		return suite.Choose(e.first, wire.ProtocolESP, 4, offered)
+		return suite.Choose(e.first, wire.ProtocolESP, 4, suite.WithoutExchange(offered))
 	}
 	if c, ok := suite.Choose(e.later, wire.ProtocolESP, 4, offered); ok {
 		return c, true

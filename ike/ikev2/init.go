@@ -38,6 +38,21 @@ type handshake struct {
 	cookie   []byte
 	restarts int
 	spi      sa.SPI // of the first child
+	refusal  initRefusal
+	repeats  int // of a responder: repeats of the request that were answered
+}
+
+// initRefusal is what an initiator was told instead of a good answer, and the
+// reason for the operator. Nobody has authenticated it: the attempt ends for it
+// only if no good answer follows (RFC 7296 section 2.21.1).
+type initRefusal struct{ notify, reason string }
+
+// distrust keeps the first refusal of an attempt that goes on.
+func (s *SA) distrust(notify, reason string) error {
+	if s.handshake.refusal.reason == "" {
+		s.handshake.refusal = initRefusal{notify, reason}
+	}
+	return nil
 }
 
 // initError is an IKE_SA_INIT request that is refused: with what, and why.
@@ -174,11 +189,14 @@ func chooseIKE(rules *Rules, spiLen int, offered wire.SA) (suite.Choice, error) 
 	return choice, nil
 }
 
-// RepeatInit answers a repeat of the request that made s, and reports false
-// for any other message.
+// RepeatInit answers a repeat of the request that made s, a bounded number of
+// times, and reports false for any other message.
 func (s *SA) RepeatInit(d Datagram, out *Output) bool {
 	if s.handshake == nil || s.initiator || !bytes.Equal(s.handshake.request, d.Payload) {
 		return false
+	}
+	if s.handshake.repeats++; s.handshake.repeats > maxInitRepeats {
+		return true
 	}
 	out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.handshake.response})
 	return true
@@ -261,7 +279,7 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 	}
 	for _, p := range m.Payloads {
 		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
-			return s.fail(out, n.Type.String(), "peer refuses IKE_SA_INIT: "+n.Type.String())
+			return s.distrust(n.Type.String(), "peer refuses IKE_SA_INIT: "+n.Type.String())
 		}
 	}
 	p, err := takeInit(m.Payloads)
@@ -270,21 +288,25 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 	}
 	choice, err := suite.CheckAnswer(s.handshake.terms.proposals(), wire.ProtocolIKE, 0, p.sa)
 	if err != nil {
-		return s.fail(out, "", "peer chose an IKE proposal that was not offered")
+		return s.distrust("", "peer chose an IKE proposal that was not offered")
 	}
 	if p.ke.Group != s.handshake.key.Group() || choice.Group() != p.ke.Group {
-		return s.fail(out, "", "peer chose another key exchange than it answered with")
+		return s.distrust("", "peer chose another key exchange than it answered with")
 	}
 	st, err := suite.New(choice.Proposal)
 	if err != nil {
 		return err
 	}
 	h := s.handshake
+	if n, _ := suite.PublicLen(p.ke.Group); n != len(p.ke.Data) {
+		return s.distrust("", "public value of the peer has a wrong length")
+	}
 	s.suite, s.peerSPI = st, m.SPIr
 	h.choice, h.nr, h.public, h.response = choice, bytes.Clone(p.nonce.Data), bytes.Clone(p.ke.Data), bytes.Clone(d.Payload)
 	s.lifetime = h.terms[choice.Policy].lifetime
 	if err := s.deriveKeys(); err != nil {
-		return s.fail(out, "", "key exchange: "+err.Error())
+		s.suite, s.peerSPI = nil, 0
+		return s.distrust("", "key exchange: "+err.Error())
 	}
 	s.detectNAT(m.Payloads, m.SPIr)
 	if s.udp {
@@ -306,7 +328,7 @@ func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
 	if group != s.handshake.key.Group() && s.handshake.terms.hasGroup(group) {
 		return s.restart(now, group, out)
 	}
-	return s.fail(out, wire.InvalidKEPayload.String(), fmt.Sprintf(
+	return s.distrust(wire.InvalidKEPayload.String(), fmt.Sprintf(
 		"peer wants key exchange %v, which is not offered", sa.Transform{Type: sa.KeyExchange, ID: group}))
 }
 
@@ -315,7 +337,7 @@ func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
 func (s *SA) restart(now time.Time, group uint16, out *Output) error {
 	s.handshake.restarts++
 	if s.handshake.restarts > maxRestarts {
-		return s.fail(out, "", "peer keeps asking for another IKE_SA_INIT")
+		return s.distrust("", "peer keeps asking for another IKE_SA_INIT")
 	}
 	s.window.next = 0
 	return s.sendInit(now, group, out)

@@ -43,6 +43,15 @@ const (
 	// of COOKIE or INVALID_KE_PAYLOAD, which nobody has authenticated.
 	maxRestarts = 4
 
+	// initPatience is after how many repeats of IKE_SA_INIT a refusal is believed,
+	// which anybody may have sent.
+	initPatience = 2
+
+	// maxInitRepeats bounds how often one IKE_SA_INIT request is answered again: an
+	// initiator that does not hear us repeats it some seven times, and whoever
+	// forges its address gets no more out of us.
+	maxInitRepeats = 16
+
 	// minNonce and maxNonce are the bounds of RFC 7296 section 3.9; nonceSize is
 	// half of the longest PRF key that is offered (section 2.10).
 	minNonce, maxNonce = 16, 256

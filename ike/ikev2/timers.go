@@ -132,6 +132,8 @@ func (s *SA) repeat(now time.Time, r *request, out *Output) {
 	r.tries++
 	rules := s.host.Rules()
 	switch {
+	case r.task.kind == taskInit && s.handshake.refusal.reason != "" && r.tries > min(initPatience, rules.RetransmitTries):
+		_ = s.fail(out, s.handshake.refusal.notify, s.handshake.refusal.reason)
 	case r.tries <= rules.RetransmitTries && r.task.kind == taskSync:
 		s.startSync(now, *r, out)
 	case r.tries <= rules.RetransmitTries:

@@ -30,7 +30,8 @@ type Choice struct {
 // offer "none" (RFC 5282 section 8).
 //
 // Policies for the first child SA must have no key exchange (see Without): an
-// IKE_AUTH exchange cannot carry one.
+// IKE_AUTH exchange cannot carry one. Peers that offer one there all the same are
+// read WithoutExchange.
 func Choose(policies []sa.Proposal, protocol wire.ProtocolID, spiLen int, offered []wire.Proposal) (Choice, bool) {
 	for i, policy := range policies {
 		for _, o := range offered {
@@ -179,6 +180,29 @@ func CheckAnswer(policies []sa.Proposal, protocol wire.ProtocolID, spiLen int, a
 	}
 	c.Policy = int(p.Number) - 1
 	return c, nil
+}
+
+// WithoutExchange returns what a peer offers for a first child SA without its
+// transforms for key exchanges, which mean nothing there (RFC 7296 section 1.2).
+func WithoutExchange(offered []wire.Proposal) []wire.Proposal {
+	out := make([]wire.Proposal, len(offered))
+	for i, o := range offered {
+		out[i] = o
+		out[i].Transforms, out[i].Odd = nil, nil
+		for j, t := range o.Transforms {
+			if t.Type == sa.KeyExchange {
+				continue
+			}
+			if odd, is := o.Odd[j]; is {
+				if out[i].Odd == nil {
+					out[i].Odd = make(map[int][]byte)
+				}
+				out[i].Odd[len(out[i].Transforms)] = odd
+			}
+			out[i].Transforms = append(out[i].Transforms, t)
+		}
+	}
+	return out
 }
 
 // Without returns p without the transforms of one type.

@@ -232,3 +232,17 @@ func TestDescribe(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestWithoutExchange: what is left is offered as before, odd attributes too.
+func TestWithoutExchange(t *testing.T) {
+	p := proposal(t, "ke:x25519 encr:aes-256-gcm ke:modp2048 seq:esn seq:no-esn")
+	offered := []wire.Proposal{{Number: 7, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4}, Transforms: p, Odd: map[int][]byte{2: {1}, 3: {2}}}}
+	want := []wire.Proposal{{Number: 7, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4},
+		Transforms: proposal(t, "encr:aes-256-gcm seq:esn seq:no-esn"), Odd: map[int][]byte{1: {2}}}}
+	if diff := cmp.Diff(want, WithoutExchange(offered)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(offered[0].Transforms) != 5 || len(offered[0].Odd) != 2 {
+		t.Error("the offer was changed")
+	}
+}
