@@ -74,7 +74,39 @@ func (e *Engine) expireAttempts(now time.Time, out *Output) {
 	}
 }
 
-// ended plans the next attempt after an SA of ours has died.
+// unite leaves one SA for an entry that both ends connect: the one with the lower
+// SPI of its initiator, which both ends know. The other is deleted by the end that
+// has dialled it. While an SA stands that the peer has dialled, we do not.
+func (e *Engine) unite(now time.Time, s *ikev2.SA) {
+	x, ok := e.rules.Entry(s.Entry())
+	if !ok || !x.Initiate || s.State() != ikev2.Established {
+		return
+	}
+	a := e.attempts[s.Entry()]
+	if a == nil {
+		a = &attempt{}
+		e.attempts[s.Entry()] = a
+	}
+	if a.sa == nil {
+		a.sa, a.next = s, time.Time{}
+	}
+	for _, o := range e.peers.others(s) {
+		if o.Entry() != s.Entry() || o.State() != ikev2.Established || o.Dialled() == s.Dialled() {
+			continue
+		}
+		later := s
+		if o.InitiatorSPI() > s.InitiatorSPI() {
+			later = o
+		}
+		if later.Dialled() {
+			later.Retire(now, "both ends have connected")
+			e.timers.set(later, later.Deadline())
+		}
+	}
+}
+
+// ended plans the next attempt after an SA of ours has died, unless another one
+// stands for the entry.
 func (e *Engine) ended(now time.Time, s *ikev2.SA) {
 	name := s.Entry()
 	a := e.attempts[name]
@@ -82,6 +114,12 @@ func (e *Engine) ended(now time.Time, s *ikev2.SA) {
 		return
 	}
 	a.sa = nil
+	for _, o := range e.sas {
+		if o.Entry() == name && o.State() == ikev2.Established {
+			a.sa, a.failures = o, 0
+			return
+		}
+	}
 	x, ok := e.rules.Entry(name)
 	if !ok || !x.Initiate {
 		delete(e.attempts, name)

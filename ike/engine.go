@@ -295,6 +295,7 @@ func (e *Engine) settle(now time.Time) {
 		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, e.halfOpen.count())
 		e.peers.update(s)
 		if s.State() != ikev2.Dead {
+			e.unite(now, s)
 			e.timers.set(s, s.Deadline())
 			continue
 		}

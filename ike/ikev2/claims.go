@@ -36,7 +36,7 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 		}
 	}
 	for o := range s.host.Standing {
-		if o == s || o.PeerKey() == s.PeerKey() {
+		if o == s || s.samePeer(o) {
 			continue
 		}
 		for _, c := range o.children {

@@ -118,6 +118,15 @@ func (s *SA) Delete(now time.Time, reason string, out *Output) error {
 	return nil
 }
 
+// Retire ends an established SA, whose work another one does already, with a
+// DELETE a little later: the other end may still be about to have that one. It
+// does nothing where that is arranged.
+func (s *SA) Retire(now time.Time, reason string) {
+	if s.state == Established && s.retireAt.IsZero() {
+		s.retireAt, s.retireFor = now.Add(retireAfter), reason
+	}
+}
+
 // DeleteChild ends one child SA with a DELETE to the peer.
 func (s *SA) DeleteChild(now time.Time, id uint64, reason string, out *Output) error {
 	if s.childByID(id) == nil {

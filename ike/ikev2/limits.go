@@ -81,6 +81,9 @@ const (
 	// came before the answer that would have named them.
 	maxEarlyDeletes = 16
 
+	// retireAfter is how long two SAs stand side by side of which one is too many.
+	retireAfter = 2 * time.Second
+
 	// replacedTimeout is how long a replaced SA waits for its DELETE.
 	replacedTimeout = 30 * time.Second
 

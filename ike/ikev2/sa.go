@@ -94,6 +94,8 @@ type SA struct {
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
+	retireAt    time.Time // when another SA has taken its place for good; zero: none has
+	retireFor   string
 	served      bool   // it has had a child
 	wasReplaced bool   // Deleting came after Replaced
 	tired       bool   // it is being rekeyed because its IVs come to an end
@@ -145,11 +147,21 @@ func (s *SA) Served() bool { return s.served }
 // PeerSPI returns the peer's SPI, 0 before it is known.
 func (s *SA) PeerSPI() uint64 { return s.peerSPI }
 
+// InitiatorSPI returns the SPI of the end that began this IKE SA.
+func (s *SA) InitiatorSPI() uint64 {
+	i, _ := s.spis()
+	return i
+}
+
 // Remote returns the peer's address.
 func (s *SA) Remote() netip.AddrPort { return s.remote }
 
 // Failure returns why an initiator's attempt ended.
 func (s *SA) Failure() string { return s.failure }
+
+// samePeer reports whether o is with the peer of s, under the same profile; s may
+// not be established yet.
+func (s *SA) samePeer(o *SA) bool { return s.profile == o.profile && s.remoteID.Equal(o.remoteID) }
 
 // PeerKey names the authenticated peer and its profile: what INITIAL_CONTACT is
 // about. It is "" for an SA that does not stand.

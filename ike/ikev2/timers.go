@@ -20,6 +20,7 @@ func (s *SA) Deadline() time.Time {
 	if s.state != Established {
 		return at
 	}
+	sooner(s.retireAt)
 	sooner(s.keepaliveAt)
 	sooner(s.soft)
 	sooner(s.hard)
@@ -70,6 +71,10 @@ func (s *SA) Expire(now time.Time, out *Output) {
 			reason = "session time is over"
 		}
 		s.enqueue(task{kind: taskDeleteIKE, reason: reason})
+	}
+	if due(now, s.retireAt) {
+		s.retireAt = time.Time{}
+		s.enqueue(task{kind: taskDeleteIKE, reason: s.retireFor})
 	}
 	if due(now, s.soft) {
 		s.soft = time.Time{}

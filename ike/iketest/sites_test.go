@@ -1,0 +1,75 @@
+package iketest
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+)
+
+// siteConfig is one end of a tunnel between two networks.
+func siteConfig(local, peer netip.Addr, l, r string) ike.Config {
+	cfg := ClientConfig()
+	key := cfg.Profiles[0].LocalPSK
+	cfg.Profiles = []ike.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}, DPD: 30 * time.Second}}
+	cfg.Entries = []ike.Entry{{
+		Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: true, Proposals: childProposals(),
+		LocalTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(l))},
+		RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(r))},
+	}}
+	return cfg
+}
+
+// diallers are two ends that both connect.
+func diallers(l *Lab) (a, b *Node) {
+	atA, atB := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
+	yes := func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+	b = l.Add("b", atB, siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16"))
+	a = l.Add("a", atA, siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16"))
+	a.Authorise, b.Authorise = yes, yes
+	return a, b
+}
+
+// one reports whether the two have exactly one IKE SA with one child SA.
+func one(a, b *Node) bool {
+	return Up(a, b) && len(a.Engine.Status()) == 1 && len(b.Engine.Status()) == 1 && len(a.Plane) == 1 && len(b.Plane) == 1
+}
+
+// TestBothConnect: two ends that both dial have one SA soon, keep it, and have one
+// again after either was replaced, lost its state, or could not be reached.
+func TestBothConnect(t *testing.T) {
+	for seed := range uint64(16) {
+		l := New(seed, Faults{Delay: 10 * time.Millisecond, Jitter: 50 * time.Millisecond, Drop: float64(seed%4) * 0.05})
+		a, b := diallers(l)
+		settled := func(when string) {
+			t.Helper()
+			if !l.Until(5*time.Minute, func() bool { return one(a, b) }) {
+				t.Fatalf("seed %d, %s: a %v, b %v", seed, when, a.Engine.Status(), b.Engine.Status())
+			}
+		}
+		settled("at the start")
+		l.Faults.Drop = 0
+		ends := tally[ike.IKEDown](a.Events) + tally[ike.IKEDown](b.Events)
+		l.Run(48 * time.Hour)
+		settled("after two days")
+		if n := tally[ike.IKEDown](a.Events) + tally[ike.IKEDown](b.Events); n > ends+2 { // the other one of the start, at most
+			t.Errorf("seed %d: %d IKE SAs ended in two quiet days", seed, n-ends)
+		}
+		a.Kill()
+		l.Run(time.Minute)
+		settled("with a new worker")
+		a.Journal = nil
+		clear(a.Plane)
+		a.Kill()
+		l.Run(5 * time.Minute)
+		settled("with the state of one lost")
+		l.Faults.Drop = 1
+		l.Run(10 * time.Minute)
+		l.Faults.Drop = 0
+		l.Run(5 * time.Minute)
+		settled("after the wire was cut")
+		noTrouble(t, l)
+	}
+}
