@@ -122,6 +122,11 @@ type Boot struct {
 	LogFormat   string       `json:"log_format"` // "text" or "json"
 	LogLevel    string       `json:"log_level"`
 	Failover    *Failover    `json:"failover,omitempty"` // nil: there is no other node
+
+	// Clock is what the clock of all workers showed, in nanoseconds since 1970,
+	// when the machine was started: lifetimes go on from worker to worker whatever
+	// becomes of the wall clock. 0: the worker begins one of its own.
+	Clock int64 `json:"clock,omitempty"`
 }
 
 // Failover makes a tenant one of a pair of twins. It begins as the standby

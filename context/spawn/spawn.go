@@ -22,6 +22,7 @@ import (
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 )
@@ -356,9 +357,12 @@ func (w *Worker) boot(ctx context.Context, p *process) (control.Role, error) {
 	return role, nil
 }
 
+// clockZero is control.Boot's Clock, the same as long as this process lives.
+var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
+
 // message builds the boot message with its descriptors.
 func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*os.File) {
-	boot := &control.Boot{Version: control.Version, Tenant: t, LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel}
+	boot := &control.Boot{Version: control.Version, Tenant: t, LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel, Clock: clockZero}
 	for _, s := range t.Secrets {
 		boot.Secrets = append(boot.Secrets, s.Reveal())
 	}

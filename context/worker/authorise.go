@@ -58,7 +58,7 @@ func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes)
 		remoteAccess: q.RemoteAccess,
 		since:        now,
 		idle:         attrs.IdleTimeout,
-		active:       now.Unix(),
+		active:       now,
 	}
 	reply := ike.Reply{Question: q.Question}
 	if q.RemoteAccess {
@@ -136,7 +136,7 @@ func (w *Worker) release(spi uint64) {
 // adoptSession opens the session of an IKE SA that came from the journal. Nobody
 // knows here when it had traffic last, so it is not idle from the beginning.
 func (w *Worker) adoptSession(now time.Time, s ike.Status) {
-	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: now.Unix()}
+	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: now}
 	if past, ok := w.past[s.Peer.SPI]; ok {
 		x.since, x.bytesIn, x.bytesOut = past.since, past.bytesIn, past.bytesOut
 	}
@@ -165,17 +165,21 @@ func (w *Worker) keepHouse(now time.Time) {
 	w.tellRefusals(now)
 	for id, p := range w.children.byID {
 		facts := w.counters.Slot(p.slot).Facts()
-		if facts.LastIn > p.heard {
-			p.heard = facts.LastIn
-			w.children.byID[id] = p
+		heard, moved := facts.LastIn != p.heard, facts.LastIn != p.heard || facts.LastOut != p.sent
+		if !moved {
+			continue
+		}
+		p.heard, p.sent = facts.LastIn, facts.LastOut
+		w.children.byID[id] = p
+		if heard {
 			w.command(now, ike.Alive{ID: id})
 		}
 		if s := w.sessions.bySPI[p.owner]; s != nil {
-			s.active = max(s.active, facts.LastIn, facts.LastOut)
+			s.active = now
 		}
 	}
 	for spi, s := range w.sessions.bySPI {
-		if s.idle > 0 && now.Sub(time.Unix(s.active, 0)) > s.idle {
+		if s.idle > 0 && now.Sub(s.active) > s.idle {
 			w.command(now, ike.DeleteIKE{SPI: spi, Reason: "idle timeout of the group policy"})
 		}
 	}

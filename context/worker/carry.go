@@ -63,7 +63,7 @@ func (w *Worker) commitSome(changes []ike.Record) (n int) {
 		if c := changes[n].Child; c != nil && c.Op.Installs() && w.twin != nil {
 			parts = append(parts, w.twin.reserve(w, c))
 		}
-		parts = append(parts, appendRecord(nil, changes[n]))
+		parts = append(parts, appendRecord(nil, w.clock.now(), changes[n]))
 		for _, p := range parts[first:] {
 			size += len(p)
 		}
@@ -155,6 +155,7 @@ func (w *Worker) apply(c *sa.Change) {
 
 // snapshot yields the entries that say the whole state.
 func (w *Worker) snapshot(yield func([]byte) bool) {
+	now := w.clock.now()
 	w.engine.Snapshot(func(r ike.Record) bool {
 		if r.Child != nil {
 			if !w.children.has(r.Child.Child.ID) {
@@ -165,10 +166,10 @@ func (w *Worker) snapshot(yield func([]byte) bool) {
 				return false
 			}
 		}
-		if !yield(appendRecord(nil, r)) {
+		if !yield(appendRecord(nil, now, r)) {
 			return false
 		}
 		past, ok := w.past[r.SPI]
-		return !ok || r.Kind != ike.RecordIKE || yield(appendSession(nil, past))
+		return !ok || r.Kind != ike.RecordIKE || yield(appendSession(nil, now, past))
 	})
 }

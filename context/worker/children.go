@@ -24,7 +24,9 @@ type children struct {
 type place struct {
 	slot  uint32
 	owner uint64 // our SPI of the IKE SA
-	heard int64  // Unix seconds of the last packet from the peer that was told on
+	// What its counters said of the last packets in and out when they were looked
+	// at last. Only whether it has changed counts: it is the wall clock's.
+	heard, sent int64
 
 	// With a twin: how far outbound sequence numbers are reserved, by how much
 	// at a time and up to which one; the position of the child's first entry

@@ -13,7 +13,10 @@ import (
 	"github.com/warrenvpn/warren/ike"
 )
 
-// The journal holds entries of these kinds, told apart by the first byte.
+// The journal holds entries of these kinds, told apart by the first byte. Records
+// and sessions hold instants on the clock of the node that wrote them: behind the
+// kind stands what it showed then, 8 bytes. On the same node the instants are as
+// good as ever; another node reads them as as far off as they were there (received).
 const (
 	entryRecord   = 1 // an ike.Record
 	entryCounters = 2 // counters of one child SA
@@ -37,7 +40,7 @@ type counterEntry struct {
 }
 
 // sessionSize is the length of an encoded session entry.
-const sessionSize = 1 + 4*8
+const sessionSize = 1 + 5*8
 
 // sessionEntry is what the IKE SA of a session does not say: when its peer logged
 // in, which a rekeyed IKE SA does not know, and the bytes of child SAs that are
@@ -50,13 +53,32 @@ type sessionEntry struct {
 
 // entry is one parsed journal entry; one field is set.
 type entry struct {
+	at       time.Time // when it was written, by the clock there; not of counters
 	record   *ike.Record
 	counters *counterEntry
 	session  *sessionEntry
 }
 
-// appendRecord appends the entry for a record of the engine.
-func appendRecord(b []byte, r ike.Record) []byte { return r.Append(append(b, entryRecord)) }
+// received makes e, that another node has just sent, an entry of a node whose
+// clock shows now: every instant is as far off as it was there.
+func (e entry) received(now time.Time) entry {
+	d := now.Sub(e.at)
+	switch {
+	case e.record != nil:
+		r := e.record.Shift(d)
+		e.record, e.at = &r, now
+	case e.session != nil:
+		s := *e.session
+		s.since = s.since.Add(d)
+		e.session, e.at = &s, now
+	}
+	return e
+}
+
+// appendRecord appends the entry for a record of the engine at the instant at.
+func appendRecord(b []byte, at time.Time, r ike.Record) []byte {
+	return r.Append(binary.BigEndian.AppendUint64(append(b, entryRecord), uint64(at.UnixNano())))
+}
 
 // appendCounters appends the entry for c.
 func appendCounters(b []byte, c counterEntry) []byte {
@@ -70,10 +92,10 @@ func appendCounters(b []byte, c counterEntry) []byte {
 	return b
 }
 
-// appendSession appends the entry for s.
-func appendSession(b []byte, s sessionEntry) []byte {
+// appendSession appends the entry for s at the instant at.
+func appendSession(b []byte, at time.Time, s sessionEntry) []byte {
 	b = append(b, entrySession)
-	for _, v := range []uint64{s.spi, uint64(s.since.UnixNano()), s.bytesIn, s.bytesOut} {
+	for _, v := range []uint64{uint64(at.UnixNano()), s.spi, uint64(s.since.UnixNano()), s.bytesIn, s.bytesOut} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
@@ -121,12 +143,12 @@ func parseEntries(b []byte) ([]entry, error) {
 // parseEntry reads one entry that is no batch.
 func parseEntry(b []byte) (entry, error) {
 	switch {
-	case len(b) > 0 && b[0] == entryRecord:
-		r, err := ike.ParseRecord(b[1:])
+	case len(b) > 8 && b[0] == entryRecord:
+		r, err := ike.ParseRecord(b[9:])
 		if err != nil {
 			return entry{}, fmt.Errorf("worker: reading journal: %w", err)
 		}
-		return entry{record: &r}, nil
+		return entry{at: instant(binary.BigEndian.Uint64(b[1:])), record: &r}, nil
 	case len(b) == countersSize && b[0] == entryCounters:
 		var v [8]uint64
 		for i := range v {
@@ -138,11 +160,14 @@ func parseEntry(b []byte) (entry, error) {
 			facts:       esp.Facts{SequenceIn: v[3], PacketsIn: v[4], BytesIn: v[5], PacketsOut: v[6], BytesOut: v[7]},
 		}}, nil
 	case len(b) == sessionSize && b[0] == entrySession:
-		var v [4]uint64
+		var v [5]uint64
 		for i := range v {
 			v[i] = binary.BigEndian.Uint64(b[1+8*i:])
 		}
-		return entry{session: &sessionEntry{spi: v[0], since: time.Unix(0, int64(v[1])), bytesIn: v[2], bytesOut: v[3]}}, nil
+		return entry{at: instant(v[0]), session: &sessionEntry{spi: v[1], since: instant(v[2]), bytesIn: v[3], bytesOut: v[4]}}, nil
 	}
 	return entry{}, errEntry
 }
+
+// instant reads nanoseconds since 1970.
+func instant(v uint64) time.Time { return time.Unix(0, int64(v)) }

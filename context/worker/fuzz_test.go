@@ -44,9 +44,9 @@ func FuzzBoot(f *testing.F) {
 // what is accepted is written as it was read.
 func FuzzEntries(f *testing.F) {
 	f.Add(appendCounters(nil, counterEntry{child: 7, reservation: journal.Reservation{Epoch: 1, Limit: 4096}}))
-	f.Add(appendSession(nil, sessionEntry{spi: 7, since: time.Unix(1, 2), bytesIn: 3, bytesOut: 4}))
+	f.Add(appendSession(nil, time.Unix(9, 0), sessionEntry{spi: 7, since: time.Unix(1, 2), bytesIn: 3, bytesOut: 4}))
 	f.Add([]byte{entryRecord})
-	f.Add(appendBatch(nil, [][]byte{appendSession(nil, sessionEntry{spi: 1}), appendCounters(nil, counterEntry{child: 7})}))
+	f.Add(appendBatch(nil, [][]byte{appendSession(nil, time.Unix(9, 0), sessionEntry{spi: 1}), appendCounters(nil, counterEntry{child: 7})}))
 	f.Add([]byte{entryCounters, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if all, err := parseEntries(b); err == nil && len(all) == 0 {
@@ -56,7 +56,7 @@ func FuzzEntries(f *testing.F) {
 		switch {
 		case err != nil:
 		case e.session != nil:
-			if got := appendSession(nil, *e.session); !bytes.Equal(got, b) {
+			if got := appendSession(nil, e.at, *e.session); !bytes.Equal(got, b) {
 				t.Errorf("got %x, want %x", got, b)
 			}
 		case e.counters != nil:
@@ -64,7 +64,7 @@ func FuzzEntries(f *testing.F) {
 				t.Errorf("got %x, want %x", got, b)
 			}
 		case e.record != nil:
-			again, err := parseEntry(appendRecord(nil, *e.record))
+			again, err := parseEntry(appendRecord(nil, e.at, *e.record))
 			if err != nil || again.record == nil || again.record.Kind != e.record.Kind {
 				t.Errorf("the record cannot be read again: %v", err)
 			}

@@ -44,7 +44,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := w.begin(time.Now()); err != nil {
+	if err := w.begin(w.clock.now()); err != nil {
 		cancel(err)
 		return err
 	}
@@ -74,7 +74,7 @@ func (w *Worker) loop(ctx context.Context) {
 	defer chores.Stop()
 	for {
 		if at, ok := w.engine.Deadline(); ok && w.twin.speaks() {
-			deadline.Reset(time.Until(at))
+			deadline.Reset(w.clock.until(at))
 		} else {
 			deadline.Stop()
 		}
@@ -83,34 +83,34 @@ func (w *Worker) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case b, ok := <-w.twin.messages():
-			w.hear(time.Now(), b, ok)
+			w.hear(w.clock.now(), b, ok)
 		case <-w.twin.sending():
-			w.twin.feed(time.Now())
+			w.twin.feed(w.clock.now())
 			w.twin.report(w)
 		case <-w.twin.pace():
-			w.twin.feed(time.Now())
+			w.twin.feed(w.clock.now())
 			w.twin.report(w)
 		case <-w.twin.patience():
 			w.twin.overdue(w)
 		case d := <-known:
-			w.take(time.Now(), d)
+			w.take(w.clock.now(), d)
 		case d := <-strangers:
 			for range len(known) {
-				w.take(time.Now(), <-known)
+				w.take(w.clock.now(), <-known)
 			}
-			w.take(time.Now(), d)
+			w.take(w.clock.now(), d)
 		case r := <-w.reports:
-			w.heed(time.Now(), r)
+			w.heed(w.clock.now(), r)
 		case f := <-w.calls:
-			if f(time.Now()); w.broken != nil {
+			if f(w.clock.now()); w.broken != nil {
 				return
 			}
 		case <-deadline.C:
-			now := time.Now()
+			now := w.clock.now()
 			w.engine.Expire(now, &w.out)
 			w.carry(now)
 		case <-chores.C:
-			now := time.Now()
+			now := w.clock.now()
 			w.keepHouse(now)
 			w.settleRest()
 			w.watchLimits(now)

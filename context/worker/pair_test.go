@@ -197,7 +197,7 @@ func (p *pair) kill(i int) {
 	p.mu.Unlock()
 	p.nodes[i].stop()
 	h := newHost(p.t, p.net, p.nodes[i].tenant, gatewayAddr)
-	h.failover, h.name = p.nodes[i].failover, p.nodes[i].name
+	h.failover, h.name, h.skew = p.nodes[i].failover, p.nodes[i].name, p.nodes[i].skew
 	p.mu.Lock()
 	p.nodes[i] = h
 	p.mu.Unlock()

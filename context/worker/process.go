@@ -201,7 +201,7 @@ func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
 	if len(files) != len(boot.Descriptors) {
 		return nil, fmt.Errorf("worker: %d descriptors announced, %d came", len(boot.Descriptors), len(files))
 	}
-	cfg := &Config{Tenant: boot.Tenant, Failover: boot.Failover, Isolate: true}
+	cfg := &Config{Tenant: boot.Tenant, Failover: boot.Failover, Isolate: true, Clock: boot.Clock}
 	take := func(i int) *os.File { // the request closes what stays in it
 		f := req.Files[i]
 		req.Files[i] = nil

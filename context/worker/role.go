@@ -134,7 +134,7 @@ func (w *Worker) jump(id, epoch uint64) {
 	p := w.children.byID[id]
 	slot := w.counters.Slot(p.slot)
 	facts := slot.Facts()
-	p.heard, p.taken = facts.LastIn, facts.SequenceIn
+	p.heard, p.sent, p.taken = facts.LastIn, facts.LastOut, facts.SequenceIn
 	w.children.byID[id] = p
 	if p.reservation.Epoch == epoch {
 		if slot.OutLimit() == 0 { // its worker died before it sent anything

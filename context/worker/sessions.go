@@ -17,7 +17,7 @@ type session struct {
 	granted      ike.Session
 	since        time.Time
 	idle         time.Duration // ends after so long without traffic; 0: never
-	active       int64         // Unix seconds of the last traffic
+	active       time.Time     // when traffic was seen last
 
 	bytesIn, bytesOut uint64 // of child SAs that are gone
 }
@@ -44,7 +44,7 @@ func (w *Worker) keepSession(s *session) {
 		return // what the twin says counts
 	}
 	w.past[s.peer.SPI] = sessionEntry{spi: s.peer.SPI, since: s.since, bytesIn: s.bytesIn, bytesOut: s.bytesOut}
-	w.record(appendSession(nil, w.past[s.peer.SPI]))
+	w.record(appendSession(nil, w.clock.now(), w.past[s.peer.SPI]))
 }
 
 // limit sets the caps; sessions that are there already stay.

@@ -21,7 +21,7 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 			}
 			row := w.ikeRow(s)
 			if x := w.sessions.bySPI[s.Peer.SPI]; x != nil {
-				f.Sessions = append(f.Sessions, sessionRow(now, x, row))
+				f.Sessions = append(f.Sessions, w.sessionRow(now, x, row))
 			}
 			f.IKESAs = append(f.IKESAs, row)
 		}
@@ -68,7 +68,7 @@ func (w *Worker) ikeRow(s ike.Status) control.IKESA {
 		NATT:        s.NAT,
 		MOBIKE:      s.MOBIKE,
 		Assigned:    s.Session.Addresses,
-		Established: s.Established,
+		Established: w.clock.wall(s.Established),
 		ChildSAs:    make([]control.ChildSA, 0, len(s.Children)),
 	}
 	for i := range s.Children {
@@ -100,12 +100,12 @@ func (w *Worker) childRow(c *sa.Child) control.ChildSA {
 		ReplayDropped:   facts.ReplayDropped,
 		IntegrityFailed: facts.IntegrityFailed,
 		SequenceOut:     facts.SequenceOut,
-		Expires:         c.Expires,
+		Expires:         w.clock.wall(c.Expires),
 	}
 }
 
 // sessionRow describes a session whose IKE SA is row.
-func sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
+func (w *Worker) sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
 	out := control.Session{
 		Context:     row.Context,
 		User:        x.peer.RemoteID,
@@ -114,7 +114,7 @@ func sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
 		Assigned:    x.granted.Addresses,
 		Public:      row.Remote,
 		Protocol:    "ikev2",
-		LoginTime:   x.since,
+		LoginTime:   w.clock.wall(x.since),
 		Duration:    now.Sub(x.since).Seconds(),
 		BytesIn:     x.bytesIn,
 		BytesOut:    x.bytesOut,

@@ -27,7 +27,7 @@ func (w *Worker) follow(now time.Time, b []byte) error {
 			t.receiver.Disown() // what was held before is held still
 			return err
 		}
-		t.bulk = now
+		t.bulk = time.Now()
 	case journal.StepEntry:
 		defer clear(step.Payload)
 		if err := w.repeat(now, step.Payload); err != nil {
@@ -79,10 +79,11 @@ func (w *Worker) repeat(now time.Time, payload []byte) error {
 
 // repeatOne applies one entry, and returns what the journal here says of it.
 func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
+	e = e.received(now)
 	switch {
 	case e.session != nil:
 		w.past[e.session.spi] = *e.session
-		return appendSession(nil, *e.session), nil
+		return appendSession(nil, now, *e.session), nil
 	case e.counters != nil:
 		w.learn(*e.counters)
 		return appendCounters(nil, *e.counters), nil
@@ -100,7 +101,7 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 	if r.Child != nil {
 		w.learnPlaced(r.Child.Child.ID)
 	}
-	return appendRecord(nil, r), nil
+	return appendRecord(nil, now, r), nil
 }
 
 // adopt makes this worker the copy that a snapshot describes. What it held
@@ -118,8 +119,10 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		if err != nil {
 			return err
 		}
+		e = e.received(now)
 		if e.session != nil {
 			past[e.session.spi] = *e.session
+			items[i] = appendSession(nil, now, *e.session)
 			continue
 		}
 		if e.counters != nil {
@@ -131,8 +134,8 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 				return err
 			}
 			installs = append(installs, *c)
-			items[i] = appendRecord(nil, *e.record)
 		}
+		items[i] = appendRecord(nil, now, *e.record)
 		if err := engine.Replay(now, *e.record); err != nil {
 			return fmt.Errorf("worker: taking over the twin's snapshot: %w", err)
 		}

@@ -65,6 +65,9 @@ type Config struct {
 	// instead of the worker.
 	Isolate bool
 
+	// Clock is control.Boot's.
+	Clock int64
+
 	// Failover says how the tenant is paired with the same one on another node;
 	// nil: it is not.
 	Failover *control.Failover
@@ -101,7 +104,8 @@ type Worker struct {
 	claims  chan control.Claim
 	ration  func(context.Context, control.Claim) (control.Grant, error)
 
-	started time.Time
+	clock   clock
+	started time.Time // by the wall clock
 	ready   chan struct{}
 	out     ike.Output
 
@@ -129,6 +133,7 @@ func New(cfg *Config) (*Worker, error) {
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
 		asks:    make(chan request, asksSize),
+		clock:   newClock(cfg.Clock),
 		started: time.Now(), refusals: newRefusals(), ready: make(chan struct{}),
 	}
 	if w.ration == nil {
@@ -170,7 +175,7 @@ func New(cfg *Config) (*Worker, error) {
 	if w.ledger, err = openLedger(cfg.Journal); err != nil {
 		return nil, unreadable(fmt.Errorf("worker: opening the journal: %w", err))
 	}
-	if err := w.restore(w.started); err != nil {
+	if err := w.restore(w.clock.now()); err != nil {
 		return nil, unreadable(err)
 	}
 	return w, nil

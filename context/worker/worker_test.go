@@ -24,6 +24,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -42,6 +43,7 @@ type host struct {
 	journal  Memory
 	counters Memory
 	failover *control.Failover // nil: no twin
+	skew     time.Duration     // by how much its clock is ahead of the true time
 
 	logs   lockedBuffer
 	dev    *esptest.Device
@@ -115,6 +117,7 @@ func (h *host) start() {
 			return nil
 		},
 		Claim: h.claim,
+		Clock: time.Now().Add(h.skew).UnixNano() - int64(uptime.Now()),
 	})
 	if err != nil {
 		h.t.Fatalf("%s: %v", h.addr, err)

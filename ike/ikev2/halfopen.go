@@ -20,12 +20,12 @@ import (
 func (s *SA) HalfOpenRecord() (Record, bool) {
 	if h := s.handshake; (s.state == HalfOpen || s.state == Asking) && h != nil && h.recorded {
 		w := writer{make([]byte, 0, 512)}
+		w.instant(h.until) // first: see Shift
 		w.addrPort(h.from.Local)
 		w.addrPort(h.from.Remote)
 		w.bytes(h.request)
 		w.bytes(h.response)
 		w.key(h.seed)
-		w.instant(h.until)
 		return Record{Kind: RecordHalfOpen, SPI: s.spi, body: secret.New(w.b)}, true
 	}
 	return Record{}, false
@@ -42,9 +42,10 @@ type halfOpen struct {
 
 func (rec *Record) halfOpen() (h halfOpen, err error) {
 	r := reader{s: rec.body.Reveal()}
+	h.until = r.instant()
 	h.from.Local, h.from.Remote = r.addrPort(), r.addrPort()
 	h.request, h.response = bytes.Clone(r.bytes()), bytes.Clone(r.bytes())
-	h.seed, h.until = r.key(), r.instant()
+	h.seed = r.key()
 	if r.bad || len(r.s) > 0 || h.seed.Len() != seedSize || h.until.IsZero() {
 		return h, errRecord
 	}

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -149,9 +150,52 @@ func (r *reader) direction() sa.SA {
 	}
 }
 
+// instants are those of a RecordIKE.
+func (s *SA) instants() []*time.Time {
+	return []*time.Time{&s.established, &s.soft, &s.hard, &s.session.Expires}
+}
+
+// bodyInstants are how many instants the body of a record begins with.
+var bodyInstants = map[RecordKind]int{RecordIKE: 4, RecordHalfOpen: 1}
+
+// Shift returns the record with every instant in it later by d, with keys of its
+// own. Nodes have clocks of their own: what comes from another one is shifted by
+// the difference, so that it lives as long here as it would have lived there.
+func (r Record) Shift(d time.Duration) Record {
+	if c := r.Child; c != nil {
+		change := *c
+		change.Child.Expires = shifted(change.Child.Expires, d)
+		r.Child, r.soft = &change, shifted(r.soft, d)
+	}
+	n := bodyInstants[r.Kind]
+	if n == 0 {
+		return r
+	}
+	body := bytes.Clone(r.body.Reveal())
+	old := reader{s: body}
+	head := writer{make([]byte, 0, 8*n)}
+	for range n {
+		head.instant(shifted(old.instant(), d))
+	}
+	copy(body, head.b)
+	r.body = secret.New(body)
+	return r
+}
+
+// shifted is t later by d; the zero Time stays.
+func shifted(t time.Time, d time.Duration) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(d)
+}
+
 // record returns the whole state of the SA, without its children.
 func (s *SA) record() Record {
 	w := writer{make([]byte, 0, 1024)}
+	for _, t := range s.instants() { // first: see Shift
+		w.instant(*t)
+	}
 	w.flag(s.initiator)
 	w.flag(s.dialled)
 	w.u64(s.peerSPI)
@@ -171,9 +215,6 @@ func (s *SA) record() Record {
 		w.text(id.Data)
 	}
 	w.session(&s.session)
-	w.instant(s.established)
-	w.instant(s.soft)
-	w.instant(s.hard)
 	w.u64(uint64(s.lifetime))
 	w.flag(s.sync.ids)
 	w.flag(s.sync.counters)
@@ -185,6 +226,9 @@ func (s *SA) record() Record {
 func (s *SA) restore(rec Record) error {
 	r := reader{s: rec.body.Reveal()}
 	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
+	for _, t := range s.instants() {
+		*t = r.instant()
+	}
 	s.initiator, s.dialled = r.flag(), r.flag()
 	s.peerSPI = r.u64()
 	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
@@ -199,8 +243,9 @@ func (s *SA) restore(rec Record) error {
 	for _, id := range []*auth.Identity{&s.localID, &s.remoteID} {
 		*id = auth.Identity{Type: wire.IDType(r.u8()), Data: r.text()}
 	}
+	expires := s.session.Expires
 	s.session = r.session()
-	s.established, s.soft, s.hard = r.instant(), r.instant(), r.instant()
+	s.session.Expires = expires
 	s.lifetime = time.Duration(r.u64())
 	s.sync.ids, s.sync.counters = r.flag(), r.flag()
 	s.readWindow(&r)
@@ -228,7 +273,6 @@ func (w *writer) session(v *Session) {
 		w.u8(uint8(p.Bits()))
 	}
 	w.text(v.Banner)
-	w.instant(v.Expires)
 }
 
 func (r *reader) session() (v Session) {
@@ -245,7 +289,6 @@ func (r *reader) session() (v Session) {
 		v.Split = append(v.Split, p)
 	}
 	v.Banner = r.text()
-	v.Expires = r.instant()
 	return v
 }
 

@@ -137,3 +137,31 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
+
+// TestShift: every instant of a record moves, nothing else does, and those that
+// are not set stay so.
+func TestShift(t *testing.T) {
+	const d = 9*time.Hour + 5
+	for _, r := range goldenRecords(t) {
+		b := r.Append(nil)
+		moved := r.Shift(d)
+		if !bytes.Equal(b, r.Append(nil)) {
+			t.Errorf("kind %d: the record itself was changed", r.Kind)
+		}
+		if moved.Kind != RecordWindow && moved.Kind != RecordIKEDown && bytes.Equal(b, moved.Append(nil)) {
+			t.Errorf("kind %d: nothing was moved", r.Kind)
+		}
+		if !bytes.Equal(b, moved.Shift(-d).Append(nil)) {
+			t.Errorf("kind %d: forth and back differs", r.Kind)
+		}
+	}
+	s := golden(t)
+	s.soft, s.session.Expires = time.Time{}, time.Time{}
+	got, err := Restore(nil, s.record().Shift(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !got.soft.IsZero() || !got.session.Expires.IsZero() || !got.hard.Equal(s.hard.Add(d)) || !got.established.Equal(s.established.Add(d)) {
+		t.Errorf("soft %v, hard %v, expires %v", got.soft, got.hard, got.session.Expires)
+	}
+}

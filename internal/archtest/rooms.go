@@ -52,13 +52,13 @@ var rooms = []room{
 	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "resource"},
 		because: "it arranges namespaces and devices for whoever asks"},
 	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
-		"resource/cgroup", "system/task", "internal/secret", "internal/guard"},
+		"resource/cgroup", "system/task", "internal/secret", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/worker/...", may: []string{"context/worker/...", "ike", "ike/auth", "ike/suite", "esp", "esp/plane", "esp/tun", "esp/sa",
 		"context/control", "context/pcapng", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
-		"failover", "failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/build"},
+		"failover", "failover/journal", "failover/link", "vfs", "resource", "internal/secret", "internal/uptime", "internal/build"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 
 	// Protocols.
@@ -102,6 +102,7 @@ var rooms = []room{
 
 	// What stands beside.
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
+	{path: "internal/uptime", because: "it is a leaf: the clock of the machine"},
 	{path: "internal/guard", because: "it is a leaf: it calls what it is given"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
