@@ -1,0 +1,111 @@
+package iketest
+
+import (
+	"flag"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+)
+
+var seedsFlag = flag.Uint64("seeds", 25, "how many seeds TestActors plays; make sim plays 10,000")
+
+// TestActors: an honest client beside a hostile one, at a gateway whose worker is
+// replaced and taken over at times, while both ends of the honest one are
+// configured with other suites and rekey into them. The honest client stays
+// connected; what the hostile one makes the gateway keep is bounded; no
+// initialisation vector comes twice; a snapshot gives the same state.
+func TestActors(t *testing.T) {
+	first, last := uint64(1), *seedsFlag
+	if *seedFlag != 0 {
+		first, last = *seedFlag, *seedFlag
+	}
+	total := map[string]int{}
+	for seed := first; seed <= last; seed++ {
+		actors(t, seed, total)
+		if t.Failed() {
+			t.Fatalf("repeat with -seed=%d", seed)
+		}
+	}
+	t.Logf("%d seeds: %v", last-first+1, total)
+	for _, what := range []string{"rekeyed", "child SAs", "deferred", "restarts"} {
+		if last-first >= 20 && total[what] == 0 {
+			t.Errorf("nothing happened that is called %s", what)
+		}
+	}
+}
+
+func actors(t *testing.T, seed uint64, total map[string]int) {
+	t.Helper()
+	l := New(seed, Faults{Delay: 5 * time.Millisecond, Jitter: 20 * time.Millisecond, Drop: 0.02})
+	offers := [][]sa.Transform{
+		{gcm256, gcm128, chacha, prf384, prf256, x25519, ecp256, ecp384}, {gcm128, gcm256, prf256, prf384, ecp256, x25519, ecp384},
+		{chacha, gcm256, prf256, prf384, x25519, ecp384}, {gcm256, prf384, ecp384, ecp256, x25519, prf256},
+	}
+	g, c := l.Pair(func(g, c *ike.Config) {
+		for _, cfg := range []*ike.Config{g, c} {
+			cfg.Policies[0].Proposal, cfg.Policies[0].Lifetime = offers[0], 10*time.Minute
+			cfg.Entries[0].Proposals[0].Lifetime = 4 * time.Minute
+		}
+	})
+	if !l.Until(time.Minute, func() bool { return Up(g, c) }) {
+		t.Fatalf("seed %d: not up", seed)
+	}
+	h := NewHostile(g, netip.MustParseAddrPort("192.0.2.66:500"), seed)
+	for range 60 {
+		for range 1 + l.rng.IntN(20) {
+			h.Act()
+		}
+		switch n := []*Node{g, c}[l.rng.IntN(2)]; l.rng.IntN(12) {
+		case 0:
+			total["restarts"]++
+			g.Kill()
+		case 1:
+			total["restarts"]++
+			g.Takeover(g.Epoch+1, 0)
+		case 2, 3:
+			cfg := n.Config
+			cfg.Policies = slices.Clone(cfg.Policies)
+			cfg.Policies[0].Proposal = offers[l.rng.IntN(len(offers))]
+			if err := n.Engine.Configure(&cfg); err != nil {
+				t.Fatal(err)
+			}
+		case 4:
+			for _, s := range n.Established() {
+				if len(s.Children) > 0 && s.Peer.RemoteID == map[*Node]string{g: "client@example", c: "gw.example"}[n] {
+					n.Command(ike.RekeyIKE{SPI: s.Peer.SPI})
+					break
+				}
+			}
+		}
+		l.Run(time.Duration(l.rng.IntN(20_000)) * time.Millisecond)
+		if n := len(g.Engine.Status()); n > 60 || len(g.Plane) > 200 {
+			t.Errorf("seed %d: %d IKE SAs, %d child SAs", seed, n, len(g.Plane))
+		}
+		for _, e := range c.Events {
+			if d, ok := e.(ike.IKEDown); ok {
+				for _, e := range g.Events {
+					if d, ok := e.(ike.IKEDown); ok && d.Peer.RemoteID == "client@example" {
+						t.Logf("the gateway: %s", d.Reason)
+					}
+				}
+				t.Fatalf("seed %d: the honest client was disconnected after %v: %s", seed, l.Now.Sub(Start), d.Reason)
+			}
+		}
+	}
+	l.Faults.Drop = 0
+	if !l.Until(2*time.Minute, func() bool { return Up(g, c) }) {
+		t.Errorf("seed %d: the honest client is not up: %v", seed, c.Engine.Status())
+	}
+	total["rekeyed"] += tally[ike.IKERekeyed](c.Events)
+	total["child SAs"] += tally[ike.ChildUp](g.Events)
+	total["deferred"] += int(g.Engine.Usage().Deferred)
+	g.CheckSnapshot()
+	c.CheckSnapshot()
+	for _, x := range l.Trouble {
+		t.Errorf("seed %d: %s", seed, x)
+	}
+}
