@@ -89,6 +89,8 @@ type withKeys struct{ FSLoader }
 
 func (l withKeys) ReadFile(at Location) ([]byte, error) {
 	switch {
+	case at.Path == "next/failover.key":
+		return []byte("hex:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"), nil
 	case path.Base(at.Path) == "failover.key":
 		return []byte("sixteen or more characters\n"), nil
 	case path.Base(at.Path) == "bob.psk":

@@ -76,7 +76,11 @@ const (
 	maxConfigTimeout = 20 * time.Second // whoever asks the API for a plan waits for 30
 
 	maxPSK         = 128 // characters, as in the appliance world
+	shortPSK       = 16  // characters; fewer are warned about
 	minFailoverKey = 16
+	// A failover key in hexadecimal is taken as it is; any other is text that
+	// somebody thought of, and is made into a key by passphraseKey.
+	rawFailoverKey = 32 // bytes
 	maxFailoverKey = 1024
 	maxBanner      = 2048
 	maxDNSServers  = 8

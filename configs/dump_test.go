@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -17,7 +18,7 @@ func dump(s *System) string {
 	}
 	v := view{System: s, Secrets: map[string][]string{}}
 	if s.Failover != nil {
-		v.Key = string(s.Failover.Key.Reveal())
+		v.Key = hex.EncodeToString(s.Failover.Key.Reveal())
 	}
 	for _, c := range s.Contexts {
 		for _, one := range c.Spec.Secrets {

@@ -7,10 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/crypto/scrypt"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // readFailover reads the block "failover"; what depends on contexts follows in
@@ -25,7 +28,7 @@ func (s *systemReader) readFailover(n *node) {
 		n.problem(n.where("hold"), "hold too short", "hold (%s) is at least three polls (%s, %s): one lost heartbeat is no dead peer.", f.Hold, f.Poll, place(n.where("poll")))
 	}
 	if v, ok := n.get("key"); ok {
-		f.Key, _ = n.secret(v, origin{file: s.at}, bounds{minFailoverKey, maxFailoverKey})
+		f.Key = s.failoverKey(n, v)
 	}
 	s.sys.Failover = f
 	links := n.each("link")
@@ -46,6 +49,41 @@ func (s *systemReader) readFailover(n *node) {
 			f.Groups = append(f.Groups, group)
 		}
 	}
+}
+
+// failoverKey reads the key of the pair: 32 bytes in hexadecimal, or text, which
+// is made harder to guess than it is.
+func (s *systemReader) failoverKey(n *node, v *value) secret.Value {
+	const remedy = "`warren failover keygen failover.key` writes 32 bytes chosen by chance; copy the file to the other node."
+	content, isHex, ok := n.secretText(v, origin{file: s.at})
+	if !ok {
+		return secret.Value{}
+	}
+	switch count := utf8.RuneCount(content); {
+	case isHex && len(content) != rawFailoverKey:
+		n.problem(v.at, "Secret of wrong length", "key has %d bytes, and one in hexadecimal has %d. %s", len(content), rawFailoverKey, remedy)
+	case isHex:
+		return secret.New(content)
+	case count < minFailoverKey || count > maxFailoverKey:
+		n.problem(v.at, "Secret of wrong length", "key has %d characters; text has %d to %d here. %s", count, minFailoverKey, maxFailoverKey, remedy)
+	default:
+		n.warning(v.at, "Failover key that can be guessed", "It is text: whoever records a heartbeat can try what people think of. %s", remedy)
+		defer clear(content)
+		return passphraseKey(content)
+	}
+	clear(content)
+	return secret.Value{}
+}
+
+// passphraseKey makes a key of text (scrypt, RFC 7914, 32 MiB and a tenth of a
+// second): each guess costs as much. Both nodes make the same of the same text, so
+// that the salt is fixed.
+func passphraseKey(text []byte) secret.Value {
+	key, err := scrypt.Key(text, []byte("warren failover key 1"), 1<<15, 8, 1, rawFailoverKey)
+	if err != nil {
+		panic("configs: internal error: " + err.Error())
+	}
+	return secret.New(key)
 }
 
 // failoverGroup reads the terms of a block "group".

@@ -197,7 +197,7 @@ func (n *node) proof(name string, ways ...string) (field, bool) {
 // preSharedKey reads one key and keeps it beside the specification; 0 where it
 // cannot be used, which is told.
 func (t *tenantReader) preSharedKey(n *node, v *value) spec.SecretRef {
-	key, ok := n.secret(v, t.origin, bounds{1, maxPSK})
+	key, ok := n.secret(v, t.origin, bounds{1, maxPSK, shortPSK})
 	if !ok {
 		return 0
 	}

@@ -56,6 +56,13 @@ type Loader interface {
 	LookupEnv(name string) (string, bool)
 }
 
+// ModeReader is a Loader that knows who may read a file. Load warns of files with
+// secrets in them that everybody on the host can read.
+type ModeReader interface {
+	// Mode returns the permissions of a file that ReadFile has returned.
+	Mode(Location) (fs.FileMode, error)
+}
+
 // FSLoader is a Loader over a file system. FS holds the host's files: a
 // Location's path, and Root, without the leading slash. Env may be nil.
 type FSLoader struct {
@@ -68,12 +75,7 @@ func (l FSLoader) ReadFile(at Location) ([]byte, error) {
 	if at.Scheme == SchemeHTTPS {
 		return nil, errors.New("servers are out of reach here")
 	}
-	name := at.Path
-	if at.Scheme == SchemeDisk {
-		name = path.Join(at.Root, path.Clean("/"+at.Path))
-	}
-	name = strings.TrimPrefix(path.Clean(name), "/")
-	f, err := l.FS.Open(name)
+	f, err := l.FS.Open(l.name(at))
 	if err != nil {
 		return nil, bareError(err)
 	}
@@ -90,6 +92,24 @@ func (l FSLoader) ReadFile(at Location) ([]byte, error) {
 		return nil, bareError(err)
 	}
 	return b, nil
+}
+
+// Mode implements ModeReader.
+func (l FSLoader) Mode(at Location) (fs.FileMode, error) {
+	info, err := fs.Stat(l.FS, l.name(at))
+	if err != nil {
+		return 0, bareError(err)
+	}
+	return info.Mode(), nil
+}
+
+// name returns where in FS a location is.
+func (l FSLoader) name(at Location) string {
+	name := at.Path
+	if at.Scheme == SchemeDisk {
+		name = path.Join(at.Root, path.Clean("/"+at.Path))
+	}
+	return strings.TrimPrefix(path.Clean(name), "/")
 }
 
 // LookupEnv implements Loader.

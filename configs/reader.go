@@ -18,6 +18,7 @@ type reader struct {
 	reads   []Location
 	sources map[string][]byte // files of the language, as they are
 	told    map[string]bool   // problems, so that each is told once
+	looked  map[Location]bool // files of secrets, whose mode is known
 	dropped bool
 }
 
@@ -27,6 +28,7 @@ func newReader(l Loader, m Machine) *reader {
 		diags:   &Diagnostics{files: map[string]*hcl.File{}},
 		sources: map[string][]byte{},
 		told:    map[string]bool{},
+		looked:  map[Location]bool{},
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // reference reads the two files as they are shipped.
 func reference(t *testing.T) map[string]string {
 	t.Helper()
-	files := map[string]string{"failover.key": "sixteen characters or more\n", "site.psk": "from a file\r\n", "https://conf.example/elsewhere.hcl": ""}
+	files := map[string]string{"failover.key": "hex:" + strings.Repeat("0f", 32) + "\n", "site.psk": "as it is in a file\r\n", "https://conf.example/elsewhere.hcl": ""}
 	for _, name := range []string{"system.hcl", "context.hcl"} {
 		b, err := os.ReadFile("reference/" + name)
 		if err != nil {

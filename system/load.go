@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -107,6 +109,24 @@ type hostFiles struct{}
 
 // LookupEnv implements configs.Loader.
 func (hostFiles) LookupEnv(name string) (string, bool) { return os.LookupEnv(name) }
+
+// Mode implements configs.ModeReader.
+func (hostFiles) Mode(at configs.Location) (fs.FileMode, error) {
+	stat, name := os.Stat, at.Path
+	if at.Scheme == configs.SchemeDisk { // which no link leads out of
+		root, err := os.OpenRoot(at.Root)
+		if err != nil {
+			return 0, err
+		}
+		defer root.Close()
+		stat, name = root.Stat, filepath.Clean("./"+at.Path)
+	}
+	info, err := stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Mode(), nil
+}
 
 // ReadFile implements configs.Loader.
 func (hostFiles) ReadFile(at configs.Location) ([]byte, error) {

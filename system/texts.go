@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/warrenvpn/warren/configs"
@@ -98,6 +99,15 @@ func (r *recorder) ReadFile(at configs.Location) ([]byte, error) {
 	}
 	r.order = append(r.order, at)
 	return bytes.Clone(b), nil // a secret's bytes are cleared one day
+}
+
+// Mode implements configs.ModeReader.
+func (r *recorder) Mode(at configs.Location) (fs.FileMode, error) {
+	from, ok := r.from.(configs.ModeReader)
+	if !ok {
+		return 0, fs.ErrNotExist
+	}
+	return from.Mode(at)
 }
 
 // LookupEnv implements configs.Loader.

@@ -52,6 +52,15 @@ func TestScripts(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS("testdata/files")); err != nil {
 				t.Fatal(err)
 			}
+			files, err := filepath.Glob(filepath.Join(dir, "*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files { // whatever the mask of whoever runs the test
+				if err := os.Chmod(f, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			t.Chdir(dir)
 			vars["DIR"] = dir
 			got := transcript(string(want), vars)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,6 +104,24 @@ func (hostFiles) ReadFile(at configs.Location) ([]byte, error) {
 	}
 	defer f.Close()
 	return readRegular(f, configs.MaxFileSize)
+}
+
+// Mode implements configs.ModeReader.
+func (hostFiles) Mode(at configs.Location) (fs.FileMode, error) {
+	stat, name := os.Stat, at.Path
+	if at.Scheme == configs.SchemeDisk { // which no link leads out of
+		root, err := os.OpenRoot(at.Root)
+		if err != nil {
+			return 0, err
+		}
+		defer root.Close()
+		stat, name = root.Stat, filepath.Clean("./"+at.Path)
+	}
+	info, err := stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return info.Mode(), nil
 }
 
 // LookupEnv implements configs.Loader.

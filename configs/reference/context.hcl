@@ -94,7 +94,7 @@ tunnel_group "DefaultRAGroup" {
   ikev2 {
     local_identity        = null                                     # "gw.example", "gw@example", "198.51.100.1"; by default the address
     remote_identity       = "*"                                      # pattern or list of patterns, such as "*.example"
-    local_authentication  = { pre_shared_key = "reference-gateway" } # secret of 1 to 128 characters
+    local_authentication  = { pre_shared_key = "reference-gateway" } # secret of 1 to 128 characters; 16 or more, chosen by chance, are hard to guess
     remote_authentication = { pre_shared_key = "reference-clients" }
   }
 }
@@ -107,7 +107,7 @@ tunnel_group "staff" {
     remote_identity      = "*@staff.example"
     local_authentication = { pre_shared_key = "hex:00112233445566778899aabbccddeeff" }
     remote_authentication = {
-      pre_shared_keys = { "alice@staff.example" = "reference-alice", "bob@staff.example" = { file = "site.psk" } }
+      pre_shared_keys = { "alice@staff.example" = "reference-alice-0", "bob@staff.example" = { file = "site.psk" } }
     }
   }
 }

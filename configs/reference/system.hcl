@@ -97,7 +97,7 @@ class "default" {
 # This node is one of a failover pair. Without the block it is alone.
 failover {
   unit = "primary"                 # or "secondary": the other node's
-  key  = { file = "failover.key" } # secret of 16 characters or more, the same on both nodes
+  key  = { file = "failover.key" } # what `warren failover keygen` writes, the same on both nodes; or text of 16 characters or more
   poll = "50ms"                    # between heartbeats; 10ms or more
   hold = "150ms"                   # of silence means that the peer is dead; 30ms and 3 polls or more
 

@@ -145,7 +145,7 @@ func (p *Pair) StartNode(n *PairNode) {
 	if edit == nil {
 		edit = func(_, _, text string) string { return text }
 	}
-	files := map[string]string{"failover.key": "a key of the lab's pair\n"}
+	files := map[string]string{"failover.key": "hex:" + strings.Repeat("1ab0", 16) + "\n"}
 	for _, s := range p.Sites {
 		files[s.Context+".hcl"] = File("acme.hcl") + p.cfg.Context
 	}
