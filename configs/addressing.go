@@ -242,10 +242,11 @@ func (t *tenantReader) readPools() {
 	}
 }
 
-// span reads a range of addresses: "10.0.0.1-10.0.0.9", or a network.
+// span reads a range of addresses: "10.0.0.1-10.0.0.9", or a network, which is
+// all of its hosts.
 func (n *node) span(it item) (spec.Pool, bool) {
 	if p, err := netip.ParsePrefix(it.text); err == nil && p == p.Masked() {
-		return spec.Pool{Start: p.Addr(), End: lastOf(p)}, true
+		return hostsOf(p), true
 	}
 	start, end, ok := cutRange(it)
 	if !ok {
@@ -265,6 +266,22 @@ func (n *node) span(it item) (spec.Pool, bool) {
 		return spec.Pool{}, false
 	}
 	return spec.Pool{Start: from, End: to}, true
+}
+
+// hostsOf returns the addresses of a network that hosts have. The first of an IPv4
+// network is its own, the last its broadcast address; the first of an IPv6 network
+// is that of its routers (RFC 4291 section 2.6.1). A network of one or two
+// addresses has hosts only (RFC 3021, RFC 6164).
+func hostsOf(p netip.Prefix) spec.Pool {
+	pool := spec.Pool{Start: p.Addr(), End: lastOf(p)}
+	if p.Addr().BitLen()-p.Bits() < 2 {
+		return pool
+	}
+	pool.Start = pool.Start.Next()
+	if p.Addr().Is4() {
+		pool.End = pool.End.Prev()
+	}
+	return pool
 }
 
 // checkPool tells of addresses of the context itself within a pool.

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -94,6 +95,35 @@ func TestBrackets(t *testing.T) {
 				t.Errorf("Compare: %+v", changes)
 			}
 		})
+	}
+}
+
+// TestManySelectors: more networks than an SA carries are an error, not silence.
+func TestManySelectors(t *testing.T) {
+	for count, want := range map[int]string{maxSelectors: "", maxSelectors + 1: "Too many networks"} {
+		var list []string
+		for i := range count {
+			list = append(list, fmt.Sprintf("\"10.%d.0.0/24\"", i))
+		}
+		text := fmt.Sprintf("group_policy \"g\" { split_tunnel = [%s] }\n", strings.Join(list, ", "))
+		_, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text}, "system.hcl")
+		if got := fmt.Sprint(diags.Err()); (want == "") != !diags.HasErrors() || !strings.Contains(got, want) {
+			t.Errorf("%d networks: %s, want %q", count, got, want)
+		}
+	}
+}
+
+// TestHostsOf: a pool that is a network hands out what a host can have.
+func TestHostsOf(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.55.2.0/29": "10.55.2.1-10.55.2.6", "10.55.2.0/30": "10.55.2.1-10.55.2.2", "10.55.2.0/31": "10.55.2.0-10.55.2.1",
+		"10.55.2.9/32": "10.55.2.9-10.55.2.9", "fd00:44::c:0/112": "fd00:44::c:1-fd00:44::c:ffff",
+		"fd00:44::/127": "fd00:44::-fd00:44::1", "fd00:44::7/128": "fd00:44::7-fd00:44::7",
+	} {
+		p := hostsOf(netip.MustParsePrefix(text))
+		if got := fmt.Sprintf("%s-%s", p.Start, p.End); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
 	}
 }
 

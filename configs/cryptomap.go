@@ -94,8 +94,8 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 		Initiate:       n.choice("connection", defaultConnection, "start", "respond") == "start",
 		RequestAddress: n.boolean("request_address", false),
 		AnyAddress:     n.boolean("any_address", false),
-		Local:          n.networks("local_networks"),
-		Remote:         n.networks("remote_networks"),
+		Local:          n.selectors("local_networks"),
+		Remote:         n.selectors("remote_networks"),
 	}
 	n.checkLabel()
 	if it, ok := n.textItem("peer"); ok {

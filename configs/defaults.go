@@ -85,4 +85,8 @@ const (
 	maxBanner      = 2048
 	maxDNSServers  = 8
 	maxPools       = 6 // of one group
+
+	// An SA carries so many selectors of each side (maxSelectors of ike/ikev2): what
+	// is beyond them would be told to a client, and be out of its reach.
+	maxSelectors = 64
 )

@@ -37,7 +37,7 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 	}
 	g.DefaultDomain = n.line("default_domain", g.DefaultDomain, 253)
 	if n.written("split_tunnel") {
-		g.SplitTunnel = n.networks("split_tunnel")
+		g.SplitTunnel = n.selectors("split_tunnel")
 	}
 	if n.written("address_pools") {
 		g.AddressPools = t.poolNames(n)
@@ -116,7 +116,7 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 		Unique:       spec.Unique(n.choice("unique", defaultUnique, string(spec.UniqueReplace), string(spec.UniqueKeep), string(spec.UniqueNever))),
 	}
 	if n.written("remote_networks") {
-		g.RemoteNetworks = n.networks("remote_networks")
+		g.RemoteNetworks = n.selectors("remote_networks")
 	}
 	if n.written("type") {
 		g.Type = spec.TunnelGroupType(n.choice("type", string(spec.RemoteAccess), string(spec.RemoteAccess), string(spec.SiteToSite)))

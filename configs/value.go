@@ -271,6 +271,16 @@ func (n *node) networks(name string) []netip.Prefix {
 	return out
 }
 
+// selectors returns an attribute that is a list of networks, each of which becomes
+// a selector of one SA. Neighbours may be written as one network.
+func (n *node) selectors(name string) []netip.Prefix {
+	out := n.networks(name)
+	if len(out) > maxSelectors {
+		n.problem(n.where(name), "Too many networks", "%s has %d networks, and an SA carries %d of each side: the others could not be reached. Combine neighbours, as 10.1.0.0/24 and 10.1.1.0/24 are 10.1.0.0/23, or leave some out.", name, len(out), maxSelectors)
+	}
+	return out
+}
+
 // cutRange splits "a-b".
 func cutRange(it item) (start, end item, ok bool) {
 	from, to, ok := strings.Cut(it.text, "-")

@@ -20,7 +20,7 @@ route "0.0.0.0/0" {
 }
 
 ip_pool "staff" {
-  range = "10.99.0.10-10.99.0.250" # first and last, or a network: "10.99.0.0/24"
+  range = "10.99.0.10-10.99.0.250" # first and last, or a network, such as "10.99.0.0/24": without its first and last address
 }
 
 # Proposals for IKE SAs, the lowest number first. Every list is in order of
@@ -57,7 +57,7 @@ ipsec_proposal "default" {
 group_policy "DfltGrpPolicy" {
   dns_servers         = []
   default_domain      = ""
-  split_tunnel        = [] # networks behind this gateway; empty: everything goes through the tunnel
+  split_tunnel        = [] # networks behind this gateway, up to 64; empty: everything goes through the tunnel
   address_pools       = [] # tried in this order; where there is one, instead of the tunnel group's
   tunnel_protocols    = ["ikev2"]
   session_timeout     = "0s" # 1m or more; "0s": never
