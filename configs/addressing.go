@@ -29,13 +29,14 @@ func (t *tenantReader) readInterfaces() {
 		if !i.MAC.IsZero() && i.MAC == i.StandbyMAC {
 			n.problem(n.where("standby_mac"), "MAC used twice", "standby_mac and mac (%s) are the same; two nodes are on one wire.", place(n.where("mac")))
 		}
+		if !n.written("address") || n.values["address"].broken {
+			t.doubtful[i.Name] = true
+		}
 		var subnets []item
 		for _, it := range n.texts("address") {
 			p, ok := n.prefix("address", it)
-			if !ok || !n.isHost("address", it.at, p) {
-				continue
-			}
-			if t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
+			if !ok || !n.isHost("address", it.at, p) || t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
+				t.doubtful[i.Name] = true
 				continue
 			}
 			t.used(n, "address", p.Addr(), it.at)
@@ -132,6 +133,7 @@ func (t *tenantReader) standby(n *node, active []netip.Prefix, places *[]item) [
 		}
 		i := slices.IndexFunc(active, func(p netip.Prefix) bool { return p.Contains(a) })
 		switch {
+		case i < 0 && t.doubtful[n.label.text]:
 		case i < 0:
 			n.problem(it.at, "Address outside its subnet", "standby %s is in no subnet of %s (%s).", a, n, place(n.where("address")))
 		case used[active[i]]:
@@ -213,7 +215,7 @@ func (t *tenantReader) isReachable(n *node, gateway item, r spec.Route, i spec.I
 		}
 		onLink = onLink || p.Contains(r.Gateway)
 	}
-	if !onLink {
+	if !onLink && !t.doubtful[i.Name] {
 		n.problem(gateway.at, "Gateway not on link", "%s is in no subnet of interface %q (%s).", r.Gateway, i.Name, declared)
 	}
 	return onLink

@@ -46,13 +46,19 @@ func (r *reader) bounded(src []byte, name string) bool {
 		return false
 	}
 	var open []hclsyntax.Token
-	operators := 0
+	operators, slip, ok := 0, 0, true
 	for i, t := range tokens {
 		if !r.isShort(t) {
 			return false
 		}
 		if isOperator(tokens, i) {
 			operators++
+		}
+		if r.isSlip(t) { // of which one on each line is told
+			if ok = false; t.Range.Start.Line > slip {
+				r.tellSlip(t)
+			}
+			slip = t.Range.Start.Line
 		}
 		if shut, opens := counterpart[t.Type]; opens {
 			open = append(open, hclsyntax.Token{Type: shut, Range: t.Range, Bytes: t.Bytes})
@@ -72,7 +78,29 @@ func (r *reader) bounded(src []byte, name string) bool {
 			return false
 		}
 	}
-	return true
+	return ok
+}
+
+// isSlip reports whether a token is one of the slips that the parser has no good
+// words for: an address without quotes, and text that looks like a template.
+func (r *reader) isSlip(t hclsyntax.Token) bool {
+	switch t.Type {
+	case hclsyntax.TokenNumberLit:
+		return bytes.Count(t.Bytes, []byte(".")) > 1
+	case hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+		return true
+	}
+	return false
+}
+
+// tellSlip says what to write instead.
+func (r *reader) tellSlip(t hclsyntax.Token) {
+	if t.Type == hclsyntax.TokenNumberLit {
+		r.problem(t.Range, "Text without quotes", `This is no number. Addresses, ranges and names are written in quotes, as in range = "10.99.0.10-10.99.0.250".`)
+		return
+	}
+	first := string(t.Bytes[:1])
+	r.problem(t.Range, "Template in text", `%s{ begins a template, and a configuration has none. For these characters themselves write %s%s{.`, first, first, first)
 }
 
 // manySigns returns where a file has one word or sign more than are read; the

@@ -68,7 +68,7 @@ func TestBrackets(t *testing.T) {
 		{"closer in a template directive", "a = \"%{ if )} x\"\n", unmatched},
 		{"closer in a heredoc", "a = <<E\n${)}\nE\n", unmatched},
 		{"brackets in text", "a = \"]})\"\nb = <<E\n]})\nE\n# ]})\n", ""},
-		{"templates at the bound", "a = " + strings.Repeat(`"${`, maxDepth/2) + strings.Repeat(`}"`, maxDepth/2) + "\n", ""},
+		{"templates at the bound", "a = " + strings.Repeat(`"${`, maxDepth/2) + strings.Repeat(`}"`, maxDepth/2) + "\n", "Template in text"},
 		{"templates one deeper", "a = " + strings.Repeat(`"${`, maxDepth/2+1) + strings.Repeat(`}"`, maxDepth/2+1) + "\n", deep},
 		{"template directives", "a = \"" + strings.Repeat("%{ if b }", maxOperators+1) + "\"\n", "Too many operators"},
 		{"blocks at the bound", strings.Repeat("a {\n", maxDepth) + strings.Repeat("}\n", maxDepth), ""},

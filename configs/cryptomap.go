@@ -121,7 +121,7 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 func (t *tenantReader) checkPeer(n *node, it item, peer netip.Addr, i spec.Interface) {
 	declared := place(byLabel(t.each("interface"))[i.Name].where("address"))
 	family := slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr().BitLen() == peer.BitLen() })
-	if len(i.Addresses) > 0 && !family {
+	if len(i.Addresses) > 0 && !family && !t.doubtful[i.Name] {
 		n.problem(it.at, "Families mixed", "Interface %q (%s) has no address of the family of peer %s.", i.Name, declared, peer)
 	}
 	for _, p := range i.Addresses {

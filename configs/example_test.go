@@ -24,6 +24,5 @@ context "blue" {
 		fmt.Println(configs.Line(d))
 	}
 	// Output:
-	// blue.hcl:1: Missing address: interface "outside" needs address; write, for example, address = "198.51.100.1/24"
-	// blue.hcl:1: Unknown attribute: "adress" is nothing that interface knows. Did you mean "address"?
+	// blue.hcl:1: Unknown attribute: interface has no attribute "adress". Did you mean "address"?
 }

@@ -26,12 +26,22 @@ func mask(src []byte, name string) []byte {
 		if at := tokens[i].Range; hasPassword(string(tokens[i].Bytes)) {
 			hide(out[at.Start.Byte:at.End.Byte])
 		}
+		if tokens[i].Type == hclsyntax.TokenComment {
+			maskComment(out[tokens[i].Range.Start.Byte:tokens[i].Range.End.Byte])
+		}
 		if assigned(tokens, i) && isSecretName(string(tokens[i].Bytes)) {
 			end := maskValue(out, tokens, i+2)
 			i = max(i, end-1)
 		}
 	}
 	return out
+}
+
+// maskComment masks what a comment sets a secret to: a line that was switched off.
+func maskComment(comment []byte) {
+	for _, at := range inComment.FindAllSubmatchIndex(comment, -1) {
+		hide(comment[at[3]:at[1]])
+	}
 }
 
 // hasPassword reports whether text is a URL with a user in it.
@@ -100,7 +110,12 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 			if depth--; depth < 0 {
 				return i
 			}
-		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote, hclsyntax.TokenCQuote, hclsyntax.TokenComment:
+		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote, hclsyntax.TokenCQuote:
+		case hclsyntax.TokenComment:
+			maskComment(out[t.Range.Start.Byte:t.Range.End.Byte])
+			if depth <= 0 && endsLine(t.Bytes) {
+				return i + 1
+			}
 		default:
 			if !isReference(tokens, i) && !(depth == identities && isQuotedKey(tokens, i)) {
 				hide(out[t.Range.Start.Byte:t.Range.End.Byte])

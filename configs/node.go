@@ -60,16 +60,17 @@ func (r *reader) decode(body *hclsyntax.Body, s *schema, b *hclsyntax.Block) *no
 	if len(b.Labels) == 1 {
 		n.label = item{b.Labels[0], b.LabelRanges[0]}
 	}
+	var meant []string // by attributes of other names
 	for _, name := range attributeOrder(body) {
 		a := body.Attributes[name]
 		if !s.open && !slices.ContainsFunc(s.attrs, func(x attr) bool { return x.name == name }) {
-			r.unknownAttribute(s, a)
+			meant = append(meant, r.unknownAttribute(s, a))
 			continue
 		}
 		n.values[name] = r.evaluate(name, a.Expr)
 	}
 	for _, a := range s.attrs {
-		if a.required && !n.written(a.name) {
+		if a.required && !n.written(a.name) && !slices.Contains(meant, a.name) {
 			r.problem(n.at, "Missing "+a.name, "%s needs %s; write, for example, %s = %s", n, a.name, a.name, a.example)
 		}
 	}
@@ -90,16 +91,19 @@ func attributeOrder(body *hclsyntax.Body) []string {
 	return names
 }
 
-func (r *reader) unknownAttribute(s *schema, a *hclsyntax.Attribute) {
+// unknownAttribute tells of an attribute that the schema has not, and returns which
+// one was meant; "" where none is near.
+func (r *reader) unknownAttribute(s *schema, a *hclsyntax.Attribute) (meant string) {
 	if slices.ContainsFunc(s.blocks, func(b *schema) bool { return b.kind == a.Name }) {
 		r.problem(a.NameRange, "Unexpected attribute", "%s is a block: write it without the equals sign, as %s { ... }.", a.Name, a.Name)
-		return
+		return ""
 	}
 	var names []string
 	for _, x := range s.attrs {
 		names = append(names, x.name)
 	}
-	r.problem(a.NameRange, "Unknown attribute", "%q is nothing that %s knows.%s", a.Name, s, suggest(a.Name, names))
+	r.problem(a.NameRange, "Unknown attribute", "%s has no attribute %q.%s", s, a.Name, suggest(a.Name, names))
+	return nearest(a.Name, names)
 }
 
 func (n *node) decodeBlocks(body *hclsyntax.Body) {
@@ -137,7 +141,7 @@ func (n *node) unknownBlock(b *hclsyntax.Block) {
 	for _, s := range n.schema.blocks {
 		names = append(names, s.kind)
 	}
-	n.problem(b.TypeRange, "Unknown block", "%q is no block that %s knows.%s", b.Type, n.schema, suggest(b.Type, names))
+	n.problem(b.TypeRange, "Unknown block", "%s has no block %q.%s", n.schema, b.Type, suggest(b.Type, names))
 }
 
 // labelled tells of a missing, superfluous or unusable label.
@@ -167,7 +171,7 @@ func (n *node) String() string {
 
 func (s *schema) String() string {
 	if s.kind == "" {
-		return "the file"
+		return "The file"
 	}
 	return s.kind
 }
@@ -234,21 +238,28 @@ const (
 // list of what is possible.
 func suggest(name string, names []string) string {
 	names = slices.Sorted(slices.Values(names))
-	best, at := min(1+len(name)/3, len(name)-1, 5), -1
-	for i, candidate := range names[:min(len(names), maxCandidates)] {
-		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d <= best && (at < 0 || d < best) {
-			best, at = d, i
-		}
-	}
+	near := nearest(name, names)
 	switch {
-	case at >= 0:
-		return fmt.Sprintf(" Did you mean %q?", names[at])
+	case near != "":
+		return fmt.Sprintf(" Did you mean %q?", near)
 	case len(names) > maxListed:
 		return " Possible here: " + strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more.", len(names)-maxListed)
 	case len(names) > 0:
 		return " Possible here: " + strings.Join(names, ", ") + "."
 	}
 	return ""
+}
+
+// nearest returns which of the names is near, "" where none is.
+func nearest(name string, names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	best, found := min(1+len(name)/3, len(name)-1, 5), ""
+	for _, candidate := range names[:min(len(names), maxCandidates)] {
+		if d := distance(strings.ToLower(name), strings.ToLower(candidate)); d <= best && (found == "" || d < best) {
+			best, found = d, candidate
+		}
+	}
+	return found
 }
 
 // distance is the number of insertions, deletions and replacements that turn a

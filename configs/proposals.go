@@ -150,7 +150,7 @@ func (n *node) transforms(p sa.Proposal, kind sa.TransformType, def ...string) s
 		k, ok := sa.TransformByName(kind, it.text)
 		switch {
 		case !ok:
-			n.problem(it.at, "Unknown algorithm", "%q is no algorithm for %s.%s", it.text, name, suggest(it.text, offered(kind)))
+			n.problem(it.at, "Unknown algorithm", "%q is no algorithm for %s.%s", it.text, name, suggestAlgorithm(it.text, kind))
 			continue
 		case k.Weak && !allowWeak:
 			n.problem(it.at, "Weak algorithm", "%s is broken or too short. Use %s; or, for a peer that has nothing else, set allow_weak = true in %s.", k.Name, strings.Join(offered(kind)[:1], ""), n)
@@ -165,6 +165,30 @@ func (n *node) transforms(p sa.Proposal, kind sa.TransformType, def ...string) s
 
 func (n *node) warnWeak(at hcl.Range, algorithm, name string) {
 	n.warning(at, "Weak algorithm", "%s is allowed for %s in %s. What it protects can be read or forged by an able attacker.", algorithm, name, n)
+}
+
+// suggestAlgorithm is suggest for what other products call an algorithm: its number
+// ("14", "dh14", "group14"), or its name with other hyphens ("aes256", "sha2-256").
+func suggestAlgorithm(text string, kind sa.TransformType) string {
+	plain := strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(text))
+	for _, prefix := range []string{"esp", "prf", "hmac", "dh", "group"} {
+		plain = strings.TrimPrefix(plain, prefix)
+	}
+	if bits, ok := strings.CutPrefix(plain, "sha2"); ok && len(bits) == 3 { // sha2-256
+		plain = "sha" + bits
+	}
+	number, err := strconv.ParseUint(plain, 10, 16)
+	var near []string
+	for _, k := range sa.Transforms(kind) {
+		name := strings.ReplaceAll(k.Name, "-", "")
+		if err == nil && kind == sa.KeyExchange && uint64(k.ID) == number || err != nil && plain != "" && (strings.HasPrefix(name, plain) || strings.HasPrefix(plain, name)) {
+			near = append(near, strconv.Quote(k.Name))
+		}
+	}
+	if near == nil {
+		return suggest(text, offered(kind))
+	}
+	return " Did you mean " + strings.Join(near, " or ") + "?"
 }
 
 // offered returns the names of the algorithms of a type that are not weak.

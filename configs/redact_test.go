@@ -7,6 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/warrenvpn/warren/esp/sa"
 )
 
 func TestRedact(t *testing.T) {
@@ -46,6 +48,46 @@ func TestRedact(t *testing.T) {
 				t.Errorf("redacted again: %q, first %q", again, got)
 			}
 		})
+	}
+}
+
+// TestMaskComment: a snippet shows no secret of a line that was switched off.
+func TestMaskComment(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"line", "# pre_shared_key = \"hunter2\"\nb = 1 // why\n", "# pre_shared_key =********  \nb = 1 // why\n"},
+		{"slashes", "// passphrase: hunter2\n", "// passphrase:********\n"},
+		{"block", "/* psk = hunter2\n b = 1 */\n", "/* psk =********\n b = 1 */\n"},
+		{"behind a value", "key = \"hunter2\" # token = hunter2\nb = 1\n", "key = \"*******\" # token =********\nb = 1\n"},
+		{"in an object", "key = {\n  # file = \"x\", secret = \"hunter2\"\n  file = \"y\"\n}\n", "key = {\n  # file = \"x\", secret =********  \n  file = \"y\"\n}\n"},
+	} {
+		if got := string(mask([]byte(tt.in), "x.hcl")); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestSuggestAlgorithm: what other products call an algorithm.
+func TestSuggestAlgorithm(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		kind sa.TransformType
+		want string
+	}{
+		{"14", sa.KeyExchange, ` Did you mean "modp2048"?`},
+		{"group19", sa.KeyExchange, ` Did you mean "ecp256"?`},
+		{"dh31", sa.KeyExchange, ` Did you mean "x25519"?`},
+		{"2", sa.KeyExchange, ` Did you mean "modp1024"?`},
+		{"aes256", sa.Encryption, ` Did you mean "aes-256-gcm" or "aes-256-cbc"?`},
+		{"esp-aes-128-gcm", sa.Encryption, ` Did you mean "aes-128-gcm"?`},
+		{"aes256gcm16", sa.Encryption, ` Did you mean "aes-256-gcm"?`},
+		{"sha2-256", sa.Integrity, ` Did you mean "sha256"?`},
+		{"HMAC_SHA384", sa.PRF, ` Did you mean "sha384"?`},
+		{"ecp265", sa.KeyExchange, ` Did you mean "ecp256"?`},
+		{"99", sa.KeyExchange, ` Possible here: ecp256, ecp384, ecp521, modp2048, modp3072, modp4096, x25519.`},
+	} {
+		if got := suggestAlgorithm(tt.text, tt.kind); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
 	}
 }
 

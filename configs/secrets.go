@@ -25,7 +25,7 @@ func (n *node) fields(v *value, allowed ...string) (out []field, ok bool) {
 	all, ok := n.entries(v)
 	for _, f := range all {
 		if !slices.Contains(allowed, f.name.text) {
-			n.problem(f.name.at, "Unknown entry", "This is nothing that %s knows.%s", v.name, suggest(f.name.text, allowed))
+			n.problem(f.name.at, "Unknown entry", "%s has no such entry.%s", v.name, suggest(f.name.text, allowed))
 			continue
 		}
 		out = append(out, f)

@@ -18,6 +18,7 @@ type tenantReader struct {
 	pools         map[string]*node
 	groupPolicies map[string]*node
 	tunnelGroups  map[string]*node
+	doubtful      map[string]bool      // interfaces of which an address could not be used: what follows from that is no news
 	uses          map[string][]wireUse // by interface of the context
 	contenders    []*contender         // those of tunnel groups that can be selected, in the order of the file
 }
@@ -27,6 +28,7 @@ func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 		node: file, origin: from,
 		t:             &spec.Tenant{Name: c.Name, Class: c.Class},
 		proposals:     map[string]spec.IPsecProposal{},
+		doubtful:      map[string]bool{},
 		uses:          map[string][]wireUse{},
 		pools:         byLabel(file.each("ip_pool")),
 		groupPolicies: byLabel(file.each("group_policy")),
