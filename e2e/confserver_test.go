@@ -45,7 +45,12 @@ func TestConfigServer(t *testing.T) {
 	ping := lab.Ping{From: address, To: lab.InsideHost}
 
 	sends("<!DOCTYPE html><html><body>Log in")
-	if out, stderr, err := w.CLI("reload"); err != nil || out != "nothing has changed\n" || !strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") {
+	for _, command := range []string{"reload", "apply", "plan"} {
+		if _, stderr, err := w.CLI(command); err == nil || !strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") || !strings.Contains(stderr, "--allow-stale") {
+			t.Errorf("%s from a web page: %v, %q", command, err, stderr)
+		}
+	}
+	if out, stderr, err := w.CLI("reload", "--allow-stale"); err != nil || out != "nothing has changed\n" || !strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") {
 		t.Errorf("reload from a web page: %v, %q, %q", err, out, stderr)
 	}
 	sends(strings.Replace(lab.File("blue.hcl"), "10.99.0.250", "10.99.0.200", 1))

@@ -25,6 +25,7 @@ type source struct {
 	stateDir string
 	remotes  map[configs.Location]*remote
 	warnings []string             // about servers
+	stale    []string             // those of warnings that say that a copy is used
 	diags    *configs.Diagnostics // of the last load
 }
 
@@ -97,7 +98,8 @@ func (src *source) useCopy(r *remote, reason error) bool {
 		when = "the copy of " + info.ModTime().UTC().Format(time.DateTime) + " UTC"
 	}
 	r.content, r.err, r.fresh = kept, nil, false
-	src.warnings = append(src.warnings, fmt.Sprintf("context %q: %s: %v; %s is used", r.Context, r.Path, reason, when))
+	text := fmt.Sprintf("context %q: %s: %v; %s is used", r.Context, r.Path, reason, when)
+	src.warnings, src.stale = append(src.warnings, text), append(src.stale, text)
 	return true
 }
 

@@ -212,6 +212,19 @@ func (l *lifecycle) startup(ctx context.Context, is *loaded) (*loaded, error) {
 	return next, fixed(is.conf, next.conf)
 }
 
+// current refuses a configuration of which a part is a copy, because what a server
+// has cannot be used, unless that is allowed: whoever changed the server's file
+// would take the old one for the new.
+func (next *loaded) current(allowStale bool) error {
+	if allowStale || len(next.stale) == 0 {
+		return nil
+	}
+	return &api.Error{
+		Code: api.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed", Detail: strings.Join(next.stale, "\n") + "\n",
+		Hint: "repair it, or take the copies with --allow-stale",
+	}
+}
+
 // decided refuses a change while another waits to be confirmed.
 func decided(p *pending) error {
 	if !p.open() {
@@ -244,19 +257,20 @@ func (l *lifecycle) Plan(ctx context.Context) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	c := l.changeTo(next, st)
-	return api.Plan{Steps: explain(c.steps, st.running.texts, next.texts), Warnings: next.warnings, Problems: c.problems()}, nil
+	return api.Plan{Steps: explain(c.steps, st.running.texts, next.texts), Warnings: next.warnings, Stale: next.stale, Problems: c.problems()}, nil
 }
 
 // Reload implements api.Configurations.
-func (l *lifecycle) Reload(ctx context.Context, by api.Author) (api.Reload, error) {
+func (l *lifecycle) Reload(ctx context.Context, by api.Author, allowStale bool) (api.Reload, error) {
 	if err := l.claim("a reload", by); err != nil {
 		return api.Reload{}, err
 	}
 	defer l.release()
-	return l.reload(ctx, by)
+	return l.reload(ctx, by, allowStale)
 }
 
-// hangup is a reload that waits for its turn.
+// hangup is a reload that waits for its turn. Nobody reads its answer, so that
+// copies will do: the log says that they are used.
 func (l *lifecycle) hangup(ctx context.Context) error {
 	select {
 	case <-l.turn:
@@ -265,16 +279,19 @@ func (l *lifecycle) hangup(ctx context.Context) error {
 	}
 	l.hold("a reload", warrend)
 	defer l.release()
-	_, err := l.reload(ctx, api.Author{Name: "SIGHUP"})
+	_, err := l.reload(ctx, api.Author{Name: "SIGHUP"}, true)
 	return err
 }
 
-func (l *lifecycle) reload(ctx context.Context, by api.Author) (api.Reload, error) {
+func (l *lifecycle) reload(ctx context.Context, by api.Author, allowStale bool) (api.Reload, error) {
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return api.Reload{}, err
 	}
 	next, err := l.startup(ctx, st.running)
+	if err == nil {
+		err = next.current(allowStale)
+	}
 	if err != nil {
 		return api.Reload{}, err
 	}
@@ -330,6 +347,9 @@ func (l *lifecycle) Apply(ctx context.Context, by api.Author, how api.Apply) (ap
 		return api.Applied{}, err
 	}
 	next, err := l.startup(ctx, st.running)
+	if err == nil {
+		err = next.current(how.AllowStale)
+	}
 	if err != nil {
 		return api.Applied{}, err
 	}

@@ -545,7 +545,7 @@ func TestOneChangeAtATime(t *testing.T) {
 	ctx := t.Context()
 	for name, do := range map[string]func() error{
 		"apply":        func() error { _, err := r.Apply(ctx, operator, api.Apply{}); return err },
-		"reload":       func() error { _, err := r.Reload(ctx, operator); return err },
+		"reload":       func() error { _, err := r.Reload(ctx, operator, false); return err },
 		"rollback":     func() error { _, err := r.Rollback(ctx, operator, api.Rollback{Version: 1}); return err },
 		"confirm":      func() error { _, err := r.Confirm(ctx, operator); return err },
 		"write memory": func() error { _, err := r.WriteMemory(ctx, operator); return err },
@@ -569,7 +569,7 @@ func TestReload(t *testing.T) {
 	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
 	r.host.fail["check red"] = errors.New("told to fail")
 	red := r.host.now()["red"]
-	out, err := r.Reload(t.Context(), operator)
+	out, err := r.Reload(t.Context(), operator, false)
 	if err != nil || len(out.Errors) != 1 || out.Errors[0].Context != "red" {
 		t.Fatalf("got %+v, %v", out, err)
 	}
@@ -577,12 +577,12 @@ func TestReload(t *testing.T) {
 		t.Errorf("blue has %s, red %v", r.pool("blue"), r.host.now()["red"])
 	}
 	clear(r.host.fail)
-	if out, err = r.Reload(t.Context(), operator); err != nil || len(out.Steps) != 1 {
+	if out, err = r.Reload(t.Context(), operator, false); err != nil || len(out.Steps) != 1 {
 		t.Errorf("tried again: %+v, %v", out, err)
 	}
 	r.edit("red.hcl", "ip_pool", "ip_pol")
 	for name, do := range map[string]func() error{
-		"reload": func() error { _, err := r.Reload(t.Context(), operator); return err },
+		"reload": func() error { _, err := r.Reload(t.Context(), operator, false); return err },
 		"apply":  func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err },
 		"plan":   func() error { _, err := r.Plan(t.Context()); return err },
 	} {
@@ -590,6 +590,48 @@ func TestReload(t *testing.T) {
 	}
 	r.edit("red.hcl", "ip_pol", "ip_pool")
 	r.edit("system.hcl", "system {", "system {\n  name = \"other\"")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator); return err }, "name, run_dir and state_dir cannot change")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, false); return err }, "name, run_dir and state_dir cannot change")
 	r.unchanged(func() error { _, err := r.Plan(t.Context()); return err }, "name, run_dir and state_dir cannot change")
+}
+
+// TestStaleCopies: where what a server has cannot be used, its last good copy is
+// taken by those who ask for it, and never in silence by others.
+func TestStaleCopies(t *testing.T) {
+	r := newRig(t)
+	const text = `context "blue": https://conf.example/blue.hcl: the server sends no HCL; the copy of 2026 is used`
+	read := func(from func(context.Context) (*loaded, error)) func(context.Context) (*loaded, error) {
+		return func(ctx context.Context) (*loaded, error) {
+			l, err := from(ctx)
+			if err == nil {
+				l.warnings, l.stale = append(l.warnings, text), []string{text}
+			}
+			return l, err
+		}
+	}
+	r.load, r.look = read(r.load), read(r.look)
+	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
+	for _, change := range []func() error{
+		func() error { _, err := r.Reload(t.Context(), operator, false); return err },
+		func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err },
+	} {
+		r.unchanged(change, "what servers have cannot be used, so nothing was changed")
+		if e := (*api.Error)(nil); !errors.As(change(), &e) || !strings.Contains(e.Detail, text) || !strings.Contains(e.Hint, "--allow-stale") {
+			t.Errorf("refusal: %+v", e)
+		}
+	}
+	p, err := r.Plan(t.Context())
+	if err != nil || len(p.Steps) != 1 || !slices.Equal(p.Stale, []string{text}) {
+		t.Errorf("plan: %+v, %v", p, err)
+	}
+	if done, err := r.Apply(t.Context(), operator, api.Apply{AllowStale: true}); err != nil || len(done.Steps) != 1 || !slices.Contains(done.Warnings, text) {
+		t.Errorf("apply of a copy: %+v, %v", done, err)
+	}
+	r.edit("red.hcl", "198.51.100.7/24", "198.51.100.8/24")
+	if done, err := r.Reload(t.Context(), operator, true); err != nil || len(done.Steps) != 1 {
+		t.Errorf("reload of a copy: %+v, %v", done, err)
+	}
+	r.edit("red.hcl", "198.51.100.8/24", "198.51.100.9/24")
+	if err := r.hangup(t.Context()); err != nil || r.host.now()["red"].number == 0 {
+		t.Errorf("SIGHUP: %v", err)
+	}
 }

@@ -23,6 +23,9 @@ type loaded struct {
 	conf     *configs.System // nil where there are errors
 	texts    *texts
 	warnings []string // lines for the log
+	// stale are those of warnings that say that what a server has cannot be used,
+	// and its last good copy is.
+	stale []string
 }
 
 // load reads the startup configuration, after it has asked the servers that have
@@ -63,6 +66,7 @@ func (src *source) look(path string) (*loaded, error) {
 	l, diags, err := read(src, path)
 	src.diags = diags
 	l.warnings = append(slices.Clone(src.warnings), l.warnings...)
+	l.stale = slices.Clone(src.stale)
 	return l, err
 }
 

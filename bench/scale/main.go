@@ -235,7 +235,7 @@ func changes(r *report, c *client.Client, w *lab.Warrend, n int) error {
 
 func reload(c *client.Client, want int) func() error {
 	return func() error {
-		done, err := c.Reload(context.Background())
+		done, err := c.Reload(context.Background(), false)
 		if err == nil && (len(done.Steps) != want || len(done.Errors) > 0) {
 			err = fmt.Errorf("%d steps, want %d; %v", len(done.Steps), want, done.Errors)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -11,6 +12,30 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 )
 
+// timeFlag is a flag that is a time with its unit.
+type timeFlag time.Duration
+
+// String implements pflag.Value. No time is no text, so that it is no default.
+func (s *timeFlag) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return time.Duration(*s).String()
+}
+
+// Set implements pflag.Value.
+func (s *timeFlag) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return errors.New("it is a time with its unit, such as 60s or 5m")
+	}
+	*s = timeFlag(d)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (s *timeFlag) Type() string { return "span" }
+
 // confirmation is the flag --confirm with its checks.
 type confirmation struct {
 	span    time.Duration
@@ -18,7 +43,7 @@ type confirmation struct {
 }
 
 func (f *confirmation) flags(c *cobra.Command) {
-	c.Flags().DurationVar(&f.span, "confirm", 0, "roll back after `span`, such as 60s, unless `warren confirm` comes first")
+	c.Flags().Var((*timeFlag)(&f.span), "confirm", "roll back after `span`, such as 60s, unless `warren confirm` comes first")
 	c.Flags().StringVar(&f.comment, "comment", "", "one line of `text` for the history")
 }
 
@@ -36,11 +61,13 @@ func (f *confirmation) seconds(c *cobra.Command) (int, error) {
 // newApply is `warren apply`.
 func newApply(e *env) *cobra.Command {
 	var f confirmation
+	var allowStale bool
 	c := &cobra.Command{
 		Use:   "apply [--confirm SPAN] [--comment TEXT]",
 		Short: "Make the startup configuration the running one, wholly or not at all",
 		Long: "Make the startup configuration, which is what the files say, the running one: wholly or,\n" +
-			"where any part of it fails, not at all.\n\n" +
+			"where any part of it fails, not at all. So it is where what a server has cannot be used,\n" +
+			"unless its last good copy is allowed.\n\n" +
 			"With --confirm all is rolled back unless `warren confirm` comes in time, also where warrend\n" +
 			"was restarted in between.",
 		Example: "  warren apply --confirm 60s --comment \"a pool for guests\" && warren confirm",
@@ -48,13 +75,14 @@ func newApply(e *env) *cobra.Command {
 	}
 	f.flags(c)
 	e.jsonFlag(c)
+	staleFlag(c, &allowStale)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		seconds, err := f.seconds(cmd)
 		if err != nil {
 			return err
 		}
 		return does(func(ctx context.Context, _ []string) error {
-			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment})
+			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment, AllowStale: allowStale})
 			if err != nil {
 				return err
 			}

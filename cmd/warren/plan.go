@@ -13,11 +13,13 @@ import (
 
 // newPlan is `warren plan`.
 func newPlan(e *env) *cobra.Command {
+	var allowStale bool
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what applying the startup configuration would do",
 		Long: "Say what applying the startup configuration would do, per context, and change nothing.\n\n" +
-			"The exit code is 1 where the configuration has errors, or something stands against a step.",
+			"The exit code is 1 where the configuration has errors, or something stands against a step,\n" +
+			"or what a server has cannot be used, and its last good copy would be; that may be allowed.",
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			p, err := e.client().Plan(ctx)
@@ -30,11 +32,21 @@ func newPlan(e *env) *cobra.Command {
 			if err := e.print(p, func(w io.Writer) { printSteps(w, p.Steps, "would be touched") }); err != nil {
 				return err
 			}
-			return e.silent(p.Problems, 0)
+			if err := e.silent(p.Problems, 0); err != nil || len(p.Stale) == 0 || allowStale {
+				return err
+			}
+			return &api.Error{Code: api.CodeRefused, Reason: "what servers have cannot be used: to apply this would be refused",
+				Hint: "repair it, or take the copies with --allow-stale"}
 		}),
 	}
 	e.jsonFlag(c)
+	staleFlag(c, &allowStale)
 	return c
+}
+
+// staleFlag gives c the flag --allow-stale.
+func staleFlag(c *cobra.Command, allow *bool) {
+	c.Flags().BoolVar(allow, "allow-stale", false, "take the last good copy where what a server has cannot be used")
 }
 
 // jsonFlag gives c the flag --json.

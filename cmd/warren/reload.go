@@ -9,14 +9,16 @@ import (
 
 // newReload is `warren reload`.
 func newReload(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "reload",
+	var allowStale bool
+	c := &cobra.Command{
+		Use:   "reload [--allow-stale]",
 		Short: "Read the configuration again and touch only what changed",
 		Long: "Read the configuration again and touch only what changed.\n\n" +
-			"A configuration with errors changes nothing: they are printed, and the exit code is 1.",
+			"A configuration with errors changes nothing: they are printed, and the exit code is 1. So it is\n" +
+			"where what a server has cannot be used, unless its last good copy is allowed.",
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
-			done, err := e.client().Reload(ctx)
+			done, err := e.client().Reload(ctx, allowStale)
 			if err != nil {
 				return err
 			}
@@ -34,4 +36,6 @@ func newReload(e *env) *cobra.Command {
 			return nil
 		}),
 	}
+	staleFlag(c, &allowStale)
+	return c
 }

@@ -51,7 +51,10 @@ type Configurations interface {
 	// what changed. A configuration that is not valid changes nothing: then the
 	// error is an *Error with code CodeRefused, whose Detail is the diagnostics'
 	// text. Contexts that could not follow a valid one are in Reload.Errors.
-	Reload(ctx context.Context, by Author) (Reload, error)
+	//
+	// Where what a server has cannot be used, that is an error, too, unless
+	// allowStale takes the last good copy of it.
+	Reload(ctx context.Context, by Author, allowStale bool) (Reload, error)
 }
 
 // Author is who changes a configuration.
@@ -110,6 +113,10 @@ type ConfigChange struct {
 type Plan struct {
 	Steps    []Step   `json:"steps"`
 	Warnings []string `json:"warnings"`
+	// Stale are those of Warnings that say that what a server has cannot be used,
+	// and its last good copy would be: then Apply refuses, too, unless that is
+	// allowed.
+	Stale []string `json:"stale"`
 	// Problems are what stands against it now: then Apply refuses.
 	Problems []ContextError `json:"problems"`
 }
@@ -120,6 +127,8 @@ type Apply struct {
 	// rolled back, 0 to 86400; 0: it need not come.
 	Confirm int    `json:"confirm,omitempty"`
 	Comment string `json:"comment,omitempty"` // one line for the history
+	// AllowStale takes the last good copy where what a server has cannot be used.
+	AllowStale bool `json:"allow_stale,omitempty"`
 }
 
 // Rollback is an Apply of an earlier version.
@@ -230,7 +239,7 @@ func normalSteps(steps []Step) []Step {
 
 func (s *Server) plan(r *http.Request) (any, error) {
 	p, err := s.cfg.Backend.Plan(r.Context())
-	p.Steps, p.Warnings, p.Problems = normalSteps(p.Steps), orEmpty(p.Warnings), orEmpty(p.Problems)
+	p.Steps, p.Warnings, p.Stale, p.Problems = normalSteps(p.Steps), orEmpty(p.Warnings), orEmpty(p.Stale), orEmpty(p.Problems)
 	return p, err
 }
 
@@ -302,10 +311,13 @@ func (s *Server) history(r *http.Request) (any, error) {
 	return h, err
 }
 
+// staleParam allows the copies of what servers have.
+const staleParam = "allow_stale"
+
 func (s *Server) reload(r *http.Request) (any, error) {
 	ctx, cancel := detached(r, reloadTimeout)
 	defer cancel()
-	done, err := s.cfg.Backend.Reload(ctx, authorOf(r))
+	done, err := s.cfg.Backend.Reload(ctx, authorOf(r), r.URL.Query().Get(staleParam) == "true")
 	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), orEmpty(done.Errors)
 	return done, err
 }

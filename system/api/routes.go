@@ -135,8 +135,8 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,
-		answer:  Reload{},
-		summary: "Reads the configuration again and touches only what changed.",
+		params: []string{staleParam}, answer: Reload{},
+		summary: "Reads the configuration again and touches only what changed; with allow_stale=true also where what a server has cannot be used, and its last good copy is.",
 		handle:  (*Server).reload,
 	},
 	{

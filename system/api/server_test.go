@@ -101,7 +101,7 @@ func (b *backend) Capture(ctx context.Context, name string, which control.Captur
 	return io.NopCloser(strings.NewReader("a capture of " + which.Interface)), b.err
 }
 
-func (b *backend) Reload(ctx context.Context, _ Author) (Reload, error) {
+func (b *backend) Reload(ctx context.Context, _ Author, _ bool) (Reload, error) {
 	if b.reload != nil {
 		return b.reload(ctx)
 	}

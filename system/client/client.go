@@ -159,9 +159,14 @@ func (c *Client) Keys(ctx context.Context, name string) (control.Keys, error) {
 	return get[control.Keys](ctx, c, "/v1/contexts/"+url.PathEscape(name)+"/keys", "")
 }
 
-// Reload makes warrend read its configuration again.
-func (c *Client) Reload(ctx context.Context) (api.Reload, error) {
-	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: "/v1/reload", timeout: reloadTimeout})
+// Reload makes warrend read its configuration again. With allowStale it takes the
+// last good copy where what a server has cannot be used.
+func (c *Client) Reload(ctx context.Context, allowStale bool) (api.Reload, error) {
+	path := "/v1/reload"
+	if allowStale {
+		path += "?allow_stale=true"
+	}
+	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: path, timeout: reloadTimeout})
 }
 
 // request is one question.

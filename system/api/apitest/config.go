@@ -124,6 +124,6 @@ func (c *Configurations) History(context.Context) (api.History, error) {
 }
 
 // Reload implements api.Configurations.
-func (c *Configurations) Reload(context.Context, api.Author) (api.Reload, error) {
+func (c *Configurations) Reload(context.Context, api.Author, bool) (api.Reload, error) {
 	return api.Reload{}, c.Refusal
 }
