@@ -12,6 +12,9 @@ func (t *tenantReader) readCryptoMaps() {
 	for _, n := range t.each("crypto_map") {
 		i, ok := t.interfaceCalled(n, n.label)
 		m := spec.CryptoMap{Interface: n.label.text}
+		if i.Shutdown {
+			n.warning(n.label.at, "Interface shut down", "Interface %q is shut down (%s): nobody can connect there.", i.Name, place(byLabel(t.each("interface"))[i.Name].where("shutdown")))
+		}
 		for _, e := range n.each("static") {
 			entry := t.static(e, i, ok)
 			m.Entries = append(m.Entries, entry)
