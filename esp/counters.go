@@ -211,9 +211,6 @@ func (s *Slot) SkipOut(next uint64) {
 	}
 }
 
-// InTop returns the highest inbound sequence number accepted so far.
-func (s *Slot) InTop() uint64 { return s.inTop.Load() }
-
 // Facts is a copy of the counters that people ask for.
 type Facts struct {
 	PacketsIn, BytesIn   uint64 // inner packets delivered, and their bytes

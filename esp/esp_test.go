@@ -150,8 +150,8 @@ func TestForgeryMovesNothing(t *testing.T) {
 	if _, _, err := in.Open(forged, 0); !errors.Is(err, esp.ErrIntegrity) {
 		t.Errorf("forged: %v", err)
 	}
-	if top := counters.Slot(1).InTop(); top != 0 {
-		t.Errorf("window moved to %d", top)
+	if w := counters.Window(1); w.Top() != 0 {
+		t.Errorf("window moved to %d", w.Top())
 	}
 	if _, _, err := in.Open(good, 0); err != nil {
 		t.Errorf("the good one: %v", err)

@@ -249,19 +249,6 @@ func (p *Plane) AdvanceIn(id, seq uint64) {
 	}
 }
 
-// PathMTU returns the path MTU of a child, and the largest inner packet that
-// fits through it.
-func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ch := p.children[child]
-	if ch == nil {
-		return 0, 0, false
-	}
-	to := ch.path.Load()
-	return to.mtu, to.inner4, true
-}
-
 // lowerMTU follows m, which says that packets to m.Remote may have m.TooBig
 // bytes. What the network says counts for the child SA whose packet it quotes (RFC
 // 4301 section 8.2.1), and not at all where it quotes less than an ESP header, as

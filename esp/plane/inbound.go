@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync/atomic"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
@@ -30,11 +29,10 @@ const (
 
 // inbound is the pipeline of one socket.
 type inbound struct {
-	p      *Plane
-	outer  *outer
-	join   *tun.Coalescer
-	stats  counters
-	closed atomic.Bool // by RemoveSocket
+	p     *Plane
+	outer *outer
+	join  *tun.Coalescer
+	stats counters
 
 	backlog backlog
 	now     int64
@@ -73,7 +71,7 @@ func (in *inbound) run() error {
 	}
 	in.backlog.init(memory[n*messageSize:])
 	err = in.receive()
-	if in.closed.Load() || errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err

@@ -344,11 +344,6 @@ func TestKernelSharedAddress(t *testing.T) {
 			t.Errorf("drops: %+v", s)
 		}
 	}
-	local := netip.MustParseAddrPort("192.0.2.1:4500")
-	a.RemoveSocket(plane.KindNATT, local)
-	if err := a.SendIKE(local, netip.MustParseAddrPort("192.0.2.2:4500"), []byte("x")); !errors.Is(err, plane.ErrNoSocket) {
-		t.Errorf("after the sockets were removed: %v", err)
-	}
 }
 
 // TestKernelSwitches switches everything off and on while data flows, but for

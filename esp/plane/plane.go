@@ -68,9 +68,7 @@ type Plane struct {
 	children map[uint64]*child
 	outers   []*outer
 	outs     []*outbound
-	retired  Stats // of sockets that are closed
-	lowered  bool  // some path MTU is not the highest
-	running  bool
+	lowered  bool // some path MTU is not the highest
 	stopped  bool
 	wg       sync.WaitGroup
 	fail     chan error
@@ -152,7 +150,6 @@ func (c *Config) validate() error {
 func (p *Plane) Run(ctx context.Context) error {
 	p.crew.start()
 	p.mu.Lock()
-	p.running = true
 	for _, o := range p.outs {
 		p.startLocked(o.run)
 	}
@@ -223,7 +220,7 @@ func (p *Plane) Mute(on bool) { p.muted.Store(on) }
 func (p *Plane) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := p.retired
+	var s Stats
 	p.other.addTo(&s)
 	for _, o := range p.outs {
 		o.stats.addTo(&s)
@@ -232,35 +229,6 @@ func (p *Plane) Stats() Stats {
 		o.in.stats.addTo(&s)
 	}
 	return s
-}
-
-// AddSocket takes over one more socket while the plane runs. A socket of the
-// same kind and address takes the place of the old ones.
-func (p *Plane) AddSocket(s Socket) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.removeLocked(s.Kind, s.Local)
-	if err := p.addLockedOuter(s); err != nil {
-		return err
-	}
-	o := p.outers[len(p.outers)-1]
-	if p.stopped {
-		return o.Conn.Close()
-	}
-	if p.running {
-		p.startLocked(o.in.run)
-	}
-	p.resolveAllLocked()
-	return nil
-}
-
-// RemoveSocket closes a socket. Child SAs that used it send nothing until there
-// is another one at their local address.
-func (p *Plane) RemoveSocket(k Kind, local netip.AddrPort) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.removeLocked(k, local)
-	p.resolveAllLocked()
 }
 
 func (p *Plane) addLockedOuter(s Socket) error {
@@ -276,29 +244,6 @@ func (p *Plane) addLockedOuter(s Socket) error {
 	o.in = &inbound{p: p, outer: o, options: p.options.Load(), join: tun.NewCoalescer(device)}
 	p.outers = append(p.outers, o)
 	return nil
-}
-
-func (p *Plane) removeLocked(k Kind, local netip.AddrPort) {
-	var left []*outer
-	for _, o := range p.outers {
-		if o.Kind != k || o.Local != local {
-			left = append(left, o)
-			continue
-		}
-		o.in.closed.Store(true)
-		o.Conn.Close()
-		o.in.stats.addTo(&p.retired)
-	}
-	p.outers = left
-}
-
-// resolveAllLocked finds the sockets of all children anew.
-func (p *Plane) resolveAllLocked() {
-	for _, ch := range p.children {
-		to := *ch.path.Load()
-		p.resolveLocked(&to, ch.maxInner)
-		ch.path.Store(&to)
-	}
 }
 
 // outerLocked finds a socket by its address; one that is bound to every address

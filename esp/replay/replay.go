@@ -136,28 +136,6 @@ func (w *Window) raise(seq uint64) {
 	}
 }
 
-// Export copies the window: its top and the ring as New takes it.
-func (w *Window) Export(ring []uint64) (top uint64, out []uint64) {
-	for i := range w.ring {
-		ring = append(ring, w.ring[i].Load())
-	}
-	return w.top.Load(), ring
-}
-
-// Import sets the window to what Export returned from one of the same size. It
-// reports false, and changes nothing, where the sizes differ or where it would
-// move the window back.
-func (w *Window) Import(top uint64, ring []uint64) bool {
-	if len(ring) != len(w.ring) || top < w.top.Load() {
-		return false
-	}
-	w.top.Store(top)
-	for i, v := range ring {
-		w.ring[i].Store(v)
-	}
-	return true
-}
-
 // Reset returns the window to the state of a new SA.
 func (w *Window) Reset() {
 	w.top.Store(0)

@@ -19,9 +19,6 @@ type SPI uint32
 // String returns the SPI as tools print it: 0x and eight hexadecimal digits.
 func (s SPI) String() string { return fmt.Sprintf("0x%08x", uint32(s)) }
 
-// Seq is a 64-bit ESP sequence number. Without ESN only 32 bits of it are used.
-type Seq uint64
-
 // Encap says how ESP travels between the gateways.
 type Encap uint8
 

@@ -1,0 +1,14 @@
+package plane
+
+// PathMTU returns the path MTU of a child, and the largest inner packet that
+// fits through it.
+func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ch := p.children[child]
+	if ch == nil {
+		return 0, 0, false
+	}
+	to := ch.path.Load()
+	return to.mtu, to.inner4, true
+}
