@@ -214,14 +214,19 @@ func TestKernel(t *testing.T) {
 			if got := m.Groups(); len(got) != 1 || got[0] != "blue" {
 				t.Errorf("groups: %v", got)
 			}
-			bomb := exec.Command("sh", "-c", "while :; do sleep 600 & done")
-			if err := bomb.Start(); err != nil {
+			// It begins to fork once it is in the group, where its number is bounded.
+			bomb := exec.Command("sh", "-c", "read go; while :; do sleep 600 & done")
+			fuse, err := bomb.StdinPipe()
+			if err := errs(err, bomb.Start()); err != nil {
 				t.Fatal(err)
 			}
 			exploded := make(chan error)
 			go func() { exploded <- bomb.Wait() }()
 			if err := g.Add(bomb.Process.Pid); err != nil {
 				bomb.Process.Kill()
+				t.Error(err)
+			}
+			if _, err := fuse.Write([]byte("go\n")); err != nil {
 				t.Error(err)
 			}
 			if err := g.Kill(ctx); err != nil {
