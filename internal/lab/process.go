@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -180,6 +181,20 @@ func (p *Process) WaitLog(text string, timeout time.Duration) {
 			return fmt.Errorf("it has ended: %v: %s", p.err, tail(p.Log(), 10))
 		}
 		return errors.New("not in its log")
+	})
+}
+
+// WaitLine waits until the process has printed a line that has all words; the
+// error is the whole log.
+func (p *Process) WaitLine(timeout time.Duration, words ...string) error {
+	return until(timeout, func() error {
+		log := p.Log()
+		for line := range strings.Lines(log) {
+			if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no line of the log of %s has all of %q:\n%s", p.name, words, log)
 	})
 }
 
