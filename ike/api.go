@@ -75,6 +75,8 @@ type (
 	Refused = ikev2.Refused
 	// Garbled tells that no message of a peer passes the integrity check.
 	Garbled = ikev2.Garbled
+	// Narrowed tells that a peer protects less than was asked for.
+	Narrowed = ikev2.Narrowed
 	// Fault tells of an internal error that ended an IKE SA.
 	Fault = ikev2.Fault
 	// AddressAssigned tells a client what its gateway gave it.

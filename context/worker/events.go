@@ -47,6 +47,9 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		if w.refusals.bucket.Take(now, 1) {
 			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
 		}
+	case ike.Narrowed:
+		w.of(e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
+			"detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
 	case ike.Fault:
 		w.of(e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
 	case ike.AddressAssigned:

@@ -326,6 +326,14 @@ type Garbled struct {
 	Messages int // so far
 }
 
+// Narrowed tells that a peer which we have dialled protects less than was asked
+// for. Pairs of networks that it has left out as a whole are asked for one by one.
+type Narrowed struct {
+	Peer                    Peer
+	Local, Remote           []sa.Selector // of the child SA that the peer has made
+	AskedLocal, AskedRemote []sa.Selector
+}
+
 // Fault tells of a panic that ended the IKE SA of Peer; a zero Peer.SPI: it met
 // none. It holds no secrets. See ike's Isolate.
 type Fault struct {
@@ -362,6 +370,7 @@ func (Moved) event()           {}
 func (Refused) event()         {}
 func (Garbled) event()         {}
 func (Fault) event()           {}
+func (Narrowed) event()        {}
 func (AddressAssigned) event() {}
 
 // Status describes one IKE SA for `show crypto ikev2 sa`.

@@ -337,6 +337,10 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 	if reason == "" && e.RequestAddress && len(s.session.Addresses) == 0 {
 		reason = "peer assigned no address"
 	}
+	if c == nil && singlePair(ps) && !e.RequestAddress {
+		s.askRest(e)
+		return nil
+	}
 	if reason != "" {
 		s.refuse("", reason, out)
 		s.failure = reason
@@ -347,6 +351,8 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		out.Events = append(out.Events, AddressAssigned{Peer: s.Peer(), Entry: e.Name, Session: s.session})
 	}
 	s.addChild(now, c, nil, out)
+	s.tellNarrowed(e, c, out)
+	s.askRest(e)
 	return nil
 }
 

@@ -43,6 +43,9 @@ func (r *request) finishKE(ps wire.Payloads) (secret.Value, error) {
 // want is a child SA that we ask for without one to replace.
 type want struct{ local, remote []sa.Selector }
 
+// single reports whether it is one pair of networks.
+func (w *want) single() bool { return len(w.local) == 1 && len(w.remote) == 1 }
+
 // startRekeyChild asks for the successor of a pair.
 func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
@@ -63,7 +66,7 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 // startNewChild asks for a pair that replaces none.
 func (s *SA) startNewChild(now time.Time, t task, out *Output) {
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
-	if e == nil || len(e.later) == 0 || s.state != Established {
+	if e == nil || len(e.later) == 0 || s.state != Established || t.want.single() && s.carries(t.want) {
 		return
 	}
 	s.askChild(now, request{task: t, local: t.want.local, remote: t.want.remote}, e, nil, out)
@@ -175,7 +178,7 @@ func (s *SA) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool
 func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyType, out *Output) {
 	switch {
 	case r.task.kind == taskNewChild:
-		s.refuse(n.String(), "peer refuses a child SA: "+n.String(), out)
+		s.refuse(n.String(), fmt.Sprintf("peer refuses a child SA for %v: %v", r.task.want, n), out)
 	case old == nil: // it was deleted meanwhile
 	case n == wire.ChildSANotFound:
 		s.removeChild(now, old, "peer no longer has it", out)

@@ -198,5 +198,8 @@ func (s *SA) Activate(now time.Time, out *Output) {
 			c.soft = s.softAgain(now, c)
 		}
 	}
+	if e := s.host.Rules().entry(s.entry, s.local.Addr()); len(s.children) > 0 {
+		s.askRest(e)
+	}
 	s.checkChildless(now)
 }
