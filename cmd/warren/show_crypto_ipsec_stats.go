@@ -56,6 +56,7 @@ func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
 		for _, d := range dropsOf(&s.IPsecCounters) {
 			row(d.why, d.packets, d.bytes)
 		}
+		t.row("    arrived in clear, and may not", fmt.Sprint(s.DropClearIn), "")
 		t.write(w)
 	}
 	if len(list) == 0 {
@@ -89,7 +90,8 @@ func dropsOf(c *control.IPsecCounters) []drop {
 		{"congestion mark without ECN", c.DropECN, c.DropECNBytes},
 		{"overload", c.DropOverload, c.DropOverloadBytes},
 		{"not taken by the tunnel device", c.DropDeliver, c.DropDeliverBytes},
-		{"no SA covers it", c.DropPolicy, c.DropPolicyBytes},
+		{"in clear otherwise: no SA covers it", c.DropClear, c.DropClearBytes},
+		{"its SA has just gone", c.DropPolicy, c.DropPolicyBytes},
 		{"too big for the path", c.DropTooBig, c.DropTooBigBytes},
 		{"no sequence number left", c.DropSequence, c.DropSequenceBytes},
 		{"volume limit reached", c.DropVolume, c.DropVolumeBytes},

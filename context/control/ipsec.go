@@ -10,6 +10,10 @@ type IPsecStats struct {
 	// Offloads are those of the kernel and the devices that are in use now: gso,
 	// gro, tun_tcp, tun_udp; and crew where there are processors for one.
 	Offloads []string `json:"offloads"`
+	// DropClearIn are packets that came in clear over an interface with a crypto
+	// map, and claimed a source inside or went where nothing may go in clear.
+	// The kernel has dropped them, since the context was built.
+	DropClearIn uint64 `json:"drop_clear_in"`
 	IPsecCounters
 }
 
@@ -47,8 +51,10 @@ type IPsecCounters struct {
 	DropDummyBytes     uint64 `json:"drop_dummy_bytes"`
 	DropECN            uint64 `json:"drop_ecn"` // congestion marked on a flow that cannot carry it (RFC 6040)
 	DropECNBytes       uint64 `json:"drop_ecn_bytes"`
-	DropPolicy         uint64 `json:"drop_policy"` // no SA for this destination
+	DropPolicy         uint64 `json:"drop_policy"` // its SA went while it was on its way
 	DropPolicyBytes    uint64 `json:"drop_policy_bytes"`
+	DropClear          uint64 `json:"drop_clear"` // no SA stands for what must not leave in clear
+	DropClearBytes     uint64 `json:"drop_clear_bytes"`
 	DropSequence       uint64 `json:"drop_sequence"` // sequence numbers used up, or not yet reserved
 	DropSequenceBytes  uint64 `json:"drop_sequence_bytes"`
 	DropVolume         uint64 `json:"drop_volume"` // volume limit reached

@@ -161,6 +161,9 @@ const (
 	ReportUnknownSPI
 	// ReportPathMTU: the path MTU of Child is now MTU.
 	ReportPathMTU
+	// ReportClear: no SA stands for a packet from the address of Local to that of
+	// Remote, which was dropped. One a second at most is reported.
+	ReportClear
 )
 
 // Report is one thing that the owner of the SAs should know. Only the fields

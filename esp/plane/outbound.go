@@ -2,6 +2,7 @@ package plane
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -131,7 +132,10 @@ func (o *outbound) route() {
 	s := &o.super
 	c := o.p.policies.Find(&o.inner)
 	if c == nil {
-		o.stats.drop(dropPolicy, s.Count(), s.Total())
+		o.stats.drop(dropClear, s.Count(), s.Total())
+		if o.p.clear.allow(o.now) {
+			o.p.report(Report{Kind: ReportClear, Local: netip.AddrPortFrom(o.inner.Src, 0), Remote: netip.AddrPortFrom(o.inner.Dst, 0)})
+		}
 		return
 	}
 	to := c.path.Load()

@@ -74,6 +74,7 @@ type Plane struct {
 	fail     chan error
 
 	unknown stale
+	clear   limiter // reports about packets that no SA stands for
 	tooBig  limiter // "too big" from the network
 }
 
@@ -99,6 +100,7 @@ func New(c *Config) (*Plane, error) {
 		ready:    make(chan struct{}),
 		fail:     make(chan error, 1),
 		children: make(map[uint64]*child),
+		clear:    limiter{perSecond: 1},
 		tooBig:   limiter{perSecond: 100},
 	}
 	if p.log == nil {

@@ -37,8 +37,10 @@ type Stats struct {
 	DropDummyBytes     uint64
 	DropECN            uint64 // congestion marked on a flow that cannot carry it (RFC 6040)
 	DropECNBytes       uint64
-	DropPolicy         uint64 // no SA for this destination
+	DropPolicy         uint64 // its SA went while it was on its way
 	DropPolicyBytes    uint64
+	DropClear          uint64 // no SA stands for what must not leave in clear
+	DropClearBytes     uint64
 	DropSequence       uint64 // sequence numbers used up, or not yet reserved
 	DropSequenceBytes  uint64
 	DropVolume         uint64 // volume limit reached
@@ -85,6 +87,7 @@ const (
 	dropDummy
 	dropECN
 	dropPolicy
+	dropClear
 	dropSequence
 	dropVolume
 	dropTooBig
@@ -116,14 +119,14 @@ func (c *counters) addTo(s *Stats) {
 	for i, p := range [statCount]*uint64{
 		&s.PacketsIn, &s.BytesIn, &s.PacketsOut, &s.BytesOut, &s.IKEIn, &s.IKEOut, &s.Keepalives,
 		&s.DropMuted, &s.DropMalformed, &s.DropSPI, &s.DropReplay, &s.DropIntegrity, &s.DropSelector, &s.DropDummy,
-		&s.DropECN, &s.DropPolicy, &s.DropSequence, &s.DropVolume, &s.DropTooBig, &s.DropNoSocket, &s.DropSend,
+		&s.DropECN, &s.DropPolicy, &s.DropClear, &s.DropSequence, &s.DropVolume, &s.DropTooBig, &s.DropNoSocket, &s.DropSend,
 		&s.DropDeliver, &s.DropOverload, &s.DropRate, &s.Fragmented, &s.TooBigSent, &s.ReceiveErrors, &s.SuperPackets, &s.DropReports,
 	} {
 		*p += c.v[i].Load()
 	}
 	for i, p := range [...]*uint64{
 		&s.DropMutedBytes, &s.DropMalformedBytes, &s.DropSPIBytes, &s.DropReplayBytes, &s.DropIntegrityBytes,
-		&s.DropSelectorBytes, &s.DropDummyBytes, &s.DropECNBytes, &s.DropPolicyBytes, &s.DropSequenceBytes,
+		&s.DropSelectorBytes, &s.DropDummyBytes, &s.DropECNBytes, &s.DropPolicyBytes, &s.DropClearBytes, &s.DropSequenceBytes,
 		&s.DropVolumeBytes, &s.DropTooBigBytes, &s.DropNoSocketBytes, &s.DropSendBytes, &s.DropDeliverBytes, &s.DropOverloadBytes, &s.DropRateBytes,
 	} {
 		*p += c.bytes[int(dropMuted)+i].Load()
