@@ -112,6 +112,13 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 	facts.Resources = append(facts.Resources, t.resources()...)
 	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
 	inOrder(facts.Resources)
+	if gateway := t.view().gateway; gateway != nil {
+		drops, gone := gateway.ClearDrops()
+		if gone != nil {
+			t.log.Debug("packets in clear are not counted", "err", gone.Error())
+		}
+		facts.IPsec.DropClearIn = drops
+	}
 	return facts, answered(name, worker, err)
 }
 

@@ -287,4 +287,19 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 			t.log.Warn("limit of the class reached", "class", v.want.Class, "resource", r.Resource, "limit", r.Limit, "count", count)
 		}
 	}
+	if v.gateway != nil && all {
+		t.watchClear(now, v.gateway)
+	}
+}
+
+// watchClear tells the log of what came in clear and may not.
+func (t *tenant) watchClear(now time.Time, g *netns.Gateway) {
+	drops, err := g.ClearDrops()
+	if err != nil {
+		t.log.Debug("packets in clear are not counted", "err", err.Error())
+		return
+	}
+	if count, due := t.clear.Due(now, int64(drops)); due {
+		t.log.Warn("packets came in clear over an interface with a crypto map; they were dropped", "count", count)
+	}
 }

@@ -55,6 +55,7 @@ type tenant struct {
 
 	api     apiSessions
 	notices map[resource.Name]*resource.Notice // System.watch has them
+	clear   resource.Notice                    // of packets that came in clear; System.watch has it
 }
 
 // live starts the life of a context. A suspended one only waits for its end.

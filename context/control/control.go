@@ -41,7 +41,7 @@ const (
 // Requests of the worker, answered in the same way.
 const (
 	KindAddress Kind = "address" // Address: put it on the tunnel device, or take it away
-	KindRoute   Kind = "route"   // Route: into the tunnel, or take it away
+	KindRoutes  Kind = "routes"  // Routes: what the child SAs carry that stand
 	KindClaim   Kind = "claim"   // Claim; answered by Grant, at once
 	// KindReplication is a Replication: it has changed.
 	KindReplication Kind = "replication"
@@ -174,10 +174,29 @@ type Address struct {
 	Prefix netip.Prefix `json:"prefix"`
 }
 
-// Route asks for a route into the tunnel device. Source, where valid, is the
-// preferred source address.
+// Routes tells what child SAs that stand carry, as they come and go; what lies
+// within an address pool need not be told. Reset, which comes first, forgets all
+// that was told before. What is added twice counts once.
+type Routes struct {
+	Reset  bool           `json:"reset,omitempty"`
+	Add    []Route        `json:"add,omitempty"`
+	Remove []netip.Prefix `json:"remove,omitempty"`
+	// Answer are IPv6 addresses of clients that may lie within the subnet of an
+	// interface, which answers neighbour solicitations for them; Silence are
+	// those that have gone.
+	Answer  []netip.Addr `json:"answer,omitempty"`
+	Silence []netip.Addr `json:"silence,omitempty"`
+}
+
+// MaxChanges bounds the changes of one Routes.
+const MaxChanges = 256
+
+// Changes is how many changes it asks for.
+func (r Routes) Changes() int { return len(r.Add) + len(r.Remove) + len(r.Answer) + len(r.Silence) }
+
+// Route is a network behind the tunnel. Source, where valid, is the one address
+// that the SA carries packets from.
 type Route struct {
-	Add         bool         `json:"add"`
 	Destination netip.Prefix `json:"destination"`
 	Source      netip.Addr   `json:"source,omitzero"`
 }

@@ -44,8 +44,8 @@ func MaxAnswer(asked Kind) int {
 // errTooMuch is the error of an answer beyond a bound.
 var errTooMuch = errors.New("control: more than a worker may answer")
 
-// Parse reads the body of a small message from a worker: every one but Facts and
-// Keys. Texts are cut to MaxString.
+// Parse reads the body of a small message from a worker: every one but Facts,
+// Keys and Routes. Texts are cut to MaxString.
 func Parse[T any](b []byte) (T, error) {
 	var out T
 	if err := bounded(b, fewValues); err != nil {
@@ -56,6 +56,21 @@ func Parse[T any](b []byte) (T, error) {
 	}
 	cut(reflect.ValueOf(&out))
 	return out, nil
+}
+
+// ParseRoutes reads the body of KindRoutes.
+func ParseRoutes(b []byte) (Routes, error) {
+	var r Routes
+	if err := bounded(b, 4*MaxChanges); err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, err
+	}
+	if r.Changes() > MaxChanges {
+		return Routes{}, fmt.Errorf("%w: %d changes of routes", errTooMuch, r.Changes())
+	}
+	return r, nil
 }
 
 // ParseKeys reads the answer to KindKeys.

@@ -108,6 +108,16 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzParseRoutes: the same of routes.
+func FuzzParseRoutes(f *testing.F) {
+	f.Add([]byte(`{"reset":true,"add":[{"destination":"10.0.0.0/8","source":"10.0.0.1"}],"silence":["fd00::1"]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := ParseRoutes(b); err == nil && (r.Changes() > MaxChanges || marshal(t, r) == nil) {
+			t.Errorf("%q becomes %d changes", b, r.Changes())
+		}
+	})
+}
+
 // FuzzParseKeys: the same of keys.
 func FuzzParseKeys(f *testing.F) {
 	f.Add([]byte(`{"ike":["a"],"esp":["b","c"]}`))

@@ -25,6 +25,9 @@ import (
 const (
 	// tunName is the TUN device in every tenant's namespace.
 	tunName = "ipsec0"
+	// dropName is the device in every tenant's namespace that nobody reads from:
+	// what is routed there is dropped and counted.
+	dropName = "drop0"
 	// minTUN is the least MTU of a TUN device: that of IPv6.
 	minTUN = 1280
 	// defaultMTU is assumed where no interface has a crypto map.
@@ -67,7 +70,9 @@ type Gateway struct {
 	recordPath string
 	record     record
 	links      map[string]linkFacts // by the tenant's name
-	tun        linkFacts
+	families   []int                // those that the kernel has
+	lo         linkFacts
+	tun, drop  linkFacts
 	endpoints  []Endpoint
 	paired     bool
 	packets    int            // socket for announcements; -1: none
@@ -75,8 +80,10 @@ type Gateway struct {
 	announcing sync.WaitGroup // announcements that are under way
 
 	mu           sync.Mutex // protects what follows, and the order of changes to routes
-	installed    []route
+	installed    map[place]route
+	up           map[int]bool // by index: the devices that there are, and whether they are up
 	asked        requests
+	carried      []netip.Prefix // what tunnels have carried; in order once tidied
 	limits       spec.Limits
 	gone         bool // by Remove: ns leads nowhere
 	static       int  // routes of the configuration
@@ -107,7 +114,7 @@ func Build(cfg *Config) (*Gateway, error) {
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts),
-		asked:  newRequests(),
+		asked:  newRequests(), installed: make(map[place]route),
 		paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
 	}
 	if cfg.Paired {
@@ -133,10 +140,7 @@ func (g *Gateway) build(cfg *Config) error {
 	if err := g.ns.Do(func() error { return g.prepare(mtu) }); err != nil {
 		return err
 	}
-	if err := g.address(cfg.Tenant); err != nil {
-		return err
-	}
-	if err := g.rules(cfg.Tenant); err != nil {
+	if err := g.findDevices(); err != nil {
 		return err
 	}
 	if err := g.Update(cfg.Tenant); err != nil {
@@ -163,6 +167,10 @@ func (g *Gateway) prepare(mtu int) error {
 			control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, f,
 		})
 	}
+	if err := makeDropDevice(); err != nil {
+		return fmt.Errorf("netns: making %s: %w", dropName, err)
+	}
+	g.families = families()
 	if err := applySettings(g.links); err != nil || !g.paired {
 		return err
 	}
@@ -177,9 +185,9 @@ func (g *Gateway) prepare(mtu int) error {
 // setting is one file under /proc/sys/net.
 type setting struct{ file, value string }
 
-// settings make a router of a namespace. There is no source filter: what comes
-// out of the tunnel is checked against its selectors, and the rules keep what
-// comes in clear where it belongs.
+// settings make a router of a namespace. The kernel's source filter is off: what
+// comes out of the tunnel is checked against its selectors, and the rules (rule.go)
+// check what comes in clear, of both families.
 var settings = []setting{
 	{"ipv4/ip_forward", "1"},
 	{"ipv4/conf/all/rp_filter", "0"},
@@ -198,6 +206,7 @@ var settings = []setting{
 	{"ipv6/conf/all/accept_ra", "0"},
 	{"ipv6/conf/default/accept_ra", "0"},
 	{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}, // no link-local address: nobody to talk to
+	{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"},
 }
 
 func applySettings(links map[string]linkFacts) error {
@@ -246,41 +255,38 @@ func set(file, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// address gives every device its addresses and sets it up.
-func (g *Gateway) address(t *spec.Tenant) error {
-	handle := g.ns.handle
-	for _, i := range t.Interfaces {
-		l, ok := g.links[i.Name]
-		if !ok {
-			continue
-		}
-		for _, p := range addressesOf(i, g.role) {
-			if err := addAddress(handle, l, p); err != nil {
-				return err
-			}
-		}
-	}
-	device, err := handle.LinkByName(tunName)
+// makeDropDevice makes a TUN device that stays without a reader.
+func makeDropDevice() error {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("netns: finding %s: %w", tunName, err)
+		return err
 	}
-	g.tun = linkFacts{name: tunName, index: device.Attrs().Index, mtu: device.Attrs().MTU}
-	lo, err := handle.LinkByName("lo")
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq(dropName)
 	if err != nil {
-		return fmt.Errorf("netns: finding lo: %w", err)
+		return err
 	}
-	dummy := &netlink.Addr{IPNet: ipNet(dummyAddress), Scope: unix.RT_SCOPE_HOST}
-	if err := handle.AddrReplace(device, dummy); err != nil {
-		return fmt.Errorf("netns: giving %s an address: %w", tunName, err)
+	req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, req); err != nil {
+		return err
 	}
-	up := []netlink.Link{lo, device}
-	for _, l := range g.links {
-		up = append(up, linkAt(l))
-	}
-	for _, link := range up {
-		if err := handle.LinkSetUp(link); err != nil {
-			return fmt.Errorf("netns: setting %s up: %w", link.Attrs().Name, err)
+	return unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
+}
+
+// dropMTU lets every packet in, so that none is answered by "too big".
+const dropMTU = 65535
+
+// findDevices notes the devices of the namespace that are no interfaces.
+func (g *Gateway) findDevices() error {
+	for name, l := range map[string]*linkFacts{tunName: &g.tun, dropName: &g.drop, "lo": &g.lo} {
+		device, err := g.ns.handle.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("netns: finding %s: %w", name, err)
 		}
+		*l = linkFacts{name: name, index: device.Attrs().Index, mtu: device.Attrs().MTU}
+	}
+	if err := g.ns.handle.LinkSetMTU(linkAt(g.drop), dropMTU); err != nil {
+		return fmt.Errorf("netns: setting the MTU of %s: %w", dropName, err)
 	}
 	return nil
 }

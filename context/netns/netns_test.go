@@ -74,17 +74,6 @@ func inside(t *testing.T, ns *Namespace, script string) string {
 	return string(out)
 }
 
-// fails runs a shell in a namespace that must not succeed.
-func fails(t *testing.T, ns *Namespace, script string) {
-	t.Helper()
-	ns.Do(func() error {
-		if out, err := exec.Command("sh", "-ec", script).CombinedOutput(); err == nil {
-			t.Errorf("%s succeeded:\n%s", script, out)
-		}
-		return nil
-	})
-}
-
 func tenant() *spec.Tenant {
 	prefix := netip.MustParsePrefix
 	return &spec.Tenant{
@@ -98,6 +87,7 @@ func tenant() *spec.Tenant {
 			{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: netip.MustParseAddr("10.99.0.250")},
 			{Name: "near", Start: netip.MustParseAddr("10.10.0.64"), End: netip.MustParseAddr("10.10.0.95")},
 		},
+		TunnelGroups: []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, AddressPools: []string{"staff"}}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{
 			{Name: "branch", ReverseRoute: true, Peer: netip.MustParseAddr("192.0.2.7"),
 				Local: []netip.Prefix{prefix("10.10.0.0/24")}, Remote: []netip.Prefix{prefix("10.77.0.0/16")}},
@@ -141,7 +131,7 @@ func TestGateway(t *testing.T) {
 	g, cfg := build(t, h)
 	ns := g.Namespace()
 
-	if got := inside(t, ns, "ip -br link | awk '{print $1}' | sed 's/@.*//' | sort | tr '\\n' ' '"); got != "inside ipsec0 lo outside " {
+	if got := inside(t, ns, "ip -br link | awk '{print $1}' | sed 's/@.*//' | sort | tr '\\n' ' '"); got != "drop0 inside ipsec0 lo outside " {
 		t.Errorf("devices: %q", got)
 	}
 	if _, mac, mtu := g.Link("outside"); mtu != 1400 || mac == "" {
@@ -173,7 +163,14 @@ func TestGateway(t *testing.T) {
 		{"worker never into tunnel", "10.77.1.1 mark 0x57000001", "via 198.51.100.254 dev outside"},
 		{"worker on link", "198.51.100.7 mark 0x57000001", "dev outside"},
 		{"out of the tunnel", "10.10.0.7 from 10.99.0.17 iif ipsec0", "dev inside"},
-		{"clear to a client", "10.99.0.17 from 192.0.2.1 iif outside", "dev ipsec0"},
+		{"clear to a client that gets everything", "10.99.0.17 from 192.0.2.1 iif outside", "dev ipsec0"},
+		{"clear to a client with a source inside", "10.99.0.17 from 10.10.0.53 iif outside", "dev drop0"},
+		{"clear to a client with a client's source", "10.99.0.17 from 10.99.0.18 iif outside", "dev drop0"},
+		{"clear to a client with a branch's source", "10.99.0.17 from 10.77.0.9 iif outside", "dev drop0"},
+		{"clear to another client", "10.10.0.70 from 192.0.2.1 iif outside", "dev drop0"},
+		{"clear to a branch", "10.77.1.1 from 192.0.2.1 iif outside", "dev drop0"},
+		{"clear to the inside", "10.10.0.7 from 192.0.2.1 iif outside", "dev drop0"},
+		{"clear to our address inside", "10.10.0.1 from 192.0.2.1 iif outside", "dev drop0"},
 		{"inside to a client", "10.99.0.17 from 10.10.0.7 iif inside", "dev ipsec0"},
 	}
 	for _, p := range paths {
@@ -184,14 +181,13 @@ func TestGateway(t *testing.T) {
 			}
 		}
 	}
-	fails(t, ns, "ip route get 10.10.0.7 from 192.0.2.1 iif outside")
 	for _, s := range []string{"ipv4/ip_forward", "ipv4/conf/inside/proxy_arp"} {
 		if got := inside(t, ns, "cat /proc/sys/net/"+s); got != "1\n" {
 			t.Errorf("%s is %s", s, got)
 		}
 	}
 	testUpdate(t, g, cfg.Tenant)
-	testRequests(t, g)
+	testRequests(t, g, cfg.Tenant)
 	testLimits(t, g, cfg.Tenant)
 
 	if err := g.Remove(); err != nil {
@@ -216,7 +212,7 @@ func testUpdate(t *testing.T, g *Gateway, old *spec.Tenant) {
 		t.Fatal(err)
 	}
 	for get, want := range map[string]string{
-		"10.98.3.4": "dev ipsec0", "10.99.0.17": "via 198.51.100.253 dev outside", "10.10.0.70": "dev inside",
+		"10.98.3.4": "dev ipsec0", "10.99.0.17": "dev ipsec0", "10.10.0.70": "dev inside", "192.0.2.1": "via 198.51.100.253 dev outside",
 		"192.0.2.1 mark 0x57000001": "via 198.51.100.253",
 	} {
 		if got := inside(t, g.ns, "ip route get "+get); !strings.Contains(got, want) {
@@ -228,50 +224,57 @@ func testUpdate(t *testing.T, g *Gateway, old *spec.Tenant) {
 	}
 }
 
-func testRequests(t *testing.T, g *Gateway) {
+func testRequests(t *testing.T, g *Gateway, old *spec.Tenant) {
 	t.Helper()
-	prefix := netip.MustParsePrefix
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	client := *old
+	client.CryptoMaps = []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{
+		{Name: "up", RequestAddress: true, ReverseRoute: true, Peer: addr("192.0.2.7"), Remote: []netip.Prefix{prefix("0.0.0.0/0")}},
+	}}}
+	if err := g.Update(&client); err != nil {
+		t.Fatal(err)
+	}
+	whole := control.Route{Destination: prefix("0.0.0.0/0"), Source: addr("10.55.0.3")}
 	for range 2 {
 		if err := g.Address(control.Address{Add: true, Prefix: prefix("10.55.0.3/32")}); err != nil {
 			t.Error(err)
 		}
-		if err := g.Route(control.Route{Add: true, Destination: prefix("0.0.0.0/0"), Source: netip.MustParseAddr("10.55.0.3")}); err != nil {
+		if err := g.Routes(control.Routes{Add: []control.Route{whole}}); err != nil {
 			t.Error(err)
 		}
 	}
-	if got := inside(t, g.ns, "ip route get 192.0.2.1"); !strings.Contains(got, "dev ipsec0") || !strings.Contains(got, "src 10.55.0.3") {
-		t.Errorf("default route: %s", got)
+	want := func(when string, paths map[string]string) {
+		t.Helper()
+		for get, want := range paths {
+			if got := inside(t, g.ns, "ip route get "+get); !strings.Contains(got, want) {
+				t.Errorf("%s: %s: got %q, want %q", when, get, got, want)
+			}
+		}
 	}
-	if got := inside(t, g.ns, "ip route get 192.0.2.1 mark 0x57000001"); !strings.Contains(got, "dev outside") {
-		t.Errorf("outer route: %s", got)
-	}
+	want("with an SA", map[string]string{
+		"192.0.2.1": "dev ipsec0 src 10.55.0.3", "192.0.2.1 mark 0x57000001": "dev outside",
+		"198.51.100.77 from 10.10.0.9 iif inside": "dev ipsec0", "10.99.0.17 from 192.0.2.1 iif outside": "dev drop0",
+	})
 	for _, bad := range []string{"127.0.0.1/32", "224.0.0.1/32", "fe80::1/64", "::ffff:10.0.0.1/128"} {
 		if g.Address(control.Address{Add: true, Prefix: prefix(bad)}) == nil {
 			t.Errorf("address %s was accepted", bad)
 		}
 	}
-	for _, bad := range []control.Route{{Add: true}, {Add: true, Destination: prefix("10.0.0.1/8")}, {Add: true, Destination: prefix("ff00::/8")},
-		{Add: true, Destination: prefix("10.0.0.0/8"), Source: netip.IPv6Loopback()}} {
-		if g.Route(bad) == nil {
+	for _, bad := range []control.Route{{}, {Destination: prefix("10.0.0.1/8")}, {Destination: prefix("ff00::/8")},
+		{Destination: prefix("fd00::/8")}, {Destination: prefix("10.0.0.0/8"), Source: netip.IPv6Loopback()}} {
+		if g.Routes(control.Routes{Add: []control.Route{bad}}) == nil {
 			t.Errorf("route %v was accepted", bad)
 		}
 	}
 	for range 2 {
-		if err := g.Route(control.Route{Destination: prefix("0.0.0.0/0")}); err != nil {
+		if err := g.Routes(control.Routes{Remove: []netip.Prefix{whole.Destination}}); err != nil {
 			t.Error(err)
 		}
 		if err := g.Address(control.Address{Prefix: prefix("10.55.0.3/32")}); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := g.Route(control.Route{Destination: prefix("10.77.0.0/16")}); err != nil {
-		t.Error(err)
-	}
-	for get, want := range map[string]string{"192.0.2.1": "dev outside", "10.77.0.1": "dev ipsec0"} {
-		if got := inside(t, g.ns, "ip route get "+get); !strings.Contains(got, want) {
-			t.Errorf("after removal: %s: %s", get, got)
-		}
-	}
+	want("without an SA", map[string]string{"192.0.2.1": "dev ipsec0", "192.0.2.1 mark 0x57000001": "dev outside"})
 	for i := range maxAddresses + 1 {
 		err := g.Address(control.Address{Add: true, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 56, byte(i >> 8), byte(i)}), 32)})
 		if (err != nil) != (i == maxAddresses) {
@@ -289,13 +292,16 @@ func testLimits(t *testing.T, g *Gateway, old *spec.Tenant) {
 	if err := g.Update(&limited); err != nil {
 		t.Fatal(err)
 	}
+	one := func(i int) control.Route {
+		return control.Route{Destination: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 77, byte(i), 0}), 24)}
+	}
 	for i := range 4 {
-		r := control.Route{Add: true, Destination: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 57, byte(i), 0}), 24)}
-		if err := g.Route(r); (err != nil) != (i >= 2) {
+		r := control.Routes{Add: []control.Route{one(i)}}
+		if err := g.Routes(r); (err != nil) != (i >= 2) {
 			t.Errorf("route %d: %v", i, err)
 		}
 		if i == 1 { // asking again takes nothing
-			if err := g.Route(r); err != nil {
+			if err := g.Routes(r); err != nil {
 				t.Error(err)
 			}
 		}
@@ -303,7 +309,7 @@ func testLimits(t *testing.T, g *Gateway, old *spec.Tenant) {
 	if u := g.RouteUse(); u.Current != int64(limited.Limits.Routes) || u.Limit != u.Current || u.Denied != 2 {
 		t.Errorf("routes: %+v, want all of %d and 2 denied", u, limited.Limits.Routes)
 	}
-	if err := g.Route(control.Route{Destination: netip.MustParsePrefix("10.57.0.0/24")}); err != nil {
+	if err := g.Routes(control.Routes{Remove: []netip.Prefix{one(0).Destination}}); err != nil {
 		t.Error(err)
 	}
 	if u := g.RouteUse(); u.Current != int64(limited.Limits.Routes)-1 {
@@ -452,24 +458,6 @@ func TestNames(t *testing.T) {
 	a, b := StableMAC("w", "blue", "inside"), StableMAC("w", "red", "inside")
 	if a.String() == b.String() || a[0]&3 != 2 || a.String() != StableMAC("w", "blue", "inside").String() {
 		t.Errorf("MACs %s and %s", a, b)
-	}
-}
-
-func TestRangePrefixes(t *testing.T) {
-	tests := []struct{ first, last, want string }{
-		{"10.0.0.0", "10.0.0.255", "[10.0.0.0/24]"},
-		{"10.0.0.1", "10.0.0.1", "[10.0.0.1/32]"},
-		{"10.0.0.1", "10.0.0.6", "[10.0.0.1/32 10.0.0.2/31 10.0.0.4/31 10.0.0.6/32]"},
-		{"0.0.0.0", "255.255.255.255", "[0.0.0.0/0]"},
-		{"255.255.255.254", "255.255.255.255", "[255.255.255.254/31]"},
-		{"2001:db8::", "2001:db8::1:ffff", "[2001:db8::/111]"},
-		{"10.0.0.2", "10.0.0.1", "[]"},
-		{"10.0.0.2", "2001:db8::", "[]"},
-	}
-	for _, test := range tests {
-		if got := fmt.Sprint(rangePrefixes(netip.MustParseAddr(test.first), netip.MustParseAddr(test.last))); got != test.want {
-			t.Errorf("%s-%s: got %s, want %s", test.first, test.last, got, test.want)
-		}
 	}
 }
 

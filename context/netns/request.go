@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // A worker may be in a stranger's hands. What it asks for touches its own TUN
@@ -17,16 +19,18 @@ import (
 const (
 	maxAddresses = 256
 	maxRoutes    = 4096
+	maxProxies   = 65536
 )
 
 // requests are what the worker has asked for and holds.
 type requests struct {
 	addresses map[netip.Prefix]struct{}
-	routes    map[netip.Prefix][]route
+	routes    map[netip.Prefix]guarded // what child SAs carry that stand
+	proxies   map[netip.Addr]struct{}  // IPv6 addresses of clients to answer for
 }
 
 func newRequests() requests {
-	return requests{make(map[netip.Prefix]struct{}), make(map[netip.Prefix][]route)}
+	return requests{make(map[netip.Prefix]struct{}), make(map[netip.Prefix]guarded), make(map[netip.Addr]struct{})}
 }
 
 // Address puts an address on the TUN device, or takes it away. Asking twice is
@@ -67,56 +71,122 @@ func checkAddress(p netip.Prefix) error {
 	return nil
 }
 
-// Route adds a route into the tunnel, or takes it away. Routes of the
-// configuration are not the worker's to remove.
-func (g *Gateway) Route(r control.Route) error {
-	d := r.Destination
-	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || d.Addr().IsMulticast() || d.Addr().IsLoopback() ||
-		r.Source.IsValid() && r.Source.BitLen() != d.Addr().BitLen() {
-		return fmt.Errorf("netns: %s is no destination for a tunnel", d)
-	}
+// Routes notes what the child SAs carry that stand, and sends it into the tunnel.
+// A destination must lie within what the configuration protects, or has protected;
+// those that are refused are named in the error, the others count. Asking twice is
+// no error.
+func (g *Gateway) Routes(r control.Routes) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !r.Add {
-		return g.dropRouteLocked(d)
+	if g.gone {
+		return nil
 	}
-	if _, held := g.asked.routes[d]; !held && len(g.asked.routes) >= maxRoutes {
-		return fmt.Errorf("netns: the tunnel has %d routes already", maxRoutes)
+	if r.Reset {
+		g.asked.routes, g.asked.proxies = make(map[netip.Prefix]guarded), make(map[netip.Addr]struct{})
+	}
+	for _, d := range r.Remove {
+		delete(g.asked.routes, d)
+	}
+	for _, a := range r.Silence {
+		delete(g.asked.proxies, a)
+	}
+	if r.Reset || len(r.Remove) > 0 {
+		g.tidyCarriedLocked()
+	}
+	var refused []error
+	allowed := append(configured(g.tenant), g.carried...)
+	for _, one := range r.Add {
+		if err := g.noteLocked(one, allowed); err != nil {
+			refused = append(refused, err)
+		}
+	}
+	for _, a := range r.Answer {
+		if len(g.asked.proxies) < maxProxies && a.Is6() && leases(g.tenant, a) {
+			g.asked.proxies[a] = struct{}{}
+		} else {
+			refused = append(refused, fmt.Errorf("netns: %s is not for us to answer for", a))
+		}
+	}
+	g.countRoutesLocked()
+	return errors.Join(firstOf(refused), g.settleRoutesLocked(), g.answerLocked(r))
+}
+
+// noteLocked notes one of the networks that child SAs carry.
+func (g *Gateway) noteLocked(r control.Route, allowed []netip.Prefix) error {
+	d := r.Destination
+	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || r.Source.IsValid() && r.Source.BitLen() != d.Addr().BitLen() || !within(allowed, d) {
+		return fmt.Errorf("netns: %s is no destination for a tunnel of this context", d)
 	}
 	if _, held := g.asked.routes[d]; !held {
+		if len(g.asked.routes) >= maxRoutes {
+			return fmt.Errorf("netns: the tunnel has %d routes already", maxRoutes)
+		}
 		if g.countRoutesLocked(); !g.routeUse.Take(1) {
 			return fmt.Errorf("netns: the context's class allows %d routes, and that many there are", g.limits.Routes)
 		}
 	}
-	list := g.intoTunnel(d, r.Source)
-	for _, one := range list {
-		if err := g.ns.handle.RouteReplace(one.netlink()); err != nil {
-			return fmt.Errorf("netns: adding route to %s: %w", d, err)
-		}
+	g.asked.routes[d] = g.standingLocked(r)
+	if len(g.carried) < maxCarried && !slices.Contains(g.carried, d) {
+		g.carried = append(g.carried, d)
 	}
-	g.asked.routes[d] = list
 	return nil
 }
 
-func (g *Gateway) dropRouteLocked(d netip.Prefix) error {
-	list, held := g.asked.routes[d]
-	if !held {
+// answerLocked answers for the clients that came, and not for those that went.
+func (g *Gateway) answerLocked(r control.Routes) error {
+	if r.Reset {
+		return g.settleProxiesLocked()
+	}
+	if !g.serves() {
 		return nil
 	}
-	delete(g.asked.routes, d)
-	for _, one := range list {
-		if err := g.ns.handle.RouteDel(one.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("netns: removing route to %s: %w", d, err)
+	var errs []error
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok || !g.up[l.index] {
+			continue
 		}
-	}
-	for _, one := range g.installed { // the configuration wants it still
-		if one.destination == d && one.index == g.tun.index {
-			if err := g.ns.handle.RouteReplace(one.netlink()); err != nil {
-				return fmt.Errorf("netns: adding route to %s: %w", d, err)
+		for _, a := range r.Silence {
+			if onLink(i, a) {
+				errs = append(errs, g.proxyLocked(l, a, false))
+			}
+		}
+		for _, a := range r.Answer {
+			if _, noted := g.asked.proxies[a]; noted && onLink(i, a) {
+				errs = append(errs, g.proxyLocked(l, a, true))
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// leases reports whether an address is of one of the pools.
+func leases(t *spec.Tenant, a netip.Addr) bool {
+	return slices.ContainsFunc(t.Pools, func(p spec.Pool) bool {
+		return p.Start.BitLen() == a.BitLen() && !a.Less(p.Start) && !p.End.Less(a)
+	})
+}
+
+// withdrawLocked forgets what the worker has asked for, and takes its addresses
+// away; settleLocked does the rest.
+func (g *Gateway) withdrawLocked() error {
+	var errs []error
+	for p := range g.asked.addresses {
+		err := g.ns.handle.AddrDel(linkAt(g.tun), &netlink.Addr{IPNet: ipNet(p)})
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			errs = append(errs, fmt.Errorf("netns: removing address %s: %w", p, err))
+		}
+	}
+	g.asked = newRequests()
+	return errors.Join(errs...)
+}
+
+// firstOf is the first of many errors, and how many there are.
+func firstOf(errs []error) error {
+	if len(errs) < 2 {
+		return errors.Join(errs...)
+	}
+	return fmt.Errorf("%w (and %d more)", errs[0], len(errs)-1)
 }
 
 func fileExists(path string) bool {

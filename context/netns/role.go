@@ -65,8 +65,11 @@ func (g *Gateway) SetRole(r Role) error {
 	}
 	was := g.role
 	g.role = r
-	g.announcement++
 	var errs []error
+	if r != Active { // what the worker had asked for is the other node's now
+		errs = append(errs, g.withdrawLocked())
+	}
+	g.announcement++
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
 		if !ok {
@@ -84,13 +87,12 @@ func (g *Gateway) SetRole(r Role) error {
 	if r == Active { // what waits for the worker's first packet comes first
 		g.announceLocked()
 	}
-	errs = append(errs, g.updateLocked(g.tenant, true))
+	errs = append(errs, g.settleLocked())
 	for _, i := range g.tenant.Interfaces {
 		if l, ok := g.links[i.Name]; ok {
 			errs = append(errs, dropAddresses(g.ns.handle, l, l.addressesOf(i, was), l.addressesOf(i, r)))
 		}
 	}
-	errs = append(errs, g.ns.Do(func() error { return g.proxies(g.tenant) }))
 	if r == Standby {
 		g.announceLocked()
 	}
@@ -107,7 +109,7 @@ func (g *Gateway) Addresses(iface string) []netip.Prefix {
 
 // setMAC changes the MAC of a device. A driver that cannot do that while the
 // device is up has it set down, which the kernel answers by taking its routes
-// away: updateLocked brings them back.
+// away: settleLocked brings them back.
 func (g *Gateway) setMAC(iface string, l linkFacts, mac net.HardwareAddr) error {
 	if len(mac) == 0 {
 		return nil

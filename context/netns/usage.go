@@ -76,3 +76,23 @@ func worth(n netlink.Neigh) int {
 	}
 	return len(unresolved)
 }
+
+// ClearDrops counts the packets that came in clear over an interface with a crypto
+// map and were dropped: they claimed a source inside or behind the tunnel, or
+// went where nothing may go in clear. It counts since the Gateway was built.
+func (g *Gateway) ClearDrops() (uint64, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return 0, nil
+	}
+	link, err := g.ns.handle.LinkByIndex(g.drop.index)
+	if err != nil {
+		return 0, fmt.Errorf("netns: asking %s for what it dropped: %w", dropName, err)
+	}
+	s := link.Attrs().Statistics
+	if s == nil {
+		return 0, nil
+	}
+	return s.TxDropped + s.TxPackets, nil
+}

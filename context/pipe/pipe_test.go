@@ -67,7 +67,7 @@ func TestHandlerMayAsk(t *testing.T) {
 	joined := make(chan struct{})
 	a, b := join(t, echo, func(ctx context.Context, req *Request) (any, error) {
 		<-joined
-		msg, err := b.Call(ctx, control.KindRoute, "inner")
+		msg, err := b.Call(ctx, control.KindRoutes, "inner")
 		return msg.Body, err
 	})
 	close(joined)
@@ -368,7 +368,7 @@ func frameWith(t *testing.T, msg control.Message, size int) []byte {
 // TestWorkerMayNotPassDescriptors: the supervisor needs none, and every one is
 // taken from all contexts. None is ever installed, and the connection ends.
 func TestWorkerMayNotPassDescriptors(t *testing.T) {
-	for _, kind := range []control.Kind{control.KindRoute, control.KindAnswer} {
+	for _, kind := range []control.Kind{control.KindRoutes, control.KindAnswer} {
 		_, worker, ended := hostile(t, echo)
 		f := fileWith(t, "x")
 		before := openFiles(t)
@@ -391,12 +391,12 @@ func TestWorkerIsBounded(t *testing.T) {
 	const large = 1 << 20
 	t.Run("a large request", func(t *testing.T) {
 		_, worker, ended := hostile(t, echo)
-		worker.Write(frameWith(t, control.Message{ID: 1, Kind: control.KindRoute}, large))
+		worker.Write(frameWith(t, control.Message{ID: 1, Kind: control.KindRoutes}, large))
 		if err := <-ended; err == nil || !strings.Contains(err.Error(), "frame of") {
 			t.Errorf("got %v", err)
 		}
 	})
-	for _, kind := range []control.Kind{control.KindRoute, control.KindAnswer} {
+	for _, kind := range []control.Kind{control.KindRoutes, control.KindAnswer} {
 		t.Run(fmt.Sprintf("a large %s while a long answer is due", kind), func(t *testing.T) {
 			c, worker, ended := hostile(t, echo)
 			go c.Call(t.Context(), control.KindShow, nil)
@@ -456,7 +456,7 @@ func TestFloodOfRequests(t *testing.T) {
 		return nil, nil
 	})
 	defer close(release)
-	frame := frameWith(t, control.Message{ID: 1, Kind: control.KindRoute}, fromWorker.frame/2)
+	frame := frameWith(t, control.Message{ID: 1, Kind: control.KindRoutes}, fromWorker.frame/2)
 	refused := control.Message{}
 	for range fromWorker.requests + 2 { // one is in the handler's hands
 		if _, err := worker.Write(frame); err != nil {

@@ -11,8 +11,8 @@ import (
 // worker may ask for all that it can have at once, and then for so many changes
 // per second.
 const (
-	arrangeRate  = 100
-	arrangeBurst = 5000
+	arrangeRate  = 1000
+	arrangeBurst = 100_000
 )
 
 // errHasty is the answer to a worker that asks for changes without end.
@@ -22,10 +22,11 @@ func newArrangements() resource.Bucket {
 	return resource.Bucket{Rate: arrangeRate, Burst: arrangeBurst}
 }
 
-// arrange does what a worker asks of the network, within the bound.
-func (w *Worker) arrange(do func() error) error {
+// arrange does what a worker asks of the network, so many changes, within the
+// bound.
+func (w *Worker) arrange(changes int, do func() error) error {
 	w.mu.Lock()
-	ok := w.arrangements.Take(time.Now(), 1)
+	ok := w.arrangements.Take(time.Now(), float64(changes))
 	w.mu.Unlock()
 	if !ok {
 		return errHasty

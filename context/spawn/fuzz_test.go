@@ -14,11 +14,11 @@ import (
 )
 
 // FuzzHandle takes what a worker that was taken over may send: the supervisor
-// does nothing but what an address, a route or a claim asks for.
+// does nothing but what an address, routes or a claim asks for.
 func FuzzHandle(f *testing.F) {
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
-		control.KindRoute:   control.Route{Add: true, Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")},
+		control.KindRoutes:  control.Routes{Add: []control.Route{{Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")}}},
 		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
 		control.KindShow:    control.Facts{IKESAs: []control.IKESA{{Context: "blue"}}},
 		control.KindBoot:    control.Boot{Version: control.Version},
@@ -38,7 +38,7 @@ func FuzzHandle(f *testing.F) {
 			},
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
 		_, err := w.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.Kind(kind), Body: body}})
-		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoute, control.KindClaim}, control.Kind(kind))
+		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoutes, control.KindClaim}, control.Kind(kind))
 		if !allowed && (err == nil || len(n.asked) > 0) {
 			t.Errorf("%q is not a worker's to ask, and did %v", kind, n.asked)
 		}

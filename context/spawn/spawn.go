@@ -60,7 +60,7 @@ type Network interface {
 	Do(fn func() error) error
 	Endpoints() []netns.Endpoint
 	Address(control.Address) error
-	Route(control.Route) error
+	Routes(control.Routes) error
 	Sniff(iface string) (*os.File, error)
 }
 
@@ -466,13 +466,13 @@ func (w *Worker) heed(req *pipe.Request) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
-		return nil, w.arrange(func() error { return w.cfg.Network.Address(a) })
-	case control.KindRoute:
-		r, err := control.Parse[control.Route](req.Body)
+		return nil, w.arrange(1, func() error { return w.cfg.Network.Address(a) })
+	case control.KindRoutes:
+		r, err := control.ParseRoutes(req.Body)
 		if err != nil {
 			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
 		}
-		return nil, w.arrange(func() error { return w.cfg.Network.Route(r) })
+		return nil, w.arrange(1+r.Changes(), func() error { return w.cfg.Network.Routes(r) })
 	case control.KindClaim:
 		c, err := control.Parse[control.Claim](req.Body)
 		if err != nil {

@@ -134,7 +134,7 @@ func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.
 	}
 	prefix := netip.MustParsePrefix("10.0.0.1/32")
 	for kind, body := range map[control.Kind]any{
-		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoute: control.Route{Add: true, Destination: prefix},
+		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoutes: control.Routes{Add: []control.Route{{Destination: prefix}}},
 		control.KindClaim: control.Claim{Resource: "vpn_burst_other", More: 7},
 		control.KindKeys:  nil, control.KindBoot: nil,
 	} {
@@ -166,7 +166,7 @@ func (n *network) Do(fn func() error) error {
 func (n *network) Endpoints() []netns.Endpoint { return n.ends }
 
 func (n *network) Address(a control.Address) error { return n.note("address " + a.Prefix.String()) }
-func (n *network) Route(r control.Route) error     { return n.note("route " + r.Destination.String()) }
+func (n *network) Routes(r control.Routes) error   { return n.note(fmt.Sprint("routes ", r.Add)) }
 
 func (n *network) Sniff(string) (*os.File, error) { return os.Open(os.DevNull) }
 
@@ -304,7 +304,7 @@ func TestWorker(t *testing.T) {
 		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
 		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
 		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n", "oom " + ownScore(t) + "\n",
-		"address: <nil>\n", "route: <nil>\n", "claim: <nil>\n", `granted {"most":4}`, "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
+		"address: <nil>\n", "routes: <nil>\n", "claim: <nil>\n", `granted {"most":4}`, "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
 		"boot: pipe: boot refused: spawn: a worker may not ask for that\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -22,6 +22,7 @@ func (w *Worker) carry(now time.Time) {
 			w.publish(now, e)
 		}
 	}
+	w.tellStanding(now)
 }
 
 // send lets messages leave.
@@ -148,6 +149,7 @@ func (w *Worker) apply(c *sa.Change) {
 		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
 	}
 	w.children.done(c)
+	w.standing.change(c)
 	if c.Op.Installs() {
 		w.enforce(c.Child.ID)
 	}

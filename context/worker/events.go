@@ -97,29 +97,12 @@ func (w *Worker) rename(from uint64, peer ike.Peer) {
 	}
 }
 
-// requestFor asks the supervisor for the addresses of e and the routes to what its
-// entry protects.
+// requestFor asks the supervisor for the addresses of e. What its child SAs carry is
+// told behind it (standing).
 func (w *Worker) requestFor(e ike.AddressAssigned, add bool) {
 	for _, a := range e.Session.Addresses {
-		w.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())})
-		for _, dst := range w.remoteNetworks(e.Entry) {
-			if dst.Addr().BitLen() == a.BitLen() {
-				w.request(control.KindRoute, control.Route{Add: add, Destination: dst, Source: a})
-			}
-		}
+		w.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())}, nil)
 	}
-}
-
-// remoteNetworks returns what the static entry called name protects.
-func (w *Worker) remoteNetworks(name string) []netip.Prefix {
-	for _, m := range w.tenant.CryptoMaps {
-		for _, e := range m.Entries {
-			if e.Name == name && !e.Dynamic {
-				return e.Remote
-			}
-		}
-	}
-	return nil
 }
 
 func spiText(spi uint64) string { return fmt.Sprintf("%016x", spi) }

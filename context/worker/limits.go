@@ -16,6 +16,7 @@ import (
 type limits struct {
 	in, out, packets, setups, lines resource.RateMeter
 	notices                         map[resource.Name]*resource.Notice
+	clear                           resource.Notice // of packets that no SA stood for
 	// log is not bounded: it tells of what is.
 	log *slog.Logger
 }
@@ -61,6 +62,9 @@ func (w *Worker) watchLimits(now time.Time) {
 		if count, due := n.Due(now, r.Denied); due {
 			w.tellLimit(r, count)
 		}
+	}
+	if count, due := w.limits.clear.Due(now, int64(w.plane.Stats().DropClear)); due {
+		w.limits.log.Warn("no SA stands for packets that must not leave in clear; they were dropped", "address", w.clearTo, "count", count)
 	}
 }
 

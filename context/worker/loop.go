@@ -23,6 +23,7 @@ var errStopped = errors.New("worker: stopped")
 type request struct {
 	kind control.Kind
 	body any
+	then func(now time.Time, err error) // called in the loop; nil: an error is logged
 }
 
 // Run serves the tenant until ctx ends or the data plane fails.
@@ -113,6 +114,7 @@ func (w *Worker) loop(ctx context.Context) {
 			now := w.clock.now()
 			w.keepHouse(now)
 			w.settleRest()
+			w.tellStanding(now)
 			w.watchLimits(now)
 		}
 	}
@@ -133,6 +135,9 @@ func (w *Worker) begin(now time.Time) error {
 	case w.twin == nil:
 		for _, p := range w.children.byID {
 			w.unbind(p)
+		}
+		for _, s := range w.engine.Status() {
+			w.adoptAddresses(s)
 		}
 		w.engine.Activate(now, &w.out)
 		w.carry(now)
@@ -190,6 +195,8 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 			break
 		}
 		w.log.Info("ESP packets for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String(), "count", r.Count)
+	case plane.ReportClear:
+		w.clearTo = r.Remote.Addr()
 	case plane.ReportPathMTU:
 		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
 	case plane.ReportReserve:
@@ -212,18 +219,24 @@ func (w *Worker) askAll(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r := <-w.asks:
-			if err := w.ask(ctx, r.kind, r.body); err != nil && ctx.Err() == nil {
+			err := w.ask(ctx, r.kind, r.body)
+			switch {
+			case r.then != nil:
+				w.answered(ctx, r, err)
+			case err != nil && ctx.Err() == nil:
 				w.log.Error("supervisor refuses a request", "kind", string(r.kind), "reason", err)
 			}
 		}
 	}
 }
 
-// request queues a request to the supervisor.
-func (w *Worker) request(kind control.Kind, body any) {
+// request queues a request to the supervisor, and reports whether there was room.
+func (w *Worker) request(kind control.Kind, body any, then func(time.Time, error)) bool {
 	select {
-	case w.asks <- request{kind, body}:
+	case w.asks <- request{kind, body, then}:
+		return true
 	default:
 		w.log.Error("too many requests wait for the supervisor", "kind", string(kind))
+		return false
 	}
 }

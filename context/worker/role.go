@@ -106,7 +106,9 @@ func (w *Worker) takeUp(now time.Time) error {
 		if !s.Dialled && !s.Established.IsZero() {
 			w.adoptSession(now, s)
 		}
+		w.adoptAddresses(s)
 	}
+	w.standing.reset = true
 	w.engine.SetEpoch(w.twin.epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
@@ -208,7 +210,7 @@ func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
 	return w.do(ctx, func(now time.Time) error {
 		t := w.twin
 		if t == nil || !t.active {
-			w.request(control.KindQuiesced, nil)
+			w.request(control.KindQuiesced, nil, nil)
 			return nil
 		}
 		t.silent, t.quiescing = !q.Cancel, !q.Cancel

@@ -88,6 +88,8 @@ type Worker struct {
 	ledger   *ledger
 	counters *esp.Counters
 	children *children
+	standing *standing
+	clearTo  netip.Addr              // where the last packet went that no SA stood for
 	past     map[uint64]sessionEntry // by our SPI
 	sessions *sessions
 	limits   limits
@@ -168,7 +170,7 @@ func New(cfg *Config) (*Worker, error) {
 		return nil, err
 	}
 	w.children, w.past = newChildren(w.counters.Len()), map[uint64]sessionEntry{}
-	w.sessions = newSessions()
+	w.sessions, w.standing = newSessions(), newStanding(cfg.Tenant)
 	if err := w.configure(cfg.Tenant); err != nil {
 		return nil, err
 	}
@@ -266,6 +268,7 @@ func (w *Worker) restore(now time.Time) error {
 		}
 	}
 	w.children.settle(alive)
+	w.recount(w.tenant)
 	for _, s := range all {
 		for _, c := range s.Children {
 			ch := sa.Change{Op: sa.OpAdd, Child: c}
@@ -299,7 +302,9 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
+		w.recount(t)
 		w.log.Info("configuration changed")
+		w.tellStanding(now)
 		if !w.twin.speaks() {
 			return nil
 		}

@@ -1,0 +1,285 @@
+package netns
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// maxCarried bounds what is remembered of tunnels that the configuration has no
+// longer.
+const maxCarried = 4096
+
+var (
+	anyIPv4 = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+	anyIPv6 = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+)
+
+// guarded is a network behind the tunnel. Whatever goes there is given to the
+// data plane, which drops and counts what no SA stands for: it never leaves
+// beside the tunnel.
+type guarded struct {
+	prefix netip.Prefix
+	source netip.Addr // of our own packets to it; invalid: whatever the kernel takes
+	metric int        // of its route
+	// whole says that those there get everything through the tunnel: what answers
+	// them may come in clear over an interface with a crypto map.
+	whole bool
+
+	asked control.Route // of what a child SA carries
+}
+
+// guardedLocked are the networks behind the tunnel: what child SAs that stand
+// were reported to carry, the pools, what the crypto maps protect, whether there
+// is an SA for it or not, and what tunnels have carried before the configuration
+// changed.
+func (g *Gateway) guardedLocked() []guarded {
+	t := g.tenant
+	var list []guarded
+	add := func(p netip.Prefix, source netip.Addr, metric int, whole bool) {
+		list = append(list, guarded{prefix: p.Masked(), source: g.sourceLocked(source), metric: metric, whole: whole})
+	}
+	if g.serves() {
+		for p, r := range g.asked.routes {
+			add(p, r.source, r.metric, r.whole)
+		}
+	}
+	for _, p := range t.Pools {
+		source := insideAddress(t, p.Start.Is4(), nil)
+		for _, prefix := range control.Cover(p.Start, p.End) {
+			add(prefix, source, metricTunnel, wholePool(t, p.Name))
+		}
+	}
+	for e := range staticEntries(t) {
+		for _, p := range e.Remote {
+			var source netip.Addr
+			if !e.RequestAddress {
+				source = insideAddress(t, p.Addr().Is4(), e.Local)
+			}
+			add(p, source, metricGuard, slices.ContainsFunc(e.Local, isAny))
+		}
+	}
+	for _, p := range dynamicNetworks(t) {
+		add(p, insideAddress(t, p.Addr().Is4(), nil), metricGuard, false)
+	}
+	for _, p := range g.carried {
+		add(p, netip.Addr{}, metricGuard, false)
+	}
+	slices.SortStableFunc(list, func(a, b guarded) int { return a.prefix.Compare(b.prefix) })
+	return list
+}
+
+// standingLocked is how the namespace takes what a child SA that stands carries.
+func (g *Gateway) standingLocked(r control.Route) guarded {
+	p := r.Destination
+	local := localOf(g.tenant, p)
+	out := guarded{prefix: p, source: r.Source, metric: metricGuard, whole: slices.ContainsFunc(local, isAny), asked: r}
+	if !g.oursLocked(r.Source) {
+		out.source = insideAddress(g.tenant, p.Addr().Is4(), local)
+	}
+	if reverseRoute(g.tenant, p) {
+		out.metric = metricTunnel
+	}
+	return out
+}
+
+// oursLocked reports whether a is an address of the tunnel device or of an
+// interface.
+func (g *Gateway) oursLocked(a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	if _, ok := g.asked.addresses[netip.PrefixFrom(a, a.BitLen())]; ok {
+		return true
+	}
+	return slices.ContainsFunc(g.tenant.Interfaces, func(i spec.Interface) bool {
+		return slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr() == a })
+	})
+}
+
+// serves reports whether the tunnel is in force here.
+func (g *Gateway) serves() bool { return g.role == Alone || g.role == Active }
+
+// replaceLocked makes t the configuration, and goes on guarding what the pools of
+// the one before have leased: sessions may stand for a while, and what is sent to
+// them was never meant to be read on the way.
+func (g *Gateway) replaceLocked(t *spec.Tenant) {
+	for _, p := range g.tenant.Pools {
+		if !slices.Contains(t.Pools, p) {
+			g.carried = append(g.carried, control.Cover(p.Start, p.End)...)
+		}
+	}
+	g.tenant = t
+	for p, r := range g.asked.routes {
+		g.asked.routes[p] = g.standingLocked(r.asked)
+	}
+	g.tidyCarriedLocked()
+}
+
+// tidyCarriedLocked forgets the networks that no SA stands for and of which the
+// configuration says, other than by the default route, where they are now.
+func (g *Gateway) tidyCarriedLocked() {
+	slices.SortFunc(g.carried, netip.Prefix.Compare)
+	g.carried = slices.Compact(g.carried)
+	known := placed(g.tenant)
+	g.carried = slices.DeleteFunc(g.carried, func(p netip.Prefix) bool {
+		_, stands := g.asked.routes[p]
+		return !stands && within(known, p)
+	})
+	if n := len(g.carried); n > maxCarried {
+		g.carried = slices.Delete(g.carried, maxCarried, n)
+	}
+}
+
+// configured are the networks behind the tunnel that the configuration names.
+func configured(t *spec.Tenant) (list []netip.Prefix) {
+	for _, p := range t.Pools {
+		list = append(list, control.Cover(p.Start, p.End)...)
+	}
+	for e := range staticEntries(t) {
+		list = append(list, e.Remote...)
+	}
+	return append(list, dynamicNetworks(t)...)
+}
+
+// dynamicNetworks are what sites may bring that a dynamic entry serves.
+func dynamicNetworks(t *spec.Tenant) (list []netip.Prefix) {
+	for _, g := range t.TunnelGroups {
+		if g.Type == spec.SiteToSite {
+			list = append(list, g.RemoteNetworks...)
+		}
+	}
+	return list
+}
+
+// placed are the networks of which the configuration says where they are, without
+// the default route.
+func placed(t *spec.Tenant) (list []netip.Prefix) {
+	for _, i := range t.Interfaces {
+		for _, p := range i.Addresses {
+			list = append(list, p.Masked())
+		}
+	}
+	for _, r := range t.Routes {
+		if !isAny(r.Destination) {
+			list = append(list, r.Destination.Masked())
+		}
+	}
+	return list
+}
+
+// hiddenLocked are the subnets of interfaces with a crypto map that lie within
+// what a tunnel carries.
+func (g *Gateway) hiddenLocked(list []guarded) (out []netip.Prefix) {
+	for _, i := range g.tenant.Interfaces {
+		for _, p := range addressesOf(i, g.role) {
+			if mapped(g.tenant, i.Name) && !p.IsSingleIP() && covered(list, p.Masked()) {
+				out = append(out, p.Masked())
+			}
+		}
+	}
+	return out
+}
+
+// staticEntries yields the entries of all crypto maps that name their networks.
+func staticEntries(t *spec.Tenant) func(yield func(spec.CryptoEntry) bool) {
+	return func(yield func(spec.CryptoEntry) bool) {
+		for _, m := range t.CryptoMaps {
+			for _, e := range m.Entries {
+				if !e.Dynamic && !yield(e) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// localOf are our networks in the entries that protect p.
+func localOf(t *spec.Tenant, p netip.Prefix) (list []netip.Prefix) {
+	for e := range staticEntries(t) {
+		if within(e.Remote, p) {
+			list = append(list, e.Local...)
+		}
+	}
+	return list
+}
+
+// reverseRoute reports whether a route to p, while an SA carries it, comes before
+// a static one of the same length.
+func reverseRoute(t *spec.Tenant, p netip.Prefix) bool {
+	named, wanted, dynamic := false, false, false
+	for _, m := range t.CryptoMaps {
+		for _, e := range m.Entries {
+			switch {
+			case e.Dynamic:
+				dynamic = dynamic || e.ReverseRoute
+			case within(e.Remote, p):
+				named, wanted = true, wanted || e.ReverseRoute
+			}
+		}
+	}
+	return wanted || !named && dynamic
+}
+
+// wholePool reports whether clients with an address of the pool may get everything
+// through the tunnel.
+func wholePool(t *spec.Tenant, name string) bool {
+	for _, group := range t.TunnelGroups {
+		if group.Type != spec.RemoteAccess {
+			continue
+		}
+		pools, split := group.AddressPools, false
+		for _, p := range t.GroupPolicies {
+			if p.Name == group.Policy {
+				split = len(p.SplitTunnel) > 0
+				if len(p.AddressPools) > 0 {
+					pools = p.AddressPools
+				}
+			}
+		}
+		if !split && slices.Contains(pools, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// mapped reports whether an interface has a crypto map.
+func mapped(t *spec.Tenant, iface string) bool {
+	return slices.ContainsFunc(t.CryptoMaps, func(m spec.CryptoMap) bool { return m.Interface == iface })
+}
+
+// covered reports whether all of p is behind the tunnel.
+func covered(list []guarded, p netip.Prefix) bool {
+	return slices.ContainsFunc(list, func(g guarded) bool { return contains(g.prefix, p) })
+}
+
+// within reports whether one of the prefixes contains p.
+func within(list []netip.Prefix, p netip.Prefix) bool {
+	return slices.ContainsFunc(list, func(q netip.Prefix) bool { return contains(q, p) })
+}
+
+// contains reports whether all of q is in p.
+func contains(p, q netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }
+
+func isAny(p netip.Prefix) bool { return p.Bits() == 0 }
+
+// insideAddress is an address of ours that lies within one of the networks, or
+// where there are none, on an interface without a crypto map.
+func insideAddress(t *spec.Tenant, v4 bool, within []netip.Prefix) netip.Addr {
+	for _, i := range t.Interfaces {
+		mapped := slices.ContainsFunc(t.CryptoMaps, func(m spec.CryptoMap) bool { return m.Interface == i.Name })
+		for _, p := range i.Addresses {
+			if p.Addr().Is4() != v4 {
+				continue
+			}
+			inside := slices.ContainsFunc(within, func(n netip.Prefix) bool { return n.Contains(p.Addr()) })
+			if inside || len(within) == 0 && !mapped {
+				return p.Addr()
+			}
+		}
+	}
+	return netip.Addr{}
+}

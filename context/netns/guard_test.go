@@ -1,0 +1,345 @@
+package netns
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// dualTenant is tenant with IPv6 wherever there is IPv4.
+func dualTenant() *spec.Tenant {
+	t := tenant()
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	t.Interfaces[1].Addresses = append(t.Interfaces[1].Addresses, prefix("fd00:10::1/64"))
+	t.Routes = append(t.Routes,
+		spec.Route{Destination: prefix("::/0"), Interface: "outside", Gateway: addr("2001:db8:1::fe")},
+		spec.Route{Destination: prefix("10.20.0.0/16"), Interface: "inside", Gateway: addr("10.10.0.254")},
+		spec.Route{Destination: prefix("fd00:20::/64"), Interface: "inside", Gateway: addr("fd00:10::fe")})
+	t.Pools = append(t.Pools, spec.Pool{Name: "staff6", Start: addr("fd00:99::10"), End: addr("fd00:99::ffff")})
+	t.TunnelGroups = append(t.TunnelGroups, spec.TunnelGroup{Name: "sites", Type: spec.SiteToSite, RemoteNetworks: []netip.Prefix{prefix("10.88.0.0/16")}})
+	t.TunnelGroups[0].AddressPools = []string{"staff", "staff6"}
+	e := &t.CryptoMaps[0].Entries[0]
+	e.Local = append(e.Local, prefix("fd00:10::/64"), prefix("10.30.0.0/16"))
+	e.Remote = append(e.Remote, prefix("fd00:77::/48"))
+	return t
+}
+
+// TestClearFromOutside sends frames from the outside segment to a client that
+// gets everything through the tunnel: only those with a source that may be outside
+// reach the data plane, the others are dropped and counted.
+func TestClearFromOutside(t *testing.T) {
+	h := scratch(t)
+	g := buildWith(t, h, dualTenant())
+	fd, mac := wireOf(t, h, g)
+	sources := []struct {
+		what    string
+		from    string
+		allowed bool
+	}{
+		{"a host inside", "10.10.0.53", false},
+		{"our own address inside", "10.10.0.1", false},
+		{"a network behind a router inside", "10.20.3.4", false},
+		{"a local network that the crypto map protects", "10.30.3.4", false},
+		{"a branch", "10.77.200.1", false},
+		{"another client", "10.99.0.77", false},
+		{"a client with an address within the inside", "10.10.0.70", false},
+		{"a host on the segment", "198.51.100.66", true},
+		{"the Internet", "192.0.2.9", true},
+		{"a host inside", "fd00:10::53", false},
+		{"a network behind a router inside", "fd00:20::53", false},
+		{"a branch", "fd00:77:0:1::1", false},
+		{"another client", "fd00:99::77", false},
+		{"a host on the segment", "2001:db8:1::66", true},
+		{"the Internet", "2001:db8:99::9", true},
+	}
+	dropped := uint64(0)
+	for i, s := range sources {
+		from, client := netip.MustParseAddr(s.from), netip.MustParseAddr("10.99.0.10")
+		if from.Is6() {
+			client = netip.MustParseAddr("fd00:99::10")
+		}
+		sendFrame(t, fd, mac, udpPacket(from, client, uint16(i)))
+		if !s.allowed && s.from != "10.10.0.1" { // ours, which the kernel drops by itself
+			dropped++
+		}
+	}
+	// To where nothing may go in clear, whatever the source.
+	for _, to := range []string{"10.10.0.70", "10.10.0.53", "10.10.0.1", "10.20.1.1", "10.77.1.1", "fd00:10::1", "fd00:10::53", "fd00:77::1"} {
+		from := netip.MustParseAddr("192.0.2.9")
+		if a := netip.MustParseAddr(to); a.Is6() {
+			from = netip.MustParseAddr("2001:db8:99::9")
+		}
+		sendFrame(t, fd, mac, udpPacket(from, netip.MustParseAddr(to), 1000))
+		dropped++
+	}
+	const last = 2000
+	sendFrame(t, fd, mac, udpPacket(netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("10.99.0.10"), last))
+	var got []uint16
+	for !slices.Contains(got, last) {
+		got = append(got, nextPort(t, g))
+	}
+	for i, s := range sources {
+		if slices.Contains(got, uint16(i)) != s.allowed {
+			t.Errorf("%s (%s) as the source of a packet in clear: passes is %v, want %v", s.what, s.from, !s.allowed, s.allowed)
+		}
+	}
+	if slices.Contains(got, 1000) {
+		t.Error("a packet in clear went to where none may go")
+	}
+	if n, err := g.ClearDrops(); err != nil || n < dropped {
+		t.Errorf("%d packets are counted as dropped, %v; want %d", n, err, dropped)
+	}
+}
+
+// TestClearRulesFollow: what is inside, or behind the tunnel, changes with the
+// configuration.
+func TestClearRulesFollow(t *testing.T) {
+	h := scratch(t)
+	g := buildWith(t, h, dualTenant())
+	path := func(from, want string) {
+		t.Helper()
+		if got := inside(t, g.ns, "ip route get 10.99.0.17 from "+from+" iif outside"); !containsWord(got, want) {
+			t.Errorf("from %s: got %q, want %s", from, got, want)
+		}
+	}
+	path("10.40.0.1", "ipsec0")
+	changed := *g.tenant
+	changed.Routes = append(slices.Clone(changed.Routes),
+		spec.Route{Destination: netip.MustParsePrefix("10.40.0.0/16"), Interface: "inside", Gateway: netip.MustParseAddr("10.10.0.254")})
+	if err := g.Update(&changed); err != nil {
+		t.Fatal(err)
+	}
+	path("10.40.0.1", "drop0")
+	changed.GroupPolicies = []spec.GroupPolicy{{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}
+	changed.TunnelGroups = []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "split", AddressPools: []string{"staff"}}}
+	if err := g.Update(&changed); err != nil {
+		t.Fatal(err)
+	}
+	path("192.0.2.9", "drop0") // nobody gets anything from there through the tunnel
+	old := dualTenant()
+	if err := g.Update(old); err != nil {
+		t.Fatal(err)
+	}
+	path("10.40.0.1", "ipsec0")
+}
+
+// TestNothingLeavesBesideTheTunnel: what a tunnel carries, or carried, is routed to
+// the data plane, whatever static routes say, until the configuration says where
+// it is now.
+func TestNothingLeavesBesideTheTunnel(t *testing.T) {
+	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
+	h := scratch(t)
+	first := dualTenant()
+	first.Routes = append(first.Routes, spec.Route{Destination: prefix("10.77.5.0/24"), Interface: "outside", Gateway: addr("198.51.100.253")})
+	g := buildWith(t, h, first)
+	path := func(when, to, want string) {
+		t.Helper()
+		if got := inside(t, g.ns, "ip route get "+to+" from "+hostInside(to)+" iif inside"); !containsWord(got, want) {
+			t.Errorf("%s: %s: got %q, want %s", when, to, got, want)
+		}
+	}
+	path("a static route outside within what is protected", "10.77.5.1", "ipsec0")
+	path("IPv6", "fd00:77::5", "ipsec0")
+	path("what a site at a dynamic address may bring", "10.88.1.1", "ipsec0")
+
+	if err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: prefix("10.77.0.0/16")}, {Destination: prefix("fd00:77::/48")}}}); err != nil {
+		t.Fatal(err)
+	}
+	none := *first
+	none.CryptoMaps = []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{Name: "any", Dynamic: true}}}}
+	none.Pools = nil
+	if err := g.Update(&none); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"10.77.9.1", "10.77.5.1", "fd00:77::5", "10.99.0.10", "fd00:99::10"} {
+		path("removed, and the SA stands", to, "ipsec0")
+	}
+	if err := g.Routes(control.Routes{Reset: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"10.77.9.1", "fd00:77::5", "10.99.0.10", "fd00:99::10"} {
+		path("removed, and the SA is gone", to, "ipsec0")
+	}
+	moved := none
+	moved.Routes = append(slices.Clone(none.Routes), spec.Route{Destination: prefix("10.77.0.0/16"), Interface: "inside", Gateway: addr("10.10.0.254")})
+	if err := g.Update(&moved); err != nil {
+		t.Fatal(err)
+	}
+	path("the configuration says where it is now", "10.77.9.1", "inside")
+	path("of the other it says nothing", "10.99.0.10", "ipsec0")
+	path("elsewhere", "192.0.2.9", "outside")
+}
+
+// TestReverseRoute: a route into the tunnel comes before a static one of the same
+// length while an SA stands, and only where the entry wants it.
+func TestReverseRoute(t *testing.T) {
+	h := scratch(t)
+	for _, reverse := range []bool{true, false} {
+		tn := dualTenant()
+		tn.CryptoMaps[0].Entries = tn.CryptoMaps[0].Entries[:1]
+		tn.CryptoMaps[0].Entries[0].ReverseRoute = reverse
+		tn.Routes = append(tn.Routes, spec.Route{Destination: netip.MustParsePrefix("10.77.0.0/16"), Interface: "inside", Gateway: netip.MustParseAddr("10.10.0.254")})
+		g := buildWith(t, h, tn)
+		path := func(when, want string) {
+			t.Helper()
+			if got := inside(t, g.ns, "ip route get 10.77.1.1"); !containsWord(got, want) {
+				t.Errorf("reverse_route %v, %s: got %q, want %s", reverse, when, got, want)
+			}
+		}
+		path("no SA", "inside")
+		add := control.Routes{Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}}}
+		if err := g.Routes(add); err != nil {
+			t.Fatal(err)
+		}
+		path("an SA", map[bool]string{true: "ipsec0", false: "inside"}[reverse])
+		if err := g.Routes(control.Routes{Remove: []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}}); err != nil {
+			t.Fatal(err)
+		}
+		path("no SA any more", "inside")
+		if err := g.Remove(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFewest(t *testing.T) {
+	in := func(p string) source { return source{netip.MustParsePrefix(p), true} }
+	out := func(p string) source { return source{netip.MustParsePrefix(p), false} }
+	tests := []struct {
+		name string
+		give []source
+		want string
+	}{
+		{"outside alone", []source{out("0.0.0.0/0"), out("198.51.100.0/24")}, "[]"},
+		{"inside within outside", []source{out("0.0.0.0/0"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
+		{"inside within inside", []source{in("10.0.0.0/8"), in("10.1.0.0/16"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
+		{"outside within inside", []source{in("0.0.0.0/0"), out("198.51.100.0/24")}, "[{0.0.0.0/0 true} {198.51.100.0/24 false}]"},
+		{"three deep", []source{in("10.0.0.0/8"), out("10.1.0.0/16"), in("10.1.2.0/24"), in("10.2.0.0/16")}, "[{10.0.0.0/8 true} {10.1.0.0/16 false} {10.1.2.0/24 true}]"},
+		{"equal", []source{out("10.0.0.0/8"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
+	}
+	for _, tt := range tests {
+		got := "["
+		for i, s := range fewest(tt.give) {
+			got += strings.Repeat(" ", min(i, 1)) + fmt.Sprintf("{%v %v}", s.prefix, s.inside)
+		}
+		if got += "]"; got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// buildWith is build for another tenant, which is removed in the end.
+func buildWith(t *testing.T, h *Host, tn *spec.Tenant) *Gateway {
+	t.Helper()
+	cfg := &Config{Host: h, Namespace: "wt-guard", Record: t.TempDir() + "/guard.json", Devices: devices(), Tenant: tn}
+	g, err := Build(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !g.gone {
+			if err := g.Remove(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return g
+}
+
+// wireOf opens a packet socket at the other end of the outside interface, and
+// returns the MAC of the gateway.
+func wireOf(t *testing.T, h *Host, g *Gateway) (fd int, mac net.HardwareAddr) {
+	t.Helper()
+	_, text, _ := g.Link("outside")
+	mac, err := net.ParseMAC(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = h.ns.Do(func() error {
+		peer, err := net.InterfaceByName("p-out")
+		if err != nil {
+			return err
+		}
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: peer.Index})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd, mac
+}
+
+func sendFrame(t *testing.T, fd int, to net.HardwareAddr, packet []byte) {
+	t.Helper()
+	protocol := uint16(0x0800)
+	if packet[0]>>4 == 6 {
+		protocol = etherIPv6
+	}
+	frame := append(ethernet(to, net.HardwareAddr{2, 0, 0, 0, 0, 9}, protocol), packet...)
+	if _, err := unix.Write(fd, frame); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// udpPacket is an empty datagram, whose number is its port.
+func udpPacket(from, to netip.Addr, port uint16) []byte {
+	udp := binary.BigEndian.AppendUint16(nil, 53)
+	udp = binary.BigEndian.AppendUint16(udp, port)
+	udp = append(udp, 0, 8, 0, 0)
+	if from.Is6() {
+		b := append([]byte{0x60, 0, 0, 0, 0, 8, unix.IPPROTO_UDP, 64}, from.AsSlice()...)
+		return append(append(b, to.AsSlice()...), udp...)
+	}
+	b := append([]byte{0x45, 0, 0, 28, 0, 0, 0x40, 0, 64, unix.IPPROTO_UDP, 0, 0}, from.AsSlice()...)
+	b = append(b, to.AsSlice()...)
+	var sum uint32
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	binary.BigEndian.PutUint16(b[10:], ^uint16(sum>>16+sum))
+	return append(b, udp...)
+}
+
+// nextPort is the number of the next datagram that the data plane would get.
+func nextPort(t *testing.T, g *Gateway) uint16 {
+	t.Helper()
+	fd := int(g.endpoints[0].File.Fd())
+	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	if n, err := unix.Poll(poll, int(10*time.Second/time.Millisecond)); n != 1 {
+		t.Fatalf("nothing comes to the data plane: %v", err)
+	}
+	b := make([]byte, 2048)
+	n, err := unix.Read(fd, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header = 10 // virtio_net_hdr
+	ip := b[header:n]
+	at := 20
+	if ip[0]>>4 == 6 {
+		at = 40
+	}
+	return binary.BigEndian.Uint16(ip[at+2:])
+}
+
+func hostInside(to string) string {
+	if netip.MustParseAddr(to).Is6() {
+		return "fd00:10::9"
+	}
+	return "10.10.0.9"
+}
+
+func containsWord(text, word string) bool { return slices.Contains(strings.Fields(text), word) }

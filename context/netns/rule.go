@@ -1,0 +1,248 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// The priorities of the rules, in the order in which the kernel asks them. RFC
+// 4301 section 5.2 has what comes in clear and should have come protected, by its
+// addresses, dropped: "outside" stands here for every interface with a crypto map,
+// "inside" for every other one.
+const (
+	prioDirect    = 10  // from outside to an address that we have inside: dropped
+	prioLocal     = 20  // ourselves, in place of the kernel's rule 0
+	prioOuter     = 100 // what the worker sends
+	prioOuterEnd  = 101
+	prioHidden    = 150 // from inside to a subnet outside that a tunnel carries
+	prioSource    = 200 // from outside, by its source, the longest prefix first
+	prioTunnel    = 400 // from outside to those who get everything through the tunnel
+	prioTunnelEnd = 401 // and nowhere else
+	prioEnd       = 500 // no rule of ours is from here on
+)
+
+// rule is one rule. Rules are comparable.
+type rule struct {
+	family, priority int
+	mark             uint32
+	iif              string
+	from, to         netip.Prefix
+	table            int // 0: unreachable
+}
+
+func (r rule) netlink() *netlink.Rule {
+	out := netlink.NewRule()
+	out.Family, out.Priority, out.Mark, out.IifName, out.Table = r.family, r.priority, r.mark, r.iif, r.table
+	if r.table == 0 {
+		out.Type = unix.RTN_UNREACHABLE
+	}
+	if r.from.IsValid() {
+		out.Src = ipNet(r.from)
+	}
+	if r.to.IsValid() {
+		out.Dst = ipNet(r.to)
+	}
+	return out
+}
+
+// ruleOf reads a rule of the kernel.
+func ruleOf(r netlink.Rule) rule {
+	out := rule{family: r.Family, priority: r.Priority, mark: r.Mark, iif: r.IifName, table: r.Table}
+	if r.Src != nil {
+		out.from = prefixOf(r.Src)
+	}
+	if r.Dst != nil {
+		out.to = prefixOf(r.Dst)
+	}
+	return out
+}
+
+// rulesLocked computes the rules of one family for the tenant.
+func (g *Gateway) rulesLocked(family int) []rule {
+	list := []rule{
+		{family: family, priority: prioLocal, table: unix.RT_TABLE_LOCAL},
+		{family: family, priority: prioOuter, mark: outerMark, table: tableOuter},
+		{family: family, priority: prioOuterEnd, mark: outerMark},
+	}
+	var outside, inside []string // kernel's names
+	for _, i := range g.tenant.Interfaces {
+		if l, ok := g.links[i.Name]; ok && mapped(g.tenant, i.Name) {
+			outside = append(outside, l.name)
+		} else if ok {
+			inside = append(inside, l.name)
+		}
+	}
+	behind := g.guardedLocked()
+	for _, p := range g.hiddenLocked(behind) {
+		for _, iif := range inside {
+			if familyOf(p) == family {
+				list = append(list, rule{family: family, priority: prioHidden, iif: iif, to: p, table: tableHidden})
+			}
+		}
+	}
+	whole := slices.ContainsFunc(behind, func(p guarded) bool { return p.whole && familyOf(p.prefix) == family })
+	var sources []source
+	if whole {
+		sources = g.sourcesLocked(behind, family)
+	}
+	for _, iif := range outside {
+		for _, p := range g.directLocked(family) {
+			list = append(list, rule{family: family, priority: prioDirect, iif: iif, to: p, table: tableDrop})
+		}
+		for _, s := range sources {
+			r := rule{family: family, priority: prioSource + 128 - s.prefix.Bits(), iif: iif, from: s.prefix, table: tableDrop}
+			if !s.inside {
+				r.table = tableTunnel
+			}
+			if isAny(r.from) {
+				r.from = netip.Prefix{} // so the kernel has it
+			}
+			list = append(list, r)
+		}
+		if whole {
+			list = append(list, rule{family: family, priority: prioTunnel, iif: iif, table: tableTunnel})
+		}
+		list = append(list, rule{family: family, priority: prioTunnelEnd, iif: iif, table: tableDrop})
+	}
+	return list
+}
+
+// directLocked are the addresses that we have inside, with any role.
+func (g *Gateway) directLocked(family int) (list []netip.Prefix) {
+	for _, i := range g.tenant.Interfaces {
+		if mapped(g.tenant, i.Name) {
+			continue
+		}
+		addrs := slices.Clone(i.Standby)
+		for _, p := range i.Addresses {
+			addrs = append(addrs, p.Addr())
+		}
+		for _, a := range addrs {
+			if p := netip.PrefixFrom(a, a.BitLen()); familyOf(p) == family {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}
+
+// source is a network that packets claim to come from.
+type source struct {
+	prefix netip.Prefix
+	inside bool // inside, or behind the tunnel: nobody outside has such an address
+}
+
+// sourcesLocked are the networks inside and behind the tunnel, and those outside
+// that lie within one of them: as few as say it, so that the longest prefix of an
+// address tells.
+func (g *Gateway) sourcesLocked(behind []guarded, family int) []source {
+	var all []source
+	add := func(p netip.Prefix, inside bool) {
+		if familyOf(p) == family {
+			all = append(all, source{p.Masked(), inside})
+		}
+	}
+	for _, i := range g.tenant.Interfaces {
+		for _, p := range i.Addresses {
+			add(p, !mapped(g.tenant, i.Name))
+		}
+	}
+	for _, r := range g.tenant.Routes {
+		add(r.Destination, !mapped(g.tenant, r.Interface))
+	}
+	for _, p := range behind {
+		add(p.prefix, true)
+	}
+	for e := range staticEntries(g.tenant) {
+		for _, p := range e.Local {
+			if !isAny(p) {
+				add(p, true)
+			}
+		}
+	}
+	return fewest(all)
+}
+
+// fewest leaves out what the next wider network says already. Of two that are
+// equal, the one inside counts.
+func fewest(all []source) []source {
+	slices.SortFunc(all, func(a, b source) int {
+		if c := a.prefix.Addr().Compare(b.prefix.Addr()); c != 0 {
+			return c
+		}
+		if c := a.prefix.Bits() - b.prefix.Bits(); c != 0 {
+			return c
+		}
+		return btoi(b.inside) - btoi(a.inside)
+	})
+	var out, around []source // around: those that contain the present one
+	for _, s := range all {
+		for len(around) > 0 && !contains(around[len(around)-1].prefix, s.prefix) {
+			around = around[:len(around)-1]
+		}
+		wider := len(around) > 0 && around[len(around)-1].inside
+		if len(around) > 0 && around[len(around)-1].prefix == s.prefix || wider == s.inside {
+			continue
+		}
+		out, around = append(out, s), append(around, s)
+	}
+	return out
+}
+
+func familyOf(p netip.Prefix) int {
+	if p.Addr().Is4() {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// families are those that the kernel has.
+func families() []int {
+	if fileExists("/proc/sys/net/ipv6/conf") {
+		return []int{unix.AF_INET, unix.AF_INET6}
+	}
+	return []int{unix.AF_INET}
+}
+
+// settleRulesLocked makes the rules of the namespace those that the tenant needs,
+// whatever is there: new ones are added first, then others removed.
+func (g *Gateway) settleRulesLocked() error {
+	var errs []error
+	for _, family := range g.families {
+		have, err := g.ns.handle.RuleList(family)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("netns: listing routing rules: %w", err))
+			continue
+		}
+		there := make(map[rule]bool, len(have))
+		for _, r := range have {
+			there[ruleOf(r)] = true
+		}
+		wanted := make(map[rule]bool)
+		for _, r := range g.rulesLocked(family) {
+			if wanted[r] {
+				continue
+			}
+			if wanted[r] = true; there[r] {
+				continue
+			}
+			if err := g.ns.handle.RuleAdd(r.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
+				errs = append(errs, fmt.Errorf("netns: adding routing rule %d: %w", r.priority, err))
+			}
+		}
+		for r := range there {
+			if r.priority >= prioEnd || wanted[r] {
+				continue
+			}
+			if err := g.ns.handle.RuleDel(r.netlink()); err != nil && !errors.Is(err, unix.ENOENT) {
+				errs = append(errs, fmt.Errorf("netns: removing routing rule %d: %w", r.priority, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

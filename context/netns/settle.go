@@ -1,0 +1,194 @@
+package netns
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// Update makes the namespace what t says, whose interfaces must be those that the
+// Gateway was built with. It looks at what is really there: links that are down,
+// addresses, routes and rules that are gone come back, what is there already is
+// not touched. New routes are added before old ones are removed. The error names
+// what is gone for good, such as a device that was deleted.
+func (g *Gateway) Update(t *spec.Tenant) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = t.Limits
+	g.static = len(t.Routes)
+	g.countRoutesLocked()
+	g.replaceLocked(t)
+	return errors.Join(g.raiseLocked(), g.settleLocked())
+}
+
+// Heal puts back what is gone of addresses, routes and rules, as Update does. A
+// link that somebody has set down stays down.
+func (g *Gateway) Heal() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return nil
+	}
+	return g.settleLocked()
+}
+
+// settleLocked makes addresses, routes and rules those that the tenant needs with
+// the present role, whatever is there.
+func (g *Gateway) settleLocked() error {
+	return errors.Join(g.lookLocked(), g.settleAddressesLocked(), g.inventoryLocked(), g.settleRoutesLocked(), g.settleRulesLocked(),
+		g.settleProxiesLocked())
+}
+
+// lookLocked notes which devices are up.
+func (g *Gateway) lookLocked() error {
+	list, err := g.ns.handle.LinkList()
+	if err != nil {
+		return fmt.Errorf("netns: listing devices: %w", err)
+	}
+	g.up = make(map[int]bool, len(list))
+	for _, l := range list {
+		g.up[l.Attrs().Index] = l.Attrs().Flags&net.FlagUp != 0
+	}
+	return nil
+}
+
+// raiseLocked sets the links up that should be.
+func (g *Gateway) raiseLocked() error {
+	var errs []error
+	for _, l := range append(g.linksInOrder(), g.tun, g.drop, g.lo) {
+		link, err := g.ns.handle.LinkByIndex(l.index)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("netns: the device %s is gone: %w", l.name, err))
+			continue
+		}
+		if link.Attrs().Flags&net.FlagUp != 0 {
+			continue
+		}
+		if err := g.ns.handle.LinkSetUp(link); err != nil {
+			errs = append(errs, fmt.Errorf("netns: setting %s up: %w", l.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// linksInOrder are the devices of the interfaces, by name.
+func (g *Gateway) linksInOrder() []linkFacts {
+	list := make([]linkFacts, 0, len(g.links))
+	for _, l := range g.links {
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b linkFacts) int { return cmp.Compare(a.name, b.name) })
+	return list
+}
+
+// settleAddressesLocked adds the addresses that are missing. Others stay: SetRole
+// takes those of the role before away.
+func (g *Gateway) settleAddressesLocked() error {
+	list, err := g.ns.handle.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("netns: listing addresses: %w", err)
+	}
+	type place struct {
+		index  int
+		prefix netip.Prefix
+	}
+	there := make(map[place]bool, len(list))
+	for _, a := range list {
+		there[place{a.LinkIndex, prefixOf(a.IPNet)}] = true
+	}
+	var errs []error
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		for _, p := range l.addressesOf(i, g.role) {
+			if _, exists := g.up[l.index]; ok && exists && !there[place{l.index, p}] {
+				errs = append(errs, addAddress(g.ns.handle, l, p))
+			}
+		}
+	}
+	if !there[place{g.tun.index, dummyAddress}] {
+		errs = append(errs, g.addDummy())
+	}
+	for p := range g.asked.addresses {
+		if !there[place{g.tun.index, p}] {
+			errs = append(errs, addAddress(g.ns.handle, g.tun, p))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addDummy gives the TUN device its dummyAddress.
+func (g *Gateway) addDummy() error {
+	dummy := &netlink.Addr{IPNet: ipNet(dummyAddress), Scope: unix.RT_SCOPE_HOST}
+	if err := g.ns.handle.AddrReplace(linkAt(g.tun), dummy); err != nil {
+		return fmt.Errorf("netns: giving %s an address: %w", tunName, err)
+	}
+	return nil
+}
+
+// inventoryLocked asks the kernel which of our routes there are: it drops routes
+// on its own when addresses change or a link goes down.
+func (g *Gateway) inventoryLocked() error {
+	filter := &netlink.Route{Table: unix.RT_TABLE_UNSPEC, Protocol: routeProtocol}
+	list, err := g.ns.handle.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		g.installed = make(map[place]route) // everything is added again, which harms nobody
+		return fmt.Errorf("netns: listing routes: %w", err)
+	}
+	g.installed = make(map[place]route, len(list))
+	for _, r := range list {
+		p := place{r.Table, anyIPv4, r.Priority}
+		switch {
+		case r.Dst != nil:
+			p.destination = prefixOf(r.Dst)
+		case r.Family == unix.AF_INET6:
+			p.destination = anyIPv6
+		}
+		g.installed[p] = route{p, r.LinkIndex, addrOf(r.Gw), addrOf(r.Src)}
+	}
+	return nil
+}
+
+// settleRoutesLocked turns the installed routes into those of the tenant with the
+// present role. Whoever has no addresses, or no address on an interface, reaches
+// no gateway there: such routes wait for the next role, and those of a link that
+// is down for the link.
+func (g *Gateway) settleRoutesLocked() error {
+	want := g.routesLocked()
+	keep := make(map[place]bool, len(want))
+	there := make(map[place]route, len(want))
+	var errs []error
+	for _, r := range want {
+		keep[r.place] = true
+		if g.installed[r.place] == r {
+			there[r.place] = r
+			continue
+		}
+		if !slices.Contains(g.families, familyOf(r.destination)) || !g.up[r.index] {
+			continue // what comes up is healed
+		}
+		err := g.ns.handle.RouteReplace(r.netlink())
+		if err == nil {
+			there[r.place] = r
+		} else if g.serves() {
+			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, err))
+		}
+	}
+	for p, r := range g.installed {
+		if keep[p] {
+			continue // it was replaced, or stays
+		}
+		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
+			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", p.destination, err))
+		}
+	}
+	g.installed = there
+	return errors.Join(errs...)
+}
