@@ -10,12 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Announcements are sent three times: the first is what moves traffic, the
-// others are for a switch that was busy, or a host that lost one.
-const (
-	announcements   = 3
-	announceSpacing = 5 * time.Millisecond
-)
+// announceAfter are the waits before an announcement is repeated: the first is
+// what moves traffic, the next two are for a switch that was busy, or a host that
+// lost one, the last two for a port that passes nothing at first.
+var announceAfter = []time.Duration{5 * time.Millisecond, 5 * time.Millisecond, time.Second, 2 * time.Second}
 
 const (
 	etherARP  = 0x0806
@@ -44,20 +42,25 @@ func (g *Gateway) announceLocked() {
 	}
 	g.announceOnceLocked()
 	turn := g.announcement
-	g.announcing.Go(func() {
-		tick := time.NewTicker(announceSpacing)
-		defer tick.Stop()
-		for range announcements - 1 {
+	g.owned.Go(func() {
+		wait := time.NewTimer(0)
+		defer wait.Stop()
+		for _, after := range announceAfter {
+			wait.Reset(after)
 			select {
-			case <-tick.C:
+			case <-wait.C:
 			case <-g.removed:
 				return
 			}
 			g.mu.Lock()
-			if g.announcement == turn { // else they may be somebody else's by now
+			superseded := g.announcement != turn // they may be somebody else's by now
+			if !superseded {
 				g.announceOnceLocked()
 			}
 			g.mu.Unlock()
+			if superseded {
+				return
+			}
 		}
 	})
 }
@@ -68,6 +71,9 @@ func (g *Gateway) announceOnceLocked() {
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
 		mac := l.macOf(g.role)
+		if g.role == Alone {
+			mac = l.mac
+		}
 		if !ok || len(mac) != 6 {
 			continue
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -16,7 +18,8 @@ import (
 const carrierQuiet = 5 * time.Second
 
 // Carriers tells for every interface of the tenant whether its device is up and
-// has a carrier. One that says nothing at the moment is left out.
+// has a carrier. One that says nothing at the moment, or is configured to be down,
+// is left out.
 func (g *Gateway) Carriers() map[string]bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -25,6 +28,9 @@ func (g *Gateway) Carriers() map[string]bool {
 		return out
 	}
 	for name, l := range g.links {
+		if i, _ := interfaceOf(g.tenant, name); i.Shutdown {
+			continue
+		}
 		up := carrier(g.ns.handle, l.index)
 		if up || time.Since(g.lowered[name]) > carrierQuiet {
 			out[name] = up
@@ -42,32 +48,113 @@ func carrier(handle *netlink.Handle, index int) bool {
 	return link.Attrs().RawFlags&want == want
 }
 
-// WatchLinks calls changed after every change of a device of the tenant's
-// namespace, until ctx ends.
+// Missing tells, in words for an operator, what the interfaces of the tenant lack
+// at the moment: a device that is gone, down, or without a carrier. Interfaces that
+// are configured to be down lack nothing.
+func (g *Gateway) Missing() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var list []string
+	if g.gone {
+		return nil
+	}
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok || i.Shutdown {
+			continue
+		}
+		link, err := g.ns.handle.LinkByIndex(l.index)
+		switch {
+		case err != nil:
+			list = append(list, "the device of "+i.Name+" is gone")
+		case link.Attrs().RawFlags&unix.IFF_UP == 0:
+			list = append(list, i.Name+" is down")
+		case link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0:
+			list = append(list, i.Name+" has no carrier")
+		}
+	}
+	return list
+}
+
+// WatchLinks calls changed at once and after every change of a device of the
+// tenant's namespace, until ctx ends or the Gateway is removed. The calls come from
+// one goroutine, which changed must not hold up for long.
 func (g *Gateway) WatchLinks(ctx context.Context, changed func()) error {
-	return g.ns.watchLinks(ctx, changed)
+	key := new(int)
+	g.watching.Lock()
+	g.watchers[key] = changed
+	g.watching.Unlock()
+	defer func() {
+		g.watching.Lock()
+		delete(g.watchers, key)
+		g.watching.Unlock()
+	}()
+	changed()
+	select {
+	case <-ctx.Done():
+	case <-g.removed:
+	}
+	return nil
+}
+
+// healQuiet is how long the devices must have been left alone before what a change
+// has taken away is put back: a link that goes down and up makes several.
+const healQuiet = 50 * time.Millisecond
+
+// watchRetry is how long after a failure the devices are watched again.
+const watchRetry = time.Second
+
+// tend watches the devices of the namespace until the Gateway is removed, tells the
+// watchers, and heals what is gone when a link has come up.
+func (g *Gateway) tend() {
+	for {
+		err := g.ns.watchLinks(g.removed, g.tellWatchers, func() { _ = g.Heal() })
+		if err == nil {
+			return
+		}
+		select {
+		case <-g.removed:
+			return
+		case <-time.After(watchRetry):
+		}
+		_ = g.Heal() // what happened meanwhile nobody has seen
+	}
+}
+
+func (g *Gateway) tellWatchers() {
+	g.watching.Lock()
+	list := slices.Collect(maps.Values(g.watchers))
+	g.watching.Unlock()
+	for _, changed := range list {
+		changed()
+	}
 }
 
 // WatchLinks calls changed after every change of a device of the host's
 // namespace, until ctx ends.
 func (h *Host) WatchLinks(ctx context.Context, changed func()) error {
-	return h.ns.watchLinks(ctx, changed)
+	return h.ns.watchLinks(ctx.Done(), changed, func() {})
 }
 
-func (n *Namespace) watchLinks(ctx context.Context, changed func()) error {
+// watchLinks calls changed at once and after every change, and quiet when nothing
+// has changed for healQuiet since, until done is closed.
+func (n *Namespace) watchLinks(done <-chan struct{}, changed, quiet func()) error {
 	at := vnetns.NsHandle(n.file.Fd())
 	updates := make(chan netlink.LinkUpdate, 64)
-	done := make(chan struct{})
-	err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{Namespace: &at, ErrorCallback: func(error) {}})
+	end := make(chan struct{})
+	err := netlink.LinkSubscribeWithOptions(updates, end, netlink.LinkSubscribeOptions{Namespace: &at, ErrorCallback: func(error) {}})
 	if err != nil {
 		return fmt.Errorf("netns: watching devices of %s: %w", n.name, err)
 	}
 	defer func() {
-		close(done)
+		close(end)
 		for range updates { // until the reader has ended
 		}
 	}()
 	changed() // what happened before is known from now on
+	calm := time.NewTimer(healQuiet)
+	calm.Stop()
+	defer calm.Stop()
 	for {
 		select {
 		case _, ok := <-updates:
@@ -75,7 +162,10 @@ func (n *Namespace) watchLinks(ctx context.Context, changed func()) error {
 				return errors.New("netns: the kernel has ended the watch over devices")
 			}
 			changed()
-		case <-ctx.Done():
+			calm.Reset(healQuiet)
+		case <-calm.C:
+			quiet()
+		case <-done:
 			return nil
 		}
 	}

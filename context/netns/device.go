@@ -327,7 +327,11 @@ func (g *Gateway) dress(d Device, saved savedDevice) error {
 		}
 		mtu = d.MTU
 	}
-	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, d.ActiveMAC, d.StandbyMAC}
+	mac := d.MAC
+	if len(mac) == 0 {
+		mac = link.Attrs().HardwareAddr
+	}
+	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, d.ActiveMAC, d.StandbyMAC}
 	return nil
 }
 

@@ -69,6 +69,7 @@ type Gateway struct {
 	ns         *Namespace
 	recordPath string
 	record     record
+	devices    []Device
 	links      map[string]linkFacts // by the tenant's name
 	families   []int                // those that the kernel has
 	lo         linkFacts
@@ -77,7 +78,10 @@ type Gateway struct {
 	paired     bool
 	packets    int            // socket for announcements; -1: none
 	removed    chan struct{}  // closed by Remove
-	announcing sync.WaitGroup // announcements that are under way
+	owned      sync.WaitGroup // announcements that are under way, and tend
+
+	watching sync.Mutex // protects watchers; nothing else is locked under it
+	watchers map[*int]func()
 
 	mu           sync.Mutex // protects what follows, and the order of changes to routes
 	installed    map[place]route
@@ -101,6 +105,7 @@ type linkFacts struct {
 	index int
 	mtu   int
 
+	mac             net.HardwareAddr // when it came
 	active, standby net.HardwareAddr // of one of a pair
 }
 
@@ -113,8 +118,8 @@ func Build(cfg *Config) (*Gateway, error) {
 	g := &Gateway{
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
-		links:  make(map[string]linkFacts),
-		asked:  newRequests(), installed: make(map[place]route),
+		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
+		asked: newRequests(), installed: make(map[place]route),
 		paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
 	}
 	if cfg.Paired {
@@ -122,6 +127,10 @@ func Build(cfg *Config) (*Gateway, error) {
 	}
 	if err := g.build(cfg); err != nil {
 		return nil, errors.Join(err, g.Remove())
+	}
+	g.owned.Go(g.tend)
+	if g.role == Alone { // neighbours may know another MAC from before
+		g.Announce()
 	}
 	return g, nil
 }
@@ -147,10 +156,8 @@ func (g *Gateway) build(cfg *Config) error {
 		return err
 	}
 	return g.ns.Do(func() error {
-		if g.paired {
-			if err := g.openPackets(); err != nil {
-				return err
-			}
+		if err := g.openPackets(); err != nil {
+			return err
 		}
 		return g.openSockets(cfg.Tenant)
 	})
@@ -171,12 +178,12 @@ func (g *Gateway) prepare(mtu int) error {
 		return fmt.Errorf("netns: making %s: %w", dropName, err)
 	}
 	g.families = families()
-	if err := applySettings(g.links); err != nil || !g.paired {
+	if err := apply(append(slices.Clone(settings), settingsOf(tunName)...)); err != nil {
 		return err
 	}
-	for _, l := range g.links { // SetRole makes link-local addresses
-		if err := set("ipv6/conf/"+l.name+"/addr_gen_mode", "1"); err != nil {
-			return fmt.Errorf("netns: preparing %s: %w", l.name, err)
+	for _, l := range g.links {
+		if err := g.applyLink(l); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -209,20 +216,22 @@ var settings = []setting{
 	{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"},
 }
 
-func applySettings(links map[string]linkFacts) error {
-	list := slices.Clone(settings)
-	for _, l := range append(slices.Collect(valuesOf(links)), linkFacts{name: tunName}) {
-		list = append(list,
-			setting{"ipv4/conf/" + l.name + "/rp_filter", "0"},
-			setting{"ipv4/conf/" + l.name + "/accept_redirects", "0"},
-			setting{"ipv4/conf/" + l.name + "/send_redirects", "0"},
-			setting{"ipv6/conf/" + l.name + "/accept_redirects", "0"},
-			setting{"ipv6/conf/" + l.name + "/accept_ra", "0"},
-			// A gateway that is back answers at once: addresses are not probed
-			// for a second first, nor is the link-local one that it asks from.
-			setting{"ipv6/conf/" + l.name + "/accept_dad", "0"},
-		)
+// settingsOf are those of one device.
+func settingsOf(name string) []setting {
+	return []setting{
+		{"ipv4/conf/" + name + "/rp_filter", "0"},
+		{"ipv4/conf/" + name + "/accept_redirects", "0"},
+		{"ipv4/conf/" + name + "/send_redirects", "0"},
+		{"ipv6/conf/" + name + "/accept_redirects", "0"},
+		{"ipv6/conf/" + name + "/accept_ra", "0"},
+		// A gateway that is back answers at once: addresses are not probed
+		// for a second first, nor is the link-local one that it asks from.
+		{"ipv6/conf/" + name + "/accept_dad", "0"},
 	}
+}
+
+// apply makes settings of the calling thread's namespace.
+func apply(list []setting) error {
 	for _, s := range list {
 		if err := set(s.file, s.value); err != nil {
 			return fmt.Errorf("netns: setting %s to %s: %w", s.file, s.value, err)
@@ -231,14 +240,14 @@ func applySettings(links map[string]linkFacts) error {
 	return nil
 }
 
-func valuesOf(links map[string]linkFacts) func(yield func(linkFacts) bool) {
-	return func(yield func(linkFacts) bool) {
-		for _, l := range links {
-			if !yield(l) {
-				return
-			}
-		}
+// applyLink makes the settings of one device; SetRole makes the link-local
+// addresses of one of a pair.
+func (g *Gateway) applyLink(l linkFacts) error {
+	list := settingsOf(l.name)
+	if g.paired {
+		list = append(list, setting{"ipv6/conf/" + l.name + "/addr_gen_mode", "1"})
 	}
+	return apply(list)
 }
 
 // set writes one setting of the calling thread's namespace. What a kernel
@@ -304,7 +313,9 @@ func (g *Gateway) Namespace() *Namespace { return g.ns }
 
 // Link returns the kernel's name, MAC and MTU of one of the tenant's interfaces.
 func (g *Gateway) Link(iface string) (device, mac string, mtu int) {
+	g.mu.Lock()
 	l, ok := g.links[iface]
+	g.mu.Unlock()
 	if !ok {
 		return "", "", 0
 	}
@@ -318,11 +329,7 @@ func (g *Gateway) Link(iface string) (device, mac string, mtu int) {
 // Remove closes the descriptors, gives every device back and deletes the
 // namespace. If a device cannot be given back the record stays.
 func (g *Gateway) Remove() error {
-	g.mu.Lock()
-	g.gone = true
-	g.mu.Unlock()
-	close(g.removed)
-	g.announcing.Wait()
+	g.stop()
 	if g.packets >= 0 {
 		unix.Close(g.packets)
 		g.packets = -1
@@ -332,6 +339,15 @@ func (g *Gateway) Remove() error {
 	}
 	g.endpoints = nil
 	return g.host.remove(&g.record, g.recordPath, g.ns)
+}
+
+// stop ends what the Gateway does by itself.
+func (g *Gateway) stop() {
+	g.mu.Lock()
+	g.gone = true
+	g.mu.Unlock()
+	close(g.removed)
+	g.owned.Wait()
 }
 
 func (h *Host) remove(r *record, path string, ns *Namespace) error {

@@ -371,6 +371,7 @@ func TestRecover(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, cfg := build(t, h)
 			stage(g)
+			g.stop()
 			for _, e := range g.Endpoints() {
 				e.File.Close()
 			}

@@ -85,11 +85,28 @@ func TestSetRole(t *testing.T) {
 	}
 }
 
-// TestAnnouncements counts what leaves after a takeover: three gratuitous ARPs
-// and unsolicited NAs for every address.
+// TestAnnouncements counts what leaves after a takeover, and when a tenant without
+// a twin begins: three gratuitous ARPs and unsolicited NAs for every address, and
+// more later.
 func TestAnnouncements(t *testing.T) {
 	h := scratch(t)
-	g := paired(t, h)
+	t.Run("takeover", func(t *testing.T) {
+		g := paired(t, h)
+		countAnnouncements(t, h, "02005e000001", func() {
+			if err := g.SetRole(Active); err != nil {
+				t.Fatal(err)
+			}
+		})
+	})
+	t.Run("start", func(t *testing.T) {
+		inside(t, h.ns, "ip link set wt-out address 02:00:5e:00:00:09")
+		countAnnouncements(t, h, "02005e000009", func() { buildWith(t, h, dualTenant()) })
+	})
+}
+
+// countAnnouncements listens on the outside segment while something happens.
+func countAnnouncements(t *testing.T, h *Host, mac string, happens func()) {
+	t.Helper()
 	fd := -1
 	err := h.ns.Do(func() (err error) {
 		peer, err := net.InterfaceByName("p-out")
@@ -108,11 +125,9 @@ func TestAnnouncements(t *testing.T) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 300_000}); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.SetRole(Active); err != nil {
-		t.Fatal(err)
-	}
-	arp := "ffffffffffff02005e0000010806" + "0001080006040001" + "02005e000001c6336401" + "000000000000c6336401"
-	na := "33330000000102005e00000186dd"
+	happens()
+	arp := "ffffffffffff" + mac + "0806" + "0001080006040001" + mac + "c6336401" + "000000000000c6336401"
+	na := "333300000001" + mac + "86dd"
 	counts := map[string]int{}
 	b := make([]byte, 2000)
 	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit) && (counts["arp"] < 3 || counts["na"] < 6); {
@@ -133,7 +148,7 @@ func TestAnnouncements(t *testing.T) {
 			}
 		}
 	}
-	if counts["arp"] != 3 || counts["na"] < 6 {
+	if counts["arp"] < 3 || counts["na"] < 6 {
 		t.Errorf("got %v, want 3 ARPs and 3 NAs for each of 2 addresses", counts)
 	}
 }

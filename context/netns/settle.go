@@ -22,11 +22,70 @@ import (
 func (g *Gateway) Update(t *spec.Tenant) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.gone {
+		return nil
+	}
 	g.limits = t.Limits
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
 	g.replaceLocked(t)
-	return errors.Join(g.raiseLocked(), g.settleLocked())
+	return errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
+}
+
+// remakeLocked takes devices again that are gone: somebody has deleted them, or
+// the device that they stand on, and that is there again.
+func (g *Gateway) remakeLocked() error {
+	var errs []error
+	remade := false
+	for _, d := range g.devices {
+		l, ok := g.links[d.Interface]
+		if !ok {
+			continue // Build is on its way
+		}
+		if _, err := g.ns.handle.LinkByIndex(l.index); err == nil {
+			continue
+		}
+		if err := g.remake(d); err != nil {
+			errs = append(errs, fmt.Errorf("netns: the device of %s is gone and cannot be had again: %w", d.Interface, err))
+			continue
+		}
+		remade = true
+	}
+	if remade && g.serves() {
+		g.announcement++
+		g.announceLocked()
+	}
+	return errors.Join(errs...)
+}
+
+// remake takes one device that is gone.
+func (g *Gateway) remake(d Device) error {
+	transit := hashedName("wrn", g.ns.name, d.Interface)
+	i := slices.IndexFunc(g.record.Devices, func(s savedDevice) bool { return s.Transit == transit })
+	if i < 0 {
+		return errors.New("no record of it")
+	}
+	if _, err := g.host.link(d.Host); err != nil {
+		return err
+	}
+	old := g.record.Devices[i]
+	g.record.Devices = slices.Delete(g.record.Devices, i, i+1)
+	if d.Kind != Whole {
+		if err := g.host.release(&old); err != nil {
+			return err
+		}
+	}
+	if err := g.take(d); err != nil {
+		return err
+	}
+	l := g.links[d.Interface]
+	if err := g.ns.Do(func() error { return g.applyLink(l) }); err != nil {
+		return err
+	}
+	if mac := l.macOf(g.role); mac != nil {
+		return g.setMAC(d.Interface, l, mac)
+	}
+	return nil
 }
 
 // Heal puts back what is gone of addresses, routes and rules, as Update does. A
@@ -60,23 +119,36 @@ func (g *Gateway) lookLocked() error {
 	return nil
 }
 
-// raiseLocked sets the links up that should be.
+// raiseLocked sets the links up, or down, as they are configured.
 func (g *Gateway) raiseLocked() error {
 	var errs []error
+	down := make(map[int]bool)
+	for _, i := range g.tenant.Interfaces {
+		down[g.links[i.Name].index] = i.Shutdown
+	}
 	for _, l := range append(g.linksInOrder(), g.tun, g.drop, g.lo) {
 		link, err := g.ns.handle.LinkByIndex(l.index)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("netns: the device %s is gone: %w", l.name, err))
-			continue
-		}
-		if link.Attrs().Flags&net.FlagUp != 0 {
-			continue
-		}
-		if err := g.ns.handle.LinkSetUp(link); err != nil {
-			errs = append(errs, fmt.Errorf("netns: setting %s up: %w", l.name, err))
+		switch {
+		case err != nil:
+			if !g.isInterface(l) { // of interfaces remakeLocked has told
+				errs = append(errs, fmt.Errorf("netns: the device %s is gone: %w", l.name, err))
+			}
+		case down[l.index]:
+			if err := g.ns.handle.LinkSetDown(link); err != nil {
+				errs = append(errs, fmt.Errorf("netns: setting %s down: %w", l.name, err))
+			}
+		case link.Attrs().Flags&net.FlagUp == 0:
+			if err := g.ns.handle.LinkSetUp(link); err != nil {
+				errs = append(errs, fmt.Errorf("netns: setting %s up: %w", l.name, err))
+			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// isInterface reports whether a device is one of the tenant's interfaces.
+func (g *Gateway) isInterface(l linkFacts) bool {
+	return l.index != g.tun.index && l.index != g.drop.index && l.index != g.lo.index
 }
 
 // linksInOrder are the devices of the interfaces, by name.

@@ -16,7 +16,9 @@ const sniffBuffer = 8 << 20
 // a virtio_net_hdr. It is for the worker, which reads it while a capture runs
 // and has no right to open one.
 func (g *Gateway) Sniff(iface string) (f *os.File, err error) {
+	g.mu.Lock()
 	l, ok := g.links[iface]
+	g.mu.Unlock()
 	if !ok {
 		return nil, fmt.Errorf("netns: there is no interface %q", iface)
 	}
