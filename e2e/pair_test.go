@@ -96,6 +96,7 @@ func TestSites(t *testing.T) {
 			for _, w := range daemons {
 				w.Ready()
 			}
+			daemons[1].Namespace("site").Tripwire("outside", "10.0.0.0/8", "2001:db8:1::/64", "2001:db8:2::/64")
 			wire := daemons[1].Namespace("site").Capture("outside")
 			for _, w := range daemons {
 				w.WaitSAs("site", 1)

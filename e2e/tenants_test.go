@@ -203,6 +203,7 @@ func TestSharedInterface(t *testing.T) {
 		clients = append(clients, client)
 	}
 	hub.Bridge("switch", "gw", "blue", "red")
+	hub.Tripwire("gw", lab.TenantsInside...)
 	before := state(gateway, nil)
 	w := gateway.Warrend(lab.WarrendConfig{
 		System: `

@@ -128,6 +128,7 @@ context "amber" {
 	for _, name := range []string{"blue", "red"} {
 		sa := w.WaitSAs(name, 1)[0]
 		client := c.Namespace(name)
+		client.Tripwire("outside", lab.TenantsInside...)
 		client.MustPing(lab.Ping{From: sa.Assigned[0], To: lab.InsideHost, Size: 1400})
 		hosts[name].MustPing(lab.Ping{To: sa.Assigned[0]})
 	}

@@ -100,10 +100,12 @@ func (ns *Namespace) capture(device string, keep int) *Capture {
 	return c
 }
 
+// everything is ETH_P_ALL in network order.
+const everything = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8
+
 // openPacketSocket opens a packet socket on the device. Reads wait 20 ms at
 // most, so that the reader sees that it should stop.
 func openPacketSocket(index int) (int, error) {
-	const everything = unix.ETH_P_ALL<<8&0xff00 | unix.ETH_P_ALL>>8 // in network order
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, err

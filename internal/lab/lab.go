@@ -29,6 +29,7 @@ import (
 type TB interface {
 	Helper()
 	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Failed() bool
 	Cleanup(func())
@@ -187,6 +188,7 @@ type failure struct{ error }
 type runner struct {
 	logf    func(string, ...any)
 	failed  bool
+	errs    []error
 	cleanup []func()
 }
 
@@ -194,6 +196,10 @@ func (r *runner) Helper()                         {}
 func (r *runner) Logf(format string, args ...any) { r.logf(format, args...) }
 func (r *runner) Failed() bool                    { return r.failed }
 func (r *runner) Cleanup(f func())                { r.cleanup = append(r.cleanup, f) }
+func (r *runner) Errorf(format string, args ...any) {
+	r.failed = true
+	r.errs = append(r.errs, fmt.Errorf(format, args...))
+}
 func (r *runner) Fatalf(format string, args ...any) {
 	r.failed = true
 	panic(failure{fmt.Errorf(format, args...)})
@@ -212,6 +218,7 @@ func Run(logf func(format string, args ...any), f func(*Lab) error) (err error) 
 		for i := len(r.cleanup) - 1; i >= 0; i-- {
 			r.cleanup[i]()
 		}
+		err = errors.Join(err, errors.Join(r.errs...))
 	}()
 	defer func() {
 		switch p := recover().(type) {

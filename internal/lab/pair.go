@@ -15,6 +15,9 @@ const (
 	PairPool           = "10.55.1.0/24"
 )
 
+// PairInsideNetworks must not be seen in clear on the outside ports of a pair.
+var PairInsideNetworks = []string{"10.44.0.0/24", "10.55.0.0/16", "fd00::/16"}
+
 // The two units of a pair, as Pair.Nodes has them.
 const (
 	Primary = iota
@@ -106,6 +109,7 @@ func (p *Pair) site(i int, context string) {
 	for _, n := range p.Nodes {
 		s.Outside.Connect(n.Port, n.ns, n.device(i, "out"))
 		s.Inside.Connect(n.Port, n.ns, n.device(i, "in"))
+		s.Outside.Tripwire(n.Port, PairInsideNetworks...)
 	}
 	s.Inside.Connect("host", s.Host, "in")
 	s.Host.Address("in", PairInsideHost+"/24")

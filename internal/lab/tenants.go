@@ -24,16 +24,22 @@ func File(name string) string {
 const (
 	OutsideGateway = "198.51.100.1"
 	OutsideClient  = "198.51.100.2"
+	OutsideRouter  = "198.51.100.254" // where the default routes lead; nobody forwards
 	InsideGateway  = "10.10.0.1"
 	InsideHost     = "10.10.0.53"
 )
+
+// TenantsInside are the networks of both tenants that must not be seen outside in
+// clear: the inside, and the clients' addresses.
+var TenantsInside = []string{"10.10.0.0/24", "10.99.0.0/16", "fd00::/16"}
 
 // Tenants is the network of the two tenants, blue and red:
 //
 //	client 198.51.100.2 --- wb-out [ gateway ] wb-in --- 10.10.0.53 host
 //	client 198.51.100.2 --- wr-out [ gateway ] wr-in --- 10.10.0.53 host
 //
-// The gateway's devices are bare: the daemon moves them into its contexts.
+// The gateway's devices are bare: the daemon moves them into its contexts. A
+// tripwire on each outside wire ends the test that lets TenantsInside pass.
 type Tenants struct {
 	Gateway   *Namespace
 	Blue, Red Tenant
@@ -55,7 +61,8 @@ func (l *Lab) TwoTenants() *Tenants {
 	for _, t := range []*Tenant{&n.Blue, &n.Red} {
 		t.Client = l.Namespace(t.Name + "-client")
 		l.Veth(n.Gateway, t.Outside, t.Client, "out")
-		t.Client.Address("out", OutsideClient+"/24")
+		t.Client.Address("out", OutsideClient+"/24", OutsideRouter+"/24")
+		t.Client.Tripwire("out", TenantsInside...)
 	}
 	return n
 }
