@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -164,6 +165,9 @@ func (g *Gateway) take(d Device) error {
 	if d.Kind == Whole {
 		if saved, err = save(g.host.ns.handle, link); err != nil {
 			return fmt.Errorf("netns: noting how %s is: %w", d.Host, err)
+		}
+		if err := saved.saveSettings(g.host.ns); err != nil {
+			return fmt.Errorf("netns: noting how %s is set: %w", d.Host, err)
 		}
 	}
 	saved.Tenant = deviceName(d.Interface)
@@ -366,10 +370,46 @@ func (h *Host) giveBackOne(d *savedDevice, ns *Namespace) error {
 		}
 	}
 	link := findLink(h.ns.handle, d.Transit)
+	if link == nil && ns == nil {
+		link = h.strayed(d)
+	}
 	if link == nil { // never moved, or destroyed together with its namespace
 		return nil
 	}
-	return d.restore(h.ns.handle, link)
+	// Settings come first: they say how it comes up.
+	renamed := h.ns.handle.LinkSetName(link, d.Host)
+	if renamed != nil {
+		return fmt.Errorf("renaming %s back to %s: %w", link.Attrs().Name, d.Host, renamed)
+	}
+	return errors.Join(d.restoreSettings(h.ns), d.restore(h.ns.handle, link))
+}
+
+// strayed finds a device of the machine that the kernel has brought back by itself,
+// when its namespace went: it has the name that the tenant had for it, or a number
+// where that was taken, and is down.
+func (h *Host) strayed(d *savedDevice) netlink.Link {
+	if d.MAC == "" || findLink(h.ns.handle, d.Host) != nil {
+		return nil
+	}
+	list, err := h.ns.handle.LinkList()
+	if err != nil {
+		return nil
+	}
+	var found []netlink.Link
+	for _, l := range list {
+		a := l.Attrs()
+		number, stray := strings.CutPrefix(a.Name, "dev")
+		if _, err := strconv.Atoi(number); err != nil {
+			stray = false
+		}
+		if (stray || a.Name == d.Tenant) && a.Flags&net.FlagUp == 0 && (a.HardwareAddr.String() == d.MAC || a.PermHWAddr.String() == d.MAC) {
+			found = append(found, l)
+		}
+	}
+	if len(found) != 1 {
+		return nil
+	}
+	return found[0]
 }
 
 // moveOut brings a device back to the host's namespace under its transit name.

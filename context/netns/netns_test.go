@@ -52,6 +52,8 @@ func scratch(t *testing.T) *Host {
 		ip link add wt-in type veth peer name p-in
 		ip addr add 203.0.113.9/24 dev wt-out
 		ip addr add 2001:db8:9::9/64 dev wt-out nodad
+		echo 0 > /proc/sys/net/ipv6/conf/wt-out/accept_ra
+		echo 1 > /proc/sys/net/ipv4/conf/wt-out/arp_ignore
 		ip link set wt-out up
 		ip link set p-out up
 		ip link set p-in up
@@ -122,7 +124,8 @@ func build(t *testing.T, h *Host) (*Gateway, *Config) {
 func hostState(t *testing.T, h *Host) string {
 	t.Helper()
 	links := inside(t, h.ns, `ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
-	return links + inside(t, h.ns, `ip -o addr show scope global | sed 's/^[0-9]*: *//'; ip route show table all | grep -v "table local" | grep 192.0.2; ip -6 route show | grep db8`)
+	return links + inside(t, h.ns, `cat /proc/sys/net/ipv[46]/conf/wt-out/[a-b]* /proc/sys/net/ipv4/conf/wt-out/rp_filter
+		ip -o addr show scope global | sed 's/^[0-9]*: *//'; ip route show table all | grep -v "table local" | grep 192.0.2; ip -6 route show | grep db8`)
 }
 
 func TestGateway(t *testing.T) {
@@ -387,6 +390,39 @@ func TestRecover(t *testing.T) {
 				t.Errorf("the host is not as before (-before +after)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestDeviceThatCameBack: a device of the machine whose namespace went without us
+// was brought back by the kernel under the name that it had there, and down.
+func TestDeviceThatCameBack(t *testing.T) {
+	h := scratch(t)
+	before := hostState(t, h)
+	tn := tenant()
+	tn.Interfaces = tn.Interfaces[:1]
+	cfg := &Config{Host: h, Namespace: "wt-strayed", Record: filepath.Join(t.TempDir(), "blue.json"), Devices: devices()[:1], Tenant: tn}
+	g, err := Build(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.stop()
+	link, err := g.ns.handle.LinkByName("outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []error{g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetNsFd(link, int(h.ns.file.Fd())), g.ns.Delete()} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	for _, e := range g.Endpoints() {
+		e.File.Close()
+	}
+	if err := h.Recover(cfg.Record); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, hostState(t, h)); diff != "" {
+		t.Errorf("the host is not as before (-before +after)\n%s", diff)
 	}
 }
 

@@ -2,11 +2,13 @@ package netns
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -38,6 +40,58 @@ type savedDevice struct {
 	Master    string         `json:"master,omitempty"`
 	Addresses []savedAddress `json:"addresses,omitempty"`
 	Routes    []savedRoute   `json:"routes,omitempty"`
+	// Settings are files under /proc/sys/net of the device, by what stands before
+	// and behind its name: "ipv6/conf//accept_ra".
+	Settings map[string]string `json:"settings,omitempty"`
+}
+
+// keptSettings are those that a device loses in another namespace.
+var keptSettings = []string{
+	"ipv4/conf//accept_local", "ipv4/conf//accept_redirects", "ipv4/conf//accept_source_route", "ipv4/conf//arp_announce",
+	"ipv4/conf//arp_filter", "ipv4/conf//arp_ignore", "ipv4/conf//arp_notify", "ipv4/conf//forwarding", "ipv4/conf//log_martians",
+	"ipv4/conf//promote_secondaries", "ipv4/conf//proxy_arp", "ipv4/conf//route_localnet", "ipv4/conf//rp_filter",
+	"ipv4/conf//secure_redirects", "ipv4/conf//send_redirects", "ipv4/conf//src_valid_mark",
+	"ipv6/conf//accept_dad", "ipv6/conf//accept_ra", "ipv6/conf//accept_ra_defrtr", "ipv6/conf//accept_ra_pinfo",
+	"ipv6/conf//accept_redirects", "ipv6/conf//addr_gen_mode", "ipv6/conf//autoconf", "ipv6/conf//disable_ipv6",
+	"ipv6/conf//forwarding", "ipv6/conf//keep_addr_on_down", "ipv6/conf//proxy_ndp", "ipv6/conf//use_tempaddr",
+}
+
+// settingFile is the path of one of the keptSettings.
+func settingFile(key, device string) string {
+	return filepath.Join("/proc/sys/net", strings.Replace(key, "//", "/"+device+"/", 1))
+}
+
+// saveSettings notes the settings of a device of the host. What the kernel does not
+// have is not noted.
+func (d *savedDevice) saveSettings(host *Namespace) error {
+	d.Settings = make(map[string]string)
+	return host.Do(func() error {
+		for _, key := range keptSettings {
+			if value, err := os.ReadFile(settingFile(key, d.Host)); err == nil {
+				d.Settings[key] = strings.TrimSpace(string(value))
+			}
+		}
+		return nil
+	})
+}
+
+// restoreSettings sets what is another value now.
+func (d *savedDevice) restoreSettings(host *Namespace) error {
+	return host.Do(func() error {
+		var errs []error
+		for _, key := range keptSettings {
+			value, noted := d.Settings[key]
+			file := settingFile(key, d.Host)
+			now, err := os.ReadFile(file)
+			if !noted || err != nil || strings.TrimSpace(string(now)) == value {
+				continue
+			}
+			if err := os.WriteFile(file, []byte(value), 0); err != nil {
+				errs = append(errs, fmt.Errorf("giving %s its setting %s back: %w", d.Host, key, err))
+			}
+		}
+		return errors.Join(errs...)
+	})
 }
 
 type savedAddress struct {
@@ -126,11 +180,8 @@ func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
 	return d, nil
 }
 
-// restore makes a device on the host what it was.
+// restore makes a device on the host, which has its name again, what it was.
 func (d *savedDevice) restore(host *netlink.Handle, link netlink.Link) error {
-	if err := host.LinkSetName(link, d.Host); err != nil {
-		return fmt.Errorf("renaming %s back to %s: %w", link.Attrs().Name, d.Host, err)
-	}
 	if mac, err := net.ParseMAC(d.MAC); err == nil && len(mac) > 0 && mac.String() != link.Attrs().HardwareAddr.String() {
 		if err := host.LinkSetHardwareAddr(link, mac); err != nil {
 			return fmt.Errorf("giving %s its MAC back: %w", d.Host, err)
