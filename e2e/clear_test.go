@@ -49,7 +49,7 @@ func TestPoolTakenAway(t *testing.T) {
 	p := n.Blue.Host.StartPing(lab.Ping{From: lab.InsideHost, To: inner, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond})
 	w.Write("blue.hcl", strings.Replace(lab.File("blue.hcl"), "10.99.0.10-10.99.0.250", "10.99.7.10-10.99.7.250", 1))
 	w.MustCLI("reload")
-	w.MustCLI("vpn-sessiondb", "logoff", "--context", "blue", "--all")
+	w.MustCLI("logoff", "--context", "blue", "--all")
 	p.Stop()
 	unanswered(t, l, w, n.Blue.Host, inner)
 	s.MustInitiate("blue")

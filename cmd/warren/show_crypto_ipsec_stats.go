@@ -91,7 +91,7 @@ func dropsOf(c *control.IPsecCounters) []drop {
 		{"overload", c.DropOverload, c.DropOverloadBytes},
 		{"not taken by the tunnel device", c.DropDeliver, c.DropDeliverBytes},
 		{"in clear otherwise: no SA covers it", c.DropClear, c.DropClearBytes},
-		{"its SA has just gone", c.DropPolicy, c.DropPolicyBytes},
+		{"multicast, or its SA has just gone", c.DropPolicy, c.DropPolicyBytes},
 		{"too big for the path", c.DropTooBig, c.DropTooBigBytes},
 		{"no sequence number left", c.DropSequence, c.DropSequenceBytes},
 		{"volume limit reached", c.DropVolume, c.DropVolumeBytes},

@@ -51,7 +51,7 @@ type IPsecCounters struct {
 	DropDummyBytes     uint64 `json:"drop_dummy_bytes"`
 	DropECN            uint64 `json:"drop_ecn"` // congestion marked on a flow that cannot carry it (RFC 6040)
 	DropECNBytes       uint64 `json:"drop_ecn_bytes"`
-	DropPolicy         uint64 `json:"drop_policy"` // its SA went while it was on its way
+	DropPolicy         uint64 `json:"drop_policy"` // multicast, or its SA went while it was on its way
 	DropPolicyBytes    uint64 `json:"drop_policy_bytes"`
 	DropClear          uint64 `json:"drop_clear"` // no SA stands for what must not leave in clear
 	DropClearBytes     uint64 `json:"drop_clear_bytes"`

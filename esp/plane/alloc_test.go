@@ -146,7 +146,7 @@ func TestAllocsPerPacket(t *testing.T) {
 			t.Errorf("%s: nothing passed: %+v", name, after)
 		}
 	}
-	if s := l.p.Stats(); s.DropReplay+s.DropIntegrity+s.DropSelector+s.DropMalformed+s.DropPolicy > 0 {
+	if s := l.p.Stats(); s.DropReplay+s.DropIntegrity+s.DropSelector+s.DropMalformed+s.DropPolicy+s.DropClear > 0 {
 		t.Errorf("stats are %+v", s)
 	}
 }

@@ -131,6 +131,10 @@ func (o *outbound) packet(b []byte) {
 func (o *outbound) route() {
 	s := &o.super
 	c := o.p.policies.Find(&o.inner)
+	if c == nil && o.inner.Dst.IsMulticast() { // of the kernel, which does not forward it
+		o.stats.drop(dropPolicy, s.Count(), s.Total())
+		return
+	}
 	if c == nil {
 		o.stats.drop(dropClear, s.Count(), s.Total())
 		if o.p.clear.allow(o.now) {

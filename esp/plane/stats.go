@@ -37,7 +37,7 @@ type Stats struct {
 	DropDummyBytes     uint64
 	DropECN            uint64 // congestion marked on a flow that cannot carry it (RFC 6040)
 	DropECNBytes       uint64
-	DropPolicy         uint64 // its SA went while it was on its way
+	DropPolicy         uint64 // multicast, or its SA went while it was on its way
 	DropPolicyBytes    uint64
 	DropClear          uint64 // no SA stands for what must not leave in clear
 	DropClearBytes     uint64
