@@ -341,6 +341,17 @@ func TestClientAddressReachesTheSupervisor(t *testing.T) {
 		if !strings.HasSuffix(got, want) {
 			t.Errorf("asked the supervisor for\n%s, want\n%s", got, want)
 		}
+		client.stop() // the next worker tells everything anew, the address first
+		client.asked = nil
+		client.start()
+		time.Sleep(time.Second)
+		client.mu.Lock()
+		got = fmt.Sprint(client.asked)
+		client.mu.Unlock()
+		want = "[address {Add:true Prefix:10.99.0.10/32} routes {Reset:true Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] Remove:[] Answer:[] Silence:[]}]"
+		if got != want {
+			t.Errorf("the next worker asked for\n%s, want\n%s", got, want)
+		}
 		client.stop()
 		gateway.stop()
 	})
