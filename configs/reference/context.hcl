@@ -133,7 +133,7 @@ crypto_map "outside" {
     local_networks  = ["10.10.0.0/24"] # not with request_address
     remote_networks = ["10.20.0.0/24"] # with request_address by default "0.0.0.0/0"
     ipsec_proposals = null             # by default all of this file
-    reverse_route   = true             # routes to the remote networks lead into the tunnel
+    reverse_route   = true             # networks of SAs that stand go before static routes of the same length
   }
 
   dynamic "any" {

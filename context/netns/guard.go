@@ -24,8 +24,8 @@ type guarded struct {
 	prefix netip.Prefix
 	source netip.Addr // of our own packets to it; invalid: whatever the kernel takes
 	metric int        // of its route
-	// whole says that those there get everything through the tunnel: what answers
-	// them may come in clear over an interface with a crypto map.
+	// whole says that those there reach what is outside through the tunnel: what
+	// answers them may come in clear over an interface with a crypto map.
 	whole bool
 
 	asked control.Route // of what a child SA carries
@@ -58,7 +58,7 @@ func (g *Gateway) guardedLocked() []guarded {
 			if !e.RequestAddress {
 				source = insideAddress(t, p.Addr().Is4(), e.Local)
 			}
-			add(p, source, metricGuard, slices.ContainsFunc(e.Local, isAny))
+			add(p, source, metricGuard, overlapOutside(t, e.Local))
 		}
 	}
 	for _, p := range dynamicNetworks(t) {
@@ -75,7 +75,7 @@ func (g *Gateway) guardedLocked() []guarded {
 func (g *Gateway) standingLocked(r control.Route) guarded {
 	p := r.Destination
 	local := localOf(g.tenant, p)
-	out := guarded{prefix: p, source: r.Source, metric: metricGuard, whole: slices.ContainsFunc(local, isAny), asked: r}
+	out := guarded{prefix: p, source: r.Source, metric: metricGuard, whole: overlapOutside(g.tenant, local), asked: r}
 	if !g.oursLocked(r.Source) {
 		out.source = insideAddress(g.tenant, p.Addr().Is4(), local)
 	}
@@ -156,14 +156,19 @@ func dynamicNetworks(t *spec.Tenant) (list []netip.Prefix) {
 
 // placed are the networks of which the configuration says where they are, without
 // the default route.
-func placed(t *spec.Tenant) (list []netip.Prefix) {
+func placed(t *spec.Tenant) []netip.Prefix { return append(placedAt(t, true), placedAt(t, false)...) }
+
+// placedAt are those at interfaces with a crypto map, or at the others.
+func placedAt(t *spec.Tenant, outside bool) (list []netip.Prefix) {
 	for _, i := range t.Interfaces {
 		for _, p := range i.Addresses {
-			list = append(list, p.Masked())
+			if mapped(t, i.Name) == outside {
+				list = append(list, p.Masked())
+			}
 		}
 	}
 	for _, r := range t.Routes {
-		if !isAny(r.Destination) {
+		if !isAny(r.Destination) && mapped(t, r.Interface) == outside {
 			list = append(list, r.Destination.Masked())
 		}
 	}
@@ -223,27 +228,40 @@ func reverseRoute(t *spec.Tenant, p netip.Prefix) bool {
 	return wanted || !named && dynamic
 }
 
-// wholePool reports whether clients with an address of the pool may get everything
-// through the tunnel.
+// wholePool reports whether clients with an address of the pool may reach what is
+// outside through the tunnel.
 func wholePool(t *spec.Tenant, name string) bool {
 	for _, group := range t.TunnelGroups {
 		if group.Type != spec.RemoteAccess {
 			continue
 		}
-		pools, split := group.AddressPools, false
+		pools, split := group.AddressPools, []netip.Prefix{anyIPv4}
 		for _, p := range t.GroupPolicies {
-			if p.Name == group.Policy {
-				split = len(p.SplitTunnel) > 0
-				if len(p.AddressPools) > 0 {
-					pools = p.AddressPools
-				}
+			if p.Name != group.Policy {
+				continue
+			}
+			if len(p.SplitTunnel) > 0 {
+				split = p.SplitTunnel
+			}
+			if len(p.AddressPools) > 0 {
+				pools = p.AddressPools
 			}
 		}
-		if !split && slices.Contains(pools, name) {
+		known := append(configured(t), placedAt(t, false)...)
+		if slices.Contains(pools, name) && slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
 			return true
 		}
 	}
 	return false
+}
+
+// overlapOutside reports whether part of our side of a site's tunnel is everything,
+// or lies at an interface with a crypto map.
+func overlapOutside(t *spec.Tenant, local []netip.Prefix) bool {
+	outside := placedAt(t, true)
+	return slices.ContainsFunc(local, func(p netip.Prefix) bool {
+		return isAny(p) || slices.ContainsFunc(outside, p.Overlaps)
+	})
 }
 
 // mapped reports whether an interface has a crypto map.
@@ -264,6 +282,7 @@ func within(list []netip.Prefix, p netip.Prefix) bool {
 // contains reports whether all of q is in p.
 func contains(p, q netip.Prefix) bool { return p.Bits() <= q.Bits() && p.Contains(q.Addr()) }
 
+// isAny reports whether p is every address of a family.
 func isAny(p netip.Prefix) bool { return p.Bits() == 0 }
 
 // insideAddress is an address of ours that lies within one of the networks, or

@@ -132,6 +132,12 @@ func TestClearRulesFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	path("192.0.2.9", "drop0") // nobody gets anything from there through the tunnel
+	changed.GroupPolicies = []spec.GroupPolicy{{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}
+	if err := g.Update(&changed); err != nil {
+		t.Fatal(err)
+	}
+	path("198.51.100.9", "ipsec0") // what the clients reach is on the outside segment
+	path("10.10.0.9", "drop0")
 	old := dualTenant()
 	if err := g.Update(old); err != nil {
 		t.Fatal(err)
@@ -214,6 +220,20 @@ func TestReverseRoute(t *testing.T) {
 		path("no SA any more", "inside")
 		if err := g.Remove(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestOneArm: what a site protects is on the segment outside; who is there reaches
+// the branch through the gateway, and nobody else does.
+func TestOneArm(t *testing.T) {
+	h := scratch(t)
+	tn := dualTenant()
+	tn.CryptoMaps[0].Entries[0].Local = []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+	g := buildWith(t, h, tn)
+	for from, want := range map[string]string{"198.51.100.9": "ipsec0", "10.10.0.9": "drop0", "10.77.9.9": "drop0"} {
+		if got := inside(t, g.ns, "ip route get 10.77.1.1 from "+from+" iif outside"); !containsWord(got, want) {
+			t.Errorf("from %s: got %q, want %s", from, got, want)
 		}
 	}
 }

@@ -18,8 +18,8 @@ import (
 //	             lies within what a tunnel carries
 //	tableOuter   without the tunnel: for what the worker sends (outerMark), so
 //	             that no ESP packet can loop into the tunnel that it carries
-//	tableTunnel  those behind the tunnel who get everything through it: for what
-//	             comes in clear over an interface with a crypto map
+//	tableTunnel  those behind the tunnel who reach what is outside through it: for
+//	             what comes in clear over an interface with a crypto map
 //	tableHidden  subnets of interfaces with a crypto map that a tunnel carries: for
 //	             what comes from the inside, before the connected routes of main
 //	tableDrop    everything to a device that drops and counts it

@@ -21,7 +21,7 @@ const (
 	prioOuterEnd  = 101
 	prioHidden    = 150 // from inside to a subnet outside that a tunnel carries
 	prioSource    = 200 // from outside, by its source, the longest prefix first
-	prioTunnel    = 400 // from outside to those who get everything through the tunnel
+	prioTunnel    = 400 // from outside to those who reach it through the tunnel
 	prioTunnelEnd = 401 // and nowhere else
 	prioEnd       = 500 // no rule of ours is from here on
 )
@@ -158,9 +158,10 @@ func (g *Gateway) sourcesLocked(behind []guarded, family int) []source {
 	for _, p := range behind {
 		add(p.prefix, true)
 	}
+	outside := placedAt(g.tenant, true)
 	for e := range staticEntries(g.tenant) {
 		for _, p := range e.Local {
-			if !isAny(p) {
+			if !isAny(p) && !within(outside, p) {
 				add(p, true)
 			}
 		}

@@ -191,7 +191,9 @@ type CryptoEntry struct {
 	Dynamic   bool // answers any peer; the other fields of the peer are empty
 	Proposals []IPsecProposal
 
-	// ReverseRoute installs routes to what the peer protects.
+	// ReverseRoute has what child SAs carry go before static routes of the same
+	// length while they stand. Without it, and without an SA, such a static route
+	// counts, unless it leads over an interface with a crypto map.
 	ReverseRoute bool
 
 	Peer        netip.Addr
