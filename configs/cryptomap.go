@@ -47,8 +47,9 @@ func (t *tenantReader) readCryptoMaps() {
 	t.checkServed()
 }
 
-// checkNames tells of entries of the same name in different maps: commands and
-// logs name an entry without its map.
+// checkNames tells of entries of the same name, in one map or in different ones:
+// commands and logs name an entry without its map. Dynamic ones of different maps
+// may have one.
 func (t *tenantReader) checkNames() {
 	seen := map[string]*node{}
 	for _, m := range t.each("crypto_map") {
@@ -57,6 +58,13 @@ func (t *tenantReader) checkNames() {
 				e.problem(e.at, "Duplicate name", "%s is at %s already: commands and logs name an entry alone.", e, place(other.at))
 			}
 			seen[e.label.text] = e
+		}
+	}
+	for _, m := range t.each("crypto_map") {
+		for _, e := range m.each("dynamic") {
+			if other := seen[e.label.text]; other != nil {
+				e.problem(e.at, "Duplicate name", "%s and %s (%s) have one name: commands and logs name an entry alone.", e, other, place(other.at))
+			}
 		}
 	}
 }
