@@ -3,9 +3,12 @@ package worker
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"testing"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -52,3 +55,37 @@ func TestEngineConfig(t *testing.T) {
 		t.Errorf("entries: got %s\nwant %s", entries, want)
 	}
 }
+
+// TestWhatValidatesCanBeServed: the engine takes what a file may say, as far as
+// the files that users rely on and the reference say it.
+func TestWhatValidatesCanBeServed(t *testing.T) {
+	root := os.DirFS("../../configs")
+	for _, file := range []string{"testdata/contract/system.hcl", "testdata/contract/pair/system-a.hcl", "testdata/contract/next/system.hcl", "reference/system.hcl"} {
+		t.Run(file, func(t *testing.T) {
+			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}}, file, configs.Machine{Cores: 2, Memory: 4 << 30})
+			if conf == nil {
+				t.Fatal(diags.Err())
+			}
+			for _, c := range conf.Contexts {
+				if _, err := ike.New(engineConfig(c.Spec)); err != nil {
+					t.Errorf("context %s: %v", c.Name, err)
+				}
+			}
+		})
+	}
+}
+
+// anySecret has every secret, and an empty file for every server.
+type anySecret struct{ configs.FSLoader }
+
+func (l anySecret) ReadFile(at configs.Location) ([]byte, error) {
+	if at.Scheme == configs.SchemeHTTPS {
+		return nil, nil
+	}
+	if b, err := l.FSLoader.ReadFile(at); err == nil {
+		return b, nil
+	}
+	return []byte("a secret of some length\n"), nil
+}
+
+func (anySecret) LookupEnv(string) (string, bool) { return "a secret of some length", true }
