@@ -26,7 +26,7 @@ const (
 	maxWord        = 128     // of a name
 	maxLiteral     = 4 << 10 // of a piece of text in quotes; the longest value, a banner, has half of it
 	maxElements    = 512     // of one list
-	maxDiagnostics = 200
+	maxDiagnostics = 200     // errors, and as many warnings
 )
 
 // bounded reports whether the parser can be trusted with a file: its brackets fit

@@ -41,7 +41,7 @@ func TestBounds(t *testing.T) {
 			if got := fmt.Sprint(diags.Err()); tt.want == "" && diags.HasErrors() || !strings.Contains(got, tt.want) && tt.want != "" {
 				t.Errorf("errors = %.300s, want %q", got, tt.want)
 			}
-			if n := len(diags.All()); n > maxDiagnostics+1 {
+			if n := len(diags.All()); n > 2*maxDiagnostics+2 {
 				t.Errorf("%d diagnostics", n)
 			}
 		})
@@ -95,6 +95,22 @@ func TestBrackets(t *testing.T) {
 				t.Errorf("Compare: %+v", changes)
 			}
 		})
+	}
+}
+
+// TestManyWarnings: warnings of many contexts are no error, and hide none.
+func TestManyWarnings(t *testing.T) {
+	var text strings.Builder
+	for i := range maxDiagnostics + 50 {
+		fmt.Fprintf(&text, "group_policy \"g%[1]d\" {}\ntunnel_group \"t%[1]d\" {\n type = \"remote-access\"\n default_group_policy = \"g%[1]d\"\n ikev2 {\n  remote_identity = \"u%[1]d@example\"\n  local_authentication = { pre_shared_key = \"a key of some length\" }\n  remote_authentication = { pre_shared_key = \"a key of some length\" }\n }\n}\n", i)
+	}
+	sys, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text.String()}, "system.hcl")
+	if sys == nil || len(diags.Warnings()) != maxDiagnostics+1 {
+		t.Errorf("%d warnings, %.300v", len(diags.Warnings()), diags.Err())
+	}
+	_, diags = load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text.String() + "x {}\n"}, "system.hcl")
+	if got := fmt.Sprint(diags.Err()); !strings.Contains(got, "Unknown block") {
+		t.Errorf("behind the warnings: %.300s", got)
 	}
 }
 

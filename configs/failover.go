@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -184,10 +185,16 @@ func (s *systemReader) group(n *node) string {
 // readMonitoring reads which interfaces count for the health of each group: by
 // default all that its contexts have.
 func (s *systemReader) readMonitoring(n *node) {
-	nodes := byLabel(n.each("group"))
+	nodes, members, order := byLabel(n.each("group")), map[string][]Tenant{}, map[string]int{}
+	for _, c := range s.sys.Contexts {
+		members[c.FailoverGroup] = append(members[c.FailoverGroup], c)
+	}
+	for k, i := range s.sys.Interfaces {
+		order[i.Name] = k
+	}
 	for i := range s.sys.Failover.Groups {
 		g := &s.sys.Failover.Groups[i]
-		all, up := s.interfacesOf(g.Name)
+		all, up := s.interfacesOf(members[g.Name], order)
 		g.Monitor = up
 		terms := nodes[g.Name]
 		if g.Own {
@@ -197,7 +204,7 @@ func (s *systemReader) readMonitoring(n *node) {
 			g.InterfacePolicy = min(defaultIfaceCount, len(g.Monitor))
 			continue
 		}
-		if len(s.sys.Group(g.Name)) == 0 && !s.diags.HasErrors() {
+		if len(members[g.Name]) == 0 && !s.diags.HasErrors() {
 			terms.warning(terms.at, "Group of no context", `No context names failover group %q: what it says is of no effect. Contexts that name no group have one of their own; group "*" sets its terms.`, g.Name)
 		}
 		count := len(all)
@@ -219,23 +226,21 @@ func (s *systemReader) readMonitoring(n *node) {
 
 // interfacesOf returns the interfaces of the system that the contexts of a
 // group have, in the order of their declaration, and those of them that a context
-// has not shut down.
-func (s *systemReader) interfacesOf(group string) (all, up []string) {
-	for _, i := range s.sys.Interfaces {
-		for _, c := range s.sys.Contexts {
-			a := slices.IndexFunc(c.Allocations, func(a Allocation) bool { return a.Interface == i.Name })
-			if c.FailoverGroup != group || a < 0 {
-				continue
+// has not shut down. order is where each is in that order.
+func (s *systemReader) interfacesOf(members []Tenant, order map[string]int) (all, up []string) {
+	isUp := map[string]bool{}
+	for _, c := range members {
+		for _, a := range c.Allocations {
+			shut := slices.ContainsFunc(c.Spec.Interfaces, func(x spec.Interface) bool { return x.Name == a.Name && x.Shutdown })
+			if _, known := order[a.Interface]; known {
+				isUp[a.Interface] = isUp[a.Interface] || !shut
 			}
-			if !slices.Contains(all, i.Name) {
-				all = append(all, i.Name)
-			}
-			shut := slices.ContainsFunc(c.Spec.Interfaces, func(x spec.Interface) bool {
-				return x.Name == c.Allocations[a].Name && x.Shutdown
-			})
-			if !shut && !slices.Contains(up, i.Name) {
-				up = append(up, i.Name)
-			}
+		}
+	}
+	all = slices.SortedFunc(maps.Keys(isUp), func(a, b string) int { return order[a] - order[b] })
+	for _, name := range all {
+		if isUp[name] {
+			up = append(up, name)
 		}
 	}
 	return all, up

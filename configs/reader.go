@@ -12,14 +12,16 @@ import (
 
 // reader is one run of Load.
 type reader struct {
-	loader  Loader
-	machine Machine
-	diags   *Diagnostics
-	reads   []Location
-	sources map[string][]byte // files of the language, as they are
-	told    map[string]bool   // problems, so that each is told once
-	looked  map[Location]bool // files of secrets, whose mode is known
-	dropped bool
+	loader   Loader
+	machine  Machine
+	diags    *Diagnostics
+	reads    []Location
+	sources  map[string][]byte // files of the language, as they are
+	told     map[string]bool   // problems, so that each is told once
+	looked   map[Location]bool // files of secrets, whose mode is known
+	dropped  bool
+	errors   int // that were told, and those that were dropped
+	warnings int
 }
 
 func newReader(l Loader, m Machine) *reader {
@@ -46,7 +48,11 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 		if d.Subject != nil {
 			r.show(d.Subject.Filename)
 		}
-		if len(r.diags.list) < maxDiagnostics {
+		if d.Severity == hcl.DiagWarning {
+			r.warn(d)
+			continue
+		}
+		if r.errors++; r.errors <= maxDiagnostics {
 			r.diags.list = append(r.diags.list, d)
 			continue
 		}
@@ -56,6 +62,22 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 				Severity: hcl.DiagError, Summary: "Too many problems",
 				Detail: fmt.Sprintf("%d are shown; correct these first.", maxDiagnostics),
 			})
+		}
+	}
+}
+
+// warn adds a warning: many contexts may have the same, and however many there are
+// they are no error.
+func (r *reader) warn(d *hcl.Diagnostic) {
+	switch r.warnings++; r.warnings - maxDiagnostics {
+	case 1:
+		r.diags.list = append(r.diags.list, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning, Summary: "More warnings",
+			Detail: fmt.Sprintf("%d are shown, and there are more.", maxDiagnostics),
+		})
+	default:
+		if r.warnings <= maxDiagnostics {
+			r.diags.list = append(r.diags.list, d)
 		}
 	}
 }

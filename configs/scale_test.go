@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -40,5 +41,39 @@ crypto_map "outside" {
 		if _, diags := Load(FSLoader{FS: tree}, "system.hcl", Machine{Cores: 4, Memory: 8 << 30}); diags.HasErrors() {
 			b.Fatal(diags.Err())
 		}
+	}
+}
+
+// TestThousandGroups is a pair of as many contexts as there may be, each a group of
+// its own: work that grows with the square of their number would take minutes.
+func TestThousandGroups(t *testing.T) {
+	var system strings.Builder
+	system.WriteString(`interface "Ethernet9/9" { device = "fo" }
+failover {
+  unit = "primary"
+  key  = "hex:` + strings.Repeat("0f", 32) + `"
+  link "direct" {
+    interface = "Ethernet9/9"
+    address   = "192.168.255.1/30"
+    peer      = "192.168.255.2"
+  }
+}
+`)
+	for i := range maxContexts {
+		fmt.Fprintf(&system, "interface \"Ethernet1/%[1]d\" { device = \"o%[1]d\" }\ninterface \"Ethernet2/%[1]d\" { device = \"i%[1]d\" }\n", i)
+		fmt.Fprintf(&system, "context \"c%[1]d\" {\n  config_url = \"c.hcl\"\n  allocate_interface \"Ethernet1/%[1]d\" { name = \"outside\" }\n  allocate_interface \"Ethernet2/%[1]d\" { name = \"inside\" }\n}\n", i)
+	}
+	sys, diags := load(t, map[string]string{"system.hcl": system.String(), "c.hcl": "interface \"outside\" { address = \"192.0.2.1/24\" }\n"}, "system.hcl")
+	if sys == nil {
+		t.Fatalf("%.500v", diags.Err())
+	}
+	for i, g := range sys.Failover.Groups {
+		name := fmt.Sprintf("c%d", i)
+		if want := []string{fmt.Sprintf("Ethernet1/%d", i), fmt.Sprintf("Ethernet2/%d", i)}; g.Name != name || !g.Own || !slices.Equal(g.Monitor, want) || g.InterfacePolicy != 1 {
+			t.Fatalf("group %d: %+v", i, g)
+		}
+	}
+	if len(sys.Failover.Groups) != maxContexts {
+		t.Errorf("%d groups", len(sys.Failover.Groups))
 	}
 }

@@ -16,4 +16,3 @@ func TestKeyExchangesAreSupported(t *testing.T) {
 		}
 	}
 }
-
