@@ -55,6 +55,7 @@ func (e *env) ikeSAs(w io.Writer, list []control.IKESA, detail bool) {
 			t.notef("Tunnel group: %s", s.TunnelGroup)
 			t.notef("NAT-T: %s, MOBIKE: %s", yesNo(s.NATT), yesNo(s.MOBIKE))
 			t.notef("Established: %s", moment(s.Established))
+			t.notef("Messages that failed the integrity check: %d", s.IntegrityFailed)
 		}
 		for j := range s.ChildSAs {
 			e.childOfIKE(t, &s.ChildSAs[j], detail)

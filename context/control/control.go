@@ -252,7 +252,9 @@ type IKESA struct {
 	MOBIKE      bool         `json:"mobike"`
 	Assigned    []netip.Addr `json:"assigned"`
 	Established time.Time    `json:"established"`
-	ChildSAs    []ChildSA    `json:"child_sas"`
+	// IntegrityFailed counts messages for this IKE SA whose checksum was wrong.
+	IntegrityFailed uint64    `json:"integrity_failed"`
+	ChildSAs        []ChildSA `json:"child_sas"`
 }
 
 // ChildSA is one row of `show crypto ipsec sa`.

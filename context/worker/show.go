@@ -69,7 +69,9 @@ func (w *Worker) ikeRow(s ike.Status) control.IKESA {
 		MOBIKE:      s.MOBIKE,
 		Assigned:    s.Session.Addresses,
 		Established: w.clock.wall(s.Established),
-		ChildSAs:    make([]control.ChildSA, 0, len(s.Children)),
+
+		IntegrityFailed: s.IntegrityFailed,
+		ChildSAs:        make([]control.ChildSA, 0, len(s.Children)),
 	}
 	for i := range s.Children {
 		row.ChildSAs = append(row.ChildSAs, w.childRow(&s.Children[i]))

@@ -386,5 +386,8 @@ type Status struct {
 	MOBIKE      bool
 	Session     Session
 	Established time.Time
-	Children    []sa.Child
+	// IntegrityFailed counts messages whose integrity check failed, since the
+	// Engine has had the SA.
+	IntegrityFailed uint64
+	Children        []sa.Child
 }

@@ -158,6 +158,9 @@ func (s *SA) open(d Datagram, m *wire.Message) (wire.Payloads, error) {
 // shown to have, and asks the peer before it is too late: traffic in the child
 // SAs, which have keys of their own, would hide that nobody understands the other.
 func (s *SA) garble(err error, out *Output) {
+	if errors.Is(err, ErrForged) {
+		s.forged++
+	}
 	if !errors.Is(err, ErrForged) || s.proven || s.state != Established {
 		return
 	}

@@ -91,6 +91,7 @@ type SA struct {
 	heard       time.Time // when the peer last proved that it lives
 	proven      bool      // an authentic message has shown that the peer has the same keys
 	garbled     int       // messages that were not, before
+	forged      uint64    // messages that were not, in all
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
@@ -188,7 +189,7 @@ func (s *SA) Peer() Peer {
 func (s *SA) Status() Status {
 	st := Status{
 		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(), Rejected: s.state == Rejected,
-		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established,
+		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
 	}
 	if s.suite != nil {
 		st.Suite = s.suite.Proposal()
