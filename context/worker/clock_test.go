@@ -89,6 +89,9 @@ func TestWallClockIsSet(t *testing.T) {
 	if d := time.Until(first.wall(at)); d < 59*time.Minute || d > 61*time.Minute {
 		t.Errorf("what is an hour off is told as %v off", d)
 	}
+	if again := first.wall(at); !again.Equal(first.wall(at)) {
+		t.Error("the same instant is told otherwise each time")
+	}
 	if !first.wall(time.Time{}).IsZero() {
 		t.Error("never is told as some time")
 	}

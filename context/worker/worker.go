@@ -106,7 +106,7 @@ type Worker struct {
 	claims  chan control.Claim
 	ration  func(context.Context, control.Claim) (control.Grant, error)
 
-	clock   clock
+	clock   *clock
 	started time.Time // by the wall clock
 	ready   chan struct{}
 	out     ike.Output
