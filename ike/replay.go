@@ -135,9 +135,6 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 // activateSA starts the timers of one SA.
 func (e *Engine) activateSA(now time.Time, s *ikev2.SA, out *Output) {
 	s.Activate(now, out)
-	if s.Spent() {
-		s.End(now, "the initialisation vectors of its keys are used up", out)
-	}
 	e.restoreAttempt(s)
 }
 

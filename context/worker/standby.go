@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -95,7 +94,8 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 		}
 	}
 	if err := w.engine.Replay(now, r); err != nil {
-		return nil, fmt.Errorf("worker: following the active twin: %w", err)
+		w.giveUp(r.SPI, err)
+		return appendRecord(nil, now, r), nil
 	}
 	w.install(&r)
 	if r.Child != nil {
@@ -113,7 +113,7 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	}
 	installs := make([]sa.Change, 0, len(items)/3)
 	var counters []counterEntry
-	past := map[uint64]sessionEntry{}
+	past, lost := map[uint64]sessionEntry{}, map[uint64]bool{}
 	for i, b := range items {
 		e, err := parseEntry(b)
 		if err != nil {
@@ -137,9 +137,11 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		}
 		items[i] = appendRecord(nil, now, *e.record)
 		if err := engine.Replay(now, *e.record); err != nil {
-			return fmt.Errorf("worker: taking over the twin's snapshot: %w", err)
+			w.giveUp(e.record.SPI, err)
+			lost[e.record.SPI] = true
 		}
 	}
+	installs = slices.DeleteFunc(installs, func(c sa.Change) bool { return lost[c.Child.Owner] })
 	if err := w.ledger.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
 		return err
 	}

@@ -231,6 +231,12 @@ func (w *Worker) configure(t *spec.Tenant) error {
 	return nil
 }
 
+// giveUp tells that a record cannot be used, which the engine has forgotten the SA
+// for: all others are worth more than that one.
+func (w *Worker) giveUp(spi uint64, err error) {
+	w.log.Error("record cannot be used, its IKE SA is given up", "sa", spiText(spi), "reason", err)
+}
+
 // restore brings back what an earlier worker had.
 func (w *Worker) restore(now time.Time) error {
 	reservations := make(map[uint64]counterEntry)
@@ -247,7 +253,7 @@ func (w *Worker) restore(now time.Time) error {
 			w.children.replay(e.record.Child)
 		}
 		if err := w.engine.Replay(now, *e.record); err != nil {
-			w.log.Error("record cannot be used, its IKE SA is given up", "sa", spiText(e.record.SPI), "reason", err)
+			w.giveUp(e.record.SPI, err)
 		}
 		return nil
 	})

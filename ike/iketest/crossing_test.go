@@ -335,3 +335,34 @@ func TestRekeyingRefusedToTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestBothRekeyAtOnce: two ends whose timers agree, on a slow wire, tell each
+// other TEMPORARY_FAILURE and are through after a few rounds.
+func TestBothRekeyAtOnce(t *testing.T) {
+	for seed := range uint64(30) {
+		for _, ikeSA := range []bool{false, true} {
+			l := New(seed, Faults{Delay: 300 * time.Millisecond, Drop: float64(seed%3) * 0.05})
+			g, c := l.Pair(nil)
+			if !l.Until(time.Minute, func() bool { return Up(g, c) }) {
+				t.Fatal("not up")
+			}
+			child, spi := only(t, g).ID, g.Established()[0].Peer.SPI
+			for _, n := range []*Node{g, c} {
+				if ikeSA {
+					n.Command(ike.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
+				} else {
+					n.Command(ike.RekeyChild{ID: only(t, n).ID})
+				}
+			}
+			if !l.Until(time.Minute, func() bool {
+				return one(g, c) && (only(t, g).ID != child || ikeSA) && (g.Established()[0].Peer.SPI != spi || !ikeSA)
+			}) {
+				t.Errorf("seed %d, IKE SA %v: %v %v", seed, ikeSA, g.Engine.Status(), c.Engine.Status())
+			}
+			if n := tally[ike.Refused](g.Events) + tally[ike.Refused](c.Events) + tally[ike.IKEDown](g.Events); n != 0 {
+				t.Errorf("seed %d, IKE SA %v: %v %v", seed, ikeSA, g.Events, c.Events)
+			}
+			noTrouble(t, l)
+		}
+	}
+}

@@ -168,6 +168,10 @@ func (s *SA) Activate(now time.Time, out *Output) {
 	defer s.finish(now, out)
 	fresh := s.window.iv>>32 < s.host.Epoch()
 	s.skipIV()
+	if s.Spent() && s.standing() { // nothing more can be said
+		s.down(now, spentReason, out)
+		return
+	}
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
 	if fresh {
