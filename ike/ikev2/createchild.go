@@ -58,12 +58,22 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		deny(no, reason)
 		return
 	}
+	if no, reason, c, answers := s.makeChild(now, ps, n); c != nil {
+		answer(answers...)
+		s.addChild(now, c, old, out)
+	} else {
+		deny(no, reason)
+	}
+}
+
+// makeChild does the key exchange of a negotiated child SA, where it has one, and
+// makes the pair and the answer; nil: the refusal and the reason say why not.
+func (s *SA) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.Notify, reason string, c *child, answers []wire.Payload) {
 	ke, haveKE := wire.Find[wire.KE](ps)
 	if n.choice.Group() == sa.KENone {
 		haveKE = false // offered for another proposal than the chosen one
 	} else if wrong, is := n.choice.WrongGroup(ke, haveKE); is {
-		deny(wrong, "")
-		return
+		return wrong, "", nil, nil
 	}
 	nonce, _ := wire.Find[wire.Nonce](ps)
 	k := childKeying{ni: nonce.Data, nr: bytesFrom(s.host.Rand(), nonceSize)}
@@ -71,8 +81,7 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 	if haveKE {
 		public, shared, err := s.agree(ke)
 		if err != nil {
-			deny(wire.Notify{Type: wire.InvalidSyntax}, err.Error())
-			return
+			return wire.Notify{Type: wire.InvalidSyntax}, err.Error(), nil, nil
 		}
 		defer shared.Clear()
 		k.shared = shared
@@ -80,12 +89,10 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 	}
 	c, payloads, err := s.buildChild(now, n, k)
 	if err != nil {
-		deny(wire.Notify{Type: wire.NoProposalChosen}, err.Error())
-		return
+		return wire.Notify{Type: wire.NoProposalChosen}, err.Error(), nil, nil
 	}
-	answer(append(append(payloads[:1:1], extra...), payloads[1:]...)...)
 	c.follows = true
-	s.addChild(now, c, old, out)
+	return no, "", c, append(append(payloads[:1:1], extra...), payloads[1:]...)
 }
 
 // newCreates is what a peer may ask for from now on.
