@@ -91,7 +91,14 @@ func (e *Engine) unite(now time.Time, s *ikev2.SA) {
 		a.sa, a.next = s, time.Time{}
 	}
 	for _, o := range e.peers.others(s) {
-		if o.Entry() != s.Entry() || o.State() != ikev2.Established || o.Dialled() == s.Dialled() {
+		if o.Entry() != s.Entry() || o.State() != ikev2.Established {
+			continue
+		}
+		if o.Dialled() == s.Dialled() {
+			if s.Dialled() && a.sa == s {
+				o.Retire(now, "connected anew, because the peer refuses to rekey")
+				e.timers.set(o, o.Deadline())
+			}
 			continue
 		}
 		later := s
@@ -102,6 +109,19 @@ func (e *Engine) unite(now time.Time, s *ikev2.SA) {
 			later.Retire(now, "both ends have connected")
 			e.timers.set(later, later.Deadline())
 		}
+	}
+}
+
+// Renew implements ikev2.Host.
+func (h host) Renew(now time.Time, s *ikev2.SA, out *Output) {
+	name := s.Entry()
+	a := h.attempts[name]
+	if x, ok := h.rules.Entry(name); !ok || x.RequestAddress || a == nil || a.sa != s || !s.Dialled() {
+		return
+	}
+	if n, err := ikev2.NewInitiator(h, now, name, out); err == nil {
+		a.sa = n
+		h.add(n)
 	}
 }
 

@@ -2,11 +2,13 @@ package iketest
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // siteConfig is one end of a tunnel between two networks.
@@ -70,5 +72,54 @@ func TestBothConnect(t *testing.T) {
 		l.Faults.Drop = 0
 		settled("after the wire was cut")
 		noTrouble(t, l)
+	}
+}
+
+// TestConnectedAnewBeforeTheEnd: where a peer refuses every rekeying, the end that
+// dials has another IKE SA before the old one ends; packets always have a way.
+func TestConnectedAnewBeforeTheEnd(t *testing.T) {
+	tests := map[string]func(a, b *ike.Config){
+		"child SAs": func(a, b *ike.Config) { // another key exchange than anybody there has
+			a.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEModp3072})
+			a.Entries[0].Proposals[0].Lifetime = 20 * time.Minute
+		},
+		"IKE SAs": func(a, b *ike.Config) { a.Policies[0].Lifetime = 20 * time.Minute },
+	}
+	for name, tune := range tests {
+		t.Run(name, func(t *testing.T) {
+			l := New(5, Faults{Delay: 20 * time.Millisecond})
+			atA, atB := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
+			cfgA, cfgB := siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16"), siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16")
+			cfgB.Entries[0].Initiate = false
+			tune(&cfgA, &cfgB)
+			b := l.Add("b", atB, cfgB)
+			b.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+			a := l.Add("a", atA, cfgA)
+			if !l.Until(time.Second, func() bool { return one(a, b) }) {
+				t.Fatal("not up")
+			}
+			if name == "IKE SAs" { // b has no suite for a rekeying, but for a new SA
+				l.Spy = func(from *Node, d ike.Datagram) {
+					next := b.Config
+					if from == a && wire.ExchangeType(d.Payload[18]) == wire.CreateChildSA {
+						next.Policies = []ike.Policy{{Name: "other", Proposal: sa.Proposal{chacha, prf384, ecp384}}}
+					}
+					if err := b.Engine.Configure(&next); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			ups := tally[ike.IKEUp](a.Events)
+			l.Before = func() {
+				if len(a.Plane) == 0 || len(b.Plane) == 0 || len(a.Engine.Status()) > 2 {
+					t.Errorf("after %v: a %v, b %v", l.Now.Sub(Start), a.Engine.Status(), b.Engine.Status())
+				}
+			}
+			l.Run(3 * time.Hour)
+			if n := tally[ike.IKEUp](a.Events) - ups; n < 5 {
+				t.Errorf("connected anew %d times", n)
+			}
+			noTrouble(t, l)
+		})
 	}
 }

@@ -72,6 +72,10 @@ const (
 	rekeyDoublings = 5
 	rekeyPatience  = 3
 
+	// renewBefore is how long before the end of what a peer refuses to rekey another
+	// IKE SA is connected in its place at the latest.
+	renewBefore = 30 * time.Second
+
 	// maxTurns is how often a peer may ask for another key exchange within one
 	// attempt to rekey: after the first guess that there is none, and after a
 	// wrong one.

@@ -188,6 +188,9 @@ func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyTy
 			s.refuse(n.String(), "peer refuses to rekey a child SA: "+n.String(), out)
 		}
 		s.waitChild(now, old)
+		if old.soft.After(old.Expires.Add(-renewBefore)) {
+			s.host.Renew(now, s, out) // the next attempt would be too late
+		}
 	}
 }
 

@@ -171,6 +171,9 @@ func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *
 			}
 			s.soft = now.Add(s.retryAfter(s.refused))
 			s.refused++
+			if s.soft.After(s.hard.Add(-renewBefore)) {
+				s.host.Renew(now, s, out) // the next attempt would be too late
+			}
 			return
 		}
 	}

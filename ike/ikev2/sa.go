@@ -41,6 +41,9 @@ type Host interface {
 	// OnlyContact reports whether no other SA with the peer of s is known, so
 	// that s may say INITIAL_CONTACT.
 	OnlyContact(s *SA) bool
+	// Renew connects the entry of s anew beside s, which cannot be rekeyed; s ends
+	// when that has come up. It does nothing for an SA that the peer has dialled.
+	Renew(now time.Time, s *SA, out *Output)
 	// Adopt takes a new IKE SA that a rekeying of old made.
 	Adopt(old, s *SA)
 	// ReplaceOthers ends every other SA of the same peer and profile, because
