@@ -120,11 +120,11 @@ func (h host) Adopt(old, s *ikev2.SA) {
 	h.follow(old, s)
 }
 
-func (h host) ReplaceOthers(now time.Time, s *ikev2.SA, out *Output) {
-	for _, o := range h.peers.others(s) {
-		h.touch(o)
-		o.End(now, "replaced by a new IKE SA of the same peer (INITIAL_CONTACT)", out)
-	}
+func (h host) Others(s *ikev2.SA) []*ikev2.SA { return h.peers.others(s) }
+
+func (h host) Replace(now time.Time, o *ikev2.SA, out *Output) {
+	h.touch(o)
+	o.End(now, "replaced by a new IKE SA of the same peer (INITIAL_CONTACT)", out)
 }
 
 // random reads n bytes.

@@ -23,7 +23,8 @@ type Attributes struct {
 	SessionTimeout     time.Duration // 0: none
 	IdleTimeout        time.Duration // 0: none
 	Banner             string
-	SimultaneousLogins int // spec.UnlimitedLogins: no bound
+	SimultaneousLogins int // 0: nobody may log in; spec.UnlimitedLogins: no bound
+	Unique             spec.Unique
 }
 
 // Set holds the groups and policies of one tenant. It is not changed after
@@ -68,6 +69,7 @@ func (s *Set) Resolve(group string) (Attributes, bool) {
 		RemoteAccess:    g.Type == spec.RemoteAccess,
 		AddressPools:    g.AddressPools,
 		TunnelProtocols: []string{"ikev2"},
+		Unique:          g.Unique,
 	}
 	p, ok := s.policies[g.Policy]
 	if !ok {

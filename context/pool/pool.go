@@ -3,6 +3,7 @@ package pool
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 
 	"github.com/warrenvpn/warren/context/spec"
 )
@@ -12,6 +13,13 @@ import (
 // else: this bounds memory, to about 300 bytes each.
 const maxKept = 1 << 16
 
+// lease is who has an address: one identity, in the sessions listed, of which
+// there are two while one follows the other.
+type lease struct {
+	identity string
+	sessions []uint64
+}
+
 // pool is one range. Every address of it is leased, or returned (in freed), or
 // was never used: then it is next or behind it.
 type pool struct {
@@ -19,7 +27,7 @@ type pool struct {
 	start, end netip.Addr
 
 	next   netip.Addr                   // lowest address never used; invalid: none is left
-	leased map[netip.Addr]string        // to whom
+	leased map[netip.Addr]*lease        // to whom
 	queue  *list.List                   // of returned: the free ones that were used, oldest first
 	freed  map[netip.Addr]*list.Element // the same by address
 	habit  map[string]netip.Addr        // of freed: what an identity had last
@@ -34,7 +42,7 @@ type returned struct {
 func newPool(p spec.Pool) *pool {
 	return &pool{
 		name: p.Name, start: p.Start, end: p.End, next: p.Start,
-		leased: make(map[netip.Addr]string),
+		leased: make(map[netip.Addr]*lease),
 		queue:  list.New(),
 		freed:  make(map[netip.Addr]*list.Element),
 		habit:  make(map[string]netip.Addr),
@@ -71,6 +79,12 @@ func (p *pool) size() uint64 {
 	return size
 }
 
+// holds reports whether a is leased to identity.
+func (p *pool) holds(a netip.Addr, identity string) bool {
+	l := p.leased[a]
+	return l != nil && l.identity == identity
+}
+
 // isFree reports whether a, which is in the range, is neither leased nor kept
 // for the identity that had it last.
 func (p *pool) isFree(a netip.Addr) bool {
@@ -92,8 +106,22 @@ func (p *pool) fresh() (netip.Addr, bool) {
 	return p.next, p.next.IsValid()
 }
 
-// take leases a, which is in the range and not leased to another identity.
-func (p *pool) take(a netip.Addr, identity string) {
+// take leases a, which is in the range and not leased to another identity, to a
+// session of h's identity.
+func (p *pool) take(a netip.Addr, h Holder) {
+	if l := p.leased[a]; l != nil {
+		if !slices.Contains(l.sessions, h.Session) {
+			l.sessions = append(l.sessions, h.Session)
+		}
+		return
+	}
+	p.forget(a)
+	p.leased[a] = &lease{h.Identity, []uint64{h.Session}}
+	p.advance()
+}
+
+// forget removes a from the returned addresses.
+func (p *pool) forget(a netip.Addr) {
 	if e := p.freed[a]; e != nil {
 		r := p.queue.Remove(e).(returned)
 		delete(p.freed, a)
@@ -101,8 +129,6 @@ func (p *pool) take(a netip.Addr, identity string) {
 			delete(p.habit, r.identity)
 		}
 	}
-	p.leased[a] = identity
-	p.advance()
 }
 
 // advance moves next to an address that was never used. Each address is passed
@@ -121,13 +147,29 @@ func (p *pool) advance() {
 	}
 }
 
-// release gives a back, for the identity that had it if it comes again.
-func (p *pool) release(a netip.Addr) {
-	identity, ok := p.leased[a]
-	if !ok {
-		return
+// release ends the hold of a session on a. When it was the last one, a is kept
+// for the identity that had it if it comes again, and true is returned.
+func (p *pool) release(a netip.Addr, session uint64) bool {
+	l := p.leased[a]
+	if l == nil {
+		return false
 	}
+	i := slices.Index(l.sessions, session)
+	if i < 0 {
+		return false
+	}
+	if l.sessions = slices.Delete(l.sessions, i, i+1); len(l.sessions) > 0 {
+		return false
+	}
+	p.remember(a, l.identity)
+	return true
+}
+
+// remember makes a one that identity has given back just now.
+func (p *pool) remember(a netip.Addr, identity string) {
 	delete(p.leased, a)
+	p.forget(a)
 	p.freed[a] = p.queue.PushBack(returned{a, identity})
 	p.habit[identity] = a
+	p.advance()
 }

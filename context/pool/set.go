@@ -2,7 +2,9 @@
 // range of ten addresses and in a /8: addresses are counted up from its start,
 // and those that come back wait in a queue. A client that comes back gets the
 // address it had before while nobody else has it; others get one that was
-// never used, or the one that has been free for the longest time.
+// never used, or the one that has been free for the longest time. A lease is held
+// by an identity and a session, so that a client which logs in again before it
+// logs out keeps its address.
 //
 // Memory grows with the addresses that were ever leased, up to a bound, not
 // with the size of the range. The package does no I/O and is not safe for
@@ -53,11 +55,18 @@ func NewSet(specs []spec.Pool) (*Set, error) {
 	return s, nil
 }
 
-// Lease takes an address of family f from the pools called names: the one that
-// identity had before, else wanted where that is not kept for somebody else,
-// else one of the first pool that has any. It returns ErrNoPool or
-// ErrExhausted.
-func (s *Set) Lease(names []string, f Family, identity string, wanted netip.Addr) (netip.Addr, error) {
+// Holder is who has a lease: a session of an identity. Two identities never have
+// one address, two sessions of one identity may.
+type Holder struct {
+	Identity string
+	Session  uint64 // a name that the session keeps for as long as it lasts
+}
+
+// Lease takes an address of family f from the pools called names: wanted where
+// the identity has it already, in another session; else the one that it had
+// before; else wanted where that is not kept for somebody else; else one of the
+// first pool that has any. It returns ErrNoPool or ErrExhausted.
+func (s *Set) Lease(names []string, f Family, h Holder, wanted netip.Addr) (netip.Addr, error) {
 	var pools []*pool
 	for _, name := range names {
 		for _, p := range s.pools {
@@ -70,13 +79,14 @@ func (s *Set) Lease(names []string, f Family, identity string, wanted netip.Addr
 		return netip.Addr{}, ErrNoPool
 	}
 	for _, choose := range []func(*pool) (netip.Addr, bool){
-		func(p *pool) (netip.Addr, bool) { a, ok := p.habit[identity]; return a, ok },
+		func(p *pool) (netip.Addr, bool) { return wanted, p.holds(wanted, h.Identity) },
+		func(p *pool) (netip.Addr, bool) { a, ok := p.habit[h.Identity]; return a, ok },
 		func(p *pool) (netip.Addr, bool) { return wanted, p.contains(wanted) && p.isFree(wanted) },
 		(*pool).fresh,
 	} {
 		for _, p := range pools {
 			if a, ok := choose(p); ok {
-				p.take(a, identity)
+				p.take(a, h)
 				return a, nil
 			}
 		}
@@ -84,24 +94,48 @@ func (s *Set) Lease(names []string, f Family, identity string, wanted netip.Addr
 	return netip.Addr{}, ErrExhausted
 }
 
-// Reserve takes the address a for identity, as after a restart. Doing it again
-// changes nothing. It returns ErrTaken or ErrOutside.
-func (s *Set) Reserve(a netip.Addr, identity string) error {
+// Reserve takes the address a for h, as after a restart. Doing it again changes
+// nothing. It returns ErrTaken or ErrOutside.
+func (s *Set) Reserve(a netip.Addr, h Holder) error {
 	p := s.of(a)
 	if p == nil {
 		return ErrOutside
 	}
-	if holder, taken := p.leased[a]; taken && holder != identity {
+	if l := p.leased[a]; l != nil && l.identity != h.Identity {
 		return ErrTaken
 	}
-	p.take(a, identity)
+	p.take(a, h)
 	return nil
 }
 
-// Release gives a back; an address that is not leased is ignored.
-func (s *Set) Release(a netip.Addr) {
-	if p := s.of(a); p != nil {
-		p.release(a)
+// Release ends the hold of a session on a, and reports whether a is free now:
+// nobody else held it, and it is kept for the identity if that comes again. An
+// address that the session does not hold is ignored.
+func (s *Set) Release(a netip.Addr, session uint64) bool {
+	p := s.of(a)
+	return p != nil && p.release(a, session)
+}
+
+// Remember makes a one that identity has given back, whoever has it leased: what
+// a worker does with what another one has said. It reports whether a is in a pool.
+func (s *Set) Remember(a netip.Addr, identity string) bool {
+	p := s.of(a)
+	if p != nil {
+		p.remember(a, identity)
+	}
+	return p != nil
+}
+
+// Habits yields the addresses that came back, with the identities for which they
+// are kept, those of each pool in the order in which they came: Remember of each
+// gives the same again.
+func (s *Set) Habits(yield func(a netip.Addr, identity string) bool) {
+	for _, p := range s.pools {
+		for e := p.queue.Front(); e != nil; e = e.Next() {
+			if r := e.Value.(returned); !yield(r.addr, r.identity) {
+				return
+			}
+		}
 	}
 }
 

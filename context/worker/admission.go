@@ -66,14 +66,17 @@ func (a *admission) count(total int64) {
 // held is how many sessions are from the rest.
 func (a *admission) held() int64 { return max(0, a.total()-a.promise) }
 
-// judge says what becomes of one more session.
-func (a *admission) judge() verdict {
+// judge says what becomes of one more session, which takes the place of so many
+// others.
+func (a *admission) judge(freed int64) verdict {
+	total := a.total() - freed
+	held := max(0, total-a.promise)
 	switch {
-	case a.total() < a.promise:
+	case total < a.promise:
 		return admit
-	case a.most == resource.None || a.most > 0 && a.held() >= a.most || len(a.waiting) >= maxWaiting:
+	case a.most == resource.None || a.most > 0 && held >= a.most || len(a.waiting) >= maxWaiting:
 		return refuse
-	case a.held() < a.granted:
+	case held < a.granted:
 		return admit
 	}
 	return askFirst

@@ -192,7 +192,7 @@ func TestAdmission(t *testing.T) {
 			a.limit(tt.promise, tt.most)
 			a.count(tt.total)
 			a.granted = tt.granted
-			if got := a.judge(); got != tt.want {
+			if got := a.judge(0); got != tt.want {
 				t.Errorf("got %v, want %v", got, tt.want)
 			}
 			if a.within.Current != tt.within || a.total() != tt.total {

@@ -20,18 +20,25 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 	reply := ike.Reply{Question: q.Question}
 	attrs, ok := w.policies.Resolve(q.Peer.Profile)
 	a := w.sessions.admissionOf(q.RemoteAccess)
-	allowed := ok && slices.Contains(attrs.TunnelProtocols, "ikev2")
-	verdict := a.judge()
+	l := w.login(q, attrs)
+	verdict := a.judge(int64(len(l.ending) + len(l.followed)))
 	switch {
-	case !allowed:
-		w.refused(now, q.Peer, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
+	case !ok || !slices.Contains(attrs.TunnelProtocols, "ikev2"):
 		reply.Refuse = ike.RefuseUnauthorised
+		w.turnAway(now, q.Peer, reply.Refuse, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
+	case attrs.SimultaneousLogins == 0:
+		reply.Refuse = ike.RefuseUnauthorised
+		w.turnAway(now, q.Peer, reply.Refuse, "nobody may log in: simultaneous_logins of the group policy is 0", "group_policy", attrs.GroupPolicy)
 	case w.ledger.crowded() && verdict != refuse:
-		w.refused(now, q.Peer, "the memory of the journal is used up")
 		reply.Refuse = ike.RefuseLimit
+		w.turnAway(now, q.Peer, reply.Refuse, "the memory of the journal is used up")
+	case l.tooMany():
+		reply.Refuse = ike.RefuseLimit
+		w.turnAway(now, q.Peer, reply.Refuse, "the identity has as many sessions as simultaneous_logins allows, and unique keeps them",
+			"group_policy", attrs.GroupPolicy, "limit", attrs.SimultaneousLogins)
 	case verdict == admit:
-		w.makeRoom(now, q.Peer, attrs)
-		reply = w.grant(now, q, attrs)
+		w.makeRoom(now, l)
+		reply = w.grant(now, q, attrs, l)
 	case verdict == askFirst && mayAsk:
 		a.waiting = append(a.waiting, q)
 		w.claim(a)
@@ -42,8 +49,8 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 			reason = "nothing is left of what the contexts share"
 		}
 		name, limit := a.deny()
-		w.refused(now, q.Peer, reason, "class", w.tenant.Class, "resource", string(name), "limit", limit)
 		reply.Refuse = ike.RefuseLimit
+		w.turnAway(now, q.Peer, reply.Refuse, reason, "class", w.tenant.Class, "resource", string(name), "limit", limit)
 	}
 	if err := w.engine.Answer(now, reply, &w.out); err != nil {
 		w.log.Debug("nobody waits for the session any more", "peer", q.Peer.Remote, "reason", err)
@@ -51,15 +58,11 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 	}
 }
 
-// grant leases addresses and opens the session.
-func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes) ike.Reply {
-	s := &session{
-		peer:         q.Peer,
-		remoteAccess: q.RemoteAccess,
-		since:        now,
-		idle:         attrs.IdleTimeout,
-		active:       now,
-	}
+// grant leases addresses and opens the session. A client that gets no address gets
+// none: its IKE SA will not last.
+func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes, l login) ike.Reply {
+	s := w.sessions.open(q.Peer, now)
+	s.remoteAccess, s.idle = q.RemoteAccess, attrs.IdleTimeout
 	reply := ike.Reply{Question: q.Question}
 	if q.RemoteAccess {
 		s.granted = ike.Session{
@@ -73,19 +76,24 @@ func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes)
 			s.granted.Expires = now.Add(attrs.SessionTimeout)
 		}
 		var err error
-		if s.granted.Addresses, err = w.lease(q, attrs.AddressPools); err != nil {
-			w.refused(now, q.Peer, "no address is free", "pools", attrs.AddressPools, "detail", err)
+		if s.granted.Addresses, err = w.lease(q, attrs.AddressPools, s, l); err != nil {
 			reply.Refuse = ike.RefuseNoAddress
+			w.turnAway(now, q.Peer, reply.Refuse, "no address is free", "pools", attrs.AddressPools, "detail", err)
 		}
 	}
-	w.sessions.add(s)
 	reply.Session = s.granted
+	if q.RemoteAccess && len(s.granted.Addresses) == 0 {
+		return reply
+	}
+	w.sessions.add(s)
+	w.succession(now, s)
 	return reply
 }
 
 // lease takes an address of each family that the client wants from the first
-// pool that has one. It is an error only if there is none at all.
-func (w *Worker) lease(q ike.AskSession, pools []string) ([]netip.Addr, error) {
+// pool that has one. It is an error only if there is none at all. A device that
+// has lost its SAs, and says so, gets the addresses that it had.
+func (w *Worker) lease(q ike.AskSession, pools []string, s *session, l login) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var failed error
 	for _, family := range []struct {
@@ -96,7 +104,10 @@ func (w *Worker) lease(q ike.AskSession, pools []string) ([]netip.Addr, error) {
 		if !family.wants {
 			continue
 		}
-		a, err := w.pools.Lease(pools, family.pool, q.Peer.RemoteID, family.wanted)
+		if !family.wanted.IsValid() {
+			family.wanted = l.had(family.pool == pool.IPv4)
+		}
+		a, err := w.pools.Lease(pools, family.pool, s.holder(), family.wanted)
 		if err != nil {
 			failed = err
 			continue
@@ -109,19 +120,6 @@ func (w *Worker) lease(q ike.AskSession, pools []string) ([]netip.Addr, error) {
 	return out, failed
 }
 
-// makeRoom ends the oldest sessions of an identity that would have more than
-// its group policy allows.
-func (w *Worker) makeRoom(now time.Time, peer ike.Peer, attrs policy.Attributes) {
-	if attrs.SimultaneousLogins <= 0 {
-		return
-	}
-	mine := w.sessions.of(peer.RemoteID)
-	for len(mine) >= attrs.SimultaneousLogins {
-		w.command(now, ike.DeleteIKE{SPI: mine[0].peer.SPI, Reason: "the same user has logged in again, and simultaneous_logins allows no more"})
-		mine = mine[1:]
-	}
-}
-
 // release closes a session and gives its addresses back.
 func (w *Worker) release(spi uint64) {
 	s := w.sessions.remove(spi)
@@ -129,27 +127,38 @@ func (w *Worker) release(spi uint64) {
 		return
 	}
 	for _, a := range s.granted.Addresses {
-		w.pools.Release(a)
+		if w.pools.Release(a, s.id) {
+			w.record(appendHabit(nil, habitEntry{addr: a, identity: s.peer.RemoteID}))
+		}
 	}
 }
 
-// adoptSession opens the session of an IKE SA that came from the journal. Nobody
-// knows here when it had traffic last, so it is not idle from the beginning.
+// adoptSession opens the session of an IKE SA that came from the journal, where it
+// has one: a peer let it in, and no other IKE SA has followed it. Nobody knows here
+// when it had traffic last, so it is not idle from the beginning.
 func (w *Worker) adoptSession(now time.Time, s ike.Status) {
-	x := &session{peer: s.Peer, granted: s.Session, since: s.Established, active: now}
+	if s.Dialled || s.Established.IsZero() || s.Followed {
+		return
+	}
+	attrs, _ := w.policies.Resolve(s.Peer.Profile)
+	if attrs.RemoteAccess && len(s.Session.Addresses) == 0 {
+		return // see grant
+	}
+	x := w.sessions.open(s.Peer, now)
+	x.granted, x.since = s.Session, s.Established
 	if past, ok := w.past[s.Peer.SPI]; ok {
 		x.since, x.bytesIn, x.bytesOut = past.since, past.bytesIn, past.bytesOut
 	}
-	attrs, _ := w.policies.Resolve(s.Peer.Profile)
 	x.idle, x.remoteAccess = attrs.IdleTimeout, attrs.RemoteAccess
 	w.sessions.add(x)
 	w.hold(x)
+	w.succession(now, x)
 }
 
 // hold takes the addresses of a session out of the pools.
 func (w *Worker) hold(s *session) {
 	for _, a := range s.granted.Addresses {
-		if err := w.pools.Reserve(a, s.peer.RemoteID); err != nil {
+		if err := w.pools.Reserve(a, s.holder()); err != nil {
 			w.log.Warn("a session holds an address of no pool", "address", a, "identity", s.peer.RemoteID)
 		}
 	}
@@ -178,9 +187,14 @@ func (w *Worker) keepHouse(now time.Time) {
 			s.active = now
 		}
 	}
-	for spi, s := range w.sessions.bySPI {
-		if s.idle > 0 && now.Sub(s.active) > s.idle {
-			w.command(now, ike.DeleteIKE{SPI: spi, Reason: "idle timeout of the group policy"})
+	for _, s := range w.sessions.bySPI {
+		switch {
+		case s.ending != "":
+			w.end(now, s, s.ending) // in case that a rekeying came between
+		case s.idle > 0 && now.Sub(s.active) > s.idle:
+			w.end(now, s, "idle timeout of the group policy")
+		case !s.followed.IsZero() && now.Sub(s.followed) > followedLife:
+			w.end(now, s, reasonFollowed)
 		}
 	}
 	w.carry(now)

@@ -157,6 +157,11 @@ func (w *Worker) apply(c *sa.Change) {
 
 // snapshot yields the entries that say the whole state.
 func (w *Worker) snapshot(yield func([]byte) bool) {
+	for a, identity := range w.pools.Habits {
+		if !yield(appendHabit(nil, habitEntry{addr: a, identity: identity})) {
+			return
+		}
+	}
 	now := w.clock.now()
 	w.engine.Snapshot(func(r ike.Record) bool {
 		if r.Child != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -22,6 +23,7 @@ const (
 	entryCounters = 2 // counters of one child SA
 	entrySession  = 3 // what a session has behind it
 	entryBatch    = 4 // several of the others, which count together or not at all
+	entryHabit    = 5 // an address that came back to its pool
 )
 
 // countersSize is the length of an encoded counters entry.
@@ -51,9 +53,20 @@ type sessionEntry struct {
 	bytesIn, bytesOut uint64
 }
 
+// habitEntry is an address that an identity has given back: it gets the address
+// again if it comes again while nobody else has it.
+type habitEntry struct {
+	addr     netip.Addr
+	identity string
+}
+
+// maxHabitIdentity bounds the identity of a habit entry, in bytes.
+const maxHabitIdentity = 1 << 16
+
 // entry is one parsed journal entry; one field is set.
 type entry struct {
 	at       time.Time // when it was written, by the clock there; not of counters
+	habit    *habitEntry
 	record   *ike.Record
 	counters *counterEntry
 	session  *sessionEntry
@@ -99,6 +112,24 @@ func appendSession(b []byte, at time.Time, s sessionEntry) []byte {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
+}
+
+// appendHabit appends the entry for h.
+func appendHabit(b []byte, h habitEntry) []byte {
+	addr := h.addr.AsSlice()
+	b = append(append(b, entryHabit, byte(len(addr))), addr...)
+	return append(b, h.identity...)
+}
+
+// parseHabit reads what follows the kind of a habit entry.
+func parseHabit(b []byte) (habitEntry, bool) {
+	var addr []byte
+	s := cryptobyte.String(b)
+	if !s.ReadUint8LengthPrefixed((*cryptobyte.String)(&addr)) || len(s) > maxHabitIdentity {
+		return habitEntry{}, false
+	}
+	a, ok := netip.AddrFromSlice(addr)
+	return habitEntry{addr: a, identity: string(s)}, ok
 }
 
 // maxBatch is the size from which a batch is cut. What belongs together is
@@ -149,6 +180,10 @@ func parseEntry(b []byte) (entry, error) {
 			return entry{}, fmt.Errorf("worker: reading journal: %w", err)
 		}
 		return entry{at: instant(binary.BigEndian.Uint64(b[1:])), record: &r}, nil
+	case len(b) > 0 && b[0] == entryHabit:
+		if h, ok := parseHabit(b[1:]); ok {
+			return entry{habit: &h}, nil
+		}
 	case len(b) == countersSize && b[0] == entryCounters:
 		var v [8]uint64
 		for i := range v {

@@ -42,7 +42,10 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 			s.peer = e.Peer
 		}
 	case ike.Refused:
-		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+		if w.refusals.told == 0 || w.refusals.told != e.Peer.SPI {
+			w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+		}
+		w.refusals.told = 0
 	case ike.Garbled:
 		if w.refusals.bucket.Take(now, 1) {
 			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -45,6 +46,8 @@ func FuzzBoot(f *testing.F) {
 func FuzzEntries(f *testing.F) {
 	f.Add(appendCounters(nil, counterEntry{child: 7, reservation: journal.Reservation{Epoch: 1, Limit: 4096}}))
 	f.Add(appendSession(nil, time.Unix(9, 0), sessionEntry{spi: 7, since: time.Unix(1, 2), bytesIn: 3, bytesOut: 4}))
+	f.Add(appendHabit(nil, habitEntry{addr: netip.MustParseAddr("10.99.0.10"), identity: "alice@example"}))
+	f.Add(appendHabit(nil, habitEntry{addr: netip.MustParseAddr("2001:db8::10"), identity: "asn1dn:CN=alice"}))
 	f.Add([]byte{entryRecord})
 	f.Add(appendBatch(nil, [][]byte{appendSession(nil, time.Unix(9, 0), sessionEntry{spi: 1}), appendCounters(nil, counterEntry{child: 7})}))
 	f.Add([]byte{entryCounters, 0})
@@ -57,6 +60,10 @@ func FuzzEntries(f *testing.F) {
 		case err != nil:
 		case e.session != nil:
 			if got := appendSession(nil, e.at, *e.session); !bytes.Equal(got, b) {
+				t.Errorf("got %x, want %x", got, b)
+			}
+		case e.habit != nil:
+			if got := appendHabit(nil, *e.habit); !bytes.Equal(got, b) {
 				t.Errorf("got %x, want %x", got, b)
 			}
 		case e.counters != nil:

@@ -17,7 +17,8 @@ const (
 // refusals bounds what refused peers can write into the log.
 type refusals struct {
 	bucket resource.Bucket
-	silent int // since the last line
+	silent int    // since the last line
+	told   uint64 // our SPI of the IKE SA about which turnAway has said all
 }
 
 func newRefusals() refusals {
@@ -32,6 +33,18 @@ func (w *Worker) refused(now time.Time, p ike.Peer, reason string, args ...any) 
 	}
 	w.tellSilent()
 	w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+}
+
+// notifies is what a peer is told of a refusal.
+var notifies = map[ike.Refusal]string{
+	ike.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", ike.RefuseLimit: "NO_ADDITIONAL_SAS", ike.RefuseUnauthorised: "AUTHENTICATION_FAILED",
+}
+
+// turnAway logs that an authentic peer gets no session, with all that there is to
+// say: what the engine says of it then is passed over.
+func (w *Worker) turnAway(now time.Time, p ike.Peer, r ike.Refusal, reason string, args ...any) {
+	w.refusals.told = p.SPI
+	w.refused(now, p, reason, append([]any{"notify", notifies[r]}, args...)...)
 }
 
 // tellRefusals tells, once the flood ebbs, how many refusals were not logged.

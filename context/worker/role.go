@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pool"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/ike"
@@ -103,9 +104,7 @@ func (w *Worker) takeUp(now time.Time) error {
 		return err
 	}
 	for _, s := range w.engine.Status() {
-		if !s.Dialled && !s.Established.IsZero() {
-			w.adoptSession(now, s)
-		}
+		w.adoptSession(now, s)
 		w.adoptAddresses(s)
 	}
 	w.standing.reset = true
@@ -182,7 +181,12 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 	if err != nil {
 		return err
 	}
+	pools, err := pool.NewSet(w.tenant.Pools)
+	if err != nil {
+		return fmt.Errorf("worker: building pools: %w", err)
+	}
 	w.engine.Wipe()
+	w.pools = pools
 	w.engine, w.children, w.past = engine, newChildren(w.counters.Len()), map[uint64]sessionEntry{}
 	if err := w.restore(now); err != nil {
 		return err

@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/context/pool"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/resource"
@@ -12,12 +14,15 @@ import (
 
 // session is what one responder IKE SA was granted.
 type session struct {
+	id           uint64 // names it for as long as it lasts; rekeying changes its SPI
 	peer         ike.Peer
 	remoteAccess bool
 	granted      ike.Session
 	since        time.Time
 	idle         time.Duration // ends after so long without traffic; 0: never
 	active       time.Time     // when traffic was seen last
+	ending       string        // why a DELETE was asked for: it counts as no login any more; "": none was
+	followed     time.Time     // when a later login of the same device took its addresses; zero: none did
 
 	bytesIn, bytesOut uint64 // of child SAs that are gone
 }
@@ -25,6 +30,7 @@ type session struct {
 // sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
 // against the limits of its class.
 type sessions struct {
+	last         uint64 // id
 	bySPI        map[uint64]*session
 	remoteAccess admission
 	siteToSite   admission
@@ -61,6 +67,17 @@ func (s *sessions) admissionOf(remoteAccess bool) *admission {
 	return &s.siteToSite
 }
 
+// open returns a session that begins now and is not counted yet: see add.
+func (s *sessions) open(p ike.Peer, now time.Time) *session {
+	s.last++
+	return &session{id: s.last, peer: p, since: now, active: now}
+}
+
+// holder is what the session is for the pools.
+func (x *session) holder() pool.Holder {
+	return pool.Holder{Identity: x.peer.RemoteID, Session: x.id}
+}
+
 func (s *sessions) add(x *session) {
 	if s.bySPI[x.peer.SPI] == nil {
 		a := s.admissionOf(x.remoteAccess)
@@ -94,9 +111,13 @@ func (s *sessions) all() []*session {
 	return slices.Collect(maps.Values(s.bySPI))
 }
 
-// of returns the sessions of one identity, oldest first.
-func (s *sessions) of(remoteID string) []*session {
-	mine := slices.DeleteFunc(s.all(), func(x *session) bool { return x.peer.RemoteID != remoteID })
-	slices.SortFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
+// of returns the sessions of the same identity in the same tunnel group, the
+// oldest first. In another group the name may be another's.
+func (s *sessions) of(p ike.Peer) []*session {
+	mine := slices.DeleteFunc(s.all(), func(x *session) bool {
+		return x.peer.RemoteID != p.RemoteID || x.peer.Profile != p.Profile
+	})
+	slices.SortFunc(mine, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	slices.SortStableFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
 	return mine
 }

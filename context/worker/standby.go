@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/context/pool"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
 )
@@ -86,6 +87,9 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 	case e.counters != nil:
 		w.learn(*e.counters)
 		return appendCounters(nil, *e.counters), nil
+	case e.habit != nil:
+		w.pools.Remember(e.habit.addr, e.habit.identity)
+		return appendHabit(nil, *e.habit), nil
 	}
 	r := *e.record
 	if r.Child != nil {
@@ -114,6 +118,10 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	installs := make([]sa.Change, 0, len(items)/3)
 	var counters []counterEntry
 	past, lost := map[uint64]sessionEntry{}, map[uint64]bool{}
+	pools, err := pool.NewSet(w.tenant.Pools)
+	if err != nil {
+		return err
+	}
 	for i, b := range items {
 		e, err := parseEntry(b)
 		if err != nil {
@@ -127,6 +135,10 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		}
 		if e.counters != nil {
 			counters = append(counters, *e.counters)
+			continue
+		}
+		if e.habit != nil {
+			pools.Remember(e.habit.addr, e.habit.identity)
 			continue
 		}
 		if c := e.record.Child; c != nil {
@@ -146,7 +158,7 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		return err
 	}
 	w.engine.Wipe()
-	w.engine, w.past = engine, past
+	w.engine, w.past, w.pools = engine, past, pools
 	clear(w.children.early)
 	w.replaceChildren(installs)
 	for _, c := range counters {

@@ -469,7 +469,7 @@ func TestWipe(t *testing.T) {
 // TestDeleteIsCarried: what the peer has ended does not come back.
 func TestDeleteIsCarried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPair(t, testGateway)
+		p := newPair(t, func() *spec.Tenant { return gatewayTenant(1) })
 		alice := p.newClient(2, "alice@example")
 		if _, err := alice.worker.Logoff(context.Background(), control.Logoff{All: true}); err != nil {
 			t.Fatal(err)

@@ -49,6 +49,7 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 			RemotePSKs:       identityPSKs(t, g.RemotePSKs),
 			RemoteNetworks:   selectors(g.RemoteNetworks),
 			DPD:              g.DPD,
+			IgnoreContact:    g.Unique == spec.UniqueNever,
 		})
 	}
 	for _, p := range t.Pools {

@@ -222,11 +222,18 @@ func (w *Worker) configure(t *spec.Tenant) error {
 	if err != nil {
 		return fmt.Errorf("worker: building pools: %w", err)
 	}
+	if w.pools != nil {
+		for a, identity := range w.pools.Habits {
+			pools.Remember(a, identity)
+		}
+	}
 	w.tenant, w.pools, w.policies = t, pools, policy.NewSet(t)
 	w.sessions.limit(t.Limits)
 	w.limit(t.Limits)
-	for _, s := range w.sessions.all() {
-		w.hold(s)
+	if w.twin.speaks() {
+		for _, s := range w.sessions.all() {
+			w.hold(s)
+		}
 	}
 	return nil
 }
@@ -243,6 +250,10 @@ func (w *Worker) restore(now time.Time) error {
 	err := w.ledger.replay(func(e entry) error {
 		if e.session != nil {
 			w.past[e.session.spi] = *e.session
+			return nil
+		}
+		if e.habit != nil {
+			w.pools.Remember(e.habit.addr, e.habit.identity)
 			return nil
 		}
 		if e.counters != nil {
@@ -266,9 +277,7 @@ func (w *Worker) restore(now time.Time) error {
 		return !slices.ContainsFunc(all, func(s ike.Status) bool { return s.Peer.SPI == spi })
 	})
 	for _, s := range all {
-		if !s.Dialled && !s.Established.IsZero() {
-			w.adoptSession(now, s)
-		}
+		w.adoptSession(now, s)
 		for _, c := range s.Children {
 			alive[c.ID] = s.Peer.SPI
 		}

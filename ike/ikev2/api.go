@@ -86,6 +86,9 @@ type Profile struct {
 	RemoteNetworks []sa.Selector
 
 	DPD time.Duration // 0: never ask
+
+	// IgnoreContact: an INITIAL_CONTACT of a peer ends nothing.
+	IgnoreContact bool
 }
 
 // IdentityPSK is the pre-shared key of one identity, in the notation of
@@ -264,6 +267,9 @@ type AskSession struct {
 	// WantedIPv4 and WantedIPv6 are the addresses that the client asks for;
 	// invalid: any. Nobody has checked them.
 	WantedIPv4, WantedIPv6 netip.Addr
+	// Replaces are our SPIs of the IKE SAs that end when this one is granted: the
+	// peer has said INITIAL_CONTACT, and they are of the same device.
+	Replaces []uint64
 }
 
 // IKEUp tells that an IKE SA is established; IKEDown that one has ended.
@@ -381,6 +387,7 @@ type Status struct {
 	Dialled     bool // we connected to the peer; stays through rekeyings
 	State       string
 	Rejected    bool // told no: no SA, but an answer that is kept to be repeated
+	Followed    bool // rekeyed: another IKE SA has its session and its children
 	Suite       sa.Proposal
 	NAT         bool
 	MOBIKE      bool

@@ -3,7 +3,6 @@ package ikev2
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -75,8 +74,8 @@ func (s *SA) own(e *entry) []sa.Selector {
 }
 
 // allowed returns the selectors that this SA may get at most. A remote-access
-// client is its leased addresses (without a lease: its own address) and sees
-// the split networks; we, as a client, are what we were given; a site on a dynamic
+// client is its leased addresses, and without one nothing, and sees the split
+// networks; we, as a client, are what we were given; a site on a dynamic
 // entry is what its profile lets it bring.
 func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 	switch {
@@ -87,10 +86,7 @@ func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 		if local = networks(s.session.Split); len(local) == 0 {
 			local = anywhere
 		}
-		if remote = hosts(s.session.Addresses); len(remote) == 0 {
-			remote = hosts([]netip.Addr{s.remote.Addr()})
-		}
-		return local, remote
+		return local, hosts(s.session.Addresses)
 	case e.Dynamic:
 		if p := s.host.Rules().profileByName(s.profile); p != nil {
 			remote = p.RemoteNetworks
@@ -124,6 +120,9 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	}
 	local, remote := s.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
+	if s.remoteAccess && len(remote) == 0 {
+		return n, wire.Notify{Type: wire.FailedCPRequired}, "peer has no address of the tunnel group"
+	}
 	if e.Dynamic && !s.remoteAccess && len(remote) == 0 {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("tunnel group %s has no remote_networks: "+
 			"a site at an address that is not known beforehand may bring nothing; it offers %v", s.profile, brief(r.tsi))

@@ -72,22 +72,12 @@ func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output
 	}
 	s.handshake.auth, s.handshake.question = a, s.host.Ask(s)
 	s.transition(Asking)
-	if a.contact {
-		s.host.ReplaceOthers(now, s, out)
-	}
 	q := AskSession{Question: s.handshake.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
-	if a.hasCP {
-		if v4, ok := a.cp.Find(wire.InternalIP4Address); ok {
-			q.WantIPv4 = true
-			if wanted := v4.Addr(); !wanted.IsUnspecified() {
-				q.WantedIPv4 = wanted
-			}
-		}
-		if v6, ok := a.cp.Find(wire.InternalIP6Address); ok {
-			q.WantIPv6 = true
-			if wanted := v6.Addr(); !wanted.IsUnspecified() {
-				q.WantedIPv6 = wanted
-			}
+	q.WantIPv4, q.WantedIPv4 = a.wants(wire.InternalIP4Address)
+	q.WantIPv6, q.WantedIPv6 = a.wants(wire.InternalIP6Address)
+	for _, o := range s.host.Others(s) {
+		if s.succeeds(o) {
+			q.Replaces = append(q.Replaces, o.spi)
 		}
 	}
 	out.Events = append(out.Events, q)
@@ -191,14 +181,17 @@ func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 	}
 	ps := append([]wire.Payload{idr, proof}, a.sync...)
 
-	wants := a.hasCP && asksAddress(a.cp)
-	if r.Refuse == RefuseNoAddress || wants && len(s.session.Addresses) == 0 {
+	if n, reason := s.unaddressed(r); reason != "" {
 		s.session.Addresses = nil
-		n := wire.Notify{Type: wire.InternalAddressFailure}
 		s.respond(wire.IKEAuth, 1, append(ps, n), out)
 		s.establish(now, out)
-		s.refuse(n.Type.String(), "no address is free for the peer", out)
+		s.refuse(n.Type.String(), reason, out)
 		return nil
+	}
+	for _, o := range s.host.Others(s) {
+		if s.succeeds(o) {
+			s.host.Replace(now, o, out)
+		}
 	}
 	if a.hasCP {
 		if reply, ok := configReply(a.cp, &s.session); ok {

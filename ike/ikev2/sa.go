@@ -46,9 +46,12 @@ type Host interface {
 	Renew(now time.Time, s *SA, out *Output)
 	// Adopt takes a new IKE SA that a rekeying of old made.
 	Adopt(old, s *SA)
-	// ReplaceOthers ends every other SA of the same peer and profile, because
-	// the peer said INITIAL_CONTACT and was authenticated.
-	ReplaceOthers(now time.Time, s *SA, out *Output)
+	// Others returns the other SAs that stand, or wait for an answer, of the peer
+	// and profile of s, in the order in which they were made.
+	Others(s *SA) []*SA
+	// Replace ends o without a word to its peer, which has said INITIAL_CONTACT
+	// and was let in.
+	Replace(now time.Time, o *SA, out *Output)
 }
 
 // SA is one IKE SA. Each method that takes an Output leaves it complete: what
@@ -192,7 +195,8 @@ func (s *SA) Peer() Peer {
 func (s *SA) Status() Status {
 	st := Status{
 		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(), Rejected: s.state == Rejected,
-		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
+		Followed: s.state == Replaced || s.wasReplaced,
+		NAT:      s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
 	}
 	if s.suite != nil {
 		st.Suite = s.suite.Proposal()

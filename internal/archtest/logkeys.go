@@ -21,7 +21,7 @@ var (
 	derivations = []string{"With"}
 	// wrappers are functions of ours that pass keys on, with the number of
 	// arguments ahead of the first key.
-	wrappers = map[string]int{"refused": 3}
+	wrappers = map[string]int{"refused": 3, "turnAway": 4}
 )
 
 var dictionaryKey = regexp.MustCompile("`([a-z0-9_]+)`")
