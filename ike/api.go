@@ -67,6 +67,8 @@ type (
 	IKERekeyed = ikev2.IKERekeyed
 	// ChildUp tells that a child SA is established.
 	ChildUp = ikev2.ChildUp
+	// Cut tells that a child SA has no room for all networks.
+	Cut = ikev2.Cut
 	// ChildDown tells that a child SA has ended.
 	ChildDown = ikev2.ChildDown
 	// Moved tells that the peer's address has changed.

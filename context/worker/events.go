@@ -34,6 +34,8 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		w.of(e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
 			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
 			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
+	case ike.Cut:
+		w.of(e.Peer).Warn("child SA has no room for all networks", "child", e.ID, "lost", texts(e.Lost))
 	case ike.ChildDown:
 		w.of(e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
 	case ike.Moved:
@@ -52,7 +54,7 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		}
 	case ike.Narrowed:
 		w.of(e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
-			"detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
+			"lost", texts(e.Lost), "detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
 	case ike.Fault:
 		w.of(e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
 	case ike.AddressAssigned:

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/plane"
@@ -52,6 +53,7 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 			IgnoreContact:    g.Unique == spec.UniqueNever,
 		})
 	}
+	cfg.Own = insideNetworks(t)
 	for _, p := range t.Pools {
 		cfg.Pools = append(cfg.Pools, sa.Selector{Start: p.Start, End: p.End, EndPort: 0xffff})
 	}
@@ -65,6 +67,20 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 		}
 	}
 	return cfg
+}
+
+// insideNetworks returns those of the interfaces without a crypto map.
+func insideNetworks(t *spec.Tenant) []netip.Prefix {
+	var out []netip.Prefix
+	for _, i := range t.Interfaces {
+		if slices.ContainsFunc(t.CryptoMaps, func(m spec.CryptoMap) bool { return m.Interface == i.Name }) {
+			continue
+		}
+		for _, p := range i.Addresses {
+			out = append(out, p.Masked())
+		}
+	}
+	return out
 }
 
 // identityPSKs returns the keys of single identities.

@@ -38,6 +38,10 @@ type Config struct {
 	Profiles []Profile // tunnel groups; see Profile.RemoteIdentities for which is chosen
 	Entries  []Entry   // what may be protected, static ones first
 
+	// Own are the networks behind us: no gateway, when we are its client, may
+	// assign us an address of them.
+	Own []netip.Prefix
+
 	// Pools are the addresses that are leased to clients. No site may bring a
 	// network that takes one of them.
 	Pools []sa.Selector
@@ -302,6 +306,15 @@ type ChildUp struct {
 	Child sa.Child
 }
 
+// Cut tells that child SA ID has no room for all the traffic selectors that both
+// sides have in common: Lost are the networks, of either side, that packets do not
+// reach through it.
+type Cut struct {
+	Peer Peer
+	ID   uint64
+	Lost []sa.Selector // not empty; of many, the first ones
+}
+
 // ChildDown tells that a child SA has ended, and why.
 type ChildDown struct {
 	Peer   Peer
@@ -338,6 +351,8 @@ type Narrowed struct {
 	Peer                    Peer
 	Local, Remote           []sa.Selector // of the child SA that the peer has made
 	AskedLocal, AskedRemote []sa.Selector
+	// Lost is what Local and Remote do not carry of it, both sides together.
+	Lost []sa.Selector
 }
 
 // Fault tells of a panic that ended the IKE SA of Peer; a zero Peer.SPI: it met
@@ -371,6 +386,7 @@ func (IKEUp) event()           {}
 func (IKEDown) event()         {}
 func (IKERekeyed) event()      {}
 func (ChildUp) event()         {}
+func (Cut) event()             {}
 func (ChildDown) event()       {}
 func (Moved) event()           {}
 func (Refused) event()         {}

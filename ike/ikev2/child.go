@@ -39,6 +39,7 @@ type negotiated struct {
 	term          term
 	out           sa.SPI
 	local, remote []sa.Selector
+	lost          []sa.Selector // what there is no room for
 }
 
 // selectors returns what an initiator asks for.
@@ -120,6 +121,7 @@ func (s *SA) negotiate(r *childRequest, first bool) (n negotiated, refusal wire.
 	}
 	local, remote := s.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
+	n.lost = append(cutOff(r.tsr, local, n.local), cutOff(r.tsi, remote, n.remote)...)
 	if s.remoteAccess && len(remote) == 0 {
 		return n, wire.Notify{Type: wire.FailedCPRequired}, "peer has no address of the tunnel group"
 	}
@@ -222,7 +224,7 @@ func (s *SA) buildChild(now time.Time, n negotiated, k childKeying) (*child, []w
 	}
 	c := s.newChild(now, n.term, n.choice)
 	c.In, c.Out = direction(n.choice, spi, toUs), direction(n.choice, n.out, toPeer)
-	c.Local, c.Remote = n.local, n.remote
+	c.Local, c.Remote, c.lost = n.local, n.remote, n.lost
 	return c, []wire.Payload{
 		n.choice.Answer(spiBytes(spi)),
 		wire.TSi{TS: wire.TS{Selectors: n.remote}}, wire.TSr{TS: wire.TS{Selectors: n.local}},
@@ -332,6 +334,10 @@ func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
 	s.changes = append(s.changes, c.record(s.spi, change))
 	s.checkChildless(now)
 	out.Events = append(out.Events, ChildUp{Peer: s.Peer(), Child: c.Child})
+	if len(c.lost) > 0 {
+		out.Events = append(out.Events, Cut{Peer: s.Peer(), ID: c.ID, Lost: c.lost})
+		c.lost = nil
+	}
 }
 
 // succession is how the pair follows the one that it replaces. Where the peer

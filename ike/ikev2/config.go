@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/warrenvpn/warren/ike/wire"
@@ -74,13 +75,29 @@ func configRequest(e *entry) wire.CP {
 	return cp
 }
 
+// foreign returns why an address that a gateway assigns is not taken, for the
+// operator; "": it is. Our own hosts would lose what is theirs to the tunnel.
+func (r *Rules) foreign(s *Session) string {
+	for _, a := range s.Addresses {
+		for _, p := range r.Own {
+			if p.Contains(a) {
+				return fmt.Sprintf("peer assigns %v, which is in %v, a network of ours", a, p)
+			}
+		}
+		if a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() {
+			return fmt.Sprintf("peer assigns %v, which cannot be the address of a client", a)
+		}
+	}
+	return ""
+}
+
 // configSession reads the CFG_REPLY of a gateway.
 func configSession(cp wire.CP) Session {
 	var s Session
 	for _, a := range cp.Attributes {
 		switch a.Type {
 		case wire.InternalIP4Address, wire.InternalIP6Address:
-			if addr := a.Addr(); addr.IsValid() && !addr.IsUnspecified() {
+			if addr := a.Addr(); addr.IsValid() && !addr.IsUnspecified() && len(s.Addresses) < maxAssigned {
 				s.Addresses = append(s.Addresses, addr)
 			}
 		case wire.InternalIP4DNS, wire.InternalIP6DNS:

@@ -334,6 +334,10 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		s.askRest(e)
 		return nil
 	}
+	if foreign := s.host.Rules().foreign(&s.session); reason == "" && foreign != "" {
+		s.session = Session{}
+		reason = foreign
+	}
 	if reason != "" {
 		s.refuse("", reason, out)
 		s.failure = reason

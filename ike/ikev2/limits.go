@@ -39,6 +39,9 @@ const (
 	// that a peer and an operator chose.
 	maxSelectors = 64
 
+	// maxAssigned bounds the addresses that a gateway gives us as its client.
+	maxAssigned = 4
+
 	// maxRestarts bounds how often an initiator begins IKE_SA_INIT anew because
 	// of COOKIE or INVALID_KE_PAYLOAD, which nobody has authenticated.
 	maxRestarts = 4

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/warrenvpn/warren/esp/sa"
 )
@@ -21,6 +22,62 @@ func narrow(offered, allowed []sa.Selector) []sa.Selector {
 				return out
 			}
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// cutOff returns what of allowed the peer wants and list, the result of narrowing,
+// has no room for; nil: nothing was cut.
+func cutOff(offered, allowed, list []sa.Selector) []sa.Selector {
+	if len(list) < maxSelectors {
+		return nil
+	}
+	var wanted []sa.Selector
+	for _, a := range allowed {
+		for _, o := range offered {
+			if s, ok := o.Intersect(a); ok {
+				wanted = append(wanted, s)
+				break
+			}
+		}
+	}
+	return uncovered(wanted, list)
+}
+
+// uncovered returns the parts of want that no selector of have covers: at most
+// maxSelectors of them.
+func uncovered(want, have []sa.Selector) []sa.Selector {
+	var out []sa.Selector
+	for _, w := range want {
+		var pieces []sa.Selector
+		for _, h := range have {
+			same := w
+			same.Start, same.End = h.Start, h.End
+			if p, ok := w.Intersect(h); ok && h.Covers(same) {
+				pieces = append(pieces, p)
+			}
+		}
+		slices.SortFunc(pieces, func(a, b sa.Selector) int { return a.Start.Compare(b.Start) })
+		next := w.Start // the lowest address that may be uncovered; invalid: none is left
+		gap := func(end netip.Addr) {
+			g := w
+			g.Start, g.End = next, end
+			out = append(out, g)
+		}
+		for _, p := range pieces {
+			if next.IsValid() && next.Less(p.Start) {
+				gap(p.Start.Prev())
+			}
+			if next.IsValid() && !p.End.Less(next) {
+				next = p.End.Next()
+			}
+		}
+		if next.IsValid() && !w.End.Less(next) {
+			gap(w.End)
+		}
+		if len(out) >= maxSelectors {
+			return out[:maxSelectors]
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -55,5 +56,30 @@ func TestNarrowIsBounded(t *testing.T) {
 	}
 	if got := len(narrow(many, many)); got != maxSelectors {
 		t.Errorf("got %d selectors, want the bound %d", got, maxSelectors)
+	}
+}
+
+// TestUncovered: what is lost is named exactly, whatever pieces the rest is in.
+func TestUncovered(t *testing.T) {
+	web := selectors("10.0.0.0/24")
+	web[0].Protocol, web[0].StartPort, web[0].EndPort = 6, 443, 443
+	for _, tt := range []struct {
+		name       string
+		want, have []sa.Selector
+		lost       string
+	}{
+		{"nothing", selectors("10.0.0.0/24"), selectors("10.0.0.0/8"), "[]"},
+		{"in two pieces", selectors("10.0.0.0/23"), selectors("10.0.1.0/24", "10.0.0.0/24"), "[]"},
+		{"all", selectors("10.0.0.0/24", "2001:db8::/64"), selectors("10.0.1.0/24"), "[10.0.0.0/24 2001:db8::/64]"},
+		{"both ends", selectors("10.0.0.0/22"), selectors("10.0.1.0/24"), "[10.0.0.0/24 10.0.2.0/23]"},
+		{"a gap", selectors("10.0.0.0/22"), selectors("10.0.0.0/24", "10.0.3.0/24", "10.0.0.0/25"), "[10.0.1.0-10.0.2.255]"},
+		{"up to the last address", selectors("255.255.255.0/24"), selectors("255.255.255.128/25"), "[255.255.255.0/25]"},
+		{"the last address is there", selectors("255.255.255.0/24"), selectors("255.255.255.0/24"), "[]"},
+		{"one port of all", selectors("10.0.0.0/24"), web, "[10.0.0.0/24]"},
+		{"all of one port", web, selectors("10.0.0.0/25"), "[10.0.0.128/25[6/443]]"},
+	} {
+		if got := fmt.Sprint(uncovered(tt.want, tt.have)); got != tt.lost {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.lost)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/suite"
@@ -47,6 +48,9 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 		}
 	}
 	if m.MessageID+1 == s.window.expect && s.window.response != nil {
+		if !s.mayRepeat(now, d.Remote) {
+			return ErrStale
+		}
 		out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
 		return nil
 	}
@@ -196,4 +200,21 @@ func (s *SA) finish(now time.Time, out *Output) {
 		out.Changes = append(out.Changes, s.windowRecord())
 	}
 	s.dirty = false
+}
+
+// repeatPause is how often the last response is repeated to another address than
+// the peer's. Whoever has seen a request can send it again from any address; a
+// peer whose NAT has changed gets its answer nevertheless.
+const repeatPause = time.Second
+
+// mayRepeat reports whether the last response may go to an address once more.
+func (s *SA) mayRepeat(now time.Time, to netip.AddrPort) bool {
+	if to == s.remote {
+		return true
+	}
+	if now.Before(s.elsewhere) {
+		return false
+	}
+	s.elsewhere = now.Add(repeatPause)
+	return true
 }

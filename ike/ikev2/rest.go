@@ -18,10 +18,12 @@ const maxRest = maxChildren
 // tellNarrowed tells what the peer has left out of the first child SA.
 func (s *SA) tellNarrowed(e *entry, c *child, out *Output) {
 	local, remote := e.selectors()
-	if e.RequestAddress || within(local, c.Local) && within(remote, c.Remote) {
+	lost := append(uncovered(local, c.Local), uncovered(remote, c.Remote)...)
+	if e.RequestAddress || len(lost) == 0 {
 		return
 	}
-	out.Events = append(out.Events, Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote})
+	out.Events = append(out.Events, Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote,
+		Lost: lost})
 }
 
 // askRest asks for the pairs of networks of e of which no child SA carries

@@ -98,6 +98,7 @@ type SA struct {
 	proven      bool      // an authentic message has shown that the peer has the same keys
 	garbled     int       // messages that were not, before
 	forged      uint64    // messages that were not, in all
+	elsewhere   time.Time // before that, no response is repeated to another address than remote
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
@@ -120,14 +121,15 @@ type SA struct {
 // child is one child SA and what the engine alone knows of it.
 type child struct {
 	sa.Child
-	soft     time.Time // when it is rekeyed; zero: never, it is already replaced
-	urged    bool      // RekeyChild was said: soft is when the next try begins
-	ending   bool      // its DELETE is under way
-	replaces uint64    // ID of the one that it follows, 0: none
-	follows  bool      // it was the peer's wish
-	replaced time.Time // when another followed it; zero: none did
-	group    uint16    // key exchange that it had, or that the peer wants for the successor
-	refused  int       // how often the peer has refused a successor
+	soft     time.Time     // when it is rekeyed; zero: never, it is already replaced
+	urged    bool          // RekeyChild was said: soft is when the next try begins
+	ending   bool          // its DELETE is under way
+	replaces uint64        // ID of the one that it follows, 0: none
+	follows  bool          // it was the peer's wish
+	replaced time.Time     // when another followed it; zero: none did
+	group    uint16        // key exchange that it had, or that the peer wants for the successor
+	refused  int           // how often the peer has refused a successor
+	lost     []sa.Selector // what it has no room for: see Cut
 }
 
 // SPI returns our SPI, the name of the SA.
