@@ -39,6 +39,7 @@ type StrongSwanConn struct {
 	Pool          string // as a gateway: a range to give addresses from
 	DPD           time.Duration
 	Rekey         string // rekey_time of the child: "10s"
+	Reauth        string // reauth_time of the IKE SA, which is not rekeyed then
 	Start         string // start_action
 	Replay        int    // replay_window; 0: its default
 }
@@ -53,6 +54,9 @@ type StrongSwanConfig struct {
 	// Load is for a gateway whose speed is measured: it logs nothing, and takes
 	// many half-open SAs from one address.
 	Load bool
+	// MakeBeforeBreak logs in again before it logs out, as strongSwan 6 does by
+	// default.
+	MakeBeforeBreak bool
 }
 
 // strongSwanPlugins in the order in which they are loaded, which is the order of
@@ -109,6 +113,7 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
   retransmit_timeout = %.2f
   retransmit_tries = %d
   retransmit_base = 1.3
+  make_before_break = %s
   plugins {
     vici { socket = unix://%s }
     kernel-netlink { fwmark = !0x42 }
@@ -127,7 +132,7 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
     }
   }
 }
-`, strongSwanPlugins, threshold, timeout.Seconds(), tries, s.vici, resolv, s.plain, min(level, 1), level, level)
+`, strongSwanPlugins, threshold, timeout.Seconds(), tries, yes(c.MakeBeforeBreak), s.vici, resolv, s.plain, min(level, 1), level, level)
 }
 
 // swanctlConf is the text of swanctl.conf.
@@ -140,6 +145,10 @@ func swanctlConf(conns []StrongSwanConn) string {
 		setting(&b, "    ", "remote_addrs", c.Remote)
 		setting(&b, "    ", "proposals", c.Proposals)
 		setting(&b, "    ", "vips", c.VIPs)
+		if c.Reauth != "" {
+			setting(&b, "    ", "reauth_time", c.Reauth)
+			setting(&b, "    ", "rekey_time", "0")
+		}
 		if c.Pool != "" {
 			setting(&b, "    ", "pools", c.Name)
 		}
@@ -313,3 +322,10 @@ func (s *StrongSwan) Kill() { s.proc.Kill() }
 
 // PID is the daemon's process id.
 func (s *StrongSwan) PID() int { return s.proc.PID() }
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
