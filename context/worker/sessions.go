@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -27,11 +26,18 @@ type session struct {
 	bytesIn, bytesOut uint64 // of child SAs that are gone
 }
 
+// user is an identity in a tunnel group. In another group the name may be
+// another's.
+type user struct{ identity, profile string }
+
+func userOf(p ike.Peer) user { return user{p.RemoteID, p.Profile} }
+
 // sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
 // against the limits of its class.
 type sessions struct {
 	last         uint64 // id
 	bySPI        map[uint64]*session
+	byUser       map[user][]*session // in the order in which they were added
 	remoteAccess admission
 	siteToSite   admission
 }
@@ -39,6 +45,7 @@ type sessions struct {
 func newSessions() *sessions {
 	return &sessions{
 		bySPI:        make(map[uint64]*session),
+		byUser:       make(map[user][]*session),
 		remoteAccess: admission{promised: resource.Sessions, shared: resource.BurstSessions},
 		siteToSite:   admission{promised: resource.SiteToSite, shared: resource.BurstSiteToSite},
 	}
@@ -79,20 +86,27 @@ func (x *session) holder() pool.Holder {
 }
 
 func (s *sessions) add(x *session) {
-	if s.bySPI[x.peer.SPI] == nil {
-		a := s.admissionOf(x.remoteAccess)
-		a.count(a.total() + 1)
-	}
+	s.remove(x.peer.SPI)
+	a := s.admissionOf(x.remoteAccess)
+	a.count(a.total() + 1)
 	s.bySPI[x.peer.SPI] = x
+	s.byUser[userOf(x.peer)] = append(s.byUser[userOf(x.peer)], x)
 }
 
 // remove takes a session out, and returns nil where there is none.
 func (s *sessions) remove(spi uint64) *session {
 	x := s.bySPI[spi]
-	if x != nil {
-		delete(s.bySPI, spi)
-		a := s.admissionOf(x.remoteAccess)
-		a.count(a.total() - 1)
+	if x == nil {
+		return nil
+	}
+	delete(s.bySPI, spi)
+	a := s.admissionOf(x.remoteAccess)
+	a.count(a.total() - 1)
+	u := userOf(x.peer)
+	if left := slices.DeleteFunc(s.byUser[u], func(o *session) bool { return o == x }); len(left) > 0 {
+		s.byUser[u] = left
+	} else {
+		delete(s.byUser, u)
 	}
 	return x
 }
@@ -112,12 +126,9 @@ func (s *sessions) all() []*session {
 }
 
 // of returns the sessions of the same identity in the same tunnel group, the
-// oldest first. In another group the name may be another's.
+// oldest first.
 func (s *sessions) of(p ike.Peer) []*session {
-	mine := slices.DeleteFunc(s.all(), func(x *session) bool {
-		return x.peer.RemoteID != p.RemoteID || x.peer.Profile != p.Profile
-	})
-	slices.SortFunc(mine, func(a, b *session) int { return cmp.Compare(a.id, b.id) })
+	mine := slices.Clone(s.byUser[userOf(p)])
 	slices.SortStableFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
 	return mine
 }

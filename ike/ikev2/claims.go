@@ -36,11 +36,9 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 		}
 	}
 	for o := range s.host.Standing {
-		if o == s || s.samePeer(o) {
-			continue
-		}
 		for _, c := range o.children {
-			if !meet(local, c.Local) {
+			// There may be very many: who it is costs more than what it has.
+			if o == s || !meet(remote, c.Remote) || !meet(local, c.Local) || s.samePeer(o) {
 				continue
 			}
 			if r, t, clash := s.clash(e, remote, o, c.Remote); clash {

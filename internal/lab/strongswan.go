@@ -148,6 +148,7 @@ func swanctlConf(conns []StrongSwanConn) string {
 		if c.Reauth != "" {
 			setting(&b, "    ", "reauth_time", c.Reauth)
 			setting(&b, "    ", "rekey_time", "0")
+			setting(&b, "    ", "over_time", "20s") // by default a tenth, in whole seconds: none
 		}
 		if c.Pool != "" {
 			setting(&b, "    ", "pools", c.Name)
