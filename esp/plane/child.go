@@ -3,6 +3,7 @@ package plane
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,6 +154,7 @@ func (p *Plane) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
 	}
 	p.children[c.ID] = ch
+	p.peerSPIs[ch.outSPI] = append(p.peerSPIs[ch.outSPI], ch)
 	p.spis.Set(c.In.SPI, ch)
 	if old := p.children[replaces]; follows && old != nil {
 		ch.waits.Store(true)
@@ -180,6 +182,11 @@ func (p *Plane) deleteLocked(id uint64) {
 		return
 	}
 	delete(p.children, id)
+	if left := slices.DeleteFunc(p.peerSPIs[ch.outSPI], func(o *child) bool { return o == ch }); len(left) > 0 {
+		p.peerSPIs[ch.outSPI] = left
+	} else {
+		delete(p.peerSPIs, ch.outSPI)
+	}
 	p.policies.Remove(id)
 	p.policies.Demote(ch.replaces, false) // the old pair, if it outlives the new one
 	for _, next := range ch.followers {
@@ -256,10 +263,6 @@ func (p *Plane) AdvanceIn(id, seq uint64) {
 // every child SA with that peer.
 func (p *Plane) lowerMTU(m *Message) {
 	remote, mtu := m.Remote, m.TooBig
-	spi, quoted := esp.SPI(m.Data)
-	if m.Origin != OriginKernel && !quoted {
-		return
-	}
 	minimum := minMTU4
 	if remote.Addr().Is6() {
 		minimum = minMTU6
@@ -267,18 +270,35 @@ func (p *Plane) lowerMTU(m *Message) {
 	mtu = max(mtu, minimum)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, ch := range p.children {
-		old := ch.path.Load()
-		if old.remote.Addr() != remote.Addr() || m.Origin != OriginKernel && ch.outSPI != spi || mtu >= old.mtu {
-			continue
+	if m.Origin == OriginKernel {
+		if p.tooBig.allow(p.now().Unix()) {
+			for _, ch := range p.children {
+				p.lowerLocked(ch, remote.Addr(), mtu)
+			}
 		}
-		to := *old
-		to.setMTU(mtu, ch.maxInner)
-		to.lowered = p.now()
-		ch.path.Store(&to)
-		p.lowered = true
-		p.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: mtu})
+		return
 	}
+	spi, quoted := esp.SPI(m.Data)
+	if !quoted {
+		return
+	}
+	for _, ch := range p.peerSPIs[spi] { // a guess costs no more than this
+		p.lowerLocked(ch, remote.Addr(), mtu)
+	}
+}
+
+// lowerLocked lowers the path MTU of ch, where its peer is at remote.
+func (p *Plane) lowerLocked(ch *child, remote netip.Addr, mtu int) {
+	old := ch.path.Load()
+	if old.remote.Addr() != remote || mtu >= old.mtu {
+		return
+	}
+	to := *old
+	to.setMTU(mtu, ch.maxInner)
+	to.lowered = p.now()
+	ch.path.Store(&to)
+	p.lowered = true
+	p.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: mtu})
 }
 
 // raiseMTUs forgets what the network said long ago.

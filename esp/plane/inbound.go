@@ -144,10 +144,8 @@ func (in *inbound) finish() {
 func (in *inbound) message(m *Message) {
 	if m.TooBig > 0 {
 		in.stats.add(statReceiveErrors, 1)
-		if in.p.tooBig.allow(in.now) {
-			in.hold(nil, 0)
-			in.p.lowerMTU(m)
-		}
+		in.hold(nil, 0)
+		in.p.lowerMTU(m)
 		return
 	}
 	data := m.Data

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/esptest"
@@ -200,6 +201,21 @@ func TestPathMTUFromOutside(t *testing.T) {
 	a.apply(t, sa.OpMove, ca, 0)
 	a.dev.Inject <- esptest.Plain(large)
 	b.inner(t, 1)
+}
+
+// TestPathMTUAmongForgeries: guesses of SPIs, however many, keep nobody from being
+// told what the path carries.
+func TestPathMTUAmongForgeries(t *testing.T) {
+	a, b, _ := connected(t, pair, func(c *plane.Config) { c.Now = func() time.Time { return time.Unix(1e9, 0) } })
+	for spi := range uint32(1000) {
+		a.natt.TooBig(plane.Message{TooBig: 600, Data: append(binary.BigEndian.AppendUint32(nil, 0x9000+spi), 0, 0, 0, 1), Remote: b.natt.Addr})
+	}
+	a.natt.TooBig(plane.Message{TooBig: 1300, Data: []byte{0, 0, 0x10, 1, 0, 0, 0, 1}, Remote: b.natt.Addr})
+	until(t, "the lower path MTU", func() bool { mtu, _, _ := a.PathMTU(1); return mtu == 1300 })
+	ca, _ := pair.Children()
+	a.apply(t, sa.OpDelete, ca, 0)
+	a.natt.TooBig(plane.Message{TooBig: 1200, Data: []byte{0, 0, 0x10, 1, 0, 0, 0, 1}, Remote: b.natt.Addr})
+	until(t, "the message about no SA", func() bool { return a.Stats().ReceiveErrors == 1002 })
 }
 
 func TestOuterHeader(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -66,6 +67,7 @@ type Plane struct {
 	// tables above. The pipelines do not take it.
 	mu       sync.Mutex
 	children map[uint64]*child
+	peerSPIs map[sa.SPI][]*child // by the SPI of the peer, which two peers may choose alike
 	outers   []*outer
 	outs     []*outbound
 	lowered  bool // some path MTU is not the highest
@@ -75,7 +77,7 @@ type Plane struct {
 
 	unknown stale
 	clear   limiter // reports about packets that no SA stands for
-	tooBig  limiter // "too big" from the network
+	tooBig  limiter // "too big" from our own kernel, which is about all child SAs with a peer
 }
 
 // outer is one outer socket with its pipeline.
@@ -100,6 +102,7 @@ func New(c *Config) (*Plane, error) {
 		ready:    make(chan struct{}),
 		fail:     make(chan error, 1),
 		children: make(map[uint64]*child),
+		peerSPIs: make(map[sa.SPI][]*child),
 		clear:    limiter{perSecond: 1},
 		tooBig:   limiter{perSecond: 100},
 	}
