@@ -24,6 +24,7 @@ type wanted struct {
 	namespace string
 	devices   []netns.Device
 	limits    cgroup.Limits
+	caged     bool // require_sandbox: of later workers
 
 	// Two equal texts mean that nothing has changed: network for what only a
 	// new namespace can change, tenant for all that the worker is told.
@@ -67,6 +68,7 @@ func want(conf *configs.System, key []byte) []*wanted {
 				CPU: c.Spec.Limits.CPU, Memory: c.Spec.Limits.Memory, PIDs: c.Spec.Limits.PIDs,
 				MemoryGuard: slices.Contains(c.Guards, resource.Memory), PIDsGuard: slices.Contains(c.Guards, resource.PIDs),
 			},
+			caged:  conf.RequireSandbox,
 			tenant: configs.Fingerprint(c.Spec, key),
 		}
 		w.network = fingerprint(key, w.namespace, w.devices, c.Spec.Interfaces, mapped(c.Spec), c.Spec.DataPlane.MTU)
@@ -212,6 +214,9 @@ func (old *wanted) changes(w *wanted) string {
 	}
 	if old.tenant != w.tenant {
 		list = append(list, "its configuration has changed")
+	}
+	if old.caged != w.caged {
+		list = append(list, "require_sandbox has changed, for its next worker")
 	}
 	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.EqualFunc(old.Allocations, w.Allocations, samePlace) ||
 		!slices.Equal(old.Storage, w.Storage)) {

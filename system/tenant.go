@@ -199,7 +199,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
 		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.watch,
-		Failover: t.sys.pair.twin(w),
+		Failover: t.sys.pair.twin(w), RequireSandbox: w.caged,
 	})
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))
@@ -244,6 +244,7 @@ func (t *tenant) configure(ctx context.Context, w *wanted) error {
 	if old.limits != w.limits {
 		errs = append(errs, group.Update(w.limits))
 	}
+	worker.RequireSandbox(w.caged)
 	if old.tenant != w.tenant {
 		errs = append(errs, gateway.Update(w.Spec), worker.Configure(ctx, w.Spec))
 	}
@@ -276,7 +277,7 @@ func (t *tenant) row() api.Tenant {
 	}
 	if worker != nil {
 		s := worker.Status()
-		row.PID, row.Restarts, row.Started = s.PID, s.Restarts, s.Started
+		row.PID, row.Restarts, row.Started, row.Sandbox = s.PID, s.Restarts, s.Started, s.Sandbox.String()
 		row.State, row.Reason = t.condition()
 	}
 	for i, d := range w.devices {

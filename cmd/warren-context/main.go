@@ -36,8 +36,9 @@ func run() error {
 		return fmt.Errorf("this program is started by warrend, not by hand: %w", err)
 	}
 	defer conn.Close()
-	if err := worker.Confine(); err != nil {
+	box, err := worker.Confine()
+	if err != nil {
 		return err
 	}
-	return worker.Serve(context.Background(), conn, os.Stderr)
+	return worker.Serve(context.Background(), conn, os.Stderr, box)
 }

@@ -73,6 +73,9 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 		fmt.Fprintf(w, "  Role:       %s\n", plain(c.Role))
 		fmt.Fprintf(w, "  Namespace:  %s\n", plain(cmp.Or(c.Namespace, "-")))
 		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"), e.since(c.Started))
+		if c.Sandbox != "" {
+			fmt.Fprintf(w, "  Sandbox:    %s\n", plain(c.Sandbox))
+		}
 		fmt.Fprintf(w, "  Interfaces: %d\n", len(c.Interfaces))
 		t := newTable("Mapped", "Real", "Device", "Shared", "MAC", "MTU", "Addresses")
 		for _, i := range c.Interfaces {

@@ -10,6 +10,7 @@ package control
 import (
 	"encoding/json"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
@@ -25,7 +26,7 @@ type Kind string
 // Requests of the supervisor. Each is answered by a Message with the same ID
 // and kind KindAnswer or KindError.
 const (
-	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker
+	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker; answered by Booted
 	KindConfigure Kind = "configure" // Boot, with descriptors: the same tenant, changed
 	KindShow      Kind = "show"      // nothing; answered by Facts
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
@@ -127,6 +128,42 @@ type Boot struct {
 	// when the machine was started: lifetimes go on from worker to worker whatever
 	// becomes of the wall clock. 0: the worker begins one of its own.
 	Clock int64 `json:"clock,omitempty"`
+	// Filters are seccomp programs, lists of struct sock_filter: the worker puts
+	// them upon itself, in this order, before it looks at anything else.
+	Filters [][]byte `json:"filters,omitempty"`
+	// RequireSandbox makes a worker refuse to boot where it could not confine
+	// itself.
+	RequireSandbox bool `json:"require_sandbox,omitempty"`
+}
+
+// Booted answers Boot.
+type Booted struct {
+	Sandbox Sandbox `json:"sandbox"`
+}
+
+// Sandbox is what confines a worker.
+type Sandbox struct {
+	Reached []string `json:"reached"` // "seccomp", "landlock 7", "pid namespace"
+	Missing []string `json:"missing"` // the same, with the reason: "landlock: the kernel has none"
+}
+
+// Reach adds a part of the sandbox, which err, if not nil, says why it is not
+// there.
+func (s *Sandbox) Reach(part string, err error) {
+	if err != nil {
+		s.Missing = append(s.Missing, part+": "+err.Error())
+		return
+	}
+	s.Reached = append(s.Reached, part)
+}
+
+// String lists what is reached, and what is missing.
+func (s Sandbox) String() string {
+	text := strings.Join(s.Reached, ", ")
+	if len(s.Missing) > 0 {
+		text += "; missing: " + strings.Join(s.Missing, ", ")
+	}
+	return text
 }
 
 // Failover makes a tenant one of a pair of twins. It begins as the standby

@@ -9,11 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -25,6 +27,8 @@ type process struct {
 	exited chan struct{}
 	exit   error  // how it ended; valid when exited is closed
 	lines  *lines // what it logs
+	box    control.Sandbox
+	inner  int // its number as it sees it
 }
 
 // start starts a process. It does nothing before its boot message, and until
@@ -65,17 +69,26 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 		SysProcAttr: &syscall.SysProcAttr{
 			Setsid:     true, // a terminal's Ctrl-C is for the supervisor
 			Credential: &syscall.Credential{Uid: w.cfg.UID, Gid: w.cfg.UID, Groups: []uint32{}},
-			// The worker is the first process of a namespace of its own: whatever it
-			// may have begun ends with it.
-			Cloneflags: syscall.CLONE_NEWPID,
 		},
 	}
-	if err := w.cfg.Network.Do(func() error { return startConfined(cmd) }); err != nil {
+	w.mu.Lock()
+	caged := w.caged
+	w.mu.Unlock()
+	var box control.Sandbox
+	err = w.cfg.Network.Do(func() error {
+		var err error
+		box, err = w.startConfined(cmd, caged)
+		return err
+	})
+	if err != nil {
 		conn.Close()
 		passed.from.Close()
 		return nil, fmt.Errorf("spawn: starting %s: %w", w.cfg.Binary, err)
 	}
-	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{}), lines: passed}
+	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{}), lines: passed, box: box, inner: cmd.Process.Pid}
+	if cmd.SysProcAttr.Cloneflags&unix.CLONE_NEWPID != 0 {
+		p.inner = 1
+	}
 	go passed.run()
 	go func() {
 		p.exit = cmd.Wait()
@@ -112,8 +125,36 @@ func (w *Worker) environment() []string {
 }
 
 // startConfined starts cmd from a thread that is thrown away afterwards, and
-// that takes from itself what its child must never have.
-func startConfined(cmd *exec.Cmd) error {
+// that takes from itself what its child must never have. Where caged is set every
+// part of that must be there.
+func (w *Worker) startConfined(cmd *exec.Cmd, caged bool) (box control.Sandbox, err error) {
+	if err := shed(); err != nil {
+		return box, err
+	}
+	separate(cmd, &box)
+	leave, err := enterEmptyRoot(w.cfg.Binary)
+	box.Reach("mount namespace", err)
+	switch {
+	case errors.Is(err, errStuck):
+		return box, err
+	case err == nil:
+		cmd.Path = programInRoot
+	}
+	if caged && len(box.Missing) > 0 {
+		return box, fmt.Errorf("require_sandbox is set, and this is missing: %s", strings.Join(box.Missing, ", "))
+	}
+	if err := cmd.Start(); err != nil {
+		return box, err
+	}
+	if leave != nil {
+		// Where it cannot be taken away the worker could read its own program.
+		_ = leave()
+	}
+	return box, nil
+}
+
+// shed takes from the calling thread what no worker may have.
+func shed() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("setting no_new_privs: %w", err)
 	}
@@ -132,7 +173,25 @@ func startConfined(cmd *exec.Cmd) error {
 			return fmt.Errorf("setting the priority: %w", err)
 		}
 	}
-	return cmd.Start()
+	return nil
+}
+
+// separate gives cmd the namespaces that the kernel has, beside that of the
+// network, which the calling thread is in. In its own namespace of processes a
+// worker is the first one: whatever it may have begun ends with it.
+func separate(cmd *exec.Cmd, box *control.Sandbox) {
+	for _, n := range []struct {
+		name string
+		flag uintptr
+	}{{"pid", unix.CLONE_NEWPID}, {"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}} {
+		_, err := os.Stat("/proc/self/ns/" + n.name)
+		if err == nil {
+			cmd.SysProcAttr.Cloneflags |= n.flag
+		} else {
+			err = errors.New("the kernel has none")
+		}
+		box.Reach(n.name+" namespace", err)
+	}
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +89,9 @@ type Config struct {
 	LogFormat string // "text" or "json"
 	LogLevel  string
 	Log       *slog.Logger // carries the tenant
+	// RequireSandbox refuses to start a worker where the kernel lacks a part of what
+	// confines it. Otherwise what is missing is logged.
+	RequireSandbox bool
 	// Claim answers the worker's claims to what the contexts share; nil: there is
 	// nothing to be had. It must not block.
 	Claim    func(control.Claim) (control.Grant, error)
@@ -116,8 +121,9 @@ type Status struct {
 	Reason   string // why it is not ready, or the last loss
 	PID      int    // 0: there is no process
 	Restarts int
-	Started  time.Time // of the process; zero: there is none
-	Losses   int       // in a row, without a stable worker between them
+	Started  time.Time       // of the process; zero: there is none
+	Losses   int             // in a row, without a stable worker between them
+	Sandbox  control.Sandbox // of the process
 }
 
 // Worker is the worker of one tenant, through all its processes. It implements
@@ -137,6 +143,7 @@ type Worker struct {
 	process *process   // nil: there is none
 	memory  *memory    // what every process of it goes on from
 	aside   *memory    // what could not be gone on from; nil: nothing
+	caged   bool       // every part of the sandbox is required
 
 	arrangements resource.Bucket
 }
@@ -153,7 +160,7 @@ func New(cfg *Config) (*Worker, error) {
 	w := &Worker{
 		cfg: *cfg, tenant: cfg.Tenant, memory: memory, ready: make(chan struct{}),
 		roleTurn: make(chan struct{}, 1), lists: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
-		arrangements: newArrangements(),
+		arrangements: newArrangements(), caged: cfg.RequireSandbox,
 	}
 	if cfg.Failover != nil {
 		w.role = cfg.Failover.Role
@@ -272,7 +279,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.pid(), time.Now(), "starting" })
 
 	began := time.Now()
-	role, err := w.boot(ctx, p)
+	role, box, err := w.boot(ctx, p)
 	if err != nil {
 		return 0, err
 	}
@@ -282,9 +289,10 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	if err := w.catchUp(ctx, role); err != nil {
 		return 0, err
 	}
-	w.change(func(s *Status) { s.Ready, s.Reason = true, "" })
+	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox = true, "", box })
 	w.once.Do(func() { close(w.ready) })
 	w.cfg.Log.Info("worker ready", "pid", p.pid(), "took", time.Since(began).Round(time.Millisecond))
+	w.tellSandbox(box)
 	ready := time.Now()
 	err = w.watch(ctx, p)
 	return time.Since(ready), err
@@ -340,21 +348,45 @@ func (w *Worker) stop(ctx context.Context, p *process) {
 	p.ended(exitTimeout)
 }
 
-// boot makes the process the tenant, with the role that it returns.
-func (w *Worker) boot(ctx context.Context, p *process) (control.Role, error) {
+// tellSandbox logs what confines a worker.
+func (w *Worker) tellSandbox(box control.Sandbox) {
+	reached, missing := printable([]byte(strings.Join(box.Reached, ", "))), printable([]byte(strings.Join(box.Missing, ", ")))
+	if missing != "" {
+		w.cfg.Log.Warn("worker is confined in part", "sandbox", reached, "missing", missing)
+		return
+	}
+	w.cfg.Log.Info("worker confined", "sandbox", reached)
+}
+
+// boot makes the process the tenant, with the role that it returns, and returns
+// what confines it.
+func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sandbox, error) {
 	w.mu.Lock()
-	tenant, role := w.tenant, w.role
+	tenant, role, caged := w.tenant, w.role, w.caged
 	w.mu.Unlock()
+	box := p.box
 	boot, files := w.message(tenant, role)
+	boot.RequireSandbox = caged
+	var err error
+	if boot.Filters, err = filters(p.inner); err != nil {
+		w.cfg.Log.Error("no filter of system calls", "reason", err.Error()) // the worker says that it has none
+	}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
-	if _, err := p.conn.Call(ctx, control.KindBoot, boot, files...); err != nil {
+	answer, err := p.conn.Call(ctx, control.KindBoot, boot, files...)
+	if err != nil {
 		if errors.Is(err, pipe.ErrClosed) && p.ended(exitTimeout) {
 			err = errDied
 		}
-		return role, fmt.Errorf("spawn: starting: %w", err)
+		return role, box, fmt.Errorf("spawn: starting: %w", err)
 	}
-	return role, nil
+	booted, err := control.Parse[control.Booted](answer.Body)
+	if err != nil {
+		return role, box, fmt.Errorf("spawn: reading the answer to %s: %w", control.KindBoot, err)
+	}
+	box.Reached = slices.Concat(box.Reached, booted.Sandbox.Reached)
+	box.Missing = slices.Concat(box.Missing, booted.Sandbox.Missing)
+	return role, box, nil
 }
 
 // clockZero is control.Boot's Clock, the same as long as this process lives.
@@ -392,6 +424,13 @@ func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
 		return nil // the next worker boots with it
 	}
 	return err
+}
+
+// RequireSandbox changes Config.RequireSandbox for every later process.
+func (w *Worker) RequireSandbox(required bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.caged = required
 }
 
 // Facts asks the worker for what the show commands print.

@@ -60,14 +60,14 @@ func fakeWorker(manner string) int {
 					return nil, errno
 				} else if pid == 0 {
 					for {
-						syscall.RawSyscall(syscall.SYS_PAUSE, 0, 0, 0)
+						syscall.RawSyscall6(syscall.SYS_PPOLL, 0, 0, 0, 0, 0, 0)
 					}
 				}
 			}
 			if err := json.Unmarshal(req.Body, &boot); err != nil {
 				return nil, err
 			}
-			return nil, fakeBoot(manner, &boot, req.Files)
+			return control.Booted{}, fakeBoot(manner, &boot, req.Files)
 		case control.KindConfigure:
 			return nil, json.Unmarshal(req.Body, &boot)
 		case control.KindKeys:
@@ -119,19 +119,11 @@ func fakeBoot(manner string, boot *control.Boot, files []*os.File) error {
 	return nil
 }
 
-// fakeKeys tells what the worker is: in IKE its process, in ESP what it knows
+// fakeKeys tells what the worker is: in IKE its environment, in ESP what it knows
 // and what the supervisor answered to its requests.
 func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.Keys {
-	status, _ := os.ReadFile("/proc/self/status")
-	keys := control.Keys{IKE: strings.Split(string(status), "\n"), ESP: []string{boot.LogLevel, "class " + boot.Tenant.Class}}
+	keys := control.Keys{ESP: []string{boot.LogLevel, "class " + boot.Tenant.Class}}
 	keys.IKE = append(keys.IKE, os.Environ()...)
-	score, _ := os.ReadFile("/proc/self/oom_score_adj")
-	keys.IKE = append(keys.IKE, "oom "+strings.TrimSpace(string(score)))
-	for _, f := range []string{"3", "4", "5"} {
-		if _, err := os.Stat("/proc/self/fd/" + f); err == nil {
-			keys.IKE = append(keys.IKE, "fd "+f)
-		}
-	}
 	prefix := netip.MustParsePrefix("10.0.0.1/32")
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoutes: control.Routes{Add: []control.Route{{Destination: prefix}}},
@@ -299,7 +291,7 @@ func TestWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(strings.Join(append(keys.IKE, keys.ESP...), "\n")+"\n", "\t", " ")
+	text := strings.Join(append(keys.IKE, keys.ESP...), "\n") + "\n" + processText(t, s.PID)
 	for _, want := range []string{
 		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
 		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
@@ -317,6 +309,20 @@ func TestWorker(t *testing.T) {
 	if _, err := w.Facts(t.Context()); err == nil {
 		t.Error("an answer that was refused is no error")
 	}
+}
+
+// processText is what the kernel says of a process: its status and OOM score.
+func processText(t *testing.T, pid int) string {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(string(status), "\t", " ") + "oom " + string(score)
 }
 
 // ownScore is what a worker inherits of us, where that makes it no safer than

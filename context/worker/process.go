@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,11 +28,11 @@ var errAlone = errors.New("worker: the supervisor has closed the connection")
 // Serve is the life of a worker process: it takes orders from the supervisor
 // over conn, becomes the tenant that control.Boot describes, and returns when
 // it was told to stop (nil), when the supervisor is gone, or when it cannot go
-// on. Logs go to logs.
-func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer) error {
+// on. Logs go to logs. box is what Confine has reached.
+func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &process{conn: conn, logs: logs, end: cancel, done: make(chan struct{})}
+	p := &process{conn: conn, logs: logs, box: box, end: cancel, done: make(chan struct{})}
 	err := conn.Serve(ctx, p.handle)
 	cancel(errAlone)
 	if p.worker != nil {
@@ -56,6 +57,7 @@ var errStop = errors.New("worker: told to stop")
 type process struct {
 	conn   *pipe.Conn
 	logs   io.Writer
+	box    control.Sandbox
 	end    context.CancelCauseFunc
 	worker *Worker
 	done   chan struct{}  // closed when the worker has ended
@@ -69,12 +71,16 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 	}
 	switch req.Kind {
 	case control.KindBoot:
-		return nil, p.boot(ctx, req)
+		if err := p.boot(ctx, req); err != nil {
+			return nil, err
+		}
+		return control.Booted{Sandbox: p.box}, nil
 	case control.KindConfigure:
 		boot, err := parseBoot(req.Body)
 		if err != nil {
 			return nil, err
 		}
+		processors(boot.Tenant.Limits.CPU)
 		return nil, p.worker.Reconfigure(ctx, boot.Tenant)
 	case control.KindShow:
 		return p.worker.Facts(ctx)
@@ -121,6 +127,11 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return err
 	}
+	p.box.Reach("seccomp", filter(boot.Filters))
+	if boot.RequireSandbox && len(p.box.Missing) > 0 {
+		return fmt.Errorf("worker: require_sandbox is set, and this is missing: %s", strings.Join(p.box.Missing, ", "))
+	}
+	processors(boot.Tenant.Limits.CPU)
 	cfg, err := assemble(boot, req)
 	if err != nil {
 		return err

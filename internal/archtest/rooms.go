@@ -108,6 +108,8 @@ var rooms = []room{
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
 	{path: "internal/lab/...", may: []string{"internal/lab/...", "system/api", "system/client", "context/control", "configs"},
 		because: "the lab runs the programs as an operator does, from outside"},
+	{path: "internal/lab/taken", may: []string{"context/worker", "context/pipe"},
+		because: "it is the worker, in the hands of somebody else"},
 	{path: "e2e/...", may: []string{"e2e/...", "internal/lab/...", "system/api", "system/client", "context/control"},
 		because: "ring iv sees the programs from outside"},
 	{path: "bench/...", may: []string{"..."}, because: "it measures anything"},
@@ -125,6 +127,7 @@ var thirdParty = []struct {
 }{
 	{"github.com/hashicorp/hcl/", []string{"configs/..."}, "the language of configuration is known in one place"},
 	{"github.com/zclconf/go-cty", []string{"configs/..."}, "the language of configuration is known in one place"},
+	{"github.com/elastic/go-seccomp-bpf", []string{"context/spawn"}, "the worker gets its filter ready made, and links no assembler"},
 	{"github.com/spf13/cobra", []string{"cmd/warren"}, "flags are the CLI's affair"},
 	{"github.com/containerd/cgroups/", []string{"resource/cgroup"}, "cgroups are known in one place"},
 	{"github.com/opencontainers/runtime-spec/", []string{"resource/cgroup"}, "cgroups are known in one place"},

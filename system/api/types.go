@@ -46,6 +46,7 @@ type Tenant struct {
 	PID        int         `json:"pid"`      // of the worker; 0: there is none
 	Restarts   int         `json:"restarts"` // of the worker, since the context was created
 	Started    time.Time   `json:"started,omitzero"`
+	Sandbox    string      `json:"sandbox,omitempty"` // what confines the worker, and what is missing
 	ConfigURL  string      `json:"config_url"`
 	Namespace  string      `json:"namespace"`
 	Interfaces []Interface `json:"interfaces"`
