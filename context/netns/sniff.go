@@ -13,8 +13,7 @@ const sniffBuffer = 8 << 20
 
 // Sniff opens a packet socket on one of the tenant's interfaces, by the
 // tenant's name: it receives what passes in both directions, each frame behind
-// a virtio_net_hdr. It is for the worker, which reads it while a capture runs
-// and has no right to open one.
+// a virtio_net_hdr. It never becomes a worker's, which could send with it.
 func (g *Gateway) Sniff(iface string) (f *os.File, err error) {
 	g.mu.Lock()
 	l, ok := g.links[iface]
@@ -33,7 +32,7 @@ func (g *Gateway) Sniff(iface string) (f *os.File, err error) {
 }
 
 func openPacketSocket(index int) (*os.File, error) {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0) // protocol 0: nothing yet
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0) // protocol 0: nothing yet
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ func (w *Worker) Capture(ctx context.Context, which control.Capture) (io.ReadClo
 		return nil, fmt.Errorf("spawn: making a socket pair: %w", err)
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "capture"), os.NewFile(uintptr(fds[1]), "capture")
+	out := &capture{File: ours}
 	files := []*os.File{theirs}
 	defer func() {
 		for _, f := range files {
@@ -26,16 +27,36 @@ func (w *Worker) Capture(ctx context.Context, which control.Capture) (io.ReadClo
 		}
 	}()
 	if which.Interface != control.CaptureDecrypted {
-		f, err := w.cfg.Network.Sniff(which.Interface)
+		socket, err := w.cfg.Network.Sniff(which.Interface)
 		if err != nil {
 			ours.Close()
 			return nil, err
 		}
-		files = append(files, f)
+		which.Ethernet = ethernet(socket)
+		var frames *os.File
+		if frames, out.stop, err = w.relay(socket); err != nil {
+			ours.Close()
+			return nil, err
+		}
+		files = append(files, frames)
 	}
 	if _, err := w.call(ctx, control.KindCapture, which, files...); err != nil {
-		ours.Close()
+		out.Close()
 		return nil, err
 	}
-	return ours, nil
+	return out, nil
+}
+
+// capture is what a worker writes of a capture.
+type capture struct {
+	*os.File
+	stop func() // passes no more frames on; nil: none are
+}
+
+// Close ends the capture, whatever the worker does.
+func (c *capture) Close() error {
+	if c.stop != nil {
+		c.stop()
+	}
+	return c.File.Close()
 }

@@ -132,8 +132,9 @@ type Worker struct {
 	cfg      Config
 	ready    chan struct{}
 	once     sync.Once
-	roleTurn chan struct{} // holds one token: whoever has it may send the role
-	lists    chan struct{} // holds one token: whoever has it may ask for a long answer
+	roleTurn chan struct{}  // holds one token: whoever has it may send the role
+	lists    chan struct{}  // holds one token: whoever has it may ask for a long answer
+	relays   sync.WaitGroup // captures of interfaces
 
 	mu      sync.Mutex // protects what follows
 	status  Status
@@ -170,6 +171,7 @@ func New(cfg *Config) (*Worker, error) {
 
 // Close forgets the worker's SAs. Run must have returned.
 func (w *Worker) Close() {
+	w.relays.Wait() // their other ends are closed
 	w.memory.close()
 	w.aside.close()
 }

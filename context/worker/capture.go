@@ -54,7 +54,7 @@ func (p *process) capture(ctx context.Context, req *pipe.Request) error {
 	}
 	var socket *sniffer
 	if sockets > 0 {
-		if socket, err = newSniffer(req.Files[1]); err != nil {
+		if socket, err = newSniffer(req.Files[1], which.Ethernet); err != nil {
 			out.Close()
 			return err
 		}
@@ -212,9 +212,6 @@ func (c *capture) run(ctx context.Context, which control.Capture, link pcapng.Li
 			return
 		}
 		ended = ended || last
-	}
-	if socket != nil {
-		c.drop(socket.drops())
 	}
 	c.mu.Lock()
 	end := pcapng.AppendStatistics(nil, time.Now().UnixNano(), c.kept+c.dropped, c.dropped)
