@@ -220,15 +220,11 @@ func run(t *testing.T, manner string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := &network{ends: []netns.Endpoint{{Descriptor: control.Descriptor{Kind: control.DescriptorTUN}, File: wr}}}
 	out := &world{network: n, group: &group{}, tun: r, changed: make(chan struct{}, 1)}
 	out.Worker, err = New(&Config{
 		Tenant: &spec.Tenant{Name: manner, Class: "gold", Secrets: []secret.Value{secret.Copy([]byte("psk"))}},
-		Binary: binary, UID: testUID, Network: n, Group: out.group, MemoryLimit: 100 << 20, Stderr: null,
+		Binary: binary, UID: testUID, Network: n, Group: out.group, MemoryLimit: 100 << 20, Stderr: devNull(t),
 		LogFormat: "text", LogLevel: "info", Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Claim: func(c control.Claim) (control.Grant, error) { return control.Grant{Most: c.More - 3}, nil },
 		Changed: func() {
@@ -255,11 +251,22 @@ func run(t *testing.T, manner string) *world {
 				t.Errorf("process %d is left: %v", pid, err)
 			}
 		}
-		for _, f := range []*os.File{r, wr, null} {
+		for _, f := range []*os.File{r, wr} {
 			f.Close()
 		}
 	})
 	return out
+}
+
+// devNull is open for the time of a test.
+func devNull(t *testing.T) *os.File {
+	t.Helper()
+	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
 }
 
 // until waits for a status.
