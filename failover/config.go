@@ -24,14 +24,27 @@ const (
 	// bad news is believed at once, good news when it lasts.
 	DefaultSettle = time.Second
 
-	// MaxLinks, MaxGroups, MaxInterfaces and MaxName bound a heartbeat.
+	// MaxLinks, MaxGroups and MaxInterfaces bound what a node keeps, of itself and
+	// of its peer: eight times what a pair is made for, each context a group with a
+	// few interfaces. MaxName is the length of a name in bytes.
 	MaxLinks      = 8
-	MaxGroups     = 32
-	MaxInterfaces = 64
+	MaxGroups     = 8192
+	MaxInterfaces = 4 * MaxGroups
 	MaxName       = 64
+	maxEntries    = MaxGroups + MaxInterfaces
 
-	// HistoryLength is how many role changes `show failover` remembers.
+	// HistoryLength is how many role changes `show failover` remembers. What
+	// befalls many groups at once is one of them.
 	HistoryLength = 20
+
+	// maxPages is how many heartbeats leave at once where the peer misses much:
+	// they find room in the receive buffer of a socket. Over data interfaces it is
+	// fewer, and while nobody answers one.
+	maxPages     = 64
+	maxDataPages = 4
+	// maxAsked is on how many data interfaces a silent peer is asked at once; with
+	// more, they take turns.
+	maxAsked = 16
 
 	// patience is how many times longer than Hold a silent peer is waited for
 	// where its state has not been copied yet.
@@ -44,6 +57,8 @@ const (
 	// announceInterval is how often an active node whose peer is silent repeats
 	// whose the addresses are.
 	announceInterval = time.Second
+	// shortestGap is the part of a poll that lies between two heartbeats at least.
+	shortestGap = 50
 	// wantLimit is how long the wish for a switch is repeated to the peer, beyond
 	// the hold time for which a new active does not hand over.
 	wantLimit = 2 * time.Second
@@ -104,31 +119,13 @@ func (c Config) withDefaults() (Config, error) {
 			c.Poll, c.Hold, MinPoll, MinHold)
 	case len(c.Links) == 0 || len(c.Links) > MaxLinks:
 		return c, fmt.Errorf("failover: %d links: from 1 to %d are possible", len(c.Links), MaxLinks)
-	case len(c.Groups) > MaxGroups:
-		return c, fmt.Errorf("failover: %d groups: %d are possible", len(c.Groups), MaxGroups)
 	case c.Rand == nil:
 		return c, errors.New("failover: no source of randomness")
 	case len(c.Version) > MaxName:
 		return c, errors.New("failover: version is too long")
 	}
-	names := map[string]bool{}
-	monitored := map[string]bool{}
-	for _, g := range c.Groups {
-		if g.Name == "" || len(g.Name) > MaxName || names[g.Name] {
-			return c, fmt.Errorf("failover: group %q: name is empty, too long or there twice", g.Name)
-		}
-		names[g.Name] = true
-		for _, name := range g.Monitor {
-			monitored[name] = true
-		}
-	}
-	for name := range monitored {
-		if name == "" || len(name) > MaxName {
-			return c, fmt.Errorf("failover: interface %q: name is empty or too long", name)
-		}
-	}
-	if len(monitored) > MaxInterfaces {
-		return c, fmt.Errorf("failover: %d monitored interfaces: %d are possible", len(monitored), MaxInterfaces)
+	if err := checkGroups(c.Groups); err != nil {
+		return c, err
 	}
 	for _, name := range c.Links {
 		if name == "" || len(name) > MaxName {
@@ -142,4 +139,28 @@ func setDefault(d *time.Duration, v time.Duration) {
 	if *d == 0 {
 		*d = v
 	}
+}
+
+// checkGroups says what is wrong with a list of groups.
+func checkGroups(groups []GroupConfig) error {
+	if len(groups) > MaxGroups {
+		return fmt.Errorf("failover: %d groups: %d are possible", len(groups), MaxGroups)
+	}
+	names, monitored := map[string]bool{}, map[string]bool{}
+	for _, g := range groups {
+		if g.Name == "" || len(g.Name) > MaxName || names[g.Name] {
+			return fmt.Errorf("failover: group %q: name is empty, too long or there twice", g.Name)
+		}
+		names[g.Name] = true
+		for _, name := range g.Monitor {
+			if name == "" || len(name) > MaxName {
+				return fmt.Errorf("failover: interface %q: name is empty or too long", name)
+			}
+			monitored[name] = true
+		}
+	}
+	if len(monitored) > MaxInterfaces {
+		return fmt.Errorf("failover: %d monitored interfaces: %d are possible", len(monitored), MaxInterfaces)
+	}
+	return nil
 }

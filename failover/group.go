@@ -2,7 +2,6 @@ package failover
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -17,17 +16,18 @@ type group struct {
 	used              uint64 // the highest that was ours, in any life
 	asked, remembered uint64 // the highest that is to be, and is, on disk
 
-	replication map[string]Replication // by tenant
-	broken      map[string]string      // tenants whose worker is gone for good
-	compared    comparison
-	tie         time.Time // since when both nodes are standby
-	ready       time.Time // since when standby-ready
-	want        Want
-	wantUntil   time.Time
-	handover    handover
-	against     uint64          // epoch of the last split brain that was logged
-	held        map[string]bool // tenants with a complete copy, however old, or serving
-	stays       bool            // the operator gave the role away: no preemption
+	tenants   []*tenant // in the order of the configuration
+	compared  comparison
+	tie       time.Time // since when both nodes are standby
+	ready     time.Time // since when standby-ready
+	want      Want
+	wantUntil time.Time
+	handover  handover
+	against   uint64    // epoch of the last split brain that was logged
+	stays     bool      // the operator gave the role away: no preemption
+	healed    time.Time // when the role moved for the health of contexts
+	disk      string    // why the epoch cannot be written down; "": it can
+	diskUntil time.Time
 }
 
 // comparison is the result of comparing configurations with the peer.
@@ -39,37 +39,31 @@ const (
 	comparedDifferent
 )
 
-func newGroup(cfg GroupConfig) *group {
-	g := &group{cfg: cfg, replication: map[string]Replication{}, broken: map[string]string{}, held: map[string]bool{}}
-	for _, tenant := range cfg.Tenants {
-		g.replication[tenant] = ReplicationNone
+func newGroup(now time.Time, cfg GroupConfig) *group {
+	g := &group{cfg: cfg}
+	for _, name := range cfg.Tenants {
+		g.tenants = append(g.tenants, &tenant{name: name, behind: now})
 	}
 	g.used, g.asked, g.remembered = cfg.Epoch, cfg.Epoch, cfg.Epoch
 	return g
 }
 
-// copyState is the least of what the tenants have.
-func (g *group) copyState() Replication {
-	least := ReplicationReady
-	for _, r := range g.replication {
-		least = min(least, r)
-	}
-	return least
-}
-
-// holds reports whether this node has the state of every tenant.
-func (g *group) holds() bool {
-	for tenant := range g.replication {
-		if !g.held[tenant] {
-			return false
+// tenant returns the one with a name, or nil.
+func (g *group) tenant(name string) *tenant {
+	for _, t := range g.tenants {
+		if t.name == name {
+			return t
 		}
 	}
-	return true
+	return nil
 }
 
 // decide moves g until nothing more is to be done. No chain of transitions is
 // longer than the number of roles.
 func (n *Node) decide(now time.Time, g *group, out *Output) {
+	if g.disk != "" && !now.Before(g.diskUntil) {
+		g.disk = ""
+	}
 	for range numRoles {
 		before := g.role
 		switch g.role {
@@ -97,7 +91,7 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 	}
 	late := now.Sub(n.started) >= n.cfg.Wait && now.Sub(g.since) >= n.cfg.Hold
 	if twin := n.twin(now); twin != nil && !n.peer.alive {
-		if theirs := groupIn(twin, g.cfg.Name); theirs.Role == RoleActive || twin.Instance < n.instance {
+		if theirs := twin.groups[g.cfg.Name]; theirs.Role == RoleActive || twin.instance < n.instance {
 			n.change(now, g, RoleFailed, "the other node is configured as the same unit", out)
 		} else if late {
 			n.activate(now, g, "the other node, configured as the same unit, waits", out)
@@ -107,7 +101,7 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 	if !n.peer.alive {
 		if p := n.refusedPeer(now); p != nil && (p.hint.active || !n.preferred(g)) {
 			if late {
-				n.change(now, g, RoleFailed, "a refused peer is there: "+p.refused, out)
+				n.change(now, g, RoleFailed, "a refused peer is there: "+p.hinted, out)
 			}
 			return
 		}
@@ -116,21 +110,22 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		}
 		return
 	}
-	theirs, ok := n.peer.groups[g.cfg.Name]
+	theirs, word := n.theirs(now, g)
 	switch {
-	case !ok:
+	case word == wordNone:
+	case word == wordAbsent:
 		n.activate(now, g, "the peer does not have the group", out)
 	case theirs.Role == RoleActive:
 		g.epoch = theirs.Epoch
 		n.change(now, g, RoleStandbyCold, "the peer is active", out)
 	case theirs.Role == RoleFailed:
 		// It may be about to recover, and have the SAs.
-		patient := theirs.Holds && !g.holds()
-		if late && !(patient && theirs.Fit) || !patient && n.better(g, theirs) {
+		patient := theirs.Holds && !g.census(now).holds
+		if late && !(patient && theirs.Fit) || !patient && n.better(now, g, theirs) {
 			n.activate(now, g, "the peer has failed", out)
 		}
 	case theirs.Role == RoleNegotiation || late:
-		if n.better(g, theirs) {
+		if n.better(now, g, theirs) {
 			n.activate(now, g, "both units start, this one is preferred", out)
 		}
 	}
@@ -150,13 +145,15 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 		n.takeOver(now, g, out)
 		return
 	}
-	theirs, ok := n.peer.groups[g.cfg.Name]
-	if !ok {
-		n.activate(now, g, "the peer does not have the group any more", out)
-		return
-	}
+	theirs, word := n.theirs(now, g)
 	switch {
+	case word == wordNone:
+	case word == wordAbsent:
+		n.activate(now, g, "the peer does not have the group any more", out)
 	case theirs.Handover:
+		if int(theirs.Broken) > g.census(now).broken {
+			g.healed = now
+		}
 		n.activate(now, g, "the peer hands over", out)
 	case theirs.Role == RoleFailed:
 		n.activate(now, g, "the peer has failed", out)
@@ -178,9 +175,9 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 func (n *Node) takeOver(now time.Time, g *group, out *Output) {
 	const silent = "the peer is silent on all links and data interfaces, "
 	switch {
-	case g.holds():
+	case g.census(now).holds:
 		n.activate(now, g, silent+"this unit has a complete copy", out)
-	case now.Sub(n.peer.heard) >= patience*n.cfg.Hold:
+	case n.silence() >= patience*n.cfg.Hold:
 		n.activate(now, g, silent+"this unit has no complete copy", out)
 	}
 }
@@ -194,8 +191,8 @@ func (n *Node) breakTie(now time.Time, g *group, theirs GroupState, out *Output)
 	if now.Sub(g.tie) < n.cfg.Hold {
 		return
 	}
-	mine := g.copyState()
-	if mine > theirs.Replication || mine == theirs.Replication && n.better(g, theirs) {
+	mine := g.census(now).state
+	if mine > theirs.Replication || mine == theirs.Replication && n.better(now, g, theirs) {
 		n.activate(now, g, "both units are standby", out)
 	}
 }
@@ -204,7 +201,7 @@ func (n *Node) breakTie(now time.Time, g *group, theirs GroupState, out *Output)
 // never ready: it would not mean the same here.
 func (n *Node) track(now time.Time, g *group, out *Output) {
 	to, reason := RoleStandbyCold, "replication is lost"
-	switch g.copyState() {
+	switch g.census(now).state {
 	case ReplicationNone:
 	case ReplicationBulk:
 		to, reason = RoleBulkSync, "the peer's state is being copied"
@@ -225,14 +222,9 @@ func (n *Node) track(now time.Time, g *group, out *Output) {
 
 // serve is what the active does.
 func (n *Node) serve(now time.Time, g *group, out *Output) {
-	if reason, ok := g.brokenReason(); ok {
-		g.handover = handover{}
-		n.change(now, g, RoleFailed, reason, out)
-		return
-	}
 	if twin := n.twin(now); twin != nil {
-		theirs := groupIn(twin, g.cfg.Name)
-		if theirs.Role == RoleActive && (theirs.Epoch > g.epoch || theirs.Epoch == g.epoch && twin.Instance < n.instance) {
+		theirs := twin.groups[g.cfg.Name]
+		if theirs.Role == RoleActive && (theirs.Epoch > g.epoch || theirs.Epoch == g.epoch && twin.instance < n.instance) {
 			n.yield(now, g, theirs.Epoch, "the other node is configured as the same unit and stays", out)
 			return
 		}
@@ -241,8 +233,8 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 		n.cancelHandover(now, g, "the peer is silent", out)
 		return
 	}
-	theirs, ok := n.peer.groups[g.cfg.Name]
-	if !ok {
+	theirs, word := n.theirs(now, g)
+	if word != wordKnown {
 		return
 	}
 	if theirs.Role == RoleActive {
@@ -285,9 +277,9 @@ func (n *Node) yield(now time.Time, g *group, epoch uint64, reason string, out *
 // forget drops what was known of the copy: it was the other way round until
 // now. It happens in the moment in which the role ends, not when the peer is
 // heard to have it: the twin may be in step before that heartbeat is here.
-func (g *group) forget() {
-	for tenant := range g.replication {
-		g.replication[tenant] = ReplicationNone
+func (g *group) forget(now time.Time) {
+	for _, t := range g.tenants {
+		t.replication, t.behind = ReplicationNone, now
 	}
 }
 
@@ -300,36 +292,19 @@ func (n *Node) recover(now time.Time, g *group, out *Output) {
 		n.change(now, g, RoleNegotiation, "recovered", out)
 		return
 	}
-	if !n.fit(g) || now.Sub(n.started) < n.cfg.Wait || now.Sub(n.carrierSince(g)) < n.cfg.Hold {
+	if !n.connected(g) || g.disk != "" || now.Sub(n.started) < n.cfg.Wait || now.Sub(n.carrierSince(g)) < n.cfg.Hold {
 		return // not fit, or for too short a time to have asked the peer
 	}
-	theirs, ok := n.peer.groups[g.cfg.Name]
+	theirs, word := n.theirs(now, g)
 	switch {
-	case !n.peer.alive || !ok:
+	case !n.peer.alive, word == wordAbsent:
 		n.activate(now, g, "the peer is silent, this unit is better than none", out)
-	case theirs.Handover, theirs.Role == RoleFailed && n.better(g, theirs):
+	case word == wordNone:
+	case theirs.Handover && n.fit(g), theirs.Role == RoleFailed && n.better(now, g, theirs):
 		n.activate(now, g, "the peer has failed worse", out)
-	case g.holds() && !theirs.Holds && theirs.Role == RoleNegotiation:
+	case g.census(now).holds && !theirs.Holds && theirs.Role == RoleNegotiation:
 		n.activate(now, g, "the peer has restarted without the state", out)
 	}
-}
-
-// better reports whether this node should rather be active than the peer: it
-// can serve, has the SAs, has the newer ones, has more interfaces, is preferred.
-func (n *Node) better(g *group, theirs GroupState) bool {
-	if fit := n.fit(g); fit != theirs.Fit {
-		return fit
-	}
-	if g.holds() != theirs.Holds {
-		return g.holds()
-	}
-	if g.holds() && g.epoch != theirs.Epoch {
-		return g.epoch > theirs.Epoch
-	}
-	if mine := n.failedInterfaces(g); mine != int(theirs.Failed) {
-		return mine < int(theirs.Failed)
-	}
-	return n.preferred(g)
 }
 
 // preferred reports whether the configuration prefers this unit.
@@ -340,72 +315,10 @@ func (n *Node) preferred(g *group) bool {
 	return g.cfg.Prefer == n.cfg.Unit
 }
 
-// fit reports whether the node could serve the group at all.
-func (n *Node) fit(g *group) bool {
-	if len(g.broken) > 0 {
-		return false
-	}
-	for _, name := range g.cfg.Monitor {
-		if n.interfaceNamed(name).carrier {
-			return true // settling is good enough if there is nobody better
-		}
-	}
-	return len(g.cfg.Monitor) == 0
-}
-
-// carrierSince returns when the last carrier of the group's interfaces came.
-func (n *Node) carrierSince(g *group) (at time.Time) {
-	for _, name := range g.cfg.Monitor {
-		if i := n.interfaceNamed(name); i.carrier && i.since.After(at) {
-			at = i.since
-		}
-	}
-	return at
-}
-
-// impaired reports whether as many interfaces are down as the policy says.
-func (n *Node) impaired(g *group) bool {
-	return len(g.cfg.Monitor) > 0 && n.failedInterfaces(g) >= max(g.cfg.InterfacePolicy, 1)
-}
-
-func (n *Node) failedInterfaces(g *group) int {
-	failed := 0
-	for _, name := range g.cfg.Monitor {
-		if i := n.interfaceNamed(name); i != nil && !i.up {
-			failed++
-		}
-	}
-	return failed
-}
-
-func (n *Node) unfitReason(g *group) string {
-	if reason, ok := g.brokenReason(); ok {
-		return reason
-	}
-	for _, name := range g.cfg.Monitor {
-		if i := n.interfaceNamed(name); i != nil && !i.up {
-			return fmt.Sprintf("interface %s is down, %d of %d", name, n.failedInterfaces(g), len(g.cfg.Monitor))
-		}
-	}
-	return "not fit"
-}
-
-func (g *group) brokenReason() (string, bool) {
-	var tenants []string
-	for tenant := range g.broken {
-		tenants = append(tenants, tenant)
-	}
-	if len(tenants) == 0 {
-		return "", false
-	}
-	slices.Sort(tenants)
-	return fmt.Sprintf("context %s cannot run here: %s", tenants[0], g.broken[tenants[0]]), true
-}
-
 // compareConfiguration says once whether both nodes have the same.
 func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
-	theirs, ok := n.peer.groups[g.cfg.Name]
-	if !n.peer.alive || !ok {
+	theirs, word := n.theirs(now, g)
+	if word != wordKnown {
 		return
 	}
 	result, text := comparedSame, "the same on both units"
@@ -416,13 +329,4 @@ func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
 		g.compared = result
 		out.event(Event{At: now, Kind: EventConfiguration, Group: g.cfg.Name, Text: text})
 	}
-}
-
-func groupIn(h *Heartbeat, name string) GroupState {
-	for _, g := range h.Groups {
-		if g.Name == name {
-			return g
-		}
-	}
-	return GroupState{}
 }

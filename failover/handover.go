@@ -32,9 +32,9 @@ func (n *Node) Switch(now time.Time, name string, out *Output) error {
 	if g == nil {
 		return ErrNoGroup
 	}
-	theirs, ok := n.peer.groups[name]
+	theirs, word := n.theirs(now, g)
 	switch {
-	case !n.peer.alive || !ok:
+	case word != wordKnown:
 		return ErrNoPeer
 	case g.handover.state != handoverNone:
 		return ErrInHandover
@@ -54,7 +54,7 @@ func (n *Node) Switch(now time.Time, name string, out *Output) error {
 	default:
 		return ErrNotServing
 	}
-	n.finish(now, out)
+	n.finish(now, out, g)
 	return nil
 }
 
@@ -63,7 +63,7 @@ func (n *Node) Quiesced(now time.Time, name string, out *Output) {
 	if g := n.groupNamed(name); g != nil && g.handover.state == handoverQuiescing {
 		n.give(now, g, out)
 	}
-	n.finish(now, out)
+	n.finish(now, out, n.groupNamed(name))
 }
 
 // considerHandover looks for a reason to hand over to the standby.
@@ -84,11 +84,14 @@ func (n *Node) considerHandover(now time.Time, g *group, theirs GroupState, out 
 	switch {
 	case n.impaired(g) && willing && theirs.Fit && int(theirs.Failed) < n.failedInterfaces(g):
 		n.beginHandover(now, g, n.unfitReason(g), out)
+	case n.heals(now, g, theirs):
+		g.healed = now
+		n.beginHandover(now, g, n.unfitReason(g), out)
 	case theirs.Role != RoleStandbyReady:
 	case theirs.Want == WantOperator:
 		n.beginHandover(now, g, "the operator switched on the peer", out)
 		g.handover.byOperator = true
-	case theirs.Want == WantPreempt && !n.impairedPeer(theirs):
+	case theirs.Want == WantPreempt && !n.impairedPeer(theirs) && int(theirs.Broken) <= g.census(now).broken:
 		n.beginHandover(now, g, "the preferred unit preempts", out)
 	}
 }
@@ -129,8 +132,7 @@ func (n *Node) give(now time.Time, g *group, out *Output) {
 
 // await is what the old active does until the peer has taken over.
 func (n *Node) await(now time.Time, g *group, out *Output) {
-	theirs, ok := n.peer.groups[g.cfg.Name]
-	if n.peer.alive && ok && theirs.Role == RoleActive {
+	if theirs, word := n.theirs(now, g); word == wordKnown && theirs.Role == RoleActive {
 		g.epoch = theirs.Epoch
 		g.handover = handover{}
 		n.dirty = true

@@ -13,19 +13,27 @@ import (
 )
 
 // Version is that of the heartbeat. A peer with another one is refused.
-const Version = 1
+const Version = 2
 
-// MaxHeartbeat bounds a heartbeat. The usual one has less than 400 bytes.
-const MaxHeartbeat = 8192
+const (
+	// MaxHeartbeat bounds a heartbeat: with its headers it fits into a frame of
+	// 1,500 octets.
+	MaxHeartbeat = 1400
+	// MaxDatagram bounds a heartbeat of any version.
+	MaxDatagram = 8192
+)
 
-// What precedes the body is the same in every version: it is how a node finds
-// out, and says, that its peer has another one.
+// What precedes the body, and the code at the end over all of it, are the same
+// in every version: it is how a node finds out, and says, that its peer has
+// another one. Nothing is looked at before the code has been checked.
 //
 //	"WHB" version unit hints length(2) | body | HMAC-SHA256(32)
 const (
 	heartbeatMagic = "WHB"
 	heartbeatHead  = 8
 	heartbeatMAC   = sha256.Size
+	// heartbeatFixed is what a heartbeat takes without its entries and names.
+	heartbeatFixed = heartbeatHead + 8*8 + len(Digest{}) + 1 + 1 + 1 + 2 + heartbeatMAC
 
 	hintActive = 1 << 0 // some group is active here
 )
@@ -44,31 +52,40 @@ var (
 // Heartbeat is what one node tells the other.
 type Heartbeat struct {
 	Unit      Unit
+	Active    bool   // some group is active here
 	Instance  uint64 // random, new in every life of the node
 	Counter   uint64 // grows with every heartbeat of an instance
 	Challenge uint64 // to be repeated by a peer that wants to be believed
 	Echo      uint64 // the peer's challenge
+	Clock     uint64 // of the sender, in milliseconds since 1970
 	Path      string // the link's name; "" on a data path
 	Ask       bool   // on a data path: please answer
 	Program   string // version of the program
-	Groups    []GroupState
-	// Interfaces are the monitored ones of all groups.
-	Interfaces []InterfaceState
+	// Version and Digest are those of everything that the sender has to tell;
+	// Entries is a part of it.
+	Version uint64
+	Digest  Digest
+	Entries []Entry
+	// Of is the instance of the peer whose version Seen is here as a whole; 0:
+	// none.
+	Of, Seen uint64
 }
 
 // GroupState is one group as a heartbeat reports it.
 type GroupState struct {
-	Name        string
 	Role        Role
 	Epoch       uint64
 	Used        uint64 // highest epoch that this node may have been active with, in any life
 	Replication Replication
-	Failed      uint8 // monitored interfaces that are down
-	Impaired    bool  // as many as the policy says
-	Fit         bool  // could serve: workers run, not all interfaces are down
+	Failed      uint8  // monitored interfaces that are down, at most 255
+	Broken      uint16 // contexts that cannot run here
+	Ready       uint16 // contexts whose copy here is in step
+	Held        uint16 // contexts of which a complete copy is here, or that are served
+	Impaired    bool   // as many interfaces are down as the policy says
+	Fit         bool   // could serve: some worker runs, not all interfaces are down
 	Want        Want
 	Handover    bool // the peer shall take over now
-	Holds       bool // has a copy of every tenant's state, or serves
+	Holds       bool // has a copy of the state of every context that is waited for, or serves
 	Hash        [16]byte
 }
 
@@ -81,12 +98,6 @@ const (
 	WantOperator
 	WantPreempt
 )
-
-// InterfaceState is one monitored interface as a heartbeat reports it.
-type InterfaceState struct {
-	Name string
-	Up   bool
-}
 
 // Group flags.
 const (
@@ -106,140 +117,124 @@ func deriveKey(key secret.Value) secret.Value {
 	return secret.New(k)
 }
 
-// AppendHeartbeat appends h, authenticated with key. Counts and lengths are
-// those that Config allows.
+// AppendHeartbeat appends h, authenticated with key. Lengths are those that
+// Config allows, and all entries together fit into MaxHeartbeat.
 func AppendHeartbeat(b []byte, h *Heartbeat, key secret.Value) []byte {
 	start := len(b)
 	b = append(b, heartbeatMagic...)
-	b = append(b, Version, byte(h.Unit), h.hints(), 0, 0)
+	b = append(b, Version, byte(h.Unit), flag(h.Active, hintActive), 0, 0)
 	build := cryptobyte.NewBuilder(b)
-	build.AddUint64(h.Instance)
-	build.AddUint64(h.Counter)
-	build.AddUint64(h.Challenge)
-	build.AddUint64(h.Echo)
+	for _, v := range []uint64{h.Instance, h.Counter, h.Challenge, h.Echo, h.Clock, h.Version, h.Of, h.Seen} {
+		build.AddUint64(v)
+	}
+	build.AddBytes(h.Digest[:])
 	addString(build, h.Path)
 	build.AddUint8(flag(h.Ask, 1))
 	addString(build, h.Program)
-	build.AddUint8(uint8(len(h.Groups)))
-	for i := range h.Groups {
-		h.Groups[i].add(build)
-	}
-	build.AddUint8(uint8(len(h.Interfaces)))
-	for _, i := range h.Interfaces {
-		addString(build, i.Name)
-		build.AddUint8(flag(i.Up, 1))
+	build.AddUint16(uint16(len(h.Entries)))
+	for i := range h.Entries {
+		h.Entries[i].add(build)
 	}
 	b = build.BytesOrPanic()
 	size := len(b) - start + heartbeatMAC
 	b[start+6], b[start+7] = byte(size>>8), byte(size)
+	return heartbeatSum(b, b[start:], key)
+}
+
+// room is what a heartbeat with these names has left for entries.
+func room(path, program string) int { return MaxHeartbeat - heartbeatFixed - len(path) - len(program) }
+
+// heartbeatSum appends the code of all that precedes it.
+func heartbeatSum(b, text []byte, key secret.Value) []byte {
 	mac := hmac.New(sha256.New, key.Reveal())
-	mac.Write(b[start:])
+	mac.Write(text)
 	return mac.Sum(b)
 }
 
-// hints returns the byte of the head that repeats something of the body.
-func (h *Heartbeat) hints() byte {
-	for _, g := range h.Groups {
-		if g.Role == RoleActive {
-			return hintActive
-		}
-	}
-	return 0
-}
-
 func (g *GroupState) add(b *cryptobyte.Builder) {
-	addString(b, g.Name)
 	b.AddUint8(uint8(g.Role))
 	b.AddUint64(g.Epoch)
 	b.AddUint64(g.Used)
 	b.AddUint8(uint8(g.Replication))
 	b.AddUint8(g.Failed)
+	b.AddUint16(g.Broken)
+	b.AddUint16(g.Ready)
+	b.AddUint16(g.Held)
 	b.AddUint8(flag(g.Impaired, flagImpaired) | flag(g.Fit, flagFit) |
 		flag(g.Handover, flagHandover) | flag(g.Holds, flagHolds))
 	b.AddUint8(uint8(g.Want))
 	b.AddBytes(g.Hash[:])
 }
 
-// hint is what the head of a heartbeat says before it is authenticated. It
-// is good for one decision only: not to become active beside a peer that
-// serves and cannot be understood.
+// hint is what the head of an authentic heartbeat says that cannot be
+// understood, or is not wanted. It is good for one decision only: not to become
+// active beside a peer that serves.
 type hint struct {
 	version byte
 	unit    Unit
 	active  bool
 }
 
-func parseHint(b []byte) (hint, error) {
-	if len(b) < heartbeatHead || len(b) > MaxHeartbeat || string(b[:3]) != heartbeatMagic ||
+// parseHint authenticates a heartbeat of any version.
+func parseHint(b []byte, key secret.Value) (hint, error) {
+	if len(b) < heartbeatHead+heartbeatMAC || len(b) > MaxDatagram || string(b[:3]) != heartbeatMagic ||
 		int(b[6])<<8|int(b[7]) != len(b) {
 		return hint{}, ErrMalformed
+	}
+	signed := len(b) - heartbeatMAC
+	if !hmac.Equal(heartbeatSum(nil, b[:signed], key), b[signed:]) {
+		return hint{}, ErrForged
 	}
 	return hint{version: b[3], unit: Unit(b[4]), active: b[5]&hintActive != 0}, nil
 }
 
 // ParseHeartbeat authenticates and parses a heartbeat.
 func ParseHeartbeat(b []byte, key secret.Value) (*Heartbeat, error) {
-	hint, err := parseHint(b)
-	if err != nil {
+	hint, err := parseHint(b, key)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if hint.version != Version {
+	case hint.version != Version:
 		return nil, ErrVersion
-	}
-	if len(b) < heartbeatHead+heartbeatMAC {
+	case len(b) > MaxHeartbeat, hint.unit != UnitPrimary && hint.unit != UnitSecondary, b[5]&^hintActive != 0:
 		return nil, ErrMalformed
 	}
-	body, sum := b[:len(b)-heartbeatMAC], b[len(b)-heartbeatMAC:]
-	mac := hmac.New(sha256.New, key.Reveal())
-	mac.Write(body)
-	if !hmac.Equal(mac.Sum(nil), sum) {
-		return nil, ErrForged
-	}
-	h := &Heartbeat{Unit: hint.unit}
-	if h.Unit != UnitPrimary && h.Unit != UnitSecondary {
-		return nil, ErrMalformed
-	}
-	s := cryptobyte.String(body[heartbeatHead:])
-	if !h.read(&s) || !s.Empty() || h.hints() != b[5] {
+	h := &Heartbeat{Unit: hint.unit, Active: hint.active}
+	s := cryptobyte.String(b[heartbeatHead : len(b)-heartbeatMAC])
+	if !h.read(&s) || !s.Empty() {
 		return nil, ErrMalformed
 	}
 	return h, nil
 }
 
 func (h *Heartbeat) read(s *cryptobyte.String) bool {
-	var ask, groups, interfaces uint8
-	if !s.ReadUint64(&h.Instance) || !s.ReadUint64(&h.Counter) || !s.ReadUint64(&h.Challenge) ||
-		!s.ReadUint64(&h.Echo) || !readString(s, &h.Path) || !s.ReadUint8(&ask) || ask > 1 ||
-		!readString(s, &h.Program) || !s.ReadUint8(&groups) || groups > MaxGroups {
+	for _, v := range []*uint64{&h.Instance, &h.Counter, &h.Challenge, &h.Echo, &h.Clock, &h.Version, &h.Of, &h.Seen} {
+		if !s.ReadUint64(v) {
+			return false
+		}
+	}
+	var ask uint8
+	var entries uint16
+	if !s.CopyBytes(h.Digest[:]) || !readString(s, &h.Path) || !s.ReadUint8(&ask) || ask > 1 ||
+		!readString(s, &h.Program) || !s.ReadUint16(&entries) {
 		return false
 	}
 	h.Ask = ask == 1
-	for range groups {
-		var g GroupState
-		if !g.read(s) {
+	for range entries { // each takes some of s: a count that lies ends soon
+		var e Entry
+		if !e.read(s) {
 			return false
 		}
-		h.Groups = append(h.Groups, g)
-	}
-	if !s.ReadUint8(&interfaces) || interfaces > MaxInterfaces {
-		return false
-	}
-	for range interfaces {
-		var i InterfaceState
-		var up uint8
-		if !readString(s, &i.Name) || !s.ReadUint8(&up) || up > 1 {
-			return false
-		}
-		i.Up = up == 1
-		h.Interfaces = append(h.Interfaces, i)
+		h.Entries = append(h.Entries, e)
 	}
 	return true
 }
 
 func (g *GroupState) read(s *cryptobyte.String) bool {
 	var role, replication, flags, want uint8
-	if !readString(s, &g.Name) || !s.ReadUint8(&role) || !s.ReadUint64(&g.Epoch) || !s.ReadUint64(&g.Used) ||
-		!s.ReadUint8(&replication) || !s.ReadUint8(&g.Failed) || !s.ReadUint8(&flags) ||
+	if !s.ReadUint8(&role) || !s.ReadUint64(&g.Epoch) || !s.ReadUint64(&g.Used) ||
+		!s.ReadUint8(&replication) || !s.ReadUint8(&g.Failed) || !s.ReadUint16(&g.Broken) ||
+		!s.ReadUint16(&g.Ready) || !s.ReadUint16(&g.Held) || !s.ReadUint8(&flags) ||
 		!s.ReadUint8(&want) || !s.CopyBytes(g.Hash[:]) {
 		return false
 	}

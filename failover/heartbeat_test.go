@@ -2,8 +2,6 @@ package failover
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"testing"
@@ -16,14 +14,17 @@ import (
 var heartbeatKey = deriveKey(secret.Copy([]byte("sixteen characters")))
 
 var fullHeartbeat = &Heartbeat{
-	Unit: UnitSecondary, Instance: 0x1122334455667788, Counter: 9, Challenge: 7, Echo: 8,
-	Path: "direct", Program: "1.0",
-	Groups: []GroupState{
-		{Name: "1", Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1,
-			Impaired: true, Fit: true, Want: WantPreempt, Handover: true, Holds: true, Hash: [16]byte{1, 2}},
-		{Name: "2", Role: RoleStandbyCold},
+	Unit: UnitSecondary, Active: true, Instance: 0x1122334455667788, Counter: 9, Challenge: 7, Echo: 8,
+	Clock: 1893456000000, Path: "direct", Program: "1.0", Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2,
+	Entries: []Entry{
+		{Kind: EntryGroup, Name: "1", Group: GroupState{
+			Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1, Broken: 2, Ready: 300, Held: 301,
+			Impaired: true, Fit: true, Want: WantPreempt, Handover: true, Holds: true, Hash: [16]byte{1, 2}}},
+		{Kind: EntryGroup, Name: "2", Group: GroupState{Role: RoleStandbyCold}},
+		{Kind: EntryGroup, Name: "3", Gone: true},
+		{Kind: EntryInterface, Name: "Ethernet0/0", Up: true},
+		{Kind: EntryInterface, Name: "Ethernet0/1"},
 	},
-	Interfaces: []InterfaceState{{"Ethernet0/0", true}, {"Ethernet0/1", false}},
 }
 
 func TestHeartbeatRoundTrip(t *testing.T) {
@@ -57,10 +58,12 @@ func TestHeartbeatRefused(t *testing.T) {
 	if _, err := ParseHeartbeat(b, other); !errors.Is(err, ErrForged) {
 		t.Errorf("another key: got %v, want %v", err, ErrForged)
 	}
-	later := bytes.Clone(b)
-	later[3]++
+	later := signHeartbeat(b, Version+1)
 	if _, err := ParseHeartbeat(later, heartbeatKey); !errors.Is(err, ErrVersion) {
 		t.Errorf("another version: got %v, want %v", err, ErrVersion)
+	}
+	if _, err := ParseHeartbeat(later, other); !errors.Is(err, ErrForged) {
+		t.Errorf("another version of a stranger: got %v, want %v", err, ErrForged)
 	}
 	if _, err := ParseHeartbeat(append(bytes.Clone(b), 0), heartbeatKey); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a byte too many: got %v, want %v", err, ErrMalformed)
@@ -80,14 +83,12 @@ func TestDerivedKeys(t *testing.T) {
 
 // signHeartbeat makes fuzz input authentic, so that the parser behind the
 // authentication is reached.
-func signHeartbeat(b []byte) []byte {
+func signHeartbeat(b []byte, version byte) []byte {
 	b = bytes.Clone(b)
 	size := len(b)
-	copy(b, []byte{'W', 'H', 'B', Version})
+	copy(b, []byte{'W', 'H', 'B', version})
 	b[6], b[7] = byte(size>>8), byte(size)
-	mac := hmac.New(sha256.New, heartbeatKey.Reveal())
-	mac.Write(b[:size-heartbeatMAC])
-	return mac.Sum(b[:size-heartbeatMAC])
+	return heartbeatSum(b[:size-heartbeatMAC], b[:size-heartbeatMAC], heartbeatKey)
 }
 
 func FuzzParseHeartbeat(f *testing.F) {
@@ -95,7 +96,7 @@ func FuzzParseHeartbeat(f *testing.F) {
 	f.Add(AppendHeartbeat(nil, fullHeartbeat, heartbeatKey)[:90], true)
 	f.Fuzz(func(t *testing.T, b []byte, sign bool) {
 		if sign && len(b) > 2*heartbeatMAC && len(b) < 1<<15 {
-			b = signHeartbeat(b)
+			b = signHeartbeat(b, Version)
 		}
 		h, err := ParseHeartbeat(b, heartbeatKey)
 		if err != nil {

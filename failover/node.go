@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -36,16 +37,31 @@ type Node struct {
 	echo       uint64 // the challenge of the peer that we repeat
 	links      []pathState
 	data       map[string]*pathState // by interface
-	interfaces []interfaceState      // in order of first mention
+	interfaces []*interfaceState     // in order of first mention
+	byName     map[string]*interfaceState
 	groups     []*group
+	byGroup    map[string]*group
+	byTenant   map[string]*group
 	peer       peer
+	outbox     outbox
 
-	announced time.Time // when the addresses were announced again
+	ear       time.Duration // for how long this node has listened
+	judges    time.Time     // not before then: it is late, and may have missed something
+	announced time.Time     // when the addresses were announced again
+	answered  time.Time     // when a heartbeat was sent to a stranger's challenge
+	lastBeat  time.Time
 	nextBeat  time.Time
+	nextAsk   int       // the data interface whose turn it is
 	suspect   bool      // the links were, at the last look
 	last      time.Time // of the last call
 	dirty     bool      // a heartbeat leaves with the next output
-	history   []RoleChange
+	history   []episode
+}
+
+// episode is a change of role of one group, or of many at once.
+type episode struct {
+	RoleChange
+	groups int
 }
 
 // pathState is what is known of one path to the peer.
@@ -54,11 +70,16 @@ type pathState struct {
 	name    string // on the wire
 	up      bool   // the device has a carrier
 	heard   time.Time
+	ear     time.Duration // Node.ear then
 	hearing bool
 	counter uint64 // of the last heartbeat of the present peer
 	refused string // why the last one was refused; "" if it was not
 	since   time.Time
-	hint    hint
+	lines   refusals
+	// What an authentic heartbeat said that could not be believed otherwise.
+	hint   hint
+	hinted string // why
+	hintAt time.Time
 }
 
 // interfaceState is one monitored interface.
@@ -78,16 +99,17 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		last: now,
-		cfg:  cfg, key: deriveKey(cfg.Key), started: now,
-		data: map[string]*pathState{}, dirty: true,
+		last: now, cfg: cfg, key: deriveKey(cfg.Key), started: now, dirty: true,
+		data: map[string]*pathState{}, peer: peer{table: newTable()},
+		outbox: outbox{entries: map[string]*posted{}},
 	}
 	for i, name := range cfg.Links {
 		n.links = append(n.links, pathState{path: Path{Link: i}, name: name, up: true})
 	}
 	for _, g := range cfg.Groups {
-		n.groups = append(n.groups, newGroup(g))
+		n.groups = append(n.groups, newGroup(now, g))
 	}
+	n.index()
 	n.monitor()
 	if n.instance, err = n.random(); err != nil {
 		return nil, err
@@ -103,12 +125,12 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 			n.change(now, g, RoleNegotiation, "started", out)
 		}
 	}
-	n.finish(now, out)
+	n.finish(now, out, nil)
 	return n, nil
 }
 
 // Expire does what is due. Early or repeated calls do nothing.
-func (n *Node) Expire(now time.Time, out *Output) { n.finish(now, out) }
+func (n *Node) Expire(now time.Time, out *Output) { n.finish(now, out, nil) }
 
 // Deadline returns when Expire must be called next.
 func (n *Node) Deadline() time.Time {
@@ -118,12 +140,9 @@ func (n *Node) Deadline() time.Time {
 			at = t
 		}
 	}
-	if n.peer.alive {
-		earlier(n.peer.heard.Add(n.cfg.Hold))
-		if !n.suspect {
-			earlier(n.suspectAt())
-		}
-	}
+	dead, suspect := n.judgement()
+	earlier(dead)
+	earlier(suspect)
 	for _, g := range n.groups {
 		earlier(g.handover.deadline)
 	}
@@ -141,7 +160,7 @@ func (n *Node) LinkState(now time.Time, link int, up bool, out *Output) {
 		n.pathSilent(now, p, "no carrier", out)
 	}
 	n.dirty = true
-	n.finish(now, out)
+	n.finish(now, out, nil)
 }
 
 // Interface says whether a monitored interface is fit for use: it has a carrier
@@ -163,112 +182,134 @@ func (n *Node) Interface(now time.Time, name string, up bool, out *Output) {
 		n.dirty = true
 	case up && !i.up && i.rises.IsZero():
 		i.rises = now.Add(n.cfg.Settle)
+	default:
+		return
 	}
-	n.finish(now, out)
+	n.finish(now, out, nil)
 }
 
 // Replication says how far the copy of a tenant is that this node holds as the
 // standby.
-func (n *Node) Replication(now time.Time, tenant string, r Replication, out *Output) {
-	for _, g := range n.groups {
-		if _, ok := g.replication[tenant]; ok {
-			g.replication[tenant] = r
-			g.held[tenant] = g.held[tenant] || r == ReplicationReady
-		}
-	}
-	n.finish(now, out)
+func (n *Node) Replication(now time.Time, name string, r Replication, out *Output) {
+	n.about(now, name, out, func(t *tenant) { t.tell(now, r) })
 }
 
 // Copy says whether a standby worker holds a complete copy, however old
 // (journal.Receiver.Holds): true after a snapshot, false for a worker that
 // began with nothing. A node with a copy is preferred to one without.
-func (n *Node) Copy(now time.Time, tenant string, holds bool, out *Output) {
-	for _, g := range n.groups {
-		if _, ok := g.replication[tenant]; ok && g.held[tenant] != holds {
-			g.held[tenant] = holds
-			n.dirty = true
-		}
-	}
-	n.finish(now, out)
+func (n *Node) Copy(now time.Time, name string, holds bool, out *Output) {
+	n.about(now, name, out, func(t *tenant) { t.held = holds })
 }
 
 // WorkerFailed says that the worker of a tenant cannot be brought back on this
-// node; WorkerRecovered takes it back.
-func (n *Node) WorkerFailed(now time.Time, tenant, reason string, out *Output) {
-	for _, g := range n.groups {
-		if _, ok := g.replication[tenant]; ok {
-			g.broken[tenant] = reason
-		}
-	}
-	n.dirty = true
-	n.finish(now, out)
+// node; WorkerRecovered takes it back. The tenant goes out of service alone:
+// its group goes to the peer only where more of it can run.
+func (n *Node) WorkerFailed(now time.Time, name, reason string, out *Output) {
+	n.about(now, name, out, func(t *tenant) { t.broken = reason })
 }
 
 // WorkerRecovered says that the worker of a tenant runs again.
-func (n *Node) WorkerRecovered(now time.Time, tenant string, out *Output) {
-	for _, g := range n.groups {
-		delete(g.broken, tenant)
-	}
-	n.dirty = true
-	n.finish(now, out)
+func (n *Node) WorkerRecovered(now time.Time, name string, out *Output) {
+	n.about(now, name, out, func(t *tenant) { t.broken = "" })
 }
 
-// Configure gives a group another configuration: all but its name and its
-// epoch may change. What newly counts as monitored is up until Interface says
-// otherwise.
-func (n *Node) Configure(now time.Time, cfg GroupConfig, out *Output) error {
-	g := n.groupNamed(cfg.Name)
+// about notes something about a tenant; one that no group has is none of our
+// business.
+func (n *Node) about(now time.Time, name string, out *Output, note func(*tenant)) {
+	g := n.byTenant[name]
 	if g == nil {
-		return ErrNoGroup
+		return
 	}
-	whole := n.cfg
-	whole.Groups = nil
-	for _, other := range n.groups {
-		if other != g {
-			whole.Groups = append(whole.Groups, other.cfg)
-		}
+	t := g.tenant(name)
+	before := *t
+	if note(t); *t != before {
+		n.dirty = true
+		n.finish(now, out, g)
 	}
-	whole.Groups = append(whole.Groups, cfg)
-	if _, err := whole.withDefaults(); err != nil {
+}
+
+// Configure replaces the list of groups. What newly counts as monitored is up
+// until Interface says otherwise. A group that stays keeps its role and its
+// epoch; a new one looks for the peer; one that is not there any more is
+// forgotten, whatever it was. The order of the groups means nothing.
+func (n *Node) Configure(now time.Time, groups []GroupConfig, out *Output) error {
+	if err := checkGroups(groups); err != nil {
 		return err
 	}
-	cfg.Epoch, cfg.Active = g.cfg.Epoch, g.cfg.Active
-	g.cfg = cfg
-	n.monitor()
-	fresh := newGroup(cfg)
-	for tenant := range fresh.replication {
-		if r, ok := g.replication[tenant]; ok {
-			fresh.replication[tenant] = r
-			fresh.held[tenant] = g.held[tenant]
+	old := n.byGroup
+	n.groups = nil
+	for _, cfg := range groups {
+		g := old[cfg.Name]
+		if g == nil {
+			g = newGroup(now, cfg)
+			theirs := n.peer.groups[cfg.Name]
+			g.seen = max(theirs.Epoch, theirs.Used)
+			n.change(now, g, RoleNegotiation, "configured", out)
+		} else {
+			g.configure(now, cfg)
 		}
-		if reason, ok := g.broken[tenant]; ok {
-			fresh.broken[tenant] = reason
+		delete(old, cfg.Name)
+		n.groups = append(n.groups, g)
+	}
+	for name := range old {
+		n.outbox.set(Entry{Kind: EntryGroup, Name: name, Gone: true})
+	}
+	n.index()
+	n.monitor()
+	n.dirty = true
+	n.finish(now, out, nil)
+	return nil
+}
+
+// configure gives g another configuration; tenants that stay keep their state.
+func (g *group) configure(now time.Time, cfg GroupConfig) {
+	cfg.Epoch, cfg.Active = g.cfg.Epoch, g.cfg.Active
+	old := g.tenants
+	g.cfg, g.tenants = cfg, newGroup(now, cfg).tenants
+	for i, t := range g.tenants {
+		if was := slices.IndexFunc(old, func(o *tenant) bool { return o.name == t.name }); was >= 0 {
+			g.tenants[i] = old[was]
+		} else if g.role == RoleActive {
+			t.held = true
 		}
 	}
-	g.replication, g.broken, g.held = fresh.replication, fresh.broken, fresh.held
-	n.dirty = true
-	n.finish(now, out)
-	return nil
+}
+
+// index finds groups by their names and by those of their tenants.
+func (n *Node) index() {
+	n.byGroup, n.byTenant = map[string]*group{}, map[string]*group{}
+	for _, g := range n.groups {
+		n.byGroup[g.cfg.Name] = g
+		for _, t := range g.tenants {
+			n.byTenant[t.name] = g
+		}
+	}
 }
 
 // monitor makes the interfaces those that groups monitor, the old ones as they
 // were.
 func (n *Node) monitor() {
-	known, paths := n.interfaces, n.data
-	n.interfaces, n.data = nil, map[string]*pathState{}
+	known, paths := n.byName, n.data
+	n.interfaces, n.byName, n.data = nil, map[string]*interfaceState{}, map[string]*pathState{}
 	for _, g := range n.groups {
 		for _, name := range g.cfg.Monitor {
-			if n.interfaceNamed(name) != nil {
+			if n.byName[name] != nil {
 				continue
 			}
-			state := interfaceState{name: name, carrier: true, up: true}
-			if i := slices.IndexFunc(known, func(i interfaceState) bool { return i.name == name }); i >= 0 {
-				state = known[i]
+			i := known[name]
+			if i == nil {
+				i = &interfaceState{name: name, carrier: true, up: true}
 			}
-			n.interfaces = append(n.interfaces, state)
+			n.interfaces = append(n.interfaces, i)
+			n.byName[name] = i
 			if n.data[name] = paths[name]; n.data[name] == nil {
 				n.data[name] = &pathState{path: Path{DataPath, name}, up: true}
 			}
+		}
+	}
+	for name := range known {
+		if n.byName[name] == nil {
+			n.outbox.set(Entry{Kind: EntryInterface, Name: name, Gone: true})
 		}
 	}
 }
@@ -290,52 +331,46 @@ func (n *Node) foresee(g *group, out *Output) {
 }
 
 // finish brings everything in line with what is known, then sends what is due.
-func (n *Node) finish(now time.Time, out *Output) {
-	n.excuse(now)
-	n.settle(now, out)
+// Where only is a group, it is the only one about which something has changed;
+// the others are looked at where time has brought news.
+func (n *Node) finish(now time.Time, out *Output, only *group) {
+	n.listen(now)
+	alive := n.peer.alive
+	news := n.settle(now, out)
 	n.watchPaths(now, out)
-	for _, g := range n.groups {
-		n.compareConfiguration(now, g, out)
-		n.decide(now, g, out)
-		n.foresee(g, out)
+	if only == nil || news || n.peer.alive != alive {
+		for _, g := range n.groups {
+			n.consider(now, g, out)
+		}
+		for _, i := range n.interfaces {
+			n.outbox.set(Entry{Kind: EntryInterface, Name: i.name, Up: i.up})
+		}
+	} else {
+		n.consider(now, only, out)
 	}
 	n.announce(now, out)
 	n.beat(now, out)
 }
 
-// excuse makes up for a time in which this node itself stood still: what it
-// did not hear then was perhaps said. Without it a node that was stopped for a
-// second would take over from a healthy peer when it goes on.
-func (n *Node) excuse(now time.Time) {
-	late := now.Sub(n.last) - n.cfg.Poll
-	n.last = now
-	if late < n.cfg.Hold/3 {
-		return
-	}
-	shift := func(t *time.Time) {
-		if t.Before(now) && !t.IsZero() {
-			*t = t.Add(min(late, now.Sub(*t)))
-		}
-	}
-	shift(&n.peer.heard)
-	for i := range n.links {
-		shift(&n.links[i].heard)
-	}
-	for _, p := range n.data {
-		shift(&p.heard)
-	}
+// consider brings one group in line.
+func (n *Node) consider(now time.Time, g *group, out *Output) {
+	n.compareConfiguration(now, g, out)
+	n.decide(now, g, out)
+	n.foresee(g, out)
+	n.outbox.set(Entry{Kind: EntryGroup, Name: g.cfg.Name, Group: n.groupState(now, g)})
 }
 
-// settle lets interfaces count as up that have been up for long enough.
-func (n *Node) settle(now time.Time, out *Output) {
-	for i := range n.interfaces {
-		s := &n.interfaces[i]
+// settle lets interfaces count as up that have been up for long enough, and
+// reports whether there were any.
+func (n *Node) settle(now time.Time, out *Output) (news bool) {
+	for _, s := range n.interfaces {
 		if !s.rises.IsZero() && !now.Before(s.rises) {
 			s.up, s.rises = true, time.Time{}
-			n.dirty = true
+			n.dirty, news = true, true
 			out.event(Event{At: now, Kind: EventInterface, Path: Path{DataPath, s.name}, Text: "up"})
 		}
 	}
+	return news
 }
 
 // announce lets the active groups announce their addresses again: at once when
@@ -356,59 +391,106 @@ func (n *Node) announce(now time.Time, out *Output) {
 // beat sends heartbeats over every link, and over the data interfaces while no
 // link is heard.
 func (n *Node) beat(now time.Time, out *Output) {
-	suspect := n.linksSuspect(now)
+	suspect := n.suspicion() <= 0
 	n.dirty = n.dirty || suspect && !n.suspect && n.peer.alive // ask at once
 	n.suspect = suspect
+	if gap := n.lastBeat.Add(n.cfg.Poll / shortestGap); now.Before(gap) {
+		if n.dirty { // what befalls many groups travels together
+			n.nextBeat = gap
+		}
+		return
+	}
 	if !n.dirty && now.Before(n.nextBeat) {
 		return
 	}
+	interval := n.interval()
+	n.dirty = false
+	n.lastBeat, n.nextBeat = now, now.Add(interval)
+	for _, page := range n.outbox.pages(now, interval/2, n.pageLimit(now), n.room()) {
+		for i := range n.links {
+			n.send(now, &n.links[i], false, page, out)
+		}
+		if suspect {
+			n.ask(now, page, out)
+		}
+	}
+}
+
+// interval is the time until the next heartbeat.
+func (n *Node) interval() time.Duration {
 	interval := n.cfg.Poll
+	if n.suspect && n.peer.alive {
+		interval = n.cfg.Poll / 2 // the takeover depends on it
+	}
 	for _, g := range n.groups {
 		if g.handover.state == handoverGiving {
-			interval = n.cfg.Poll / 5
+			return n.cfg.Poll / 5
 		}
 	}
-	if suspect && n.peer.alive {
-		interval = min(interval, n.cfg.Poll/2) // the takeover depends on it
+	return interval
+}
+
+// pageLimit is how many heartbeats may leave at once over one path. Who does not
+// answer gets one at a time.
+func (n *Node) pageLimit(now time.Time) int {
+	switch {
+	case !n.peer.alive && n.twin(now) == nil:
+		return 1
+	case n.suspect:
+		return maxDataPages
 	}
-	n.dirty = false
-	n.nextBeat = now.Add(interval)
-	for i := range n.links {
-		n.send(&n.links[i], false, out)
-	}
-	if !suspect {
-		return
-	}
-	for i := range n.interfaces {
-		if n.interfaces[i].up {
-			n.send(n.data[n.interfaces[i].name], true, out)
+	return maxPages
+}
+
+// ask sends a heartbeat over the data interfaces that are up: where there are
+// many, over some of them, in turns.
+func (n *Node) ask(now time.Time, page []Entry, out *Output) {
+	asked := 0
+	for range n.interfaces {
+		i := n.interfaces[n.nextAsk%len(n.interfaces)]
+		n.nextAsk++
+		if !i.up {
+			continue
+		}
+		n.send(now, n.data[i.name], true, page, out)
+		if asked++; asked == maxAsked {
+			return
 		}
 	}
+}
+
+// room is what a heartbeat has left for entries, whatever its path.
+func (n *Node) room() int {
+	longest := ""
+	for _, name := range n.cfg.Links {
+		if len(name) > len(longest) {
+			longest = name
+		}
+	}
+	return room(longest, n.cfg.Version)
 }
 
 // send appends one heartbeat to out.
-func (n *Node) send(p *pathState, ask bool, out *Output) {
+func (n *Node) send(now time.Time, p *pathState, ask bool, page []Entry, out *Output) {
 	n.counter++
 	h := &Heartbeat{
 		Unit: n.cfg.Unit, Instance: n.instance, Counter: n.counter,
-		Challenge: n.challenge, Echo: n.echo,
+		Challenge: n.challenge, Echo: n.echo, Clock: uint64(now.UnixMilli()),
 		Path: p.name, Ask: ask, Program: n.cfg.Version,
+		Version: n.outbox.version, Digest: n.outbox.digest, Entries: page,
+		Of: n.peer.instance, Seen: n.peer.version,
 	}
-	for _, g := range n.groups {
-		h.Groups = append(h.Groups, n.groupState(g))
-	}
-	for _, i := range n.interfaces {
-		h.Interfaces = append(h.Interfaces, InterfaceState{i.name, i.up})
-	}
+	h.Active = slices.ContainsFunc(n.groups, func(g *group) bool { return g.role == RoleActive })
 	out.Send = append(out.Send, Datagram{p.path, AppendHeartbeat(nil, h, n.key)})
 }
 
-func (n *Node) groupState(g *group) GroupState {
-	failed := n.failedInterfaces(g)
+func (n *Node) groupState(now time.Time, g *group) GroupState {
+	c := g.census(now)
 	return GroupState{
-		Name: g.cfg.Name, Role: g.role, Epoch: g.epoch, Used: g.used, Replication: g.copyState(),
-		Failed: uint8(failed), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: g.holds(), Hash: g.cfg.Hash,
+		Role: g.role, Epoch: g.epoch, Used: g.used, Replication: c.state,
+		Broken: uint16(c.broken), Ready: uint16(c.ready), Held: uint16(c.held),
+		Failed: uint8(min(n.failedInterfaces(g), math.MaxUint8)), Impaired: n.impaired(g), Fit: n.fit(g),
+		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: c.holds, Hash: g.cfg.Hash,
 	}
 }
 
@@ -421,17 +503,34 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 	g.role, g.since, g.tie, g.reason = to, now, time.Time{}, reason
 	switch {
 	case to == RoleActive:
-		for tenant := range g.replication {
-			g.held[tenant] = true
+		for _, t := range g.tenants {
+			t.held = true
 		}
 	case from == RoleActive:
-		g.forget()
+		g.forget(now)
+	case !from.Standby() && to.Standby(): // from now on there is something to copy
+		for _, t := range g.tenants {
+			t.behind = now
+		}
 	}
 	n.dirty = true
 	c := RoleChange{At: now, Group: g.cfg.Name, From: from, To: to, Epoch: g.epoch, Reason: reason}
 	out.Changes = append(out.Changes, c)
 	out.event(Event{At: now, Kind: EventRole, Group: c.Group, From: from, To: to, Epoch: c.Epoch, Text: reason})
-	if n.history = append(n.history, c); len(n.history) > HistoryLength {
+	n.remember(c)
+}
+
+// remember adds a change to the history. What befalls many groups at once for one
+// reason is one line of it.
+func (n *Node) remember(c RoleChange) {
+	if last := len(n.history) - 1; last >= 0 {
+		e := &n.history[last]
+		if e.At.Equal(c.At) && e.From == c.From && e.To == c.To && e.Reason == c.Reason && e.Group != c.Group {
+			e.groups++
+			return
+		}
+	}
+	if n.history = append(n.history, episode{c, 1}); len(n.history) > HistoryLength {
 		n.history = slices.Delete(n.history, 0, 1)
 	}
 }
@@ -470,22 +569,8 @@ func (n *Node) random() (uint64, error) {
 	}
 }
 
-func (n *Node) interfaceNamed(name string) *interfaceState {
-	for i := range n.interfaces {
-		if n.interfaces[i].name == name {
-			return &n.interfaces[i]
-		}
-	}
-	return nil
-}
+func (n *Node) interfaceNamed(name string) *interfaceState { return n.byName[name] }
 
-func (n *Node) groupNamed(name string) *group {
-	for _, g := range n.groups {
-		if g.cfg.Name == name {
-			return g
-		}
-	}
-	return nil
-}
+func (n *Node) groupNamed(name string) *group { return n.byGroup[name] }
 
 func (o *Output) event(e Event) { o.Events = append(o.Events, e) }

@@ -377,7 +377,7 @@ func TestConfigurationsDiffer(t *testing.T) {
 	l.do(1, func(n *Node, out *Output) {
 		cfg := l.cfg[1].Groups[0]
 		cfg.Hash = [16]byte{}
-		if err := n.Configure(l.now, cfg, out); err != nil {
+		if err := n.Configure(l.now, []GroupConfig{cfg}, out); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -391,7 +391,6 @@ func TestRefusedPeer(t *testing.T) {
 		change func(c *Config)
 		reason string
 	}{
-		{"wrong key", func(c *Config) { c.Key = secret.Copy([]byte("another key entirely")) }, ErrForged.Error()},
 		{"other program", func(c *Config) { c.Version = "2" }, ErrProgram.Error()},
 		{"same unit", func(c *Config) { c.Unit = UnitPrimary }, ErrUnit.Error()},
 	}
@@ -412,6 +411,67 @@ func TestRefusedPeer(t *testing.T) {
 			l.run(3 * time.Second)
 			l.want("dead", "active")
 		})
+	}
+}
+
+// TestStrangerIsNotBelieved: what has no valid code, of whatever version, keeps
+// nobody from serving, and says little in the log.
+func TestStrangerIsNotBelieved(t *testing.T) {
+	l := newLab(t)
+	l.boot(0)
+	stranger := deriveKey(secret.Copy([]byte("no key of anybody")))
+	forged := AppendHeartbeat(nil, &Heartbeat{Unit: UnitSecondary, Active: true, Instance: 1, Path: "one", Program: "1"}, stranger)
+	foreign := append([]byte(nil), forged...)
+	foreign[3] = 9
+	for i := range 60000 {
+		b := forged
+		if i%2 == 0 {
+			b = foreign
+		}
+		for _, p := range []Path{{Link: 0}, {DataPath, "outside"}} {
+			l.do(0, func(n *Node, out *Output) { _ = n.Receive(l.now, p, b, out) })
+		}
+		l.run(time.Millisecond)
+	}
+	l.want("active", "dead")
+	if at := l.seen[0].Changes[1].At.Sub(l.nodes[0].started); at > DefaultWait+DefaultHold {
+		t.Errorf("active after %v", at)
+	}
+	lines := 0
+	for _, e := range l.seen[0].Events {
+		if e.Kind == EventPeerRefused {
+			lines++
+		}
+	}
+	if most := 2 * (refusalBurst + int(time.Minute/refusalRest)); lines > most {
+		t.Errorf("%d lines in the log, want at most %d", lines, most)
+	}
+}
+
+// TestRecordingIsNotReflected: a heartbeat of an earlier life makes a node send no
+// more than it does anyhow.
+func TestRecordingIsNotReflected(t *testing.T) {
+	l := newLab(t)
+	var recorded *Datagram
+	l.drop = func(from int, d Datagram) bool {
+		if from == 1 && recorded == nil {
+			recorded = &d
+		}
+		return false
+	}
+	l.pair()
+	l.nodes[1] = nil
+	l.run(time.Second)
+	sent := 0
+	l.drop = func(int, Datagram) bool { sent++; return true }
+	for range 1000 {
+		l.do(0, func(n *Node, out *Output) { _ = n.Receive(l.now, recorded.Path, recorded.Payload, out) })
+		l.run(time.Millisecond)
+	}
+	// Twice the regular ones over two links and, as they are silent, two data
+	// interfaces.
+	if most := 2 * 4 * int(time.Second/DefaultPoll); sent > most {
+		t.Errorf("%d heartbeats were sent, want at most %d", sent, most)
 	}
 }
 
@@ -452,7 +512,12 @@ func TestInterfacePolicy(t *testing.T) {
 func TestWorkerFailed(t *testing.T) {
 	l := newLab(t)
 	l.pair()
+	l.run(200 * time.Millisecond)
 	l.do(0, func(n *Node, out *Output) { n.WorkerFailed(l.now, "acme", "crashed 5 times", out) })
+	if len(l.seen[0].Quiesce) != 1 {
+		t.Fatalf("got %d Quiesce", len(l.seen[0].Quiesce))
+	}
+	l.do(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
 	l.run(5 * time.Millisecond)
 	l.want("failed", "active")
 	s := l.nodes[0].Status(l.now)

@@ -20,7 +20,8 @@ type Output struct {
 // Remember is an epoch that must be found in GroupConfig.Epoch by the next life
 // of this node, also after a loss of power: an epoch that was used twice would
 // mean sequence numbers used twice. With Now it must be on disk before Changes
-// are carried out; without, it is written ahead of a takeover, in the
+// are carried out, and where it cannot be written they are not: Node.Unwritten
+// says so; without, it is written ahead of a takeover, in the
 // background, and then Remembered is called, so that the takeover does not wait
 // for a disk.
 type Remember struct {
@@ -81,6 +82,7 @@ const (
 	EventInterface                           // Path, Text
 	EventHandover                            // Group, Text: steps of a switch
 	EventTakeoverDenied                      // Group, Text
+	EventSkew                                // Text: by how much the clocks differ
 )
 
 // String returns the message of the log.
@@ -110,6 +112,8 @@ func (k EventKind) String() string {
 		return "failover hand-over"
 	case EventTakeoverDenied:
 		return "failover takeover denied"
+	case EventSkew:
+		return "failover clocks compared"
 	}
 	return "failover event"
 }

@@ -7,19 +7,54 @@ import (
 
 // peer is what is known of the other node.
 type peer struct {
-	instance   uint64 // 0: none was ever accepted
-	met        time.Time
-	counter    uint64 // of the newest heartbeat
-	heard      time.Time
-	alive      bool
-	wasAlive   bool // at the last announcement
-	dataOnly   bool // alive, but no link is heard
-	groups     map[string]GroupState
-	interfaces []InterfaceState
-	program    string
+	table
+	instance uint64 // 0: none was ever accepted
+	met      time.Time
+	counter  uint64 // of the newest heartbeat
+	heard    time.Time
+	ear      time.Duration // Node.ear then
+	alive    bool
+	since    time.Time // of that
+	wasAlive bool      // at the last announcement
+	dataOnly bool      // alive, but no link is heard
+	program  string
+	clock    clock
 
-	twin     *Heartbeat // an authenticated node that claims to be our unit
-	twinSeen time.Time
+	twin *twin // an authenticated node that claims to be our unit
+}
+
+// twin is a node that is configured as our unit.
+type twin struct {
+	table
+	instance, counter uint64
+	seen              time.Time
+}
+
+// word is whether the peer has said something of a group.
+type word uint8
+
+const (
+	wordNone   word = iota // it is silent, or not all it has to say is here
+	wordAbsent             // it does not have the group
+	wordKnown
+)
+
+// theirs returns what the peer says of a group. What it said before it fell
+// silent does not count: it is told again what has changed since.
+func (n *Node) theirs(now time.Time, g *group) (GroupState, word) {
+	p := &n.peer
+	if !p.alive {
+		return GroupState{}, wordNone
+	}
+	k, ok := p.groups[g.cfg.Name]
+	whole := p.whole || now.Sub(p.since) >= patience*n.cfg.Hold
+	switch {
+	case ok && (whole || !k.at.Before(p.since)):
+		return k.GroupState, wordKnown
+	case !ok && whole:
+		return GroupState{}, wordAbsent
+	}
+	return GroupState{}, wordNone
 }
 
 // Receive takes a heartbeat that came over path. An error says why it was
@@ -29,6 +64,7 @@ func (n *Node) Receive(now time.Time, path Path, b []byte, out *Output) error {
 	if p == nil {
 		return ErrWrongPath
 	}
+	n.listen(now)
 	h, err := ParseHeartbeat(b, n.key)
 	if err == nil && h.Instance == n.instance {
 		return ErrReplayed // our own, reflected
@@ -44,7 +80,7 @@ func (n *Node) Receive(now time.Time, path Path, b []byte, out *Output) error {
 	default:
 		n.refuse(now, p, b, err, out)
 	}
-	n.finish(now, out)
+	n.finish(now, out, nil)
 	return err
 }
 
@@ -64,7 +100,7 @@ func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) er
 	default:
 		// Another life of the peer. Whoever records heartbeats cannot know our
 		// challenge; the peer learns it from our next heartbeat.
-		n.echo, n.dirty = h.Challenge, true
+		n.answer(now, h)
 		if h.Echo != n.challenge {
 			return nil
 		}
@@ -76,18 +112,27 @@ func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) er
 		n.meetPeer(now, h, out)
 	}
 	p.counter = h.Counter
-	p.heard = now
+	p.heard, p.ear = now, n.ear
 	if !p.hearing {
 		p.hearing = true
 		out.event(Event{At: now, Kind: EventLinkUp, Path: p.path, Text: p.name})
 	}
-	if h.Ask {
-		n.send(p, false, out)
-	}
 	if h.Counter > n.peer.counter {
 		n.learn(now, h, out)
 	}
+	if h.Ask {
+		n.send(now, p, false, n.outbox.pages(now, n.cfg.Poll/2, 1, n.room())[0], out)
+	}
 	return nil
+}
+
+// answer repeats the challenge of a node that is not known yet, soon. It may be a
+// recording: what it makes this node send is no more than a heartbeat in a poll.
+func (n *Node) answer(now time.Time, h *Heartbeat) {
+	n.echo = h.Challenge
+	if now.Sub(n.answered) >= n.cfg.Poll {
+		n.answered, n.dirty = now, true
+	}
 }
 
 // meetPeer begins with a new life of the peer.
@@ -99,7 +144,8 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 		p.counter = 0
 	}
 	restarted := n.peer.instance != 0
-	n.peer = peer{instance: h.Instance, met: now, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
+	n.peer = peer{table: newTable(), instance: h.Instance, met: now, since: now, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
+	n.outbox.restart()
 	// wasAlive is false: this life of the peer has not heard us announce.
 	text := fmt.Sprintf("%v, instance %016x", h.Unit, h.Instance)
 	if restarted {
@@ -111,123 +157,119 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 // learn takes over the newest heartbeat.
 func (n *Node) learn(now time.Time, h *Heartbeat, out *Output) {
 	p := &n.peer
-	if !p.alive && p.groups != nil {
-		out.event(Event{At: now, Kind: EventPeerUp, Text: "heard again after " + now.Sub(p.heard).String()})
-	}
-	p.counter, p.heard, p.alive = h.Counter, now, true
-	p.program, p.interfaces = h.Program, h.Interfaces
-	n.echo = h.Challenge
-	p.groups = make(map[string]GroupState, len(h.Groups))
-	for _, g := range h.Groups {
-		p.groups[g.Name] = g
-		if own := n.groupNamed(g.Name); own != nil {
-			own.seen = max(own.seen, g.Epoch, g.Used)
+	if !p.alive {
+		if p.counter != 0 {
+			out.event(Event{At: now, Kind: EventPeerUp, Text: "heard again after " + now.Sub(p.heard).String()})
 		}
+		p.alive, p.since = true, now
+		n.outbox.repeat()
+	}
+	p.counter, p.heard, p.ear = h.Counter, now, n.ear
+	p.program = h.Program
+	n.echo = h.Challenge
+	if h.Of == n.instance {
+		n.outbox.acknowledged(h.Seen)
+	}
+	p.learn(now, h)
+	for _, e := range h.Entries {
+		if own := n.groupNamed(e.Name); own != nil && e.Kind == EntryGroup {
+			own.seen = max(own.seen, e.Group.Epoch, e.Group.Used)
+		}
+	}
+	if text := p.clock.compare(now, h.Clock); text != "" {
+		out.event(Event{At: now, Kind: EventSkew, Text: text})
 	}
 }
 
 // meetTwin remembers an authenticated node that is configured as our unit.
 func (n *Node) meetTwin(now time.Time, h *Heartbeat) error {
-	if t := n.peer.twin; t != nil && t.Instance == h.Instance && h.Counter <= t.Counter {
+	t := n.peer.twin
+	known := t != nil && t.instance == h.Instance
+	if known && h.Counter <= t.counter {
 		return ErrReplayed
 	}
-	n.echo = h.Challenge
 	if h.Echo != n.challenge {
-		n.dirty = n.peer.twin == nil || n.peer.twin.Instance != h.Instance
+		n.echo = h.Challenge
+		if !known {
+			n.answer(now, h)
+		}
 		return ErrUnit
 	}
-	n.peer.twin, n.peer.twinSeen = h, now
+	n.echo = h.Challenge
+	if !known {
+		t = &twin{table: newTable(), instance: h.Instance}
+		n.peer.twin = t
+	}
+	t.counter, t.seen = h.Counter, now
+	t.learn(now, h)
 	return ErrUnit
 }
 
-// refuse records why a heartbeat was refused, and says so once.
+// refuse records why a heartbeat was refused, and says so within bounds.
 func (n *Node) refuse(now time.Time, p *pathState, b []byte, err error, out *Output) {
-	if hint, err := parseHint(b); err == nil {
-		p.hint = hint
+	if hint, hintErr := parseHint(b, n.key); hintErr == nil { // others are strangers
+		p.hint, p.hinted, p.hintAt = hint, err.Error(), now
 	}
 	p.since = now
 	if p.refused == err.Error() {
 		return
 	}
 	p.refused = err.Error()
-	out.event(Event{At: now, Kind: EventPeerRefused, Path: p.path, Text: p.refused})
+	if text, ok := p.lines.take(now, p.refused); ok {
+		out.event(Event{At: now, Kind: EventPeerRefused, Path: p.path, Text: text})
+	}
 }
 
-// refusedPeer returns the path over which a peer is heard that cannot be
-// believed, or nil.
+const (
+	// refusalBurst and refusalRest bound the lines about refused heartbeats of one
+	// path: so many, then one in such a time. Whoever can send on a data interface
+	// decides how many there would be.
+	refusalBurst = 5
+	refusalRest  = 10 * time.Second
+)
+
+// refusals bounds what refused nodes can write into the log.
+type refusals struct {
+	lines  []time.Time // of the last ones, at most refusalBurst
+	silent int         // since the last line
+}
+
+// take returns the line about a refusal, if there is to be one.
+func (r *refusals) take(now time.Time, reason string) (string, bool) {
+	if len(r.lines) == refusalBurst {
+		if now.Sub(r.lines[0]) < refusalBurst*refusalRest {
+			r.silent++
+			return "", false
+		}
+		r.lines = r.lines[1:]
+	}
+	r.lines = append(r.lines, now)
+	if r.silent > 0 {
+		reason += fmt.Sprintf("; %d more were not logged", r.silent)
+		r.silent = 0
+	}
+	return reason, true
+}
+
+// refusedPeer returns the path over which a peer is heard that has our key, and
+// cannot be understood; or nil.
 func (n *Node) refusedPeer(now time.Time) *pathState {
 	for i := range n.links {
 		p := &n.links[i]
-		if p.refused != "" && now.Sub(p.since) < 2*n.cfg.Hold && p.hint.unit != UnitNone {
+		if p.hinted != "" && now.Sub(p.hintAt) < 2*n.cfg.Hold && p.hint.unit != UnitNone {
 			return p
 		}
 	}
 	return nil
 }
 
-// twin returns the last heartbeat of a living node that claims our unit.
-func (n *Node) twin(now time.Time) *Heartbeat {
-	if n.peer.twin == nil || now.Sub(n.peer.twinSeen) >= 2*n.cfg.Hold {
+// twin returns a living node that claims our unit, or nil.
+func (n *Node) twin(now time.Time) *twin {
+	if n.peer.twin == nil || now.Sub(n.peer.twin.seen) >= 2*n.cfg.Hold {
 		return nil
 	}
 	return n.peer.twin
 }
-
-// watchPaths finds the paths, and the peer, that have fallen silent.
-func (n *Node) watchPaths(now time.Time, out *Output) {
-	heardLink := false
-	for i := range n.links {
-		p := &n.links[i]
-		if p.hearing && now.Sub(p.heard) >= n.cfg.Hold {
-			n.pathSilent(now, p, fmt.Sprintf("%s: nothing heard for %v", p.name, now.Sub(p.heard)), out)
-		}
-		heardLink = heardLink || p.hearing
-	}
-	for _, i := range n.interfaces { // in order: the output is deterministic
-		p := n.data[i.name]
-		p.hearing = p.hearing && now.Sub(p.heard) < n.cfg.Hold
-	}
-	if !n.peer.alive {
-		return
-	}
-	if silent := now.Sub(n.peer.heard); silent >= n.cfg.Hold {
-		n.peer.alive, n.peer.dataOnly = false, false
-		out.event(Event{At: now, Kind: EventPeerDown,
-			Text: fmt.Sprintf("nothing heard for %v on %d links and %d data interfaces", silent, len(n.links), len(n.data))})
-		return
-	}
-	if n.peer.dataOnly == heardLink && now.Sub(n.peer.met) >= n.cfg.Hold {
-		n.peer.dataOnly = !heardLink
-		if n.peer.dataOnly {
-			out.event(Event{At: now, Kind: EventLinksFailed, Text: "no takeover while the peer answers there"})
-		}
-	}
-}
-
-// pathSilent marks a path as not heard.
-func (n *Node) pathSilent(now time.Time, p *pathState, why string, out *Output) {
-	if !p.hearing {
-		return
-	}
-	p.hearing = false
-	out.event(Event{At: now, Kind: EventLinkDown, Path: p.path, Text: why})
-}
-
-// suspectAt is when no link will have been heard for half the hold time: then
-// it is time to ask on the data interfaces. Zero: no link is heard.
-func (n *Node) suspectAt() (at time.Time) {
-	for i := range n.links {
-		if p := &n.links[i]; p.hearing && p.heard.After(at) {
-			at = p.heard
-		}
-	}
-	if at.IsZero() {
-		return at
-	}
-	return at.Add(n.cfg.Hold / 2)
-}
-
-func (n *Node) linksSuspect(now time.Time) bool { return !now.Before(n.suspectAt()) }
 
 func (n *Node) pathState(path Path) *pathState {
 	if path.Link == DataPath {

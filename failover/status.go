@@ -19,6 +19,8 @@ type PeerStatus struct {
 	Reason    string    `json:"reason,omitempty"`
 	Version   string    `json:"version,omitempty"`
 	LastHeard time.Time `json:"last_heard,omitzero"`
+	// Skew is by how many seconds the peer's clock is ahead of ours.
+	Skew float64 `json:"clock_skew"`
 }
 
 // LinkStatus is one failover link.
@@ -48,12 +50,15 @@ type GroupStatus struct {
 	Configuration string    `json:"configuration"`
 	Prefer        string    `json:"prefer"`
 	Preempt       bool      `json:"preempt"`
+	Broken        int       `json:"broken"`      // contexts that cannot run here
+	PeerBroken    int       `json:"peer_broken"` // there, as far as it is known
 }
 
 // ChangeStatus is one of the last role changes.
 type ChangeStatus struct {
 	At     time.Time `json:"at"`
 	Group  string    `json:"group"`
+	Groups int       `json:"groups"` // that it befell at once; Group is the first of them
 	From   string    `json:"from"`
 	To     string    `json:"to"`
 	Epoch  uint64    `json:"epoch"`
@@ -74,23 +79,40 @@ func (n *Node) PeerAlive() bool { return n.peer.alive }
 // Status returns everything worth showing.
 func (n *Node) Status(now time.Time) Status {
 	s := Status{Unit: n.cfg.Unit.String(), Peer: n.peerStatus(now)}
-	for i := range n.links {
-		s.Links = append(s.Links, n.links[i].status(now, n.cfg.Hold))
-	}
+	s.Links = n.Links(now)
 	for _, i := range n.interfaces {
 		s.Interfaces = append(s.Interfaces, n.interfaceStatus(i))
 	}
 	for _, g := range n.groups {
-		s.Groups = append(s.Groups, n.groupStatus(g))
+		s.Groups = append(s.Groups, n.groupStatus(now, g))
 	}
 	for _, c := range n.history {
-		s.History = append(s.History, ChangeStatus{c.At, c.Group, c.From.String(), c.To.String(), c.Epoch, c.Reason})
+		s.History = append(s.History, ChangeStatus{c.At, c.Group, c.groups, c.From.String(), c.To.String(), c.Epoch, c.Reason})
 	}
 	return s
 }
 
+// Links returns the state of the failover links, in the order of the
+// configuration.
+func (n *Node) Links(now time.Time) []LinkStatus {
+	var list []LinkStatus
+	for i := range n.links {
+		list = append(list, n.links[i].status(now, n.cfg.Hold))
+	}
+	return list
+}
+
+// Group returns the state of one group; false: there is none of that name.
+func (n *Node) Group(now time.Time, name string) (GroupStatus, bool) {
+	g := n.groupNamed(name)
+	if g == nil {
+		return GroupStatus{}, false
+	}
+	return n.groupStatus(now, g), true
+}
+
 func (n *Node) peerStatus(now time.Time) PeerStatus {
-	s := PeerStatus{State: "never heard", Version: n.peer.program, LastHeard: n.peer.heard}
+	s := PeerStatus{State: "never heard", Version: n.peer.program, LastHeard: n.peer.heard, Skew: n.peer.clock.skew.Seconds()}
 	refused := n.refusedPeer(now)
 	switch {
 	case n.peer.alive && n.peer.dataOnly:
@@ -98,11 +120,23 @@ func (n *Node) peerStatus(now time.Time) PeerStatus {
 	case n.peer.alive:
 		s.State = "alive"
 	case refused != nil:
-		s.State, s.Reason = "refused", refused.refused
+		s.State, s.Reason = "refused", refused.hinted
+	case n.refusedBy(now) != "":
+		s.State, s.Reason = "refused", n.refusedBy(now)
 	case n.peer.instance != 0:
 		s.State = "silent"
 	}
 	return s
+}
+
+// refusedBy returns why somebody on a link is refused at the moment; "": nobody.
+func (n *Node) refusedBy(now time.Time) string {
+	for i := range n.links {
+		if p := &n.links[i]; p.refused != "" && now.Sub(p.since) < 2*n.cfg.Hold {
+			return p.refused
+		}
+	}
+	return ""
 }
 
 func (p *pathState) status(now time.Time, hold time.Duration) LinkStatus {
@@ -118,7 +152,7 @@ func (p *pathState) status(now time.Time, hold time.Duration) LinkStatus {
 	return s
 }
 
-func (n *Node) interfaceStatus(i interfaceState) InterfaceStatus {
+func (n *Node) interfaceStatus(i *interfaceState) InterfaceStatus {
 	s := InterfaceStatus{Name: i.name, State: "down", Peer: "unknown"}
 	switch {
 	case i.up:
@@ -126,24 +160,24 @@ func (n *Node) interfaceStatus(i interfaceState) InterfaceStatus {
 	case !i.rises.IsZero():
 		s.State = "settling"
 	}
-	for _, theirs := range n.peer.interfaces {
-		if theirs.Name == i.name && n.peer.alive {
-			s.Peer = "down"
-			if theirs.Up {
-				s.Peer = "up"
-			}
+	if up, ok := n.peer.interfaces[i.name]; ok && n.peer.alive {
+		s.Peer = "down"
+		if up {
+			s.Peer = "up"
 		}
 	}
 	return s
 }
 
-func (n *Node) groupStatus(g *group) GroupStatus {
+func (n *Node) groupStatus(now time.Time, g *group) GroupStatus {
+	c := g.census(now)
 	s := GroupStatus{
 		Name: g.cfg.Name, Role: g.role.String(), PeerRole: "unknown", Epoch: g.epoch,
-		Since: g.since, Reason: g.reason, Replication: g.copyState().String(),
+		Since: g.since, Reason: g.reason, Replication: c.state.String(), Broken: c.broken,
 		Configuration: "not compared", Prefer: g.cfg.Prefer.String(), Preempt: g.cfg.Preempt,
 	}
-	if theirs, ok := n.peer.groups[g.cfg.Name]; ok && n.peer.alive {
+	if theirs, word := n.theirs(now, g); word == wordKnown {
+		s.PeerBroken = int(theirs.Broken)
 		s.PeerRole = theirs.Role.String()
 		if g.role == RoleActive {
 			s.Replication = theirs.Replication.String()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,8 +22,11 @@ const (
 	settleLimit = 15 * time.Second
 	// inspection is how often workers are looked at that should run.
 	inspection = 250 * time.Millisecond
-	// beatsSize bounds the heartbeats that wait; a newer one says it again.
-	beatsSize = 64
+	// beatsSize bounds the heartbeats that wait; a newer one says it again. A peer
+	// with a thousand groups tells of them in some forty.
+	beatsSize = 256
+	// dialsAtOnce bounds the connections to twins that are being made.
+	dialsAtOnce = 32
 	// shortestPlay is the least that a worker gets to change its role.
 	shortestPlay = 50 * time.Millisecond
 )
@@ -57,14 +61,18 @@ type pair struct {
 	finished         chan struct{}  // closed when they have ended, too
 
 	// What follows belongs to run.
-	conf      *configs.System
-	node      *failover.Node // nil until begin
-	members   map[string]*member
-	floor     map[string]uint64 // by group: the highest epoch that was ours
-	quiescing map[string]map[string]bool
-	links     []*uplink
-	data      map[string]*dataPath
-	missing   map[string]time.Time // contexts that are not built, since when
+	conf       *configs.System
+	node       *failover.Node // nil until begin
+	members    map[string]*member
+	byGroup    map[string][]*member // in the order of their names
+	contexts   map[string][]string  // of the configuration, by group
+	dials      int                  // that are being made
+	floor      map[string]uint64    // by group: the highest epoch that was ours
+	quiescing  map[string]map[string]bool
+	links      []*uplink
+	data       map[string]*dataPath
+	missing    map[string]time.Time // contexts that are not built, since when
+	announcing chan struct{}        // has room while nobody announces addresses
 
 	mu    sync.Mutex // protects roles
 	roles map[string]failover.Role
@@ -84,6 +92,7 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 		calls: make(chan func(time.Time, *failover.Output), beatsSize),
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
+		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
 		quiescing: make(map[string]map[string]bool), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
 	}
 	p.open = func(c netns.UplinkConfig) (linkDevice, error) { return s.host.OpenUplink(c) }
@@ -174,6 +183,7 @@ func (p *pair) run(ctx context.Context) {
 			if p.node == nil {
 				p.begin(time.Now(), &out)
 			} else {
+				p.drain(&out) // silence is judged by who has listened
 				p.node.Expire(time.Now(), &out)
 			}
 		case <-look.C:
@@ -183,6 +193,18 @@ func (p *pair) run(ctx context.Context) {
 		p.connect(ctx, time.Now())
 		if p.node != nil {
 			timer.Reset(time.Until(p.node.Deadline()))
+		}
+	}
+}
+
+// drain gives the heartbeats that wait to the role machine.
+func (p *pair) drain(out *failover.Output) {
+	for {
+		select {
+		case b := <-p.beats:
+			p.receive(b, out)
+		default:
+			return
 		}
 	}
 }
@@ -249,6 +271,18 @@ func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) fa
 	return out
 }
 
+// contextsByGroup returns the names of the contexts of each group, in order.
+func contextsByGroup(conf *configs.System) map[string][]string {
+	groups := make(map[string][]string)
+	for _, c := range conf.Contexts {
+		groups[c.FailoverGroup] = append(groups[c.FailoverGroup], c.Name)
+	}
+	for _, names := range groups {
+		slices.Sort(names)
+	}
+	return groups
+}
+
 func failoverUnit(u configs.Unit) failover.Unit {
 	switch u {
 	case configs.Primary:
@@ -261,13 +295,21 @@ func failoverUnit(u configs.Unit) failover.Unit {
 
 // carry does what an Output says, in the order that it documents.
 func (p *pair) carry(ctx context.Context, out *failover.Output) {
-	p.remember(out.Remember)
-	p.change(ctx, out.Changes)
-	for _, group := range out.Announce {
-		for _, m := range p.membersOf(group) {
-			m.gateway.Announce()
+	for refused := p.remember(out.Remember); len(refused) > 0; {
+		// Nothing of out has happened yet. Groups whose epochs are not on disk
+		// do not become active, and what the peer would have been told is told again.
+		out.Send = nil
+		var more failover.Output
+		for group, reason := range refused {
+			p.node.Unwritten(time.Now(), group, reason, &more)
 		}
+		out.Changes = append(out.Changes, more.Changes...)
+		out.Quiesce, out.Announce = append(out.Quiesce, more.Quiesce...), more.Announce
+		out.Send, out.Events = more.Send, append(out.Events, more.Events...)
+		refused = p.remember(more.Remember)
 	}
+	p.change(ctx, out.Changes)
+	p.announce(out.Announce)
 	for _, q := range out.Quiesce {
 		p.quiesce(ctx, q)
 	}
@@ -281,24 +323,61 @@ func (p *pair) carry(ctx context.Context, out *failover.Output) {
 	}
 }
 
-// remember writes epochs down: those that are used now at once, the others
+// announce lets contexts announce their addresses, unless they still do.
+func (p *pair) announce(groups []string) {
+	var list []*member
+	for _, group := range groups {
+		list = append(list, p.byGroup[group]...)
+	}
+	if len(list) == 0 {
+		return
+	}
+	select {
+	case p.announcing <- struct{}{}:
+	default:
+		return
+	}
+	p.owned.Go(func() {
+		defer func() { <-p.announcing }()
+		for _, m := range list {
+			m.gateway.Announce()
+		}
+	})
+}
+
+// remember writes epochs down: those that are used now at once, and it returns
+// the groups whose epochs could not be written, and why. The others are written
 // behind the back of run, so that no takeover waits for a disk.
-func (p *pair) remember(list []failover.Remember) {
+func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
+	now, later := make(map[string]uint64), make(map[string]uint64)
 	for _, r := range list {
 		if r.Now {
-			if err := p.epochs.set(r.Group, r.Epoch); err != nil {
-				p.log.Error("epoch not written down", "group", r.Group, "epoch", r.Epoch, "reason", err.Error())
-			}
-			continue
+			now[r.Group] = max(now[r.Group], r.Epoch)
+		} else {
+			later[r.Group] = max(later[r.Group], r.Epoch)
 		}
+	}
+	if len(later) > 0 {
 		p.owned.Go(func() {
-			if err := p.epochs.set(r.Group, r.Epoch); err != nil {
-				p.log.Error("epoch not written down", "group", r.Group, "epoch", r.Epoch, "reason", err.Error())
+			if err := p.epochs.set(later); err != nil {
+				p.log.Error("epochs not written down", "count", len(later), "reason", err.Error())
 				return
 			}
-			p.post(func(time.Time, *failover.Output) { p.node.Remembered(r.Group, r.Epoch) })
+			p.post(func(time.Time, *failover.Output) {
+				for group, epoch := range later {
+					p.node.Remembered(group, epoch)
+				}
+			})
 		})
 	}
+	if err := p.epochs.set(now); err != nil {
+		p.log.Error("epochs not written down", "count", len(now), "reason", err.Error())
+		refused = make(map[string]string)
+		for group := range now {
+			refused[group] = err.Error()
+		}
+	}
+	return refused
 }
 
 // change makes the contexts play their new roles. Of several changes of one
@@ -322,7 +401,7 @@ func (p *pair) change(ctx context.Context, list []failover.RoleChange) {
 		if c.To != failover.RoleActive {
 			delete(p.quiescing, c.Group)
 		}
-		for _, m := range p.membersOf(c.Group) {
+		for _, m := range p.byGroup[c.Group] {
 			if c.To == failover.RoleActive {
 				p.play(ctx, m, &unmuted)
 			} else {
@@ -358,7 +437,7 @@ func (p *pair) waitFor(wg *sync.WaitGroup, limit time.Duration) {
 func (p *pair) quiesce(ctx context.Context, q failover.Quiesce) {
 	delete(p.quiescing, q.Group)
 	waiting := make(map[string]bool)
-	for _, m := range p.membersOf(q.Group) {
+	for _, m := range p.byGroup[q.Group] {
 		if !q.Cancel && m.worker.Status().Ready {
 			waiting[m.name] = true
 		}
@@ -414,7 +493,7 @@ func (p *pair) tell(e failover.Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
 	case failover.EventPeerDown, failover.EventPeerRefused, failover.EventLinkDown, failover.EventLinksFailed,
-		failover.EventSplitBrain, failover.EventTakeoverDenied:
+		failover.EventSplitBrain, failover.EventTakeoverDenied, failover.EventSkew:
 		level = slog.LevelWarn
 	case failover.EventRole, failover.EventPeerUp, failover.EventLinkUp, failover.EventConfiguration,
 		failover.EventInterface, failover.EventHandover:
@@ -433,7 +512,7 @@ func (p *pair) handOver(limit time.Duration) {
 	}
 	given := make(map[string]bool)
 	p.do(func(now time.Time, out *failover.Output) {
-		for _, g := range p.cfg.Groups {
+		for _, g := range p.conf.Failover.Groups {
 			if p.node == nil || p.role(g.Name) != failover.RoleActive {
 				continue
 			}
@@ -448,9 +527,9 @@ func (p *pair) handOver(limit time.Duration) {
 	defer tick.Stop()
 	for end := time.Now().Add(limit); len(given) > 0 && time.Now().Before(end); <-tick.C {
 		p.do(func(now time.Time, _ *failover.Output) {
-			for _, g := range p.node.Status(now).Groups {
-				if g.PeerRole == failover.RoleActive.String() {
-					delete(given, g.Name)
+			for name := range given {
+				if g, ok := p.node.Group(now, name); !ok || g.PeerRole == failover.RoleActive.String() {
+					delete(given, name)
 				}
 			}
 		})

@@ -77,7 +77,10 @@ func (p *pair) connect(ctx context.Context, now time.Time) {
 		return
 	}
 	for _, m := range p.members {
-		if !p.role(m.group).Standby() || !m.dial.due(now) || !m.worker.Status().Ready {
+		if p.dials >= dialsAtOnce {
+			return
+		}
+		if !m.dial.due(now) || !p.role(m.group).Standby() || !m.worker.Status().Ready {
 			continue
 		}
 		links := p.heardLinks(now)
@@ -85,6 +88,7 @@ func (p *pair) connect(ctx context.Context, now time.Time) {
 			return
 		}
 		m.dial.begin(now)
+		p.dials++
 		p.owned.Go(func() { p.dial(ctx, m, links) })
 	}
 }
@@ -101,6 +105,7 @@ func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
 		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err.Error())
 	}
 	p.post(func(now time.Time, _ *failover.Output) {
+		p.dials--
 		m.dial.end(now, err)
 	})
 }

@@ -59,16 +59,20 @@ func (e *epochs) all() map[string]uint64 {
 	return maps.Clone(e.groups)
 }
 
-// set remembers an epoch, unless a higher one is there. It returns when the
-// disk has it.
-func (e *epochs) set(group string, epoch uint64) error {
+// set remembers epochs by group, unless higher ones are there. It returns when
+// the disk has them; on an error it has none of them.
+func (e *epochs) set(groups map[string]uint64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.groups[group] >= epoch {
+	next, news := maps.Clone(e.groups), false
+	for group, epoch := range groups {
+		if epoch > next[group] {
+			next[group], news = epoch, true
+		}
+	}
+	if !news {
 		return nil
 	}
-	next := maps.Clone(e.groups)
-	next[group] = epoch
 	text, err := json.MarshalIndent(epochsFile{next}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("system: writing failover epochs: %w", err)
@@ -78,4 +82,11 @@ func (e *epochs) set(group string, epoch uint64) error {
 	}
 	e.groups = next
 	return nil
+}
+
+// of returns the epoch of one group that is on disk.
+func (e *epochs) of(group string) uint64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.groups[group]
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +82,7 @@ func (p *pair) twin(w *wanted) *spawn.Failover {
 	name := w.Name
 	return &spawn.Failover{
 		Unit: string(p.cfg.Unit), Key: failover.TenantKey(p.cfg.Key, name),
-		Role:        control.Role{Epoch: p.epochs.all()[w.FailoverGroup]},
+		Role:        control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
 		Replication: func(r *control.Replication) { p.replicates(name, r) },
 		Quiesced:    func() { p.quiesced(name) },
 	}
@@ -99,13 +97,14 @@ func (p *pair) join(w *wanted, gateway network, worker servant) {
 	m := &member{
 		name: w.Name, group: w.FailoverGroup, gateway: gateway, worker: worker, leave: cancel, joined: time.Now(),
 		interfaces: make(map[string]string), carriers: gateway.Carriers(), turn: make(chan struct{}, 1),
-		role: control.Role{Epoch: p.epochs.all()[w.FailoverGroup]},
+		role: control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
 	}
 	for _, a := range w.Allocations {
 		m.interfaces[a.Interface] = a.Name
 	}
 	joined := p.do(func(now time.Time, out *failover.Output) {
 		p.members[m.name] = m
+		p.index(m.group)
 		if _, lost := p.missing[m.name]; lost {
 			m.broken = "it has just been built"
 		}
@@ -136,6 +135,7 @@ func (p *pair) forget(name string) {
 	}
 	m.leave()
 	delete(p.members, name)
+	p.index(m.group)
 	p.closeData(m)
 }
 
@@ -145,16 +145,17 @@ func (p *pair) leaveAll() {
 	}
 }
 
-// membersOf returns the contexts of a group that are built, in order.
-func (p *pair) membersOf(group string) []*member {
+// index lists the contexts of a group that are built, in order.
+func (p *pair) index(group string) {
 	var list []*member
-	for _, m := range p.members {
-		if m.group == group {
+	for _, name := range p.contexts[group] {
+		if m := p.members[name]; m != nil && m.group == group {
 			list = append(list, m)
 		}
 	}
-	slices.SortFunc(list, func(a, b *member) int { return strings.Compare(a.name, b.name) })
-	return list
+	if p.byGroup[group] = list; len(list) == 0 {
+		delete(p.byGroup, group)
+	}
 }
 
 // play makes a context play the present role of its group, and wg wait for it.
@@ -280,21 +281,19 @@ func (p *pair) inspect(now time.Time, out *failover.Output) {
 // assessMissing gives up contexts that could not be built for longer than
 // limit.
 func (p *pair) assessMissing(now time.Time, limit time.Duration, out *failover.Output) {
-	for _, g := range p.conf.Failover.Groups {
-		for _, c := range p.conf.Group(g.Name) {
-			if m := p.members[c.Name]; m != nil || c.Suspended {
-				if c.Suspended || m.broken == "" {
-					delete(p.missing, c.Name)
-				}
-				continue
+	for _, c := range p.conf.Contexts {
+		if m := p.members[c.Name]; m != nil || c.Suspended {
+			if c.Suspended || m.broken == "" {
+				delete(p.missing, c.Name)
 			}
-			since, noted := p.missing[c.Name]
-			if !noted {
-				p.missing[c.Name], since = now, now
-			}
-			if p.node != nil && now.Sub(since) >= limit {
-				p.node.WorkerFailed(now, c.Name, "it cannot be built", out)
-			}
+			continue
+		}
+		since, noted := p.missing[c.Name]
+		if !noted {
+			p.missing[c.Name], since = now, now
+		}
+		if p.node != nil && now.Sub(since) >= limit {
+			p.node.WorkerFailed(now, c.Name, "it cannot be built", out)
 		}
 	}
 }

@@ -295,7 +295,7 @@ func pass(ctx context.Context, m *member, conn *net.TCPConn) error {
 // heardLinks are the links over which the peer is heard.
 func (p *pair) heardLinks(now time.Time) []*uplink {
 	var list []*uplink
-	for i, s := range p.node.Status(now).Links {
+	for i, s := range p.node.Links(now) {
 		if s.State == "up" {
 			list = append(list, p.links[i])
 		}

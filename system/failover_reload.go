@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,10 +53,6 @@ func pairChange(is, next *configs.System) string {
 			return fmt.Sprintf("the device of failover link %q", l.Name)
 		}
 	}
-	named := func(a, b configs.FailoverGroup) bool { return a.Name == b.Name }
-	if !slices.EqualFunc(old.Groups, now.Groups, named) {
-		return "the list of failover groups"
-	}
 	return ""
 }
 
@@ -64,15 +61,25 @@ func (p *pair) configure(conf *configs.System) {
 	if p == nil {
 		return
 	}
+	contexts := contextsByGroup(conf)
+	var groups []failover.GroupConfig // a thousand contexts take a while: not in run
+	for _, g := range conf.Failover.Groups {
+		groups = append(groups, groupConfig(conf, g, p.epochs.of(g.Name)))
+	}
 	p.post(func(now time.Time, out *failover.Output) {
-		p.conf = conf
+		p.conf, p.contexts = conf, contexts
+		p.mu.Lock()
+		maps.DeleteFunc(p.roles, func(group string, _ failover.Role) bool { return contexts[group] == nil })
+		p.mu.Unlock()
+		clear(p.byGroup)
+		for _, m := range p.members {
+			p.index(m.group)
+		}
 		if p.node == nil {
 			return
 		}
-		for _, g := range conf.Failover.Groups {
-			if err := p.node.Configure(now, groupConfig(conf, g, 0), out); err != nil {
-				p.log.Error("failover group not changed", "group", g.Name, "reason", err.Error())
-			}
+		if err := p.node.Configure(now, groups, out); err != nil {
+			p.log.Error("failover groups not changed", "reason", err.Error())
 		}
 		for _, m := range p.members { // what was told before the group knew the context
 			p.progress(now, m, out)

@@ -3,6 +3,8 @@ package system
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +40,7 @@ func (s *System) Failover(ctx context.Context) (*api.Pair, error) {
 	p.do(func(now time.Time, _ *failover.Output) {
 		p.describe(now, out)
 		for _, g := range p.conf.Failover.Groups {
-			for _, m := range p.membersOf(g.Name) {
+			for _, m := range p.byGroup[g.Name] {
 				members, last = append(members, m), append(last, m.replication)
 			}
 		}
@@ -64,7 +66,7 @@ func (p *pair) describe(now time.Time, out *api.Pair) {
 		out.Peer.State = "not looked for yet"
 		for _, g := range p.conf.Failover.Groups {
 			out.Groups = append(out.Groups, api.PairGroup{Name: g.Name, Role: failover.RoleInit.String(), PeerRole: "unknown",
-				Reason: "the contexts start", Prefer: string(g.Prefer), Preempt: g.Preempt, Contexts: p.contextsOf(g.Name)})
+				Reason: "the contexts start", Prefer: string(g.Prefer), Preempt: g.Preempt, Contexts: p.contexts[g.Name]})
 		}
 		return
 	}
@@ -88,16 +90,8 @@ func (p *pair) groupRow(g failover.GroupStatus) api.PairGroup {
 	return api.PairGroup{
 		Name: g.Name, Role: g.Role, PeerRole: g.PeerRole, Epoch: g.Epoch, Since: g.Since, Reason: g.Reason,
 		Replication: g.Replication, Configuration: g.Configuration, Prefer: g.Prefer, Preempt: g.Preempt,
-		Contexts: p.contextsOf(g.Name),
+		Contexts: p.contexts[g.Name], Broken: g.Broken, PeerBroken: g.PeerBroken,
 	}
-}
-
-func (p *pair) contextsOf(group string) []string {
-	var names []string
-	for _, c := range p.conf.Group(group) {
-		names = append(names, c.Name)
-	}
-	return names
 }
 
 // replicationOf asks a worker how far its copy is; where it does not answer,
@@ -182,11 +176,12 @@ func (p *pair) awaitSwitch(ctx context.Context, before map[string]failover.Role)
 		var out api.Switched
 		missing := ""
 		p.do(func(now time.Time, _ *failover.Output) {
-			for _, g := range p.node.Status(now).Groups {
-				was, asked := before[g.Name]
-				if !asked {
-					continue
+			for _, name := range slices.Sorted(maps.Keys(before)) {
+				g, ok := p.node.Group(now, name)
+				if !ok {
+					continue // it was configured away
 				}
+				was := before[name]
 				out.Groups = append(out.Groups, p.groupRow(g))
 				now := g.Role
 				if was == failover.RoleActive {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -47,19 +48,25 @@ func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
 		fmt.Fprintf(w, " (%s)", plain(p.Peer.Reason))
 	}
 	fmt.Fprintf(w, ", last heard %s\n", e.ago(p.Peer.LastHeard))
+	if detail || math.Abs(p.Peer.Skew) > skewShown {
+		fmt.Fprintf(w, "Clocks: %s\n", skew(p.Peer.Skew))
+	}
 	if detail {
 		fmt.Fprintf(w, "Poll %s, hold %s; version %s here, %s there\n", seconds(p.Poll), seconds(p.Hold), plain(p.Version), plain(orDash(p.Peer.Version)))
 	}
 	last := ""
 	if n := len(p.History); n > 0 {
 		c := p.History[n-1]
-		last = fmt.Sprintf("Last change: %s, group %s, %s -> %s: %s", moment(c.At), c.Group, c.From, c.To, c.Reason)
+		last = fmt.Sprintf("Last change: %s, group %s, %s -> %s: %s", moment(c.At), changed(c), c.From, c.To, c.Reason)
 	}
 	fmt.Fprintf(w, "%s\n\n", plain(orDash(last)))
 
 	t := newTable("Group", "This Unit", "Peer", "Epoch", "For", "Replication", "Configuration", "Contexts")
 	for _, g := range p.Groups {
 		t.row(g.Name, g.Role, g.PeerRole, fmt.Sprint(g.Epoch), e.since(g.Since), g.Replication, g.Configuration, strings.Join(g.Contexts, ","))
+		if g.Broken > 0 || g.PeerBroken > 0 {
+			t.notef("contexts that cannot run: %d here, %d on the peer", g.Broken, g.PeerBroken)
+		}
 		if detail {
 			preempt := "no preemption"
 			if g.Preempt {
@@ -77,7 +84,7 @@ func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
 	fmt.Fprintln(w)
 	t = newTable("Time", "Group", "From", "To", "Epoch", "Reason")
 	for _, c := range p.History {
-		t.row(moment(c.At), c.Group, c.From, c.To, fmt.Sprint(c.Epoch), c.Reason)
+		t.row(moment(c.At), changed(c), c.From, c.To, fmt.Sprint(c.Epoch), c.Reason)
 	}
 	t.write(w)
 }
@@ -121,6 +128,29 @@ func (e *env) replication(w io.Writer, list []api.ContextReplication, detail boo
 		}
 	}
 	t.write(w)
+}
+
+// skewShown is from how many seconds on a difference of the clocks is shown
+// without being asked for: the one that is warned about.
+const skewShown = 5
+
+// skew prints by how much the peer's clock differs.
+func skew(s float64) string {
+	switch {
+	case math.Abs(s) < 0.1:
+		return "the same, to a tenth of a second"
+	case s < 0:
+		return "the peer's is " + seconds(-s) + " behind"
+	}
+	return "the peer's is " + seconds(s) + " ahead"
+}
+
+// changed names the group, or the groups, of a change of roles.
+func changed(c api.RoleChange) string {
+	if c.Groups > 1 {
+		return fmt.Sprintf("%s and %d more", c.Group, c.Groups-1)
+	}
+	return c.Group
 }
 
 // ago prints how long ago something was, to the millisecond below a second.

@@ -24,7 +24,7 @@ const (
 	etherType     = 0x88b5 // IEEE 802, local experimental
 	etherMagic    = "WRD\x01"
 	etherHead     = len(etherMagic) + 8
-	maxParts      = failover.MaxHeartbeat/(minEtherMTU-etherHead) + 1
+	maxParts      = failover.MaxDatagram/(minEtherMTU-etherHead) + 1
 	minEtherMTU   = 576
 	maxAssemblies = 4 // heartbeats whose parts are not all here, the oldest goes
 )
@@ -126,7 +126,7 @@ func split(payload []byte, id uint32, mtu int) [][]byte {
 // Receive waits for the next heartbeat, which belongs to the caller. It is not
 // authenticated yet. An error is for ever: after Close, or without the device.
 func (e *Ethernet) Receive() ([]byte, error) {
-	buf := make([]byte, failover.MaxHeartbeat+etherHead)
+	buf := make([]byte, failover.MaxDatagram+etherHead)
 	for {
 		var n int
 		var err error

@@ -14,7 +14,7 @@ import (
 // they come in, with padding and with strangers' frames between.
 func TestFrames(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, size := range []int{1, 45, 400, 1488, 1489, 5000, failover.MaxHeartbeat} {
+	for _, size := range []int{1, 45, 400, 1488, 1489, 5000, failover.MaxDatagram} {
 		for _, mtu := range []int{minEtherMTU, 1500, 9000} {
 			var e Ethernet
 			want := bytes.Repeat([]byte{byte(size), byte(mtu), 3}, size)[:size]

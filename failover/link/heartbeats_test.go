@@ -37,7 +37,7 @@ func TestUDPHeartbeats(t *testing.T) {
 	for _, x := range []struct {
 		from *net.UDPConn
 		send []byte
-	}{{stranger, []byte("from a stranger")}, {theirs, make([]byte, failover.MaxHeartbeat+1)}, {theirs, []byte("to us")}} {
+	}{{stranger, []byte("from a stranger")}, {theirs, make([]byte, failover.MaxDatagram+1)}, {theirs, []byte("to us")}} {
 		if _, err := x.from.WriteTo(x.send, to); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +55,7 @@ func TestUDPHeartbeats(t *testing.T) {
 // them in any order, with repeats.
 func TestEthernetFrames(t *testing.T) {
 	for _, mtu := range []int{576, 1280, 1500, 9000} {
-		for _, size := range []int{1, 100, 1400, 1500, failover.MaxHeartbeat} {
+		for _, size := range []int{1, 100, 1400, 1500, failover.MaxDatagram} {
 			payload := bytes.Repeat([]byte{1, 2, 3, 4, 5}, size/5+1)[:size]
 			frames := split(payload, 7, mtu)
 			var e Ethernet

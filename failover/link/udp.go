@@ -68,13 +68,13 @@ func (u *UDP) Send(payload []byte) error {
 // port that is unreachable while the peer is down, end nothing; an error of
 // Receive is for ever, as after Close.
 func (u *UDP) Receive() ([]byte, error) {
-	buf := make([]byte, failover.MaxHeartbeat+1)
+	buf := make([]byte, failover.MaxDatagram+1)
 	for {
 		n, from, err := u.conn.ReadFromUDPAddrPort(buf)
 		switch {
 		case errors.Is(err, net.ErrClosed), errors.Is(err, unix.ENODEV):
 			return nil, fmt.Errorf("link: receiving heartbeat: %w", err)
-		case err != nil, n > failover.MaxHeartbeat, from.Addr().Unmap() != u.peer.Addr().Unmap():
+		case err != nil, n > failover.MaxDatagram, from.Addr().Unmap() != u.peer.Addr().Unmap():
 			continue
 		}
 		return buf[:n:n], nil

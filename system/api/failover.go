@@ -94,6 +94,8 @@ type Peer struct {
 	Reason    string    `json:"reason,omitempty"`
 	Version   string    `json:"version,omitempty"`
 	LastHeard time.Time `json:"last_heard,omitzero"`
+	// Skew is by how many seconds the peer's clock is ahead of this unit's.
+	Skew float64 `json:"clock_skew"`
 }
 
 // PairLink is one failover link.
@@ -132,6 +134,8 @@ type PairGroup struct {
 	Prefer        string   `json:"prefer"`
 	Preempt       bool     `json:"preempt"`
 	Contexts      []string `json:"contexts"`
+	Broken        int      `json:"broken"`      // contexts that cannot run on this unit
+	PeerBroken    int      `json:"peer_broken"` // on the other one, as far as it is known
 }
 
 // ContextReplication is how far the standby's copy of one context is.
@@ -155,6 +159,7 @@ type ContextReplication struct {
 type RoleChange struct {
 	At     time.Time `json:"at"`
 	Group  string    `json:"group"`
+	Groups int       `json:"groups"` // that it befell at once: Group is the first
 	From   string    `json:"from"`
 	To     string    `json:"to"`
 	Epoch  uint64    `json:"epoch"`

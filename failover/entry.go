@@ -1,0 +1,250 @@
+package failover
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// A node tells its peer of each of its groups and interfaces in an entry. There
+// may be thousands, so that a heartbeat holds only those which the peer does not
+// have yet, and the digest of all: the peer answers with the version at which its
+// table had that digest, and from then on gets only what is newer.
+
+// Digest identifies a set of entries, whatever their order.
+type Digest [16]byte
+
+// xor adds an entry to the set, or takes it out.
+func (d *Digest) xor(sum Digest) {
+	for i := range d {
+		d[i] ^= sum[i]
+	}
+}
+
+// Entry is one group or one interface, or tells that it is gone.
+type Entry struct {
+	Kind  EntryKind
+	Gone  bool       // the node does not have it any more: the name alone counts
+	Name  string     // at most MaxName bytes
+	Up    bool       // of an interface
+	Group GroupState // of a group
+}
+
+// EntryKind says what an Entry is about.
+type EntryKind uint8
+
+// The kinds.
+const (
+	EntryGroup EntryKind = 1 + iota
+	EntryInterface
+)
+
+const (
+	entryGone = 1 << 7 // beside the kind
+	// groupSize is what a group takes beside its name and kind.
+	groupSize = 1 + 8 + 8 + 1 + 1 + 2 + 2 + 2 + 1 + 1 + 16
+)
+
+// key tells entries apart.
+func (e *Entry) key() string { return string(byte(e.Kind)) + e.Name }
+
+// size is what the entry takes in a heartbeat.
+func (e *Entry) size() int {
+	switch {
+	case e.Gone:
+		return 2 + len(e.Name)
+	case e.Kind == EntryGroup:
+		return 2 + len(e.Name) + groupSize
+	}
+	return 3 + len(e.Name)
+}
+
+// sum is what the entry is to a Digest.
+func (e *Entry) sum() Digest {
+	var b cryptobyte.Builder
+	e.add(&b)
+	sum := sha256.Sum256(b.BytesOrPanic())
+	return Digest(sum[:len(Digest{})])
+}
+
+func (e *Entry) add(b *cryptobyte.Builder) {
+	b.AddUint8(uint8(e.Kind) | flag(e.Gone, entryGone))
+	addString(b, e.Name)
+	switch {
+	case e.Gone:
+	case e.Kind == EntryGroup:
+		e.Group.add(b)
+	default:
+		b.AddUint8(flag(e.Up, 1))
+	}
+}
+
+func (e *Entry) read(s *cryptobyte.String) bool {
+	var kind, up uint8
+	if !s.ReadUint8(&kind) || !readString(s, &e.Name) || e.Name == "" {
+		return false
+	}
+	e.Kind, e.Gone = EntryKind(kind&^entryGone), kind&entryGone != 0
+	switch {
+	case e.Kind != EntryGroup && e.Kind != EntryInterface:
+		return false
+	case e.Gone:
+		return true
+	case e.Kind == EntryGroup:
+		return e.Group.read(s)
+	}
+	if !s.ReadUint8(&up) || up > 1 {
+		return false
+	}
+	e.Up = up == 1
+	return true
+}
+
+// outbox is what this node has to tell its peer.
+type outbox struct {
+	entries map[string]*posted
+	version uint64 // grows with every change
+	digest  Digest // of all that are not gone
+	acked   uint64 // the version that the peer has
+}
+
+// posted is an entry on its way.
+type posted struct {
+	Entry
+	version uint64
+	sum     Digest
+	sent    time.Time // zero: not since it changed
+}
+
+// set makes e the newest word on what it is about.
+func (o *outbox) set(e Entry) {
+	p := o.entries[e.key()]
+	switch {
+	case p == nil && e.Gone, p != nil && p.Entry == e:
+		return
+	case p == nil:
+		p = &posted{}
+		o.entries[e.key()] = p
+	case !p.Gone:
+		o.digest.xor(p.sum)
+	}
+	o.version++
+	*p = posted{Entry: e, version: o.version}
+	if !e.Gone {
+		p.sum = e.sum()
+		o.digest.xor(p.sum)
+	}
+}
+
+// acknowledged takes over which version the peer has; of what it knows to be
+// gone nothing needs to be kept.
+func (o *outbox) acknowledged(version uint64) {
+	if version <= o.acked || version > o.version {
+		return
+	}
+	o.acked = version
+	for key, p := range o.entries {
+		if p.Gone && p.version <= version {
+			delete(o.entries, key)
+		}
+	}
+}
+
+// restart begins with a peer that knows nothing.
+func (o *outbox) restart() {
+	o.acked = 0
+	o.repeat()
+}
+
+// repeat lets everything that the peer has not confirmed leave with the next
+// heartbeat: what was sent while it was silent is lost.
+func (o *outbox) repeat() {
+	for _, p := range o.entries {
+		p.sent = time.Time{}
+	}
+}
+
+// pages returns what the peer misses in at most limit pages, each of at most
+// room bytes: what was never sent first, the newest before the others, then what
+// was sent the longest ago, if it was at least again ago. There is always one,
+// perhaps empty, page.
+func (o *outbox) pages(now time.Time, again time.Duration, limit, room int) [][]Entry {
+	var due []*posted
+	for _, p := range o.entries {
+		if p.version > o.acked && (p.sent.IsZero() || now.Sub(p.sent) >= again) {
+			due = append(due, p)
+		}
+	}
+	slices.SortFunc(due, func(a, b *posted) int {
+		if c := a.sent.Compare(b.sent); c != 0 {
+			return c
+		}
+		return int(int64(b.version) - int64(a.version))
+	})
+	pages, left := [][]Entry{nil}, room
+	for _, p := range due {
+		if size := p.size(); size > left {
+			if len(pages) == limit {
+				break
+			}
+			pages, left = append(pages, nil), room
+		}
+		left -= p.size()
+		p.sent = now
+		last := len(pages) - 1
+		pages[last] = append(pages[last], p.Entry)
+	}
+	return pages
+}
+
+// table is what a node has heard of the groups and interfaces of another one.
+type table struct {
+	groups     map[string]known
+	interfaces map[string]bool
+	sums       map[string]Digest // of all entries
+	digest     Digest
+	whole      bool   // at the last heartbeat the table had its digest
+	version    uint64 // the newest at which it had
+}
+
+// known is what was heard of a group, and when.
+type known struct {
+	GroupState
+	at time.Time
+}
+
+func newTable() table {
+	return table{groups: map[string]known{}, interfaces: map[string]bool{}, sums: map[string]Digest{}}
+}
+
+// learn takes over the entries of a heartbeat that is newer than all before.
+func (t *table) learn(now time.Time, h *Heartbeat) {
+	for _, e := range h.Entries {
+		if sum, ok := t.sums[e.key()]; ok {
+			t.digest.xor(sum)
+			delete(t.sums, e.key())
+		}
+		switch {
+		case e.Gone && e.Kind == EntryGroup:
+			delete(t.groups, e.Name)
+		case e.Gone:
+			delete(t.interfaces, e.Name)
+		case len(t.sums) >= maxEntries:
+			continue
+		case e.Kind == EntryGroup:
+			t.groups[e.Name] = known{e.Group, now}
+		default:
+			t.interfaces[e.Name] = e.Up
+		}
+		if !e.Gone {
+			sum := e.sum()
+			t.sums[e.key()] = sum
+			t.digest.xor(sum)
+		}
+	}
+	if t.whole = t.digest == h.Digest; t.whole {
+		t.version = h.Version
+	}
+}
