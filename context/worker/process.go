@@ -32,7 +32,7 @@ var errAlone = errors.New("worker: the supervisor has closed the connection")
 func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &process{conn: conn, logs: logs, box: box, end: cancel, done: make(chan struct{})}
+	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, logs: logs, box: box, end: cancel, done: make(chan struct{})}
 	err := conn.Serve(ctx, p.handle)
 	cancel(errAlone)
 	if p.worker != nil {
@@ -62,7 +62,12 @@ type process struct {
 	worker *Worker
 	done   chan struct{}  // closed when the worker has ended
 	links  sync.WaitGroup // connections to the twin that are not yet sessions, and captures
+	// linking has room for as many connections as may be on the way to a session.
+	linking chan struct{}
 }
+
+// maxLinking bounds the handshakes with the twin that are under way.
+const maxLinking = 4
 
 // handle answers one request of the supervisor.
 func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
@@ -180,7 +185,13 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return fmt.Errorf("worker: taking over the connection to the twin: %w", err)
 	}
+	select {
+	case p.linking <- struct{}{}:
+	default: // the twin makes one after the other
+		return errors.Join(errors.New("worker: too many connections to the twin are being made"), conn.Close())
+	}
 	p.links.Go(func() {
+		defer func() { <-p.linking }()
 		if err := p.worker.Link(ctx, conn); err != nil {
 			p.worker.log.Warn("no session with the twin", "reason", err)
 		}

@@ -23,12 +23,13 @@ import (
 const ReplicationPort = 8306
 
 // A greeting tells the accepting supervisor whose connection this is. It is
-// authenticated, so that strangers reach no worker; a recorded one leads to a
-// TLS handshake that cannot succeed.
+// authenticated, and answers a nonce that the accepting side has sent first: so
+// neither strangers nor recordings reach a worker.
 //
-//	"WRP" version(1) length(1) context nonce(16) HMAC-SHA256(32)
+//	accepting side: nonce(16)
+//	connecting side: "WRP" version(2) length(1) context nonce(16) HMAC-SHA256(32)
 const (
-	greetingMagic   = "WRP\x01"
+	greetingMagic   = "WRP\x02"
 	greetingNonce   = 16
 	greetingTimeout = time.Second
 	// maxGreetings bounds the connections that have not said who they are.
@@ -39,6 +40,7 @@ const (
 var (
 	ErrGreeting    = errors.New("link: malformed greeting")
 	ErrGreetingKey = errors.New("link: peer has another failover key")
+	ErrGreetingOld = errors.New("link: greeting is a recorded one")
 )
 
 // AppendGreeting appends the greeting for a context, whose name has at most 64
@@ -52,8 +54,9 @@ func AppendGreeting(b []byte, key secret.Value, name string, nonce [greetingNonc
 	return append(b, greetingMAC(key, b[start:])...)
 }
 
-// ParseGreeting returns the context that a complete greeting names.
-func ParseGreeting(b []byte, key secret.Value) (string, error) {
+// ParseGreeting returns the context that a complete greeting names, where it
+// answers nonce.
+func ParseGreeting(b []byte, key secret.Value, nonce [greetingNonce]byte) (string, error) {
 	if len(b) < len(greetingMagic)+1 || string(b[:len(greetingMagic)]) != greetingMagic {
 		return "", ErrGreeting
 	}
@@ -64,6 +67,9 @@ func ParseGreeting(b []byte, key secret.Value) (string, error) {
 	signed := len(b) - sha256.Size
 	if !hmac.Equal(greetingMAC(key, b[:signed]), b[signed:]) {
 		return "", ErrGreetingKey
+	}
+	if string(b[signed-greetingNonce:signed]) != string(nonce[:]) {
+		return "", ErrGreetingOld
 	}
 	return string(b[len(greetingMagic)+1:][:name]), nil
 }
@@ -91,10 +97,13 @@ func Dial(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret
 		return nil, fmt.Errorf("link: connecting for context %s: %w", name, err)
 	}
 	conn := c.(*net.TCPConn)
+	_ = conn.SetDeadline(time.Now().Add(greetingTimeout))
 	var nonce [greetingNonce]byte
-	rand.Read(nonce[:]) // never fails
-	_ = conn.SetWriteDeadline(time.Now().Add(greetingTimeout))
-	if _, err := conn.Write(AppendGreeting(nil, key, name, nonce)); err != nil {
+	_, err = io.ReadFull(conn, nonce[:])
+	if err == nil {
+		_, err = conn.Write(AppendGreeting(nil, key, name, nonce))
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("link: greeting for context %s: %w", name, err), conn.Close())
 	}
 	return conn, conn.SetDeadline(time.Time{})
@@ -158,13 +167,18 @@ func (l *Listener) Run(ctx context.Context, deliver func(name string, conn *net.
 	}
 }
 
-// greet reads the greeting and not a byte more.
+// greet asks for the greeting, and reads it and not a byte more.
 func (l *Listener) greet(conn *net.TCPConn) (string, error) {
 	if from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); from != l.peer {
 		return "", fmt.Errorf("link: connection from %v, the peer is %v", from, l.peer)
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(greetingTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(greetingTimeout)); err != nil {
 		return "", fmt.Errorf("link: reading greeting: %w", err)
+	}
+	var nonce [greetingNonce]byte
+	rand.Read(nonce[:]) // never fails
+	if _, err := conn.Write(nonce[:]); err != nil {
+		return "", fmt.Errorf("link: asking for a greeting: %w", err)
 	}
 	b := make([]byte, len(greetingMagic)+1, greetingSize(failover.MaxName))
 	if _, err := io.ReadFull(conn, b); err != nil {
@@ -179,9 +193,9 @@ func (l *Listener) greet(conn *net.TCPConn) (string, error) {
 	if _, err := io.ReadFull(conn, b[head:]); err != nil {
 		return "", fmt.Errorf("link: reading greeting: %w", err)
 	}
-	name, err := ParseGreeting(b, l.key)
+	name, err := ParseGreeting(b, l.key, nonce)
 	if err != nil {
 		return "", err
 	}
-	return name, conn.SetReadDeadline(time.Time{})
+	return name, conn.SetDeadline(time.Time{})
 }
