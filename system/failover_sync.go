@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -111,12 +112,18 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 		return api.Synced{}, err
 	}
 	files, err := p.places(st.running.conf, take)
+	if err == nil {
+		err = permit(files, func(at configs.Location) string { return p.protected(at, st.running) })
+	}
 	if err != nil {
 		return api.Synced{}, err
 	}
 	next, _, err := read(&overlay{fetchAll(ctx, l.path), files}, l.path)
 	if err == nil {
 		err = fixed(st.running.conf, next.conf)
+	}
+	if err == nil {
+		err = permit(files, func(at configs.Location) string { return p.foreign(at, st.running, next) })
 	}
 	if err != nil {
 		return api.Synced{}, err
@@ -204,6 +211,86 @@ func (p *pair) places(conf *configs.System, take api.ContextFiles) (map[configs.
 		return nil, &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n")}
 	}
 	return files, nil
+}
+
+// permit says what stands against the peer's writing files here, if anything
+// does. It proved that it is the peer; that makes it nobody who may write where it
+// likes. It may write what the contexts that it keeps in step are configured
+// with: a file that their new configuration reads, below the directory of that
+// configuration or on their disks, or one that the running configuration reads
+// already; and nothing that the system, or a context that is active here, reads.
+func permit(files map[configs.Location][]byte, forbidden func(at configs.Location) string) error {
+	var wrong []string
+	for at := range files {
+		if why := forbidden(at); why != "" {
+			wrong = append(wrong, fmt.Sprintf("%s: %s", at, why))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.Sort(wrong)
+	return &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n"),
+		Hint: "copy the file to this unit by hand, if it belongs there"}
+}
+
+// protected says why the peer may not write a file, whatever its new
+// configuration is; "": it may.
+func (p *pair) protected(at configs.Location, now *loaded) string {
+	t, known := now.texts.find(at)
+	if known && len(t.Contexts) == 0 {
+		return "the system itself reads it"
+	}
+	for _, name := range t.Contexts {
+		if c, ok := now.conf.Context(name); ok && p.role(c.FailoverGroup) == failover.RoleActive {
+			return fmt.Sprintf("context %q reads it, which is active on this unit", name)
+		}
+	}
+	return ""
+}
+
+// foreign says why the peer may not write a file with its new configuration; "":
+// it may.
+func (p *pair) foreign(at configs.Location, running, next *loaded) string {
+	is, named := next.texts.find(at)
+	_, known := running.texts.find(at)
+	switch {
+	case !named:
+		return "the new configuration does not read it"
+	case len(is.Contexts) == 0:
+		return "the system itself reads it"
+	case known || at.Scheme == configs.SchemeDisk:
+		return p.protected(at, next)
+	}
+	real := realPath(at.Path)
+	for _, t := range running.texts.List {
+		if t.At.Scheme == configs.SchemeFile && realPath(t.At.Path) == real {
+			return fmt.Sprintf("it is another name of %s", t.At.Path)
+		}
+	}
+	for _, name := range is.Contexts {
+		c, ok := running.conf.Context(name)
+		if ok && c.Config.Scheme == configs.SchemeFile && strings.HasPrefix(real, realPath(filepath.Dir(c.Config.Path))+"/") {
+			return ""
+		}
+	}
+	return "it is not below the directory of the context's configuration, and nothing that runs reads it"
+}
+
+// realPath is where a file is, or would be, whatever symbolic links are on the
+// way to it.
+func realPath(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	if _, err := os.Lstat(name); err == nil || filepath.Dir(name) == name {
+		return "" // a link to nothing: it is nowhere
+	}
+	dir := realPath(filepath.Dir(name))
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, filepath.Base(name))
 }
 
 // placeOf says where one file of the peer belongs.

@@ -17,8 +17,8 @@ func (oneFile) OpenFile(context.Context, string) (FileInfo, io.ReadCloser, error
 	return FileInfo{}, io.NopCloser(strings.NewReader("")), nil
 }
 
-// TestPeerRole: the other node of a pair reads, also content of files, and
-// changes nothing; on behalf of its own callers it reads what every reader may.
+// TestPeerRole: the other node of a pair reads, also the disks of contexts,
+// and changes nothing; on behalf of its own callers it reads what every reader may.
 func TestPeerRole(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -31,6 +31,9 @@ func TestPeerRole(t *testing.T) {
 		{"peer reads versions", caller{peer: true}, false, "GET", "/v1/disks", 200},
 		{"peer reads a manifest", caller{peer: true}, false, "GET", "/v1/disks/manifest?context=blue", 200},
 		{"peer reads a file", caller{peer: true}, false, "GET", "/v1/files/content?name=blue:disk0:/x", 200},
+		{"peer reads shared storage", caller{peer: true}, false, "GET", "/v1/files/content?name=nas:/x", 403},
+		{"peer reads what is the system's", caller{peer: true}, false, "GET", "/v1/files/content?name=disk0:/x", 403},
+		{"peer reads a context's shared storage", caller{peer: true}, false, "GET", "/v1/files/content?name=blue:nas:/x", 403},
 		{"peer writes a file", caller{peer: true}, false, "PUT", "/v1/files/content?name=blue:disk0:/x", 403},
 		{"peer deletes a file", caller{peer: true}, false, "DELETE", "/v1/files?name=blue:disk0:/x", 403},
 		{"somebody at the peer reads versions", caller{peer: true}, true, "GET", "/v1/disks", 200},

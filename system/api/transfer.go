@@ -3,10 +3,12 @@ package api
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -115,7 +117,12 @@ func (s *Server) writeFile(r *http.Request) (any, error) {
 // readFile answers with the content. Where it ends early, the answer is shorter
 // than its header says, and the caller sees that.
 func (s *Server) readFile(t *transfer, r *http.Request) error {
-	info, body, err := s.cfg.Backend.OpenFile(r.Context(), r.URL.Query().Get(nameParam))
+	name := r.URL.Query().Get(nameParam)
+	who, _ := r.Context().Value(callerKey{}).(caller) // serve has refused others
+	if who.peer && !onDisk(name) {
+		return &Error{Code: CodeDenied, Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
+	}
+	info, body, err := s.cfg.Backend.OpenFile(r.Context(), name)
 	if err != nil {
 		return err
 	}
@@ -125,6 +132,12 @@ func (s *Server) readFile(t *transfer, r *http.Request) error {
 		s.log.Debug("api answer is cut off", "file", info.Name, "count", n, "err", err)
 	}
 	return nil
+}
+
+// onDisk reports whether a file is on the disk of a context: "context:disk0:/path".
+func onDisk(name string) bool {
+	owner, rest, _ := strings.Cut(name, ":")
+	return owner != "" && strings.HasPrefix(rest, "disk0:/")
 }
 
 // copyFile answers with events. Until there is one, an error decides the status.
