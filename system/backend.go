@@ -33,6 +33,7 @@ func (s *System) Status() api.Status {
 		}
 		out.Waiting = append(out.Waiting, api.ContextError{Context: t.name, Error: why})
 	}
+	out.Redundancy = s.pair.redundancy()
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total
 	return out
 }

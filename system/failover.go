@@ -74,8 +74,9 @@ type pair struct {
 	missing    map[string]time.Time // contexts that are not built, since when
 	announcing chan struct{}        // has room while nobody announces addresses
 
-	mu    sync.Mutex // protects roles
+	mu    sync.Mutex // protects what follows
 	roles map[string]failover.Role
+	gone  []string // what of the redundancy is gone, in sentences
 }
 
 // newPair returns the half of a pair that the configuration wants; nil: none.
@@ -101,7 +102,7 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
 	for i, l := range conf.Failover.Links {
 		on, _ := conf.Interface(l.Interface)
-		p.links = append(p.links, &uplink{index: i, cfg: l, on: on})
+		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals()})
 	}
 	return p, nil
 }

@@ -276,6 +276,10 @@ func (p *pair) inspect(now time.Time, out *failover.Output) {
 		p.assess(now, m, out)
 	}
 	p.assessMissing(now, workerLimit, out)
+	gone := p.gaps(now)
+	p.mu.Lock()
+	p.gone = gone
+	p.mu.Unlock()
 }
 
 // assessMissing gives up contexts that could not be built for longer than

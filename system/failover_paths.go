@@ -39,6 +39,8 @@ type uplink struct {
 	cfg   configs.FailoverLink
 	on    configs.Interface
 
+	refusals *refusals
+
 	mu      sync.Mutex // protects what follows
 	device  linkDevice
 	socket  carrierPath
@@ -252,16 +254,17 @@ func (p *pair) listen(ctx context.Context, l *uplink) error {
 	if err != nil {
 		return err
 	}
-	return listener.Run(ctx, p.accept, func(err error) {
-		p.log.Warn("connection on failover link refused", "link", l.cfg.Name, "reason", err.Error())
-	})
+	return listener.Run(ctx, func(name string, conn *net.TCPConn) { p.accept(l, name, conn) },
+		func(err error) { l.refusals.refused(p.log, l.cfg.Name, err) })
 }
 
 // accept hands a connection of the peer to the worker that it is for. Only an
 // active one takes connections: the standby makes them.
-func (p *pair) accept(name string, conn *net.TCPConn) {
+func (p *pair) accept(l *uplink, name string, conn *net.TCPConn) {
 	if name == link.PeerName {
-		p.admit(context.Background(), conn)
+		if err := p.admit(context.Background(), conn); err != nil {
+			l.refusals.refused(p.log, l.cfg.Name, err)
+		}
 		return
 	}
 	defer conn.Close()

@@ -74,15 +74,15 @@ func (s *System) Peers() net.Listener {
 }
 
 // admit authenticates the peer's supervisor.
-func (p *pair) admit(ctx context.Context, conn *net.TCPConn) {
+func (p *pair) admit(ctx context.Context, conn *net.TCPConn) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, failoverUnit(p.cfg.Unit))
 	if err != nil {
-		p.log.Warn("connection of the peer refused", "reason", err.Error())
-		return
+		return err
 	}
 	p.callers.offer(peer)
+	return nil
 }
 
 // callPeer connects to the peer's supervisor.

@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -52,6 +53,52 @@ func (s *System) Failover(ctx context.Context) (*api.Pair, error) {
 	}
 	asking.Wait()
 	return out, nil
+}
+
+// redundancy says what of the redundancy is gone; nothing: nothing, or there is
+// none to have.
+func (p *pair) redundancy() []string {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.gone)
+}
+
+// gaps looks for what of the redundancy is gone.
+func (p *pair) gaps(now time.Time) (list []string) {
+	if p.node == nil {
+		return []string{"the other unit was not looked for yet"}
+	}
+	st := p.node.Status(now)
+	switch st.Peer.State {
+	case "alive":
+	case "refused":
+		list = append(list, "the other unit is refused: "+st.Peer.Reason)
+	default:
+		list = append(list, "the other unit is "+st.Peer.State)
+	}
+	for _, l := range st.Links {
+		if l.State != "up" && st.Peer.State == "alive" {
+			list = append(list, fmt.Sprintf("failover link %s: %s", l.Name, l.State))
+		}
+	}
+	var without []string
+	for _, g := range st.Groups {
+		roles := []string{g.Role, g.PeerRole}
+		if !slices.Contains(roles, failover.RoleActive.String()) || !slices.Contains(roles, failover.RoleStandbyReady.String()) {
+			without = append(without, g.Name)
+		}
+	}
+	if len(without) > 0 {
+		text := fmt.Sprintf("%d of %d failover groups without a standby that is ready: %s", len(without), len(st.Groups), without[0])
+		if len(without) > 1 {
+			text += ", ..."
+		}
+		list = append(list, text)
+	}
+	return list
 }
 
 // describe fills in what the role machine knows.

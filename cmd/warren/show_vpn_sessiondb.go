@@ -50,11 +50,11 @@ func sessionsInShort(w io.Writer, list []control.Session) {
 	t := newTable("Context", "Username", "Tunnel Group", "Assigned IP", "Public IP", "Bytes Tx", "Bytes Rx", "Duration")
 	for i := range list {
 		s := &list[i]
-		t.row(s.Context, s.User, s.TunnelGroup, addresses(s.Assigned), s.Public,
+		t.row(contextOf(s), s.User, s.TunnelGroup, addresses(s.Assigned), s.Public,
 			fmt.Sprint(s.BytesOut), fmt.Sprint(s.BytesIn), duration(s))
 	}
 	t.write(w)
-	fmt.Fprintf(w, "\nActive sessions: %d\n", len(list))
+	sessionsInAll(w, list)
 }
 
 func sessionsInDetail(w io.Writer, list []control.Session) {
@@ -64,14 +64,37 @@ func sessionsInDetail(w io.Writer, list []control.Session) {
 			fmt.Fprintln(w)
 		}
 		pair := func(a, av, b, bv string) { fmt.Fprintf(w, "%-12s : %-26s %-12s : %s\n", a, plain(av), b, plain(bv)) }
-		pair("Username", s.User, "Context", s.Context)
+		pair("Username", s.User, "Context", contextOf(s))
 		pair("Assigned IP", addresses(s.Assigned), "Public IP", s.Public)
 		pair("Bytes Tx", fmt.Sprint(s.BytesOut), "Bytes Rx", fmt.Sprint(s.BytesIn))
 		pair("Group Policy", s.GroupPolicy, "Tunnel Group", s.TunnelGroup)
 		pair("Login Time", moment(s.LoginTime), "Duration", duration(s))
 		fmt.Fprintf(w, "%-12s : %s\n", "Protocol", plain(s.Protocol))
 	}
-	fmt.Fprintf(w, "\nActive sessions: %d\n", len(list))
+	sessionsInAll(w, list)
+}
+
+// contextOf names the context of a session, and says where it is standby here.
+func contextOf(s *control.Session) string {
+	if s.Standby {
+		return s.Context + " (standby)"
+	}
+	return s.Context
+}
+
+// sessionsInAll counts sessions; those that the other unit serves apart, so that
+// they are not counted twice.
+func sessionsInAll(w io.Writer, list []control.Session) {
+	copies := 0
+	for i := range list {
+		if list[i].Standby {
+			copies++
+		}
+	}
+	fmt.Fprintf(w, "\nActive sessions: %d\n", len(list)-copies)
+	if copies > 0 {
+		fmt.Fprintf(w, "Copies of sessions of the other unit: %d\n", copies)
+	}
 }
 
 // duration prints how long a session lasts, as the worker counted.

@@ -15,10 +15,11 @@ import (
 // newStatus is `warren status`.
 func newStatus(e *env) *cobra.Command {
 	var wait time.Duration
+	var redundant bool
 	c := &cobra.Command{
 		Use:     "status",
 		Short:   "Exit with 0 once every context is ready",
-		Example: "  warren status\n  warren status --wait 30s",
+		Example: "  warren status\n  warren status --wait 30s\n  warren status --redundant",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if wait < 0 {
 				return fmt.Errorf("--wait %v is negative", wait)
@@ -30,6 +31,7 @@ func newStatus(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			gone := redundant && len(st.Redundancy) > 0
 			err = e.print(st, func(w io.Writer) {
 				suspended := ""
 				if st.Suspended > 0 {
@@ -37,9 +39,17 @@ func newStatus(e *env) *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s: %d of %s ready%s, pid %d, up %s, version %s\n", plain(st.Name), st.ReadyContexts,
 					count(st.Total, "context", "contexts"), suspended, st.PID, e.since(st.Started), plain(st.Version))
+				for _, why := range st.Redundancy {
+					fmt.Fprintf(w, "without redundancy: %s\n", plain(why))
+				}
 			})
-			if err != nil || st.Ready {
+			switch {
+			case err != nil:
 				return err
+			case gone && st.Ready:
+				return errSaid
+			case st.Ready:
+				return nil
 			}
 			e.lament(st.Waiting)
 			if len(st.Waiting) == 0 {
@@ -49,6 +59,7 @@ func newStatus(e *env) *cobra.Command {
 		}),
 	}
 	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready")
+	c.Flags().BoolVar(&redundant, "redundant", false, "exit with 1, too, while the other unit could not take over")
 	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
 	return c
 }

@@ -331,6 +331,9 @@ type Session struct {
 	BytesOut    uint64       `json:"bytes_out"`
 	LoginTime   time.Time    `json:"login_time"`
 	Duration    float64      `json:"duration"` // seconds
+	// Standby: the context is standby here, so that this is the copy of a session
+	// that the other unit serves.
+	Standby bool `json:"standby"`
 }
 
 // Resource is one row of `show resource usage`.

@@ -71,7 +71,7 @@ func (w *Worker) serve(epoch uint64) (rest func(now time.Time) error, err error)
 		w.openStream(continues)
 		if served { // a new epoch is all that has changed
 			w.engine.SetEpoch(epoch)
-			w.log.Info("active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
+			w.log.Info("context is active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
 			return nil
 		}
 		return w.takeUp(now)
@@ -111,7 +111,7 @@ func (w *Worker) takeUp(now time.Time) error {
 	w.engine.SetEpoch(w.twin.epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
-	w.log.Info("active", "epoch", w.twin.epoch, "sessions", len(w.sessions.bySPI))
+	w.log.Info("context is active", "epoch", w.twin.epoch, "sessions", len(w.sessions.bySPI))
 	return nil
 }
 
@@ -192,7 +192,7 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 		return err
 	}
 	w.attend(epoch)
-	w.log.Info("standby", "epoch", epoch)
+	w.log.Info("context is standby", "epoch", epoch)
 	return nil
 }
 

@@ -109,6 +109,7 @@ func (w *Worker) childRow(c *sa.Child) control.ChildSA {
 // sessionRow describes a session whose IKE SA is row.
 func (w *Worker) sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
 	out := control.Session{
+		Standby:     w.twin != nil && !w.twin.active,
 		Context:     row.Context,
 		User:        x.peer.RemoteID,
 		TunnelGroup: x.peer.Profile,

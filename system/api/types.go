@@ -34,6 +34,8 @@ type Status struct {
 	Suspended     int `json:"suspended"`
 	// Waiting are the contexts that are not ready, each with its reason.
 	Waiting []ContextError `json:"waiting"`
+	// Redundancy says, with failover, what stands against a takeover at the moment.
+	Redundancy []string `json:"redundancy,omitempty"`
 }
 
 // Tenant is one row of `show context`.
