@@ -64,6 +64,9 @@ func (n *Node) decide(now time.Time, g *group, out *Output) {
 	if g.disk != "" && !now.Before(g.diskUntil) {
 		g.disk = ""
 	}
+	if now.Before(n.judges) && g.role != RoleActive {
+		return // what waits in the sockets may be news of what is heard now
+	}
 	for range numRoles {
 		before := g.role
 		switch g.role {

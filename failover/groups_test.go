@@ -187,16 +187,27 @@ func TestBrokenContextAlone(t *testing.T) {
 func TestLaggard(t *testing.T) {
 	l := newLab(t)
 	for i := range l.cfg {
-		l.cfg[i].Groups[0].Tenants = []string{"acme", "good"}
+		l.cfg[i].Groups[0].Tenants = []string{"acme", "good", "fine"}
 	}
 	l.boot(0)
 	l.boot(1)
 	l.run(time.Second)
-	l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "good", ReplicationReady, out) })
+	for _, name := range []string{"good", "fine"} {
+		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, name, ReplicationReady, out) })
+	}
 	l.run(time.Second)
 	l.want("active", "standby-cold")
 	l.run(laggardLimit)
 	l.want("active", "standby-ready")
+	// Coming and going does not help it.
+	for range 5 {
+		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
+		l.run(laggardLimit / 2)
+		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationNone, out) })
+		l.do(1, func(n *Node, out *Output) { n.Copy(l.now, "acme", false, out) })
+		l.run(time.Second)
+		l.want("active", "standby-ready")
+	}
 	l.nodes[0] = nil
 	l.run(DefaultHold + 10*time.Millisecond)
 	l.want("dead", "active")

@@ -26,14 +26,18 @@ type tenant struct {
 	name        string
 	replication Replication
 	held        bool      // a complete copy, however old, or serving
-	behind      time.Time // since when the copy has not been in step
+	behind      time.Time // since when the copy has not been in step for laggardLimit
+	inStep      time.Time // since when it is
 	broken      string    // why its worker is gone for good; "": it is not
 }
 
 // tell takes over how far the copy of the tenant is.
 func (t *tenant) tell(now time.Time, r Replication) {
-	if t.replication == ReplicationReady && r != ReplicationReady {
-		t.behind = now
+	switch {
+	case t.replication != ReplicationReady && r == ReplicationReady:
+		t.inStep = now
+	case t.replication == ReplicationReady && r != ReplicationReady && now.Sub(t.inStep) >= laggardLimit:
+		t.behind = now // else it comes and goes
 	}
 	t.replication = r
 	t.held = t.held || r == ReplicationReady
@@ -43,9 +47,10 @@ func (t *tenant) tell(now time.Time, r Replication) {
 // its own share.
 type census struct {
 	broken, ready, held int
-	// state and holds are those of the tenants that are waited for: the least
-	// stage of their copies, and whether each has a complete one.
+	// state is the least stage of the copies that are waited for.
 	state Replication
+	// holds: each of these is complete, or more than half of all are. A worker that
+	// denies its copy does not make a takeover of many others wait.
 	holds bool
 }
 
@@ -78,6 +83,7 @@ func (g *group) census(now time.Time) census {
 			c.holds = c.holds && t.held
 		}
 	}
+	c.holds = c.holds || 2*c.held > len(g.tenants)
 	return c
 }
 

@@ -12,8 +12,8 @@ import (
 
 // listen adds what has passed since the last call to the time of listening.
 // Calls are at most a poll apart, as heartbeats are sent. More than that never
-// counts; and a node that is late by more than a poll begins to listen now, and
-// judges nobody for a poll.
+// counts; and a node that is late by more than a poll begins to listen now, judges
+// nobody for a poll, and does not become active in that time.
 func (n *Node) listen(now time.Time) {
 	gap := now.Sub(n.last)
 	n.last = now

@@ -371,6 +371,9 @@ func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
 			})
 		})
 	}
+	if len(now) == 0 {
+		return nil // and waits for no disk
+	}
 	if err := p.epochs.set(now); err != nil {
 		p.log.Error("epochs not written down", "count", len(now), "reason", err.Error())
 		refused = make(map[string]string)
