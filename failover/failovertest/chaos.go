@@ -14,7 +14,7 @@ func (w *world) disturb() {
 	w.after(20*time.Millisecond+w.upTo(500*time.Millisecond), w.disturb)
 	i := w.rand.IntN(2)
 	n := w.nodes[i]
-	switch w.rand.IntN(12) {
+	switch w.rand.IntN(16) {
 	case 0, 1:
 		w.kill()
 	case 2, 3:
@@ -38,9 +38,13 @@ func (w *world) disturb() {
 				n.worker.report(failover.ReplicationNone)
 			}
 		}
+	case 9, 10:
+		w.starve(n)
+	case 11, 12:
+		w.mislead(n)
 	default:
 		n.tell(func(out *failover.Output) {
-			if err := n.machine.Switch(w.now, groupName, out); err == nil {
+			if err := n.machine.Switch(n.now(), groupName, out); err == nil {
 				w.result.Switches++
 				w.logf("the operator switches on node %d", i)
 			}
@@ -60,6 +64,51 @@ func (w *world) kill() {
 	}
 	n.kill()
 	w.after(w.upTo(900*time.Millisecond), n.boot)
+}
+
+// starve keeps a node from the processor. What an active one loses whose peer
+// takes over meanwhile, neither is to blame for.
+func (w *world) starve(n *node) {
+	d := w.upTo(4 * hold)
+	if n.up && n.worker.active && d > hold/2 {
+		for _, l := range w.sas {
+			l.excused = true
+		}
+	}
+	n.sleep(d)
+}
+
+// mislead lets the worker of the hostile context say what it likes: of its copy,
+// or by crashing.
+func (w *world) mislead(n *node) {
+	w.result.Lies++
+	lie := w.rand.IntN(6)
+	w.logf("node %d: the hostile worker lies: %d", n.index, lie)
+	n.tell(func(out *failover.Output) {
+		switch now := n.now(); lie {
+		case 0:
+			n.machine.Replication(now, hostileName, failover.ReplicationNone, out)
+			n.machine.Copy(now, hostileName, false, out)
+		case 1:
+			n.machine.Replication(now, hostileName, failover.ReplicationBulk, out)
+		case 2:
+			n.machine.Replication(now, hostileName, failover.ReplicationReady, out)
+		case 3:
+			n.machine.Copy(now, hostileName, true, out)
+		case 4:
+			n.machine.WorkerFailed(now, hostileName, "it crashes in a loop", out)
+		case 5:
+			n.machine.WorkerRecovered(now, hostileName, out)
+		}
+	})
+}
+
+// expose gives the hostile context up on both nodes: in the end nobody waits for
+// it.
+func (w *world) expose() {
+	for _, n := range w.nodes {
+		n.tell(func(out *failover.Output) { n.machine.WorkerFailed(n.now(), hostileName, "it has been given up", out) })
+	}
 }
 
 // cut ends a link; it heals some time later.
@@ -89,14 +138,14 @@ func (w *world) detach(i int) {
 	w.attached[i] = false
 	w.notePartition()
 	n := w.nodes[i]
-	n.tell(func(out *failover.Output) { n.machine.Interface(w.now, outside, false, out) })
+	n.tell(func(out *failover.Output) { n.machine.Interface(n.now(), outside, false, out) })
 }
 
 func (w *world) attach(i int) {
 	w.logf("node %d: interface up", i)
 	w.attached[i] = true
 	n := w.nodes[i]
-	n.tell(func(out *failover.Output) { n.machine.Interface(w.now, outside, true, out) })
+	n.tell(func(out *failover.Output) { n.machine.Interface(n.now(), outside, true, out) })
 }
 
 // notePartition excuses what two nodes lose that cannot hear each other: both
@@ -123,6 +172,7 @@ func (w *world) heal() {
 		w.attach(i)
 		n.boot()
 	}
+	w.expose()
 }
 
 // checkStep looks for two unmuted actives that can hear each other.
@@ -133,6 +183,10 @@ func (w *world) checkStep() {
 		w.serving = w.now
 	}
 	a, b := w.nodes[0], w.nodes[1]
+	if a.sleeps() || b.sleeps() {
+		w.together = time.Time{}
+		return
+	}
 	hearing := (w.linkUp[0] || w.linkUp[1]) && a.up && b.up
 	if !hearing || !a.worker.active || !b.worker.active {
 		w.together = time.Time{}

@@ -2,6 +2,7 @@ package failovertest
 
 import (
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -18,9 +19,18 @@ type node struct {
 	incarnation int
 	machine     *failover.Node
 	worker      *worker
-	disk        uint64 // the epoch to remember
-	timer       uint64 // the newest timer; older ones do nothing
+	disk        uint64        // the epoch to remember
+	timer       uint64        // the newest timer; older ones do nothing
+	ahead       time.Duration // of the node's clock
+
+	asleep  time.Time // until then the supervisor gets no processor
+	waiting []func()  // what it will find in its sockets then
+	booted  time.Time
+	arrived time.Time // when a heartbeat of the peer came to a socket for the last time
 }
+
+// now is what the node's clock shows.
+func (n *node) now() time.Time { return n.world.now.Add(n.ahead) }
 
 func (n *node) unit() failover.Unit {
 	if n.index == 0 {
@@ -46,17 +56,20 @@ func (n *node) boot() {
 	w := n.world
 	n.up = true
 	n.incarnation++
+	n.ahead = w.upTo(20*time.Hour) - 10*time.Hour
+	n.asleep, n.waiting, n.booted = time.Time{}, nil, w.now
+	w.nodes[1-n.index].arrived = time.Time{}
 	n.worker = newWorker(n)
 	w.logf("node %d boots, incarnation %d", n.index, n.incarnation)
 	var out failover.Output
-	m, err := failover.New(w.now, failover.Config{
+	m, err := failover.New(n.now(), failover.Config{
 		Unit: n.unit(), Key: n.key, Version: "test", Poll: poll, Hold: hold,
 		Wait: 400 * time.Millisecond, Settle: 100 * time.Millisecond,
 		Links: []string{"one", "two"}, Rand: n,
 		Groups: []failover.GroupConfig{{
 			Name: groupName, Prefer: failover.UnitPrimary, Preempt: w.rand.IntN(2) == 0,
 			PreemptDelay: 100 * time.Millisecond, Monitor: []string{outside},
-			Tenants: []string{tenantName}, Epoch: n.disk,
+			Tenants: []string{tenantName, quietName, hostileName}, Epoch: n.disk,
 		}},
 	}, &out)
 	if err != nil {
@@ -66,20 +79,25 @@ func (n *node) boot() {
 	n.machine = m
 	n.carryOut(&out)
 	if !w.attached[n.index] {
-		n.tell(func(out *failover.Output) { m.Interface(w.now, outside, false, out) })
+		n.tell(func(out *failover.Output) { m.Interface(n.now(), outside, false, out) })
 	}
 }
 
 // kill ends the node and everything on it.
 func (n *node) kill() {
 	n.world.logf("node %d dies", n.index)
-	n.up, n.machine, n.worker = false, nil, nil
+	n.up, n.machine, n.worker, n.waiting = false, nil, nil, nil
 	n.world.session[n.index] = 0
 }
 
-// tell calls the role machine and carries out what it wants.
+// tell calls the role machine and carries out what it wants, when it has a
+// processor.
 func (n *node) tell(call func(*failover.Output)) {
 	if !n.up {
+		return
+	}
+	if n.world.now.Before(n.asleep) {
+		n.waiting = append(n.waiting, func() { n.tell(call) })
 		return
 	}
 	var out failover.Output
@@ -88,8 +106,11 @@ func (n *node) tell(call func(*failover.Output)) {
 }
 
 func (n *node) receive(p failover.Path, b []byte) {
+	if peer := n.world.nodes[1-n.index]; n.world.now.Sub(peer.booted) > hold { // it is believed by now
+		n.arrived = n.world.now
+	}
 	n.tell(func(out *failover.Output) {
-		err := n.machine.Receive(n.world.now, p, b, out)
+		err := n.machine.Receive(n.now(), p, b, out)
 		if err != nil && err != failover.ErrReplayed {
 			n.world.fail("node %d refused its peer: %v", n.index, err)
 		}
@@ -151,12 +172,39 @@ func (n *node) arm() {
 	n.timer++
 	timer, life := n.timer, n.incarnation
 	w := n.world
-	w.after(max(0, n.machine.Deadline().Sub(w.now)), func() {
-		if n.up && n.incarnation == life && n.timer == timer {
-			n.tell(func(out *failover.Output) { n.machine.Expire(w.now, out) })
+	w.after(max(0, n.machine.Deadline().Sub(n.now())), func() {
+		if n.up && n.incarnation == life && n.timer == timer && !w.now.Before(n.asleep) {
+			n.tell(func(out *failover.Output) { n.machine.Expire(n.now(), out) })
 		}
 	})
 }
+
+// sleep keeps the supervisor from the processor for a while. When it wakes, its
+// timer is served first, then what waits in its sockets.
+func (n *node) sleep(d time.Duration) {
+	w, life := n.world, n.incarnation
+	if !n.up || w.now.Before(n.asleep) {
+		return
+	}
+	w.logf("node %d gets no processor for %v", n.index, d)
+	w.result.Sleeps++
+	n.asleep = w.now.Add(d)
+	w.after(d, func() {
+		if !n.up || n.incarnation != life {
+			return
+		}
+		n.tell(func(out *failover.Output) { n.machine.Expire(n.now(), out) })
+		waiting := n.waiting
+		n.waiting = nil
+		for _, call := range waiting {
+			call()
+		}
+	})
+}
+
+// sleeps reports whether the supervisor has no processor, or had none a moment
+// ago.
+func (n *node) sleeps() bool { return n.world.now.Sub(n.asleep) < 2*poll }
 
 // wasLoose reports whether an interface was down a moment ago.
 func (w *world) wasLoose() bool { return !w.loose.IsZero() && w.now.Sub(w.loose) < 2*hold }
@@ -165,7 +213,11 @@ func (w *world) wasLoose() bool { return !w.loose.IsZero() && w.now.Sub(w.loose)
 func (w *world) activated(n *node, c failover.RoleChange) {
 	w.result.Takeovers++
 	w.owner = n.index
-	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && (w.partitioned() || w.wasLoose()) {
+	if heard := w.now.Sub(n.arrived); strings.Contains(c.Reason, "is silent") && !n.arrived.IsZero() && heard < hold/2 {
+		w.fail("node %d takes over from a silent peer, whose heartbeat came %v ago", n.index, heard)
+	}
+	unheard := w.partitioned() || w.wasLoose() || w.nodes[1-n.index].up && w.nodes[1-n.index].sleeps()
+	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && unheard {
 		for _, l := range w.sas {
 			l.excused = true // the copy is old and the peer cannot be asked
 		}

@@ -87,7 +87,10 @@ func (w *world) notice(i int, id uint64) {
 // report tells the role machine how far the copy is.
 func (k *worker) report(r failover.Replication) {
 	n := k.node
-	n.tell(func(out *failover.Output) { n.machine.Replication(n.world.now, tenantName, r, out) })
+	n.tell(func(out *failover.Output) {
+		n.machine.Replication(n.now(), tenantName, r, out)
+		n.machine.Replication(n.now(), quietName, r, out)
+	})
 }
 
 // wake lets the pump run as a step of its own, so that a node can die before.
@@ -183,7 +186,10 @@ func (k *worker) carryOut(step journal.Step) {
 		}
 		k.epoch = step.Epoch
 		n := k.node
-		n.tell(func(out *failover.Output) { n.machine.Copy(w.now, tenantName, true, out) })
+		n.tell(func(out *failover.Output) {
+			n.machine.Copy(n.now(), tenantName, true, out)
+			n.machine.Copy(n.now(), quietName, true, out)
+		})
 	case journal.StepEntry:
 		k.apply(step.Payload)
 		p, err := k.store.Append(step.Payload)

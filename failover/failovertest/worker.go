@@ -225,7 +225,7 @@ func (k *worker) checkQuiesced() {
 	n, life := k.node, k.node.incarnation
 	n.world.after(0, func() {
 		if n.up && n.incarnation == life {
-			n.tell(func(out *failover.Output) { n.machine.Quiesced(n.world.now, groupName, out) })
+			n.tell(func(out *failover.Output) { n.machine.Quiesced(n.now(), groupName, out) })
 		}
 	})
 }

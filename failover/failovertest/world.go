@@ -1,6 +1,8 @@
 // Package failovertest runs two failover nodes, a model of their workers and two
 // clients in virtual time, over links that are cut and healed, while nodes and
-// workers are killed between any two steps. A run follows from its seed alone.
+// workers are killed between any two steps. The nodes' clocks differ, a node gets
+// no processor for a while, and the worker of another context of the group says
+// what it likes. A run follows from its seed alone.
 //
 // Role machines, heartbeats, journals, reservations and the memory-file store
 // are the real ones. A worker is a model: SAs are numbers, an ESP packet is its
@@ -23,7 +25,11 @@ const (
 
 	groupName  = "1"
 	tenantName = "acme"
-	outside    = "outside"
+	// hostileName is another context of the group, whose worker nobody controls.
+	hostileName = "mallory"
+	// quietName is a third one, which fares as tenantName does.
+	quietName = "umbra"
+	outside   = "outside"
 
 	numLinks   = 2
 	maxDelay   = 3 * time.Millisecond
@@ -35,7 +41,7 @@ const (
 // Result is what a run did; it shows that the run tested something.
 type Result struct {
 	Kills, WorkerKills, Cuts, Takeovers, Switches int
-	Partitions, SplitBrains                       int
+	Partitions, SplitBrains, Sleeps, Lies         int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -48,6 +54,8 @@ func (r *Result) Add(o Result) {
 	r.Switches += o.Switches
 	r.Partitions += o.Partitions
 	r.SplitBrains += o.SplitBrains
+	r.Sleeps += o.Sleeps
+	r.Lies += o.Lies
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots
@@ -157,7 +165,7 @@ func (w *world) run(end time.Time) {
 		if !w.attached[0] || !w.attached[1] {
 			w.loose = w.now
 		}
-		if w.partitioned() {
+		if w.partitioned() || w.activeSleeps() {
 			w.apart = w.now
 		}
 		w.checkStep()
@@ -216,6 +224,16 @@ func (w *world) dataReach() bool { return w.dataUp && w.attached[0] && w.attache
 // were partitioned.
 func (w *world) wasApart() bool {
 	return w.partitioned() || !w.apart.IsZero() && w.now.Sub(w.apart) < 2*poll
+}
+
+// activeSleeps reports whether an active node gets no processor.
+func (w *world) activeSleeps() bool {
+	for _, n := range w.nodes {
+		if n.up && n.worker.active && n.sleeps() {
+			return true
+		}
+	}
+	return false
 }
 
 // partitioned reports whether the nodes cannot hear each other at all.
