@@ -244,6 +244,10 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 		n.resolve(now, g, theirs, out)
 		return
 	}
+	if g.against != 0 { // the peer has given in, and may have announced the addresses last
+		g.against = 0
+		out.Announce = append(out.Announce, g.cfg.Name)
+	}
 	if theirs.Used > g.epoch {
 		// In a partition, or before its last restart, the peer may have used
 		// numbers that this activation would use next.

@@ -216,6 +216,21 @@ func TestLinksFailedIsNoTakeover(t *testing.T) {
 	if !slices.Contains(l.seen[1].Announce, "g") {
 		t.Error("the winner did not announce its addresses")
 	}
+	// The loser may have announced them when it heard the winner: once it has
+	// given in, the winner does so again.
+	announced := 0
+	for _, c := range l.seen[1].Announce {
+		if c == "g" {
+			announced++
+		}
+	}
+	l.do(1, func(n *Node, out *Output) {
+		n.groups[0].against = 1
+		n.Expire(l.now, out)
+	})
+	if len(l.seen[1].Announce) != announced+1 {
+		t.Error("the winner did not announce its addresses after the loser had given in")
+	}
 }
 
 // TestAskedInTime cuts the links at every moment between two heartbeats: what

@@ -25,8 +25,8 @@ type node struct {
 
 	asleep  time.Time // until then the supervisor gets no processor
 	waiting []func()  // what it will find in its sockets then
-	booted  time.Time
-	arrived time.Time // when a heartbeat of the peer came to a socket for the last time
+	met     int       // the life of the peer that is known
+	arrived time.Time // when a heartbeat of that life came to a socket for the last time
 }
 
 // now is what the node's clock shows.
@@ -57,8 +57,7 @@ func (n *node) boot() {
 	n.up = true
 	n.incarnation++
 	n.ahead = w.upTo(20*time.Hour) - 10*time.Hour
-	n.asleep, n.waiting, n.booted = time.Time{}, nil, w.now
-	w.nodes[1-n.index].arrived = time.Time{}
+	n.asleep, n.waiting, n.met, n.arrived = time.Time{}, nil, 0, time.Time{}
 	n.worker = newWorker(n)
 	w.logf("node %d boots, incarnation %d", n.index, n.incarnation)
 	var out failover.Output
@@ -106,13 +105,17 @@ func (n *node) tell(call func(*failover.Output)) {
 }
 
 func (n *node) receive(p failover.Path, b []byte) {
-	if peer := n.world.nodes[1-n.index]; n.world.now.Sub(peer.booted) > hold { // it is believed by now
+	life := n.world.nodes[1-n.index].incarnation
+	if n.met == life {
 		n.arrived = n.world.now
 	}
 	n.tell(func(out *failover.Output) {
 		err := n.machine.Receive(n.now(), p, b, out)
 		if err != nil && err != failover.ErrReplayed {
 			n.world.fail("node %d refused its peer: %v", n.index, err)
+		}
+		if n.machine.PeerAlive() {
+			n.met = life
 		}
 	})
 }
