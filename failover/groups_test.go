@@ -169,7 +169,7 @@ func TestBrokenContextAlone(t *testing.T) {
 		// What comes back for a while only moves nobody.
 		l.do(0, func(n *Node, out *Output) { n.WorkerRecovered(l.now, "acme", out) })
 		l.allReady(0)
-		l.run(healthRest / 2)
+		l.run(10 * time.Second)
 		l.want("standby-ready", "active")
 	})
 	t.Run("at the start", func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestLaggard(t *testing.T) {
 	l.run(laggardLimit)
 	l.want("active", "standby-ready")
 	// Coming and going does not help it.
-	for range 5 {
+	for range 2 {
 		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
 		l.run(laggardLimit / 2)
 		l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationNone, out) })
@@ -300,7 +300,7 @@ func TestStarvedNode(t *testing.T) {
 		l.pair()
 		l.run(300 * time.Millisecond)
 		starved := l.nodes[1]
-		for range 50 {
+		for range 10 {
 			l.nodes[1] = nil
 			var kept []flight
 			for end := l.now.Add(pause * time.Millisecond); l.now.Before(end); l.run(time.Millisecond) {

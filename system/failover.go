@@ -102,7 +102,7 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
 	for i, l := range conf.Failover.Links {
 		on, _ := conf.Interface(l.Interface)
-		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals()})
+		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals(), again: make(chan struct{}, 1)})
 	}
 	return p, nil
 }
@@ -162,6 +162,7 @@ func (p *pair) post(f func(now time.Time, out *failover.Output)) bool {
 func (p *pair) run(ctx context.Context) {
 	for _, l := range p.links {
 		p.owned.Go(func() { p.tend(ctx, l) })
+		p.owned.Go(func() { p.observe(ctx, l) })
 	}
 	p.owned.Go(func() { p.watchHost(ctx) })
 	timer := time.NewTimer(settleLimit)

@@ -40,6 +40,7 @@ type uplink struct {
 	on    configs.Interface
 
 	refusals *refusals
+	again    chan struct{} // has something while observe is to look
 
 	mu      sync.Mutex // protects what follows
 	device  linkDevice
@@ -163,15 +164,31 @@ func (p *pair) watchHost(ctx context.Context) {
 	}
 }
 
-// look tells whether a link has a carrier.
+// look lets observe tell whether a link has a carrier.
 func (p *pair) look(l *uplink) {
-	up := l.hasCarrier()
-	p.post(func(now time.Time, out *failover.Output) {
-		l.carrier = up
-		if p.node != nil {
-			p.node.LinkState(now, l.index, up, out)
+	select {
+	case l.again <- struct{}{}:
+	default: // it has not looked yet since it was asked last
+	}
+}
+
+// observe tells whether a link has a carrier, whenever it is asked to look. Nobody
+// else does: so what it saw last is told last.
+func (p *pair) observe(ctx context.Context, l *uplink) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.again:
 		}
-	})
+		up := l.hasCarrier()
+		p.post(func(now time.Time, out *failover.Output) {
+			l.carrier = up
+			if p.node != nil {
+				p.node.LinkState(now, l.index, up, out)
+			}
+		})
+	}
 }
 
 // errNoPath is why a heartbeat stays here.

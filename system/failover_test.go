@@ -202,6 +202,22 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// TestEpochNotWritten: a unit that cannot write its epoch down does not serve, and
+// its peer does.
+func TestEpochNotWritten(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.pair.epochs.path = filepath.Join(t.TempDir(), "missing", epochsName)
+	a.boot()
+	a.until(failover.RoleFailed)
+	if used := a.worker.epochsSeen(); len(used) > 0 {
+		t.Errorf("epochs %v were used", used)
+	}
+	b.boot()
+	b.until(failover.RoleActive)
+	a.kill()
+	b.kill()
+}
+
 // TestDialling: whatever the order in which the worker and the connection come,
 // the next attempt is not put off for longer than the back-off says.
 func TestDialling(t *testing.T) {

@@ -105,17 +105,13 @@ func (n *node) tell(call func(*failover.Output)) {
 }
 
 func (n *node) receive(p failover.Path, b []byte) {
-	life := n.world.nodes[1-n.index].incarnation
-	if n.met == life {
+	if n.met == n.world.nodes[1-n.index].incarnation {
 		n.arrived = n.world.now
 	}
 	n.tell(func(out *failover.Output) {
 		err := n.machine.Receive(n.now(), p, b, out)
 		if err != nil && err != failover.ErrReplayed {
 			n.world.fail("node %d refused its peer: %v", n.index, err)
-		}
-		if n.machine.PeerAlive() {
-			n.met = life
 		}
 	})
 }
@@ -143,6 +139,9 @@ func (n *node) carryOut(out *failover.Output) {
 		w.carry(n.index, d)
 	}
 	for _, e := range out.Events {
+		if e.Kind == failover.EventPeerUp && strings.Contains(e.Text, "instance") {
+			n.met = w.nodes[1-n.index].incarnation
+		}
 		if e.Kind == failover.EventSplitBrain {
 			w.result.SplitBrains++
 		}
