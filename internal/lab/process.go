@@ -98,14 +98,14 @@ func (ns *Namespace) Start(c Command) *Process {
 	return p
 }
 
-// build makes the command. Its process group is its own, so that an interrupt
-// from the terminal reaches this process alone, which then ends things in
-// order; and it dies with the namespace's thread, which is to say with us.
+// build makes the command. Its session is its own, as a daemon's is: so its
+// priority counts, and an interrupt from the terminal reaches this process alone,
+// which then ends things in order. It dies with the namespace's thread, which is to say with us.
 func (c Command) build() *exec.Cmd {
 	cmd := exec.Command(c.Args[0], c.Args[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
 	cmd.Dir = c.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
