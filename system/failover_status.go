@@ -74,6 +74,8 @@ func (p *pair) gaps(now time.Time) (list []string) {
 	st := p.node.Status(now)
 	switch st.Peer.State {
 	case "alive":
+	case "never heard":
+		list = append(list, "the other unit was never heard")
 	case "refused":
 		list = append(list, "the other unit is refused: "+st.Peer.Reason)
 	default:

@@ -202,6 +202,34 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// TestRedundancy: a unit says what stands against a takeover, while something
+// does.
+func TestRedundancy(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	says := func(u *pairUnit, want ...string) {
+		t.Helper()
+		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			got := u.Status().Redundancy
+			if slices.Equal(got, want) {
+				return
+			}
+			if time.Now().After(limit) {
+				t.Fatalf("%s says %q, want %q", u.conf.Failover.Unit, got, want)
+			}
+		}
+	}
+	const without = "1 of 1 failover groups without a standby that is ready: 1"
+	a.boot()
+	says(a, "the other unit was never heard", without)
+	b.boot()
+	formed(a, b)
+	says(a)
+	says(b)
+	a.kill()
+	says(b, "the other unit is silent", without)
+	b.kill()
+}
+
 // TestEpochNotWritten: a unit that cannot write its epoch down does not serve, and
 // its peer does.
 func TestEpochNotWritten(t *testing.T) {
