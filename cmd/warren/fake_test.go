@@ -44,7 +44,13 @@ func withFiles() *two {
 	return b
 }
 
-func (*two) Status() api.Status {
+func (b *two) Status() api.Status {
+	if b.Paired {
+		return api.Status{
+			Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-time.Hour), Total: 2, ReadyContexts: 2, Ready: true,
+			Redundancy: []string{"failover link second: no carrier"},
+		}
+	}
 	return api.Status{
 		Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-25 * time.Hour), Total: 4, ReadyContexts: 2,
 		Waiting: []api.ContextError{
