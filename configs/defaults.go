@@ -10,7 +10,7 @@ import (
 // a test holds the files of reference/ to this one.
 const (
 	defaultName     = "warren"
-	defaultStateDir = "/var/lib/warren"
+	defaultStateDir = DefaultStateDir
 	defaultRunDir   = "/run/warren"
 
 	// A large appliance of the old world has 20,000 VPN peers.

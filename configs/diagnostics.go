@@ -70,6 +70,28 @@ func (d *Diagnostics) Err() error {
 	return fmt.Errorf("configs: %s", strings.Join(lines, "\n"))
 }
 
+// Mistake is one error.
+type Mistake struct {
+	File string // that has it, as Location.String says; "" where it has no place
+	Line string // place, summary and detail
+}
+
+// Mistakes returns the errors, in order.
+func (d *Diagnostics) Mistakes() []Mistake {
+	var list []Mistake
+	for _, one := range d.list {
+		if one.Severity != hcl.DiagError {
+			continue
+		}
+		m := Mistake{Line: Line(one)}
+		if one.Subject != nil {
+			m.File = one.Subject.Filename
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
 // Line returns one diagnostic as one line: place, summary, detail.
 func Line(one *hcl.Diagnostic) string {
 	text := one.Summary

@@ -35,6 +35,32 @@ func Remotes(l Loader, path string) (stateDir string, list []Remote) {
 	return s.sys.StateDir, s.remotes
 }
 
+// DefaultStateDir is the state_dir of a system file that names none.
+const DefaultStateDir = "/var/lib/warren"
+
+// Places are what a system has for itself on a host: no other one may use any of
+// them at the same time.
+type Places struct {
+	Name             string
+	StateDir, RunDir string // absolute
+}
+
+// PlacesOf returns the places that the system file at path names, whatever else
+// is wrong with it; false where it cannot be read or they cannot be used.
+func PlacesOf(l Loader, path string) (Places, bool) {
+	s := newSystemReader(newReader(l, Machine{}), path)
+	n := s.parse(s.at, hcl.Range{}, systemSchema)
+	if n == nil {
+		return Places{}, false
+	}
+	s.readGlobals(n.one("system"))
+	p := Places{s.sys.Name, s.sys.StateDir, s.sys.RunDir}
+	return p, isName(p.Name, 32) && p.StateDir != "" && p.RunDir != "" && p.StateDir != p.RunDir
+}
+
+// Places returns those of a system that is valid.
+func (s *System) Places() Places { return Places{s.Name, s.StateDir, s.RunDir} }
+
 // configOf returns where the configuration of a context is, and its disk.
 func (s *systemReader) configOf(n *node) (named item, disk, at Location, ok bool) {
 	disk = Location{Scheme: SchemeDisk, Path: "/", Context: n.label.text, Root: DiskRoot(s.sys.StateDir, n.label.text)}

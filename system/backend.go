@@ -34,7 +34,8 @@ func (s *System) Status() api.Status {
 		out.Waiting = append(out.Waiting, api.ContextError{Context: t.name, Error: why})
 	}
 	out.Redundancy = s.pair.redundancy()
-	out.Ready = out.ReadyContexts+out.Suspended == out.Total
+	out.Problems = append(out.Problems, s.snapshot().running.problems...)
+	out.Ready = out.ReadyContexts+out.Suspended == out.Total && len(out.Problems) == 0
 	return out
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -173,17 +174,17 @@ func TestServerNotValid(t *testing.T) {
 	server, path := newConfServer(t)
 	wrong := green("192.0.2.0/24")
 	server.sends(wrong)
-	_, err := loadFirst(t.Context(), path)
+	_, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler))
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
 
 	server.sends(green("192.0.2.1/24"))
-	if _, err := loadFirst(t.Context(), path); err != nil {
+	if _, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	server.sends(wrong)
 	_, err = load(t.Context(), path)
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
-	l, err := loadFirst(t.Context(), path)
+	l, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

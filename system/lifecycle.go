@@ -63,6 +63,9 @@ func newLifecycle(l *lifecycle, startup *loaded) (*lifecycle, error) {
 	}
 	st := state{running: startup, pend: p, versions: l.history.list}
 	note := version{Time: l.now(), Author: warrend.Name, Origin: "start"}
+	if len(startup.problems) > 0 {
+		note.Comment = "in part an earlier version: the files have errors"
+	}
 	if p != nil {
 		v, ok := l.history.find(p.Version)
 		switch {
@@ -399,7 +402,7 @@ func (l *lifecycle) take(ctx context.Context, next *loaded, note version, after 
 		if after != nil {
 			return out, nil // it runs already
 		}
-		st.pend = nil
+		st.running, st.pend = next, nil
 		l.set(st)
 		return out, l.history.setPending(nil)
 	}

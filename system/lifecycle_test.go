@@ -230,7 +230,7 @@ func (r *rig) start() {
 	if err := finishWrite(path, log); err != nil {
 		r.t.Fatal(err)
 	}
-	startup, err := loadFirst(r.t.Context(), path)
+	startup, err := loadFirst(r.t.Context(), path, "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		r.t.Fatal(err)
 	}

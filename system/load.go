@@ -26,6 +26,9 @@ type loaded struct {
 	// stale are those of warnings that say that what a server has cannot be used,
 	// and its last good copy is.
 	stale []string
+	// problems are the contexts for which something earlier is used, and "" for the
+	// system file.
+	problems []api.ContextError
 }
 
 // load reads the startup configuration, after it has asked the servers that have
@@ -35,19 +38,6 @@ func load(ctx context.Context, path string) (*loaded, error) { return fetchAll(c
 
 // look is load for those who only look: what servers have is not kept.
 func look(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).look(path) }
-
-// loadFirst is load for the start, when nothing runs that could go on: what
-// servers have that is not valid gives way to what they had before.
-func loadFirst(ctx context.Context, path string) (*loaded, error) {
-	src := fetchAll(ctx, path)
-	l, err := src.load(path)
-	if err != nil && src.fallBack() {
-		if again, againErr := src.load(path); againErr == nil {
-			return again, nil
-		}
-	}
-	return l, err
-}
 
 // load is load with what was fetched.
 func (src *source) load(path string) (*loaded, error) {

@@ -8,67 +8,28 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/system/api"
 )
 
-// rundir is the run_dir of a system, held by one process.
-type rundir struct {
-	path string
-	lock *os.File
-}
-
-// openRunDir makes the directory, and locks it against a second warrend.
-func openRunDir(path string) (*rundir, error) {
-	if err := os.MkdirAll(filepath.Join(path, "records"), 0o755); err != nil {
-		return nil, fmt.Errorf("system: making run_dir: %w", err)
-	}
-	name := filepath.Join(path, "lock")
-	for {
-		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("system: opening lock of run_dir: %w", err)
-		}
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-			f.Close()
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				return nil, fmt.Errorf("system: another warrend runs with run_dir %s; stop it, or give this one "+
-					"another run_dir and another name in its system block", path)
-			}
-			return nil, fmt.Errorf("system: locking run_dir: %w", err)
-		}
-		if sameFile(f, name) {
-			return &rundir{path, f}, nil
-		}
-		f.Close() // its holder has just removed it
-	}
-}
-
-func sameFile(f *os.File, name string) bool {
-	held, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	there, err := os.Stat(name)
-	return err == nil && os.SameFile(held, there)
-}
-
-// close removes what is ours. A directory that holds something else stays.
-func (r *rundir) close() {
-	os.Remove(filepath.Join(r.path, "records"))
-	os.Remove(filepath.Join(r.path, "lock"))
-	os.Remove(r.path)
-	r.lock.Close()
-}
-
 // recover takes away what an earlier process has left: workers and their
-// groups, then namespaces, whose devices go back to the host.
+// groups, then namespaces, whose devices go back to the host. What a living
+// process owns is not touched: then nothing is.
 func (s *System) recover(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()
-	for _, name := range s.groups.Groups() {
+	left := s.groups.Groups()
+	for _, name := range left {
+		if err := s.unowned(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range left {
 		if err := s.groups.Open(name).Delete(ctx); err != nil {
 			return err
 		}
@@ -89,6 +50,46 @@ func (s *System) recover(ctx context.Context) error {
 		s.cfg.Log.Warn("left over namespace removed, devices given back", "record", filepath.Base(path))
 	}
 	return nil
+}
+
+// unowned refuses to touch a group whose processes another warrend looks after,
+// such as one in another mount namespace, which sees other locks.
+func (s *System) unowned(name string) error {
+	for _, pid := range s.groups.Open(name).Processes() {
+		parent := parentOf(pid)
+		if parent <= 1 || parent == os.Getpid() || commandOf(parent) != commandOf(os.Getpid()) {
+			continue
+		}
+		return &api.Error{
+			Code:   api.CodeRefused,
+			Reason: fmt.Sprintf("context %q of the name %q runs: process %d belongs to another warrend (pid %d). Nothing was touched", name, s.name, pid, parent),
+			Hint:   "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
+		}
+	}
+	return nil
+}
+
+// parentOf returns the process that has started another one, as far as it lives
+// still; 0: there is no such process.
+func parentOf(pid int) int {
+	for line := range strings.Lines(procFile(pid, "status")) {
+		if value, ok := strings.CutPrefix(line, "PPid:"); ok {
+			parent, _ := strconv.Atoi(strings.TrimSpace(value))
+			return parent
+		}
+	}
+	return 0
+}
+
+// commandOf returns the name of the program of a process.
+func commandOf(pid int) string { return strings.TrimSpace(procFile(pid, "comm")) }
+
+func procFile(pid int, name string) string {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
+	if err != nil {
+		return "" // it has ended
+	}
+	return string(b)
 }
 
 func (s *System) recordDir() string { return filepath.Join(s.run.path, "records") }

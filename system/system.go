@@ -77,24 +77,65 @@ func New(cfg *Config) (*System, error) {
 	if err != nil {
 		return nil, fmt.Errorf("system: finding the configuration: %w", err)
 	}
+	if err := checkWorker(cfg.Worker); err != nil {
+		return nil, err
+	}
+	places, err := placesOf(path, cfg.Log)
+	if err != nil {
+		return nil, err
+	}
+	run, err := hold(places, path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(cfg, path, run)
+	if err != nil {
+		run.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// placesOf returns what the system has for itself. Where the system file does not
+// say, because it is no HCL, the version knows that ran last, in the default
+// state_dir.
+func placesOf(path string, log *slog.Logger) (configs.Places, error) {
+	places, ok := configs.PlacesOf(hostFiles{}, path)
+	if ok {
+		return places, nil
+	}
+	_, _, err := read(hostFiles{}, path)
+	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
+		if places, ok := configs.PlacesOf(t, path); ok {
+			return places, nil
+		}
+	}
+	return places, err
+}
+
+// open is New for a system whose places are held.
+func open(cfg *Config, path string, run *rundir) (*System, error) {
 	if err := finishWrite(path, cfg.Log); err != nil {
 		return nil, err
 	}
-	startup, err := loadFirst(context.Background(), path)
+	startup, err := loadFirst(context.Background(), path, run.holds.StateDir, cfg.Log)
 	if err != nil {
 		return nil, err
+	}
+	if startup.conf.Places() != run.holds {
+		return nil, errors.New("system: the system file was changed while it was read: start again")
 	}
 	for _, w := range startup.warnings {
 		cfg.Log.Warn("configuration warning", "text", w)
 	}
-	if err := checkWorker(cfg.Worker); err != nil {
-		return nil, err
+	for _, p := range startup.problems {
+		log := cfg.Log
+		if p.Context != "" {
+			log = log.With("tenant", p.Context)
+		}
+		log.Warn("configuration not taken", "reason", p.Error)
 	}
 	conf := startup.conf
-	run, err := openRunDir(conf.RunDir)
-	if err != nil {
-		return nil, err
-	}
 	s := &System{
 		Files: NewFiles(conf.StateDir), cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}),

@@ -147,14 +147,42 @@ func TestBrokenConfigurationLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestOneWarrendForARunDir(t *testing.T) {
+// TestOneWarrend: name, state_dir and run_dir belong to one process, and a second
+// one names it and touches nothing.
+func TestOneWarrend(t *testing.T) {
 	b := newBox(t)
 	first, err := b.open()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.open(); err == nil || !strings.Contains(err.Error(), "another warrend runs with run_dir "+filepath.Join(b.dir, "run")) {
-		t.Errorf("a second warrend: %v", err)
+	for _, tt := range []struct{ same, want string }{
+		{"everything", `the name "wt-`},
+		{"state_dir", "the state_dir " + filepath.Join(b.dir, "state")},
+		{"run_dir", "the run_dir " + filepath.Join(b.dir, "run")},
+		{"name", `the name "wt-`},
+	} {
+		other := &box{t: t, dir: t.TempDir()}
+		name, state, run := fmt.Sprintf("wt-%d", os.Getpid()), filepath.Join(b.dir, "state"), filepath.Join(b.dir, "run")
+		if tt.same != "everything" && tt.same != "name" {
+			name += "-2"
+		}
+		if tt.same != "everything" && tt.same != "state_dir" {
+			state = filepath.Join(other.dir, "state")
+		}
+		if tt.same != "everything" && tt.same != "run_dir" {
+			run = filepath.Join(other.dir, "run")
+		}
+		before := tree(t, b.dir)
+		write(t, filepath.Join(other.dir, "system.hcl"), fmt.Sprintf("system {\n  name = %q\n  state_dir = %q\n  run_dir = %q\n}\n", name, state, run))
+		_, err := other.open()
+		for _, want := range []string{tt.want, fmt.Sprintf("(pid %d, %s/system.hcl)", os.Getpid(), b.dir), "nothing was touched"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("a second warrend with the same %s: got %v, want %q", tt.same, err, want)
+			}
+		}
+		if after := tree(t, b.dir); after != before {
+			t.Errorf("a second warrend with the same %s changed\n%s\ninto\n%s", tt.same, before, after)
+		}
 	}
 	first.Close()
 	second, err := b.open()

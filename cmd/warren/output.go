@@ -47,7 +47,7 @@ func (e *env) silent(errs []api.ContextError, rows int) error {
 func (e *env) lament(errs []api.ContextError) {
 	for _, one := range errs {
 		text := one.Error
-		if !strings.Contains(text, strconv.Quote(one.Context)) {
+		if one.Context != "" && !strings.Contains(text, strconv.Quote(one.Context)) {
 			text = fmt.Sprintf("context %q: %s", one.Context, text)
 		}
 		fmt.Fprintf(e.stderr, "warren: %s\n", plain(text))

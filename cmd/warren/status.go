@@ -18,7 +18,7 @@ func newStatus(e *env) *cobra.Command {
 	var redundant bool
 	c := &cobra.Command{
 		Use:     "status",
-		Short:   "Exit with 0 once every context is ready",
+		Short:   "Exit with 0 while every context is ready and as configured",
 		Example: "  warren status\n  warren status --wait 30s\n  warren status --redundant",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if wait < 0 {
@@ -51,8 +51,8 @@ func newStatus(e *env) *cobra.Command {
 			case st.Ready:
 				return nil
 			}
-			e.lament(st.Waiting)
-			if len(st.Waiting) == 0 {
+			e.lament(append(st.Waiting, st.Problems...))
+			if len(st.Waiting)+len(st.Problems) == 0 {
 				return errors.New("warrend is not ready yet")
 			}
 			return errSaid

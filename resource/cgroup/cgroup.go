@@ -65,6 +65,8 @@ type hierarchy interface {
 	controllers() []string
 	// create makes a group, or takes over the one there.
 	create(group string, l Limits) error
+	// has tells whether the group is there, with every controller.
+	has(group string) bool
 	update(group string, l Limits) error
 	add(group string, pid int) error
 	processes(group string) []int
@@ -201,6 +203,22 @@ func (m *Manager) Close() error {
 	}
 	m.hierarchies, m.mounts = nil, nil
 	return errors.Join(errs...)
+}
+
+// Missing tells whether a part of the group is not there any more, because
+// somebody has removed it.
+func (g *Group) Missing() bool {
+	return slices.ContainsFunc(g.m.hierarchies, func(h hierarchy) bool { return !h.has(g.name) })
+}
+
+// Processes returns the processes in the group.
+func (g *Group) Processes() []int {
+	var pids []int
+	for _, h := range g.m.hierarchies {
+		pids = append(pids, h.processes(g.name)...)
+	}
+	slices.Sort(pids)
+	return slices.Compact(pids)
 }
 
 // Update replaces the limits.

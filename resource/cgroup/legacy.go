@@ -86,6 +86,15 @@ func (h *legacy) create(group string, l Limits) error {
 	return h.update(group, l)
 }
 
+func (h *legacy) has(group string) bool {
+	for _, c := range h.names {
+		if _, err := os.Stat(filepath.Join(h.root, c, h.system, group)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 func (h *legacy) update(group string, l Limits) error {
 	g, err := h.load(group)
 	if err != nil {

@@ -83,6 +83,11 @@ func (h *unified) create(group string, l Limits) error {
 	return h.update(group, l)
 }
 
+func (h *unified) has(group string) bool {
+	_, err := os.Stat(h.dir(group))
+	return err == nil
+}
+
 func (h *unified) update(group string, l Limits) error {
 	m, err := h.load(group)
 	if err != nil {

@@ -19,7 +19,7 @@ func (s *Server) openAPI(*http.Request) (any, error) { return json.RawMessage(op
 
 func (s *Server) status(*http.Request) (any, error) {
 	st := s.cfg.Backend.Status()
-	st.Waiting = orEmpty(st.Waiting)
+	st.Waiting, st.Problems = orEmpty(st.Waiting), orEmpty(st.Problems)
 	return st, nil
 }
 

@@ -26,7 +26,8 @@ type Status struct {
 	Version string    `json:"version"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
-	// Ready says whether every context that is not suspended is in StateReady.
+	// Ready says whether every context that is not suspended is in StateReady, and
+	// there are no Problems.
 	Ready bool `json:"ready"`
 	// Total, ReadyContexts and Suspended count contexts.
 	Total         int `json:"total"`
@@ -36,6 +37,10 @@ type Status struct {
 	Waiting []ContextError `json:"waiting"`
 	// Redundancy says, with failover, what stands against a takeover at the moment.
 	Redundancy []string `json:"redundancy,omitempty"`
+	// Problems are what is not as configured although it runs: a link or an address
+	// that is gone, a configuration that could not be taken. Without a Context it
+	// concerns the system file.
+	Problems []ContextError `json:"problems"`
 }
 
 // Tenant is one row of `show context`.
