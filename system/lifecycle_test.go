@@ -346,9 +346,10 @@ func TestPlanSaysWhy(t *testing.T) {
 	blue, red := r.path("blue.hcl"), r.path("red.hcl")
 	secret := api.ConfigChange{File: r.path("staff.psk"), Change: "changed"}
 	want := []api.Step{
-		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectStay, Why: "its configuration has changed", Changes: []api.ConfigChange{
+		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectSomeEnd, Changes: []api.ConfigChange{
 			{File: blue, Block: `ip_pool "staff"`, Attribute: "range", Change: "changed", Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.0.10-10.99.0.99"`},
-			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed", Old: masked, New: masked}, secret}},
+			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed", Old: masked, New: masked}, secret},
+			Why: `its configuration has changed (keys of tunnel_group "staff", keys of tunnel_group "guests", ip_pool "staff")`},
 		{Context: "green", Action: api.ActionCreate, SAs: api.EffectNone, Why: "it is new"},
 		{Context: "red", Action: api.ActionRebuild, SAs: api.EffectEnd, Why: "its interfaces have changed", Changes: []api.ConfigChange{
 			{File: red, Block: `interface "outside"`, Attribute: "address", Change: "changed", Old: `"198.51.100.1/24"`, New: `"198.51.100.7/24"`}, secret}},
@@ -489,7 +490,7 @@ context "new" {
   allocate_interface "Ethernet1/3" { name = "outside" }
 }
 `)
-	r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
+	r.edit("blue.hcl", "10.99.0.250", "10.99.0.254") // no SA needs to end for that
 	r.host.calls = nil
 	r.apply(0)
 	want := []string{"configure blue", "begin new", "settled new", "end red", "begin heir", "settled heir"}

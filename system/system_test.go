@@ -207,7 +207,7 @@ func TestPlan(t *testing.T) {
 		want []string
 	}{
 		{"nothing", "blue.hcl", func(s string) string { return s + "# a remark\n" }, nil},
-		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"), []string{`configure context "red": its configuration has changed`}},
+		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"), []string{`configure context "red": its configuration has changed (ip_pool "staff")`}},
 		{"an address", "blue.hcl", replace("198.51.100.1", "198.51.100.7"), []string{`rebuild context "blue": its interfaces have changed`}},
 		{"a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 3"), []string{`configure context "red": its configuration has changed`}},
 		{"cpu of a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 2\ncpu = 0.5"),

@@ -65,7 +65,7 @@ func (e *env) warn(list []string) {
 var effects = map[api.Effect]string{
 	api.EffectNone:    "",
 	api.EffectStay:    "; its SAs stay",
-	api.EffectSomeEnd: "; SAs of a tunnel group that goes end",
+	api.EffectSomeEnd: "; SAs that this concerns end or are rekeyed",
 	api.EffectEnd:     "; its SAs end",
 }
 

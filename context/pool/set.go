@@ -139,6 +139,12 @@ func (s *Set) Habits(yield func(a netip.Addr, identity string) bool) {
 	}
 }
 
+// Has reports whether a is in one of the pools called names.
+func (s *Set) Has(names []string, a netip.Addr) bool {
+	p := s.of(a)
+	return p != nil && slices.Contains(names, p.name)
+}
+
 // Usage is how much of a pool is leased. Size is capped at the largest uint64.
 type Usage struct {
 	Name   string

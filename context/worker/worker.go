@@ -304,35 +304,6 @@ func (w *Worker) restore(now time.Time) error {
 	return nil
 }
 
-// Reconfigure replaces the tenant's specification. Sockets and devices stay.
-// Established SAs stay, except those whose tunnel group is gone.
-func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
-	return w.do(ctx, func(now time.Time) error {
-		if err := w.engine.Configure(engineConfig(t)); err != nil {
-			return fmt.Errorf("worker: configuring the engine: %w", err)
-		}
-		if err := w.configure(t); err != nil {
-			return err
-		}
-		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
-			return err
-		}
-		w.recount(t)
-		w.log.Info("configuration changed")
-		w.tellStanding(now)
-		if !w.twin.speaks() {
-			return nil
-		}
-		for _, s := range w.engine.Status() {
-			if !w.policies.HasGroup(s.Peer.Profile) {
-				w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "its tunnel group was removed from the configuration"})
-			}
-		}
-		w.carry(now)
-		return nil
-	})
-}
-
 // Logoff ends the sessions that which names, with a DELETE to each peer, and
 // returns their number.
 func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) {

@@ -78,7 +78,10 @@ func (s *SA) own(e *entry) []sa.Selector {
 // client is its leased addresses, and without one nothing, and sees the split
 // networks; we, as a client, are what we were given; a site on a dynamic
 // entry is what its profile lets it bring.
-func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
+func (s *SA) allowed(e *entry) (local, remote []sa.Selector) { return s.allowedBy(s.host.Rules(), e) }
+
+// allowedBy is allowed by the Rules that e belongs to.
+func (s *SA) allowedBy(r *Rules, e *entry) (local, remote []sa.Selector) {
 	switch {
 	case e.RequestAddress:
 		_, remote = e.selectors()
@@ -89,7 +92,7 @@ func (s *SA) allowed(e *entry) (local, remote []sa.Selector) {
 		}
 		return local, hosts(s.session.Addresses)
 	case e.Dynamic:
-		if p := s.host.Rules().profileByName(s.profile); p != nil {
+		if p := r.profileByName(s.profile); p != nil {
 			remote = p.RemoteNetworks
 		}
 		return anywhere, remote

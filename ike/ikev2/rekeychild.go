@@ -59,8 +59,13 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 	if t.group == sa.KENone {
 		t.group = c.group
 	}
+	local, remote := s.successorTS(e, c)
+	if len(local) == 0 || len(remote) == 0 {
+		s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reasonNetworks})
+		return
+	}
 	rekey := wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: spiBytes(c.In.SPI)}
-	s.askChild(now, request{task: t, local: c.Local, remote: c.Remote}, e, []wire.Payload{rekey}, out)
+	s.askChild(now, request{task: t, local: local, remote: remote}, e, []wire.Payload{rekey}, out)
 }
 
 // startNewChild asks for a pair that replaces none.
@@ -121,6 +126,7 @@ func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *Out
 		if old != nil {
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 		}
+		s.reconsiderNew(r, c, old)
 	}
 }
 
@@ -187,6 +193,12 @@ func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyTy
 		if tellRefusal(old.refused, n) {
 			s.refuse(n.String(), "peer refuses to rekey a child SA: "+n.String(), out)
 		}
+		e := s.host.Rules().entry(s.entry, s.local.Addr())
+		if n != wire.TemporaryFailure && e != nil && !s.conforms(e, old) {
+			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: reasonNetworks})
+			return
+		}
+		old.anew = false // the peer does not want them
 		s.waitChild(now, old)
 		if old.soft.After(old.Expires.Add(-renewBefore)) {
 			s.host.Renew(now, s, out) // the next attempt would be too late

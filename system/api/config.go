@@ -83,7 +83,7 @@ type Effect string
 const (
 	EffectNone    Effect = "none"     // there are none
 	EffectStay    Effect = "stay"     // all stay
-	EffectSomeEnd Effect = "some_end" // those of a tunnel group that goes end, with a DELETE
+	EffectSomeEnd Effect = "some_end" // those that the change concerns end, with a DELETE, or are rekeyed
 	EffectEnd     Effect = "end"      // all end, with a DELETE
 )
 

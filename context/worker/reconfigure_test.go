@@ -1,0 +1,92 @@
+package worker
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warrenvpn/warren/context/policy"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp/esptest"
+)
+
+// TestReconfigureConcerns: a session ends when its pools, networks or key are no
+// longer its own, and stays when the change is about something else.
+func TestReconfigureConcerns(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(t *spec.Tenant)
+		want   string // in the log; "": it stays
+	}{
+		{"a lifetime", func(t *spec.Tenant) { t.IKEPolicies[0].Lifetime /= 2 }, ""},
+		{"a larger pool", func(t *spec.Tenant) { t.Pools[0].End = t.Pools[0].End.Next() }, ""},
+		{"another pool", func(t *spec.Tenant) {
+			t.Pools[0].Start, t.Pools[0].End = netip.MustParseAddr("10.98.0.1"), netip.MustParseAddr("10.98.0.9")
+		}, "its address is in none of its pools any more"},
+		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].RemotePSK = t.TunnelGroups[0].LocalPSK }, "its pre-shared key was changed"},
+		{"identities", func(t *spec.Tenant) { t.TunnelGroups[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
+		{"the protocol", func(t *spec.Tenant) {
+			t.GroupPolicies = append(t.GroupPolicies, spec.GroupPolicy{Name: "none"})
+			t.TunnelGroups[0].Policy = "none"
+		}, "its group policy does not allow ikev2 any more"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				net := esptest.NewNet()
+				tenant := gatewayTenant(4)
+				gateway := newHost(t, net, tenant, gatewayAddr)
+				gateway.start()
+				alice := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+				alice.start()
+				time.Sleep(1500 * time.Millisecond)
+				alice.assigned()
+				next := *tenant
+				next.IKEPolicies = append([]spec.IKEPolicy(nil), tenant.IKEPolicies...)
+				next.Pools = append([]spec.Pool(nil), tenant.Pools...)
+				next.TunnelGroups = append([]spec.TunnelGroup(nil), tenant.TunnelGroups...)
+				tt.change(&next)
+				if err := gateway.worker.Reconfigure(t.Context(), &next); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				ended := gateway.logs.contains("IKE SA ended")
+				if ended != (tt.want != "") || !gateway.logs.contains(tt.want) {
+					t.Errorf("ended: %v, want %q", ended, tt.want)
+				}
+				alice.stop()
+				gateway.stop()
+			})
+		})
+	}
+}
+
+// TestReaches: fewer networks are not the same.
+func TestReaches(t *testing.T) {
+	list := func(text string) (out []netip.Prefix) {
+		for _, f := range strings.Fields(text) {
+			out = append(out, netip.MustParsePrefix(f))
+		}
+		return out
+	}
+	tests := []struct {
+		now, had string
+		want     bool
+	}{
+		{"", "", true},
+		{"", "10.0.0.0/24", true},
+		{"10.0.0.0/24", "", false},
+		{"10.0.0.0/24", "10.0.0.0/24", true},
+		{"10.0.0.0/8", "10.0.0.0/24 10.9.0.0/16", true},
+		{"10.0.0.0/24", "10.0.0.0/24 10.9.0.0/16", false},
+		{"10.0.0.0/24", "10.0.0.0/16", false},
+		{"fd00::/8", "10.0.0.0/24", false},
+	}
+	for _, tt := range tests {
+		if got := reaches(policy.Attributes{SplitTunnel: list(tt.now)}, list(tt.had)); got != tt.want {
+			t.Errorf("now %q, before %q: got %v", tt.now, tt.had, got)
+		}
+	}
+}

@@ -1,0 +1,234 @@
+package iketest
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// branchPair are two sites with static entries; the client connects.
+func branchPair(t *testing.T, delay time.Duration, remote string) (*Lab, *Node, *Node) {
+	t.Helper()
+	l := New(21, Faults{Delay: delay})
+	g, c := l.Pair(func(g, c *ike.Config) {
+		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
+		g.Entries[0] = ike.Entry{Name: "branch", Local: GatewayAddr, Peer: ClientAddr, Profile: "staff", Proposals: childProposals(),
+			LocalTS: selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24")}
+		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/16"), selectorsOf(remote)
+	})
+	if !l.Until(10*time.Second, func() bool { return Up(g, c) }) {
+		t.Fatalf("not up: %v %v", g.Events, c.Events)
+	}
+	t.Cleanup(func() { noTrouble(t, l) })
+	return l, g, c
+}
+
+// reconfigure changes what a node obeys.
+func (n *Node) reconfigure(change func(c *ike.Config)) {
+	cfg := n.Config
+	cfg.Profiles = append([]ike.Profile(nil), cfg.Profiles...)
+	cfg.Entries = append([]ike.Entry(nil), cfg.Entries...)
+	change(&cfg)
+	n.Config = cfg
+	n.Do(func(out *ike.Output) error { return n.Engine.Reconfigure(n.lab.Now, &cfg, out) })
+}
+
+// TestReconfigureEnds: an SA that would not come about any more ends, with a DELETE
+// and a reason; one that would stays.
+func TestReconfigureEnds(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(c *ike.Config)
+		want   string // "": it stays
+	}{
+		{"nothing", func(*ike.Config) {}, ""},
+		{"a lifetime", func(c *ike.Config) {
+			c.Policies = []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: time.Hour}}
+		}, ""},
+		{"another group", func(c *ike.Config) {
+			c.Profiles = append(c.Profiles, ike.Profile{Name: "other", RemoteIdentities: []string{"x@other"}})
+		}, ""},
+		{"the peer's key", func(c *ike.Config) { c.Profiles[0].RemotePSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
+		{"our key", func(c *ike.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
+		{"a key of its own", func(c *ike.Config) {
+			c.Profiles[0].RemotePSKs = []ike.IdentityPSK{{Identity: "client@example", PSK: secret.Copy([]byte("another one"))}}
+		}, "its pre-shared key was changed"},
+		{"the same key as its own", func(c *ike.Config) {
+			c.Profiles[0].RemotePSKs = []ike.IdentityPSK{{Identity: "client@example", PSK: c.Profiles[0].RemotePSK}}
+		}, ""},
+		{"identities", func(c *ike.Config) { c.Profiles[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
+		{"our identity", func(c *ike.Config) { c.Profiles[0].LocalIdentity = "gw2.example" }, "the identity of this gateway was changed"},
+		{"a group that takes it first", func(c *ike.Config) {
+			c.Profiles = append(c.Profiles, ike.Profile{Name: "one", RemoteIdentities: []string{"client@example"}})
+		}, "does not take its peer any more"},
+		{"the group", func(c *ike.Config) {
+			c.Profiles[0].Name = "renamed"
+			c.Entries[0].Profile = ""
+			if !c.Entries[0].Dynamic {
+				c.Entries[0].Profile = "renamed"
+			}
+		}, "its tunnel group was removed"},
+		{"the entry", func(c *ike.Config) { c.Entries = nil }, "its crypto map entry was removed"},
+	}
+	for _, static := range []bool{false, true} {
+		for _, tt := range tests {
+			t.Run(strings.ReplaceAll(fmt.Sprintf("static %v, %s", static, tt.name), " ", "_"), func(t *testing.T) {
+				var l *Lab
+				var g, c *Node
+				if static {
+					l, g, c = branchPair(t, 10*time.Millisecond, "10.10.0.0/16")
+				} else {
+					l, g, c = connected(t, nil)
+				}
+				before := g.Established()[0].Peer.SPI
+				c.Engine.Configure(&ike.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies}) // it does not connect again
+				g.reconfigure(tt.change)
+				l.Run(2 * time.Second)
+				if tt.want == "" {
+					if got := g.Established(); len(got) != 1 || got[0].Peer.SPI != before {
+						t.Errorf("it ended: %v", g.Events)
+					}
+					return
+				}
+				reason := ""
+				for _, e := range g.Events {
+					if down, ok := e.(ike.IKEDown); ok {
+						reason = down.Reason
+					}
+				}
+				if !strings.Contains(reason, tt.want) || !Down(g, c) {
+					t.Errorf("ended because %q, want %q; both down: %v", reason, tt.want, Down(g, c))
+				}
+			})
+		}
+	}
+}
+
+// networksOf lists the networks of the child SAs that are not being replaced.
+func networksOf(n *Node) string {
+	var out []string
+	for _, s := range n.Established() {
+		for _, c := range s.Children {
+			out = append(out, fmt.Sprintf("%v=%v", c.Local, c.Remote))
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// TestReconfigureNetworks: child SAs get the networks that the configuration has
+// now, whoever connected, and without a gap; what is not theirs any more goes.
+func TestReconfigureNetworks(t *testing.T) {
+	entry := func(local, remote string) func(c *ike.Config) {
+		return func(c *ike.Config) {
+			c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf(strings.Fields(local)...), selectorsOf(strings.Fields(remote)...)
+		}
+	}
+	tests := []struct {
+		name            string
+		gateway, client func(c *ike.Config)
+		want            string // local and remote at the gateway; "": none
+		again           bool   // another child SA, or the same after a rekeying
+	}{
+		{"fewer", entry("10.10.0.0/25", "10.20.0.0/24"), nil, "10.10.0.0/25 10.20.0.0/24", true},
+		{"more", entry("10.10.0.0/23", "10.20.0.0/24"), nil, "10.10.0.0/23 10.20.0.0/24", true},
+		{"one more", entry("10.10.0.0/24 10.10.9.0/24", "10.20.0.0/24"), nil, "10.10.0.0/24 10.10.9.0/24 10.20.0.0/24", true},
+		{"others", entry("10.10.9.0/24", "10.20.0.0/24"), nil, "10.10.9.0/24 10.20.0.0/24", true},
+		{"others that the peer does not want", entry("10.99.9.0/24", "10.20.0.0/24"), nil, "", true},
+		{"more than the peer wants", entry("10.0.0.0/8", "10.20.0.0/24"), nil, "10.10.0.0/16 10.20.0.0/24", true},
+		{"by who connected", entry("10.10.0.0/16", "10.20.0.0/16"), entry("10.20.5.0/24", "10.10.5.0/24"), "10.10.5.0/24 10.20.5.0/24", true},
+	}
+	for _, tt := range tests {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			l, g, c := branchPair(t, 10*time.Millisecond, "10.10.0.0/16")
+			ikeSA := g.Established()[0].Peer.SPI
+			g.reconfigure(tt.gateway)
+			l.Run(100 * time.Millisecond)
+			if tt.client != nil {
+				c.reconfigure(tt.client)
+			}
+			gap := false
+			l.Until(3*time.Second, func() bool {
+				gap = gap || networksOf(g) == ""
+				return false
+			})
+			want := ""
+			if tt.want != "" {
+				f := strings.Fields(tt.want)
+				n := len(f) - 1
+				want = fmt.Sprintf("%v=%v", selectorsOf(f[:n]...), selectorsOf(f[n:]...))
+			}
+			if got := networksOf(g); got != want || gap != (want == "") {
+				t.Errorf("got  %s\nwant %s\ngap: %v\n%v", got, want, gap, g.Events)
+			}
+			if got := g.Established(); len(got) != 1 || got[0].Peer.SPI != ikeSA {
+				t.Errorf("the IKE SA is another one: %v", g.Events)
+			}
+		})
+	}
+}
+
+// TestReconfigureDuringAnExchange: an exchange that was under way brings nothing
+// into being that is not allowed any more.
+func TestReconfigureDuringAnExchange(t *testing.T) {
+	for _, byGateway := range []bool{true, false} {
+		for _, ikeSA := range []bool{true, false} {
+			for _, key := range []bool{true, false} {
+				t.Run(fmt.Sprintf("by_gateway_%v,_ike_%v,_key_%v", byGateway, ikeSA, key), func(t *testing.T) {
+					l, g, c := branchPair(t, 50*time.Millisecond, "10.10.0.0/16")
+					n := c
+					if byGateway {
+						n = g
+					}
+					if ikeSA {
+						n.Command(ike.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
+					} else {
+						n.Command(ike.RekeyChild{ID: n.Established()[0].Children[0].ID})
+					}
+					l.Run(20 * time.Millisecond)
+					c.Engine.Configure(&ike.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies, Entries: []ike.Entry{func() ike.Entry {
+						e := c.Config.Entries[0]
+						e.Initiate = false
+						return e
+					}()}})
+					g.reconfigure(func(c *ike.Config) {
+						if key {
+							c.Profiles[0].RemotePSK = secret.Copy([]byte("another one"))
+							return
+						}
+						c.Entries[0].LocalTS = []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.10.0.0/25"))}
+					})
+					l.Run(10 * time.Second)
+					if got := networksOf(g); key && got != "" || !key && got != fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/25"), selectorsOf("10.20.0.0/24")) {
+						t.Errorf("left: %q\n%v", got, g.Events)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestReconfigureDynamicSite: a site at an unknown address loses what its tunnel
+// group does not let it bring any more.
+func TestReconfigureDynamicSite(t *testing.T) {
+	l, g, c := connected(t, func(g, c *ike.Config) {
+		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
+		g.Profiles[0].RemoteNetworks = selectorsOf("10.20.0.0/16")
+		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/24", "10.20.1.0/24"), selectorsOf("10.10.0.0/24")
+	})
+	g.reconfigure(func(c *ike.Config) { c.Profiles[0].RemoteNetworks = selectorsOf("10.20.1.0/24") })
+	l.Run(2 * time.Second)
+	if got, want := networksOf(g), fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/24"), selectorsOf("10.20.1.0/24")); got != want || !Up(g, c) {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	g.reconfigure(func(c *ike.Config) { c.Profiles[0].RemoteNetworks = nil })
+	l.Run(2 * time.Second)
+	if got := networksOf(g); got != "" {
+		t.Errorf("left: %s", got)
+	}
+}

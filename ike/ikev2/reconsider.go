@@ -1,0 +1,162 @@
+package ikev2
+
+import (
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+)
+
+// Reconsider makes the SA obey the Rules that the Host has now, instead of old:
+//
+//   - An SA whose peer would not get in any more, or by another tunnel group, entry
+//     or key, ends with a DELETE.
+//   - A child SA that has more than its entry or tunnel group allows now is rekeyed
+//     with what is left (RFC 7296 section 2.9), or ends where nothing is.
+//   - The child SA of a static entry that has got other networks is rekeyed with
+//     those, where it is the only one.
+//
+// Everything else, such as proposals and lifetimes, holds from the next rekeying.
+func (s *SA) Reconsider(now time.Time, old *Rules, out *Output) {
+	if s.state != Established {
+		return
+	}
+	if reason := s.unwanted(old); reason != "" {
+		if s.busyWith(taskRekeyIKE) {
+			s.End(now, reason, out) // its successor must not be born
+			return
+		}
+		_ = s.Delete(now, reason, out) // it stands
+		return
+	}
+	defer s.finish(now, out)
+	was, is := old.entry(s.entry, s.local.Addr()), s.host.Rules().entry(s.entry, s.local.Addr())
+	if was == nil || is == nil {
+		return
+	}
+	oldLocal, oldRemote := s.allowedBy(old, was)
+	local, remote := s.allowedBy(s.host.Rules(), is)
+	if slices.Equal(oldLocal, local) && slices.Equal(oldRemote, remote) {
+		return
+	}
+	only := s.current() == 1 && !is.Dynamic
+	for _, c := range s.children {
+		if !c.isCurrent() {
+			continue
+		}
+		if only {
+			c.anew = true
+			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
+			continue
+		}
+		s.conform(c)
+	}
+	s.pump(now, out)
+}
+
+// isCurrent reports whether c is neither replaced nor about to end.
+func (c *child) isCurrent() bool { return c.replaced.IsZero() && !c.ending }
+
+// current is how many child SAs are.
+func (s *SA) current() int {
+	n := 0
+	for _, c := range s.children {
+		if c.isCurrent() {
+			n++
+		}
+	}
+	return n
+}
+
+// conform has a child SA rekeyed that has more than is allowed, or ended where
+// nothing is left of it.
+func (s *SA) conform(c *child) {
+	e := s.host.Rules().entry(s.entry, s.local.Addr())
+	if e == nil || s.conforms(e, c) {
+		return
+	}
+	if local, remote := s.successorTS(e, c); len(local) == 0 || len(remote) == 0 {
+		s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reasonNetworks})
+		return
+	}
+	s.enqueue(task{kind: taskRekeyChild, child: c.ID})
+}
+
+// reconsiderNew looks at the child SA c that came of the request r of ours in place
+// of old: the rules may have changed meanwhile.
+func (s *SA) reconsiderNew(r *request, c, old *child) {
+	e := s.host.Rules().entry(s.entry, s.local.Addr())
+	if e == nil {
+		return
+	}
+	if old != nil && old.anew {
+		local, remote := s.successorTS(e, old)
+		if c.anew = !slices.Equal(local, r.local) || !slices.Equal(remote, r.remote); c.anew {
+			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
+			return
+		}
+	}
+	s.conform(c)
+}
+
+// reasonNetworks is why a child SA ends that has too much.
+const reasonNetworks = "its networks are no longer those of the configuration"
+
+// conforms reports whether c has no more than is allowed.
+func (s *SA) conforms(e *entry, c *child) bool {
+	local, remote := s.allowedBy(s.host.Rules(), e)
+	return within(c.Local, local) && within(c.Remote, remote)
+}
+
+// successorTS returns what is asked for when c is rekeyed: what it has, as far as
+// that is allowed, or all that its entry has now.
+func (s *SA) successorTS(e *entry, c *child) (local, remote []sa.Selector) {
+	if c.anew && !e.Dynamic {
+		local, remote = e.selectors()
+		if own := s.own(e); own != nil {
+			local = own
+		}
+		return local, remote
+	}
+	local, remote = s.allowedBy(s.host.Rules(), e)
+	return narrow(c.Local, local), narrow(c.Remote, remote)
+}
+
+// unwanted returns why the SA would not come about under the present Rules
+// although it would under old, "" where that is not so.
+func (s *SA) unwanted(old *Rules) string {
+	rules := s.host.Rules()
+	was, is := old.profileByName(s.profile), rules.profileByName(s.profile)
+	switch {
+	case is == nil:
+		return "its tunnel group was removed from the configuration"
+	case was == nil:
+		return ""
+	case was.RemoteAccess != is.RemoteAccess:
+		return "its tunnel group is of another type now"
+	case !was.LocalPSK.Equal(is.LocalPSK) || !was.remoteKey(s.remoteID).Equal(is.remoteKey(s.remoteID)):
+		return "its pre-shared key was changed"
+	case was.identityOf(s.local.Addr()).Equal(s.localID) && !is.identityOf(s.local.Addr()).Equal(s.localID):
+		return "the identity of this gateway was changed"
+	}
+	before, after := old.entry(s.entry, s.local.Addr()), rules.entry(s.entry, s.local.Addr())
+	switch {
+	case before == nil:
+		return ""
+	case after == nil:
+		return "its crypto map entry was removed from the configuration"
+	case before.Dynamic != after.Dynamic || before.Profile != after.Profile || before.Peer != after.Peer || before.RequestAddress != after.RequestAddress:
+		return "its crypto map entry is for another peer now"
+	case s.dialled && was.accepts(s.remoteID, s.localID) && !is.accepts(s.remoteID, s.localID):
+		return "its tunnel group does not take its identity any more"
+	case !s.dialled && s.matches(old) && !s.matches(rules):
+		return "its tunnel group or crypto map entry does not take its peer any more"
+	}
+	return ""
+}
+
+// matches reports whether a peer like that of s would get what s has.
+func (s *SA) matches(r *Rules) bool {
+	p, e, _ := r.match(s.local.Addr(), s.remote.Addr(), s.remoteID, s.localID)
+	return p != nil && e != nil && p.Name == s.profile && e.Name == s.entry
+}
