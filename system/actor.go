@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -26,6 +27,9 @@ type actor interface {
 	settled(ctx context.Context, name string) error
 	// configure changes a context in place. After an error it may be half done.
 	configure(ctx context.Context, w *wanted) error
+	// restore puts back what somebody else has taken from contexts that run, and
+	// says what it was.
+	restore(ctx context.Context) ([]string, []api.ContextError)
 	// end ends contexts, all at once, and waits until nothing is left of them.
 	end(names []string)
 }
@@ -106,7 +110,7 @@ func (s *System) configure(ctx context.Context, w *wanted) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
-	return t.configure(ctx, w)
+	return guard.Run(t.log, "a change of a context", func() error { return t.configure(ctx, w) })
 }
 
 // end implements actor.

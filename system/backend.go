@@ -35,6 +35,9 @@ func (s *System) Status() api.Status {
 	}
 	out.Redundancy = s.pair.redundancy()
 	out.Problems = append(out.Problems, s.snapshot().running.problems...)
+	for _, t := range s.list() {
+		out.Problems = append(out.Problems, t.problems()...)
+	}
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total && len(out.Problems) == 0
 	return out
 }

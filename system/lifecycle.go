@@ -300,6 +300,13 @@ func (l *lifecycle) reload(ctx context.Context, by api.Author, allowStale bool) 
 	}
 	out := api.Reload{Warnings: next.warnings}
 	out.Steps, out.Errors, err = l.follow(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
+	if err == nil {
+		steps, errs := l.act.restore(ctx)
+		for _, s := range steps {
+			l.log.Info("reload step", "action", "restore", "text", s)
+		}
+		out.Steps, out.Errors = append(out.Steps, steps...), append(out.Errors, errs...)
+	}
 	l.log.Info("configuration loaded", "steps", len(out.Steps), "errors", len(out.Errors))
 	return out, err
 }

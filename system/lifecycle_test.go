@@ -32,13 +32,14 @@ type life struct {
 
 // fakeHost is an actor without a host. Steps fail as told.
 type fakeHost struct {
-	mu    sync.Mutex // protects what follows
-	lives map[string]life
-	count int
-	files []string
-	calls []string
-	fail  map[string]error // by call: "configure blue"
-	block chan struct{}    // not nil: settled waits for it
+	mu     sync.Mutex // protects what follows
+	lives  map[string]life
+	count  int
+	files  []string
+	calls  []string
+	fail   map[string]error // by call: "configure blue"
+	block  chan struct{}    // not nil: settled waits for it
+	broken string           // context of which something is to be put back
 }
 
 func newFakeHost() *fakeHost {
@@ -105,6 +106,15 @@ func (h *fakeHost) configure(_ context.Context, w *wanted) error {
 		h.lives[w.Name] = life{l.number, w.tenant} // also where it fails: it is half done then
 	}
 	return h.call("configure", w.Name)
+}
+
+func (h *fakeHost) restore(context.Context) ([]string, []api.ContextError) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.broken == "" {
+		return nil, nil
+	}
+	return []string{"restore context \"" + h.broken + "\": its control group had been removed"}, nil
 }
 
 func (h *fakeHost) end(names []string) {

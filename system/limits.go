@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
@@ -254,7 +255,14 @@ func (s *System) watch(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			for _, t := range s.list() {
-				t.watchLimits(now, round%groupsEvery == 0)
+				all := round%groupsEvery == 0
+				_ = guard.Run(t.log, "the watch over limits", func() error { // the log has it
+					t.watchLimits(now, all)
+					if all {
+						t.lookAtGroup(t.view().group)
+					}
+					return nil
+				})
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/vfs"
@@ -112,7 +113,7 @@ func (w *follower) pass(ctx context.Context) {
 		if w.files.standby(d.Context) == d.Standby {
 			continue // the units do not agree yet who is active
 		}
-		w.tell(ctx, d.Context, w.level(ctx, peer, d))
+		w.tell(ctx, d.Context, guard.Run(w.log, "the replication of files", func() error { return w.level(ctx, peer, d) }))
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -258,7 +259,7 @@ func (s *System) loop(ctx context.Context) {
 		case <-s.cfg.Hangup:
 			s.hup(ctx)
 		case <-s.expiry.C:
-			if err := s.expire(ctx); err != nil {
+			if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.expire(ctx) }); err != nil {
 				s.cfg.Log.Error("configuration not rolled back", "reason", err.Error())
 			}
 		}
@@ -287,7 +288,7 @@ func (s *System) notify(state string) {
 func (s *System) hup(ctx context.Context) {
 	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer s.notify(daemon.SdNotifyReady)
-	if err := s.hangup(ctx); err != nil {
+	if err := guard.Run(s.cfg.Log, "a reload", func() error { return s.hangup(ctx) }); err != nil {
 		var e *api.Error
 		if errors.As(err, &e) && e.Detail != "" {
 			s.cfg.Log.Error("reload refused", "reason", e.Reason, "detail", e.Detail)

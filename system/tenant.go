@@ -44,15 +44,18 @@ type tenant struct {
 	settled chan struct{}
 	outcome error
 
-	mu      sync.Mutex // protects what follows
-	want    *wanted
-	state   api.State // while there is no worker to ask
-	reason  string
-	worker  *spawn.Worker  // nil: not built
-	gateway *netns.Gateway // as worker
-	group   *cgroup.Group  // as worker
-	cpu     resource.RateMeter
+	mu         sync.Mutex // protects what follows
+	want       *wanted
+	state      api.State // while there is no worker to ask
+	reason     string
+	worker     *spawn.Worker  // nil: not built
+	gateway    *netns.Gateway // as worker
+	group      *cgroup.Group  // as worker
+	cpu        resource.RateMeter
+	faults     map[string]netns.Fault // of interfaces, while it is built
+	unconfined bool                   // its control group was removed
 
+	again   chan struct{} // holds one token when the context is to be built anew
 	api     apiSessions
 	notices map[resource.Name]*resource.Notice // System.watch has them
 	clear   resource.Notice                    // of packets that came in clear; System.watch has it
@@ -63,7 +66,7 @@ func (s *System) live(w *wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
 		sys: s, name: w.Name, uid: uid, log: s.cfg.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
-		settled: make(chan struct{}), want: w, state: api.StateStarting, reason: "waiting to be built",
+		settled: make(chan struct{}), again: make(chan struct{}, 1), want: w, state: api.StateStarting, reason: "waiting to be built",
 		notices: make(map[resource.Name]*resource.Notice),
 	}
 	if w.Suspended {
@@ -96,6 +99,10 @@ func (t *tenant) run(ctx context.Context) {
 		err := guard.Run(t.log, "a context", func() error { return t.serve(ctx) })
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil { // it is to be built anew
+			delay = retryFirst / 2
+			continue
 		}
 		t.settle(err)
 		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
@@ -148,7 +155,8 @@ func (t *tenant) set(state api.State, reason string) {
 	t.sys.poke()
 }
 
-// serve is one life of the context: built, run, taken apart.
+// serve is one life of the context: built, run, taken apart. Without an error
+// another one is to follow.
 func (t *tenant) serve(ctx context.Context) (err error) {
 	t.mu.Lock()
 	w := t.want
@@ -167,7 +175,29 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 		}
 	}()
 	t.log.Info("context built", "namespace", w.namespace, "class", w.Class)
-	return t.worker.Run(ctx)
+	life, end := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer func() {
+		end()
+		watching.Wait()
+	}()
+	watching.Go(func() { t.watchLinks(life, t.gateway) })
+	anew := false
+	watching.Go(func() {
+		select {
+		case <-t.again:
+			anew = true
+			end()
+		case <-life.Done():
+		}
+	})
+	err = t.worker.Run(life)
+	end()
+	watching.Wait()
+	if anew && ctx.Err() == nil {
+		return nil
+	}
+	return err
 }
 
 // build makes everything that the worker needs. On error nothing of it is left.
@@ -195,7 +225,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 		return errors.Join(err, deleteGroup(group))
 	}
 	worker, err := spawn.New(&spawn.Config{
-		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: group,
+		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: confinement{group, t},
 		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
 		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.watch,
@@ -206,6 +236,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	}
 	t.mu.Lock()
 	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, resource.RateMeter{}
+	t.faults, t.unconfined = nil, false
 	t.mu.Unlock()
 	t.sys.pair.join(w, gateway, worker)
 	return nil
@@ -217,7 +248,7 @@ func (t *tenant) takeApart() error {
 	defer func() { <-t.sys.slots }()
 	t.mu.Lock()
 	worker, gateway, group := t.worker, t.gateway, t.group
-	t.worker, t.gateway, t.group = nil, nil, nil
+	t.worker, t.gateway, t.group, t.faults, t.unconfined = nil, nil, nil, nil, false
 	t.mu.Unlock()
 	t.sys.pair.part(t.name)
 	worker.Close()

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/internal/guard"
 )
 
 // ask gets the facts of the context that r names, or of all of them, each
@@ -30,7 +31,12 @@ func (s *Server) ask(r *http.Request) ([]control.Facts, []ContextError, error) {
 	errs := make([]error, len(contexts))
 	var wg sync.WaitGroup
 	for i := range contexts {
-		wg.Go(func() { facts[i], errs[i] = s.askOne(r.Context(), contexts[i].Name) })
+		wg.Go(func() {
+			errs[i] = guard.Run(s.log, "a question to a context", func() (err error) {
+				facts[i], err = s.askOne(r.Context(), contexts[i].Name)
+				return err
+			})
+		})
 	}
 	wg.Wait()
 	var answered []control.Facts

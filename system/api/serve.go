@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/guard"
 )
 
 // serve answers one request of a route: who asks, what, then the handler.
@@ -70,11 +72,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 }
 
 // answer calls the route's handler; a stream writes its answer itself.
-func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt *route) (any, error) {
-	if rt.stream == nil {
-		return rt.handle(s, r)
-	}
-	return nil, rt.stream(s, &transfer{w: w, control: http.NewResponseController(w)}, r)
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt *route) (answer any, err error) {
+	err = guard.Run(s.log, "an api request", func() error {
+		if rt.stream != nil {
+			return rt.stream(s, &transfer{w: w, control: http.NewResponseController(w)}, r)
+		}
+		answer, err = rt.handle(s, r)
+		return err
+	})
+	return answer, err
 }
 
 // setDeadlines bounds the reading of the body and the writing of the answer; the

@@ -1,0 +1,219 @@
+package system
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/api"
+)
+
+// watchAgain is when a watch that has ended begins again.
+const watchAgain = time.Second
+
+// gatewayLinks is what is watched of a netns.Gateway.
+type gatewayLinks interface {
+	Faults() map[string]netns.Fault
+	WatchLinks(ctx context.Context, changed func()) error
+}
+
+// healer is a gatewayLinks that puts back what the kernel has taken away.
+type healer interface{ Heal() error }
+
+// watchLinks follows the links of the context until ctx ends: what the kernel has
+// taken away with a link is put back when the link returns, and what is gone is
+// logged, and a problem in the status.
+func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
+	retry := time.NewTimer(0)
+	defer retry.Stop()
+	for first := true; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+		}
+		err := guard.Run(t.log, "the watch over links", func() error {
+			return g.WatchLinks(ctx, func() {
+				if h, ok := g.(healer); ok && !first {
+					if err := h.Heal(); err != nil {
+						t.log.Warn("addresses and routes not put back", "reason", err.Error())
+					}
+				}
+				first = false
+				t.lookAtLinks(g)
+			})
+		})
+		if err != nil {
+			t.log.Error("devices of a context are not watched", "reason", err.Error())
+		}
+		retry.Reset(watchAgain)
+	}
+}
+
+// lookAtLinks notes and logs what has changed.
+func (t *tenant) lookAtLinks(g gatewayLinks) {
+	now := g.Faults()
+	t.mu.Lock()
+	before := t.faults
+	t.faults = now
+	t.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		if before[name] != now[name] {
+			t.log.Warn("interface lost", "interface", name, "reason", string(now[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, still := now[name]; !still {
+			t.log.Info("interface is back", "interface", name)
+		}
+	}
+	t.sys.poke()
+}
+
+// problems are what is not as it should be although the context may run.
+func (t *tenant) problems() []api.ContextError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var list []api.ContextError
+	for _, name := range slices.Sorted(maps.Keys(t.faults)) {
+		hint := ""
+		if t.faults[name] != netns.NoCarrier {
+			hint = "`warren reload` puts it back, as soon as the host has the device"
+		}
+		list = append(list, api.ContextError{Context: t.name, Error: "interface " + name + ": " + string(t.faults[name]), Hint: hint})
+	}
+	if t.unconfined {
+		list = append(list, api.ContextError{Context: t.name, Error: "its control group was removed: its limits are not enforced",
+			Hint: "`warren reload` puts it back"})
+	}
+	return list
+}
+
+// confinement is the control group of a context, as its worker is put into it:
+// what somebody has removed is made again first.
+type confinement struct {
+	*cgroup.Group
+	t *tenant
+}
+
+// Add implements spawn.Group.
+func (c confinement) Add(pid int) error {
+	if _, err := c.t.mendGroup(c.Group); err != nil {
+		return err
+	}
+	return c.Group.Add(pid)
+}
+
+// mendGroup makes a group again of which something is missing, and tells whether
+// it was.
+func (t *tenant) mendGroup(g *cgroup.Group) (bool, error) {
+	if !g.Missing() {
+		return false, nil
+	}
+	t.mu.Lock()
+	limits := t.want.limits
+	t.mu.Unlock()
+	if _, err := t.sys.groups.Create(t.name, limits); err != nil {
+		return false, err
+	}
+	t.mu.Lock()
+	t.unconfined = false
+	t.mu.Unlock()
+	t.log.Warn("control group made again: somebody had removed it")
+	return true, nil
+}
+
+// lookAtGroup notes whether the control group is there.
+func (t *tenant) lookAtGroup(g *cgroup.Group) {
+	missing := g != nil && g.Missing()
+	t.mu.Lock()
+	if t.group != g {
+		missing = false // it was taken apart meanwhile
+	}
+	was := t.unconfined
+	t.unconfined = missing
+	t.mu.Unlock()
+	if missing && !was {
+		t.log.Warn("control group was removed: limits are not enforced")
+	}
+	if missing != was {
+		t.sys.poke()
+	}
+}
+
+// restore implements actor.
+func (s *System) restore(context.Context) (steps []string, errs []api.ContextError) {
+	for _, t := range s.list() {
+		var done []string
+		err := guard.Run(t.log, "a reload", func() (err error) {
+			done, err = t.restore()
+			return err
+		})
+		for _, what := range done {
+			steps = append(steps, "restore context \""+t.name+"\": "+what)
+		}
+		if err != nil {
+			errs = append(errs, api.ContextError{Context: t.name, Error: err.Error()})
+		}
+	}
+	return steps, errs
+}
+
+// restore puts back what somebody else has taken from a context that runs: its
+// control group, links that are down, addresses, routes. A device that was deleted
+// comes back by building the context anew, which is done once the host has one.
+func (t *tenant) restore() (done []string, err error) {
+	t.mu.Lock()
+	w, worker, gateway, group := t.want, t.worker, t.gateway, t.group
+	t.mu.Unlock()
+	if worker == nil {
+		return nil, nil // it is being built, and nothing is missing then
+	}
+	mended, err := t.mendGroup(group)
+	if err != nil {
+		return nil, err
+	}
+	if mended {
+		done = append(done, "its control group had been removed")
+		if pid := worker.Status().PID; pid != 0 {
+			if err := group.Add(pid); err != nil {
+				return done, err
+			}
+		}
+	}
+	before := gateway.Faults()
+	gone := slices.DeleteFunc(slices.Sorted(maps.Keys(before)), func(name string) bool { return before[name] != netns.DeviceGone })
+	if len(gone) > 0 {
+		for _, d := range w.devices {
+			if !slices.Contains(gone, d.Interface) {
+				continue
+			}
+			if err := t.sys.host.Check(d, nil); err != nil {
+				return done, err
+			}
+		}
+		t.rebuild()
+		return append(done, "it is built anew, because the device of interface "+gone[0]+" had been deleted"), nil
+	}
+	err = gateway.Update(w.Spec)
+	after := gateway.Faults()
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, still := after[name]; !still {
+			done = append(done, "interface "+name+" is back")
+		}
+	}
+	t.lookAtLinks(gateway)
+	return done, err
+}
+
+// rebuild ends the present life of the context, and begins another one.
+func (t *tenant) rebuild() {
+	select {
+	case t.again <- struct{}{}:
+	default: // it is about to happen
+	}
+}
