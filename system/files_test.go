@@ -178,15 +178,15 @@ func TestFilesRefuse(t *testing.T) {
 		want string
 		hint string
 	}{
-		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), api.CodeInvalid, `vfs: "blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
-		{"name of the host", read("/etc/shadow"), api.CodeInvalid, `vfs: "/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
+		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), api.CodeInvalid, `"blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
+		{"name of the host", read("/etc/shadow"), api.CodeInvalid, `"/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
 		{"name of a context with a path", write("../red:disk0:/x", "x"), api.CodeInvalid, "the context's name has letters", ""},
-		{"read through a link", read("blue:disk0:/link"), api.CodeRefused, "vfs: reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
-		{"write through a link", write("blue:disk0:/link", "x"), api.CodeRefused, "vfs: writing blue:disk0:/link: leads out of its file system", "only regular files"},
-		{"write below a link", write("blue:disk0:/links/x", "x"), api.CodeRefused, "vfs: writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
+		{"read through a link", read("blue:disk0:/link"), api.CodeRefused, "reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
+		{"write through a link", write("blue:disk0:/link", "x"), api.CodeRefused, "writing blue:disk0:/link: leads out of its file system", "only regular files"},
+		{"write below a link", write("blue:disk0:/links/x", "x"), api.CodeRefused, "writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
 		{"copy a link of another", copies("blue:disk0:/link", "red:disk0:/x"), api.CodeRefused, "leads out of its file system", "only regular files"},
-		{"too large", write("blue:disk0:/large", large), api.CodeRefused, "vfs: writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit", "nothing was changed; delete files"},
-		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), api.CodeRefused, "vfs: writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
+		{"too large", write("blue:disk0:/large", large), api.CodeRefused, "writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit", "nothing was changed; delete files"},
+		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), api.CodeRefused, "writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
 		{"too many", func(c *client.Client) error {
 			var err error
 			for i := range 5 {
@@ -196,14 +196,14 @@ func TestFilesRefuse(t *testing.T) {
 				}
 			}
 			return err
-		}, api.CodeRefused, "vfs: writing blue:disk0:/4: the storage limit is 5 files", "nothing was changed"},
-		{"shared storage by a context", write("blue:images:/x", "x"), api.CodeRefused, "vfs: writing blue:images:/x: is read-only", "change it as the system"},
-		{"delete shared storage by a context", deletes("blue:images:/pkg"), api.CodeRefused, "vfs: deleting blue:images:/pkg: is read-only", "change it as the system"},
+		}, api.CodeRefused, "writing blue:disk0:/4: the storage limit is 5 files", "nothing was changed"},
+		{"shared storage by a context", write("blue:images:/x", "x"), api.CodeRefused, "writing blue:images:/x: is read-only", "change it as the system"},
+		{"delete shared storage by a context", deletes("blue:images:/pkg"), api.CodeRefused, "deleting blue:images:/pkg: is read-only", "change it as the system"},
 		{"copy to shared storage by a context", copies("blue:disk0:/old", "red:images:/pkg"), api.CodeRefused, "is read-only", "change it as the system"},
-		{"no context", read("grey:disk0:/x"), api.CodeNoFile, "vfs: no such volume: there is no context grey", "`warren show context`"},
-		{"no volume", read("blue:flash:/x"), api.CodeNoFile, "vfs: no such volume: context blue has disk0:, images:", ""},
-		{"no file", read("blue:disk0:/none"), api.CodeNoFile, "vfs: reading blue:disk0:/none: no such file or directory", "`warren dir`"},
-		{"delete the volume", deletes("blue:disk0:/"), api.CodeRefused, "vfs: deleting blue:disk0:/: device or resource busy", "a volume itself"},
+		{"no context", read("grey:disk0:/x"), api.CodeNoFile, "no such volume: there is no context grey", "`warren show context`"},
+		{"no volume", read("blue:flash:/x"), api.CodeNoFile, "no such volume: context blue has disk0:, images:", ""},
+		{"no file", read("blue:disk0:/none"), api.CodeNoFile, "reading blue:disk0:/none: no such file or directory", "`warren dir`"},
+		{"delete the volume", deletes("blue:disk0:/"), api.CodeRefused, "deleting blue:disk0:/: device or resource busy", "a volume itself"},
 		{"source shorter than said", func(c *client.Client) error {
 			_, err := c.WriteFile(context.Background(), "blue:disk0:/old", 50, strings.NewReader("short"))
 			return err
@@ -279,7 +279,7 @@ func TestQuotaInTheMiddle(t *testing.T) {
 	second := client.New(&client.Config{Socket: c.Socket()})
 	defer second.Close()
 	err := put(second, "blue:disk0:/second", strings.Repeat("x", 60))
-	if err == nil || !strings.Contains(err.Error(), "vfs: writing blue:disk0:/second: the storage limit is 100 bytes: 60 are used and 60 more do not fit") {
+	if err == nil || !strings.Contains(err.Error(), "writing blue:disk0:/second: the storage limit is 100 bytes: 60 are used and 60 more do not fit") {
 		t.Errorf("the second: got %v", err)
 	}
 	if err := put(second, "red:disk0:/x", strings.Repeat("x", 1000)); err != nil {

@@ -134,6 +134,12 @@ func (u *uids) of(name string) (uint32, error) {
 
 func (u *uids) release(name string) { delete(u.used, name) }
 
+// What warrend has open for itself, and for each context, at most.
+const (
+	filesAlone      = 48
+	filesPerContext = 24
+)
+
 // raiseFileLimit makes room for the sockets of many contexts, as far as we may.
 func raiseFileLimit() uint64 {
 	const enough = 1 << 20

@@ -160,8 +160,11 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		s.Close()
 		return nil, err
 	}
-	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts),
-		"cgroup", string(s.groups.Mode()), "max_files", raiseFileLimit())
+	files := raiseFileLimit()
+	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts), "cgroup", string(s.groups.Mode()), "max_files", files)
+	if need := uint64(filesAlone + filesPerContext*len(conf.Contexts)); files < need {
+		cfg.Log.Warn("too few open files are allowed for this many contexts: raise the hard limit (LimitNOFILE=)", "max_files", files, "limit", need)
+	}
 	return s, nil
 }
 
@@ -232,12 +235,14 @@ func (s *System) Run(ctx context.Context) error {
 	s.loop(ctx)
 	watching.Wait()
 
+	stopping := time.Now()
 	s.notify(daemon.SdNotifyStopping)
 	<-s.turn // a change that is under way ends first; there is no other after it
 	s.pair.handOver(handOverLimit)
 	s.pair.stop()
 	s.end(s.names())
 	s.Close()
+	s.cfg.Log.Info("system stopped", "took", time.Since(stopping).Round(time.Millisecond))
 	return nil
 }
 

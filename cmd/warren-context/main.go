@@ -5,9 +5,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/worker"
@@ -30,6 +32,9 @@ const maxProcs = 32
 func run() error {
 	if runtime.GOMAXPROCS(0) > maxProcs {
 		runtime.GOMAXPROCS(maxProcs)
+	}
+	if len(os.Args) != 2 || strings.HasPrefix(os.Args[1], "-") {
+		return errors.New("this program is started by warrend, not by hand, and has nothing to set")
 	}
 	conn, err := pipe.FromFile(os.NewFile(controlFD, "control"))
 	if err != nil {

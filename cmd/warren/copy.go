@@ -48,7 +48,7 @@ func newCopy(e *env) *cobra.Command {
 			info, err := e.copy(ctx, from, to, p)
 			p.end()
 			if err != nil {
-				return err
+				return localHint(err, from)
 			}
 			if _, err = fmt.Fprintf(e.stdout, "%s copied to %s\n", count(int(info.Size), "byte", "bytes"), plain(info.Name)); err == nil && info.Pending {
 				_, err = fmt.Fprintf(e.stderr, "warning: it is not yet on the standby unit, and would be lost with this one\n"+
@@ -57,6 +57,21 @@ func newCopy(e *env) *cobra.Command {
 			return err
 		}),
 	}
+}
+
+// localHint adds to an error about a name of warrend's that there is a local file
+// of that name.
+func localHint(err error, name string) error {
+	var refused *api.Error
+	if !isStored(name) || !errors.As(err, &refused) {
+		return err
+	}
+	if _, statErr := os.Stat(name); statErr != nil {
+		return err
+	}
+	out := *refused
+	out.Hint = "for the local file of that name write ./" + name
+	return &out
 }
 
 func (e *env) copy(ctx context.Context, from, to string, p *progress) (api.FileInfo, error) {

@@ -47,6 +47,10 @@ func newExportKeys(e *env) *cobra.Command {
 			if err := os.MkdirAll(dir, 0o700); err != nil {
 				return fmt.Errorf("making directory: %w", err)
 			}
+			dir, err := filepath.Abs(dir) // so that nobody has to guess where the keys are
+			if err != nil {
+				return fmt.Errorf("finding directory: %w", err)
+			}
 			for _, f := range []struct {
 				name, noun string
 				lines      []string

@@ -30,5 +30,23 @@ func newFailoverSwitch(e *env) *cobra.Command {
 		}),
 	}
 	c.Flags().StringVar(&name, "group", "", "failover `group`; by default all")
+	err := c.RegisterFlagCompletionFunc("group", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		st, err := e.client().Failover(ctx)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for _, p := range st.Failover {
+			for _, g := range p.Groups {
+				names = append(names, plain(g.Name))
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	})
+	if err != nil {
+		panic("warren: internal error: " + err.Error())
+	}
 	return c
 }

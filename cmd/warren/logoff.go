@@ -54,6 +54,22 @@ func newLogoff(e *env) *cobra.Command {
 	c.Flags().BoolVar(&which.All, "all", false, "end every session of the context")
 	e.contextFlag(c, &name, "the `context`")
 	mustRequire(c, "context")
+	err := c.RegisterFlagCompletionFunc("user", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+		defer cancel()
+		list, err := e.client().Sessions(ctx, name)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var users []string
+		for _, s := range list.Sessions {
+			users = append(users, plain(s.User))
+		}
+		return users, cobra.ShellCompDirectiveNoFileComp
+	})
+	if err != nil {
+		panic("warren: internal error: " + err.Error())
+	}
 	return c
 }
 

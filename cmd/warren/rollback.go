@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,8 @@ func newRollback(e *env) *cobra.Command {
 		Long: "Make an earlier version, one of those that `warren show history` lists, the running\n" +
 			"configuration: wholly or not at all. The files stay as they are: `warren diff` shows how\n" +
 			"they differ, and `warren write memory` makes them say the same.",
-		Example: "  warren rollback 7",
+		Example:           "  warren rollback 7",
+		ValidArgsFunction: e.completeVersions,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return errors.New("it takes the number of one version")
@@ -51,4 +53,25 @@ func newRollback(e *env) *cobra.Command {
 		})(cmd, args)
 	}
 	return c
+}
+
+// completeVersions offers the versions of the history, the newest first.
+func (e *env) completeVersions(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const how = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	if len(args) > 0 {
+		return nil, how
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	h, err := e.client().History(ctx)
+	if err != nil {
+		return nil, how
+	}
+	var list []string
+	for _, v := range slices.Backward(h.Versions) {
+		if !v.Running {
+			list = append(list, strconv.Itoa(v.Number)+"\t"+plain(v.Comment))
+		}
+	}
+	return list, how
 }

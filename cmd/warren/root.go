@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -58,6 +59,9 @@ func run(ctx context.Context, e *env, args []string) int {
 	if err == nil {
 		return exitDone
 	}
+	if n := negative(args); n != "" && strings.Contains(err.Error(), "unknown shorthand flag") {
+		err = fmt.Errorf("%q is no number that it takes: it begins like a flag", n)
+	}
 	var f failure
 	if !errors.As(err, &f) {
 		fmt.Fprintf(e.stderr, "%s: %v\nhint: `%s --help` explains\n", cmd.CommandPath(), err, cmd.CommandPath())
@@ -67,6 +71,16 @@ func run(ctx context.Context, e *env, args []string) int {
 		e.complain(f.error)
 	}
 	return exitFailed
+}
+
+// negative returns the first argument that is a negative number, "" for none.
+func negative(args []string) string {
+	for _, a := range args {
+		if n, err := strconv.Atoi(a); err == nil && n < 0 {
+			return a
+		}
+	}
+	return ""
 }
 
 // complain writes an error and its remedy to stderr.
@@ -105,6 +119,12 @@ func newRoot(e *env) *cobra.Command {
 	root.PersistentFlags().StringVar(&e.socket, "socket", "",
 		"warrend's unix `path`; else $WARREN_SOCKET, else "+client.DefaultSocket)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			group(c) // a shell that it does not know is wrong usage
+		}
+	}
 	return root
 }
 

@@ -15,6 +15,7 @@ import (
 // newShowContext is `warren show context`.
 func newShowContext(e *env) *cobra.Command {
 	var detail bool
+	var name string
 	c := &cobra.Command{
 		Use:               "context [NAME]",
 		Short:             "Show contexts: class, interfaces, state, role, worker",
@@ -22,7 +23,10 @@ func newShowContext(e *env) *cobra.Command {
 		Args:              atMostOne,
 		ValidArgsFunction: e.completeContexts,
 		RunE: does(func(ctx context.Context, args []string) error {
-			list, err := e.client().Contexts(ctx, strings.Join(args, ""))
+			if len(args) > 0 && name != "" {
+				return fmt.Errorf("%q and --context %q: give one of them", args[0], name)
+			}
+			list, err := e.client().Contexts(ctx, name+strings.Join(args, ""))
 			if err != nil {
 				return err
 			}
@@ -36,6 +40,7 @@ func newShowContext(e *env) *cobra.Command {
 		}),
 	}
 	c.Flags().BoolVar(&detail, "detail", false, "one paragraph for each context")
+	e.contextFlag(c, &name, "only this `context`, as NAME")
 	return c
 }
 

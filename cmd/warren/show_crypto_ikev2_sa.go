@@ -46,7 +46,9 @@ func (e *env) ikeSAs(w io.Writer, list []control.IKESA, detail bool) {
 	for i := range list {
 		s := &list[i]
 		t.row(s.Context, s.Local, s.Remote, s.State, s.Role, s.RemoteID, fmt.Sprint(len(s.ChildSAs)))
-		t.notef("Encr: %s, PRF: %s, KE: %s", cipher(s.Encryption, s.Integrity), s.PRF, s.KeyExchange)
+		if s.Encryption != "" { // else nothing is agreed yet
+			t.notef("Encr: %s, PRF: %s, KE: %s", cipher(s.Encryption, s.Integrity), s.PRF, s.KeyExchange)
+		}
 		t.notef("Active time: %s, assigned: %s", e.since(s.Established), addresses(s.Assigned))
 		if detail {
 			t.notef("SPI initiator/responder: %s/%s", s.SPIi, s.SPIr)

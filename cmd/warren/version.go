@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -12,13 +13,22 @@ import (
 
 // newVersion is `warren version`.
 func newVersion(e *env) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of this program",
 		Args:  noArgs,
 		RunE: does(func(context.Context, []string) error {
-			_, err := fmt.Fprintf(e.stdout, "warren %s %s %s/%s\n", build.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
+			v := versionInfo{Version: build.Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			return e.print(v, func(w io.Writer) { fmt.Fprintf(w, "warren %s %s %s\n", v.Version, v.Go, v.Platform) })
 		}),
 	}
+	e.jsonFlag(c)
+	return c
+}
+
+// versionInfo is what `warren version --json` prints.
+type versionInfo struct {
+	Version  string `json:"version"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -32,11 +33,25 @@ func run(args []string) int {
 	if err == nil {
 		err = serve(cfg)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return 0
+	case cfg.LogFormat == "json":
+		record(cfg.Log, err)
+	default:
 		complain(err)
-		return 1
 	}
-	return 0
+	return 1
+}
+
+// record is complain for a machine that reads the log.
+func record(log *slog.Logger, err error) {
+	var e *api.Error
+	if !errors.As(err, &e) {
+		log.Error("not started, or ended", "reason", err.Error())
+		return
+	}
+	log.Error("not started, or ended", "reason", e.Reason, "detail", e.Detail, "hint", e.Hint)
 }
 
 // serve constructs the supervisor and its API, and runs them until a signal.
@@ -49,6 +64,8 @@ func serve(cfg *system.Config) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	cfg.Hangup = hangup
+	renew := make(chan os.Signal, 1)
+	signal.Notify(renew, syscall.SIGHUP)
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding warren-context: %w", err)
@@ -58,7 +75,7 @@ func serve(cfg *system.Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys, Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared, Log: cfg.Log})
+	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys, Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared, Renew: renew, Log: cfg.Log})
 	if err != nil {
 		sys.Close()
 		return err

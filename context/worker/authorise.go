@@ -52,6 +52,9 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 		reply.Refuse = ike.RefuseLimit
 		w.turnAway(now, q.Peer, reply.Refuse, reason, "class", w.tenant.Class, "resource", string(name), "limit", limit)
 	}
+	if reply.Refuse != 0 {
+		w.told = q.Peer.SPI // the engine's own line would say the same
+	}
 	if err := w.engine.Answer(now, reply, &w.out); err != nil {
 		w.log.Debug("nobody waits for the session any more", "peer", q.Peer.Remote, "reason", err)
 		w.release(q.Peer.SPI)

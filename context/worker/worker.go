@@ -117,6 +117,8 @@ type Worker struct {
 	role control.Role // with a twin: what to begin as
 
 	broken error // why the loop cannot go on
+
+	told uint64 // SPI of a refused peer whose reason the log has
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.

@@ -81,6 +81,7 @@ func (s *Server) sorted() []Tenant {
 // normalTenant replaces missing lists by empty ones: JSON has no other way to
 // say "none" that scripts can loop over.
 func normalTenant(c Tenant) Tenant {
+	c.Reason = plain(c.Reason)
 	c.Interfaces = slices.Clone(orEmpty(c.Interfaces))
 	for i := range c.Interfaces {
 		c.Interfaces[i].Addresses = orEmpty(c.Interfaces[i].Addresses)

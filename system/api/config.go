@@ -125,17 +125,17 @@ type Plan struct {
 type Apply struct {
 	// Confirm is how many seconds Confirm may take to come before everything is
 	// rolled back, 0 to 86400; 0: it need not come.
-	Confirm int    `json:"confirm,omitempty"`
-	Comment string `json:"comment,omitempty"` // one line for the history
+	Confirm int    `json:"confirm,omitempty" about:"seconds that a confirmation may take, 1 to 86400; 0: none is needed"`
+	Comment string `json:"comment,omitempty" about:"one line for the history"`
 	// AllowStale takes the last good copy where what a server has cannot be used.
 	AllowStale bool `json:"allow_stale,omitempty"`
 }
 
 // Rollback is an Apply of an earlier version.
 type Rollback struct {
-	Version int    `json:"version"`
-	Confirm int    `json:"confirm,omitempty"`
-	Comment string `json:"comment,omitempty"`
+	Version int    `json:"version" about:"one of the history"`
+	Confirm int    `json:"confirm,omitempty" about:"seconds that a confirmation may take, 1 to 86400; 0: none is needed"`
+	Comment string `json:"comment,omitempty" about:"one line for the history"`
 }
 
 // Applied is what was done.
@@ -318,6 +318,6 @@ func (s *Server) reload(r *http.Request) (any, error) {
 	ctx, cancel := detached(r, reloadTimeout)
 	defer cancel()
 	done, err := s.cfg.Backend.Reload(ctx, authorOf(r), r.URL.Query().Get(staleParam) == "true")
-	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), orEmpty(done.Errors)
+	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), plainErrors(done.Errors)
 	return done, err
 }

@@ -19,7 +19,7 @@ func (s *Server) openAPI(*http.Request) (any, error) { return json.RawMessage(op
 
 func (s *Server) status(*http.Request) (any, error) {
 	st := s.cfg.Backend.Status()
-	st.Waiting, st.Problems = orEmpty(st.Waiting), orEmpty(st.Problems)
+	st.Waiting, st.Problems = plainErrors(st.Waiting), plainErrors(st.Problems)
 	return st, nil
 }
 

@@ -163,7 +163,11 @@ func structSchema(t reflect.Type, schemas object) object {
 		if name == "" {
 			panic("api: internal error: " + t.Name() + "." + f.Name + " has no JSON name")
 		}
-		properties[name] = schemaOf(f.Type, schemas)
+		property := schemaOf(f.Type, schemas)
+		if about := f.Tag.Get("about"); about != "" {
+			property["description"] = about
+		}
+		properties[name] = property
 		if options == "" {
 			required = append(required, name)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -117,12 +118,31 @@ func decode(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) && wrong.Field != "" {
+			err = fmt.Errorf("%s is %s, and not a %s", wrong.Field, kindOf(wrong.Type), wrong.Value)
+		}
 		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("body: %v", err), Hint: "GET /v1/openapi.json describes it"}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return &Error{Code: CodeInvalid, Reason: "body: more than one JSON value"}
 	}
 	return nil
+}
+
+// kindOf says in JSON's words what a Go type holds.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int64, reflect.Uint32, reflect.Uint64:
+		return "a number without a fraction"
+	case reflect.Slice:
+		return "a list"
+	case reflect.String:
+		return "a string"
+	}
+	return "an object"
 }
 
 // fail answers with an error. Internal ones are logged: they are ours.
@@ -139,13 +159,15 @@ func asError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		if _, ok := statuses[e.Code]; ok {
-			return e
+			out := *e
+			out.Reason = plain(e.Reason)
+			return &out
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return &Error{Code: CodeNotReady, Reason: "no answer in time", Hint: "warrend's log says more"}
 	}
-	return &Error{Code: CodeInternal, Reason: err.Error(), Hint: "warrend's log says more"}
+	return &Error{Code: CodeInternal, Reason: plain(err.Error()), Hint: "warrend's log says more"}
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body any) {

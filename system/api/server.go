@@ -55,6 +55,9 @@ type Config struct {
 	// Shared, which may be nil, returns what the contexts share, as rows of the
 	// context "system".
 	Shared func() []control.Resource
+	// Renew asks to make the socket again where it has been removed; nil: nothing
+	// does.
+	Renew <-chan os.Signal
 	// WorkerTimeout is how long one context may take to answer when several are
 	// asked, and alone; 0 means 2 s.
 	WorkerTimeout time.Duration
@@ -121,7 +124,15 @@ func (s *Server) Run(ctx context.Context) error {
 	served := make(chan error, 1)
 	var serving sync.WaitGroup
 	defer serving.Wait()
-	serving.Go(func() { served <- srv.Serve(l) })
+	serve := func(l net.Listener) {
+		serving.Go(func() {
+			select {
+			case served <- srv.Serve(l):
+			default:
+			}
+		})
+	}
+	serve(l)
 	if s.cfg.Peers != nil {
 		serving.Go(func() { _ = peers.Serve(s.cfg.Peers) }) // it ends with the pair, or with us
 		defer peers.Close()
@@ -129,11 +140,21 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.ready)
 	s.log.Info("api serves", "socket", s.cfg.Socket)
 
-	select {
-	case err := <-served:
-		os.Remove(s.cfg.Socket)
-		return fmt.Errorf("api: serving on %s: %w", s.cfg.Socket, err)
-	case <-ctx.Done():
+	for ended := false; !ended; {
+		select {
+		case err := <-served:
+			os.Remove(s.cfg.Socket)
+			return fmt.Errorf("api: serving on %s: %w", s.cfg.Socket, err)
+		case <-s.cfg.Renew:
+			if l, err := s.renew(); err != nil {
+				s.log.Error("api socket not made again", "socket", s.cfg.Socket, "err", err)
+			} else if l != nil {
+				serve(l)
+				s.log.Warn("api socket made again: somebody had removed it", "socket", s.cfg.Socket)
+			}
+		case <-ctx.Done():
+			ended = true
+		}
 	}
 	os.Remove(s.cfg.Socket) // newcomers see at once that nobody is there
 	grace, stop := context.WithTimeout(requests, stopGrace)
@@ -143,8 +164,22 @@ func (s *Server) Run(ctx context.Context) error {
 		srv.Close()
 	}
 	s.open.Wait()
-	<-served
 	return nil
+}
+
+// renew makes the socket again where it is gone; nil: it is there.
+func (s *Server) renew() (net.Listener, error) {
+	if _, err := os.Lstat(s.cfg.Socket); !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.cfg.Socket), 0o755); err != nil {
+		return nil, err
+	}
+	l, err := listen(s.cfg.Socket)
+	if err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // server returns a server for callers of one kind.

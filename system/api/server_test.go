@@ -171,7 +171,7 @@ func TestRequests(t *testing.T) {
 		{name: "reload", verb: "POST", target: "/v1/reload", status: 200, want: `{"steps":[],"warnings":[],"errors":[]}`},
 		{name: "reload refused", verb: "POST", target: "/v1/reload", err: fmt.Errorf("system: %w", refusal), status: 409,
 			want: `{"code":"refused","error":"configuration has errors","hint":"h","detail":"blue.hcl:3"}`},
-		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500, want: `system: oops`},
+		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500, want: `"error":"oops"`},
 		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &Error{Code: CodeUnreachable, Reason: "x"}, status: 500, want: `"internal"`},
 		{name: "description", verb: "GET", target: "/v1/openapi.json", status: 200, want: `"openapi":"3.1.0"`},
 		{name: "stranger reads", uid: stranger, verb: "GET", target: "/v1/contexts", status: 200, want: `"contexts"`},
