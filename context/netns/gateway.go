@@ -87,7 +87,8 @@ type Gateway struct {
 	installed    map[place]route
 	up           map[int]bool // by index: the devices that there are, and whether they are up
 	asked        requests
-	carried      []netip.Prefix // what tunnels have carried; in order once tidied
+	carried      map[netip.Prefix]struct{} // what tunnels have carried
+	sites        sites                     // of tenant
 	limits       spec.Limits
 	gone         bool // by Remove: ns leads nowhere
 	static       int  // routes of the configuration
@@ -119,7 +120,7 @@ func Build(cfg *Config) (*Gateway, error) {
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
-		asked: newRequests(), installed: make(map[place]route),
+		asked: newRequests(), installed: make(map[place]route), carried: make(map[netip.Prefix]struct{}),
 		paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
 	}
 	if cfg.Paired {

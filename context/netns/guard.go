@@ -64,7 +64,7 @@ func (g *Gateway) guardedLocked() []guarded {
 	for _, p := range dynamicNetworks(t) {
 		add(p, insideAddress(t, p.Addr().Is4(), nil), metricGuard, false)
 	}
-	for _, p := range g.carried {
+	for p := range g.carried {
 		add(p, netip.Addr{}, metricGuard, false)
 	}
 	slices.SortStableFunc(list, func(a, b guarded) int { return a.prefix.Compare(b.prefix) })
@@ -74,12 +74,12 @@ func (g *Gateway) guardedLocked() []guarded {
 // standingLocked is how the namespace takes what a child SA that stands carries.
 func (g *Gateway) standingLocked(r control.Route) guarded {
 	p := r.Destination
-	local := localOf(g.tenant, p)
+	local := g.sites.localOf(p)
 	out := guarded{prefix: p, source: r.Source, metric: metricGuard, whole: overlapOutside(g.tenant, local), asked: r}
 	if !g.oursLocked(r.Source) {
 		out.source = insideAddress(g.tenant, p.Addr().Is4(), local)
 	}
-	if reverseRoute(g.tenant, p) {
+	if g.sites.reverseRoute(p) {
 		out.metric = metricTunnel
 	}
 	return out
@@ -108,28 +108,33 @@ func (g *Gateway) serves() bool { return g.role == Alone || g.role == Active }
 func (g *Gateway) replaceLocked(t *spec.Tenant) {
 	for _, p := range g.tenant.Pools {
 		if !slices.Contains(t.Pools, p) {
-			g.carried = append(g.carried, control.Cover(p.Start, p.End)...)
+			for _, q := range control.Cover(p.Start, p.End) {
+				g.carryLocked(q)
+			}
 		}
 	}
-	g.tenant = t
+	g.tenant, g.sites = t, sitesOf(t)
 	for p, r := range g.asked.routes {
 		g.asked.routes[p] = g.standingLocked(r.asked)
 	}
 	g.tidyCarriedLocked()
 }
 
+// carryLocked remembers that a tunnel has carried p.
+func (g *Gateway) carryLocked(p netip.Prefix) {
+	if len(g.carried) < maxCarried {
+		g.carried[p] = struct{}{}
+	}
+}
+
 // tidyCarriedLocked forgets the networks that no SA stands for and of which the
 // configuration says, other than by the default route, where they are now.
 func (g *Gateway) tidyCarriedLocked() {
-	slices.SortFunc(g.carried, netip.Prefix.Compare)
-	g.carried = slices.Compact(g.carried)
 	known := placed(g.tenant)
-	g.carried = slices.DeleteFunc(g.carried, func(p netip.Prefix) bool {
-		_, stands := g.asked.routes[p]
-		return !stands && within(known, p)
-	})
-	if n := len(g.carried); n > maxCarried {
-		g.carried = slices.Delete(g.carried, maxCarried, n)
+	for p := range g.carried {
+		if _, stands := g.asked.routes[p]; !stands && within(known, p) {
+			delete(g.carried, p)
+		}
 	}
 }
 
@@ -201,31 +206,50 @@ func staticEntries(t *spec.Tenant) func(yield func(spec.CryptoEntry) bool) {
 	}
 }
 
-// localOf are our networks in the entries that protect p.
-func localOf(t *spec.Tenant, p netip.Prefix) (list []netip.Prefix) {
-	for e := range staticEntries(t) {
-		if within(e.Remote, p) {
-			list = append(list, e.Local...)
+// sites finds the static entries that protect a network. What an SA carries is
+// most often one of the very networks of its entry.
+type sites struct {
+	exact   map[netip.Prefix][]spec.CryptoEntry
+	all     []spec.CryptoEntry
+	dynamic bool // a dynamic entry has reverse_route
+}
+
+func sitesOf(t *spec.Tenant) sites {
+	s := sites{exact: make(map[netip.Prefix][]spec.CryptoEntry), all: slices.Collect(staticEntries(t))}
+	for _, e := range s.all {
+		for _, p := range e.Remote {
+			s.exact[p.Masked()] = append(s.exact[p.Masked()], e)
 		}
+	}
+	for _, m := range t.CryptoMaps {
+		for _, e := range m.Entries {
+			s.dynamic = s.dynamic || e.Dynamic && e.ReverseRoute
+		}
+	}
+	return s
+}
+
+// of are the entries that protect p.
+func (s sites) of(p netip.Prefix) []spec.CryptoEntry {
+	if list := s.exact[p]; len(list) > 0 {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(s.all), func(e spec.CryptoEntry) bool { return !within(e.Remote, p) })
+}
+
+// localOf are our networks in the entries that protect p.
+func (s sites) localOf(p netip.Prefix) (list []netip.Prefix) {
+	for _, e := range s.of(p) {
+		list = append(list, e.Local...)
 	}
 	return list
 }
 
 // reverseRoute reports whether a route to p, while an SA carries it, comes before
 // a static one of the same length.
-func reverseRoute(t *spec.Tenant, p netip.Prefix) bool {
-	named, wanted, dynamic := false, false, false
-	for _, m := range t.CryptoMaps {
-		for _, e := range m.Entries {
-			switch {
-			case e.Dynamic:
-				dynamic = dynamic || e.ReverseRoute
-			case within(e.Remote, p):
-				named, wanted = true, wanted || e.ReverseRoute
-			}
-		}
-	}
-	return wanted || !named && dynamic
+func (s sites) reverseRoute(p netip.Prefix) bool {
+	list := s.of(p)
+	return len(list) == 0 && s.dynamic || slices.ContainsFunc(list, func(e spec.CryptoEntry) bool { return e.ReverseRoute })
 }
 
 // wholePool reports whether clients with an address of the pool may reach what is

@@ -265,7 +265,7 @@ func TestFewest(t *testing.T) {
 }
 
 // buildWith is build for another tenant, which is removed in the end.
-func buildWith(t *testing.T, h *Host, tn *spec.Tenant) *Gateway {
+func buildWith(t testing.TB, h *Host, tn *spec.Tenant) *Gateway {
 	t.Helper()
 	cfg := &Config{Host: h, Namespace: "wt-guard", Record: t.TempDir() + "/guard.json", Devices: devices(), Tenant: tn}
 	g, err := Build(cfg)

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // needRoot skips on a developer's machine and fails where tests must run.
-func needRoot(t *testing.T) {
+func needRoot(t testing.TB) {
 	t.Helper()
 	if os.Getuid() == 0 {
 		return
@@ -35,7 +35,7 @@ func needRoot(t *testing.T) {
 
 // scratch returns a host of its own: a namespace with two veth pairs, wt-out
 // and wt-in, whose other ends, p-out and p-in, are there too.
-func scratch(t *testing.T) *Host {
+func scratch(t testing.TB) *Host {
 	t.Helper()
 	needRoot(t)
 	ns, err := Create(fmt.Sprintf("wt-host-%d", os.Getpid()))
@@ -63,7 +63,7 @@ func scratch(t *testing.T) *Host {
 }
 
 // inside runs a shell in a namespace and returns its output.
-func inside(t *testing.T, ns *Namespace, script string) string {
+func inside(t testing.TB, ns *Namespace, script string) string {
 	t.Helper()
 	var out []byte
 	err := ns.Do(func() (err error) {

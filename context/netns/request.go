@@ -3,6 +3,7 @@ package netns
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -94,7 +95,7 @@ func (g *Gateway) Routes(r control.Routes) error {
 		g.tidyCarriedLocked()
 	}
 	var refused []error
-	allowed := append(configured(g.tenant), g.carried...)
+	allowed := slices.AppendSeq(configured(g.tenant), maps.Keys(g.carried))
 	for _, one := range r.Add {
 		if err := g.noteLocked(one, allowed); err != nil {
 			refused = append(refused, err)
@@ -114,7 +115,7 @@ func (g *Gateway) Routes(r control.Routes) error {
 // noteLocked notes one of the networks that child SAs carry.
 func (g *Gateway) noteLocked(r control.Route, allowed []netip.Prefix) error {
 	d := r.Destination
-	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || r.Source.IsValid() && r.Source.BitLen() != d.Addr().BitLen() || !within(allowed, d) {
+	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || r.Source.IsValid() && r.Source.BitLen() != d.Addr().BitLen() || len(g.sites.exact[d]) == 0 && !within(allowed, d) {
 		return fmt.Errorf("netns: %s is no destination for a tunnel of this context", d)
 	}
 	if _, held := g.asked.routes[d]; !held {
@@ -126,9 +127,7 @@ func (g *Gateway) noteLocked(r control.Route, allowed []netip.Prefix) error {
 		}
 	}
 	g.asked.routes[d] = g.standingLocked(r)
-	if len(g.carried) < maxCarried && !slices.Contains(g.carried, d) {
-		g.carried = append(g.carried, d)
-	}
+	g.carryLocked(d)
 	return nil
 }
 

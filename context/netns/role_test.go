@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/control"
 )
 
 // pairedTenant is tenant with a standby address for most addresses.
@@ -82,6 +84,48 @@ func TestSetRole(t *testing.T) {
 	}
 	if _, first, _ := strings.Cut(seen[1], "\n"); !strings.HasSuffix(seen[5], first) {
 		t.Errorf("active is not always the same:\n%s\n%s", seen[1], seen[5])
+	}
+}
+
+// TestStandbyHasNone: what the worker of the active unit had asked for is not in
+// force on the standby, nor again before it is asked for anew.
+func TestStandbyHasNone(t *testing.T) {
+	h := scratch(t)
+	g := paired(t, h)
+	if err := g.SetRole(Active); err != nil {
+		t.Fatal(err)
+	}
+	there := func() bool {
+		return strings.Contains(inside(t, g.ns, "ip route show 10.77.0.0/16; ip addr show dev ipsec0"), "metric 1 ") &&
+			strings.Contains(inside(t, g.ns, "ip addr show dev ipsec0"), "10.56.0.1/32")
+	}
+	ask := func() {
+		t.Helper()
+		if err := g.Address(control.Address{Add: true, Prefix: netip.MustParsePrefix("10.56.0.1/32")}); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	if !there() {
+		t.Error("the active unit has no route")
+	}
+	for _, r := range []Role{Standby, Active, Waiting, Active} {
+		if err := g.SetRole(r); err != nil {
+			t.Fatal(err)
+		}
+		if there() {
+			t.Errorf("%v: it is there before anybody asked", r)
+		}
+		if got := inside(t, g.ns, "ip route get 10.77.1.1 mark 0"); !containsWord(got, "ipsec0") {
+			t.Errorf("%v: a protected network is at %s", r, got)
+		}
+	}
+	ask()
+	if !there() {
+		t.Error("asked anew, it is not there")
 	}
 }
 
