@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -49,8 +50,9 @@ func carrier(handle *netlink.Handle, index int) bool {
 }
 
 // Missing tells, in words for an operator, what the interfaces of the tenant lack
-// at the moment: a device that is gone, down, or without a carrier. Interfaces that
-// are configured to be down lack nothing.
+// at the moment: a device that is gone, down, or without a carrier, and what could
+// not be put back when its links changed last. Interfaces that are configured to be
+// down lack nothing.
 func (g *Gateway) Missing() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -72,6 +74,9 @@ func (g *Gateway) Missing() []string {
 		case link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0:
 			list = append(list, i.Name+" has no carrier")
 		}
+	}
+	if len(list) == 0 && g.sick != nil {
+		list = append(list, strings.Split(g.sick.Error(), "\n")[0])
 	}
 	return list
 }

@@ -29,7 +29,8 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
 	g.replaceLocked(t)
-	return errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
+	g.sick = errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
+	return g.sick
 }
 
 // remakeLocked takes devices again that are gone: somebody has deleted them, or
@@ -96,7 +97,8 @@ func (g *Gateway) Heal() error {
 	if g.gone {
 		return nil
 	}
-	return g.settleLocked()
+	g.sick = g.settleLocked()
+	return g.sick
 }
 
 // settleLocked makes addresses, routes and rules those that the tenant needs with
