@@ -94,7 +94,7 @@ tunnel_group "DefaultRAGroup" {
   ikev2 {
     local_identity        = null                                     # "gw.example", "gw@example", "198.51.100.1"; by default the address
     remote_identity       = "*"                                      # pattern or list of patterns, such as "*.example"
-    local_authentication  = { pre_shared_key = "reference-gateway" } # secret of 1 to 128 characters; 16 or more, chosen by chance, are hard to guess
+    local_authentication  = { pre_shared_key = "reference-gateway" } # secret of 1 to 128 characters; 16 by chance, or more
     remote_authentication = { pre_shared_key = "reference-clients" }
   }
 }

@@ -133,7 +133,7 @@ context "reference" {
 
   allocate_interface "Ethernet0/0" {
     name      = "outside" # name in the context; by default the same
-    addresses = []        # what it may answer for there, such as ["203.0.113.11/32"]: its addresses, and pools within its subnets; empty: anything
+    addresses = []        # networks that its addresses, and pools within its subnets, lie in: "203.0.113.11/32"; empty: any
   }
   allocate_interface "Ethernet0/1.200" { name = "inside" }
 
