@@ -109,6 +109,9 @@ func (r *reader) unknownAttribute(s *schema, a *hclsyntax.Attribute) (meant stri
 func (n *node) decodeBlocks(body *hclsyntax.Body) {
 	first := map[string]*node{}
 	for _, b := range body.Blocks {
+		if n.dropped { // more is not shown
+			return
+		}
 		i := slices.IndexFunc(n.schema.blocks, func(s *schema) bool { return s.kind == b.Type })
 		if n.schema.open || i < 0 {
 			n.unknownBlock(b)
