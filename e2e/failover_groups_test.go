@@ -98,7 +98,7 @@ func TestFailoverRefused(t *testing.T) {
 		// Nobody waits for a stranger, so that both serve.
 		stranger bool
 	}{
-		{name: "another key", edit: change("failover.key", "lab", "LAB"), want: "key", stranger: true},
+		{name: "another key", edit: change("failover.key", "1ab0", "1ab1"), want: "key", stranger: true},
 		{name: "the same unit", edit: change("system.hcl", `"secondary"`, `"primary"`), want: "unit"},
 		{name: "another version", bin: otherVersion(t), want: "version"},
 		{name: "another configuration", edit: change("acme.hcl", "10.55.1.250", "10.55.1.200"), want: "different"},
