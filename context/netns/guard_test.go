@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -267,7 +268,7 @@ func TestFewest(t *testing.T) {
 // buildWith is build for another tenant, which is removed in the end.
 func buildWith(t testing.TB, h *Host, tn *spec.Tenant) *Gateway {
 	t.Helper()
-	cfg := &Config{Host: h, Namespace: "wt-guard", Record: t.TempDir() + "/guard.json", Devices: devices(), Tenant: tn}
+	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-guard-%d", os.Getpid()), Record: t.TempDir() + "/guard.json", Devices: devices(), Tenant: tn}
 	g, err := Build(cfg)
 	if err != nil {
 		t.Fatal(err)

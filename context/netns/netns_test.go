@@ -400,7 +400,7 @@ func TestDeviceThatCameBack(t *testing.T) {
 	before := hostState(t, h)
 	tn := tenant()
 	tn.Interfaces = tn.Interfaces[:1]
-	cfg := &Config{Host: h, Namespace: "wt-strayed", Record: filepath.Join(t.TempDir(), "blue.json"), Devices: devices()[:1], Tenant: tn}
+	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-strayed-%d", os.Getpid()), Record: filepath.Join(t.TempDir(), "blue.json"), Devices: devices()[:1], Tenant: tn}
 	g, err := Build(cfg)
 	if err != nil {
 		t.Fatal(err)
