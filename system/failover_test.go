@@ -209,7 +209,7 @@ func TestRedundancy(t *testing.T) {
 	says := func(u *pairUnit, want ...string) {
 		t.Helper()
 		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			got := u.Status().Redundancy
+			got := u.pair.redundancy()
 			if slices.Equal(got, want) {
 				return
 			}
