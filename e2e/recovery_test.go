@@ -76,6 +76,52 @@ func TestWorkerKilled(t *testing.T) {
 	})
 }
 
+// TestLinkOfOneTenant: a link that goes down is told by the status, its exit status
+// and the log; with it returns what the kernel has taken away. A reload sets a link
+// up that somebody has set down. The SA stays.
+func TestLinkOfOneTenant(t *testing.T) {
+	l, n, w := start(t, nil)
+	_, address := client(t, n.Blue)
+	ping := lab.Ping{From: address, To: lab.InsideHost}
+	n.Blue.Client.MustPing(ping)
+	inside := w.Namespace("blue")
+	lost := func() {
+		t.Helper()
+		l.Eventually("the status to say that the link is down", time.Minute, func() error {
+			_, stderr, err := w.CLI("status")
+			if lab.ExitCode(err) != 1 || !strings.Contains(stderr, `context "blue": interface outside: its device is down`) {
+				return fmt.Errorf("%v, %q", err, stderr)
+			}
+			return nil
+		})
+	}
+	for _, repair := range []func(){
+		func() { inside.MustRun("ip", "link", "set", "outside", "up") },
+		func() {
+			if out := w.MustCLI("reload"); !strings.Contains(out, `restore context "blue": interface outside is back`) {
+				t.Errorf("reload: %s", out)
+			}
+		},
+	} {
+		inside.MustRun("ip", "link", "set", "outside", "down")
+		lost()
+		repair()
+		l.Eventually("everything to be well", time.Minute, func() error {
+			_, stderr, err := w.CLI("status")
+			if err != nil {
+				return fmt.Errorf("%w: %s", err, stderr)
+			}
+			return nil
+		})
+		n.Blue.Client.MustPing(ping)
+	}
+	for _, want := range []string{"interface lost", "interface is back"} {
+		if got := strings.Count(w.Log(), want); got != 2 {
+			t.Errorf("%q is %d times in the log, want 2", want, got)
+		}
+	}
+}
+
 // hostState is what a daemon must leave as it found it.
 type hostState struct {
 	Links     []string
