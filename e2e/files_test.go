@@ -202,3 +202,37 @@ func TestFilesFollow(t *testing.T) {
 		t.Errorf("something was kept beside: %s", out)
 	}
 }
+
+// TestFilesSurviveAnEmptierDisk: a unit that becomes active without a file that the
+// other one has written takes it from there, and deletes nothing.
+func TestFilesSurviveAnEmptierDisk(t *testing.T) {
+	l := lab.New(t)
+	p := l.StartPair(lab.PairConfig{})
+	group := p.Sites[0].Group
+	p.Whole()
+	first, second := p.Active(group)
+	p.Kill(second)
+	if _, stderr, err := first.CLI("copy", first.Config, "acme:disk0:/d/only-here"); err != nil || !strings.Contains(stderr, "not yet on the standby unit") {
+		t.Errorf("copy without a standby unit: %v, %q", err, stderr)
+	}
+	want := first.MustCLI("verify", "acme:disk0:/d/only-here")
+	p.Kill(first)
+	p.StartNode(second)
+	p.WaitRole(second, group, "active")
+	if out, _, err := second.CLI("verify", "acme:disk0:/d/only-here"); err == nil {
+		t.Fatalf("the unit has what nobody has told it: %s", out)
+	}
+	p.StartNode(first)
+	p.Whole()
+	l.Eventually("the file on both units", time.Minute, func() error {
+		for _, n := range []*lab.PairNode{first, second} {
+			if got, stderr, err := n.CLI("verify", "acme:disk0:/d/only-here"); err != nil || got != want {
+				return fmt.Errorf("node %s: %q, %s", n.Port, got, stderr)
+			}
+		}
+		return nil
+	})
+	if active, _ := p.Active(group); active != second || !strings.Contains(second.Log(), "files taken that only the standby unit had") {
+		t.Errorf("active is %s; its log does not say whence the file comes", active.Port)
+	}
+}
