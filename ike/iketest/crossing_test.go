@@ -156,6 +156,9 @@ func TestRekeyingOfWhatWeClose(t *testing.T) {
 		{"being deleted", func(g *Node, f *Foreign, old sa.Child) {
 			g.Command(ike.DeleteChild{ID: old.ID, Reason: "test"})
 		}, "TEMPORARY_FAILURE"},
+		{"replaced at its own wish: it has not got the answer", func(g *Node, f *Foreign, old sa.Child) {
+			f.Ask(wire.CreateChildSA, newChildPayloads(old.Out.SPI, 0x1111)...)
+		}, "CHILD_SA_NOT_FOUND"},
 		{"gone", func(g *Node, f *Foreign, old sa.Child) {
 			g.Command(ike.DeleteChild{ID: old.ID, Reason: "test"})
 			f.Answer()

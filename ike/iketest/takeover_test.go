@@ -278,3 +278,22 @@ func TestSyncWhileAsking(t *testing.T) {
 		})
 	}
 }
+
+// TestSyncCrossesRequest: a request is on its way when the synchronisation leaves
+// that tells its sender that it was not seen. It is not served any more: its
+// sender begins it anew under another message ID, and knows nothing of the answer.
+func TestSyncCrossesRequest(t *testing.T) {
+	l, g, c := connected(t, nil)
+	g.Takeover(2, 0)
+	old := only(t, g)
+	if err := c.Command(ike.RekeyChild{ID: only(t, c).ID}); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range g.Established() {
+		g.Command(ike.RekeyIKE{SPI: s.Peer.SPI}) // it has to synchronise first
+	}
+	l.Run(time.Minute)
+	if !Up(g, c) || only(t, g).ID == old.ID || only(t, g).In.SPI != only(t, c).Out.SPI || tally[ike.ChildUp](g.Events) != tally[ike.ChildUp](c.Events) {
+		t.Errorf("gateway %v, client %v", g.Events, c.Events)
+	}
+}

@@ -133,10 +133,22 @@ func (s *SA) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 	switch r := s.window.request; {
 	case c == nil:
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
+	case !c.replaced.IsZero() && s.followed(c): // it has not got our answer: it asks for a new one then
+		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
 	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID: // section 2.25.1: we are closing or rekeying it
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
 	}
 	return c, nil
+}
+
+// followed reports whether c was replaced because the peer has asked for it.
+func (s *SA) followed(c *child) bool {
+	for _, o := range s.children {
+		if o.replaces == c.ID {
+			return o.follows
+		}
+	}
+	return false
 }
 
 // agree does a whole key exchange as its responder.

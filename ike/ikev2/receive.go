@@ -60,6 +60,9 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 		}
 		return ErrStale
 	}
+	if s.busyWith(taskSync) { // see sync.go
+		return ErrStale
+	}
 	s.heard = now
 	s.follow(d.Local, d.Remote, out)
 	s.asker = Datagram{Local: d.Local, Remote: d.Remote}

@@ -20,6 +20,9 @@ import (
 //     that waits for an answer has asked again by then, and got the one that the
 //     predecessor had kept: to synchronise first would make it begin anew.
 //
+// While it waits for the answer it serves no new request: the peer may have read
+// there already that this one was not seen, and begins it anew under another ID.
+//
 // All other peers are served with what was replicated.
 
 // syncLen is the size of the data of IKEV2_MESSAGE_ID_SYNC: nonce 4, the next ID
