@@ -57,6 +57,19 @@ func TestPoolTakenAway(t *testing.T) {
 	wantLog(t, w, "no SA stands for packets that must not leave in clear", "address="+inner)
 }
 
+// TestClientWithoutAddress: a client that asks for no address gets no child SA: what
+// the inside sent it would leave in clear.
+func TestClientWithoutAddress(t *testing.T) {
+	_, n, w := start(t, nil)
+	conn := n.Blue.Conn()
+	conn.VIPs = ""
+	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+	if err := s.Initiate("blue", 10*time.Second); err == nil {
+		t.Error("it is connected")
+	}
+	wantLog(t, w, "peer refused", "FAILED_CP_REQUIRED")
+}
+
 // branches are sites at unknown addresses, told apart by their identity.
 const branches = `
 tunnel_group "branches" {

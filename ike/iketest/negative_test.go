@@ -321,6 +321,11 @@ func TestChildRefused(t *testing.T) {
 		{"not authorised", func(q ike.AskSession) ike.Reply {
 			return ike.Reply{Question: q.Question, Refuse: ike.RefuseUnauthorised}
 		}, nil, "AUTHENTICATION_FAILED", true},
+		{"asks for no address", func(q ike.AskSession) ike.Reply {
+			r := Grant(q)
+			r.Session.Addresses = nil
+			return r
+		}, func(ps wire.Payloads) wire.Payloads { return without(ps, wire.TypeCP) }, "FAILED_CP_REQUIRED", false},
 		{"selectors", Grant, func(ps wire.Payloads) wire.Payloads {
 			return replaced(ps, wire.TSr{TS: selector("172.16.0.0/12")})
 		}, "TS_UNACCEPTABLE", false},
