@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
-	vnetns "github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -144,25 +145,22 @@ func (h *Host) WatchLinks(ctx context.Context, changed func()) error {
 // watchLinks calls changed at once and after every change, and quiet when nothing
 // has changed for healQuiet since, until done is closed.
 func (n *Namespace) watchLinks(done <-chan struct{}, changed, quiet func()) error {
-	at := vnetns.NsHandle(n.file.Fd())
-	updates := make(chan netlink.LinkUpdate, 64)
-	end := make(chan struct{})
-	err := netlink.LinkSubscribeWithOptions(updates, end, netlink.LinkSubscribeOptions{Namespace: &at, ErrorCallback: func(error) {}})
+	socket, err := n.openLinkEvents()
 	if err != nil {
 		return fmt.Errorf("netns: watching devices of %s: %w", n.name, err)
 	}
-	defer func() {
-		close(end)
-		for range updates { // until the reader has ended
-		}
-	}()
+	events := make(chan struct{}, 1) // how many there were does not matter
+	var reader sync.WaitGroup
+	reader.Go(func() { readLinkEvents(socket, events) })
+	defer reader.Wait()
+	defer socket.Close()
 	changed() // what happened before is known from now on
 	calm := time.NewTimer(healQuiet)
 	calm.Stop()
 	defer calm.Stop()
 	for {
 		select {
-		case _, ok := <-updates:
+		case _, ok := <-events:
 			if !ok {
 				return errors.New("netns: the kernel has ended the watch over devices")
 			}
@@ -172,6 +170,43 @@ func (n *Namespace) watchLinks(done <-chan struct{}, changed, quiet func()) erro
 			quiet()
 		case <-done:
 			return nil
+		}
+	}
+}
+
+// openLinkEvents opens a socket that the kernel tells of devices. There is one for
+// every tenant, so it is not the library's, which holds 64 KiB for each.
+func (n *Namespace) openLinkEvents() (*os.File, error) {
+	fd := -1
+	err := n.Do(func() (err error) {
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: unix.RTMGRP_LINK})
+	})
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "link events"), nil
+}
+
+// readLinkEvents passes on that something has come, not what: whoever is told
+// looks for himself. It ends with the socket.
+func readLinkEvents(socket *os.File, events chan<- struct{}) {
+	defer close(events)
+	b := make([]byte, 16) // the rest of a message is dropped
+	for {
+		_, err := socket.Read(b)
+		if err != nil && !errors.Is(err, unix.ENOBUFS) { // some were lost: something has changed
+			return
+		}
+		select {
+		case events <- struct{}{}:
+		default:
 		}
 	}
 }
