@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -48,38 +47,6 @@ func carrier(handle *netlink.Handle, index int) bool {
 	}
 	const want = unix.IFF_UP | unix.IFF_LOWER_UP
 	return link.Attrs().RawFlags&want == want
-}
-
-// Missing tells, in words for an operator, what the interfaces of the tenant lack
-// at the moment: a device that is gone, down, or without a carrier, and what could
-// not be put back when its links changed last. Interfaces that are configured to be
-// down lack nothing.
-func (g *Gateway) Missing() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var list []string
-	if g.gone {
-		return nil
-	}
-	for _, i := range g.tenant.Interfaces {
-		l, ok := g.links[i.Name]
-		if !ok || i.Shutdown {
-			continue
-		}
-		link, err := g.ns.handle.LinkByIndex(l.index)
-		switch {
-		case err != nil:
-			list = append(list, "the device of "+i.Name+" is gone")
-		case link.Attrs().RawFlags&unix.IFF_UP == 0:
-			list = append(list, i.Name+" is down")
-		case link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0:
-			list = append(list, i.Name+" has no carrier")
-		}
-	}
-	if len(list) == 0 && g.sick != nil {
-		list = append(list, strings.Split(g.sick.Error(), "\n")[0])
-	}
-	return list
 }
 
 // WatchLinks calls changed at once and after every change of a device of the

@@ -90,9 +90,8 @@ type Gateway struct {
 	carried      map[netip.Prefix]struct{} // what tunnels have carried
 	sites        sites                     // of tenant
 	limits       spec.Limits
-	gone         bool  // by Remove: ns leads nowhere
-	sick         error // what could not be put back when somebody looked last
-	static       int   // routes of the configuration
+	gone         bool // by Remove: ns leads nowhere
+	static       int  // routes of the configuration
 	routeUse     resource.Meter
 	macUse       resource.Meter
 	tenant       *spec.Tenant

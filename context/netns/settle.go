@@ -29,8 +29,7 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
 	g.replaceLocked(t)
-	g.sick = errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
-	return g.sick
+	return errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
 }
 
 // remakeLocked takes devices again that are gone: somebody has deleted them, or
@@ -97,8 +96,7 @@ func (g *Gateway) Heal() error {
 	if g.gone {
 		return nil
 	}
-	g.sick = g.settleLocked()
-	return g.sick
+	return g.settleLocked()
 }
 
 // settleLocked makes addresses, routes and rules those that the tenant needs with
