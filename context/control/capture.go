@@ -20,8 +20,12 @@ type Capture struct {
 	Interface string        `json:"interface"`
 	Count     uint64        `json:"count,omitempty"`    // packets; 0: no bound
 	Duration  time.Duration `json:"duration,omitempty"` // 0: no bound
-	// Ethernet says, to the worker, that the frames of the interface have a link
-	// header. The supervisor sets it.
+}
+
+// CaptureOrder is what the supervisor makes of a Capture for the worker.
+type CaptureOrder struct {
+	Capture
+	// Ethernet says that the frames of the interface have a link header.
 	Ethernet bool `json:"ethernet,omitempty"`
 }
 

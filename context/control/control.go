@@ -35,7 +35,7 @@ const (
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 	KindRole      Kind = "role"      // Role; answered when the worker plays it
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
-	KindCapture   Kind = "capture"   // Capture, with descriptors: where it is written to, and its packet socket, if any; answered when it has begun
+	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: where it is written to, and where frames come from, if any; answered when it has begun
 	KindLink      Kind = "link"      // nothing, with one descriptor: a connection to the twin; answered at once
 )
 

@@ -19,7 +19,7 @@ func (w *Worker) Capture(ctx context.Context, which control.Capture) (io.ReadClo
 		return nil, fmt.Errorf("spawn: making a socket pair: %w", err)
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "capture"), os.NewFile(uintptr(fds[1]), "capture")
-	out := &capture{File: ours}
+	out, order := &capture{File: ours}, control.CaptureOrder{Capture: which}
 	files := []*os.File{theirs}
 	defer func() {
 		for _, f := range files {
@@ -32,7 +32,7 @@ func (w *Worker) Capture(ctx context.Context, which control.Capture) (io.ReadClo
 			ours.Close()
 			return nil, err
 		}
-		which.Ethernet = ethernet(socket)
+		order.Ethernet = ethernet(socket)
 		var frames *os.File
 		if frames, out.stop, err = w.relay(socket); err != nil {
 			ours.Close()
@@ -40,7 +40,7 @@ func (w *Worker) Capture(ctx context.Context, which control.Capture) (io.ReadClo
 		}
 		files = append(files, frames)
 	}
-	if _, err := w.call(ctx, control.KindCapture, which, files...); err != nil {
+	if _, err := w.call(ctx, control.KindCapture, order, files...); err != nil {
 		out.Close()
 		return nil, err
 	}

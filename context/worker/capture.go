@@ -37,11 +37,11 @@ var errCaptures = fmt.Errorf("worker: %d captures run already: end one of them",
 
 // capture begins a capture and leaves it running.
 func (p *process) capture(ctx context.Context, req *pipe.Request) error {
-	var which control.Capture
-	if err := json.Unmarshal(req.Body, &which); err != nil {
+	var order control.CaptureOrder
+	if err := json.Unmarshal(req.Body, &order); err != nil {
 		return fmt.Errorf("worker: reading %s: %w", req.Kind, err)
 	}
-	sockets := 1
+	which, sockets := order.Capture, 1
 	if which.Interface == control.CaptureDecrypted {
 		sockets = 0
 	}
@@ -54,7 +54,7 @@ func (p *process) capture(ctx context.Context, req *pipe.Request) error {
 	}
 	var socket *sniffer
 	if sockets > 0 {
-		if socket, err = newSniffer(req.Files[1], which.Ethernet); err != nil {
+		if socket, err = newSniffer(req.Files[1], order.Ethernet); err != nil {
 			out.Close()
 			return err
 		}

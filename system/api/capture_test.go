@@ -21,8 +21,8 @@ func TestCapture(t *testing.T) {
 		want        string // of the answer
 		asked       string
 	}{
-		{"all of it", "interface=outside&count=7&duration=1m30s", 0, 200, "a capture of outside", "blue {Interface:outside Count:7 Duration:1m30s Ethernet:false}"},
-		{"without bounds", "interface=decrypted", 0, 200, "a capture of decrypted", "blue {Interface:decrypted Count:0 Duration:0s Ethernet:false}"},
+		{"all of it", "interface=outside&count=7&duration=1m30s", 0, 200, "a capture of outside", "blue {Interface:outside Count:7 Duration:1m30s}"},
+		{"without bounds", "interface=decrypted", 0, 200, "a capture of decrypted", "blue {Interface:decrypted Count:0 Duration:0s}"},
 		{"no interface", "count=7", 0, 400, "capture needs an interface", ""},
 		{"no packets", "interface=x&count=0", 0, 400, "is not a number of packets", ""},
 		{"less than none", "interface=x&count=-1", 0, 400, "is not a number of packets", ""},
