@@ -11,6 +11,42 @@ import (
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
+// TestKeysOfIdentities has two clients, each with a key of its own: with the key of
+// the other one nobody is let in.
+func TestKeysOfIdentities(t *testing.T) {
+	_, n, w := start(t, replace(t, "blue.hcl",
+		`remote_authentication = { pre_shared_key = "blue-client-key" }`,
+		`remote_authentication = {
+      pre_shared_keys = { "alice@blue.example" = "only alice has this key", "bob@blue.example" = "hex:626f623a20616e206f6e6c79206b6579" }
+    }`))
+	for _, tt := range []struct {
+		name, id, key string
+		up            bool
+	}{
+		{"alice", "alice@blue.example", "only alice has this key", true},
+		{"bob, with bytes in hexadecimal", "bob@blue.example", "bob: an only key", true},
+		{"alice as bob", "bob@blue.example", "only alice has this key", false},
+		{"nobody", "carol@blue.example", "only alice has this key", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			conn := n.Blue.Conn()
+			conn.LocalID, conn.LocalPSK = tt.id, tt.key
+			s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+			defer s.Stop()
+			err := s.Initiate("blue", 5*time.Second)
+			if (err == nil) != tt.up {
+				t.Errorf("connected: %v, want %v", err, tt.up)
+			}
+			if tt.up {
+				n.Blue.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
+			} else {
+				wantNotify(t, s, "AUTH_FAILED|AUTHENTICATION_FAILED")
+				wantLog(t, w, "level=WARN", tt.id, "AUTHENTICATION_FAILED")
+			}
+		})
+	}
+}
+
 // TestIdentityTypes has a client of every type of identity, each named in full
 // in the configuration, and one more that is not.
 func TestIdentityTypes(t *testing.T) {

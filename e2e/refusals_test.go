@@ -37,6 +37,8 @@ func TestRefused(t *testing.T) {
 			"NO_PROP|NO_PROPOSAL_CHOSEN", []string{"alice@blue.example", "NO_PROPOSAL_CHOSEN"}},
 		{"nothing in common to protect", func(c *lab.StrongSwanConn) { c.RemoteTS = "192.0.2.0/24" },
 			"TS_UNACCEPT", []string{"alice@blue.example", "TS_UNACCEPTABLE"}},
+		{"no address asked for", func(c *lab.StrongSwanConn) { c.VIPs = "" },
+			"FAIL_CP_REQ|FAILED_CP_REQUIRED", []string{"alice@blue.example", "FAILED_CP_REQUIRED"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
