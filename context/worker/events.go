@@ -45,7 +45,7 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 		}
 	case ike.Refused:
 		if w.refusals.told == 0 || w.refusals.told != e.Peer.SPI {
-			w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+			w.tellRefused(now, e)
 		}
 		w.refusals.told = 0
 	case ike.Garbled:

@@ -27,12 +27,29 @@ func newRefusals() refusals {
 
 // refused logs that a peer was turned away, unless too many are.
 func (w *Worker) refused(now time.Time, p ike.Peer, reason string, args ...any) {
+	if w.mayTell(now) {
+		w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+	}
+}
+
+// tellRefused logs what the engine says of a refusal. Where we have connected to the
+// peer, nobody has refused it.
+func (w *Worker) tellRefused(now time.Time, e ike.Refused) {
+	if !e.Dialled {
+		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+	} else if w.mayTell(now) {
+		w.of(e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason, "notify", e.Notify)
+	}
+}
+
+// mayTell reports whether there is room for a line in the log; otherwise it counts.
+func (w *Worker) mayTell(now time.Time) bool {
 	if !w.refusals.bucket.Take(now, 1) {
 		w.refusals.silent++
-		return
+		return false
 	}
 	w.tellSilent()
-	w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+	return true
 }
 
 // notifies is what a peer is told of a refusal.

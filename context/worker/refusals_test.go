@@ -47,3 +47,34 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("one refusal: %q", got)
 	}
 }
+
+// TestOneLineForOneRefusal: a peer that we have connected to was not refused by us,
+// and what the worker has said of a refusal the engine's event does not say again.
+func TestOneLineForOneRefusal(t *testing.T) {
+	var log bytes.Buffer
+	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
+	peer := ike.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example", Profile: "hub"}
+	now := time.Unix(1000, 0)
+	w.publish(now, ike.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
+	if got := log.String(); strings.Contains(got, "peer refused") || !strings.Contains(got, "exchange with the peer failed") {
+		t.Errorf("a connection that we began: %q", got)
+	}
+	log.Reset()
+	w.turnAway(now, peer, ike.RefuseLimit, "the limit of the context's class is reached")
+	w.publish(now, ike.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "notify=NO_ADDITIONAL_SAS") {
+		t.Errorf("a limit: %q", got)
+	}
+	log.Reset()
+	w.publish(now, ike.Refused{Peer: peer, Reason: "another time"})
+	if got := log.String(); strings.Count(got, "\n") != 1 {
+		t.Errorf("another refusal: %q", got)
+	}
+	log.Reset()
+	for range 10 * refusalsBurst {
+		w.publish(now, ike.Refused{Peer: peer, Dialled: true, Reason: "again"})
+	}
+	if n := strings.Count(log.String(), "\n"); n > refusalsBurst {
+		t.Errorf("%d lines of a peer that we connect to", n)
+	}
+}

@@ -329,11 +329,13 @@ type Moved struct {
 }
 
 // Refused tells that a peer was turned away: Notify is the name of what it was
-// told ("" for silence), Reason is for the operator.
+// told ("" for silence), Reason is for the operator. With Dialled it is a peer that
+// we connect to, or are connected to, and Notify what either side has said.
 type Refused struct {
-	Peer   Peer
-	Notify string
-	Reason string
+	Peer    Peer
+	Dialled bool
+	Notify  string
+	Reason  string
 }
 
 // Garbled tells, once for an IKE SA, that no message of the peer has passed the

@@ -143,7 +143,7 @@ func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *Output) er
 
 // refuse publishes why a peer was turned away.
 func (s *SA) refuse(notify, reason string, out *Output) {
-	out.Events = append(out.Events, Refused{Peer: s.Peer(), Notify: notify, Reason: clip(reason)})
+	out.Events = append(out.Events, Refused{Peer: s.Peer(), Dialled: s.dialled, Notify: notify, Reason: clip(reason)})
 }
 
 // Question returns what the SA waits for, 0 for nothing.
