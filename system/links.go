@@ -21,31 +21,20 @@ type gatewayLinks interface {
 	WatchLinks(ctx context.Context, changed func()) error
 }
 
-// healer is a gatewayLinks that puts back what the kernel has taken away.
-type healer interface{ Heal() error }
-
-// watchLinks follows the links of the context until ctx ends: what the kernel has
-// taken away with a link is put back when the link returns, and what is gone is
-// logged, and a problem in the status.
+// watchLinks follows the links of the context until ctx ends: what is gone is
+// logged, and a problem in the status. What the kernel has taken away with a link
+// the Gateway itself puts back when the link returns.
 func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 	retry := time.NewTimer(0)
 	defer retry.Stop()
-	for first := true; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-retry.C:
 		}
 		err := guard.Run(t.log, "the watch over links", func() error {
-			return g.WatchLinks(ctx, func() {
-				if h, ok := g.(healer); ok && !first {
-					if err := h.Heal(); err != nil {
-						t.log.Warn("addresses and routes not put back", "reason", err.Error())
-					}
-				}
-				first = false
-				t.lookAtLinks(g)
-			})
+			return g.WatchLinks(ctx, func() { t.lookAtLinks(g) })
 		})
 		if err != nil {
 			t.log.Error("devices of a context are not watched", "reason", err.Error())
@@ -56,6 +45,8 @@ func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 
 // lookAtLinks notes and logs what has changed.
 func (t *tenant) lookAtLinks(g gatewayLinks) {
+	t.looking.Lock()
+	defer t.looking.Unlock()
 	now := g.Faults()
 	t.mu.Lock()
 	before := t.faults

@@ -20,18 +20,12 @@ type fakeLinks struct {
 	mu     sync.Mutex // protects faults
 	faults map[string]netns.Fault
 	events chan map[string]netns.Fault
-	healed chan struct{}
 }
 
 func (f *fakeLinks) Faults() map[string]netns.Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.faults
-}
-
-func (f *fakeLinks) Heal() error {
-	f.healed <- struct{}{}
-	return nil
 }
 
 func (f *fakeLinks) WatchLinks(ctx context.Context, changed func()) error {
@@ -58,11 +52,11 @@ func loneTenant(log *bytes.Buffer) *tenant {
 }
 
 // TestLinksAreWatched: a context without a twin notices what becomes of its links,
-// says so, and has put back what went with one.
+// and says so.
 func TestLinksAreWatched(t *testing.T) {
 	var log bytes.Buffer
 	b := loneTenant(&log)
-	f := &fakeLinks{events: make(chan map[string]netns.Fault), healed: make(chan struct{}, 1)}
+	f := &fakeLinks{events: make(chan map[string]netns.Fault)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); b.watchLinks(ctx, f) }()
@@ -84,9 +78,7 @@ func TestLinksAreWatched(t *testing.T) {
 	} {
 		<-b.sys.changed // the change before is known
 		f.events <- step.faults
-		<-f.healed
 		f.events <- step.faults // which is taken when the first one is done
-		<-f.healed
 		if got := said(); !slices.Equal(got, step.want) {
 			t.Errorf("%v: got %q, want %q", step.faults, got, step.want)
 		}

@@ -44,6 +44,8 @@ type tenant struct {
 	settled chan struct{}
 	outcome error
 
+	looking sync.Mutex // makes looks at the links one at a time, so that the last one counts; taken before mu
+
 	mu         sync.Mutex // protects what follows
 	want       *wanted
 	state      api.State // while there is no worker to ask
