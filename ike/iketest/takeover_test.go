@@ -279,6 +279,27 @@ func TestSyncWhileAsking(t *testing.T) {
 	}
 }
 
+// TestSyncIsNotForgotten: a worker that takes over is replaced before its peer has
+// confirmed the message IDs, while an attempt of the node before it has moved ours
+// on. The next worker asks, too, before it begins anything.
+func TestSyncIsNotForgotten(t *testing.T) {
+	l, g, c := connected(t, nil)
+	g.Takeover(2, 0)
+	l.Faults.Drop = 1 // the first synchronisation is lost
+	g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+	l.Run(time.Millisecond)
+	l.Faults.Drop = 0
+	g.Takeover(4, 0)
+	c.Command(ike.RekeyChild{ID: only(t, c).ID}) // it is served, and recorded
+	l.Run(100 * time.Millisecond)
+	g.Kill()
+	g.Command(ike.RekeyChild{ID: only(t, g).ID})
+	l.Run(3 * time.Minute)
+	if !Up(g, c) || tally[ike.IKEDown](g.Events)+tally[ike.IKEDown](c.Events) != 0 || tally[ike.ChildUp](c.Events) != 3 {
+		t.Errorf("gateway %v, client %v", g.Events, c.Events)
+	}
+}
+
 // TestSyncCrossesRequest: a request is on its way when the synchronisation leaves
 // that tells its sender that it was not seen. It is not served any more: its
 // sender begins it anew under another message ID, and knows nothing of the answer.

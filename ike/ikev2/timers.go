@@ -174,7 +174,7 @@ func (s *SA) Activate(now time.Time, out *Output) {
 	}
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
-	if fresh {
+	if fresh || s.sync.unproven { // or an earlier worker had not come to it
 		s.takenOver(now)
 	}
 	if r := s.window.request; r != nil {

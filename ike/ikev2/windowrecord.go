@@ -22,6 +22,7 @@ func (s *SA) writeWindow(w *writer) {
 	w.u32(s.window.next)
 	w.u64(s.window.iv)
 	w.u32(s.sync.seen)
+	w.flag(s.sync.unproven)
 	w.tasks(s.tasks)
 	r := s.window.request
 	w.flag(r != nil)
@@ -56,7 +57,7 @@ func (s *SA) readWindow(r *reader) {
 	s.wasReplaced = r.flag()
 	s.local, s.remote = r.addrPort(), r.addrPort()
 	s.window = window{expect: r.u32(), response: r.bytes(), next: r.u32(), iv: r.u64()}
-	s.sync.seen = r.u32()
+	s.sync.seen, s.sync.unproven = r.u32(), r.flag()
 	s.tasks = r.tasks()
 	if !r.flag() {
 		return
