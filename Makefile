@@ -64,7 +64,7 @@ staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
 
 .PHONY: unit
 unit: data ## rings i to iii: every test that needs no foreign program
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 	@echo 'which AES-GCM this processor could test:'
 	@$(GO) test -count=1 -v -run '^TestImplementations$$' ./esp/aesgcm | sed -n 's/.*go:[0-9]*: /  /p'
 
@@ -75,7 +75,7 @@ sim: ## the simulations of failover and of IKE at length: 10,000 seeds (SEEDS=n 
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs gcc)
-	CGO_ENABLED=1 $(GO) test -race $(CONCURRENT)
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(CONCURRENT)
 
 # Without the vectors their tests are skipped, which CI takes for a failure.
 .PHONY: data
@@ -84,7 +84,7 @@ data:
 
 .PHONY: e2e
 e2e: build ## ring iv: namespaces and foreign daemons (root)
-	$(GO) test -tags e2e -count=1 -timeout 15m -p 1 $(E2EFLAGS) ./internal/lab ./e2e
+	$(GO) test -tags e2e -count=1 -timeout 45m -p 1 $(E2EFLAGS) ./internal/lab ./e2e
 
 .PHONY: fuzz
 fuzz: data ## every fuzz target for FUZZTIME (60s) each, two at a time
