@@ -24,8 +24,6 @@ const (
 	// workerStable is how long a worker that was given up must run again to be
 	// trusted.
 	workerStable = 10 * time.Second
-	// watchRetry is when a watch over devices that has ended begins again.
-	watchRetry = time.Second
 )
 
 // network is what the pair needs of the network of a context: a netns.Gateway.
@@ -33,7 +31,7 @@ type network interface {
 	SetRole(netns.Role) error
 	Announce()
 	Carriers() map[string]bool
-	WatchLinks(ctx context.Context, changed func()) error
+	WatchLinks(ctx context.Context, changed func())
 	Link(iface string) (device, mac string, mtu int)
 	Do(fn func() error) error
 }
@@ -331,30 +329,15 @@ func (p *pair) assess(now time.Time, m *member, out *failover.Output) {
 
 // watchMember follows the carriers of a context until it leaves.
 func (p *pair) watchMember(ctx context.Context, m *member) {
-	retry := time.NewTimer(0)
-	defer retry.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-p.ended:
-			return
-		case <-retry.C:
-		}
-		err := m.gateway.WatchLinks(ctx, func() {
-			carriers := m.gateway.Carriers()
-			p.post(func(now time.Time, out *failover.Output) {
-				for name, up := range carriers {
-					m.carriers[name] = up
-				}
-				p.healthOfInterfaces(now, out)
-			})
+	m.gateway.WatchLinks(ctx, func() {
+		carriers := m.gateway.Carriers()
+		p.post(func(now time.Time, out *failover.Output) {
+			for name, up := range carriers {
+				m.carriers[name] = up
+			}
+			p.healthOfInterfaces(now, out)
 		})
-		if err != nil {
-			p.log.Error("devices of a context are not watched", "tenant", m.name, "reason", err.Error())
-		}
-		retry.Reset(watchRetry)
-	}
+	})
 }
 
 // healthOfInterfaces tells the role machine which monitored interfaces are fit

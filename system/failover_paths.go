@@ -19,6 +19,9 @@ import (
 // uplinkRetry is when a failover link that could not be opened is tried again.
 const uplinkRetry = time.Second
 
+// watchRetry is when a watch over the devices of links that has ended begins again.
+const watchRetry = time.Second
+
 // carrierPath is a socket that heartbeats travel through.
 type carrierPath interface {
 	Send(payload []byte) error

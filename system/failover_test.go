@@ -363,14 +363,11 @@ func (n *fakeNetwork) SetRole(r netns.Role) error {
 	return nil
 }
 
-func (n *fakeNetwork) Announce()                               {}
-func (n *fakeNetwork) Carriers() map[string]bool               { return map[string]bool{"outside": true} }
-func (n *fakeNetwork) Link(string) (device, mac string, _ int) { return "outside", "", 0 }
-func (n *fakeNetwork) Do(func() error) error                   { return errors.New("there is no namespace") }
-func (n *fakeNetwork) WatchLinks(ctx context.Context, changed func()) error {
-	<-ctx.Done()
-	return nil
-}
+func (n *fakeNetwork) Announce()                                      {}
+func (n *fakeNetwork) Carriers() map[string]bool                      { return map[string]bool{"outside": true} }
+func (n *fakeNetwork) Link(string) (device, mac string, _ int)        { return "outside", "", 0 }
+func (n *fakeNetwork) Do(func() error) error                          { return errors.New("there is no namespace") }
+func (n *fakeNetwork) WatchLinks(ctx context.Context, changed func()) { <-ctx.Done() }
 
 // fakeDevice is a link's device.
 type fakeDevice struct{}

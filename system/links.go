@@ -2,9 +2,9 @@ package system
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
@@ -12,35 +12,32 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 )
 
-// watchAgain is when a watch that has ended begins again.
-const watchAgain = time.Second
-
 // gatewayLinks is what is watched of a netns.Gateway.
 type gatewayLinks interface {
 	Faults() map[string]netns.Fault
-	WatchLinks(ctx context.Context, changed func()) error
+	WatchLinks(ctx context.Context, changed func())
 }
 
 // watchLinks follows the links of the context until ctx ends: what is gone is
 // logged, and a problem in the status. What the kernel has taken away with a link
 // the Gateway itself puts back when the link returns.
 func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
-	retry := time.NewTimer(0)
-	defer retry.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-retry.C:
-		}
-		err := guard.Run(t.log, "the watch over links", func() error {
-			return g.WatchLinks(ctx, func() { t.lookAtLinks(g) })
+	g.WatchLinks(ctx, func() {
+		_ = t.tendLinks(func() error { // which never fails but by a panic
+			t.lookAtLinks(g)
+			return nil
 		})
-		if err != nil {
-			t.log.Error("devices of a context are not watched", "reason", err.Error())
-		}
-		retry.Reset(watchAgain)
+	})
+}
+
+// tendLinks does what the Gateway of the context does when a device has changed,
+// and tells what has gone wrong.
+func (t *tenant) tendLinks(do func() error) error {
+	err := guard.Run(t.log, "the watch over links", do)
+	if err != nil && !errors.Is(err, guard.ErrPanic) { // which has been told
+		t.log.Warn("devices of a context not tended", "reason", err.Error())
 	}
+	return err
 }
 
 // lookAtLinks notes and logs what has changed.

@@ -28,12 +28,12 @@ func (f *fakeLinks) Faults() map[string]netns.Fault {
 	return f.faults
 }
 
-func (f *fakeLinks) WatchLinks(ctx context.Context, changed func()) error {
+func (f *fakeLinks) WatchLinks(ctx context.Context, changed func()) {
 	changed()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case now := <-f.events:
 			f.mu.Lock()
 			f.faults = now

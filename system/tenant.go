@@ -221,7 +221,7 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	}
 	gateway, err := netns.Build(&netns.Config{
 		Host: t.sys.host, Namespace: w.namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),
-		Devices: w.devices, Tenant: w.Spec, Paired: t.sys.pair.pairs(w),
+		Devices: w.devices, Tenant: w.Spec, Paired: t.sys.pair.pairs(w), Attempt: t.tendLinks,
 	})
 	if err != nil {
 		return errors.Join(err, deleteGroup(group))

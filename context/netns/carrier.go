@@ -50,9 +50,10 @@ func carrier(handle *netlink.Handle, index int) bool {
 }
 
 // WatchLinks calls changed at once and after every change of a device of the
-// tenant's namespace, until ctx ends or the Gateway is removed. The calls come from
-// one goroutine, which changed must not hold up for long.
-func (g *Gateway) WatchLinks(ctx context.Context, changed func()) error {
+// tenant's namespace, until ctx ends or the Gateway is removed. All calls but the
+// first come from the Gateway's own goroutine, which changed must not hold up for
+// long; the last may still be under way when WatchLinks returns.
+func (g *Gateway) WatchLinks(ctx context.Context, changed func()) {
 	key := new(int)
 	g.watching.Lock()
 	g.watchers[key] = changed
@@ -67,7 +68,6 @@ func (g *Gateway) WatchLinks(ctx context.Context, changed func()) error {
 	case <-ctx.Done():
 	case <-g.removed:
 	}
-	return nil
 }
 
 // healQuiet is how long the devices must have been left alone before what a change
@@ -81,7 +81,9 @@ const watchRetry = time.Second
 // watchers, and heals what is gone when a link has come up.
 func (g *Gateway) tend() {
 	for {
-		err := g.ns.watchLinks(g.removed, g.tellWatchers, func() { _ = g.Heal() })
+		err := g.attempt(func() error {
+			return g.ns.watchLinks(g.removed, g.tellWatchers, func() { _ = g.attempt(g.Heal) })
+		})
 		if err == nil {
 			return
 		}
@@ -90,7 +92,7 @@ func (g *Gateway) tend() {
 			return
 		case <-time.After(watchRetry):
 		}
-		_ = g.Heal() // what happened meanwhile nobody has seen
+		_ = g.attempt(g.Heal) // what happened meanwhile nobody has seen
 	}
 }
 

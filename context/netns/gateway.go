@@ -54,6 +54,11 @@ type Config struct {
 	// Paired makes the tenant one of a pair: it begins as Waiting, and its
 	// devices have an Active and a Standby MAC each.
 	Paired bool
+	// Attempt calls what the Gateway does of its own accord when a device has
+	// changed (the watch over them, with what WatchLinks calls, and healing), and
+	// returns its error, or one of its own in place of a panic: it is the only one
+	// who hears of it. Nil calls it and no more.
+	Attempt func(func() error) error
 }
 
 // Endpoint is a descriptor for the worker. The file stays the Gateway's.
@@ -80,6 +85,7 @@ type Gateway struct {
 	removed    chan struct{}  // closed by Remove
 	owned      sync.WaitGroup // announcements that are under way, and tend
 
+	attempt  func(func() error) error
 	watching sync.Mutex // protects watchers; nothing else is locked under it
 	watchers map[*int]func()
 
@@ -121,7 +127,10 @@ func Build(cfg *Config) (*Gateway, error) {
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
 		asked: newRequests(), installed: make(map[place]route), carried: make(map[netip.Prefix]struct{}),
-		paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
+		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
+	}
+	if g.attempt == nil {
+		g.attempt = func(do func() error) error { return do() }
 	}
 	if cfg.Paired {
 		g.role = Waiting
