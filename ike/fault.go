@@ -3,11 +3,10 @@ package ike
 import (
 	"errors"
 	"fmt"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/internal/panics"
 )
 
 // ErrFault is a call that met an internal error, which ended the SA that it was
@@ -18,12 +17,6 @@ var ErrFault = errors.New("ike: internal error")
 // among the events, instead of the process with all others. Without it, as in
 // tests, a panic goes its way.
 func (e *Engine) Isolate() { e.isolated = true }
-
-// The bounds of what a Fault says.
-const (
-	faultReason = 200 // octets
-	faultFrames = 16
-)
 
 // guard does what a call wants from the SAs in e.touched. What a panic left of
 // them is ended: their child SAs are taken out of service and the records say
@@ -37,7 +30,7 @@ func (e *Engine) guard(now time.Time, out *Output, do func() error) (err error) 
 		if p == nil {
 			return
 		}
-		f := Fault{Reason: reasonOf(p), Where: frames()}
+		f := Fault{Reason: panics.Reason(p), Where: panics.Where()}
 		for len(e.touched) > 0 {
 			s := e.touched[len(e.touched)-1]
 			e.touched = e.touched[:len(e.touched)-1]
@@ -58,37 +51,4 @@ func (e *Engine) guard(now time.Time, out *Output, do func() error) (err error) 
 func (e *Engine) forget(now time.Time, s *ikev2.SA) {
 	e.touch(s)
 	e.settle(now)
-}
-
-// reasonOf returns the text of a panic. Texts of this module and of the runtime
-// hold no secrets; of any other value only the type is told.
-func reasonOf(p any) string {
-	text := ""
-	switch p := p.(type) {
-	case runtime.Error:
-		text = p.Error()
-	case string:
-		text = p
-	default:
-		text = fmt.Sprintf("%T", p)
-	}
-	return text[:min(len(text), faultReason)]
-}
-
-// frames returns where the panic that is being recovered came from: functions
-// and lines, the innermost first, without arguments.
-func frames() []string {
-	pcs := make([]uintptr, 4*faultFrames)
-	it := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs)])
-	var out []string
-	for len(out) < faultFrames {
-		f, more := it.Next()
-		if f.Function != "" && !strings.HasPrefix(f.Function, "runtime.") {
-			out = append(out, fmt.Sprintf("%s:%d", f.Function[strings.LastIndexByte(f.Function, '/')+1:], f.Line))
-		}
-		if !more {
-			break
-		}
-	}
-	return out
 }

@@ -62,7 +62,7 @@ var rooms = []room{
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 
 	// Protocols.
-	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/secret", "resource"},
+	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/panics", "internal/secret", "resource"},
 		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker; a token bucket is arithmetic"},
 	{path: "ike/ikev1/...", pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
 		because: "a version of IKE knows neither the engine above it nor the other version"},
@@ -103,7 +103,8 @@ var rooms = []room{
 	// What stands beside.
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
 	{path: "internal/uptime", because: "it is a leaf: the clock of the machine"},
-	{path: "internal/guard", because: "it is a leaf: it calls what it is given"},
+	{path: "internal/guard", may: []string{"internal/panics"}, because: "it calls what it is given, and tells of its panic"},
+	{path: "internal/panics", pure: true, because: "it is a leaf: it says what may be told of a panic"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
 	{path: "internal/lab/...", may: []string{"internal/lab/...", "system/api", "system/client"},

@@ -7,20 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync/atomic"
+
+	"github.com/warrenvpn/warren/internal/panics"
 )
 
 // ErrPanic is the error of an operation that has panicked.
 var ErrPanic = errors.New("guard: an internal error has ended the operation")
 
-// deepest bounds the calls that are told of a panic.
-const deepest = 32
-
 var (
 	enabled atomic.Bool
-	panics  atomic.Int64 // since the start of the program
+	caught  atomic.Int64 // since the start of the program
 )
 
 // Enable makes Run catch panics from now on. The main function of a program calls
@@ -41,35 +39,7 @@ func Run(log *slog.Logger, what string, fn func() error) (err error) {
 			return
 		}
 		err = fmt.Errorf("%w (%s)", ErrPanic, what)
-		log.Error("internal error", "kind", what, "reason", reason(p), "text", trace(), "count", panics.Add(1))
+		log.Error("internal error", "kind", what, "reason", panics.Reason(p), "detail", strings.Join(panics.Where(), " < "), "count", caught.Add(1))
 	}()
 	return fn()
-}
-
-// reason says what a panic says of itself, where that cannot hold a secret: the
-// runtime's own errors and constant texts.
-func reason(p any) string {
-	switch p := p.(type) {
-	case runtime.Error:
-		return p.Error()
-	case string:
-		return p
-	}
-	return fmt.Sprintf("a panic with %T", p)
-}
-
-// trace names the calls that led to the panic, without their arguments.
-func trace() string {
-	var pcs [deepest]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs[:])]) // without Callers, trace, the deferred call and the panic itself
-	var calls []string
-	for {
-		f, more := frames.Next()
-		if f.Function != "" {
-			calls = append(calls, fmt.Sprintf("%s:%d", f.Function, f.Line))
-		}
-		if !more {
-			return strings.Join(calls, " ")
-		}
-	}
 }

@@ -37,8 +37,8 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: the log says %s", want, got)
 		}
 	}
-	if panics.Load() != 3 {
-		t.Errorf("%d panics counted", panics.Load())
+	if caught.Load() != 3 {
+		t.Errorf("%d panics counted", caught.Load())
 	}
 }
 
