@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/vfs"
 	"github.com/warrenvpn/warren/vfs/fetch"
 )
@@ -21,7 +22,7 @@ import (
 // source is the configs.Loader of warrend: the files of the host, and what
 // servers have. Where a server has nothing usable, there is the last good copy.
 type source struct {
-	hostFiles
+	host.Files
 	stateDir string
 	remotes  map[configs.Location]*remote
 	warnings []string             // about servers
@@ -40,7 +41,7 @@ type remote struct {
 // fetchAll asks every server that the configuration names, all at once. It
 // blocks until the last has answered or its time is up.
 func fetchAll(ctx context.Context, path string) *source {
-	stateDir, list := configs.Remotes(hostFiles{}, path)
+	stateDir, list := configs.Remotes(host.Files{}, path)
 	src := &source{stateDir: stateDir, remotes: map[configs.Location]*remote{}}
 	var requests []fetch.Request
 	for _, r := range list {
@@ -73,7 +74,7 @@ func (src *source) ReadFile(at configs.Location) ([]byte, error) {
 	if r := src.remotes[at]; r != nil {
 		return r.content, r.err
 	}
-	return src.hostFiles.ReadFile(at)
+	return src.Files.ReadFile(at)
 }
 
 // copyName is where the last good copy is: a directory beside disk0:, and a name

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -249,7 +250,7 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.lifecycle, err = newLifecycle(&lifecycle{
-		path: path, stored: hostFiles{}, act: r.host, log: log, now: func() time.Time { return r.time }, key: []byte("key"), history: history,
+		path: path, stored: host.Files{}, act: r.host, log: log, now: func() time.Time { return r.time }, key: []byte("key"), history: history,
 		load: func(ctx context.Context) (*loaded, error) { return load(ctx, path) },
 		look: func(ctx context.Context) (*loaded, error) { return look(ctx, path) },
 		disk: func(_ context.Context, name string, body []byte) error {

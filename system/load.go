@@ -3,19 +3,13 @@ package system
 import (
 	"context"
 	"errors"
-	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/system/api"
-	"github.com/warrenvpn/warren/vfs"
 )
 
 // loaded is a configuration with all that it was read from.
@@ -63,7 +57,7 @@ func (src *source) look(path string) (*loaded, error) {
 // read reads the configuration whose system file is at path.
 func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, error) {
 	rec := newRecorder(from)
-	conf, diags := configs.Load(rec, path, machine())
+	conf, diags := configs.Load(rec, path, host.Machine())
 	l := &loaded{conf: conf, texts: rec.texts(path, conf)}
 	if diags.HasErrors() {
 		var text strings.Builder
@@ -85,66 +79,6 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 func recall(t *texts) (*loaded, error) {
 	l, _, err := read(t, t.Path)
 	return l, err
-}
-
-// machine is the size of what we run on.
-func machine() configs.Machine {
-	m := configs.Machine{Cores: float64(runtime.NumCPU())}
-	var info unix.Sysinfo_t
-	if unix.Sysinfo(&info) == nil {
-		m.Memory = int64(info.Totalram) * int64(info.Unit)
-	}
-	return m
-}
-
-// hostFiles is the configs.Loader over the files of the host. A tenant's disk
-// is read as vfs does, and nothing can escape from it.
-type hostFiles struct{}
-
-// LookupEnv implements configs.Loader.
-func (hostFiles) LookupEnv(name string) (string, bool) { return os.LookupEnv(name) }
-
-// Mode implements configs.ModeReader.
-func (hostFiles) Mode(at configs.Location) (fs.FileMode, error) {
-	stat, name := os.Stat, at.Path
-	if at.Scheme == configs.SchemeDisk { // which no link leads out of
-		root, err := os.OpenRoot(at.Root)
-		if err != nil {
-			return 0, err
-		}
-		defer root.Close()
-		stat, name = root.Stat, filepath.Clean("./"+at.Path)
-	}
-	info, err := stat(name)
-	if err != nil {
-		return 0, err
-	}
-	return info.Mode(), nil
-}
-
-// ReadFile implements configs.Loader.
-func (hostFiles) ReadFile(at configs.Location) ([]byte, error) {
-	switch at.Scheme {
-	case configs.SchemeDisk:
-		b, err := vfs.ReadFile(at.Root, at.Path, configs.MaxFileSize+1)
-		return b, bare(err)
-	case configs.SchemeHTTPS:
-		return nil, errors.New("no server was asked for it")
-	}
-	f, err := os.OpenFile(at.Path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us
-	if err != nil {
-		return nil, bare(err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, bare(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	b, err := io.ReadAll(io.LimitReader(f, configs.MaxFileSize+1))
-	return b, bare(err)
 }
 
 // bare takes operation and path off an error: the diagnostic says them already.

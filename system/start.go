@@ -138,7 +138,7 @@ func (o *lastResort) more(diags *configs.Diagnostics) bool {
 				took = o.takeAll(one.Contexts, fmt.Sprintf("the variable %s is not set", one.At.Path)) || took
 			}
 		} else if _, err := o.Loader.ReadFile(one.At); err != nil {
-			took = o.takeAll(one.Contexts, fmt.Sprintf("%s: %v", one.At, err)) || took
+			took = o.takeAll(one.Contexts, fmt.Sprintf("%s: %v", one.At, bare(err))) || took
 		}
 	}
 	switch {

@@ -22,6 +22,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
@@ -101,11 +102,11 @@ func New(cfg *Config) (*System, error) {
 // say, because it is no HCL, the version knows that ran last, in the default
 // state_dir.
 func placesOf(path string, log *slog.Logger) (configs.Places, error) {
-	places, ok := configs.PlacesOf(hostFiles{}, path)
+	places, ok := configs.PlacesOf(host.Files{}, path)
 	if ok {
 		return places, nil
 	}
-	_, _, err := read(hostFiles{}, path)
+	_, _, err := read(host.Files{}, path)
 	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
 		if places, ok := configs.PlacesOf(t, path); ok {
 			return places, nil
@@ -177,7 +178,7 @@ func (s *System) open(path string, startup *loaded) error {
 	key := make([]byte, 32)
 	rand.Read(key)
 	s.lifecycle, err = newLifecycle(&lifecycle{
-		path: path, stored: hostFiles{}, act: s,
+		path: path, stored: host.Files{}, act: s,
 		load: func(ctx context.Context) (*loaded, error) { return load(ctx, path) },
 		look: func(ctx context.Context) (*loaded, error) { return look(ctx, path) },
 		log:  s.cfg.Log, now: time.Now, key: key, history: history,

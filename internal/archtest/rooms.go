@@ -13,7 +13,7 @@ type room struct {
 // rooms is section 3 of docs/architecture.md.
 var rooms = []room{
 	// Programs.
-	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "context/pcapng", "configs", "vfs/fetch", "internal/build"},
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "context/pcapng", "configs", "configs/host", "vfs/fetch", "internal/build"},
 		because: "the CLI knows only the API's client and types, what a capture is, and the configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build", "internal/guard"},
 		because: "main constructs the supervisor and its API, and nothing else"},
@@ -25,8 +25,11 @@ var rooms = []room{
 		may:     []string{"context/spec", "resource", "ike/auth", "esp/sa", "internal/secret"},
 		because: "configs turns text into values; of the protocols it knows names of algorithms and identities only"},
 
+	{path: "configs/host", may: []string{"configs", "vfs"},
+		because: "who checks a configuration reads the same as who runs it: files as vfs reads them"},
+
 	// The supervisor.
-	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
+	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
 		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "internal/build", "internal/guard"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"context/control", "internal/guard"},
