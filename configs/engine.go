@@ -19,7 +19,7 @@ func (t *tenantReader) readIKE(n *node) {
 		NATKeepalive:     n.duration("nat_keepalive", defaultNATKeepalive, 5*time.Second, time.Hour, "none"),
 	}
 	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
-		n.problem(n.where("cookie_threshold"), "Threshold never reached", "cookie_threshold is %d, and above max_half_open, %d (%s), nothing is answered: no cookie would ever be asked for.",
+		n.problem(n.where("cookie_threshold"), "Threshold never reached", "cookie_threshold is %d, and there are never more than max_half_open, %d (%s): for that alone no cookie would be asked for before all places are taken.",
 			t.t.IKE.CookieThreshold, t.t.IKE.MaxHalfOpen, place(n.where("max_half_open")))
 	}
 }

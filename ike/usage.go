@@ -35,9 +35,9 @@ func (e *Engine) pace() {
 }
 
 // pressed reports whether a stranger has to prove with a cookie that he is
-// where he says: half-open SAs are many, or half of the set-ups of this second
-// are gone. Otherwise one who forges addresses could use them all up.
+// where he says: everybody has to, half-open SAs are many, or half of the set-ups of
+// this second are gone. Otherwise one who forges addresses could use them all up.
 func (e *Engine) pressed(now time.Time) bool {
 	wait, _ := e.setups.Wait(now, e.setups.Burst/2)
-	return e.halfOpen.count() >= min(e.rules.CookieThreshold, e.rules.MaxHalfOpen) || wait > 0
+	return e.rules.AlwaysCookie || e.halfOpen.count() >= min(e.rules.CookieThreshold, e.rules.MaxHalfOpen) || wait > 0
 }

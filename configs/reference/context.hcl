@@ -144,7 +144,7 @@ crypto_map "outside" {
 
 ikev2 {
   cookie_threshold  = 100   # half-open IKE SAs above which initiators must return a cookie; 0: always
-  max_half_open     = 1000  # above which new ones are dropped
+  max_half_open     = 1000  # above which the oldest of the source that has most gives way
   half_open_timeout = "30s" # 1s to 10m
   nat_keepalive     = "20s" # 5s to 1h; "0s": none
 

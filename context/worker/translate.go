@@ -20,6 +20,7 @@ func planeOptions(t *spec.Tenant) plane.Options {
 func engineConfig(t *spec.Tenant) *ike.Config {
 	cfg := &ike.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,
+		AlwaysCookie:     t.IKE.CookieThreshold == 0,
 		MaxHalfOpen:      t.IKE.MaxHalfOpen,
 		SetupRate:        float64(t.Limits.Setups),
 		HalfOpenTimeout:  t.IKE.HalfOpenTimeout,

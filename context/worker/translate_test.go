@@ -56,6 +56,24 @@ func TestEngineConfig(t *testing.T) {
 	}
 }
 
+// TestCookies: a threshold of 0 asks everybody for a cookie, whatever the class says.
+func TestCookies(t *testing.T) {
+	for _, test := range []struct {
+		threshold, limit int
+		always           bool
+		want             int
+	}{
+		{0, 0, true, 0}, {0, 1000, true, 0}, {100, 0, false, 100}, {100, 1000, false, 100}, {100, 20, false, 10}, {100, 1, false, 1},
+	} {
+		tenant := &spec.Tenant{IKE: spec.IKE{CookieThreshold: test.threshold, MaxHalfOpen: 1000}}
+		tenant.Limits.InNegotiate = test.limit
+		cfg := engineConfig(tenant)
+		if cfg.AlwaysCookie != test.always || cfg.CookieThreshold != test.want {
+			t.Errorf("threshold %d, limit %d: got %v, %d", test.threshold, test.limit, cfg.AlwaysCookie, cfg.CookieThreshold)
+		}
+	}
+}
+
 // TestWhatValidatesCanBeServed: the engine takes what a file may say, as far as
 // the files that users rely on and the reference say it.
 func TestWhatValidatesCanBeServed(t *testing.T) {

@@ -619,6 +619,22 @@ func TestOldCookie(t *testing.T) {
 	}
 }
 
+// TestAlwaysCookie: who wants a cookie of everybody gets one of the first peer, and
+// of a source that has nothing open.
+func TestAlwaysCookie(t *testing.T) {
+	_, g, s := alone(t, func(c *ike.Config) { c.AlwaysCookie = true })
+	ps := s.InitPayloads()
+	m, _ := wire.ParseMessage(s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), ps...))[0])
+	cookie, ok := m.Payloads.Notify(wire.Cookie)
+	if n := g.Engine.Usage().HalfOpen; !ok || n != 0 {
+		t.Fatalf("cookie %v, %d half-open SAs", ok, n)
+	}
+	answer := s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), append(wire.Payloads{cookie}, ps...)...))[0]
+	if got, n := notifyOf(answer), g.Engine.Usage().HalfOpen; got != "" || n != 1 {
+		t.Errorf("with the cookie: %q, %d half-open SAs", got, n)
+	}
+}
+
 // TestClientRefused: an initiator that is refused tries again, with a pause that
 // grows, and says why.
 func TestClientRefused(t *testing.T) {

@@ -47,6 +47,7 @@ type Config struct {
 	Pools []sa.Selector
 
 	CookieThreshold  int           // half-open IKE SAs above which cookies are demanded
+	AlwaysCookie     bool          // they are demanded, however few there are
 	MaxHalfOpen      int           // half-open IKE SAs above which the oldest of the largest source gives way
 	SetupRate        float64       // IKE SAs that peers may begin, per second; 0: any number
 	HalfOpenTimeout  time.Duration // from IKE_SA_INIT to the end of IKE_AUTH; shorter while there are many
