@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -302,4 +303,12 @@ func (s *System) hup(ctx context.Context) {
 		}
 		s.cfg.Log.Error("reload refused", "reason", err.Error())
 	}
+}
+
+// checkWorker makes sure that there is a worker program before anything starts.
+func checkWorker(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("system: %s is missing; it is built together with warrend and belongs beside it", path)
+	}
+	return nil
 }

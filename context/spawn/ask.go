@@ -1,0 +1,128 @@
+package spawn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/guard"
+)
+
+// Configure gives the worker, and every later one, a changed tenant.
+func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
+	w.mu.Lock()
+	w.tenant = t
+	role := w.role
+	w.mu.Unlock()
+	boot, files := w.message(t, role)
+	_, err := w.call(ctx, control.KindConfigure, boot, files...)
+	if errors.Is(err, ErrNotReady) {
+		return nil // the next worker boots with it
+	}
+	return err
+}
+
+// RequireSandbox changes Config.RequireSandbox for every later process.
+func (w *Worker) RequireSandbox(required bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.caged = required
+}
+
+// Facts asks the worker for what the show commands print.
+func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
+	return askList(ctx, w, control.KindShow, control.ParseFacts)
+}
+
+// Logoff ends sessions.
+func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (control.LogoffDone, error) {
+	return ask(ctx, w, control.KindLogoff, which, control.Parse[control.LogoffDone])
+}
+
+// Keys asks for the keys of the SAs, for debugging.
+func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
+	return askList(ctx, w, control.KindKeys, control.ParseKeys)
+}
+
+// askList asks for a long answer. A worker gives one at a time: what a hostile
+// one makes of it is not multiplied by those who ask.
+func askList[T any](ctx context.Context, w *Worker, kind control.Kind, parse func([]byte) (T, error)) (T, error) {
+	select {
+	case w.lists <- struct{}{}:
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("spawn: waiting to ask for %s: %w", kind, ctx.Err())
+	}
+	defer func() { <-w.lists }()
+	return ask(ctx, w, kind, nil, parse)
+}
+
+func ask[T any](ctx context.Context, w *Worker, kind control.Kind, body any, parse func([]byte) (T, error)) (T, error) {
+	msg, err := w.call(ctx, kind, body)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	out, err := parse(msg.Body)
+	if err != nil {
+		return out, fmt.Errorf("spawn: reading the answer to %s: %w", kind, err)
+	}
+	return out, nil
+}
+
+func (w *Worker) call(ctx context.Context, kind control.Kind, body any, files ...*os.File) (control.Message, error) {
+	w.mu.Lock()
+	conn := w.conn
+	w.mu.Unlock()
+	if conn == nil {
+		return control.Message{}, ErrNotReady
+	}
+	msg, err := conn.Call(ctx, kind, body, files...)
+	if errors.Is(err, pipe.ErrClosed) {
+		return msg, ErrNotReady
+	}
+	return msg, err
+}
+
+// handle answers the worker. Nothing else than this may it ask for. A panic on
+// the way ends the worker's question, and not the supervisor.
+func (w *Worker) handle(_ context.Context, req *pipe.Request) (answer any, err error) {
+	err = guard.Run(w.cfg.Log, "a message of the worker", func() error {
+		answer, err = w.heed(req)
+		return err
+	})
+	return answer, err
+}
+
+func (w *Worker) heed(req *pipe.Request) (any, error) {
+	switch req.Kind {
+	case control.KindAddress:
+		a, err := control.Parse[control.Address](req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		return nil, w.arrange(1, func() error { return w.cfg.Network.Address(a) })
+	case control.KindRoutes:
+		r, err := control.ParseRoutes(req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		return nil, w.arrange(1+r.Changes(), func() error { return w.cfg.Network.Routes(r) })
+	case control.KindClaim:
+		c, err := control.Parse[control.Claim](req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		if w.cfg.Claim == nil {
+			return control.Grant{}, nil
+		}
+		return w.cfg.Claim(c)
+	case control.KindReplication, control.KindQuiesced:
+		return nil, w.heedTwin(req)
+	}
+	return nil, errors.New("spawn: a worker may not ask for that")
+}
