@@ -133,14 +133,8 @@ func (e *Engine) receiveInit(now time.Time, h *wire.Header, d Datagram, out *Out
 		}
 	}
 	if e.pressed(now) || e.halfOpen.atQuota(e.rules.MaxHalfOpen, d.Remote.Addr()) || len(d.Payload) > maxBareInit {
-		p, ok := scanInit(h, &d)
-		if !ok {
-			return ikev2.ErrMalformed
-		}
-		if !e.cookies.valid(host{e}, now, &p) {
-			c := e.cookies.cookie(host{e}, now, &p)
-			answer(ikev2.ClearResponse(h, wire.Notify{Type: wire.Cookie, Data: c}))
-			return ErrCookie
+		if err := e.prove(now, h, &d, answer); err != nil {
+			return err
 		}
 	}
 	m, err := wire.ParseMessage(d.Payload)
@@ -180,6 +174,21 @@ func (e *Engine) receiveInit(now time.Time, h *wire.Header, d Datagram, out *Out
 	}
 	e.add(s)
 	return nil
+}
+
+// prove wants the cookie of a request's sender (RFC 7296 section 2.6), and answers
+// with it whoever has not brought it.
+func (e *Engine) prove(now time.Time, h *wire.Header, d *Datagram, answer func([]byte)) error {
+	p, ok := scanInit(h, d)
+	if !ok {
+		return ikev2.ErrMalformed
+	}
+	if e.cookies.valid(host{e}, now, &p) {
+		return nil
+	}
+	c := e.cookies.cookie(host{e}, now, &p)
+	answer(ikev2.ClearResponse(h, wire.Notify{Type: wire.Cookie, Data: c}))
+	return ErrCookie
 }
 
 // giveWay ends a half-open SA without a word to its peer.

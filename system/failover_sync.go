@@ -129,16 +129,9 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 		return api.Synced{}, err
 	}
 	out := api.Synced{Warnings: next.warnings, Version: st.number}
-	var todo []rewrite
-	for at, body := range files {
-		if at.Scheme == configs.SchemeDisk {
-			continue // the disk of a standby context follows by itself
-		}
-		was, exists := l.readStored(&texts{}, at)
-		if !exists || !bytes.Equal(was, body) {
-			todo = append(todo, rewrite{at, body, was, exists})
-			out.Files = append(out.Files, at.String())
-		}
+	todo := l.different(files)
+	for _, one := range todo {
+		out.Files = append(out.Files, one.at.String())
 	}
 	slices.Sort(out.Files)
 	c := l.changeTo(next, st)
@@ -167,6 +160,21 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 	out.Version = v.Number
 	l.log.Info("configuration taken from the peer", "version", v.Number, "steps", len(c.steps), "count", len(todo))
 	return out, nil
+}
+
+// different are those of the peer's files that are written otherwise here. The disk
+// of a standby context follows by itself.
+func (l *lifecycle) different(files map[configs.Location][]byte) (todo []rewrite) {
+	for at, body := range files {
+		if at.Scheme == configs.SchemeDisk {
+			continue
+		}
+		was, exists := l.readStored(&texts{}, at)
+		if !exists || !bytes.Equal(was, body) {
+			todo = append(todo, rewrite{at, body, was, exists})
+		}
+	}
+	return todo
 }
 
 // overlay is a Loader in which some files say something else.
