@@ -118,11 +118,7 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
 	inOrder(facts.Resources)
 	if gateway := t.view().gateway; gateway != nil {
-		drops, gone := gateway.ClearDrops()
-		if gone != nil {
-			t.log.Debug("packets in clear are not counted", "err", gone.Error())
-		}
-		facts.IPsec.DropClearIn = drops
+		facts.IPsec.DropClearIn, _ = t.clearDrops(gateway)
 	}
 	return facts, answered(name, worker, err)
 }

@@ -300,11 +300,19 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 	}
 }
 
-// watchClear tells the log of what came in clear and may not.
-func (t *tenant) watchClear(now time.Time, g *netns.Gateway) {
+// clearDrops is how many packets came in clear and may not; false: nobody can say.
+func (t *tenant) clearDrops(g *netns.Gateway) (uint64, bool) {
 	drops, err := g.ClearDrops()
 	if err != nil {
 		t.log.Debug("packets in clear are not counted", "err", err.Error())
+	}
+	return drops, err == nil
+}
+
+// watchClear tells the log of what came in clear and may not.
+func (t *tenant) watchClear(now time.Time, g *netns.Gateway) {
+	drops, ok := t.clearDrops(g)
+	if !ok {
 		return
 	}
 	if count, due := t.clear.Due(now, int64(drops)); due {
