@@ -135,9 +135,9 @@ var thirdParty = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/warren"}, "flags are the CLI's affair"},
 	{"github.com/containerd/cgroups/", []string{"resource/cgroup"}, "cgroups are known in one place"},
 	{"github.com/opencontainers/runtime-spec/", []string{"resource/cgroup"}, "cgroups are known in one place"},
-	{"github.com/vishvananda/netlink", []string{"context/netns", "failover/link", "internal/lab/...", "e2e/...", "bench/..."},
+	{"github.com/vishvananda/netlink", []string{"context/netns", "internal/lab/...", "e2e/...", "bench/..."},
 		"the kernel's network is arranged in one place"},
 	{"github.com/vishvananda/netns", []string{"context/netns", "internal/lab/...", "e2e/...", "bench/..."},
 		"namespaces are entered in one place"},
-	{"github.com/coreos/go-systemd/", []string{"system", "cmd/warrend"}, "systemd is the supervisor's affair"},
+	{"github.com/coreos/go-systemd/", []string{"system"}, "systemd is the supervisor's affair"},
 }
