@@ -60,7 +60,7 @@ func directory(w io.Writer, d api.Directory) {
 	fmt.Fprintf(w, "%s in use%s, %s%s\n", count(int(d.UsedBytes), "byte", "bytes"), outOf(d.LimitBytes),
 		count(int(d.UsedFiles), "file or directory", "files and directories"), outOf(d.LimitFiles))
 	if d.Pending {
-		fmt.Fprintln(w, "Not yet on the standby unit: something that is here")
+		fmt.Fprintln(w, "Not yet on the standby unit: a change of what is here")
 	}
 }
 
