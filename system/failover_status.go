@@ -86,21 +86,33 @@ func (p *pair) gaps(now time.Time) (list []string) {
 			list = append(list, fmt.Sprintf("failover link %s: %s", l.Name, l.State))
 		}
 	}
-	var without []string
+	var without, differ []string
 	for _, g := range st.Groups {
+		if st.Peer.State == "alive" && g.Configuration == "different" {
+			differ = append(differ, g.Name)
+		}
 		roles := []string{g.Role, g.PeerRole}
 		if !slices.Contains(roles, failover.RoleActive.String()) || !slices.Contains(roles, failover.RoleStandbyReady.String()) {
 			without = append(without, g.Name)
 		}
 	}
+	if len(differ) > 0 {
+		list = append(list, someOf(differ, len(st.Groups), "with another configuration on the other unit (`warren failover sync-config` on the active one copies it)"))
+	}
 	if len(without) > 0 {
-		text := fmt.Sprintf("%d of %d failover groups without a standby that is ready: %s", len(without), len(st.Groups), without[0])
-		if len(without) > 1 {
-			text += ", ..."
-		}
-		list = append(list, text)
+		list = append(list, someOf(without, len(st.Groups), "without a standby that is ready"))
 	}
 	return list
+}
+
+// someOf says how many of all failover groups something holds for, and names the
+// first of them.
+func someOf(groups []string, all int, what string) string {
+	text := fmt.Sprintf("%d of %d failover groups %s: %s", len(groups), all, what, groups[0])
+	if len(groups) > 1 {
+		text += ", ..."
+	}
+	return text
 }
 
 // describe fills in what the role machine knows.

@@ -230,6 +230,27 @@ func TestRedundancy(t *testing.T) {
 	b.kill()
 }
 
+// TestRedundancyOfDifferentConfigurations: where the standby is not ready because
+// it has another configuration, the unit says so, and what helps.
+func TestRedundancyOfDifferentConfigurations(t *testing.T) {
+	a := newPairUnit(t, configs.Primary, t.TempDir(), nil)
+	b := newPairUnit(t, configs.Secondary, t.TempDir(), func(s *configs.System) { s.Contexts[0].Spec.Interfaces[0].MTU = 1400 })
+	a.boot()
+	a.until(failover.RoleActive)
+	b.boot()
+	want := []string{
+		"1 of 1 failover groups with another configuration on the other unit (`warren failover sync-config` on the active one copies it): 1",
+		"1 of 1 failover groups without a standby that is ready: 1",
+	}
+	for limit := time.Now().Add(patience); !slices.Equal(a.pair.redundancy(), want); time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("it says %q, want %q", a.pair.redundancy(), want)
+		}
+	}
+	a.kill()
+	b.kill()
+}
+
 // TestEpochNotWritten: a unit that cannot write its epoch down does not serve, and
 // its peer does.
 func TestEpochNotWritten(t *testing.T) {
