@@ -83,7 +83,7 @@ tunnel_group "DefaultRAGroup" {
   type                 = "remote-access" # clients, which get addresses; or "site-to-site"
   default_group_policy = "DfltGrpPolicy"
   address_pools        = []    # tried in this order
-  dpd                  = "30s" # a peer silent for so long is asked whether it lives; "0s": never
+  dpd                  = "30s" # 10s to 1h: a peer silent for so long is asked whether it lives; "0s": never
 
   # What a login does that is one more than simultaneous_logins allows: "replace"
   # ends the session that was idle longest, "keep" refuses the login, and "never"
