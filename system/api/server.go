@@ -160,8 +160,8 @@ func (s *Server) Run(ctx context.Context) error {
 	grace, stop := context.WithTimeout(requests, stopGrace)
 	defer stop()
 	if err := srv.Shutdown(grace); err != nil {
-		cancel() // open requests end now
-		srv.Close()
+		srv.Close() // first, so that nobody gets half an answer for a whole one
+		cancel()    // open requests end now
 	}
 	s.open.Wait()
 	return nil
