@@ -23,6 +23,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/pool"
@@ -111,7 +112,7 @@ type Worker struct {
 	ready   chan struct{}
 	out     ike.Output
 
-	captures captures
+	captures *capture.Set
 
 	twin *twin        // nil: none
 	role control.Role // with a twin: what to begin as
@@ -168,6 +169,7 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the data plane: %w", err)
 	}
+	w.captures = capture.NewSet(w.log, w.plane.SetTaps)
 	if w.engine, err = w.newEngine(cfg.Tenant); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package worker
+package capture
 
 import (
 	"encoding/binary"
@@ -16,11 +16,11 @@ const (
 	frameRoom   = tun.HeaderLen + 128 + tun.MaxPacket // 128: any link header
 )
 
-// sniffer reads frames of one device that the supervisor passes on, with a
+// Frames reads frames of one device that the supervisor passes on, with a
 // virtio_net_hdr before each: what the kernel passes on as one super-packet is
 // shown as the packets that it stands for. The packet socket itself, with which
 // anything could be sent, is never a worker's.
-type sniffer struct {
+type Frames struct {
 	conn net.Conn
 	link pcapng.LinkType
 
@@ -30,31 +30,31 @@ type sniffer struct {
 	head            control.Frame
 }
 
-// newSniffer takes over where frames come from. f stays the caller's.
-func newSniffer(f *os.File, ethernet bool) (*sniffer, error) {
+// NewFrames takes over where frames come from. f stays the caller's.
+func NewFrames(f *os.File, ethernet bool) (*Frames, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return nil, fmt.Errorf("worker: taking over where frames come from: %w", err)
+		return nil, fmt.Errorf("capture: taking over where frames come from: %w", err)
 	}
-	s := &sniffer{conn: conn, link: pcapng.LinkRaw, message: make([]byte, control.FrameLen+frameRoom), packet: make([]byte, tun.MaxPacket)}
+	s := &Frames{conn: conn, link: pcapng.LinkRaw, message: make([]byte, control.FrameLen+frameRoom), packet: make([]byte, tun.MaxPacket)}
 	if ethernet {
 		s.link = pcapng.LinkEthernet
 	}
 	return s, nil
 }
 
-// Close ends sniff.
-func (s *sniffer) Close() error { return s.conn.Close() }
+// Close closes the connection, which ends the capture that reads it.
+func (f *Frames) Close() error { return f.conn.Close() }
 
-// sniff adds packets to c until there are no more frames.
-func (s *sniffer) sniff(c *capture) {
+// copyTo adds packets to c until there are no more frames.
+func (f *Frames) copyTo(c *capture) {
 	var dropped uint64
 	for {
-		n, err := s.conn.Read(s.message) // one whole message
+		n, err := f.conn.Read(f.message) // one whole message
 		if err != nil || n == 0 {
 			return
 		}
-		head, frame, err := control.ParseFrame(s.message[:n])
+		head, frame, err := control.ParseFrame(f.message[:n])
 		if err != nil {
 			return
 		}
@@ -62,48 +62,48 @@ func (s *sniffer) sniff(c *capture) {
 			c.drop(head.Dropped - dropped)
 			dropped = head.Dropped
 		}
-		s.head, s.frame = head, frame
-		s.add(c)
+		f.head, f.frame = head, frame
+		f.add(c)
 	}
 }
 
 // add takes apart what was received.
-func (s *sniffer) add(c *capture) {
+func (f *Frames) add(c *capture) {
 	link := 0
-	if s.link == pcapng.LinkEthernet {
+	if f.link == pcapng.LinkEthernet {
 		link = ethernetLen
 	}
-	if len(s.frame) < tun.HeaderLen+link {
+	if len(f.frame) < tun.HeaderLen+link {
 		return
 	}
 	d := pcapng.Inbound
-	if s.head.Outgoing {
+	if f.head.Outgoing {
 		d = pcapng.Outbound
 	}
-	nanos := s.head.Nanos
+	nanos := f.head.Nanos
 	var super tun.Super
-	if s.frame[0]|s.frame[1] == 0 || !s.parse(link, &super) {
-		c.add(nanos, d, nil, nil, s.frame[tun.HeaderLen:])
+	if f.frame[0]|f.frame[1] == 0 || !f.parse(link, &super) {
+		c.add(nanos, d, nil, nil, f.frame[tun.HeaderLen:])
 		return
 	}
 	for i := range super.Count() {
-		c.add(nanos, d, nil, s.ether[:link], s.packet[:super.Put(s.packet, i)])
+		c.add(nanos, d, nil, f.ether[:link], f.packet[:super.Put(f.packet, i)])
 	}
 }
 
 // parse reads a packet whose checksum is missing, or a super-packet. It moves
 // the virtio_net_hdr, whose offset counts from the beginning of the frame, over
 // the link header, which it keeps.
-func (s *sniffer) parse(link int, super *tun.Super) bool {
-	copy(s.ether[:link], s.frame[tun.HeaderLen:])
-	copy(s.frame[link:], s.frame[:tun.HeaderLen])
-	b := s.frame[link:]
+func (f *Frames) parse(link int, super *tun.Super) bool {
+	copy(f.ether[:link], f.frame[tun.HeaderLen:])
+	copy(f.frame[link:], f.frame[:tun.HeaderLen])
+	b := f.frame[link:]
 	if start := binary.NativeEndian.Uint16(b[6:]); int(start) >= link {
 		binary.NativeEndian.PutUint16(b[6:], start-uint16(link))
 	}
-	if tun.ParseSuper(b, super) == nil && super.Len(0) <= len(s.packet) {
+	if tun.ParseSuper(b, super) == nil && super.Len(0) <= len(f.packet) {
 		return true
 	}
-	copy(s.frame[tun.HeaderLen:], s.ether[:link])
+	copy(f.frame[tun.HeaderLen:], f.ether[:link])
 	return false
 }
