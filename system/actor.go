@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // actor does to the contexts of a host what a plan says. Only configure and
@@ -29,7 +30,7 @@ type actor interface {
 	configure(ctx context.Context, w *wanted) error
 	// restore puts back what somebody else has taken from contexts that run, and
 	// says what it was.
-	restore(ctx context.Context) ([]string, []api.ContextError)
+	restore(ctx context.Context) ([]string, []fault.ContextError)
 	// end ends contexts, all at once, and waits until nothing is left of them.
 	end(names []string)
 }
@@ -92,7 +93,7 @@ func (s *System) tenant(name string) *tenant {
 func (s *System) settled(ctx context.Context, name string) error {
 	t := s.tenant(name)
 	if t == nil {
-		return api.NoContext(name)
+		return fault.NoContext(name)
 	}
 	select {
 	case <-t.settled:
@@ -106,7 +107,7 @@ func (s *System) settled(ctx context.Context, name string) error {
 func (s *System) configure(ctx context.Context, w *wanted) error {
 	t := s.tenant(w.Name)
 	if t == nil {
-		return api.NoContext(w.Name)
+		return fault.NoContext(w.Name)
 	}
 	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
@@ -145,15 +146,15 @@ type change struct {
 const undoTimeout = 2 * time.Minute
 
 // problems are what stands against the steps before any is taken.
-func (c *change) problems() []api.ContextError {
+func (c *change) problems() []fault.ContextError {
 	freed := c.freed()
-	var errs []api.ContextError
+	var errs []fault.ContextError
 	for _, st := range c.steps {
 		if st.want == nil {
 			continue
 		}
 		if err := c.act.check(st, freed); err != nil {
-			errs = append(errs, api.ContextError{Context: st.name, Error: err.Error()})
+			errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
 		}
 	}
 	return errs
@@ -173,11 +174,11 @@ func (c *change) freed() []*wanted {
 // follow takes every step that can be taken. One that cannot leaves its context
 // as it is, unless there is none yet: then it is tried again until it can. It
 // returns what is afterwards.
-func (c *change) follow(ctx context.Context) ([]*wanted, []api.ContextError) {
+func (c *change) follow(ctx context.Context) ([]*wanted, []fault.ContextError) {
 	errs := c.problems()
 	var todo []step
 	for _, st := range c.steps {
-		bad := slices.ContainsFunc(errs, func(e api.ContextError) bool { return e.Context == st.name })
+		bad := slices.ContainsFunc(errs, func(e fault.ContextError) bool { return e.Context == st.name })
 		if !bad || st.action == api.ActionCreate {
 			todo = append(todo, st)
 		}
@@ -195,16 +196,16 @@ func (c *change) follow(ctx context.Context) ([]*wanted, []api.ContextError) {
 			c.act.end([]string{st.name}) // what stands for a suspended one
 		}
 		if err := c.act.begin(st.want); err != nil {
-			errs = append(errs, api.ContextError{Context: st.name, Error: err.Error()})
+			errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
 		}
 	}
 	return is, append(errs, c.configure(ctx, todo)...)
 }
 
 // configure changes contexts in place, all at once.
-func (c *change) configure(ctx context.Context, steps []step) []api.ContextError {
+func (c *change) configure(ctx context.Context, steps []step) []fault.ContextError {
 	var mu sync.Mutex // protects errs
-	var errs []api.ContextError
+	var errs []fault.ContextError
 	var waiting sync.WaitGroup
 	for _, st := range steps {
 		if st.action != api.ActionConfigure {
@@ -214,7 +215,7 @@ func (c *change) configure(ctx context.Context, steps []step) []api.ContextError
 			if err := c.act.configure(ctx, st.want); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				errs = append(errs, api.ContextError{Context: st.name, Error: err.Error()})
+				errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Status implements api.Backend.
@@ -31,7 +32,7 @@ func (s *System) Status() api.Status {
 		if reason != "" {
 			why += ": " + reason
 		}
-		out.Waiting = append(out.Waiting, api.ContextError{Context: t.name, Error: why})
+		out.Waiting = append(out.Waiting, fault.ContextError{Context: t.name, Error: why})
 	}
 	out.Redundancy = s.pair.redundancy()
 	out.Problems = append(out.Problems, s.snapshot().running.problems...)
@@ -78,15 +79,15 @@ func (s *System) ready(name string) (*tenant, *spawn.Worker, error) {
 	t := s.tenants[name]
 	s.mu.Unlock()
 	if t == nil {
-		return nil, nil, api.NoContext(name)
+		return nil, nil, fault.NoContext(name)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.worker == nil {
 		if t.want.Suspended {
-			return nil, nil, api.NotReady(name, "it is suspended")
+			return nil, nil, fault.NotReady(name, "it is suspended")
 		}
-		return nil, nil, api.NotReady(name, t.reason)
+		return nil, nil, fault.NotReady(name, t.reason)
 	}
 	return t, t.worker, nil
 }
@@ -98,11 +99,11 @@ func answered(name string, w *spawn.Worker, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, spawn.ErrNotReady):
-		return api.NotReady(name, w.Status().Reason)
+		return fault.NotReady(name, w.Status().Reason)
 	case errors.Is(err, context.DeadlineExceeded):
-		return api.NotReady(name, "its worker has not answered in time")
+		return fault.NotReady(name, "its worker has not answered in time")
 	case errors.As(err, &refused):
-		return &api.Error{Code: api.CodeRefused, Reason: refused.Reason}
+		return &fault.Error{Code: fault.CodeRefused, Reason: refused.Reason}
 	}
 	return err
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Capture implements api.Backend.
@@ -40,6 +40,6 @@ func (t *tenant) mayCapture(iface string) error {
 			return nil
 		}
 	}
-	return &api.Error{Code: api.CodeInvalid, Reason: fmt.Sprintf("context %q has no interface %q", t.name, iface),
+	return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("context %q has no interface %q", t.name, iface),
 		Hint: "there are " + strings.Join(names, ", ")}
 }

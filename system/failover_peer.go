@@ -12,7 +12,7 @@ import (
 
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // peerCalls bounds connections of the peer that wait to be served.
@@ -113,7 +113,7 @@ func (s *System) AskPeer(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := s.pair.peer.RoundTrip(r)
 	if err != nil {
-		return nil, &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("the peer cannot be asked: %v", err),
+		return nil, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("the peer cannot be asked: %v", err),
 			Hint: "`warren show failover` shows the links to it"}
 	}
 	return resp, nil

@@ -9,7 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/failover"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // handOverLimit bounds how long a node that is stopped waits for the other one
@@ -22,8 +22,8 @@ func pairFixed(is, next *configs.System) error {
 	if what == "" {
 		return nil
 	}
-	return &api.Error{
-		Code: api.CodeRefused, Reason: "system: " + what + " cannot change while warrend runs",
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "system: " + what + " cannot change while warrend runs",
 		Hint: "undo that change, or restart warrend, the standby node first",
 	}
 }

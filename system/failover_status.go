@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -24,8 +25,8 @@ const (
 )
 
 // noFailover is the answer of a node alone.
-func noFailover() *api.Error {
-	return &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+func noFailover() *fault.Error {
+	return &fault.Error{Code: fault.CodeRefused, Reason: "failover is not configured",
 		Hint: "a failover block in the system file makes this node one of a pair"}
 }
 
@@ -198,7 +199,7 @@ func (s *System) Switch(ctx context.Context, how api.Switch) (api.Switched, erro
 		}
 		for _, name := range p.toSwitch(how.Group) {
 			if err = p.node.Switch(now, name, out); err != nil {
-				err = &api.Error{Code: api.CodeRefused, Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
+				err = &fault.Error{Code: fault.CodeRefused, Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
 				return
 			}
 			before[name] = p.role(name)
@@ -259,7 +260,7 @@ func (p *pair) awaitSwitch(ctx context.Context, before map[string]failover.Role)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return out, &api.Error{Code: api.CodeRefused, Reason: "group " + missing + " has not changed its unit in time",
+			return out, &fault.Error{Code: fault.CodeRefused, Reason: "group " + missing + " has not changed its unit in time",
 				Hint: "`warren show failover --detail` and warrend's log say more"}
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // SyncConfig implements api.Backend.
@@ -43,7 +44,7 @@ func (s *System) SyncConfig(ctx context.Context, by api.Author) (api.Synced, err
 	}
 	defer resp.Body.Close()
 	out, err := api.ReadAnswer[api.Synced](resp)
-	var refused *api.Error
+	var refused *fault.Error
 	if errors.As(err, &refused) {
 		refused.Reason = "the peer refuses: " + refused.Reason
 		return out, refused
@@ -71,7 +72,7 @@ func (p *pair) files(running *loaded) (give api.ContextFiles, fetched []string, 
 		}
 	}
 	if len(give.Files) == 0 {
-		return give, fetched, &api.Error{Code: api.CodeRefused, Reason: "no context is active on this unit: there is nothing to copy from here",
+		return give, fetched, &fault.Error{Code: fault.CodeRefused, Reason: "no context is active on this unit: there is nothing to copy from here",
 			Hint: "run it on the active unit"}
 	}
 	return give, fetched, nil
@@ -216,7 +217,7 @@ func (p *pair) places(conf *configs.System, take api.ContextFiles) (map[configs.
 	if len(wrong) > 0 {
 		slices.Sort(wrong)
 		wrong = slices.Compact(wrong)
-		return nil, &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n")}
+		return nil, &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n")}
 	}
 	return files, nil
 }
@@ -238,7 +239,7 @@ func permit(files map[configs.Location][]byte, forbidden func(at configs.Locatio
 		return nil
 	}
 	slices.Sort(wrong)
-	return &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n"),
+	return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n"),
 		Hint: "copy the file to this unit by hand, if it belongs there"}
 }
 

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // confServer is a server of configurations that can be made to fail.
@@ -226,8 +226,8 @@ func TestCopyIsPrivate(t *testing.T) {
 // wantRefusal checks that an error is one for the operator, and holds all words.
 func wantRefusal(t *testing.T, err error, words ...string) {
 	t.Helper()
-	var e *api.Error
-	if !errors.As(err, &e) || e.Code != api.CodeRefused {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.CodeRefused {
 		t.Errorf("got %v, want a refusal", err)
 		return
 	}

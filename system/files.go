@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -114,8 +115,8 @@ func (f *Files) commit(n vfs.Name) func() error {
 		if n.Volume != vfs.Disk || !f.standby(n.Context) {
 			return nil
 		}
-		return &api.Error{
-			Code: api.CodeRefused, Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
+		return &fault.Error{
+			Code: fault.CodeRefused, Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
 			Hint: "change it on the active unit: this one follows",
 		}
 	}
@@ -235,39 +236,39 @@ func fileInfo(n vfs.Name, i vfs.Info) api.FileInfo {
 // fileErrors say what kind of error it is, and what the operator can do.
 var fileErrors = []struct {
 	is   error
-	code api.Code
+	code fault.Code
 	hint string
 }{
-	{vfs.ErrName, api.CodeInvalid, ""},
-	{vfs.ErrVolume, api.CodeNoFile, "`warren show context` lists the contexts, and each has disk0:"},
-	{vfs.ErrReadOnly, api.CodeRefused, "a context can only read shared storage: change it as the system, without the context's name, as in shared:/file"},
-	{vfs.ErrEscape, api.CodeRefused, "only regular files and directories with one name can be used"},
-	{vfs.ErrSize, api.CodeInvalid, "the source changed while it was copied: copy it again"},
-	{fs.ErrNotExist, api.CodeNoFile, "`warren dir` lists a directory"},
-	{fs.ErrClosed, api.CodeRefused, "the context has been removed just now"},
-	{syscall.ENOSPC, api.CodeRefused, "the disk that holds state_dir is full; nothing was changed"},
-	{syscall.EDQUOT, api.CodeRefused, "the host's quota for state_dir is used up; nothing was changed"},
-	{syscall.EISDIR, api.CodeRefused, "name a file"},
-	{syscall.ENOTDIR, api.CodeRefused, "a file stands where a directory is needed"},
-	{syscall.ENOTEMPTY, api.CodeRefused, "delete what is in it first"},
-	{syscall.EBUSY, api.CodeRefused, "a volume itself cannot be deleted"},
-	{syscall.EROFS, api.CodeRefused, "the file system is mounted read-only"},
+	{vfs.ErrName, fault.CodeInvalid, ""},
+	{vfs.ErrVolume, fault.CodeNoFile, "`warren show context` lists the contexts, and each has disk0:"},
+	{vfs.ErrReadOnly, fault.CodeRefused, "a context can only read shared storage: change it as the system, without the context's name, as in shared:/file"},
+	{vfs.ErrEscape, fault.CodeRefused, "only regular files and directories with one name can be used"},
+	{vfs.ErrSize, fault.CodeInvalid, "the source changed while it was copied: copy it again"},
+	{fs.ErrNotExist, fault.CodeNoFile, "`warren dir` lists a directory"},
+	{fs.ErrClosed, fault.CodeRefused, "the context has been removed just now"},
+	{syscall.ENOSPC, fault.CodeRefused, "the disk that holds state_dir is full; nothing was changed"},
+	{syscall.EDQUOT, fault.CodeRefused, "the host's quota for state_dir is used up; nothing was changed"},
+	{syscall.EISDIR, fault.CodeRefused, "name a file"},
+	{syscall.ENOTDIR, fault.CodeRefused, "a file stands where a directory is needed"},
+	{syscall.ENOTEMPTY, fault.CodeRefused, "delete what is in it first"},
+	{syscall.EBUSY, fault.CodeRefused, "a volume itself cannot be deleted"},
+	{syscall.EROFS, fault.CodeRefused, "the file system is mounted read-only"},
 }
 
 // fileError makes an error of files one of the API's.
 func fileError(err error) error {
 	var quota *vfs.QuotaError
-	var known *api.Error
+	var known *fault.Error
 	if errors.As(err, &known) {
 		return known
 	}
 	if errors.As(err, &quota) {
-		return &api.Error{Code: api.CodeRefused, Reason: err.Error(),
+		return &fault.Error{Code: fault.CodeRefused, Reason: err.Error(),
 			Hint: "nothing was changed; delete files, or raise storage in the context's class"}
 	}
 	for _, e := range fileErrors {
 		if errors.Is(err, e.is) {
-			return &api.Error{Code: e.code, Reason: err.Error(), Hint: e.hint}
+			return &fault.Error{Code: e.code, Reason: err.Error(), Hint: e.hint}
 		}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -19,6 +19,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -174,19 +175,19 @@ func TestFilesRefuse(t *testing.T) {
 	tests := []struct {
 		name string
 		do   func(*client.Client) error
-		code api.Code
+		code fault.Code
 		want string
 		hint string
 	}{
-		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), api.CodeInvalid, `"blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
-		{"name of the host", read("/etc/shadow"), api.CodeInvalid, `"/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
-		{"name of a context with a path", write("../red:disk0:/x", "x"), api.CodeInvalid, "the context's name has letters", ""},
-		{"read through a link", read("blue:disk0:/link"), api.CodeRefused, "reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
-		{"write through a link", write("blue:disk0:/link", "x"), api.CodeRefused, "writing blue:disk0:/link: leads out of its file system", "only regular files"},
-		{"write below a link", write("blue:disk0:/links/x", "x"), api.CodeRefused, "writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
-		{"copy a link of another", copies("blue:disk0:/link", "red:disk0:/x"), api.CodeRefused, "leads out of its file system", "only regular files"},
-		{"too large", write("blue:disk0:/large", large), api.CodeRefused, "writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit", "nothing was changed; delete files"},
-		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), api.CodeRefused, "writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
+		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), fault.CodeInvalid, `"blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
+		{"name of the host", read("/etc/shadow"), fault.CodeInvalid, `"/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
+		{"name of a context with a path", write("../red:disk0:/x", "x"), fault.CodeInvalid, "the context's name has letters", ""},
+		{"read through a link", read("blue:disk0:/link"), fault.CodeRefused, "reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
+		{"write through a link", write("blue:disk0:/link", "x"), fault.CodeRefused, "writing blue:disk0:/link: leads out of its file system", "only regular files"},
+		{"write below a link", write("blue:disk0:/links/x", "x"), fault.CodeRefused, "writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
+		{"copy a link of another", copies("blue:disk0:/link", "red:disk0:/x"), fault.CodeRefused, "leads out of its file system", "only regular files"},
+		{"too large", write("blue:disk0:/large", large), fault.CodeRefused, "writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit", "nothing was changed; delete files"},
+		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), fault.CodeRefused, "writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
 		{"too many", func(c *client.Client) error {
 			var err error
 			for i := range 5 {
@@ -196,14 +197,14 @@ func TestFilesRefuse(t *testing.T) {
 				}
 			}
 			return err
-		}, api.CodeRefused, "writing blue:disk0:/4: the storage limit is 5 files", "nothing was changed"},
-		{"shared storage by a context", write("blue:images:/x", "x"), api.CodeRefused, "writing blue:images:/x: is read-only", "change it as the system"},
-		{"delete shared storage by a context", deletes("blue:images:/pkg"), api.CodeRefused, "deleting blue:images:/pkg: is read-only", "change it as the system"},
-		{"copy to shared storage by a context", copies("blue:disk0:/old", "red:images:/pkg"), api.CodeRefused, "is read-only", "change it as the system"},
-		{"no context", read("grey:disk0:/x"), api.CodeNoFile, "no such volume: there is no context grey", "`warren show context`"},
-		{"no volume", read("blue:flash:/x"), api.CodeNoFile, "no such volume: context blue has disk0:, images:", ""},
-		{"no file", read("blue:disk0:/none"), api.CodeNoFile, "reading blue:disk0:/none: no such file or directory", "`warren dir`"},
-		{"delete the volume", deletes("blue:disk0:/"), api.CodeRefused, "deleting blue:disk0:/: device or resource busy", "a volume itself"},
+		}, fault.CodeRefused, "writing blue:disk0:/4: the storage limit is 5 files", "nothing was changed"},
+		{"shared storage by a context", write("blue:images:/x", "x"), fault.CodeRefused, "writing blue:images:/x: is read-only", "change it as the system"},
+		{"delete shared storage by a context", deletes("blue:images:/pkg"), fault.CodeRefused, "deleting blue:images:/pkg: is read-only", "change it as the system"},
+		{"copy to shared storage by a context", copies("blue:disk0:/old", "red:images:/pkg"), fault.CodeRefused, "is read-only", "change it as the system"},
+		{"no context", read("grey:disk0:/x"), fault.CodeNoFile, "no such volume: there is no context grey", "`warren show context`"},
+		{"no volume", read("blue:flash:/x"), fault.CodeNoFile, "no such volume: context blue has disk0:, images:", ""},
+		{"no file", read("blue:disk0:/none"), fault.CodeNoFile, "reading blue:disk0:/none: no such file or directory", "`warren dir`"},
+		{"delete the volume", deletes("blue:disk0:/"), fault.CodeRefused, "deleting blue:disk0:/: device or resource busy", "a volume itself"},
 		{"source shorter than said", func(c *client.Client) error {
 			_, err := c.WriteFile(context.Background(), "blue:disk0:/old", 50, strings.NewReader("short"))
 			return err
@@ -225,7 +226,7 @@ func TestFilesRefuse(t *testing.T) {
 			}
 			before := tree(t, state) + tree(t, images) + tree(t, filepath.Dir(secret))
 			err = tt.do(c)
-			var e *api.Error
+			var e *fault.Error
 			switch {
 			case err == nil || !strings.Contains(err.Error(), tt.want):
 				t.Errorf("got %v, want %q", err, tt.want)
@@ -296,8 +297,8 @@ func TestQuotaInTheMiddle(t *testing.T) {
 // TestFileErrors: what the kernel says of a disk is a refusal with a remedy.
 func TestFileErrors(t *testing.T) {
 	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
-		var e *api.Error
-		if got := fileError(&os.PathError{Op: "write", Path: "x", Err: err}); !errors.As(got, &e) || e.Code != api.CodeRefused || e.Hint == "" {
+		var e *fault.Error
+		if got := fileError(&os.PathError{Op: "write", Path: "x", Err: err}); !errors.As(got, &e) || e.Code != fault.CodeRefused || e.Hint == "" {
 			t.Errorf("%v: got %#v", err, got)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // maxVersions is how many versions are kept: half a year of weekly changes, twice.
@@ -158,7 +158,7 @@ func (h *history) missing(number int) error {
 	if len(h.list) > 0 {
 		hint = fmt.Sprintf("versions %d to %d are kept; `warren show history` lists them", h.list[0].Number, h.list[len(h.list)-1].Number)
 	}
-	return &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", number), Hint: hint}
+	return &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", number), Hint: hint}
 }
 
 // add keeps one more version and returns its number. Old ones go, but not those

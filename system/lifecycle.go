@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // lifecycle is the configuration in its life: what is running, the versions
@@ -162,8 +163,8 @@ func (l *lifecycle) claim(what string, by api.Author) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return &api.Error{
-		Code: api.CodeRefused, Reason: "another change is under way, so nothing was changed: " + l.doing,
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "another change is under way, so nothing was changed: " + l.doing,
 		Hint: "try again when it has ended",
 	}
 }
@@ -183,7 +184,7 @@ func (l *lifecycle) begin(ctx context.Context) {
 	st := l.snapshot()
 	wants := want(st.running.conf, l.key)
 	c := &change{act: l.act, to: st.running.conf.Totals, steps: plan(nil, wants), report: l.log.Error}
-	var errs []api.ContextError
+	var errs []fault.ContextError
 	st.is, errs = c.follow(ctx)
 	for _, e := range errs {
 		l.log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
@@ -197,8 +198,8 @@ func fixed(is, next *configs.System) error {
 	if next.Name == is.Name && next.RunDir == is.RunDir && next.StateDir == is.StateDir {
 		return pairFixed(is, next)
 	}
-	return &api.Error{
-		Code: api.CodeRefused, Reason: "system: name, run_dir and state_dir cannot change while warrend runs",
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "system: name, run_dir and state_dir cannot change while warrend runs",
 		Hint: "restart warrend, or undo that change",
 	}
 }
@@ -222,8 +223,8 @@ func (next *loaded) current(allowStale bool) error {
 	if allowStale || len(next.stale) == 0 {
 		return nil
 	}
-	return &api.Error{
-		Code: api.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed", Detail: strings.Join(next.stale, "\n") + "\n",
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed", Detail: strings.Join(next.stale, "\n") + "\n",
 		Hint: "repair it, or take the copies with --allow-stale",
 	}
 }
@@ -233,8 +234,8 @@ func decided(p *pending) error {
 	if !p.open() {
 		return nil
 	}
-	return &api.Error{
-		Code: api.CodeRefused,
+	return &fault.Error{
+		Code: fault.CodeRefused,
 		Reason: fmt.Sprintf("version %d waits to be confirmed before %s, so nothing was changed",
 			p.Version, p.Deadline.UTC().Format("15:04:05 UTC")),
 		Hint: fmt.Sprintf("`warren confirm` keeps it, `warren rollback %d` gives it up", p.Previous),
@@ -312,7 +313,7 @@ func (l *lifecycle) reload(ctx context.Context, by api.Author, allowStale bool) 
 }
 
 // follow makes next the running configuration as far as it can be.
-func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *pending) ([]string, []api.ContextError, error) {
+func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	if next.texts.digest() != st.running.texts.digest() {
@@ -334,7 +335,7 @@ func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *p
 		texts = append(texts, s.String())
 		l.log.Info("reload step", "tenant", s.name, "action", string(s.action), "reason", s.why)
 	}
-	var errs []api.ContextError
+	var errs []fault.ContextError
 	st.is, errs = c.follow(ctx)
 	st.running, st.pend = next, p
 	l.set(st)
@@ -343,7 +344,7 @@ func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *p
 
 // refusedBy is the refusal of a change that could not be noted.
 func refusedBy(err error) error {
-	return &api.Error{Code: api.CodeRefused, Reason: oneLine(err) + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
+	return &fault.Error{Code: fault.CodeRefused, Reason: oneLine(err) + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
 }
 
 // Apply implements api.Configurations.
@@ -378,7 +379,7 @@ func (l *lifecycle) Rollback(ctx context.Context, by api.Author, how api.Rollbac
 		return api.Applied{}, err
 	}
 	if t.Path != l.path {
-		return api.Applied{}, &api.Error{Code: api.CodeRefused,
+		return api.Applied{}, &fault.Error{Code: fault.CodeRefused,
 			Reason: fmt.Sprintf("version %d is one of %s, and warrend runs %s: nothing was changed", how.Version, t.Path, l.path),
 			Hint:   "start warrend with that file"}
 	}
@@ -464,7 +465,7 @@ func (l *lifecycle) undone(err error, number int, before *pending) error {
 	}
 	l.set(l.snapshot())
 	l.log.Error("configuration not applied", "reason", err.Error())
-	e := &api.Error{Code: api.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
+	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
 	var f *failed
 	if errors.As(err, &f) && len(f.errs) > 1 {
 		var lines strings.Builder
@@ -487,7 +488,7 @@ func (l *lifecycle) Confirm(_ context.Context, by api.Author) (api.Version, erro
 	defer l.release()
 	st := l.snapshot()
 	if !st.pend.open() {
-		return api.Version{}, &api.Error{Code: api.CodeRefused, Reason: "nothing waits to be confirmed", Hint: "`warren show history` lists what has run"}
+		return api.Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed", Hint: "`warren show history` lists what has run"}
 	}
 	if err := l.history.setPending(nil); err != nil {
 		return api.Version{}, refusedBy(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // life is one context of a fakeHost: another number after every begin, so a
@@ -109,7 +110,7 @@ func (h *fakeHost) configure(_ context.Context, w *wanted) error {
 	return h.call("configure", w.Name)
 }
 
-func (h *fakeHost) restore(context.Context) ([]string, []api.ContextError) {
+func (h *fakeHost) restore(context.Context) ([]string, []fault.ContextError) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken == "" {
@@ -310,7 +311,7 @@ func (r *rig) unchanged(do func() error, want ...string) {
 	r.t.Helper()
 	before := r.all()
 	err := do()
-	var e *api.Error
+	var e *fault.Error
 	if !errors.As(err, &e) {
 		r.t.Fatalf("got %v, want a refusal", err)
 	}
@@ -563,7 +564,7 @@ func TestOneChangeAtATime(t *testing.T) {
 		"write memory": func() error { _, err := r.WriteMemory(ctx, operator); return err },
 	} {
 		err := do()
-		var e *api.Error
+		var e *fault.Error
 		if !errors.As(err, &e) || e.Reason != "another change is under way, so nothing was changed: an apply by alice since 12:00:00 UTC" {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -627,7 +628,7 @@ func TestStaleCopies(t *testing.T) {
 		func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err },
 	} {
 		r.unchanged(change, "what servers have cannot be used, so nothing was changed")
-		if e := (*api.Error)(nil); !errors.As(change(), &e) || !strings.Contains(e.Detail, text) || !strings.Contains(e.Hint, "--allow-stale") {
+		if e := (*fault.Error)(nil); !errors.As(change(), &e) || !strings.Contains(e.Detail, text) || !strings.Contains(e.Hint, "--allow-stale") {
 			t.Errorf("refusal: %+v", e)
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -142,8 +142,8 @@ func (s *System) Enter(name string) (leave func(), err error) {
 	defer a.mu.Unlock()
 	a.meter.Limit = int64(limit)
 	if !a.meter.Take(1) {
-		return nil, &api.Error{
-			Code: api.CodeRefused, Reason: fmt.Sprintf("%d requests about context %q are being answered, and api_sessions of its class %q allows no more", limit, name, class),
+		return nil, &fault.Error{
+			Code: fault.CodeRefused, Reason: fmt.Sprintf("%d requests about context %q are being answered, and api_sessions of its class %q allows no more", limit, name, class),
 			Hint: "wait for one to end, or raise api_sessions",
 		}
 	}

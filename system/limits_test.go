@@ -12,7 +12,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // member is a context with limits.
@@ -76,8 +76,8 @@ func TestEnter(t *testing.T) {
 		leave = append(leave, f)
 	}
 	_, err := s.Enter("blue")
-	var e *api.Error
-	if !errors.As(err, &e) || e.Code != api.CodeRefused || !strings.Contains(e.Reason, "api_sessions") || !strings.Contains(e.Reason, `"gold"`) {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.Contains(e.Reason, "api_sessions") || !strings.Contains(e.Reason, `"gold"`) {
 		t.Errorf("the third request: %v", err)
 	}
 	leave[0]()

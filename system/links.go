@@ -9,7 +9,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // gatewayLinks is what is watched of a netns.Gateway.
@@ -63,19 +63,19 @@ func (t *tenant) lookAtLinks(g gatewayLinks) {
 }
 
 // problems are what is not as it should be although the context may run.
-func (t *tenant) problems() []api.ContextError {
+func (t *tenant) problems() []fault.ContextError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var list []api.ContextError
+	var list []fault.ContextError
 	for _, name := range slices.Sorted(maps.Keys(t.faults)) {
 		hint := ""
 		if t.faults[name] != netns.NoCarrier {
 			hint = "`warren reload` puts it back, as soon as the host has the device"
 		}
-		list = append(list, api.ContextError{Context: t.name, Error: "interface " + name + ": " + string(t.faults[name]), Hint: hint})
+		list = append(list, fault.ContextError{Context: t.name, Error: "interface " + name + ": " + string(t.faults[name]), Hint: hint})
 	}
 	if t.unconfined {
-		list = append(list, api.ContextError{Context: t.name, Error: "its control group was removed: its limits are not enforced",
+		list = append(list, fault.ContextError{Context: t.name, Error: "its control group was removed: its limits are not enforced",
 			Hint: "`warren reload` puts it back"})
 	}
 	return list
@@ -134,7 +134,7 @@ func (t *tenant) lookAtGroup(g *cgroup.Group) {
 }
 
 // restore implements actor.
-func (s *System) restore(context.Context) (steps []string, errs []api.ContextError) {
+func (s *System) restore(context.Context) (steps []string, errs []fault.ContextError) {
 	for _, t := range s.list() {
 		var done []string
 		err := guard.Run(t.log, "a reload", func() (err error) {
@@ -145,7 +145,7 @@ func (s *System) restore(context.Context) (steps []string, errs []api.ContextErr
 			steps = append(steps, "restore context \""+t.name+"\": "+what)
 		}
 		if err != nil {
-			errs = append(errs, api.ContextError{Context: t.name, Error: err.Error()})
+			errs = append(errs, fault.ContextError{Context: t.name, Error: err.Error()})
 		}
 	}
 	return steps, errs

@@ -9,7 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // loaded is a configuration with all that it was read from.
@@ -22,11 +22,11 @@ type loaded struct {
 	stale []string
 	// problems are the contexts for which something earlier is used, and "" for the
 	// system file.
-	problems []api.ContextError
+	problems []fault.ContextError
 }
 
 // load reads the startup configuration, after it has asked the servers that have
-// parts of it. A configuration that is not valid is an *api.Error with the
+// parts of it. A configuration that is not valid is an *fault.Error with the
 // diagnostics; then the texts are what could be read.
 func load(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).load(path) }
 
@@ -64,8 +64,8 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 		if err := diags.Write(&text, 0, false); err != nil {
 			return l, diags, err
 		}
-		return l, diags, &api.Error{
-			Code: api.CodeRefused, Reason: "the configuration " + path + " is not valid",
+		return l, diags, &fault.Error{
+			Code: fault.CodeRefused, Reason: "the configuration " + path + " is not valid",
 			Hint: "`warren validate " + path + "` shows the same; nothing was changed", Detail: text.String(),
 		}
 	}

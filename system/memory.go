@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -107,7 +108,7 @@ func (l *lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 	}
 	if st.number == 0 { // it could not be kept when it began to run
 		if st.number = l.keep(version{Time: l.now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend); st.number == 0 {
-			return &api.Error{Code: api.CodeRefused, Reason: "the running configuration cannot be kept in the history: nothing was written",
+			return &fault.Error{Code: fault.CodeRefused, Reason: "the running configuration cannot be kept in the history: nothing was written",
 				Hint: "warrend's log says why"}
 		}
 	}
@@ -131,7 +132,7 @@ func (l *lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 		err = errors.Join(err, rmErr)
 	}
 	if err != nil {
-		return &api.Error{Code: api.CodeRefused, Reason: "nothing was written: " + oneLine(err), Hint: "see to the disk or the rights, then try again"}
+		return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was written: " + oneLine(err), Hint: "see to the disk or the rights, then try again"}
 	}
 	return syncDir(filepath.Dir(l.path))
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/warrenvpn/warren/context/netns"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // recover takes away what an earlier process has left: workers and their
@@ -55,8 +55,8 @@ func (s *System) unowned(name string) error {
 		if parent <= 1 || parent == os.Getpid() || commandOf(parent) != commandOf(os.Getpid()) {
 			continue
 		}
-		return &api.Error{
-			Code:   api.CodeRefused,
+		return &fault.Error{
+			Code:   fault.CodeRefused,
 			Reason: fmt.Sprintf("context %q of the name %q runs: process %d belongs to another warrend (pid %d). Nothing was touched", name, s.name, pid, parent),
 			Hint:   "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -170,7 +171,7 @@ func (f *Files) DiskManifest(ctx context.Context, name string) (api.Manifest, er
 		return api.Manifest{}, fileError(err)
 	}
 	if f.standby(name) != out.Standby {
-		return api.Manifest{}, &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("context %q has just changed its role on this unit", name), Hint: "ask again"}
+		return api.Manifest{}, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("context %q has just changed its role on this unit", name), Hint: "ask again"}
 	}
 	out.Version = m.Version
 	for _, one := range m.Files {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -180,8 +181,8 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	_, writeErr := b.WriteFile(ctx, "blue:disk0:/x", 1, strings.NewReader("y"))
 	_, copyErr := b.CopyFile(ctx, api.Copy{From: "blue:disk0:/x", To: "red:disk0:/x"}, nil)
 	for _, err := range []error{writeErr, copyErr, b.DeleteFile(ctx, "blue:disk0:/x")} {
-		var e *api.Error
-		if !errors.As(err, &e) || e.Code != api.CodeRefused || !strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
 			t.Errorf("got %v, want a refusal", err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -47,8 +47,8 @@ func hold(p configs.Places, config string) (*rundir, error) {
 		switch {
 		case errors.Is(err, errHeld):
 			r.close()
-			return nil, &api.Error{
-				Code:   api.CodeRefused,
+			return nil, &fault.Error{
+				Code:   fault.CodeRefused,
 				Reason: fmt.Sprintf("another warrend%s has the %s %s: nothing was touched", holder, one.what, one.value),
 				Hint:   "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
 			}

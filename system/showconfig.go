@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // diffContext is how many equal lines stand around what differs.
@@ -45,7 +46,7 @@ func shown(t *texts, name string) (api.ConfigTexts, error) {
 		out.Files = append(out.Files, api.ConfigText{Name: one.At.String(), Contexts: one.Contexts, Text: text})
 	}
 	if name != "" && out.Files == nil {
-		return out, api.NoContext(name)
+		return out, fault.NoContext(name)
 	}
 	return out, nil
 }
@@ -79,7 +80,7 @@ func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
 	startup, err := l.startupTexts(ctx)
 	if err != nil {
 		out.Problem = err.Error()
-		var e *api.Error
+		var e *fault.Error
 		if errors.As(err, &e) && e.Hint != "" {
 			out.Problem = e.Reason
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // loadFirst is load for the start, when nothing runs that could go on. What is
@@ -183,14 +183,14 @@ func (o *lastResort) takeAll(contexts []string, why string) bool {
 }
 
 // problems are what the operator has to see to.
-func (o *lastResort) problems() []api.ContextError {
-	var list []api.ContextError
+func (o *lastResort) problems() []fault.ContextError {
+	var list []fault.ContextError
 	const hint = "mend that, then `warren apply`"
 	if o.system != "" {
-		list = append(list, api.ContextError{Error: "the last good system file is used instead of the one there: " + o.system, Hint: hint})
+		list = append(list, fault.ContextError{Error: "the last good system file is used instead of the one there: " + o.system, Hint: hint})
 	}
 	for name, why := range o.contexts {
-		list = append(list, api.ContextError{Context: name, Error: "its last good configuration is used: " + why, Hint: hint})
+		list = append(list, fault.ContextError{Context: name, Error: "its last good configuration is used: " + why, Hint: hint})
 	}
 	sortErrors(list)
 	return list

@@ -28,6 +28,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -296,7 +297,7 @@ func (s *System) hup(ctx context.Context) {
 	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer s.notify(daemon.SdNotifyReady)
 	if err := guard.Run(s.cfg.Log, "a reload", func() error { return s.hangup(ctx) }); err != nil {
-		var e *api.Error
+		var e *fault.Error
 		if errors.As(err, &e) && e.Detail != "" {
 			s.cfg.Log.Error("reload refused", "reason", e.Reason, "detail", e.Detail)
 			return

@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // needRoot skips on a developer's machine and fails where tests must run.
@@ -133,8 +134,8 @@ func TestBrokenConfigurationLeavesNothing(t *testing.T) {
 	b := newBox(t)
 	b.write("red.hcl", strings.Replace(oneTenant, "ip_pool", "ip_pol", 1)+"\nroute \"10.0.0.1/8\" { interface = \"outside\" }\n")
 	_, err := b.open()
-	var e *api.Error
-	if !errors.As(err, &e) || e.Code != api.CodeRefused {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.CodeRefused {
 		t.Fatalf("got %v", err)
 	}
 	for _, want := range []string{"red.hcl:3", `Did you mean "ip_pool"?`, "red.hcl:5", "10.0.0.0/8"} {

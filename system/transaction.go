@@ -8,10 +8,11 @@ import (
 	"sync"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // failed is the end of a change of which nothing is left.
-type failed struct{ errs []api.ContextError }
+type failed struct{ errs []fault.ContextError }
 
 // Error implements error.
 func (f *failed) Error() string {
@@ -24,15 +25,15 @@ func (f *failed) Error() string {
 }
 
 // fail makes an error of what went wrong; nil for nothing.
-func fail(errs []api.ContextError) error {
+func fail(errs []fault.ContextError) error {
 	if len(errs) == 0 {
 		return nil
 	}
 	return &failed{errs}
 }
 
-func sortErrors(errs []api.ContextError) {
-	slices.SortFunc(errs, func(a, b api.ContextError) int { return cmp.Compare(a.Context, b.Context) })
+func sortErrors(errs []fault.ContextError) {
+	slices.SortFunc(errs, func(a, b fault.ContextError) int { return cmp.Compare(a.Context, b.Context) })
 }
 
 // transact takes all steps, and waits until every context that begins is ready.
@@ -158,7 +159,7 @@ func (c *change) begin(ctx context.Context, steps []step) error {
 			c.act.end([]string{st.name}) // what stands for a suspended one
 		}
 		if err := c.act.begin(st.want); err != nil {
-			return fail([]api.ContextError{{Context: st.name, Error: err.Error()}})
+			return fail([]fault.ContextError{{Context: st.name, Error: err.Error()}})
 		}
 	}
 	return c.wait(ctx, steps)
@@ -169,7 +170,7 @@ func (c *change) wait(ctx context.Context, steps []step) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex // protects errs
-	var errs []api.ContextError
+	var errs []fault.ContextError
 	var waiting sync.WaitGroup
 	for _, st := range steps {
 		waiting.Go(func() {
@@ -177,7 +178,7 @@ func (c *change) wait(ctx context.Context, steps []step) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if ctx.Err() == nil || len(errs) == 0 { // those that were not waited for say nothing
-					errs = append(errs, api.ContextError{Context: st.name, Error: err.Error()})
+					errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
 				}
 				cancel()
 			}

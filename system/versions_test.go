@@ -14,6 +14,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -436,8 +437,8 @@ func TestShowConfig(t *testing.T) {
 	if err != nil || len(one.Files) != 1 || one.Files[0].Name != r.path("red.hcl") {
 		t.Errorf("red: %+v, %v", one, err)
 	}
-	var e *api.Error
-	if _, err := r.RunningConfig(t.Context(), "purple"); !errors.As(err, &e) || e.Code != api.CodeNoContext {
+	var e *fault.Error
+	if _, err := r.RunningConfig(t.Context(), "purple"); !errors.As(err, &e) || e.Code != fault.CodeNoContext {
 		t.Errorf("purple: %v", err)
 	}
 	r.edit("red.hcl", "198.51.100.1", "198.51.100.7")

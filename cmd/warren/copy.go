@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // newCopy is `warren copy`.
@@ -62,7 +63,7 @@ func newCopy(e *env) *cobra.Command {
 // localHint adds to an error about a name of warrend's that there is a local file
 // of that name.
 func localHint(err error, name string) error {
-	var refused *api.Error
+	var refused *fault.Error
 	if !isStored(name) || !errors.As(err, &refused) {
 		return err
 	}

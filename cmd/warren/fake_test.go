@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/pcapng"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/api/apitest"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // now is the time of every transcript.
@@ -53,7 +54,7 @@ func (b *two) Status() api.Status {
 	}
 	return api.Status{
 		Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-25 * time.Hour), Total: 4, ReadyContexts: 2,
-		Waiting: []api.ContextError{
+		Waiting: []fault.ContextError{
 			{Context: "green", Error: "its worker starts"},
 			{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"},
 		},
@@ -98,9 +99,9 @@ func (*two) Facts(ctx context.Context, name string) (control.Facts, error) {
 		<-ctx.Done()
 		return control.Facts{}, ctx.Err()
 	case "grey":
-		return control.Facts{}, api.NotReady(name, "device wg-out is not there")
+		return control.Facts{}, fault.NotReady(name, "device wg-out is not there")
 	}
-	return control.Facts{}, api.NoContext(name)
+	return control.Facts{}, fault.NoContext(name)
 }
 
 func blueFacts() control.Facts {
@@ -144,7 +145,7 @@ func blueFacts() control.Facts {
 func (*two) Logoff(_ context.Context, name string, which control.Logoff) (control.LogoffDone, error) {
 	switch {
 	case name != "blue":
-		return control.LogoffDone{}, api.NoContext(name)
+		return control.LogoffDone{}, fault.NoContext(name)
 	case which.User == "alice@blue.example", which.Address == netip.MustParseAddr("10.99.0.10"):
 		return control.LogoffDone{Sessions: 1}, nil
 	case which.All:
@@ -155,7 +156,7 @@ func (*two) Logoff(_ context.Context, name string, which control.Logoff) (contro
 
 func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
 	if name != "blue" {
-		return control.Keys{}, api.NoContext(name)
+		return control.Keys{}, fault.NoContext(name)
 	}
 	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."}, ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
 }
@@ -163,7 +164,7 @@ func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
 // Capture is of one packet; of the interface "lost" it has no end.
 func (*two) Capture(_ context.Context, name string, which control.Capture) (io.ReadCloser, error) {
 	if name != "blue" {
-		return nil, api.NoContext(name)
+		return nil, fault.NoContext(name)
 	}
 	b := pcapng.AppendHeader(nil, pcapng.LinkRaw, which.Interface, "test")
 	b = pcapng.AppendPacket(b, now.UnixNano(), pcapng.Inbound, nil, nil, []byte{0x45})
@@ -181,7 +182,7 @@ func (*two) Reload(context.Context, api.Author, bool) (api.Reload, error) {
 	return api.Reload{
 		Steps:    []string{"context blue: configure its worker", "context grey: create"},
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
-		Errors:   []api.ContextError{{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
+		Errors:   []fault.ContextError{{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
 	}, nil
 }
 
@@ -202,16 +203,16 @@ type refusing struct{ two }
 // newRefusing returns a backend that refuses every change.
 func newRefusing() *refusing {
 	b := &refusing{}
-	b.Configurations.Refusal = &api.Error{
-		Code: api.CodeRefused, Reason: "another change is under way, so nothing was changed: an apply by root since 11:59:58 UTC",
+	b.Configurations.Refusal = &fault.Error{
+		Code: fault.CodeRefused, Reason: "another change is under way, so nothing was changed: an apply by root since 11:59:58 UTC",
 		Hint: "try again when it has ended",
 	}
 	return b
 }
 
 func (*refusing) Reload(context.Context, api.Author, bool) (api.Reload, error) {
-	return api.Reload{}, &api.Error{
-		Code: api.CodeRefused, Reason: "the configuration has errors: nothing was changed",
+	return api.Reload{}, &fault.Error{
+		Code: fault.CodeRefused, Reason: "the configuration has errors: nothing was changed",
 		Hint: "`warren validate` finds them all", Detail: "blue.hcl:3: no such pool\nblue.hcl:9: no such interface\n",
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // print writes an answer: as JSON with --json, else as human makes it.
@@ -35,7 +35,7 @@ func (e *env) print(answer any, human func(io.Writer)) error {
 
 // silent tells on stderr which contexts could not be asked. What the others
 // said is printed and is a success; that nobody said anything is not.
-func (e *env) silent(errs []api.ContextError, rows int) error {
+func (e *env) silent(errs []fault.ContextError, rows int) error {
 	e.lament(errs)
 	if len(errs) > 0 && rows == 0 {
 		return errSaid
@@ -44,7 +44,7 @@ func (e *env) silent(errs []api.ContextError, rows int) error {
 }
 
 // lament writes what is wrong with contexts to stderr.
-func (e *env) lament(errs []api.ContextError) {
+func (e *env) lament(errs []fault.ContextError) {
 	for _, one := range errs {
 		text := one.Error
 		if one.Context != "" && !strings.Contains(text, strconv.Quote(one.Context)) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // newPlan is `warren plan`.
@@ -35,7 +36,7 @@ func newPlan(e *env) *cobra.Command {
 			if err := e.silent(p.Problems, 0); err != nil || len(p.Stale) == 0 || allowStale {
 				return err
 			}
-			return &api.Error{Code: api.CodeRefused, Reason: "what servers have cannot be used: to apply this would be refused",
+			return &fault.Error{Code: fault.CodeRefused, Reason: "what servers have cannot be used: to apply this would be refused",
 				Hint: "repair it, or take the copies with --allow-stale"}
 		}),
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/internal/build"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // The exit codes.
@@ -85,7 +85,7 @@ func negative(args []string) string {
 
 // complain writes an error and its remedy to stderr.
 func (e *env) complain(err error) {
-	var refused *api.Error
+	var refused *fault.Error
 	if !errors.As(err, &refused) {
 		fmt.Fprintf(e.stderr, "warren: %v\n", err)
 		return

@@ -18,6 +18,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/task"
 )
 
@@ -46,7 +47,7 @@ func run(args []string) int {
 
 // record is complain for a machine that reads the log.
 func record(log *slog.Logger, err error) {
-	var e *api.Error
+	var e *fault.Error
 	if !errors.As(err, &e) {
 		log.Error("not started, or ended", "reason", err.Error())
 		return
@@ -85,7 +86,7 @@ func serve(cfg *system.Config) error {
 
 // complain writes an error with what is known about it.
 func complain(err error) {
-	var e *api.Error
+	var e *fault.Error
 	if !errors.As(err, &e) {
 		fmt.Fprintln(os.Stderr, "warrend:", err)
 		return

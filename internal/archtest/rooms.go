@@ -13,9 +13,9 @@ type room struct {
 // rooms is section 3 of docs/architecture.md.
 var rooms = []room{
 	// Programs.
-	{path: "cmd/warren", may: []string{"system/client", "system/api", "context/control", "context/pcapng", "configs", "configs/host", "vfs/fetch", "internal/build"},
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control", "context/pcapng", "configs", "configs/host", "vfs/fetch", "internal/build"},
 		because: "the CLI knows only the API's client and types, what a capture is, and the configuration language and its servers for validate and fmt"},
-	{path: "cmd/warrend", may: []string{"system", "system/api", "system/task", "internal/build", "internal/guard"},
+	{path: "cmd/warrend", may: []string{"system", "system/api", "system/fault", "system/task", "internal/build", "internal/guard"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe"},
 		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
@@ -30,12 +30,13 @@ var rooms = []room{
 
 	// The supervisor.
 	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
-		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "internal/build", "internal/guard"},
+		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "system/fault", "internal/build", "internal/guard"},
 		because: "the supervisor never parses a packet from the network"},
-	{path: "system/api", may: []string{"context/control", "internal/guard"},
+	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
 		because: "the API knows the facts that it passes on, gets them from a Backend, and outlives a fault of one answer"},
-	{path: "system/client", may: []string{"system/api", "context/control"},
+	{path: "system/client", may: []string{"system/api", "system/fault", "context/control"},
 		because: "the client knows the API's types only"},
+	{path: "system/fault", pure: true, because: "it is a leaf: what an error is for an operator, whoever finds it"},
 	{path: "system/task", because: "it is a leaf"},
 	{path: "system/web/...", may: []string{"system/api", "system/client"},
 		because: "the dashboard uses the same API as everybody"},

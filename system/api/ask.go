@@ -12,13 +12,14 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // ask gets the facts of the context that r names, or of all of them, each
 // within its own time-out and at once: a worker that hangs costs the others
 // nothing. With one context its error is the answer's; with all, it is in the
 // list. Facts and errors are in the order of the contexts' names.
-func (s *Server) ask(r *http.Request) ([]control.Facts, []ContextError, error) {
+func (s *Server) ask(r *http.Request) ([]control.Facts, []fault.ContextError, error) {
 	if name := r.URL.Query().Get(contextParam); name != "" {
 		facts, err := s.askOne(r.Context(), name)
 		if err != nil {
@@ -40,16 +41,16 @@ func (s *Server) ask(r *http.Request) ([]control.Facts, []ContextError, error) {
 	}
 	wg.Wait()
 	var answered []control.Facts
-	var failed []ContextError
+	var failed []fault.ContextError
 	for i, c := range contexts {
-		var e *Error
+		var e *fault.Error
 		switch {
 		case errs[i] == nil:
 			answered = append(answered, facts[i])
-		case errors.As(errs[i], &e) && e.Code == CodeNoContext: // removed meanwhile
+		case errors.As(errs[i], &e) && e.Code == fault.CodeNoContext: // removed meanwhile
 		default:
 			e = asError(errs[i])
-			failed = append(failed, ContextError{Context: c.Name, Error: e.Reason, Hint: e.Hint})
+			failed = append(failed, fault.ContextError{Context: c.Name, Error: e.Reason, Hint: e.Hint})
 			answered = append(answered, facts[i]) // only what the supervisor counts
 		}
 	}
@@ -63,7 +64,7 @@ func (s *Server) askOne(ctx context.Context, name string) (control.Facts, error)
 	defer cancel()
 	facts, err := s.cfg.Backend.Facts(ctx, name)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = NotReady(name, "no answer within "+s.cfg.WorkerTimeout.String())
+		err = fault.NotReady(name, "no answer within "+s.cfg.WorkerTimeout.String())
 	}
 	if err != nil {
 		facts = control.Facts{Resources: facts.Resources}

@@ -10,7 +10,7 @@ import (
 // Backend is what the API asks: the supervisor. Its methods may be called by
 // many goroutines at once, and those with a context return when it ends.
 //
-// An error that is, or wraps, an *Error decides the HTTP status and carries its
+// An error that is, or wraps, an *fault.Error decides the HTTP status and carries its
 // hint to the operator; every other error is an internal one.
 type Backend interface {
 	Files

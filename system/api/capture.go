@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // The parameters of a capture.
@@ -27,19 +28,19 @@ const captureTimeout = 24 * time.Hour
 func parseCapture(q url.Values) (control.Capture, error) {
 	which := control.Capture{Interface: q.Get(interfaceParam)}
 	if which.Interface == "" {
-		return which, &Error{Code: CodeInvalid, Reason: "capture needs an interface",
+		return which, &fault.Error{Code: fault.CodeInvalid, Reason: "capture needs an interface",
 			Hint: "one of the context's interfaces, or " + control.CaptureDecrypted}
 	}
 	var err error
 	if text := q.Get(countParam); text != "" {
 		if which.Count, err = strconv.ParseUint(text, 10, 63); err != nil || which.Count == 0 {
-			return which, &Error{Code: CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a number of packets from 1 on", countParam, text)}
+			return which, &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a number of packets from 1 on", countParam, text)}
 		}
 	}
 	if text := q.Get(durationParam); text != "" {
 		which.Duration, err = time.ParseDuration(text)
 		if err != nil || which.Duration <= 0 || which.Duration > captureTimeout {
-			return which, &Error{Code: CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a time up to %v, such as 30s", durationParam, text, captureTimeout)}
+			return which, &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a time up to %v, such as 30s", durationParam, text, captureTimeout)}
 		}
 	}
 	return which, nil

@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Configurations is the part of a Backend that changes what is running. There
@@ -49,7 +51,7 @@ type Configurations interface {
 
 	// Reload makes the startup configuration the running one and touches only
 	// what changed. A configuration that is not valid changes nothing: then the
-	// error is an *Error with code CodeRefused, whose Detail is the diagnostics'
+	// error is an *fault.Error with code CodeRefused, whose Detail is the diagnostics'
 	// text. Contexts that could not follow a valid one are in Reload.Errors.
 	//
 	// Where what a server has cannot be used, that is an error, too, unless
@@ -118,7 +120,7 @@ type Plan struct {
 	// allowed.
 	Stale []string `json:"stale"`
 	// Problems are what stands against it now: then Apply refuses.
-	Problems []ContextError `json:"problems"`
+	Problems []fault.ContextError `json:"problems"`
 }
 
 // Apply is how a configuration is applied.
@@ -221,11 +223,11 @@ func authorOf(r *http.Request) Author {
 // checkChange tells what is wrong with an Apply or Rollback.
 func checkChange(confirm int, comment string) error {
 	if confirm < 0 || confirm > maxConfirm {
-		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("confirm is 0 to %d seconds, not %d", maxConfirm, confirm)}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("confirm is 0 to %d seconds, not %d", maxConfirm, confirm)}
 	}
 	if utf8.RuneCountInString(comment) > maxComment || !utf8.ValidString(comment) ||
 		strings.ContainsFunc(comment, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("a comment is one line of at most %d printing characters", maxComment)}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("a comment is one line of at most %d printing characters", maxComment)}
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // TestShared: what the contexts share is told with all of them, not with one.
@@ -29,7 +30,7 @@ func TestEnter(t *testing.T) {
 	s := newServer(t, &backend{names: []string{"blue", "red"}})
 	s.cfg.Enter = func(name string) (func(), error) {
 		if name == "full" {
-			return nil, &Error{Code: CodeRefused, Reason: "no more"}
+			return nil, &fault.Error{Code: fault.CodeRefused, Reason: "no more"}
 		}
 		entered = append(entered, name)
 		open++

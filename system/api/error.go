@@ -1,67 +1,20 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
-)
 
-// Code says what kind of error an Error is; it decides the HTTP status.
-type Code string
-
-// The codes of errors.
-const (
-	CodeInvalid   Code = "invalid"    // the request is malformed
-	CodeDenied    Code = "denied"     // the caller's role does not suffice
-	CodeNoContext Code = "no_context" // there is no such context
-	CodeNoFile    Code = "no_file"    // there is no such file or volume
-	CodeNoRoute   Code = "no_route"   // there is no such path
-	CodeNoMethod  Code = "no_method"  // the path does not know the verb
-	CodeRefused   Code = "refused"    // understood, but it cannot be done now
-	CodeNotReady  Code = "not_ready"  // the context's worker does not answer
-	CodeInternal  Code = "internal"
-	// CodeUnreachable is never sent: the client uses it where there is no server.
-	CodeUnreachable Code = "unreachable"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // statuses maps every code to its HTTP status.
-var statuses = map[Code]int{
-	CodeInvalid:   http.StatusBadRequest,
-	CodeDenied:    http.StatusForbidden,
-	CodeNoContext: http.StatusNotFound,
-	CodeNoFile:    http.StatusNotFound,
-	CodeNoRoute:   http.StatusNotFound,
-	CodeNoMethod:  http.StatusMethodNotAllowed,
-	CodeRefused:   http.StatusConflict,
-	CodeNotReady:  http.StatusServiceUnavailable,
-	CodeInternal:  http.StatusInternalServerError,
-}
-
-// Error is an error that the operator sees: the body of every answer that is
-// not a success.
-type Error struct {
-	Code   Code   `json:"code"`
-	Reason string `json:"error"`
-	Hint   string `json:"hint,omitempty"`   // what the operator can do
-	Detail string `json:"detail,omitempty"` // text of several lines, such as diagnostics
-}
-
-// Error implements error.
-func (e *Error) Error() string { return e.Reason }
-
-// NoContext is the error for a context that does not exist.
-func NoContext(name string) *Error {
-	return &Error{
-		Code:   CodeNoContext,
-		Reason: fmt.Sprintf("there is no context %q", name),
-		Hint:   "`warren show context` lists them",
-	}
-}
-
-// NotReady is the error for a context whose worker cannot be asked.
-func NotReady(name, reason string) *Error {
-	return &Error{
-		Code:   CodeNotReady,
-		Reason: fmt.Sprintf("context %q does not answer: %s", name, reason),
-		Hint:   fmt.Sprintf("`warren show context --detail %s` and warrend's log say more", name),
-	}
+var statuses = map[fault.Code]int{
+	fault.CodeInvalid:   http.StatusBadRequest,
+	fault.CodeDenied:    http.StatusForbidden,
+	fault.CodeNoContext: http.StatusNotFound,
+	fault.CodeNoFile:    http.StatusNotFound,
+	fault.CodeNoRoute:   http.StatusNotFound,
+	fault.CodeNoMethod:  http.StatusMethodNotAllowed,
+	fault.CodeRefused:   http.StatusConflict,
+	fault.CodeNotReady:  http.StatusServiceUnavailable,
+	fault.CodeInternal:  http.StatusInternalServerError,
 }

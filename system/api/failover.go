@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -215,7 +217,7 @@ func PeerURL(path string) string { return "http://peer" + path }
 func (s *Server) askPeer(t *transfer, r *http.Request) error {
 	path := "/v1/" + strings.TrimPrefix(r.URL.Path, peerPath)
 	if strings.HasPrefix(path, peerPath) {
-		return &Error{Code: CodeInvalid, Reason: "the peer's peer is this unit"}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: "the peer's peer is this unit"}
 	}
 	url := PeerURL(path)
 	if r.URL.RawQuery != "" {
@@ -223,7 +225,7 @@ func (s *Server) askPeer(t *transfer, r *http.Request) error {
 	}
 	q, err := http.NewRequestWithContext(r.Context(), http.MethodGet, url, nil)
 	if err != nil {
-		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("no path of an API: %v", err)}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("no path of an API: %v", err)}
 	}
 	q.Header.Set(onBehalf, string(RoleRead))
 	resp, err := s.cfg.Backend.AskPeer(q)
@@ -235,7 +237,7 @@ func (s *Server) askPeer(t *transfer, r *http.Request) error {
 	return nil
 }
 
-// ReadAnswer reads the answer of an API: what was asked for, or its *Error.
+// ReadAnswer reads the answer of an API: what was asked for, or its *fault.Error.
 func ReadAnswer[T any](resp *http.Response) (T, error) {
 	var out T
 	body := json.NewDecoder(io.LimitReader(resp.Body, maxPeerAnswer))
@@ -245,7 +247,7 @@ func ReadAnswer[T any](resp *http.Response) (T, error) {
 		}
 		return out, nil
 	}
-	var e Error
+	var e fault.Error
 	if err := body.Decode(&e); err != nil || e.Reason == "" {
 		return out, fmt.Errorf("api: the peer answers with HTTP status %d", resp.StatusCode)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Files is the part of a Backend that answers for files. A name is
@@ -77,10 +79,10 @@ type Copy struct {
 // CopyEvent is one line of the answer to a copy: how far it is, and in the last
 // either File or Error.
 type CopyEvent struct {
-	Done  int64     `json:"done"`
-	Total int64     `json:"total"`
-	File  *FileInfo `json:"file,omitempty"`
-	Error *Error    `json:"error,omitempty"`
+	Done  int64        `json:"done"`
+	Total int64        `json:"total"`
+	File  *FileInfo    `json:"file,omitempty"`
+	Error *fault.Error `json:"error,omitempty"`
 }
 
 // Deleted answers a deletion.

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // openAPIDocument is the description of the API, generated from the table of routes by
@@ -32,7 +33,7 @@ func (s *Server) contexts(r *http.Request) (any, error) {
 		}
 	}
 	if name != "" && len(out.Contexts) == 0 {
-		return nil, NoContext(name)
+		return nil, fault.NoContext(name)
 	}
 	return out, nil
 }
@@ -99,7 +100,7 @@ func (s *Server) logoff(r *http.Request) (any, error) {
 		}
 	}
 	if given != 1 {
-		return nil, &Error{Code: CodeInvalid, Reason: "logoff takes exactly one of user, address and all"}
+		return nil, &fault.Error{Code: fault.CodeInvalid, Reason: "logoff takes exactly one of user, address and all"}
 	}
 	return s.cfg.Backend.Logoff(r.Context(), r.PathValue(contextParam), which)
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 var update = flag.Bool("update", false, "rewrite openapi.json")
@@ -41,7 +43,7 @@ func describe() object {
 	schemas := object{}
 	failure := object{
 		"description": "The error, and what can be done.",
-		"content":     object{"application/json": object{"schema": schemaOf(reflect.TypeFor[Error](), schemas)}},
+		"content":     object{"application/json": object{"schema": schemaOf(reflect.TypeFor[fault.Error](), schemas)}},
 	}
 	paths := object{}
 	for _, rt := range routes {

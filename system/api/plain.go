@@ -1,6 +1,10 @@
 package api
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/warrenvpn/warren/system/fault"
+)
 
 // packages are the names that errors begin with inside the program: they tell a
 // programmer where an error comes from, and an operator nothing.
@@ -34,8 +38,8 @@ func plain(text string) string {
 }
 
 // plainErrors does the same for a list.
-func plainErrors(list []ContextError) []ContextError {
-	out := make([]ContextError, 0, len(list))
+func plainErrors(list []fault.ContextError) []fault.ContextError {
+	out := make([]fault.ContextError, 0, len(list))
 	for _, e := range list {
 		e.Error = plain(e.Error)
 		out = append(out, e)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // serve answers one request of a route: who asks, what, then the handler.
@@ -25,8 +26,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, rt *route) {
 		role = RoleRead
 	}
 	if !ok || !role.includes(rt.role) {
-		s.fail(w, r, &Error{
-			Code:   CodeDenied,
+		s.fail(w, r, &fault.Error{
+			Code:   fault.CodeDenied,
 			Reason: fmt.Sprintf("%s %s needs the role %q", rt.verb, rt.path, rt.role),
 			Hint:   "run as root",
 		})
@@ -104,10 +105,10 @@ func checkParams(r *http.Request, rt *route) error {
 			if len(rt.params) > 0 {
 				hint = "it takes " + strings.Join(rt.params, ", ")
 			}
-			return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("%s does not know the parameter %q", rt.path, name), Hint: hint}
+			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s does not know the parameter %q", rt.path, name), Hint: hint}
 		}
 		if len(values) > 1 {
-			return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("parameter %q is given %d times", name, len(values))}
+			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("parameter %q is given %d times", name, len(values))}
 		}
 	}
 	return nil
@@ -122,10 +123,10 @@ func decode(r *http.Request, into any) error {
 		if errors.As(err, &wrong) && wrong.Field != "" {
 			err = fmt.Errorf("%s is %s, and not a %s", wrong.Field, kindOf(wrong.Type), wrong.Value)
 		}
-		return &Error{Code: CodeInvalid, Reason: fmt.Sprintf("body: %v", err), Hint: "GET /v1/openapi.json describes it"}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("body: %v", err), Hint: "GET /v1/openapi.json describes it"}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return &Error{Code: CodeInvalid, Reason: "body: more than one JSON value"}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: "body: more than one JSON value"}
 	}
 	return nil
 }
@@ -148,15 +149,15 @@ func kindOf(t reflect.Type) string {
 // fail answers with an error. Internal ones are logged: they are ours.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asError(err)
-	if e.Code == CodeInternal {
+	if e.Code == fault.CodeInternal {
 		s.log.Error("api request", "verb", r.Method, "path", r.URL.Path, "err", err)
 	}
 	s.write(w, statuses[e.Code], e)
 }
 
-// asError finds the *Error in err, or makes an internal one.
-func asError(err error) *Error {
-	var e *Error
+// asError finds the *fault.Error in err, or makes an internal one.
+func asError(err error) *fault.Error {
+	var e *fault.Error
 	if errors.As(err, &e) {
 		if _, ok := statuses[e.Code]; ok {
 			out := *e
@@ -165,9 +166,9 @@ func asError(err error) *Error {
 		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return &Error{Code: CodeNotReady, Reason: "no answer in time", Hint: "warrend's log says more"}
+		return &fault.Error{Code: fault.CodeNotReady, Reason: "no answer in time", Hint: "warrend's log says more"}
 	}
-	return &Error{Code: CodeInternal, Reason: plain(err.Error()), Hint: "warrend's log says more"}
+	return &fault.Error{Code: fault.CodeInternal, Reason: plain(err.Error()), Hint: "warrend's log says more"}
 }
 
 func (s *Server) write(w http.ResponseWriter, status int, body any) {

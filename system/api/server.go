@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Bounds of the server. Callers are local and few, but none of them may make
@@ -50,7 +51,7 @@ type Config struct {
 	Log *slog.Logger
 	// Enter, which may be nil, is called for each context that a request is about
 	// before it is answered, and what it returns when it was. An error, best an
-	// *Error, is the answer.
+	// *fault.Error, is the answer.
 	Enter func(context string) (leave func(), err error)
 	// Shared, which may be nil, returns what the contexts share, as rows of the
 	// context "system".
@@ -270,7 +271,7 @@ func (s *Server) mux() http.Handler {
 }
 
 // noRoute is the error for a request that matches no line of the table.
-func noRoute(r *http.Request) *Error {
+func noRoute(r *http.Request) *fault.Error {
 	var verbs []string
 	for _, rt := range routes {
 		if matches(rt.path, r.URL.Path) {
@@ -278,14 +279,14 @@ func noRoute(r *http.Request) *Error {
 		}
 	}
 	if len(verbs) == 0 {
-		return &Error{
-			Code:   CodeNoRoute,
+		return &fault.Error{
+			Code:   fault.CodeNoRoute,
 			Reason: fmt.Sprintf("there is no path %q", r.URL.Path),
 			Hint:   "GET /v1/openapi.json describes the API",
 		}
 	}
-	return &Error{
-		Code:   CodeNoMethod,
+	return &fault.Error{
+		Code:   fault.CodeNoMethod,
 		Reason: fmt.Sprintf("%q does not know the method %q", r.URL.Path, r.Method),
 		Hint:   "it knows " + strings.Join(verbs, ", "),
 	}

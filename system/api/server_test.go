@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,7 +63,7 @@ func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error)
 		return control.Facts{
 			Sessions:  []control.Session{{User: "nobody"}},
 			Resources: []control.Resource{{Resource: "memory", Denied: 3}},
-		}, NotReady(name, "its worker restarts")
+		}, fault.NotReady(name, "its worker restarts")
 	case "blue", "red":
 		return control.Facts{
 			IKESAs: []control.IKESA{{
@@ -73,7 +74,7 @@ func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error)
 			Resources: []control.Resource{{Context: "liar", Resource: "vpn_anyconnect"}},
 		}, nil
 	}
-	return control.Facts{}, NoContext(name)
+	return control.Facts{}, fault.NoContext(name)
 }
 
 func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (control.LogoffDone, error) {
@@ -136,7 +137,7 @@ func do(t *testing.T, s *Server, uid int, verb, target, body string) (int, strin
 var stranger = os.Geteuid() + 4711
 
 func TestRequests(t *testing.T) {
-	refusal := &Error{Code: CodeRefused, Reason: "configuration has errors", Hint: "h", Detail: "blue.hcl:3"}
+	refusal := &fault.Error{Code: fault.CodeRefused, Reason: "configuration has errors", Hint: "h", Detail: "blue.hcl:3"}
 	tests := []struct {
 		name         string
 		uid          int
@@ -172,7 +173,7 @@ func TestRequests(t *testing.T) {
 		{name: "reload refused", verb: "POST", target: "/v1/reload", err: fmt.Errorf("system: %w", refusal), status: 409,
 			want: `{"code":"refused","error":"configuration has errors","hint":"h","detail":"blue.hcl:3"}`},
 		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500, want: `"error":"oops"`},
-		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &Error{Code: CodeUnreachable, Reason: "x"}, status: 500, want: `"internal"`},
+		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &fault.Error{Code: fault.CodeUnreachable, Reason: "x"}, status: 500, want: `"internal"`},
 		{name: "description", verb: "GET", target: "/v1/openapi.json", status: 200, want: `"openapi":"3.1.0"`},
 		{name: "stranger reads", uid: stranger, verb: "GET", target: "/v1/contexts", status: 200, want: `"contexts"`},
 		{name: "stranger changes", uid: stranger, verb: "POST", target: "/v1/reload", status: 403, want: `needs the role \"admin\"`},
@@ -207,7 +208,7 @@ func TestHungWorker(t *testing.T) {
 			{Context: "blue", User: "blue", Assigned: []netip.Addr{}},
 			{Context: "red", User: "red", Assigned: []netip.Addr{}},
 		},
-		Errors: []ContextError{
+		Errors: []fault.ContextError{
 			{Context: "dead", Error: `context "dead" does not answer: its worker restarts`},
 			{Context: "hung", Error: `context "hung" does not answer: no answer within 20ms`},
 		},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 const (
@@ -109,7 +111,7 @@ func (s *Server) verifyFile(r *http.Request) (any, error) {
 
 func (s *Server) writeFile(r *http.Request) (any, error) {
 	if r.ContentLength < 0 {
-		return nil, &Error{Code: CodeInvalid, Reason: "the length of the content is not given", Hint: "send a Content-Length"}
+		return nil, &fault.Error{Code: fault.CodeInvalid, Reason: "the length of the content is not given", Hint: "send a Content-Length"}
 	}
 	return s.cfg.Backend.WriteFile(r.Context(), r.URL.Query().Get(nameParam), r.ContentLength, r.Body)
 }
@@ -120,7 +122,7 @@ func (s *Server) readFile(t *transfer, r *http.Request) error {
 	name := r.URL.Query().Get(nameParam)
 	who, _ := r.Context().Value(callerKey{}).(caller) // serve has refused others
 	if who.peer && !onDisk(name) {
-		return &Error{Code: CodeDenied, Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
+		return &fault.Error{Code: fault.CodeDenied, Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
 	}
 	info, body, err := s.cfg.Backend.OpenFile(r.Context(), name)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // State is where a context is in its life.
@@ -34,13 +35,13 @@ type Status struct {
 	ReadyContexts int `json:"ready_contexts"`
 	Suspended     int `json:"suspended"`
 	// Waiting are the contexts that are not ready, each with its reason.
-	Waiting []ContextError `json:"waiting"`
+	Waiting []fault.ContextError `json:"waiting"`
 	// Redundancy says, with failover, what stands against a takeover at the moment.
 	Redundancy []string `json:"redundancy,omitempty"`
 	// Problems are what is not as configured although it runs: a link or an address
 	// that is gone, a configuration that could not be taken. Without a Context it
 	// concerns the system file.
-	Problems []ContextError `json:"problems"`
+	Problems []fault.ContextError `json:"problems"`
 }
 
 // Tenant is one row of `show context`.
@@ -70,13 +71,6 @@ type Interface struct {
 	Addresses []netip.Prefix `json:"addresses"`
 }
 
-// ContextError says what is wrong with one context.
-type ContextError struct {
-	Context string `json:"context"`
-	Error   string `json:"error"`
-	Hint    string `json:"hint,omitempty"`
-}
-
 // Reload tells what a reload did.
 type Reload struct {
 	// Steps are what was done, in order; none when nothing had changed.
@@ -84,7 +78,7 @@ type Reload struct {
 	// Warnings are the configuration's, as text for the operator.
 	Warnings []string `json:"warnings"`
 	// Errors are the contexts that could not follow.
-	Errors []ContextError `json:"errors"`
+	Errors []fault.ContextError `json:"errors"`
 }
 
 // Contexts answers `show context`.
@@ -95,30 +89,30 @@ type Contexts struct {
 // IKESAs answers `show crypto ikev2 sa`. Errors are the contexts that could not
 // be asked, here and in the answers below.
 type IKESAs struct {
-	IKESAs []control.IKESA `json:"ike_sas"`
-	Errors []ContextError  `json:"errors,omitempty"`
+	IKESAs []control.IKESA      `json:"ike_sas"`
+	Errors []fault.ContextError `json:"errors,omitempty"`
 }
 
 // ChildSAs answers `show crypto ipsec sa`.
 type ChildSAs struct {
-	ChildSAs []control.ChildSA `json:"child_sas"`
-	Errors   []ContextError    `json:"errors,omitempty"`
+	ChildSAs []control.ChildSA    `json:"child_sas"`
+	Errors   []fault.ContextError `json:"errors,omitempty"`
 }
 
 // IPsecStatistics answers `show crypto ipsec stats`.
 type IPsecStatistics struct {
 	IPsecStats []control.IPsecStats `json:"ipsec_stats"`
-	Errors     []ContextError       `json:"errors,omitempty"`
+	Errors     []fault.ContextError `json:"errors,omitempty"`
 }
 
 // Sessions answers `show vpn-sessiondb`.
 type Sessions struct {
-	Sessions []control.Session `json:"sessions"`
-	Errors   []ContextError    `json:"errors,omitempty"`
+	Sessions []control.Session    `json:"sessions"`
+	Errors   []fault.ContextError `json:"errors,omitempty"`
 }
 
 // Resources answers `show resource usage`.
 type Resources struct {
-	Resources []control.Resource `json:"resources"`
-	Errors    []ContextError     `json:"errors,omitempty"`
+	Resources []control.Resource   `json:"resources"`
+	Errors    []fault.ContextError `json:"errors,omitempty"`
 }

@@ -1,6 +1,6 @@
 // Package client is the typed client of the supervisor's API: all that the CLI
 // and every other program of ours know of a running warrend. It does I/O on one
-// unix socket, prints nothing, and returns every error as an *api.Error with a
+// unix socket, prints nothing, and returns every error as an *fault.Error with a
 // remedy.
 package client
 
@@ -20,6 +20,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // DefaultSocket is where warrend listens with the default run_dir.
@@ -94,8 +95,8 @@ func (c *Client) WaitReady(ctx context.Context) (api.Status, error) {
 	defer tick.Stop()
 	st, err := c.Status(ctx)
 	for {
-		var e *api.Error
-		if err == nil && st.Ready || errors.As(err, &e) && e.Code == api.CodeDenied {
+		var e *fault.Error
+		if err == nil && st.Ready || errors.As(err, &e) && e.Code == fault.CodeDenied {
 			return st, err
 		}
 		select {
@@ -213,7 +214,7 @@ func call[T any](ctx context.Context, c *Client, q request) (T, error) {
 
 // refusal reads the error that the server answered with.
 func (c *Client) refusal(status int, body io.Reader) error {
-	var e api.Error
+	var e fault.Error
 	if err := json.NewDecoder(body).Decode(&e); err != nil || e.Reason == "" {
 		return c.foreign(fmt.Sprintf("it answers with HTTP status %d and no reason", status))
 	}
@@ -221,24 +222,24 @@ func (c *Client) refusal(status int, body io.Reader) error {
 }
 
 // foreign is the error for a server that does not speak like ours.
-func (c *Client) foreign(what string) *api.Error {
-	return &api.Error{
-		Code:   api.CodeUnreachable,
+func (c *Client) foreign(what string) *fault.Error {
+	return &fault.Error{
+		Code:   fault.CodeUnreachable,
 		Reason: fmt.Sprintf("no usable answer from %s: %s", c.socket, what),
 		Hint:   "`warren version` and `warrend --version` should print the same",
 	}
 }
 
 // unreachable explains why there is no answer at all.
-func (c *Client) unreachable(err error) *api.Error {
-	e := &api.Error{Code: api.CodeUnreachable}
+func (c *Client) unreachable(err error) *fault.Error {
+	e := &fault.Error{Code: fault.CodeUnreachable}
 	const elsewhere = "start it, or name its socket with --socket PATH or in WARREN_SOCKET"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		e.Reason = fmt.Sprintf("there is no socket %s", c.socket)
 		e.Hint = "is warrend running? " + elsewhere
 	case errors.Is(err, fs.ErrPermission):
-		e.Code = api.CodeDenied
+		e.Code = fault.CodeDenied
 		e.Reason = fmt.Sprintf("permission denied on %s", c.socket)
 		e.Hint = "run as root"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -18,6 +18,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -89,24 +90,24 @@ func TestErrors(t *testing.T) {
 	}
 	tests := []struct {
 		name, socket string
-		code         api.Code
+		code         fault.Code
 		reason, hint string
 	}{
-		{name: "no socket", socket: filepath.Join(dir, "none"), code: api.CodeUnreachable, reason: "there is no socket", hint: "is warrend running?"},
-		{name: "dead server", socket: stale, code: api.CodeUnreachable, reason: "nobody serves", hint: "--socket PATH"},
-		{name: "path too long", socket: "/" + strings.Repeat("x", 200), code: api.CodeUnreachable, reason: "invalid argument", hint: "--socket PATH"},
-		{name: "refusal", socket: answers(409, `{"code":"refused","error":"no","hint":"yes"}`), code: api.CodeRefused, reason: "no", hint: "yes"},
-		{name: "refusal without reason", socket: answers(500, `{}`), code: api.CodeUnreachable, reason: "HTTP status 500"},
-		{name: "not JSON", socket: answers(200, `<html>`), code: api.CodeUnreachable, reason: "reading its answer", hint: "warren version"},
+		{name: "no socket", socket: filepath.Join(dir, "none"), code: fault.CodeUnreachable, reason: "there is no socket", hint: "is warrend running?"},
+		{name: "dead server", socket: stale, code: fault.CodeUnreachable, reason: "nobody serves", hint: "--socket PATH"},
+		{name: "path too long", socket: "/" + strings.Repeat("x", 200), code: fault.CodeUnreachable, reason: "invalid argument", hint: "--socket PATH"},
+		{name: "refusal", socket: answers(409, `{"code":"refused","error":"no","hint":"yes"}`), code: fault.CodeRefused, reason: "no", hint: "yes"},
+		{name: "refusal without reason", socket: answers(500, `{}`), code: fault.CodeUnreachable, reason: "HTTP status 500"},
+		{name: "not JSON", socket: answers(200, `<html>`), code: fault.CodeUnreachable, reason: "reading its answer", hint: "warren version"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := New(&Config{Socket: tt.socket})
 			defer c.Close()
 			_, err := c.Status(t.Context())
-			var e *api.Error
+			var e *fault.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("got %v, want an *api.Error", err)
+				t.Fatalf("got %v, want an *fault.Error", err)
 			}
 			if e.Code != tt.code || !strings.Contains(e.Reason, tt.reason) || !strings.Contains(e.Hint, tt.hint) {
 				t.Errorf("got %+v, want %s, %q, %q", e, tt.code, tt.reason, tt.hint)
@@ -154,7 +155,7 @@ func TestWaitReadyEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		_, err := c.WaitReady(ctx)
-		var e *api.Error
+		var e *fault.Error
 		if !errors.As(err, &e) || !strings.Contains(e.Reason, "there is no socket") {
 			t.Errorf("got %v, want the last reason", err)
 		}

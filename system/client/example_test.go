@@ -16,7 +16,7 @@ func Example() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if _, err := c.WaitReady(ctx); err != nil {
-		log.Fatal(err) // an *api.Error: its Hint says what to do
+		log.Fatal(err) // an *fault.Error: its Hint says what to do
 	}
 	list, err := c.Sessions(ctx, "blue")
 	if err != nil {

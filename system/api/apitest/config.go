@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Configurations is an api.Configurations of fixed answers: version 3 runs, and
@@ -39,7 +40,7 @@ func (c *Configurations) Plan(context.Context) (api.Plan, error) {
 	return api.Plan{
 		Steps:    c.steps(),
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
-		Problems: []api.ContextError{{Context: "green", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
+		Problems: []fault.ContextError{{Context: "green", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
 	}, c.Refusal
 }
 
@@ -67,7 +68,7 @@ func (c *Configurations) Rollback(_ context.Context, _ api.Author, how api.Rollb
 	case c.Refusal != nil:
 		return api.Applied{}, c.Refusal
 	case how.Version < 1 || how.Version > 3:
-		return api.Applied{}, &api.Error{Code: api.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", how.Version),
+		return api.Applied{}, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", how.Version),
 			Hint: "versions 1 to 3 are kept; `warren show history` lists them"}
 	case how.Version == 3:
 		return api.Applied{Version: 3}, nil
@@ -92,7 +93,7 @@ func (c *Configurations) RunningConfig(_ context.Context, name string) (api.Conf
 		}
 	}
 	if out.Files == nil {
-		return out, api.NoContext(name)
+		return out, fault.NoContext(name)
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Pairs is an api.Pairs of fixed answers: a node alone or, if Paired, the primary
@@ -60,10 +61,10 @@ func (p *Pairs) groups() []api.PairGroup {
 func (p *Pairs) Switch(_ context.Context, how api.Switch) (api.Switched, error) {
 	switch {
 	case !p.Paired:
-		return api.Switched{}, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+		return api.Switched{}, &fault.Error{Code: fault.CodeRefused, Reason: "failover is not configured",
 			Hint: "a failover block in the system file makes this node one of a pair"}
 	case how.Group != "" && how.Group != "1":
-		return api.Switched{}, &api.Error{Code: api.CodeRefused, Reason: "group " + how.Group + " is not switched: failover: standby is not ready to take over",
+		return api.Switched{}, &fault.Error{Code: fault.CodeRefused, Reason: "group " + how.Group + " is not switched: failover: standby is not ready to take over",
 			Hint: "`warren show failover` shows how far the copy is: try again when it is ready"}
 	}
 	g := p.groups()[0]
@@ -74,7 +75,7 @@ func (p *Pairs) Switch(_ context.Context, how api.Switch) (api.Switched, error) 
 // AskPeer implements api.Pairs: the peer has no context.
 func (p *Pairs) AskPeer(r *http.Request) (*http.Response, error) {
 	if !p.Paired {
-		return nil, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+		return nil, &fault.Error{Code: fault.CodeRefused, Reason: "failover is not configured",
 			Hint: "a failover block in the system file makes this node one of a pair"}
 	}
 	status, body := http.StatusOK, `{"contexts": []}`
@@ -88,7 +89,7 @@ func (p *Pairs) AskPeer(r *http.Request) (*http.Response, error) {
 // SyncConfig implements api.Pairs.
 func (p *Pairs) SyncConfig(context.Context, api.Author) (api.Synced, error) {
 	if !p.Paired {
-		return api.Synced{}, &api.Error{Code: api.CodeRefused, Reason: "failover is not configured",
+		return api.Synced{}, &fault.Error{Code: fault.CodeRefused, Reason: "failover is not configured",
 			Hint: "a failover block in the system file makes this node one of a pair"}
 	}
 	return api.Synced{

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
 // Files is an api.Files. Names are used as they are: "blue:disk0:/x". A file that
@@ -45,7 +46,7 @@ func (f *Files) get(name string) (string, error) {
 	defer f.mu.Unlock()
 	text, ok := f.content[name]
 	if !ok {
-		return "", &api.Error{Code: api.CodeNoFile, Reason: name + ": no such file or directory", Hint: "`warren dir` lists a directory"}
+		return "", &fault.Error{Code: fault.CodeNoFile, Reason: name + ": no such file or directory", Hint: "`warren dir` lists a directory"}
 	}
 	return text, nil
 }
@@ -85,7 +86,7 @@ func (f *Files) ListFiles(_ context.Context, name string) (api.Directory, error)
 		}
 	}
 	if len(d.Files) == 0 && !strings.HasSuffix(name, ":/") {
-		return api.Directory{}, &api.Error{Code: api.CodeNoFile, Reason: name + ": no such file or directory"}
+		return api.Directory{}, &fault.Error{Code: fault.CodeNoFile, Reason: name + ": no such file or directory"}
 	}
 	slices.SortFunc(d.Files, func(a, b api.FileInfo) int { return strings.Compare(a.Name, b.Name) })
 	return d, nil
@@ -136,7 +137,7 @@ func (f *Files) room(name string, size int64) error {
 	if f.Limit == 0 || size <= f.Limit {
 		return nil
 	}
-	return &api.Error{Code: api.CodeRefused, Hint: "nothing was changed",
+	return &fault.Error{Code: fault.CodeRefused, Hint: "nothing was changed",
 		Reason: fmt.Sprintf("writing %s: the storage limit is %d bytes: %d more do not fit", name, f.Limit, size)}
 }
 
@@ -193,7 +194,7 @@ func (f *Files) CopyFile(_ context.Context, which api.Copy, progress func(done, 
 		progress(size, size)
 	}
 	if strings.HasSuffix(which.To, "/refused") {
-		return api.FileInfo{}, &api.Error{Code: api.CodeRefused, Reason: "no space left on device"}
+		return api.FileInfo{}, &fault.Error{Code: fault.CodeRefused, Reason: "no space left on device"}
 	}
 	f.Put(which.To, text)
 	return f.info(which.To, text), nil
