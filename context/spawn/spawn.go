@@ -34,9 +34,6 @@ const (
 	// bootTimeout is what a worker gets to become ready; it needs milliseconds,
 	// and more with ten thousand SAs in its journal or next to no CPU.
 	bootTimeout = 30 * time.Second
-	// pingInterval and pingTimeout find a worker that hangs.
-	pingInterval = 5 * time.Second
-	pingTimeout  = 15 * time.Second
 	// stopTimeout is what a worker gets to say goodbye to its peers.
 	stopTimeout = 3 * time.Second
 	// exitTimeout is what it gets to exit after that.
@@ -123,6 +120,7 @@ type Status struct {
 	Restarts int
 	Started  time.Time       // of the process; zero: there is none
 	Losses   int             // in a row, without a stable worker between them
+	Silences int             // processes that were ended because they did not answer
 	Sandbox  control.Sandbox // of the process
 }
 
@@ -201,7 +199,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return err
 		})
 		if ctx.Err() != nil {
-			w.change(func(s *Status) { *s = Status{Reason: "stopped", Restarts: s.Restarts} })
+			w.change(func(s *Status) { *s = Status{Reason: "stopped", Restarts: s.Restarts, Silences: s.Silences} })
 			return nil
 		}
 		delay := back.next(readyFor)
@@ -209,7 +207,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		doubt.note(readyFor, err)
 		w.setAside(&doubt, err)
 		w.change(func(s *Status) {
-			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1, Losses: back.losses}
+			*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1, Losses: back.losses, Silences: s.Silences}
 		})
 		timer := time.NewTimer(delay)
 		select {
@@ -262,10 +260,13 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	w.process = p
 	w.mu.Unlock()
 	defer func() {
+		p.conn.Close() // so that nobody waits for an answer
+		w.roleTurn <- struct{}{}
 		w.mu.Lock()
 		w.conn, w.process = nil, nil
 		w.mu.Unlock()
 		p.end(w.cfg.Log)
+		<-w.roleTurn // whoever changes the role may rely on it now that no packet moves
 		cancel()
 		<-served
 		if w.cfg.Failover != nil {
@@ -325,18 +326,6 @@ func (w *Worker) watch(ctx context.Context, p *process) error {
 			}
 		}
 	}
-}
-
-// ping asks the worker's loop whether it turns. A refusal is a sign of life,
-// too.
-func (w *Worker) ping(ctx context.Context, p *process) error {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	_, err := p.conn.Call(ctx, control.KindPing, nil)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("spawn: the worker has not answered for %v", pingTimeout)
-	}
-	return nil // whatever else it is, watch sees it
 }
 
 // stop lets the worker say goodbye. What is left of it afterwards is killed.
