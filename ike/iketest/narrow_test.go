@@ -170,3 +170,26 @@ func TestRepeatsElsewhere(t *testing.T) {
 		t.Errorf("%d repeats to others in another second, want one", n)
 	}
 }
+
+// TestNarrowedSuccessor: a successor that carries less than its predecessor is heard
+// of, as the first child SA is.
+func TestNarrowedSuccessor(t *testing.T) {
+	l, g, c := branchPair(t, 10*time.Millisecond, "10.10.0.0/16")
+	if got, want := fmt.Sprint(losses(c)), "[10.20.1.0-10.20.255.255 10.10.1.0-10.10.255.255]"; got != want {
+		t.Errorf("lost by the first: got %s, want %s", got, want)
+	}
+	c.Events = nil
+	next := g.Config
+	next.Entries = slices.Clone(next.Entries)
+	next.Entries[0].LocalTS = selectorsOf("10.10.0.0/25")
+	if err := g.Engine.Configure(&next); err != nil { // which concerns what comes from now on
+		t.Fatal(err)
+	}
+	if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+		t.Fatal(err)
+	}
+	l.Run(time.Second)
+	if got, want := fmt.Sprint(losses(c)), "[10.10.0.128/25]"; got != want || !Up(g, c) {
+		t.Errorf("lost by the successor: got %s, want %s", got, want)
+	}
+}

@@ -348,8 +348,10 @@ type Garbled struct {
 	Messages int // so far
 }
 
-// Narrowed tells that a peer which we have dialled protects less than was asked
-// for. Pairs of networks that it has left out as a whole are asked for one by one.
+// Narrowed tells that the peer has answered our request for a child SA, a first
+// one, another one or a successor, with less than was asked for (RFC 7296 section
+// 2.9). Pairs of networks that it has left out of the first one as a whole are
+// asked for one by one.
 type Narrowed struct {
 	Peer                    Peer
 	Local, Remote           []sa.Selector // of the child SA that the peer has made

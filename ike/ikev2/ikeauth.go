@@ -348,7 +348,9 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		out.Events = append(out.Events, AddressAssigned{Peer: s.Peer(), Entry: e.Name, Session: s.session})
 	}
 	s.addChild(now, c, nil, out)
-	s.tellNarrowed(e, c, out)
+	if !e.RequestAddress { // with an address of the peer, it narrows what was asked for to that
+		s.tellNarrowed(c, tsi, tsr, out)
+	}
 	s.askRest(e)
 	return nil
 }

@@ -123,6 +123,7 @@ func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *Out
 		s.waitChild(now, old)
 	default:
 		s.addChild(now, c, old, out)
+		s.tellNarrowed(c, r.local, r.remote, out)
 		if old != nil {
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 		}

@@ -15,11 +15,11 @@ import (
 // maxRest bounds the pairs that are asked for one by one.
 const maxRest = maxChildren
 
-// tellNarrowed tells what the peer has left out of the first child SA.
-func (s *SA) tellNarrowed(e *entry, c *child, out *Output) {
-	local, remote := e.selectors()
+// tellNarrowed tells what the peer has left out of the child SA c, for which local
+// and remote were asked.
+func (s *SA) tellNarrowed(c *child, local, remote []sa.Selector, out *Output) {
 	lost := append(uncovered(local, c.Local), uncovered(remote, c.Remote)...)
-	if e.RequestAddress || len(lost) == 0 {
+	if len(lost) == 0 {
 		return
 	}
 	out.Events = append(out.Events, Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote,
