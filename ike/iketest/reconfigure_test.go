@@ -232,3 +232,38 @@ func TestReconfigureDynamicSite(t *testing.T) {
 		t.Errorf("left: %s", got)
 	}
 }
+
+// TestReconfigureSurvivesTheWorker: networks that were changed while another
+// exchange was under way reach the child SA although the worker is replaced, or the
+// standby takes over, before it is rekeyed.
+func TestReconfigureSurvivesTheWorker(t *testing.T) {
+	busy := map[string]func(g *Node) error{
+		"rekeying_it":         func(g *Node) error { return g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID}) },
+		"rekeying_the_IKE_SA": func(g *Node) error { return g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) },
+	}
+	networks := map[string]string{"fewer": "10.10.0.0/25", "more": "10.10.0.0/20", "others": "10.10.9.0/24"}
+	for what, begin := range busy {
+		for name, local := range networks {
+			for _, takeover := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s,_%s,_takeover_%v", what, name, takeover), func(t *testing.T) {
+					l, g, c := branchPair(t, 50*time.Millisecond, "10.10.0.0/16")
+					if err := begin(g); err != nil {
+						t.Fatal(err)
+					}
+					l.Run(20 * time.Millisecond)
+					g.reconfigure(func(c *ike.Config) { c.Entries[0].LocalTS = selectorsOf(local) })
+					if takeover {
+						g.Takeover(2, 0)
+					} else {
+						g.Kill()
+					}
+					l.Run(2 * time.Minute)
+					want := fmt.Sprintf("%v=%v", selectorsOf(local), selectorsOf("10.20.0.0/24"))
+					if got := networksOf(g); got != want || !Up(g, c) {
+						t.Errorf("got  %s\nwant %s\n%v", got, want, g.Events)
+					}
+				})
+			}
+		}
+	}
+}

@@ -166,6 +166,7 @@ type Record struct {
 
 	soft  time.Time // RecordChild that installs: when it is rekeyed
 	group uint16    // and the key exchange that it had
+	anew  bool      // RecordChild that installs or moves: see child
 
 	body secret.Value // RecordIKE, RecordWindow: see record.go
 }

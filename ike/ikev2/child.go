@@ -354,9 +354,9 @@ func (c *child) succession() sa.Op {
 	return sa.OpRekey
 }
 
-// record is the record of a change that installs c.
+// record is the record of a change that installs or moves c.
 func (c *child) record(spi uint64, change sa.Change) Record {
-	return Record{Kind: RecordChild, SPI: spi, Child: &change, soft: c.soft, group: c.group}
+	return Record{Kind: RecordChild, SPI: spi, Child: &change, soft: c.soft, group: c.group, anew: c.anew}
 }
 
 // childRecord wraps a change.

@@ -80,7 +80,7 @@ func (s *SA) follow(local, remote netip.AddrPort, out *Output) {
 	s.dirty = true
 	for _, c := range s.children {
 		c.LocalAddr, c.RemoteAddr = local, remote
-		s.changes = append(s.changes, s.childRecord(sa.Change{Op: sa.OpMove, Child: c.Child}))
+		s.changes = append(s.changes, c.record(s.spi, sa.Change{Op: sa.OpMove, Child: c.Child}))
 	}
 	if from != remote {
 		out.Events = append(out.Events, Moved{Peer: s.Peer(), From: from})

@@ -45,13 +45,37 @@ func (s *SA) Reconsider(now time.Time, old *Rules, out *Output) {
 			continue
 		}
 		if only {
-			c.anew = true
+			s.markAnew(c, true)
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 			continue
 		}
 		s.conform(c)
 	}
 	s.pump(now, out)
+}
+
+// markAnew notes whether the successor of c is to have all networks that its entry
+// has now. Whoever goes on with the SA, a new worker or the standby, knows it from
+// a record: that c moves to where it is.
+func (s *SA) markAnew(c *child, anew bool) {
+	if c.anew != anew {
+		c.anew = anew
+		s.changes = append(s.changes, c.record(s.spi, sa.Change{Op: sa.OpMove, Child: c.Child}))
+	}
+}
+
+// resume does what Reconsider had begun before a takeover or a restart, and what
+// the Rules of this node ask for.
+func (s *SA) resume() {
+	for _, c := range s.children {
+		switch {
+		case !c.isCurrent():
+		case c.anew:
+			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
+		default:
+			s.conform(c)
+		}
+	}
 }
 
 // isCurrent reports whether c is neither replaced nor about to end.
@@ -91,7 +115,8 @@ func (s *SA) reconsiderNew(r *request, c, old *child) {
 	}
 	if old != nil && old.anew {
 		local, remote := s.successorTS(e, old)
-		if c.anew = !slices.Equal(local, r.local) || !slices.Equal(remote, r.remote); c.anew {
+		if !slices.Equal(local, r.local) || !slices.Equal(remote, r.remote) {
+			s.markAnew(c, true)
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 			return
 		}

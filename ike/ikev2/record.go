@@ -16,7 +16,7 @@ import (
 
 // recordVersion is the first byte of every record. A change of the format takes
 // the next number.
-const recordVersion = 3
+const recordVersion = 4
 
 // MaxRecord is the size of the largest record that ParseRecord accepts: two
 // whole messages, and keys.
@@ -40,6 +40,7 @@ func (r Record) Append(b []byte) []byte {
 		w.change(r.Child)
 		w.instant(r.soft)
 		w.u16(r.group)
+		w.flag(r.anew)
 	case RecordIKEDown:
 	}
 	return w.b
@@ -63,7 +64,7 @@ func ParseRecord(b []byte) (Record, error) {
 	case RecordChild:
 		c := rd.change()
 		r.Child = &c
-		r.soft, r.group = rd.instant(), rd.u16()
+		r.soft, r.group, r.anew = rd.instant(), rd.u16(), rd.flag()
 	case RecordIKEDown:
 	default:
 		return Record{}, errRecord
@@ -316,7 +317,7 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		if old != nil {
 			return
 		}
-		n := &child{Child: c, soft: rec.soft, group: rec.group, follows: rec.Child.Op == sa.OpFollow}
+		n := &child{Child: c, soft: rec.soft, group: rec.group, anew: rec.anew, follows: rec.Child.Op == sa.OpFollow}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.childByID(n.replaces); o != nil {
@@ -328,7 +329,7 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		s.host.BindChild(&n.Child, s)
 	case sa.OpMove:
 		if old != nil {
-			old.LocalAddr, old.RemoteAddr, old.Encap = c.LocalAddr, c.RemoteAddr, c.Encap
+			old.LocalAddr, old.RemoteAddr, old.Encap, old.anew = c.LocalAddr, c.RemoteAddr, c.Encap, rec.anew
 		}
 	case sa.OpDelete:
 		if old == nil {

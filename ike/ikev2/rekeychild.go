@@ -199,7 +199,7 @@ func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyTy
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: reasonNetworks})
 			return
 		}
-		old.anew = false // the peer does not want them
+		s.markAnew(old, false) // the peer does not want them
 		s.waitChild(now, old)
 		if old.soft.After(old.Expires.Add(-renewBefore)) {
 			s.host.Renew(now, s, out) // the next attempt would be too late

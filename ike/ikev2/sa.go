@@ -123,7 +123,7 @@ type child struct {
 	sa.Child
 	soft     time.Time     // when it is rekeyed; zero: never, it is already replaced
 	urged    bool          // RekeyChild was said: soft is when the next try begins
-	anew     bool          // the successor is to have the networks of the entry; not recorded
+	anew     bool          // the successor is to have the networks of the entry: see markAnew
 	ending   bool          // its DELETE is under way
 	replaces uint64        // ID of the one that it follows, 0: none
 	follows  bool          // it was the peer's wish

@@ -202,6 +202,7 @@ func (s *SA) Activate(now time.Time, out *Output) {
 			c.soft = s.softAgain(now, c)
 		}
 	}
+	s.resume()
 	if e := s.host.Rules().entry(s.entry, s.local.Addr()); len(s.children) > 0 {
 		s.askRest(e)
 	}
