@@ -55,7 +55,7 @@ func (e *env) ikeSAs(w io.Writer, list []control.IKESA, detail bool) {
 			t.notef("Local ID: %s", s.LocalID)
 			t.notef("Remote ID: %s", s.RemoteID)
 			t.notef("Tunnel group: %s", s.TunnelGroup)
-			t.notef("NAT-T: %s, MOBIKE: %s", yesNo(s.NATT), yesNo(s.MOBIKE))
+			t.notef("NAT-T: %s", yesNo(s.NATT))
 			t.notef("Established: %s", moment(s.Established))
 			t.notef("Messages that failed the integrity check: %d", s.IntegrityFailed)
 		}

@@ -66,7 +66,6 @@ func (w *Worker) ikeRow(s ike.Status) control.IKESA {
 		PRF:         nameOf(s.Suite, sa.PRF),
 		KeyExchange: nameOf(s.Suite, sa.KeyExchange),
 		NATT:        s.NAT,
-		MOBIKE:      s.MOBIKE,
 		Assigned:    s.Session.Addresses,
 		Established: w.clock.wall(s.Established),
 

@@ -412,7 +412,6 @@ type Status struct {
 	Followed    bool // rekeyed: another IKE SA has its session and its children
 	Suite       sa.Proposal
 	NAT         bool
-	MOBIKE      bool
 	Session     Session
 	Established time.Time
 	// IntegrityFailed counts messages whose integrity check failed, since the
