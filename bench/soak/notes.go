@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,6 +15,8 @@ import (
 type notes struct {
 	file string
 	code string // names the code that runs
+
+	mu   sync.Mutex // guards rows and the file
 	rows []string
 }
 
@@ -63,6 +66,8 @@ func codeHash() (string, error) {
 
 // passed is how many runs of a part have passed for this code.
 func (n *notes) passed(part string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	count := 0
 	for _, row := range n.rows {
 		cells := strings.Split(row, " | ")
@@ -80,6 +85,8 @@ func (n *notes) add(part string, took time.Duration, passed bool, result string)
 		verdict = "yes"
 	}
 	result = strings.NewReplacer("\n", "; ", "|", "/").Replace(result)
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	n.rows = append(n.rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.400s |", n.code, time.Now().UTC().Format(time.DateOnly),
 		part, took.Round(time.Second), verdict, result))
 	return os.WriteFile(n.file, []byte(notesHead+strings.Join(n.rows, "\n")+"\n"), 0o644)

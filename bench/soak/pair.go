@@ -30,8 +30,8 @@ const longestOutage = 5 * time.Second
 
 func logf(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
-// overloaded has a client of a pair ping while the busy processes take every
-// processor: no role may change.
+// overloaded has a client of a pair ping while others take every processor: no
+// role may change.
 func overloaded(length time.Duration) (result string, err error) {
 	err = lab.Run(logf, func(l *lab.Lab) error {
 		p := l.StartPair(lab.PairConfig{})
@@ -43,11 +43,6 @@ func overloaded(length time.Duration) (result string, err error) {
 		if err != nil {
 			return err
 		}
-		stop, err := startBusy()
-		if err != nil {
-			return err
-		}
-		defer stop()
 		ping := ns.StartPing(lab.Ping{From: swan.VIPs()[0], To: lab.PairInsideHost, Interval: 10 * time.Millisecond})
 		<-time.After(length)
 		r := ping.Stop()
