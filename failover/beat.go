@@ -109,7 +109,7 @@ func (n *Node) send(now time.Time, p *pathState, ask bool, page []Entry, out *Ou
 	h := &Heartbeat{
 		Unit: n.cfg.Unit, Instance: n.instance, Counter: n.counter,
 		Challenge: n.challenge, Echo: n.echo, Clock: uint64(now.UnixMilli()),
-		Path: p.name, Ask: ask, Program: n.cfg.Version,
+		Path: p.name, Ask: ask, Program: n.cfg.Version, Protocol: n.cfg.Protocol,
 		Version: n.outbox.version, Digest: n.outbox.digest, Entries: page,
 		Of: n.peer.instance, Seen: n.peer.version,
 	}

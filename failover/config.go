@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -68,7 +69,9 @@ const (
 type Config struct {
 	Unit    Unit         // UnitPrimary or UnitSecondary
 	Key     secret.Value // the failover key, the same on both nodes
-	Version string       // of the program; another one on the peer is refused
+	Version string       // of the program, to be shown; that of the peer may be another
+	// Protocol is what the program speaks. Zero: Protocol.
+	Protocol record.Versions
 	// Poll is the interval of heartbeats; a peer not heard for Hold, at least
 	// three polls, is dead. Zero: the defaults.
 	Poll, Hold time.Duration
@@ -109,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Hold, DefaultHold)
 	setDefault(&c.Wait, DefaultWait)
 	setDefault(&c.Settle, DefaultSettle)
+	if c.Protocol == (record.Versions{}) {
+		c.Protocol = Protocol
+	}
 	switch {
 	case c.Unit != UnitPrimary && c.Unit != UnitSecondary:
 		return c, errors.New("failover: unit must be primary or secondary")
@@ -123,6 +129,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("failover: no source of randomness")
 	case len(c.Version) > MaxName:
 		return c, errors.New("failover: version is too long")
+	case !c.Protocol.IsValid():
+		return c, fmt.Errorf("failover: no versions %v of the protocol", c.Protocol)
 	}
 	if err := checkGroups(c.Groups); err != nil {
 		return c, err

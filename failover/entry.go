@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/crypto/cryptobyte"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // A node tells its peer of each of its groups and interfaces in an entry. There
@@ -30,76 +30,44 @@ type Entry struct {
 	Name  string     // at most MaxName bytes
 	Up    bool       // of an interface
 	Group GroupState // of a group
+	// Unknown is what a newer peer says beyond it; it counts in the Digest.
+	Unknown record.Unknown
 }
 
 // EntryKind says what an Entry is about.
 type EntryKind uint8
 
-// The kinds.
+// The kinds. A peer may have others, which count in the Digest and for nothing
+// else.
 const (
 	EntryGroup EntryKind = 1 + iota
 	EntryInterface
 )
 
-const (
-	entryGone = 1 << 7 // beside the kind
-	// groupSize is what a group takes beside its name and kind.
-	groupSize = 1 + 8 + 8 + 1 + 1 + 2 + 2 + 2 + 1 + 1 + 16
-)
-
 // key tells entries apart.
 func (e *Entry) key() string { return string(byte(e.Kind)) + e.Name }
 
-// size is what the entry takes in a heartbeat.
-func (e *Entry) size() int {
-	switch {
-	case e.Gone:
-		return 2 + len(e.Name)
-	case e.Kind == EntryGroup:
-		return 2 + len(e.Name) + groupSize
-	}
-	return 3 + len(e.Name)
-}
+// encoded returns the entry as a heartbeat has it, without its length.
+func (e *Entry) encoded() []byte { return record.Append(nil, e.fields) }
 
-// sum is what the entry is to a Digest.
-func (e *Entry) sum() Digest {
-	var b cryptobyte.Builder
-	e.add(&b)
-	sum := sha256.Sum256(b.BytesOrPanic())
+// entryRoom is what an entry takes in a heartbeat beside what is encoded: its
+// length.
+const entryRoom = 2
+
+// digestOf returns what an entry, encoded, is to a Digest.
+func digestOf(encoded []byte) Digest {
+	sum := sha256.Sum256(encoded)
 	return Digest(sum[:len(Digest{})])
 }
 
-func (e *Entry) add(b *cryptobyte.Builder) {
-	b.AddUint8(uint8(e.Kind) | flag(e.Gone, entryGone))
-	addString(b, e.Name)
-	switch {
-	case e.Gone:
-	case e.Kind == EntryGroup:
-		e.Group.add(b)
-	default:
-		b.AddUint8(flag(e.Up, 1))
-	}
-}
-
-func (e *Entry) read(s *cryptobyte.String) bool {
-	var kind, up uint8
-	if !s.ReadUint8(&kind) || !readString(s, &e.Name) || e.Name == "" {
-		return false
-	}
-	e.Kind, e.Gone = EntryKind(kind&^entryGone), kind&entryGone != 0
-	switch {
-	case e.Kind != EntryGroup && e.Kind != EntryInterface:
-		return false
-	case e.Gone:
-		return true
-	case e.Kind == EntryGroup:
-		return e.Group.read(s)
-	}
-	if !s.ReadUint8(&up) || up > 1 {
-		return false
-	}
-	e.Up = up == 1
-	return true
+func (e *Entry) fields(f *record.Fields) {
+	f.Keep(&e.Unknown)
+	record.Number(f, 1, &e.Kind)
+	f.Text(2, &e.Name)
+	f.Flag(3, &e.Gone)
+	f.Flag(4, &e.Up)
+	f.Record(5, e.Group.fields)
+	f.Require(e.Kind != 0 && e.Name != "" && len(e.Name) <= MaxName)
 }
 
 // outbox is what this node has to tell its peer.
@@ -115,6 +83,7 @@ type posted struct {
 	Entry
 	version uint64
 	sum     Digest
+	size    int       // in a heartbeat
 	sent    time.Time // zero: not since it changed
 }
 
@@ -131,9 +100,10 @@ func (o *outbox) set(e Entry) {
 		o.digest.xor(p.sum)
 	}
 	o.version++
-	*p = posted{Entry: e, version: o.version}
+	encoded := e.encoded()
+	*p = posted{Entry: e, version: o.version, size: len(encoded) + entryRoom}
 	if !e.Gone {
-		p.sum = e.sum()
+		p.sum = digestOf(encoded)
 		o.digest.xor(p.sum)
 	}
 }
@@ -185,13 +155,13 @@ func (o *outbox) pages(now time.Time, again time.Duration, limit, room int) [][]
 	})
 	pages, left := [][]Entry{nil}, room
 	for _, p := range due {
-		if size := p.size(); size > left {
+		if p.size > left {
 			if len(pages) == limit {
 				break
 			}
 			pages, left = append(pages, nil), room
 		}
-		left -= p.size()
+		left -= p.size
 		p.sent = now
 		last := len(pages) - 1
 		pages[last] = append(pages[last], p.Entry)
@@ -229,17 +199,18 @@ func (t *table) learn(now time.Time, h *Heartbeat) {
 		switch {
 		case e.Gone && e.Kind == EntryGroup:
 			delete(t.groups, e.Name)
-		case e.Gone:
+		case e.Gone && e.Kind == EntryInterface:
 			delete(t.interfaces, e.Name)
+		case e.Gone:
 		case len(t.sums) >= maxEntries:
 			continue
 		case e.Kind == EntryGroup:
 			t.groups[e.Name] = known{e.Group, now}
-		default:
+		case e.Kind == EntryInterface:
 			t.interfaces[e.Name] = e.Up
 		}
 		if !e.Gone {
-			sum := e.sum()
+			sum := digestOf(e.encoded())
 			t.sums[e.key()] = sum
 			t.digest.xor(sum)
 		}

@@ -5,35 +5,44 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 
-	"golang.org/x/crypto/cryptobyte"
-
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// Version is that of the heartbeat. A peer with another one is refused.
-const Version = 2
+// Protocol is the versions of the conversation between the nodes of a pair that
+// this program speaks: what heartbeats mean and what has to be done when. A peer
+// that speaks none of them is refused. A new version takes the next number, and
+// is used once both speak it; the one before it is spoken for one version of the
+// program longer. What is new and can be missed is a new field, and no new
+// version.
+var Protocol = record.Versions{Oldest: 1, Newest: 1}
+
+// heartbeatForm is the version of the head: the body is a record, which grows
+// without another one.
+const heartbeatForm = 3
 
 const (
 	// MaxHeartbeat bounds a heartbeat: with its headers it fits into a frame of
 	// 1,500 octets.
 	MaxHeartbeat = 1400
-	// MaxDatagram bounds a heartbeat of any version.
+	// MaxDatagram bounds a heartbeat of any form.
 	MaxDatagram = 8192
 )
 
 // What precedes the body, and the code at the end over all of it, are the same
-// in every version: it is how a node finds out, and says, that its peer has
-// another one. Nothing is looked at before the code has been checked.
+// in every form: it is how a node finds out, and says, that it does not
+// understand its peer. Nothing is looked at before the code has been checked.
 //
-//	"WHB" version unit hints length(2) | body | HMAC-SHA256(32)
+//	"WHB" form unit hints length(2) | record | HMAC-SHA256(32)
 const (
 	heartbeatMagic = "WHB"
 	heartbeatHead  = 8
 	heartbeatMAC   = sha256.Size
-	// heartbeatFixed is what a heartbeat takes without its entries and names.
-	heartbeatFixed = heartbeatHead + 8*8 + len(Digest{}) + 1 + 1 + 1 + 2 + heartbeatMAC
+	// heartbeatFixed is what a heartbeat takes at most without its entries and
+	// names: eight numbers, a digest, a flag, the protocol, and the heads of three
+	// more fields.
+	heartbeatFixed = heartbeatHead + 8*9 + 18 + 1 + 5 + 3*3 + heartbeatMAC
 
 	hintActive = 1 << 0 // some group is active here
 )
@@ -41,10 +50,9 @@ const (
 // Reasons to refuse a heartbeat.
 var (
 	ErrMalformed = errors.New("failover: malformed heartbeat")
-	ErrVersion   = errors.New("failover: peer speaks another version")
+	ErrVersion   = errors.New("failover: peer speaks another version of the failover protocol")
 	ErrForged    = errors.New("failover: peer has another failover key")
 	ErrUnit      = errors.New("failover: both nodes are configured as the same unit")
-	ErrProgram   = errors.New("failover: peer runs another version of the program")
 	ErrReplayed  = errors.New("failover: heartbeat is old")
 	ErrWrongPath = errors.New("failover: heartbeat belongs to another link")
 )
@@ -60,7 +68,8 @@ type Heartbeat struct {
 	Clock     uint64 // of the sender, in milliseconds since 1970
 	Path      string // the link's name; "" on a data path
 	Ask       bool   // on a data path: please answer
-	Program   string // version of the program
+	Program   string // version of the program, to be shown
+	Protocol  record.Versions
 	// Version and Digest are those of everything that the sender has to tell;
 	// Entries is a part of it.
 	Version uint64
@@ -87,6 +96,7 @@ type GroupState struct {
 	Handover    bool // the peer shall take over now
 	Holds       bool // has a copy of the state of every context that is waited for, or serves
 	Hash        [16]byte
+	Unknown     record.Unknown // what a newer peer says beyond it
 }
 
 // Want is why a standby asks for the role.
@@ -97,15 +107,6 @@ const (
 	WantNothing Want = iota
 	WantOperator
 	WantPreempt
-)
-
-// Group flags.
-const (
-	flagImpaired = 1 << iota
-	flagFit
-	flagHandover
-	flagHolds
-	flagsKnown = 1<<iota - 1
 )
 
 // deriveKey returns the key of the heartbeats.
@@ -122,23 +123,28 @@ func deriveKey(key secret.Value) secret.Value {
 func AppendHeartbeat(b []byte, h *Heartbeat, key secret.Value) []byte {
 	start := len(b)
 	b = append(b, heartbeatMagic...)
-	b = append(b, Version, byte(h.Unit), flag(h.Active, hintActive), 0, 0)
-	build := cryptobyte.NewBuilder(b)
-	for _, v := range []uint64{h.Instance, h.Counter, h.Challenge, h.Echo, h.Clock, h.Version, h.Of, h.Seen} {
-		build.AddUint64(v)
+	b = append(b, heartbeatForm, byte(h.Unit), 0, 0, 0)
+	if h.Active {
+		b[start+5] = hintActive
 	}
-	build.AddBytes(h.Digest[:])
-	addString(build, h.Path)
-	build.AddUint8(flag(h.Ask, 1))
-	addString(build, h.Program)
-	build.AddUint16(uint16(len(h.Entries)))
-	for i := range h.Entries {
-		h.Entries[i].add(build)
-	}
-	b = build.BytesOrPanic()
+	b = record.Append(b, h.fields)
 	size := len(b) - start + heartbeatMAC
 	b[start+6], b[start+7] = byte(size>>8), byte(size)
 	return heartbeatSum(b, b[start:], key)
+}
+
+// fields are the body of the heartbeat.
+func (h *Heartbeat) fields(f *record.Fields) {
+	for i, v := range []*uint64{&h.Instance, &h.Counter, &h.Challenge, &h.Echo, &h.Clock, &h.Version, &h.Of, &h.Seen} {
+		record.Number(f, record.Tag(1+i), v)
+	}
+	f.Fixed(9, h.Digest[:])
+	f.Text(10, &h.Path)
+	f.Flag(11, &h.Ask)
+	f.Text(12, &h.Program)
+	f.Record(13, h.Protocol.Fields)
+	record.List(f, 14, &h.Entries, MaxHeartbeat, func(f *record.Fields, e *Entry) { e.fields(f) })
+	f.Require(len(h.Path) <= MaxName && len(h.Program) <= MaxName)
 }
 
 // room is what a heartbeat with these names has left for entries.
@@ -151,31 +157,36 @@ func heartbeatSum(b, text []byte, key secret.Value) []byte {
 	return mac.Sum(b)
 }
 
-func (g *GroupState) add(b *cryptobyte.Builder) {
-	b.AddUint8(uint8(g.Role))
-	b.AddUint64(g.Epoch)
-	b.AddUint64(g.Used)
-	b.AddUint8(uint8(g.Replication))
-	b.AddUint8(g.Failed)
-	b.AddUint16(g.Broken)
-	b.AddUint16(g.Ready)
-	b.AddUint16(g.Held)
-	b.AddUint8(flag(g.Impaired, flagImpaired) | flag(g.Fit, flagFit) |
-		flag(g.Handover, flagHandover) | flag(g.Holds, flagHolds))
-	b.AddUint8(uint8(g.Want))
-	b.AddBytes(g.Hash[:])
+// fields are the group in an Entry.
+func (g *GroupState) fields(f *record.Fields) {
+	f.Keep(&g.Unknown)
+	record.Number(f, 1, &g.Role)
+	record.Number(f, 2, &g.Epoch)
+	record.Number(f, 3, &g.Used)
+	record.Number(f, 4, &g.Replication)
+	record.Number(f, 5, &g.Failed)
+	record.Number(f, 6, &g.Broken)
+	record.Number(f, 7, &g.Ready)
+	record.Number(f, 8, &g.Held)
+	record.Number(f, 9, &g.Want)
+	f.Fixed(10, g.Hash[:])
+	f.Flag(11, &g.Impaired)
+	f.Flag(12, &g.Fit)
+	f.Flag(13, &g.Handover)
+	f.Flag(14, &g.Holds)
+	f.Require(g.Role < numRoles && g.Replication <= ReplicationReady && g.Want <= WantPreempt)
 }
 
 // hint is what the head of an authentic heartbeat says that cannot be
 // understood, or is not wanted. It is good for one decision only: not to become
 // active beside a peer that serves.
 type hint struct {
-	version byte
-	unit    Unit
-	active  bool
+	form   byte
+	unit   Unit
+	active bool
 }
 
-// parseHint authenticates a heartbeat of any version.
+// parseHint authenticates a heartbeat of any form.
 func parseHint(b []byte, key secret.Value) (hint, error) {
 	if len(b) < heartbeatHead+heartbeatMAC || len(b) > MaxDatagram || string(b[:3]) != heartbeatMagic ||
 		int(b[6])<<8|int(b[7]) != len(b) {
@@ -185,7 +196,7 @@ func parseHint(b []byte, key secret.Value) (hint, error) {
 	if !hmac.Equal(heartbeatSum(nil, b[:signed], key), b[signed:]) {
 		return hint{}, ErrForged
 	}
-	return hint{version: b[3], unit: Unit(b[4]), active: b[5]&hintActive != 0}, nil
+	return hint{form: b[3], unit: Unit(b[4]), active: b[5]&hintActive != 0}, nil
 }
 
 // ParseHeartbeat authenticates and parses a heartbeat.
@@ -194,76 +205,14 @@ func ParseHeartbeat(b []byte, key secret.Value) (*Heartbeat, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case hint.version != Version:
+	case hint.form != heartbeatForm:
 		return nil, ErrVersion
 	case len(b) > MaxHeartbeat, hint.unit != UnitPrimary && hint.unit != UnitSecondary, b[5]&^hintActive != 0:
 		return nil, ErrMalformed
 	}
 	h := &Heartbeat{Unit: hint.unit, Active: hint.active}
-	s := cryptobyte.String(b[heartbeatHead : len(b)-heartbeatMAC])
-	if !h.read(&s) || !s.Empty() {
+	if record.Parse(b[heartbeatHead:len(b)-heartbeatMAC], h.fields) != nil {
 		return nil, ErrMalformed
 	}
 	return h, nil
-}
-
-func (h *Heartbeat) read(s *cryptobyte.String) bool {
-	for _, v := range []*uint64{&h.Instance, &h.Counter, &h.Challenge, &h.Echo, &h.Clock, &h.Version, &h.Of, &h.Seen} {
-		if !s.ReadUint64(v) {
-			return false
-		}
-	}
-	var ask uint8
-	var entries uint16
-	if !s.CopyBytes(h.Digest[:]) || !readString(s, &h.Path) || !s.ReadUint8(&ask) || ask > 1 ||
-		!readString(s, &h.Program) || !s.ReadUint16(&entries) {
-		return false
-	}
-	h.Ask = ask == 1
-	for range entries { // each takes some of s: a count that lies ends soon
-		var e Entry
-		if !e.read(s) {
-			return false
-		}
-		h.Entries = append(h.Entries, e)
-	}
-	return true
-}
-
-func (g *GroupState) read(s *cryptobyte.String) bool {
-	var role, replication, flags, want uint8
-	if !s.ReadUint8(&role) || !s.ReadUint64(&g.Epoch) || !s.ReadUint64(&g.Used) ||
-		!s.ReadUint8(&replication) || !s.ReadUint8(&g.Failed) || !s.ReadUint16(&g.Broken) ||
-		!s.ReadUint16(&g.Ready) || !s.ReadUint16(&g.Held) || !s.ReadUint8(&flags) ||
-		!s.ReadUint8(&want) || !s.CopyBytes(g.Hash[:]) {
-		return false
-	}
-	g.Role, g.Replication, g.Want = Role(role), Replication(replication), Want(want)
-	g.Impaired, g.Fit = flags&flagImpaired != 0, flags&flagFit != 0
-	g.Handover, g.Holds = flags&flagHandover != 0, flags&flagHolds != 0
-	return g.Role < numRoles && g.Replication <= ReplicationReady && g.Want <= WantPreempt && flags&^flagsKnown == 0
-}
-
-func addString(b *cryptobyte.Builder, s string) {
-	if len(s) > MaxName {
-		panic(fmt.Sprintf("failover: internal error: name of %d bytes", len(s)))
-	}
-	b.AddUint8(uint8(len(s)))
-	b.AddBytes([]byte(s))
-}
-
-func readString(s *cryptobyte.String, out *string) bool {
-	var v cryptobyte.String
-	if !s.ReadUint8LengthPrefixed(&v) || len(v) > MaxName {
-		return false
-	}
-	*out = string(v)
-	return true
-}
-
-func flag(on bool, bit uint8) uint8 {
-	if on {
-		return bit
-	}
-	return 0
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -406,7 +407,7 @@ func TestRefusedPeer(t *testing.T) {
 		change func(c *Config)
 		reason string
 	}{
-		{"other program", func(c *Config) { c.Version = "2" }, ErrProgram.Error()},
+		{"newer protocol", func(c *Config) { c.Protocol = record.Versions{Oldest: 2, Newest: 3} }, "this unit "},
 		{"same unit", func(c *Config) { c.Unit = UnitPrimary }, ErrUnit.Error()},
 	}
 	for _, tt := range tests {
@@ -426,6 +427,57 @@ func TestRefusedPeer(t *testing.T) {
 			l.run(3 * time.Second)
 			l.want("dead", "active")
 		})
+	}
+}
+
+// TestNeighboursArePair: programs of neighbouring versions, each of which speaks
+// a version of the protocol that the other does not, are a pair.
+func TestNeighboursArePair(t *testing.T) {
+	l := newLab(t)
+	l.cfg[0].Protocol = record.Versions{Oldest: 1, Newest: 2}
+	l.cfg[1].Protocol = record.Versions{Oldest: 2, Newest: 3}
+	l.cfg[1].Version = "2"
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	l.ready(1)
+	l.want("active", "standby-ready")
+	l.event(0, EventPeerUp, "runs 2, this unit 1")
+	l.nodes[0] = nil
+	l.run(time.Second)
+	l.want("dead", "active")
+}
+
+// TestNewerPeerSaysMore: what an entry has that this version does not know
+// counts in the digest, so that the peer is understood as a whole.
+func TestNewerPeerSaysMore(t *testing.T) {
+	more := func(b []byte) []byte {
+		return record.Append(b, func(f *record.Fields) { k := uint8(7); record.Number(f, 20, &k) })
+	}
+	var entries []Entry
+	var digest Digest
+	for _, e := range []Entry{
+		{Kind: EntryGroup, Name: "g", Group: GroupState{Role: RoleActive}},
+		{Kind: 9, Name: "g"},
+	} {
+		b := more(e.encoded())
+		digest.xor(digestOf(b))
+		var got Entry
+		if err := record.Parse(b, got.fields); err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, got)
+	}
+	table := newTable()
+	table.learn(time.Unix(1, 0), &Heartbeat{Version: 3, Digest: digest, Entries: entries})
+	if !table.whole || table.version != 3 || len(table.groups) != 1 || len(table.interfaces) != 0 {
+		t.Errorf("got %+v", table)
+	}
+	table.learn(time.Unix(2, 0), &Heartbeat{Version: 4, Entries: []Entry{
+		{Kind: EntryGroup, Name: "g", Gone: true}, {Kind: 9, Name: "g", Gone: true},
+	}})
+	if !table.whole || table.version != 4 || len(table.groups) != 0 {
+		t.Errorf("after both are gone: got %+v", table)
 	}
 }
 

@@ -91,8 +91,8 @@ func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) er
 		return ErrWrongPath
 	case h.Unit == n.cfg.Unit:
 		return n.meetTwin(now, h)
-	case h.Program != n.cfg.Version:
-		return ErrProgram
+	case !n.understands(h):
+		return fmt.Errorf("%w: %v, and this unit %v", ErrVersion, h.Protocol, n.cfg.Protocol)
 	case h.Instance == n.peer.instance:
 		if h.Counter <= p.counter {
 			return ErrReplayed
@@ -126,6 +126,13 @@ func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) er
 	return nil
 }
 
+// understands reports whether there is a version of the protocol that the sender
+// of h speaks, too.
+func (n *Node) understands(h *Heartbeat) bool {
+	_, ok := n.cfg.Protocol.Common(h.Protocol)
+	return ok
+}
+
 // answer repeats the challenge of a node that is not known yet, soon. It may be a
 // recording: what it makes this node send is no more than a heartbeat in a poll.
 func (n *Node) answer(now time.Time, h *Heartbeat) {
@@ -150,6 +157,9 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 	text := fmt.Sprintf("%v, instance %016x", h.Unit, h.Instance)
 	if restarted {
 		text += ", restarted"
+	}
+	if h.Program != n.cfg.Version {
+		text += fmt.Sprintf(", runs %s, this unit %s", h.Program, n.cfg.Version)
 	}
 	out.event(Event{At: now, Kind: EventPeerUp, Text: text})
 }

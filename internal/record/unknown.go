@@ -16,6 +16,9 @@ func newUnknown(fields []byte) Unknown {
 // Len returns how many octets the fields take.
 func (u Unknown) Len() int { return u.fields.Len() }
 
+// Equal reports whether the fields are the same.
+func (u Unknown) Equal(w Unknown) bool { return u.fields.Equal(w.fields) }
+
 // Clear forgets the fields.
 func (u Unknown) Clear() { u.fields.Clear() }
 
