@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
@@ -119,7 +120,7 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
 	inOrder(facts.Resources)
 	if gateway := t.view().gateway; gateway != nil {
-		facts.IPsec.DropClearIn, _ = t.clearDrops(gateway)
+		facts.IPsec.Counts[stats.DropClearIn].N, _ = t.clearDrops(gateway)
 	}
 	return facts, answered(name, worker, err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pcapng"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/api/apitest"
 	"github.com/warrenvpn/warren/system/fault"
@@ -135,9 +136,9 @@ func blueFacts() control.Facts {
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
 		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 1, Peak: 5}},
-		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"}, IPsecCounters: control.IPsecCounters{
-			PacketsIn: 1000, BytesIn: 84000, PacketsOut: 2000, BytesOut: 168000, IKEIn: 4, IKEOut: 4,
-			DropReplay: 3, DropReplayBytes: 360, DropSelector: 1, DropSelectorBytes: 120,
+		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"}, Counts: stats.Counts{
+			stats.PacketsIn: {N: 1000, Bytes: 84000}, stats.PacketsOut: {N: 2000, Bytes: 168000}, stats.IKEIn: {N: 4}, stats.IKEOut: {N: 4},
+			stats.DropReplay: {N: 3, Bytes: 360}, stats.DropSelector: {N: 1, Bytes: 120},
 		}},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 // newShowIPsecStats is `warren show crypto ipsec stats`.
@@ -42,22 +43,23 @@ func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
 		}
 		fmt.Fprintf(w, "context: %s, counted for %s\n", plain(s.Context), e.since(s.Since))
 		fmt.Fprintf(w, "    offloads: %s\n", plain(orNone(strings.Join(s.Offloads, ", "))))
-		t := newTable("    Carried", "Packets", "Bytes")
-		row := func(what string, packets, bytes uint64) { t.row("    "+what, fmt.Sprint(packets), fmt.Sprint(bytes)) }
-		row("decrypted", s.PacketsIn, s.BytesIn)
-		row("encrypted", s.PacketsOut, s.BytesOut)
-		t.row("    fragmented before encryption", fmt.Sprint(s.Fragmented), "")
-		t.row("    ICMP too big sent", fmt.Sprint(s.TooBigSent), "")
-		t.row("    IKE received", fmt.Sprint(s.IKEIn), "")
-		t.row("    IKE sent", fmt.Sprint(s.IKEOut), "")
-		t.row("    NAT keepalives received", fmt.Sprint(s.Keepalives), "")
-		t.write(w)
-		t = newTable("    Dropped because", "Packets", "Bytes")
-		for _, d := range dropsOf(&s.IPsecCounters) {
-			row(d.why, d.packets, d.bytes)
+		for _, part := range []struct {
+			title   string
+			dropped bool
+		}{{"Carried", false}, {"Dropped because", true}} {
+			t := newTable("    "+part.title, "Packets", "Bytes")
+			for _, r := range stats.Table() {
+				if r.Dropped != part.dropped || r.Text == "" {
+					continue
+				}
+				bytes := ""
+				if r.BytesKey != "" {
+					bytes = fmt.Sprint(s.Counts[r.Counter].Bytes)
+				}
+				t.row("    "+r.Text, fmt.Sprint(s.Counts[r.Counter].N), bytes)
+			}
+			t.write(w)
 		}
-		t.row("    arrived in clear, and may not", fmt.Sprint(s.DropClearIn), "")
-		t.write(w)
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(w, "There are no contexts")
@@ -70,34 +72,4 @@ func orNone(text string) string {
 		return "none"
 	}
 	return text
-}
-
-// drop is one cause.
-type drop struct {
-	why            string
-	packets, bytes uint64
-}
-
-// dropsOf lists the causes, those of received packets first.
-func dropsOf(c *control.IPsecCounters) []drop {
-	return []drop{
-		{"no SA has the SPI", c.DropSPI, c.DropSPIBytes},
-		{"replayed", c.DropReplay, c.DropReplayBytes},
-		{"not authentic", c.DropIntegrity, c.DropIntegrityBytes},
-		{"spoofed: outside the SA's selectors", c.DropSelector, c.DropSelectorBytes},
-		{"malformed", c.DropMalformed, c.DropMalformedBytes},
-		{"dummy packet", c.DropDummy, c.DropDummyBytes},
-		{"congestion mark without ECN", c.DropECN, c.DropECNBytes},
-		{"overload", c.DropOverload, c.DropOverloadBytes},
-		{"not taken by the tunnel device", c.DropDeliver, c.DropDeliverBytes},
-		{"in clear otherwise: no SA covers it", c.DropClear, c.DropClearBytes},
-		{"multicast, or its SA has just gone", c.DropPolicy, c.DropPolicyBytes},
-		{"too big for the path", c.DropTooBig, c.DropTooBigBytes},
-		{"no sequence number left", c.DropSequence, c.DropSequenceBytes},
-		{"volume limit reached", c.DropVolume, c.DropVolumeBytes},
-		{"no socket at the local address", c.DropNoSocket, c.DropNoSocketBytes},
-		{"refused by the network", c.DropSend, c.DropSendBytes},
-		{"beyond the limits of the class", c.DropRate, c.DropRateBytes},
-		{"standby", c.DropMuted, c.DropMutedBytes},
-	}
 }

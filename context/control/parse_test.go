@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 func someFacts() Facts {
@@ -24,7 +26,7 @@ func someFacts() Facts {
 		},
 		Sessions:    []Session{{User: "alice"}},
 		Resources:   []Resource{{Resource: "cpu", Current: 7}},
-		IPsec:       IPsecStats{Offloads: []string{"gso"}, IPsecCounters: IPsecCounters{PacketsIn: 9}},
+		IPsec:       IPsecStats{Offloads: []string{"gso"}, Counts: stats.Counts{stats.PacketsIn: {N: 9}}},
 		Replication: &Replication{State: "ready", Last: 5},
 	}
 }

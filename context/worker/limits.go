@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -63,7 +64,7 @@ func (w *Worker) watchLimits(now time.Time) {
 			w.tellLimit(r, count)
 		}
 	}
-	if count, due := w.limits.clear.Due(now, int64(w.plane.Stats().DropClear)); due {
+	if count, due := w.limits.clear.Due(now, int64(w.plane.Stats().Sum(stats.DropClear))); due {
 		w.limits.log.Warn("no SA stands for packets that must not leave in clear; they were dropped", "address", w.clearTo, "count", count)
 	}
 }
@@ -75,7 +76,7 @@ func (w *Worker) carried() (in, out, packets float64) {
 	l := w.tenant.Limits
 	if l.BandwidthIn == 0 && l.BandwidthOut == 0 && l.Packets == 0 {
 		s := w.plane.Stats()
-		return 8 * float64(s.BytesIn), 8 * float64(s.BytesOut), float64(s.PacketsIn + s.PacketsOut)
+		return 8 * float64(s[stats.PacketsIn].Bytes), 8 * float64(s[stats.PacketsOut].Bytes), float64(s.Sum(stats.PacketsIn, stats.PacketsOut))
 	}
 	u := w.plane.RateUse()
 	return 8 * float64(u.BytesIn), 8 * float64(u.BytesOut), float64(u.Packets)

@@ -27,7 +27,7 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 		}
 		f.Resources = w.resources()
 		f.Replication = w.twin.progress()
-		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.started, Offloads: w.plane.Offloads(), IPsecCounters: control.IPsecCounters(w.plane.Stats())}
+		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.started, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
 		return nil
 	})
 	return f, err

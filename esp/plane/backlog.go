@@ -5,6 +5,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 const (
@@ -135,7 +136,7 @@ func (in *inbound) overload() error {
 		}
 		for i := 0; more && i < maxEvicted && in.outer.Conn.Pressed(); i++ {
 			packets, bytes := b.evict()
-			in.stats.drop(dropOverload, packets, bytes)
+			in.stats.count(stats.DropOverload, packets, bytes)
 			var err error
 			if more, err = in.takeIn(1); err != nil {
 				return err

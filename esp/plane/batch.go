@@ -1,5 +1,7 @@
 package plane
 
+import "github.com/warrenvpn/warren/esp/stats"
+
 // worthCrew is how many packets make it worth to have somebody else seal them.
 const worthCrew = 8
 
@@ -54,7 +56,7 @@ func (o *outbound) send(b *batch) {
 		ms = ms[:0]
 		for _, m := range b.ms {
 			if m.Data == nil {
-				o.stats.drop(dropPolicy, 1, 0)
+				o.stats.count(stats.DropPolicy, 1, 0)
 				continue
 			}
 			ms = append(ms, m)
@@ -64,13 +66,13 @@ func (o *outbound) send(b *batch) {
 	case len(ms) == 0:
 	case o.p.muted.Load():
 		loss := lossOf(ms)
-		o.stats.drop(dropMuted, loss.Packets, loss.Bytes)
+		o.stats.count(stats.DropMuted, loss.Packets, loss.Bytes)
 	default:
 		loss, err := b.to.Conn.Send(ms)
 		if err != nil {
 			loss = lossOf(ms)
 		}
-		o.stats.drop(dropSend, loss.Packets, loss.Bytes)
+		o.stats.count(stats.DropSend, loss.Packets, loss.Bytes)
 	}
 	b.reset()
 }

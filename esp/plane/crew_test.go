@@ -7,6 +7,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 // crewSize is the crew of every plane in a test.
@@ -38,7 +39,7 @@ func kernelWithCrew(t *testing.T) {
 		transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 		transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 		for _, g := range []*real{a, b} {
-			if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropDeliver+s.DropReplay > 0 {
+			if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
 				t.Errorf("%s: drops: %+v", p.Encryption, s)
 			}
 		}
@@ -69,7 +70,7 @@ func TestCrewKeepsOrder(t *testing.T) {
 				payload = append(payload, p...)
 			}
 			a.dev.Inject <- esptest.Super(toB.UDP(payload), 1000)
-			until(t, "room", func() bool { return b.Stats().PacketsIn+4000 > uint64(i*segments) })
+			until(t, "room", func() bool { return b.Stats().Sum(stats.PacketsIn)+4000 > uint64(i*segments) })
 		}
 	}()
 	for i, p := range b.inner(t, supers*segments) {
@@ -110,7 +111,9 @@ func TestCrewAndDeletedChild(t *testing.T) {
 			a.dev.Inject <- esptest.Super(toB.UDP(make([]byte, 30_000)), 1000)
 		}
 		if i%3 > 0 {
-			until(t, "some packets", func() bool { return a.Stats().PacketsOut+a.Stats().DropPolicy+a.Stats().DropClear > uint64(i*90) })
+			until(t, "some packets", func() bool {
+				return a.Stats().Sum(stats.PacketsOut, stats.DropPolicy, stats.DropClear) > uint64(i*90)
+			})
 		}
 		a.apply(t, sa.OpDelete, ca, 0)
 		out := a.counters.Slot(5).OutNext()
@@ -119,7 +122,7 @@ func TestCrewAndDeletedChild(t *testing.T) {
 			t.Fatalf("sequence numbers went from %d to %d after the end", out, now)
 		}
 	}
-	if s := b.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector > 0 {
+	if s := b.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector) > 0 {
 		t.Errorf("what arrived was wrong: %+v", s)
 	}
 }

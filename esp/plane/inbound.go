@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -133,24 +134,23 @@ func (in *inbound) tick() {
 func (in *inbound) finish() {
 	in.hold(nil, 0)
 	in.join.Flush()
-	in.stats.add(statPacketsIn, in.join.Packets)
-	in.stats.add(statBytesIn, in.join.Bytes)
-	in.stats.drop(dropDeliver, in.join.Failed, in.join.FailedBytes)
-	in.stats.add(statSuperPackets, in.join.Supers)
+	in.stats.count(stats.PacketsIn, in.join.Packets, in.join.Bytes)
+	in.stats.count(stats.DropDeliver, in.join.Failed, in.join.FailedBytes)
+	in.stats.add(stats.SuperPackets, in.join.Supers)
 	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.FailedBytes, in.join.Supers = 0, 0, 0, 0, 0
 }
 
 // message takes a message of the socket apart.
 func (in *inbound) message(m *Message) {
 	if m.TooBig > 0 {
-		in.stats.add(statReceiveErrors, 1)
+		in.stats.add(stats.ReceiveErrors, 1)
 		in.hold(nil, 0)
 		in.p.lowerMTU(m)
 		return
 	}
 	data := m.Data
 	if len(data) == 0 {
-		in.stats.add(statReceiveErrors, 1)
+		in.stats.add(stats.ReceiveErrors, 1)
 		return
 	}
 	size := m.Segment
@@ -175,9 +175,9 @@ func (in *inbound) datagram(m *Message, d []byte) {
 	case in.outer.Kind == KindESP:
 		in.esp(m, d)
 	case len(d) == 1 && d[0] == keepalive:
-		in.stats.add(statKeepalives, 1)
+		in.stats.add(stats.Keepalives, 1)
 	case len(d) < markerLen:
-		in.stats.drop(dropMalformed, 1, len(d))
+		in.stats.count(stats.DropMalformed, 1, len(d))
 	case binary.BigEndian.Uint32(d) == 0:
 		in.ike(m, d[markerLen:])
 	default:
@@ -187,10 +187,10 @@ func (in *inbound) datagram(m *Message, d []byte) {
 
 func (in *inbound) ike(m *Message, d []byte) {
 	if in.p.muted.Load() {
-		in.stats.drop(dropMuted, 1, len(d))
+		in.stats.count(stats.DropMuted, 1, len(d))
 		return
 	}
-	in.stats.add(statIKEIn, 1)
+	in.stats.add(stats.IKEIn, 1)
 	if in.p.cfg.IKE != nil {
 		in.p.cfg.IKE(in.outer.Local, m.Remote, d)
 	}
@@ -225,17 +225,17 @@ func (in *inbound) hold(c *child, spi sa.SPI) bool {
 // esp opens one ESP packet and passes it on.
 func (in *inbound) esp(m *Message, d []byte) {
 	if in.p.muted.Load() {
-		in.stats.drop(dropMuted, 1, len(d))
+		in.stats.count(stats.DropMuted, 1, len(d))
 		return
 	}
 	spi, ok := esp.SPI(d)
 	if !ok {
-		in.stats.drop(dropMalformed, 1, len(d))
+		in.stats.count(stats.DropMalformed, 1, len(d))
 		return
 	}
 	if in.cur == nil || in.spi != spi {
 		if !in.hold(in.p.spis.Find(spi), spi) {
-			in.stats.drop(dropSPI, 1, len(d))
+			in.stats.count(stats.DropSPI, 1, len(d))
 			in.p.unknown.packet(spi, in.outer.Local, m.Remote)
 			return
 		}
@@ -243,7 +243,7 @@ func (in *inbound) esp(m *Message, d []byte) {
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
 		in.p.checkVolume(c, c.slot.BytesIn(), in.now)
-		in.stats.drop(dropVolume, 1, len(d))
+		in.stats.count(stats.DropVolume, 1, len(d))
 		return
 	}
 	if !in.rationIn(c, len(d)) {
@@ -251,7 +251,7 @@ func (in *inbound) esp(m *Message, d []byte) {
 	}
 	inner, newest, err := in.open(c, m, d)
 	if err != nil {
-		in.stats.drop(dropCause(err), 1, len(d))
+		in.stats.count(dropCause(err), 1, len(d))
 		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
 			return
 		}
@@ -291,20 +291,20 @@ func (in *inbound) open(c *child, m *Message, d []byte) (inner []byte, newest bo
 }
 
 // dropCause names the counter for an error of Inbound.Open.
-func dropCause(err error) stat {
+func dropCause(err error) stats.Counter {
 	switch err {
 	case esp.ErrReplay:
-		return dropReplay
+		return stats.DropReplay
 	case esp.ErrIntegrity:
-		return dropIntegrity
+		return stats.DropIntegrity
 	case esp.ErrSelector:
-		return dropSelector
+		return stats.DropSelector
 	case esp.ErrDummy:
-		return dropDummy
+		return stats.DropDummy
 	case esp.ErrECN:
-		return dropECN
+		return stats.DropECN
 	}
-	return dropMalformed
+	return stats.DropMalformed
 }
 
 // checkPath reports a peer that is somewhere else now.

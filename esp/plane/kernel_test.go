@@ -21,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -322,7 +323,7 @@ func TestKernel(t *testing.T) {
 			transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 			transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 			for _, g := range []*real{a, b} {
-				if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropDeliver+s.DropReplay > 0 {
+				if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
 					t.Errorf("drops: %+v", s)
 				}
 			}
@@ -340,7 +341,7 @@ func TestKernelSharedAddress(t *testing.T) {
 	transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 	transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 	for _, g := range []*real{a, b} {
-		if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropDeliver+s.DropReplay > 0 {
+		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
 			t.Errorf("drops: %+v", s)
 		}
 	}
@@ -377,7 +378,7 @@ func TestKernelSwitches(t *testing.T) {
 	close(stop)
 	<-done
 	for _, g := range []*real{a, b} {
-		if s := g.Stats(); s.DropIntegrity+s.DropMalformed+s.DropSelector+s.DropSend+s.DropReplay > 0 || s.SuperPackets == 0 {
+		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropReplay) > 0 || s.Sum(stats.SuperPackets) == 0 {
 			t.Errorf("drops: %+v", s)
 		}
 	}
@@ -441,7 +442,7 @@ func TestKernelPathMTUByStrangers(t *testing.T) {
 		{"another SPI", make([]byte, 16), 1500},
 		{"ours", append(ours, 0, 0, 0, 1), 600},
 	} {
-		seen := a.Stats().ReceiveErrors
+		seen := a.Stats().Sum(stats.ReceiveErrors)
 		b.do(func() error {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 			if err != nil {
@@ -450,7 +451,7 @@ func TestKernelPathMTUByStrangers(t *testing.T) {
 			defer unix.Close(fd)
 			return unix.Sendto(fd, udp(tt.quoted), 0, &unix.SockaddrInet4{Addr: [4]byte{192, 0, 2, 1}})
 		})
-		until(t, "the ICMP message: "+tt.name, func() bool { return a.Stats().ReceiveErrors > seen })
+		until(t, "the ICMP message: "+tt.name, func() bool { return a.Stats().Sum(stats.ReceiveErrors) > seen })
 		until(t, tt.name, func() bool { mtu, _, _ := a.PathMTU(1); return mtu == tt.want })
 	}
 }

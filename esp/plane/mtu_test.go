@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -53,8 +54,8 @@ func TestTooBig(t *testing.T) {
 			if !bytes.HasPrefix(large, icmp[8:]) || len(icmp) < 8+28 {
 				t.Errorf("it does not quote the packet")
 			}
-			until(t, "the count of what was told", func() bool { return a.Stats().TooBigSent > 0 })
-			if s := a.Stats(); s.DropTooBig != 1 || s.TooBigSent != 1 {
+			until(t, "the count of what was told", func() bool { return a.Stats().Sum(stats.TooBigSent) > 0 })
+			if s := a.Stats(); s.Sum(stats.DropTooBig) != 1 || s.Sum(stats.TooBigSent) != 1 {
 				t.Errorf("stats are %+v", s)
 			}
 		})
@@ -67,7 +68,7 @@ func TestTooBigIsSilent(t *testing.T) {
 	a, _, _ := connected(t, pair, func(c *plane.Config) { c.MaxPathMTU = 1000 })
 	a.dev.Inject <- esptest.Plain(toB.IP(esp.ProtoICMP, append([]byte{3, 1}, make([]byte, 1200)...)))
 	a.dev.Inject <- esptest.Plain(toB6.IP(esp.ProtoICMPv6, append([]byte{1, 1}, make([]byte, 1300)...)))
-	until(t, "the drops", func() bool { return a.Stats().DropTooBig == 2 })
+	until(t, "the drops", func() bool { return a.Stats().Sum(stats.DropTooBig) == 2 })
 	if n := len(a.dev.Written); n != 0 {
 		t.Errorf("%d answers", n)
 	}
@@ -187,15 +188,15 @@ func TestPathMTUFromOutside(t *testing.T) {
 		{"our own kernel about another SPI", plane.OriginKernel, 1100, []byte{0, 0, 9, 9, 0, 0, 0, 1}, b.natt.Addr, 1100},
 		{"absurd", plane.OriginNetwork, 60, quoted, b.natt.Addr, 576},
 	} {
-		errors := a.Stats().ReceiveErrors
+		errors := a.Stats().Sum(stats.ReceiveErrors)
 		a.natt.TooBig(plane.Message{TooBig: tt.mtu, Origin: tt.origin, Data: tt.quoted, Remote: tt.remote})
-		until(t, "the message", func() bool { return a.Stats().ReceiveErrors == errors+1 })
+		until(t, "the message", func() bool { return a.Stats().Sum(stats.ReceiveErrors) == errors+1 })
 		until(t, tt.name, func() bool { mtu, _, _ := a.PathMTU(1); return mtu == tt.want })
 	}
 	until(t, "the report", func() bool { _, ok := a.reported(plane.ReportPathMTU); return ok })
 	large := toB.UDP(random(1000))
 	a.dev.Inject <- esptest.Plain(large)
-	until(t, "the drop", func() bool { return a.Stats().DropTooBig == 1 })
+	until(t, "the drop", func() bool { return a.Stats().Sum(stats.DropTooBig) == 1 })
 	// A move may have led to another path.
 	ca, _ := pair.Children()
 	a.apply(t, sa.OpMove, ca, 0)
@@ -215,7 +216,7 @@ func TestPathMTUAmongForgeries(t *testing.T) {
 	ca, _ := pair.Children()
 	a.apply(t, sa.OpDelete, ca, 0)
 	a.natt.TooBig(plane.Message{TooBig: 1200, Data: []byte{0, 0, 0x10, 1, 0, 0, 0, 1}, Remote: b.natt.Addr})
-	until(t, "the message about no SA", func() bool { return a.Stats().ReceiveErrors == 1002 })
+	until(t, "the message about no SA", func() bool { return a.Stats().Sum(stats.ReceiveErrors) == 1002 })
 }
 
 func TestOuterHeader(t *testing.T) {
@@ -255,7 +256,7 @@ func TestNoSocket(t *testing.T) {
 	ca.LocalAddr = netip.MustParseAddrPort("192.0.2.99:4500")
 	a.apply(t, sa.OpMove, ca, 0)
 	a.dev.Inject <- esptest.Plain(toB.UDP(nil))
-	until(t, "the drop", func() bool { return a.Stats().DropNoSocket == 1 })
+	until(t, "the drop", func() bool { return a.Stats().Sum(stats.DropNoSocket) == 1 })
 	ca.LocalAddr = here
 	a.apply(t, sa.OpMove, ca, 0)
 	a.dev.Inject <- esptest.Plain(toB.UDP(nil))

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -116,11 +117,11 @@ func (p *Plane) isStopped() bool {
 func (o *outbound) packet(b []byte) {
 	s := &o.super
 	if tun.ParseSuper(b, s) != nil || !esp.ParseInner(s.Bytes(), &o.inner) {
-		o.stats.drop(dropMalformed, 1, max(0, len(b)-tun.HeaderLen))
+		o.stats.count(stats.DropMalformed, 1, max(0, len(b)-tun.HeaderLen))
 		return
 	}
 	if o.p.muted.Load() {
-		o.stats.drop(dropMuted, s.Count(), s.Total())
+		o.stats.count(stats.DropMuted, s.Count(), s.Total())
 		return
 	}
 	o.again = false
@@ -132,11 +133,11 @@ func (o *outbound) route() {
 	s := &o.super
 	c := o.p.policies.Find(&o.inner)
 	if c == nil && o.inner.Dst.IsMulticast() { // of the kernel, which does not forward it
-		o.stats.drop(dropPolicy, s.Count(), s.Total())
+		o.stats.count(stats.DropPolicy, s.Count(), s.Total())
 		return
 	}
 	if c == nil {
-		o.stats.drop(dropClear, s.Count(), s.Total())
+		o.stats.count(stats.DropClear, s.Count(), s.Total())
 		if o.p.clear.allow(o.now) {
 			o.p.report(Report{Kind: ReportClear, Local: netip.AddrPortFrom(o.inner.Src, 0), Remote: netip.AddrPortFrom(o.inner.Dst, 0)})
 		}
@@ -144,7 +145,7 @@ func (o *outbound) route() {
 	}
 	to := c.path.Load()
 	if to.outer == nil {
-		o.stats.drop(dropNoSocket, s.Count(), s.Total())
+		o.stats.count(stats.DropNoSocket, s.Count(), s.Total())
 		return
 	}
 	if o.inner.Protocol == esp.ProtoTCP {
@@ -172,7 +173,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 	df := o.outerDF(to)
 	if c.bytesLimit > 0 && c.slot.BytesOut() >= c.bytesLimit {
 		o.p.checkVolume(c, c.slot.BytesOut(), o.now)
-		o.stats.drop(dropVolume, n, o.bytesFrom(0, n, fragment))
+		o.stats.count(stats.DropVolume, n, o.bytesFrom(0, n, fragment))
 		return
 	}
 	n = o.rationOut(c, n, size)
@@ -188,14 +189,14 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 				o.route()
 				return
 			}
-			o.stats.drop(dropPolicy, n-i, o.bytesFrom(i, n, fragment))
+			o.stats.count(stats.DropPolicy, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
 		chunk := min(n-i, maxChunk, max(1, (len(o.slab)-o.used)/(c.out.PacketLen(size)+16)))
 		seq, ok := o.reserve(c, chunk)
 		if !ok {
 			o.unlock(c)
-			o.stats.drop(dropSequence, n-i, o.bytesFrom(i, n, fragment))
+			o.stats.count(stats.DropSequence, n-i, o.bytesFrom(i, n, fragment))
 			return
 		}
 		bytes := 0
@@ -226,8 +227,7 @@ func (o *outbound) seal(c *child, to *path, n, size, fragment int) {
 		}
 		o.unlock(c)
 		c.slot.CountOut(uint64(chunk), uint64(bytes), o.now)
-		o.stats.add(statPacketsOut, chunk)
-		o.stats.add(statBytesOut, bytes)
+		o.stats.count(stats.PacketsOut, chunk, bytes)
 		i += chunk
 	}
 	o.p.checkVolume(c, c.slot.BytesOut(), o.now)

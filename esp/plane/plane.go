@@ -27,6 +27,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -222,10 +223,10 @@ func (p *Plane) String() string { return "data plane" }
 func (p *Plane) Mute(on bool) { p.muted.Store(on) }
 
 // Stats returns the counters since New.
-func (p *Plane) Stats() Stats {
+func (p *Plane) Stats() stats.Counts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var s Stats
+	var s stats.Counts
 	p.other.addTo(&s)
 	for _, o := range p.outs {
 		o.stats.addTo(&s)
@@ -274,7 +275,7 @@ func (p *Plane) outerLocked(k Kind, local netip.AddrPort) *outer {
 // socket is full.
 func (p *Plane) SendIKE(local, remote netip.AddrPort, payload []byte) error {
 	if p.muted.Load() {
-		p.other.drop(dropMuted, 1, len(payload))
+		p.other.count(stats.DropMuted, 1, len(payload))
 		return ErrMuted
 	}
 	p.mu.Lock()
@@ -292,7 +293,7 @@ func (p *Plane) SendIKE(local, remote netip.AddrPort, payload []byte) error {
 	} else {
 		m.Data = append([]byte(nil), payload...)
 	}
-	p.other.add(statIKEOut, 1)
+	p.other.add(stats.IKEOut, 1)
 	err := o.Conn.TrySend(&m)
 	if !errors.Is(err, ErrFull) {
 		return err
@@ -331,7 +332,7 @@ func (p *Plane) report(r Report) {
 	select {
 	case p.reports <- r:
 	default:
-		p.other.add(dropReports, 1)
+		p.other.add(stats.DropReports, 1)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -245,7 +246,7 @@ func TestSuperPackets(t *testing.T) {
 				if !bytes.Equal(got, data) {
 					t.Error("data is not what was sent")
 				}
-				until(t, "super-packets", func() bool { return b.Stats().SuperPackets > 0 })
+				until(t, "super-packets", func() bool { return b.Stats().Sum(stats.SuperPackets) > 0 })
 			})
 		}
 	}
@@ -262,7 +263,7 @@ func TestUDPSuperPacket(t *testing.T) {
 	if !bytes.Equal(got, data) {
 		t.Error("data is not what was sent")
 	}
-	until(t, "super-packets", func() bool { return b.Stats().SuperPackets > 0 })
+	until(t, "super-packets", func() bool { return b.Stats().Sum(stats.SuperPackets) > 0 })
 }
 
 func TestDeviceRefusesSuperPackets(t *testing.T) {
@@ -328,7 +329,7 @@ func TestHostileWire(t *testing.T) {
 	until(t, "all sent", func() bool { return put.Load() == n })
 	until(t, "all received", func() bool {
 		s := b.Stats()
-		return int64(s.PacketsIn+s.DropReplay+s.DropIntegrity+s.DropMalformed+s.DropSPI+s.ReceiveErrors) == arrived.Load()
+		return int64(s.Sum(stats.PacketsIn, stats.DropReplay, stats.DropIntegrity, stats.DropMalformed, stats.DropSPI, stats.ReceiveErrors)) == arrived.Load()
 	})
 	seen := 0
 	for len(b.dev.Written) > 0 {
@@ -343,7 +344,7 @@ func TestHostileWire(t *testing.T) {
 		}
 	}
 	s := b.Stats()
-	if seen < n/2 || s.DropReplay == 0 || s.DropIntegrity == 0 || s.DropMalformed == 0 || int(s.PacketsIn) != seen {
+	if seen < n/2 || s.Sum(stats.DropReplay) == 0 || s.Sum(stats.DropIntegrity) == 0 || s.Sum(stats.DropMalformed) == 0 || int(s.Sum(stats.PacketsIn)) != seen {
 		t.Errorf("%d of %d arrived, stats %+v", seen, n, s)
 	}
 }
@@ -367,8 +368,8 @@ func TestRekeyUnderLoad(t *testing.T) {
 			b.apply(t, sa.OpRekey, cb, ob.ID)
 			a.apply(t, sa.OpRekey, ca, oa.ID)
 			a.apply(t, sa.OpDelete, oa, 0)
-			want := a.Stats().PacketsOut
-			until(t, "packets on their way", func() bool { return b.Stats().PacketsIn >= want })
+			want := a.Stats().Sum(stats.PacketsOut)
+			until(t, "packets on their way", func() bool { return b.Stats().Sum(stats.PacketsIn) >= want })
 			b.apply(t, sa.OpDelete, ob, 0)
 		}
 	}()
@@ -378,7 +379,7 @@ func TestRekeyUnderLoad(t *testing.T) {
 		}
 	}
 	<-a.dev.Written // closed: the rekeys are done
-	if s := b.Stats(); s.DropSPI+s.DropIntegrity+s.DropReplay+a.Stats().DropPolicy+a.Stats().DropClear > 0 {
+	if s := b.Stats(); s.Sum(stats.DropSPI, stats.DropIntegrity, stats.DropReplay)+a.Stats().Sum(stats.DropPolicy, stats.DropClear) > 0 {
 		t.Errorf("packets were dropped: %+v", s)
 	}
 }
@@ -487,7 +488,7 @@ func TestForgedMove(t *testing.T) {
 		a.dev.Inject <- esptest.Plain(toB.UDP(nil))
 	}
 	b.inner(t, 3)
-	until(t, "the forgeries", func() bool { s := b.Stats(); return s.DropReplay+s.DropIntegrity == 6 })
+	until(t, "the forgeries", func() bool { s := b.Stats(); return s.Sum(stats.DropReplay, stats.DropIntegrity) == 6 })
 	if r, ok := b.reported(plane.ReportMoved); ok {
 		t.Errorf("reported %+v", r)
 	}
@@ -497,9 +498,9 @@ func TestMute(t *testing.T) {
 	a, b, _ := connected(t, pair, nil)
 	a.Mute(true)
 	a.dev.Inject <- esptest.Plain(toB.UDP(nil))
-	until(t, "the drop", func() bool { return a.Stats().DropMuted == 1 })
+	until(t, "the drop", func() bool { return a.Stats().Sum(stats.DropMuted) == 1 })
 	b.dev.Inject <- esptest.Plain(toA.UDP(nil))
-	until(t, "the other drop", func() bool { return a.Stats().DropMuted == 2 })
+	until(t, "the other drop", func() bool { return a.Stats().Sum(stats.DropMuted) == 2 })
 	if err := a.SendIKE(a.natt.Addr, b.natt.Addr, []byte("hello")); !errors.Is(err, plane.ErrMuted) {
 		t.Errorf("SendIKE: %v", err)
 	}
@@ -523,8 +524,8 @@ func TestIKE(t *testing.T) {
 		t.Fatal(err)
 	}
 	net.Deliver(esptest.Datagram{From: a.natt.Addr, To: b.natt.Addr, Data: []byte{1, 2, 3}})
-	until(t, "the messages", func() bool { return b.Stats().DropMalformed == 1 })
-	if s := b.Stats(); s.Keepalives != 1 || s.IKEIn != 1 {
+	until(t, "the messages", func() bool { return b.Stats().Sum(stats.DropMalformed) == 1 })
+	if s := b.Stats(); s.Sum(stats.Keepalives) != 1 || s.Sum(stats.IKEIn) != 1 {
 		t.Errorf("stats are %+v", s)
 	}
 	if want := []string{"192.0.2.1:4500->192.0.2.2:4500 hello"}; !cmp.Equal(b.ike, want) {
@@ -543,7 +544,7 @@ func TestUnknownSPI(t *testing.T) {
 	for i := range 100 {
 		net.Deliver(esptest.Datagram{From: netip.MustParseAddrPort("203.0.113.1:4500"), To: b.natt.Addr, Data: append([]byte{0, 0, 9, byte(i)}, random(60)...)})
 	}
-	until(t, "the packets", func() bool { return b.Stats().DropSPI == 100 })
+	until(t, "the packets", func() bool { return b.Stats().Sum(stats.DropSPI) == 100 })
 	until(t, "a report for each of 32 SPIs", func() bool { return b.count(plane.ReportUnknownSPI) == 32 })
 	want := plane.Report{Kind: plane.ReportUnknownSPI, SPI: 0x900, Local: b.natt.Addr, Remote: netip.MustParseAddrPort("203.0.113.1:4500"), Count: 1}
 	if got, _ := b.reported(plane.ReportUnknownSPI); got != want {
@@ -568,7 +569,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 	}
-	until(t, "the drops", func() bool { return a.Stats().DropVolume == 2 })
+	until(t, "the drops", func() bool { return a.Stats().Sum(stats.DropVolume) == 2 })
 	until(t, "the reports", func() bool {
 		_, rekey := a.reported(plane.ReportRekey)
 		_, expired := a.reported(plane.ReportExpired)
@@ -617,7 +618,7 @@ func TestSequenceEnds(t *testing.T) {
 		a.dev.Inject <- esptest.Plain(toB.UDP(nil))
 	}
 	b.inner(t, 3)
-	until(t, "the drops", func() bool { return a.Stats().DropSequence == 2 })
+	until(t, "the drops", func() bool { return a.Stats().Sum(stats.DropSequence) == 2 })
 	until(t, "the reports", func() bool {
 		_, rekey := a.reported(plane.ReportRekey)
 		_, expired := a.reported(plane.ReportExpired)
@@ -641,7 +642,7 @@ func TestReservation(t *testing.T) {
 	}
 	send(5)
 	b.inner(t, 4)
-	until(t, "the drop", func() bool { return a.Stats().DropSequence == 1 })
+	until(t, "the drop", func() bool { return a.Stats().Sum(stats.DropSequence) == 1 })
 	until(t, "the report", func() bool { _, ok := a.reported(plane.ReportReserve); return ok })
 	slot.SetOutLimit(100)
 	send(1)

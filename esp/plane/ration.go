@@ -3,6 +3,8 @@ package plane
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 // Rates bound what all SAs of a plane carry together. 0: there is no bound.
@@ -124,7 +126,7 @@ func (in *inbound) rationIn(c *child, size int) bool {
 		u.passedIn.Add(uint64(size))
 		return true
 	}
-	in.stats.drop(dropRate, 1, size)
+	in.stats.count(stats.DropRate, 1, size)
 	return false
 }
 
@@ -143,7 +145,7 @@ func (o *outbound) rationOut(c *child, n, size int) int {
 	u.passed.Add(uint64(passed))
 	u.passedOut.Add(uint64(passed * size))
 	if passed < n {
-		o.stats.drop(dropRate, n-passed, (n-passed)*size)
+		o.stats.count(stats.DropRate, n-passed, (n-passed)*size)
 	}
 	return passed
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 // TestRation lets SAs send for ten seconds, each packets of one size at an even
@@ -121,16 +123,16 @@ func TestRates(t *testing.T) {
 	if u.Packets == 0 || u.Packets > leastPackets || u.DroppedPackets == 0 || u.Packets+u.DroppedPackets < 450 {
 		t.Errorf("100 packets a second: %+v", u)
 	}
-	if s := l.out.p.Stats(); s.PacketsOut == 0 || s.PacketsOut > u.Packets || s.DropRate != u.DroppedPackets {
+	if s := l.out.p.Stats(); s.Sum(stats.PacketsOut) == 0 || s.Sum(stats.PacketsOut) > u.Packets || s.Sum(stats.DropRate) != u.DroppedPackets {
 		t.Errorf("got %+v, and %+v", s, u)
 	}
 	l.out.p.SetRates(Rates{BytesOut: 1e5})
-	before := l.out.p.Stats().PacketsOut
+	before := l.out.p.Stats().Sum(stats.PacketsOut)
 	for range 10 {
 		l.turn(tcpSuper(1, 45*1300, 1300))
 	}
 	u = l.out.p.RateUse()
-	if got := l.out.p.Stats().PacketsOut - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 || u.BytesOut == 0 {
+	if got := l.out.p.Stats().Sum(stats.PacketsOut) - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 || u.BytesOut == 0 {
 		t.Errorf("%d packets left, %+v", got, u)
 	}
 	l.out.p.SetRates(Rates{BytesIn: 1e5})
@@ -142,9 +144,9 @@ func TestRates(t *testing.T) {
 		t.Errorf("%+v", u)
 	}
 	l.out.p.SetRates(Rates{})
-	before = l.out.p.Stats().DropRate
+	before = l.out.p.Stats().Sum(stats.DropRate)
 	l.turn(tcpSuper(1, 45*1300, 1300))
-	if l.out.p.Stats().DropRate != before {
+	if l.out.p.Stats().Sum(stats.DropRate) != before {
 		t.Error("no bound, and dropped")
 	}
 }

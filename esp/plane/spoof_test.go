@@ -7,6 +7,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/esp/stats"
 )
 
 // TestSpoofing: a peer that speaks for an address that is not its own, or to one
@@ -37,14 +38,14 @@ func TestSpoofing(t *testing.T) {
 				p := f.UDP(make([]byte, 100))
 				size += len(p)
 				a.dev.Inject <- esptest.Plain(p)
-				until(t, fmt.Sprint("drop ", i+1), func() bool { return b.Stats().DropSelector == uint64(i+1) })
+				until(t, fmt.Sprint("drop ", i+1), func() bool { return b.Stats().Sum(stats.DropSelector) == uint64(i+1) })
 			}
 			a.dev.Inject <- esptest.Super(esptest.NewFlow("10.9.0.5:4000", "10.2.0.7:80").TCP(1, 0x10, nil, make([]byte, 50_000)), 1000)
-			until(t, "a super-packet of lies", func() bool { return b.Stats().DropSelector == 56 })
+			until(t, "a super-packet of lies", func() bool { return b.Stats().Sum(stats.DropSelector) == 56 })
 			a.dev.Inject <- esptest.Plain(toB.UDP([]byte("the truth")))
 			b.inner(t, 1)
-			until(t, "its count", func() bool { return b.Stats().PacketsIn > 0 })
-			if s := b.Stats(); s.PacketsIn != 1 || s.DropSelectorBytes < uint64(size) || len(b.dev.Written) > 0 {
+			until(t, "its count", func() bool { return b.Stats().Sum(stats.PacketsIn) > 0 })
+			if s := b.Stats(); s.Sum(stats.PacketsIn) != 1 || s[stats.DropSelector].Bytes < uint64(size) || len(b.dev.Written) > 0 {
 				t.Errorf("stats are %+v", s)
 			}
 		})
@@ -70,8 +71,8 @@ func TestOtherContext(t *testing.T) {
 		a.dev.Inject <- esptest.Plain(toB.UDP([]byte("for blue only")))
 	}
 	b.inner(t, 20)
-	until(t, "what went astray", func() bool { return red.Stats().DropIntegrity == 20 })
-	if s := red.Stats(); s.PacketsIn != 0 || len(red.dev.Written) != 0 {
+	until(t, "what went astray", func() bool { return red.Stats().Sum(stats.DropIntegrity) == 20 })
+	if s := red.Stats(); s.Sum(stats.PacketsIn) != 0 || len(red.dev.Written) != 0 {
 		t.Errorf("the other tenant has opened something: %+v", s)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
@@ -65,12 +66,12 @@ func (o *outbound) tooBig(c *child, to *path, limit int) {
 			continue
 		}
 		if o.inner.V6 || o.inner.DF {
-			o.stats.drop(dropTooBig, 1, s.Len(i))
+			o.stats.count(stats.DropTooBig, 1, s.Len(i))
 			o.tell(limit)
 			continue
 		}
 		n := s.Put(o.scratch, i)
-		o.stats.add(statFragmented, 1)
+		o.stats.add(stats.Fragmented, 1)
 		o.fragments(c, to, n, limit)
 	}
 }
@@ -86,7 +87,7 @@ func (o *outbound) fragments(c *child, to *path, n, limit int) {
 	header := int(o.scratch[0]&0xf) * 4
 	size := (limit - header) &^ 7
 	if size <= 0 {
-		o.stats.drop(dropTooBig, 1, n)
+		o.stats.count(stats.DropTooBig, 1, n)
 		return
 	}
 	o.seal(c, to, (n-header+size-1)/size, limit, size)
@@ -162,7 +163,7 @@ func (o *outbound) tell(limit int) {
 	}
 	o.pieces[0], o.pieces[1] = tun.NoOffload(), b
 	if o.dev.Write(o.pieces[:]) == nil {
-		o.stats.add(statTooBigSent, 1)
+		o.stats.add(stats.TooBigSent, 1)
 	}
 }
 

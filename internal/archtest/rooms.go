@@ -13,8 +13,8 @@ type room struct {
 // rooms is section 3 of docs/architecture.md.
 var rooms = []room{
 	// Programs.
-	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control", "context/pcapng", "configs", "configs/host", "vfs/fetch", "internal/build"},
-		because: "the CLI knows only the API's client and types, what a capture is, and the configuration language and its servers for validate and fmt"},
+	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control", "context/pcapng", "configs", "configs/host", "esp/stats", "vfs/fetch", "internal/build"},
+		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/fault", "system/task", "internal/build", "internal/guard"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe"},
@@ -29,7 +29,7 @@ var rooms = []room{
 		because: "who checks a configuration reads the same as who runs it: files as vfs reads them"},
 
 	// The supervisor.
-	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "context/spec", "failover",
+	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "context/spec", "esp/stats", "failover",
 		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "system/api", "system/fault", "internal/build", "internal/guard"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
@@ -44,7 +44,7 @@ var rooms = []room{
 	// Tenants.
 	{path: "context/spec", pure: true, may: []string{"esp/sa", "internal/secret"},
 		because: "it is a leaf: values that configs and the worker share"},
-	{path: "context/control", pure: true, may: []string{"context/spec"},
+	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats"},
 		because: "it is the language between supervisor and worker: values only"},
 	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},
 	{path: "context/capture", may: []string{"context/control", "context/pcapng", "esp/plane", "esp/sa", "esp/tun", "internal/build"},
@@ -62,7 +62,7 @@ var rooms = []room{
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
-	{path: "context/worker", may: []string{"ike", "esp", "esp/plane", "esp/tun", "esp/sa",
+	{path: "context/worker", may: []string{"ike", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
 		"context/control", "context/capture", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
 		"failover", "failover/journal", "failover/link", "resource", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
@@ -86,12 +86,13 @@ var rooms = []room{
 		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker"},
 	{path: "esp/sa", pure: true, may: []string{"internal/secret"},
 		because: "it is a leaf: the values that everybody shares"},
+	{path: "esp/stats", pure: true, because: "it is a leaf: what is counted, for those who count and those who show"},
 	{path: "esp/replay", pure: true, because: "it is a leaf"},
 	{path: "esp/aesgcm", pure: true, because: "it is a leaf"},
 	{path: "esp/transform", pure: true, may: []string{"esp/aesgcm", "esp/sa"},
 		because: "a transform sees one packet and its keys"},
 	{path: "esp/tun", because: "it is a device, whoever uses it"},
-	{path: "esp/plane", may: []string{"esp", "esp/sa", "esp/tun"},
+	{path: "esp/plane", may: []string{"esp", "esp/sa", "esp/stats", "esp/tun"},
 		because: "the pipeline moves packets and knows no IKE"},
 
 	// Failover and resources.

@@ -154,6 +154,13 @@ func structSchema(t reflect.Type, schemas object) object {
 	properties := object{}
 	required := []string{}
 	for f := range t.Fields() {
+		if keyed, ok := reflect.Zero(f.Type).Interface().(interface{ Keys() []string }); ok { // numbers that stand beside the others
+			for _, key := range keyed.Keys() {
+				properties[key] = object{"type": "integer"}
+				required = append(required, key)
+			}
+			continue
+		}
 		tag := f.Tag.Get("json")
 		if f.Anonymous && tag == "" { // its fields stand beside the others
 			inner := structSchema(f.Type, schemas)
