@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -110,21 +112,43 @@ func (s *systemReader) readClasses(nodes []*node) {
 	}
 }
 
-// checkClass tells what is wrong with a class as its members would have it.
+// checkClass tells what is wrong with a class as its members would have it, where
+// it stands. What a class has from the class "default" is told there.
 func (s *systemReader) checkClass(n *node, c resource.Class) {
+	for _, k := range resource.Kinds() {
+		if l := c.Limits[k.Name]; l.Percent && !l.Unlimited() && s.sys.Totals[k.Name] == 0 {
+			n.problem(n.whereLimit(k.Name), "Percentage of something unknown",
+				"How much there is of %s is not known. Write an absolute number, or set %s in system { limits { ... } }.",
+				k.Name, k.Name)
+		}
+	}
 	limits, err := resource.Resolve(c, s.sys.Classes[0], s.sys.Totals)
 	if err != nil {
-		n.problem(n.at, "Percentage of something unknown", "%s. Write an absolute number, or set it in system { limits { ... } }.", strings.TrimPrefix(err.Error(), "resource: "))
-		return
+		return // told above, or in the class "default"
 	}
 	for _, k := range resource.Kinds() {
-		if amount := limits[k.Name]; amount > 0 && amount < leastOf[k.Name] {
-			n.problem(n.at, "Limit too small", "The percentage makes %s of %s, and a context cannot work with less than %s.", amountText(amount, k.Unit), k.Name, amountText(leastOf[k.Name], k.Unit))
+		if amount := limits[k.Name]; amount > 0 && amount < leastOf[k.Name] && s.says(c, k.Name) {
+			n.problem(n.whereLimit(k.Name), "Limit too small",
+				"The percentage makes %s of %s, and a context cannot work with less than %s.",
+				amountText(amount, k.Unit), k.Name, amountText(leastOf[k.Name], k.Unit))
 		}
 	}
 	if limits[resource.InNegotiationOld] > 0 && (c.Limits[resource.InNegotiationOld] != resource.Limit{}) {
 		n.warning(n.at, "Nothing in negotiation", "Warren speaks IKEv2 only, so that an IKEv1 SA is never in negotiation: ikev1_in_negotiation caps what does not occur. Requests that were turned away are counted as denied.")
 	}
+}
+
+// whereLimit returns the place of what the class n says of a limit: its own
+// attribute, else "all", else the class.
+func (n *node) whereLimit(name resource.Name) hcl.Range {
+	for _, limits := range n.each("limits") {
+		for _, attribute := range []string{string(name), "all"} {
+			if limits.written(attribute) {
+				return limits.where(attribute)
+			}
+		}
+	}
+	return n.at
 }
 
 // readLimits reads a block "limits" of a class into c.
