@@ -18,6 +18,7 @@ func (t *tenantReader) readCryptoMaps() {
 		for _, e := range n.each("static") {
 			entry := t.static(e, i, ok)
 			m.Entries = append(m.Entries, entry)
+			t.statics = append(t.statics, staticEntry{e, entry})
 			t.noteServed(e, entry)
 		}
 		dynamic := n.each("dynamic")
@@ -45,6 +46,7 @@ func (t *tenantReader) readCryptoMaps() {
 	t.checkNames()
 	t.checkSelection()
 	t.checkServed()
+	t.checkOverlaps()
 }
 
 // checkNames tells of entries of the same name, in one map or in different ones:
@@ -165,6 +167,7 @@ func (t *tenantReader) checkNetworks(n *node, e *spec.CryptoEntry) {
 			n.problem(v.at, "Empty list", "%s needs at least one network.", name)
 		}
 	}
+	t.checkFamilies(n, e)
 	for _, l := range e.Local {
 		for _, r := range e.Remote {
 			if l == r {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -169,6 +170,7 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 		g.RemotePSKs = t.preSharedKeys(n, f.val, c.patterns)
 	default:
 		g.RemotePSK = t.preSharedKey(n, f.val)
+		t.noteKey(t.t.Secret(g.RemotePSK), keyHolder{owner.String(), g.RemoteIdentities, f.val.at})
 	}
 	c.group = *g
 	t.contenders = append(t.contenders, c)
@@ -242,7 +244,9 @@ func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) 
 			continue
 		}
 		seen[bucket] = append(seen[bucket], namedKey{id, f.name.at})
-		out = append(out, spec.IdentityPSK{Identity: f.name.text, PSK: t.preSharedKey(n, f.val)})
+		key := t.preSharedKey(n, f.val)
+		t.noteKey(t.t.Secret(key), keyHolder{strconv.Quote(f.name.text), []string{f.name.text}, f.val.at})
+		out = append(out, spec.IdentityPSK{Identity: f.name.text, PSK: key})
 	}
 	return out
 }

@@ -18,9 +18,12 @@ type tenantReader struct {
 	pools         map[string]*node
 	groupPolicies map[string]*node
 	tunnelGroups  map[string]*node
-	doubtful      map[string]bool      // interfaces of which an address could not be used: what follows from that is no news
-	uses          map[string][]wireUse // by interface of the context
-	contenders    []*contender         // those of tunnel groups that can be selected, in the order of the file
+	doubtful      map[string]bool          // interfaces of which an address could not be used: what follows from that is no news
+	uses          map[string][]wireUse     // by interface of the context
+	statics       []staticEntry            // in the order of the file
+	holders       map[[32]byte][]keyHolder // of keys that peers prove themselves with, by their SHA-256
+	keys          [][32]byte               // of holders, in the order of the file
+	contenders    []*contender             // those of tunnel groups that can be selected, in the order of the file
 }
 
 func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
@@ -29,6 +32,7 @@ func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 		t:             &spec.Tenant{Name: c.Name, Class: c.Class},
 		proposals:     map[string]spec.IPsecProposal{},
 		doubtful:      map[string]bool{},
+		holders:       map[[32]byte][]keyHolder{},
 		uses:          map[string][]wireUse{},
 		pools:         byLabel(file.each("ip_pool")),
 		groupPolicies: byLabel(file.each("group_policy")),
@@ -63,6 +67,7 @@ func (t *tenantReader) read() {
 	t.readProposals()
 	t.readGroupPolicies()
 	t.readTunnelGroups()
+	t.checkKeys()
 	t.readCryptoMaps()
 	t.readIKE(t.one("ikev2"))
 	t.readDataPlane(t.one("dataplane"))
