@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/lab"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -21,7 +22,7 @@ import (
 type generator struct {
 	engine   *ike.Engine
 	sockets  map[uint16]*net.UDPConn // by local port
-	incoming chan ike.Datagram
+	incoming chan exchange.Datagram
 	readers  sync.WaitGroup
 	begun    map[string]time.Time // by entry
 	next     int                  // client to begin next
@@ -65,7 +66,7 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 	}
 	g := &generator{
 		engine: engine, clients: n, entry: t.entryName, window: cmp.Or(t.window, window), stop: make(chan struct{}),
-		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan ike.Datagram, 4*window),
+		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan exchange.Datagram, 4*window),
 		begun: map[string]time.Time{},
 	}
 	for _, port := range []uint16{500, 4500} {
@@ -86,7 +87,7 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 // keep goes on answering the gateway after run, until close.
 func (g *generator) keep() {
 	g.keeper.Go(func() {
-		var out ike.Output
+		var out exchange.Output
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
@@ -120,7 +121,7 @@ func (g *generator) close() {
 }
 
 // clientConfig is n clients, each with an identity of its own.
-func (t target) clientConfig(n int) *ike.Config {
+func (t target) clientConfig(n int) *exchange.Config {
 	transform := func(t sa.TransformType, name string) sa.Transform {
 		k, ok := sa.TransformByName(t, name)
 		if !ok {
@@ -128,23 +129,23 @@ func (t target) clientConfig(n int) *ike.Config {
 		}
 		return k.Transform
 	}
-	cfg := &ike.Config{
-		Policies: []ike.Policy{{Name: "p", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
+	cfg := &exchange.Config{
+		Policies: []exchange.Policy{{Name: "p", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
 			transform(sa.Encryption, "aes-256-gcm"), transform(sa.PRF, "sha384"), transform(sa.KeyExchange, "x25519"),
 		}}},
 		RetransmitBase: 500 * time.Millisecond, RetransmitFactor: 2, RetransmitTries: 5,
 		ForceUDP: true,
 	}
-	child := []ike.ChildProposal{{Name: "c", Lifetime: 8 * time.Hour, Proposal: sa.Proposal{
+	child := []exchange.ChildProposal{{Name: "c", Lifetime: 8 * time.Hour, Proposal: sa.Proposal{
 		transform(sa.Encryption, "aes-256-gcm"), transform(sa.Sequence, "no-esn"),
 	}}}
 	for i := range n {
 		name := t.entryName(i)
-		cfg.Profiles = append(cfg.Profiles, ike.Profile{
+		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
 			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{t.gatewayID},
 			LocalPSK: secret.Copy([]byte(t.clientKey)), RemotePSK: secret.Copy([]byte(t.gatewayKey)),
 		})
-		cfg.Entries = append(cfg.Entries, ike.Entry{
+		cfg.Entries = append(cfg.Entries, exchange.Entry{
 			Name: name, Local: netip.MustParseAddr(t.local), Proposals: child,
 			Peer: netip.MustParseAddr(t.gateway), Profile: name, RequestAddress: true,
 			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(t.inside))},
@@ -170,14 +171,14 @@ func (g *generator) read(local netip.AddrPort) {
 			}
 			payload = payload[4:]
 		}
-		g.incoming <- ike.Datagram{Local: local, Remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Payload: payload}
+		g.incoming <- exchange.Datagram{Local: local, Remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Payload: payload}
 	}
 }
 
 // run connects all clients and returns how long that took.
 func (g *generator) run() (time.Duration, error) {
 	begin := time.Now()
-	var out ike.Output
+	var out exchange.Output
 	g.engine.Activate(begin, &out)
 	for range g.window {
 		g.begin(&out)
@@ -205,7 +206,7 @@ func (g *generator) run() (time.Duration, error) {
 
 // start readies the generator for oneByOne.
 func (g *generator) start() {
-	var out ike.Output
+	var out exchange.Output
 	g.single = true
 	g.engine.Activate(time.Now(), &out)
 }
@@ -213,7 +214,7 @@ func (g *generator) start() {
 // oneByOne connects one client after the other, until more says no or there is
 // none left.
 func (g *generator) oneByOne(more func() bool) error {
-	var out ike.Output
+	var out exchange.Output
 	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
 	defer tick.Stop()
 	for more() && g.next < g.clients {
@@ -240,23 +241,23 @@ func (g *generator) oneByOne(more func() bool) error {
 }
 
 // begin starts the next client, if there is one left.
-func (g *generator) begin(out *ike.Output) {
+func (g *generator) begin(out *exchange.Output) {
 	if g.next == g.clients {
 		return
 	}
 	name := g.entry(g.next)
 	g.next++
 	g.begun[name] = time.Now()
-	if err := g.engine.Command(time.Now(), ike.Initiate{Entry: name}, out); err != nil {
+	if err := g.engine.Command(time.Now(), exchange.Initiate{Entry: name}, out); err != nil {
 		g.refused = err.Error()
 	}
 }
 
 // carryOut does what the engine asks for.
-func (g *generator) carryOut(out *ike.Output) error {
+func (g *generator) carryOut(out *exchange.Output) error {
 	for len(out.Send)+len(out.Events) > 0 {
 		send, events := out.Send, out.Events
-		*out = ike.Output{}
+		*out = exchange.Output{}
 		for _, d := range send {
 			if err := g.send(d); err != nil {
 				return err
@@ -264,24 +265,24 @@ func (g *generator) carryOut(out *ike.Output) error {
 		}
 		for _, e := range events {
 			switch e := e.(type) {
-			case ike.ChildUp:
+			case exchange.ChildUp:
 				g.up++
 				g.latencies = append(g.latencies, time.Since(g.begun[e.Peer.Profile]))
 				if !g.single {
 					g.begin(out)
 				}
-			case ike.IKEDown:
+			case exchange.IKEDown:
 				g.refused = e.Reason
-			case ike.Refused:
+			case exchange.Refused:
 				g.refused = e.Reason
 			}
 		}
 	}
-	*out = ike.Output{}
+	*out = exchange.Output{}
 	return nil
 }
 
-func (g *generator) send(d ike.Datagram) error {
+func (g *generator) send(d exchange.Datagram) error {
 	payload := d.Payload
 	if d.Local.Port() == 4500 && !d.Keepalive {
 		payload = append(make([]byte, 4, 4+len(payload)), payload...)

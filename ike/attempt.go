@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // The pause before an entry is tried again: firstPause, doubled after every
@@ -16,17 +16,17 @@ const (
 
 // attempt is what the engine does about one static entry that we connect.
 type attempt struct {
-	sa       *ikev2.SA // while it is up or coming up
-	next     time.Time // when it is tried again; zero: it is up, coming up, or not wanted
+	sa       exchange.SA // while it is up or coming up
+	next     time.Time   // when it is tried again; zero: it is up, coming up, or not wanted
 	failures int
 }
 
 // initiate brings up an entry, if it is not up.
-func (e *Engine) initiate(now time.Time, name string, out *Output) error {
+func (e *Engine) initiate(now time.Time, name string, out *exchange.Output) error {
 	if e.connected(name) {
 		return nil
 	}
-	s, err := ikev2.NewInitiator(host{e}, now, name, out)
+	s, err := e.v2.Dial(now, name, out)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (e *Engine) connected(name string) bool {
 
 // planAttempts schedules every entry with Initiate that is not connected.
 func (e *Engine) planAttempts(now time.Time) {
-	for _, x := range e.rules.Entries {
+	for _, x := range e.cfg.Entries {
 		if !x.Initiate || e.connected(x.Name) {
 			continue
 		}
@@ -59,7 +59,7 @@ func (e *Engine) planAttempts(now time.Time) {
 }
 
 // expireAttempts starts what is due.
-func (e *Engine) expireAttempts(now time.Time, out *Output) {
+func (e *Engine) expireAttempts(now time.Time, out *exchange.Output) {
 	var names []string
 	for name, a := range e.attempts {
 		if !a.next.IsZero() && !now.Before(a.next) {
@@ -77,9 +77,9 @@ func (e *Engine) expireAttempts(now time.Time, out *Output) {
 // unite leaves one SA for an entry that both ends connect: the one with the lower
 // SPI of its initiator, which both ends know. The other is deleted by the end that
 // has dialled it. While an SA stands that the peer has dialled, we do not.
-func (e *Engine) unite(now time.Time, s *ikev2.SA) {
-	x, ok := e.rules.Entry(s.Entry())
-	if !ok || !x.Initiate || s.State() != ikev2.Established {
+func (e *Engine) unite(now time.Time, s exchange.SA) {
+	x, ok := e.cfg.Static(s.Entry())
+	if !ok || !x.Initiate || s.Phase() != exchange.PhaseEstablished {
 		return
 	}
 	a := e.attempts[s.Entry()]
@@ -91,7 +91,7 @@ func (e *Engine) unite(now time.Time, s *ikev2.SA) {
 		a.sa, a.next = s, time.Time{}
 	}
 	for _, o := range e.peers.others(s) {
-		if o.Entry() != s.Entry() || o.State() != ikev2.Established {
+		if o.Entry() != s.Entry() || o.Phase() != exchange.PhaseEstablished {
 			continue
 		}
 		if o.Dialled() == s.Dialled() {
@@ -112,14 +112,14 @@ func (e *Engine) unite(now time.Time, s *ikev2.SA) {
 	}
 }
 
-// Renew implements ikev2.Host.
-func (h host) Renew(now time.Time, s *ikev2.SA, out *Output) {
+// Renew implements exchange.Host.
+func (h host) Renew(now time.Time, s exchange.SA, out *exchange.Output) {
 	name := s.Entry()
 	a := h.attempts[name]
-	if x, ok := h.rules.Entry(name); !ok || x.RequestAddress || a == nil || a.sa != s || !s.Dialled() {
+	if x, ok := h.cfg.Static(name); !ok || x.RequestAddress || a == nil || a.sa != s || !s.Dialled() {
 		return
 	}
-	if n, err := ikev2.NewInitiator(h, now, name, out); err == nil {
+	if n, err := h.v2.Dial(now, name, out); err == nil {
 		a.sa = n
 		h.add(n)
 	}
@@ -127,7 +127,7 @@ func (h host) Renew(now time.Time, s *ikev2.SA, out *Output) {
 
 // ended plans the next attempt after an SA of ours has died, unless another one
 // stands for the entry.
-func (e *Engine) ended(now time.Time, s *ikev2.SA) {
+func (e *Engine) ended(now time.Time, s exchange.SA) {
 	name := s.Entry()
 	a := e.attempts[name]
 	if a == nil || a.sa != s {
@@ -135,12 +135,12 @@ func (e *Engine) ended(now time.Time, s *ikev2.SA) {
 	}
 	a.sa = nil
 	for _, o := range e.sas {
-		if o.Entry() == name && o.State() == ikev2.Established {
+		if o.Entry() == name && o.Phase() == exchange.PhaseEstablished {
 			a.sa, a.failures = o, 0
 			return
 		}
 	}
-	x, ok := e.rules.Entry(name)
+	x, ok := e.cfg.Static(name)
 	if !ok || !x.Initiate {
 		delete(e.attempts, name)
 		return
@@ -156,7 +156,7 @@ func (e *Engine) ended(now time.Time, s *ikev2.SA) {
 }
 
 // follow notes that n has taken the place of old.
-func (e *Engine) follow(old, n *ikev2.SA) {
+func (e *Engine) follow(old, n exchange.SA) {
 	if a := e.attempts[old.Entry()]; a != nil && a.sa == old {
 		a.sa = n
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -37,7 +38,7 @@ type initProof struct {
 
 // scanInit finds the proof in a request with the header h. It reports false where
 // the message is malformed, or has not one nonce.
-func scanInit(h *wire.Header, d *Datagram) (p initProof, ok bool) {
+func scanInit(h *wire.Header, d *exchange.Datagram) (p initProof, ok bool) {
 	p = initProof{spi: h.SPIi, remote: d.Remote}
 	nonces := 0
 	whole := wire.Scan(d.Payload, func(t wire.PayloadType, body []byte) bool {

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -22,23 +24,29 @@ import (
 //
 // An error from Receive means that the datagram changed nothing; it is for
 // counters and debugging only.
+//
+// The Engine knows its SAs as exchange.SA, whatever their version is, and how they
+// begin by a table of first exchanges (opening). What strangers make it keep, how
+// fast they may begin, and who is connected is counted once for all versions.
 type Engine struct {
-	rules  *ikev2.Rules
-	active bool
-	epoch  uint64
+	cfg      exchange.Config // with defaults
+	v2       *ikev2.Version
+	openings map[wire.ExchangeType]opening // of IKEv2
+	active   bool
+	epoch    uint64
 
 	isolated bool // a panic ends only the SA that it is about
 
-	sas      map[uint64]*ikev2.SA // by our SPI
+	sas      map[uint64]exchange.SA // by our SPI
 	timers   timers
-	children map[uint64]*ikev2.SA // by ID
-	prefixes int                  // of the remote selectors of all of them
-	espSPIs  map[sa.SPI]bool      // ours, of children
-	waiting  map[uint64]*ikev2.SA // by question
-	attempts map[string]*attempt  // by name of entry
+	children map[uint64]boundChild // by ID
+	prefixes int                   // of the remote selectors of all of them
+	espSPIs  map[sa.SPI]bool       // ours, of children
+	waiting  map[exchange.QuestionID]exchange.SA
+	attempts map[string]*attempt // by name of entry
 
 	halfOpen halfOpenTable
-	begun    []Record // RecordHalfOpen, until Activate; the oldest first
+	begun    []exchange.Record // RecordHalfOpen, until Activate; the oldest first
 	peers    peerTable
 	cookies  cookieJar
 	setups   resource.Bucket
@@ -46,34 +54,53 @@ type Engine struct {
 	known    func(spi uint64, there bool)
 
 	lastChild    uint64
-	lastQuestion uint64
-	touched      []*ikev2.SA // to be indexed again at the end of this call
-	graves       []grave     // keys that nothing uses any more
+	lastQuestion exchange.QuestionID
+	touched      []exchange.SA // to be indexed again at the end of this call
+	graves       []grave       // keys that nothing uses any more
+}
+
+// boundChild is one child SA and the IKE SA that has it.
+type boundChild struct {
+	*sa.Child
+	sa exchange.SA
 }
 
 // New returns an Engine without SAs. It keeps silent until Activate.
-func New(cfg *Config) (*Engine, error) {
-	rules, err := ikev2.Compile(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("ike: %w", err)
-	}
+func New(cfg *exchange.Config) (*Engine, error) {
 	e := &Engine{
-		rules:    rules,
 		known:    func(uint64, bool) {},
-		sas:      map[uint64]*ikev2.SA{},
-		timers:   timers{index: map[*ikev2.SA]int{}},
-		children: map[uint64]*ikev2.SA{},
+		sas:      map[uint64]exchange.SA{},
+		timers:   timers{index: map[exchange.SA]int{}},
+		children: map[uint64]boundChild{},
 		espSPIs:  map[sa.SPI]bool{},
-		waiting:  map[uint64]*ikev2.SA{},
+		waiting:  map[exchange.QuestionID]exchange.SA{},
 		attempts: map[string]*attempt{},
 		halfOpen: newHalfOpenTable(),
-		peers:    peerTable{key: map[*ikev2.SA]string{}, byKey: map[string][]*ikev2.SA{}},
+		peers:    peerTable{key: map[exchange.SA]string{}, byKey: map[string][]exchange.SA{}},
+	}
+	e.v2 = ikev2.New(host{e})
+	e.openings = map[wire.ExchangeType]opening{
+		wire.IKESAInit: {parse: e.v2.ParseFirst, prove: e.proveCookie},
+	}
+	if err := e.configure(cfg); err != nil {
+		return nil, err
 	}
 	if cfg.Known != nil {
 		e.known = cfg.Known
 	}
-	e.pace()
 	return e, nil
+}
+
+// configure makes cfg that of the Engine and of every version; on an error nothing
+// has changed.
+func (e *Engine) configure(cfg *exchange.Config) error {
+	ready := cfg.WithDefaults()
+	if err := e.v2.Configure(&ready); err != nil {
+		return fmt.Errorf("ike: %w", err)
+	}
+	e.cfg = ready
+	e.pace()
+	return nil
 }
 
 // MaxEpoch is the highest epoch that SetEpoch takes.
@@ -94,15 +121,12 @@ func (e *Engine) SetEpoch(epoch uint64) {
 // the lifetimes they have; what they negotiate next obeys cfg. SAs whose
 // profile has vanished are for the driver to end (DeleteIKE). On an error
 // nothing has changed.
-func (e *Engine) Configure(cfg *Config) error {
-	rules, err := ikev2.Compile(cfg)
-	if err != nil {
-		return fmt.Errorf("ike: %w", err)
+func (e *Engine) Configure(cfg *exchange.Config) error {
+	if err := e.configure(cfg); err != nil {
+		return err
 	}
-	e.rules = rules
-	e.pace()
 	for name, a := range e.attempts {
-		if x, ok := rules.Entry(name); !ok || !x.Initiate && a.sa == nil {
+		if x, ok := e.cfg.Static(name); !ok || !x.Initiate && a.sa == nil {
 			delete(e.attempts, name)
 		}
 	}
@@ -114,83 +138,56 @@ func (e *Engine) Configure(cfg *Config) error {
 
 // Command does what the operator or the driver wants. An error says that the
 // SA or Entry does not exist, or that it is not in a state to obey.
-func (e *Engine) Command(now time.Time, c Command, out *Output) error {
+func (e *Engine) Command(now time.Time, c exchange.Command, out *exchange.Output) error {
 	e.begin(now)
 	defer e.settle(now)
 	return e.guard(now, out, func() error { return e.command(now, c, out) })
 }
 
-// command does a Command about an entry or an IKE SA.
-func (e *Engine) command(now time.Time, c Command, out *Output) error {
+// command finds the SA that a Command is about.
+func (e *Engine) command(now time.Time, c exchange.Command, out *exchange.Output) error {
+	var s exchange.SA
 	switch c := c.(type) {
-	case Initiate:
+	case exchange.Initiate:
 		return e.initiate(now, c.Entry, out)
-	case DeleteIKE:
-		s := e.sas[c.SPI]
-		if s == nil {
-			return ErrUnknown
-		}
-		e.touch(s)
-		return s.Delete(now, c.Reason, out)
-	case RekeyIKE:
-		s := e.sas[c.SPI]
-		if s == nil {
-			return ErrUnknown
-		}
-		e.touch(s)
-		return s.Rekey(now, out)
-	}
-	return e.childCommand(now, c, out)
-}
-
-// childCommand does a Command about one child SA.
-func (e *Engine) childCommand(now time.Time, c Command, out *Output) error {
-	var id uint64
-	switch c := c.(type) {
-	case DeleteChild:
-		id = c.ID
-	case RekeyChild:
-		id = c.ID
-	case PeerMoved:
-		id = c.ID
-	case Alive:
-		id = c.ID
+	case exchange.DeleteIKE:
+		s = e.sas[c.SPI]
+	case exchange.RekeyIKE:
+		s = e.sas[c.SPI]
+	case exchange.DeleteChild:
+		s = e.children[c.ID].sa
+	case exchange.RekeyChild:
+		s = e.children[c.ID].sa
+	case exchange.PeerMoved:
+		s = e.children[c.ID].sa
+	case exchange.Alive:
+		s = e.children[c.ID].sa
 	default:
 		return fmt.Errorf("ike: unknown command %T", c)
 	}
-	s := e.children[id]
 	if s == nil {
 		return ErrUnknown
 	}
 	e.touch(s)
-	switch c := c.(type) {
-	case DeleteChild:
-		return s.DeleteChild(now, id, c.Reason, out)
-	case RekeyChild:
-		return s.RekeyChild(now, id, out)
-	case PeerMoved:
-		return s.PeerMoved(now, id, c.Remote, out)
-	}
-	s.Alive(now)
-	return nil
+	return s.Command(now, c, out)
 }
 
-// Answer goes on with the exchange that had asked (AskSession). An error says
+// Answer goes on with the exchange that had asked. An error says
 // that nobody waits for it any more: what it grants should be taken back.
-func (e *Engine) Answer(now time.Time, r Reply, out *Output) error {
+func (e *Engine) Answer(now time.Time, a exchange.Answer, out *exchange.Output) error {
 	e.begin(now)
-	s := e.waiting[r.Question]
+	s := e.waiting[a.QuestionID()]
 	if s == nil {
 		return ErrUnknown
 	}
-	delete(e.waiting, r.Question)
+	delete(e.waiting, a.QuestionID())
 	defer e.settle(now)
 	e.touch(s)
-	return e.guard(now, out, func() error { return s.Answer(now, r, out) })
+	return e.guard(now, out, func() error { return s.Answer(now, a, out) })
 }
 
 // Expire does what time demands. Calling it early or twice does nothing.
-func (e *Engine) Expire(now time.Time, out *Output) {
+func (e *Engine) Expire(now time.Time, out *exchange.Output) {
 	if !e.active {
 		return
 	}
@@ -208,13 +205,13 @@ func (e *Engine) Expire(now time.Time, out *Output) {
 
 // expireSA does what time demands of one SA, whose deadline was at. An SA that
 // wants the same again would want it for ever.
-func (e *Engine) expireSA(now time.Time, s *ikev2.SA, at time.Time, out *Output) {
+func (e *Engine) expireSA(now time.Time, s exchange.SA, at time.Time, out *exchange.Output) {
 	e.touch(s)
 	s.Expire(now, out)
 	e.settle(now)
 	if again, next := e.timers.first(); again == s && next.Equal(at) {
 		e.touch(s)
-		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %v does not pass", s.SPI(), s.State()))
+		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %s does not pass", s.SPI(), s.Status().State))
 	}
 }
 
@@ -277,7 +274,7 @@ func (e *Engine) Wipe() {
 }
 
 // touch notes that s may have changed.
-func (e *Engine) touch(s *ikev2.SA) {
+func (e *Engine) touch(s exchange.SA) {
 	if !slices.Contains(e.touched, s) {
 		e.touched = append(e.touched, s)
 	}
@@ -294,7 +291,7 @@ func (e *Engine) settle(now time.Time) {
 		e.halfOpen.update(s)
 		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, e.halfOpen.count())
 		e.peers.update(s)
-		if s.State() != ikev2.Dead {
+		if s.Phase() != exchange.PhaseDead {
 			e.unite(now, s)
 			e.timers.set(s, s.Deadline())
 			continue

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -14,31 +15,31 @@ import (
 func ExampleNew() {
 	gateway, client := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("192.0.2.1")
 	key := secret.Copy([]byte("a long and random key"))
-	policies := []ike.Policy{{Name: "10", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
+	policies := []exchange.Policy{{Name: "10", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
 		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256},
 		{Type: sa.PRF, ID: sa.PRFHMACSHA256},
 		{Type: sa.KeyExchange, ID: sa.KEX25519},
 	}}}
-	proposals := []ike.ChildProposal{{Name: "strong", Lifetime: 8 * time.Hour, Proposal: sa.Proposal{
+	proposals := []exchange.ChildProposal{{Name: "strong", Lifetime: 8 * time.Hour, Proposal: sa.Proposal{
 		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256},
 		{Type: sa.Sequence, ID: sa.SeqExtended},
 	}}}
 
 	engines := map[netip.Addr]*ike.Engine{}
-	for addr, cfg := range map[netip.Addr]*ike.Config{
+	for addr, cfg := range map[netip.Addr]*exchange.Config{
 		gateway: {
 			Policies: policies,
-			Profiles: []ike.Profile{{
+			Profiles: []exchange.Profile{{
 				Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", LocalPSK: key, RemotePSK: key,
 			}},
-			Entries: []ike.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
+			Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
 		},
 		client: {
 			Policies: policies,
-			Profiles: []ike.Profile{{
+			Profiles: []exchange.Profile{{
 				Name: "gateway", LocalIdentity: "user@example", RemoteIdentities: []string{"gw.example"}, LocalPSK: key, RemotePSK: key,
 			}},
-			Entries: []ike.Entry{{
+			Entries: []exchange.Entry{{
 				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true, Proposals: proposals,
 			}},
 		},
@@ -52,34 +53,34 @@ func ExampleNew() {
 	}
 
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var out ike.Output
+	var out exchange.Output
 	for _, e := range engines {
 		e.Activate(now, &out)
 	}
-	if err := engines[client].Command(now, ike.Initiate{Entry: "home"}, &out); err != nil {
+	if err := engines[client].Command(now, exchange.Initiate{Entry: "home"}, &out); err != nil {
 		fmt.Println(err)
 	}
 	for len(out.Send)+len(out.Events) > 0 {
 		do := out
-		out = ike.Output{}
+		out = exchange.Output{}
 		// Here do.Changes would be made durable and installed.
 		for _, d := range do.Send {
-			at := ike.Datagram{Local: d.Remote, Remote: d.Local, Payload: d.Payload}
+			at := exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: d.Payload}
 			if err := engines[d.Remote.Addr()].Receive(now, at, &out); err != nil {
 				fmt.Println(err)
 			}
 		}
 		for _, event := range do.Events {
 			switch e := event.(type) {
-			case ike.AskSession:
+			case exchange.AskSession:
 				fmt.Println("lease for", e.Peer.RemoteID)
-				grant := ike.Session{Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.10")}}
-				if err := engines[gateway].Answer(now, ike.Reply{Question: e.Question, Session: grant}, &out); err != nil {
+				grant := exchange.Session{Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.10")}}
+				if err := engines[gateway].Answer(now, exchange.AnswerSession{Question: e.Question, Session: grant}, &out); err != nil {
 					fmt.Println(err)
 				}
-			case ike.AddressAssigned:
+			case exchange.AddressAssigned:
 				fmt.Println("client is", e.Session.Addresses[0])
-			case ike.ChildUp:
+			case exchange.ChildUp:
 				fmt.Println("child SA", e.Child.Local, "===", e.Child.Remote)
 			}
 		}

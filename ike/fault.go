@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/panics"
 )
 
@@ -21,7 +21,7 @@ func (e *Engine) Isolate() { e.isolated = true }
 // guard does what a call wants from the SAs in e.touched. What a panic left of
 // them is ended: their child SAs are taken out of service and the records say
 // that they are gone. A second panic on the way is nobody's to catch.
-func (e *Engine) guard(now time.Time, out *Output, do func() error) (err error) {
+func (e *Engine) guard(now time.Time, out *exchange.Output, do func() error) (err error) {
 	if !e.isolated {
 		return do()
 	}
@@ -30,7 +30,7 @@ func (e *Engine) guard(now time.Time, out *Output, do func() error) (err error) 
 		if p == nil {
 			return
 		}
-		f := Fault{Reason: panics.Reason(p), Where: panics.Where()}
+		f := exchange.Fault{Reason: panics.Reason(p), Where: panics.Where()}
 		for len(e.touched) > 0 {
 			s := e.touched[len(e.touched)-1]
 			e.touched = e.touched[:len(e.touched)-1]
@@ -48,7 +48,7 @@ func (e *Engine) guard(now time.Time, out *Output, do func() error) (err error) 
 }
 
 // forget strikes a dead SA out of all indexes.
-func (e *Engine) forget(now time.Time, s *ikev2.SA) {
+func (e *Engine) forget(now time.Time, s exchange.SA) {
 	e.touch(s)
 	e.settle(now)
 }

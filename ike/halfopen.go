@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // The half-open table bounds what strangers can make us keep, and what one of
@@ -37,8 +37,8 @@ type halfOpenKey struct {
 // halfOpenTable knows all half-open IKE SAs of responders, those that wait for
 // the answer to a question, and those that were told no.
 type halfOpenTable struct {
-	entries map[*ikev2.SA]*halfOpenEntry
-	byKey   map[halfOpenKey]*ikev2.SA
+	entries map[exchange.SA]*halfOpenEntry
+	byKey   map[halfOpenKey]exchange.SA
 
 	families [2]sourceTable // IPv4, IPv6
 	asking   int            // authentic, and never evicted
@@ -47,9 +47,9 @@ type halfOpenTable struct {
 
 // halfOpenEntry is what the table knows of one SA.
 type halfOpenEntry struct {
-	sa     *ikev2.SA
+	sa     exchange.SA
 	key    halfOpenKey
-	state  ikev2.State
+	phase  exchange.Phase
 	source *source       // HalfOpen
 	at     *list.Element // HalfOpen: in source.sas; Rejected: in rejected
 }
@@ -70,7 +70,7 @@ type sourceTable struct {
 }
 
 func newHalfOpenTable() halfOpenTable {
-	t := halfOpenTable{entries: map[*ikev2.SA]*halfOpenEntry{}, byKey: map[halfOpenKey]*ikev2.SA{}}
+	t := halfOpenTable{entries: map[exchange.SA]*halfOpenEntry{}, byKey: map[halfOpenKey]exchange.SA{}}
 	for i := range t.families {
 		t.families[i] = sourceTable{byPrefix: map[netip.Prefix]*source{}, bySize: map[int]*list.List{}}
 	}
@@ -99,11 +99,11 @@ func sourceOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// update enters s, moves it, or strikes it out, as its state says. The key is
+// update enters s, moves it, or strikes it out, as its phase says. The key is
 // that of the first message: later ones may come through port 4500.
-func (t *halfOpenTable) update(s *ikev2.SA) {
-	x, state := t.entries[s], s.State()
-	if !s.HalfOpen() {
+func (t *halfOpenTable) update(s exchange.SA) {
+	x, phase := t.entries[s], s.Phase()
+	if !phase.HalfOpen() {
 		if x != nil {
 			t.leave(x)
 			delete(t.entries, s)
@@ -114,28 +114,28 @@ func (t *halfOpenTable) update(s *ikev2.SA) {
 	if x == nil {
 		x = &halfOpenEntry{sa: s, key: halfOpenKey{s.PeerSPI(), s.Remote()}}
 		t.entries[s], t.byKey[x.key] = x, s
-	} else if x.state == state {
+	} else if x.phase == phase {
 		return
 	} else {
 		t.leave(x)
 	}
-	x.state = state
-	switch state {
-	case ikev2.HalfOpen:
+	x.phase = phase
+	switch phase {
+	case exchange.PhaseHalfOpen:
 		t.family(x.key.remote.Addr()).add(x)
-	case ikev2.Rejected:
+	case exchange.PhaseRejected:
 		x.at = t.rejected.PushBack(x)
 	default:
 		t.asking++
 	}
 }
 
-// leave takes x from where its old state has put it.
+// leave takes x from where its old phase has put it.
 func (t *halfOpenTable) leave(x *halfOpenEntry) {
-	switch x.state {
-	case ikev2.HalfOpen:
+	switch x.phase {
+	case exchange.PhaseHalfOpen:
 		t.family(x.key.remote.Addr()).remove(x)
-	case ikev2.Rejected:
+	case exchange.PhaseRejected:
 		t.rejected.Remove(x.at)
 	default:
 		t.asking--
@@ -152,7 +152,7 @@ func (t *halfOpenTable) atQuota(limit int, a netip.Addr) bool {
 // victim returns the SA that has to give way for one more of a's, nil for none.
 // false says that there is no place, even so: all of the table is SAs that wait
 // for an answer.
-func (t *halfOpenTable) victim(limit int, a netip.Addr) (*ikev2.SA, bool) {
+func (t *halfOpenTable) victim(limit int, a netip.Addr) (exchange.SA, bool) {
 	own := t.family(a)
 	if t.atQuota(limit, a) {
 		return own.byPrefix[sourceOf(a)].oldest(), true
@@ -175,7 +175,7 @@ func (t *halfOpenTable) victim(limit int, a netip.Addr) (*ikev2.SA, bool) {
 
 // refused returns the oldest SA that was told no, where there are too many; nil:
 // there are not.
-func (t *halfOpenTable) refused() *ikev2.SA {
+func (t *halfOpenTable) refused() exchange.SA {
 	if t.rejected.Len() <= maxRejected {
 		return nil
 	}
@@ -241,4 +241,4 @@ func (t *sourceTable) resize(s *source, change func()) {
 // largest returns the source with most half-open SAs; there is one.
 func (t *sourceTable) largest() *source { return t.bySize[t.most].Front().Value.(*source) }
 
-func (s *source) oldest() *ikev2.SA { return s.sas.Front().Value.(*halfOpenEntry).sa }
+func (s *source) oldest() exchange.SA { return s.sas.Front().Value.(*halfOpenEntry).sa }

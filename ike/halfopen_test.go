@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 func TestSourceOf(t *testing.T) {
@@ -26,6 +26,9 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
+// stubSA is an SA that is only told apart from others.
+type stubSA struct{ exchange.SA }
+
 // TestSourceTable compares the table with a list, at random: the source with most
 // SAs is known, and its oldest SA.
 func TestSourceTable(t *testing.T) {
@@ -36,7 +39,7 @@ func TestSourceTable(t *testing.T) {
 		for range 400 {
 			if len(all) == 0 || r.IntN(5) < 3 {
 				a := netip.AddrFrom4([4]byte{192, 0, 2, byte(r.IntN(12))})
-				x := &halfOpenEntry{sa: &ikev2.SA{}, key: halfOpenKey{remote: netip.AddrPortFrom(a, 500)}}
+				x := &halfOpenEntry{sa: &stubSA{}, key: halfOpenKey{remote: netip.AddrPortFrom(a, 500)}}
 				table.add(x)
 				all = append(all, x)
 			} else {

@@ -6,24 +6,21 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// host is the Engine as its SAs see it: an ikev2.Host. A type of its own keeps
+// host is the Engine as its SAs see it: an exchange.Host. A type of its own keeps
 // these methods out of the Engine's.
 type host struct{ *Engine }
 
-var _ ikev2.Host = host{}
+var _ exchange.Host = host{}
 
-func (h host) Rules() *ikev2.Rules { return h.rules }
-func (h host) Rand() io.Reader     { return h.rules.Rand }
-
-func (h host) Epoch() uint64 { return h.epoch }
+func (h host) Rand() io.Reader { return h.cfg.Rand }
+func (h host) Epoch() uint64   { return h.epoch }
 
 func (h host) HalfOpenLife() time.Duration {
-	r := h.rules
-	return h.halfOpen.life(r.HalfOpenTimeout, r.CookieThreshold, r.MaxHalfOpen)
+	return h.halfOpen.life(h.cfg.HalfOpenTimeout, h.cfg.CookieThreshold, h.cfg.MaxHalfOpen)
 }
 
 func (h host) NewIKESPI() uint64 {
@@ -54,17 +51,17 @@ func (h host) NewChildID(now time.Time) uint64 {
 	return h.lastChild
 }
 
-func (h host) BindChild(c *sa.Child, s *ikev2.SA) {
-	if h.children[c.ID] == nil {
+func (h host) BindChild(c *sa.Child, s exchange.SA) {
+	if _, known := h.children[c.ID]; !known {
 		h.prefixes += sa.CountPrefixes(c.Remote)
 	}
-	h.children[c.ID] = s
+	h.children[c.ID] = boundChild{c, s}
 	h.espSPIs[c.In.SPI] = true
 	h.lastChild = max(h.lastChild, c.ID)
 }
 
 func (h host) UnbindChild(c *sa.Child) {
-	if h.children[c.ID] != nil {
+	if _, known := h.children[c.ID]; known {
 		h.prefixes -= sa.CountPrefixes(c.Remote)
 	}
 	delete(h.children, c.ID)
@@ -73,13 +70,13 @@ func (h host) UnbindChild(c *sa.Child) {
 
 func (h host) Prefixes() int { return h.prefixes }
 
-func (h host) Ask(s *ikev2.SA) uint64 {
+func (h host) Ask(s exchange.SA) exchange.QuestionID {
 	h.lastQuestion++
 	h.waiting[h.lastQuestion] = s
 	return h.lastQuestion
 }
 
-func (h host) Withdraw(question uint64) { delete(h.waiting, question) }
+func (h host) Withdraw(question exchange.QuestionID) { delete(h.waiting, question) }
 
 func (h host) Bury(keys ...secret.Value) {
 	for _, k := range keys {
@@ -87,18 +84,18 @@ func (h host) Bury(keys ...secret.Value) {
 	}
 }
 
-func (h host) Standing(yield func(*ikev2.SA) bool) {
-	for _, s := range h.sas {
-		if s.Standing() && !yield(s) {
+func (h host) Children(yield func(*sa.Child, exchange.SA) bool) {
+	for _, b := range h.children {
+		if !yield(b.Child, b.sa) {
 			return
 		}
 	}
 }
 
-func (h host) Touch(s *ikev2.SA) { h.touch(s) }
-func (h host) Deferred()         { h.usage.Deferred++ }
+func (h host) Touch(s exchange.SA) { h.touch(s) }
+func (h host) Deferred()           { h.usage.Deferred++ }
 
-func (h host) PeerChildren(s *ikev2.SA) int {
+func (h host) PeerChildren(s exchange.SA) int {
 	n := 0
 	for _, o := range h.peers.byKey[s.PeerKey()] {
 		n += o.Children()
@@ -106,7 +103,7 @@ func (h host) PeerChildren(s *ikev2.SA) int {
 	return n
 }
 
-func (h host) OnlyContact(s *ikev2.SA) bool {
+func (h host) OnlyContact(s exchange.SA) bool {
 	for _, o := range h.sas {
 		if o != s && o.Remote().Addr() == s.Remote().Addr() {
 			return false
@@ -115,14 +112,14 @@ func (h host) OnlyContact(s *ikev2.SA) bool {
 	return true
 }
 
-func (h host) Adopt(old, s *ikev2.SA) {
+func (h host) Adopt(old, s exchange.SA) {
 	h.add(s)
 	h.follow(old, s)
 }
 
-func (h host) Others(s *ikev2.SA) []*ikev2.SA { return h.peers.others(s) }
+func (h host) Others(s exchange.SA) []exchange.SA { return h.peers.others(s) }
 
-func (h host) Replace(now time.Time, o *ikev2.SA, out *Output) {
+func (h host) Replace(now time.Time, o exchange.SA, out *exchange.Output) {
 	h.touch(o)
 	o.End(now, "replaced by a new IKE SA of the same peer (INITIAL_CONTACT)", out)
 }
@@ -130,14 +127,14 @@ func (h host) Replace(now time.Time, o *ikev2.SA, out *Output) {
 // random reads n bytes.
 func (h host) random(n int) []byte {
 	b := make([]byte, n)
-	if _, err := io.ReadFull(h.rules.Rand, b); err != nil {
+	if _, err := io.ReadFull(h.cfg.Rand, b); err != nil {
 		panic("ike: internal error: random source: " + err.Error())
 	}
 	return b
 }
 
 // add takes a new SA into the table.
-func (e *Engine) add(s *ikev2.SA) {
+func (e *Engine) add(s exchange.SA) {
 	if e.sas[s.SPI()] == nil {
 		e.known(s.SPI(), true)
 	}

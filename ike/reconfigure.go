@@ -3,14 +3,15 @@ package ike
 import (
 	"slices"
 	"time"
+
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Reconfigure is Configure for an Engine that serves: established SAs follow at
 // once. Those that would not come about any more end with a DELETE, and child SAs
-// whose networks have changed are rekeyed or end (ikev2.SA.Reconsider). On an
+// whose networks have changed are rekeyed or end (exchange.SA.Reconsider). On an
 // error nothing has changed.
-func (e *Engine) Reconfigure(now time.Time, cfg *Config, out *Output) error {
-	old := e.rules
+func (e *Engine) Reconfigure(now time.Time, cfg *exchange.Config, out *exchange.Output) error {
 	if err := e.Configure(cfg); err != nil {
 		return err
 	}
@@ -29,7 +30,7 @@ func (e *Engine) Reconfigure(now time.Time, cfg *Config, out *Output) error {
 			continue // another one's end was its end
 		}
 		e.touch(s)
-		_ = e.guard(now, out, func() error { s.Reconsider(now, old, out); return nil })
+		_ = e.guard(now, out, func() error { s.Reconsider(now, out); return nil })
 		e.settle(now)
 	}
 	return nil

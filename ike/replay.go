@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Replay applies one record of a journal silently: after a restart, and
@@ -15,10 +15,10 @@ import (
 // An error says that r cannot be applied. The SA that it is about is forgotten
 // then, and what else is recorded of it is passed over; all others are as they
 // were.
-func (e *Engine) Replay(now time.Time, r Record) error {
+func (e *Engine) Replay(now time.Time, r exchange.Record) error {
 	e.begin(now)
 	defer e.settle(now)
-	var silent Output
+	var silent exchange.Output
 	err := e.guard(now, &silent, func() error { return e.replay(now, r) })
 	if s := e.sas[r.SPI]; err != nil && s != nil {
 		s.Drop(now)
@@ -28,25 +28,25 @@ func (e *Engine) Replay(now time.Time, r Record) error {
 }
 
 // replay does what Replay says, but for errors.
-func (e *Engine) replay(now time.Time, r Record) error {
+func (e *Engine) replay(now time.Time, r exchange.Record) error {
 	s := e.sas[r.SPI]
 	switch {
-	case r.Kind == RecordHalfOpen:
+	case r.Kind == exchange.RecordHalfOpen:
 		e.replayHalfOpen(now, r)
-	case r.Kind == RecordIKE:
+	case r.Kind == exchange.RecordIKE:
 		e.dropHalfOpen(r.SPI)
 		return e.replayIKE(now, r)
-	case r.Kind == RecordIKEDown && s == nil:
+	case r.Kind == exchange.RecordIKEDown && s == nil:
 		e.dropHalfOpen(r.SPI)
 	case s == nil:
 		return nil
-	case r.Kind == RecordWindow:
+	case r.Kind == exchange.RecordWindow:
 		if err := s.ReplayWindow(r); err != nil {
 			return fmt.Errorf("ike: replaying SA %016x: %w", r.SPI, err)
 		}
-	case r.Kind == RecordChild:
+	case r.Kind == exchange.RecordChild:
 		s.ReplayChild(now, r)
-	case r.Kind == RecordIKEDown:
+	case r.Kind == exchange.RecordIKEDown:
 		e.touch(s)
 		s.Drop(now)
 	default:
@@ -56,19 +56,19 @@ func (e *Engine) replay(now time.Time, r Record) error {
 }
 
 // replayHalfOpen keeps a handshake until Activate, or until it is over.
-func (e *Engine) replayHalfOpen(now time.Time, r Record) {
+func (e *Engine) replayHalfOpen(now time.Time, r exchange.Record) {
 	e.dropHalfOpen(r.SPI)
-	for len(e.begun) > 0 && now.After(e.begun[0].HalfOpenUntil()) {
+	for len(e.begun) > 0 && now.After(e.begun[0].Until) {
 		e.dropHalfOpen(e.begun[0].SPI)
 	}
-	if now.Before(r.HalfOpenUntil()) {
+	if now.Before(r.Until) {
 		e.begun = append(e.begun, r)
 	}
 }
 
 // dropHalfOpen forgets a handshake that has come to its end.
 func (e *Engine) dropHalfOpen(spi uint64) {
-	e.begun = slices.DeleteFunc(e.begun, func(r Record) bool {
+	e.begun = slices.DeleteFunc(e.begun, func(r exchange.Record) bool {
 		if r.SPI == spi {
 			r.Clear()
 		}
@@ -80,8 +80,8 @@ func (e *Engine) dropHalfOpen(spi uint64) {
 // cannot be continued is the initiator's to begin anew.
 func (e *Engine) restoreHalfOpen(now time.Time) {
 	for _, r := range e.begun {
-		if e.sas[r.SPI] == nil && now.Before(r.HalfOpenUntil()) && e.halfOpen.count() < e.rules.MaxHalfOpen {
-			if s, err := ikev2.RestoreHalfOpen(host{e}, now, r); err == nil {
+		if e.sas[r.SPI] == nil && now.Before(r.Until) && e.halfOpen.count() < e.cfg.MaxHalfOpen {
+			if s, err := e.v2.RestoreHalfOpen(now, r); err == nil {
 				e.add(s)
 				e.settle(now)
 			}
@@ -93,8 +93,8 @@ func (e *Engine) restoreHalfOpen(now time.Time) {
 
 // replayIKE makes an SA anew. It keeps the children of the one that it follows,
 // or of itself.
-func (e *Engine) replayIKE(now time.Time, r Record) error {
-	n, err := ikev2.Restore(host{e}, r)
+func (e *Engine) replayIKE(now time.Time, r exchange.Record) error {
+	n, err := e.v2.Restore(r)
 	if err != nil {
 		return fmt.Errorf("ike: replaying SA %016x: %w", r.SPI, err)
 	}
@@ -116,7 +116,7 @@ func (e *Engine) replayIKE(now time.Time, r Record) error {
 // keepalives, retransmissions, entries to initiate. Deadlines are spread so
 // that many SAs cause no storm. No IV is used again, if SetEpoch was called: see
 // ikev2's window.go.
-func (e *Engine) Activate(now time.Time, out *Output) {
+func (e *Engine) Activate(now time.Time, out *exchange.Output) {
 	if e.active {
 		return
 	}
@@ -133,14 +133,14 @@ func (e *Engine) Activate(now time.Time, out *Output) {
 }
 
 // activateSA starts the timers of one SA.
-func (e *Engine) activateSA(now time.Time, s *ikev2.SA, out *Output) {
+func (e *Engine) activateSA(now time.Time, s exchange.SA, out *exchange.Output) {
 	s.Activate(now, out)
 	e.restoreAttempt(s)
 }
 
 // restoreAttempt notes that an SA which Replay brought is the one of an entry.
-func (e *Engine) restoreAttempt(s *ikev2.SA) {
-	if _, ok := e.rules.Entry(s.Entry()); ok && s.Dialled() && s.State() == ikev2.Established {
+func (e *Engine) restoreAttempt(s exchange.SA) {
+	if _, ok := e.cfg.Static(s.Entry()); ok && s.Dialled() && s.Phase() == exchange.PhaseEstablished {
 		e.attempts[s.Entry()] = &attempt{sa: s}
 	}
 }
@@ -148,9 +148,9 @@ func (e *Engine) restoreAttempt(s *ikev2.SA) {
 // Snapshot yields the records that bring an empty Engine to the state of this
 // one: one RecordIKE for every established IKE SA, each followed by its
 // children. It stops when yield returns false.
-func (e *Engine) Snapshot(yield func(Record) bool) {
+func (e *Engine) Snapshot(yield func(exchange.Record) bool) {
 	for _, s := range e.inOrder() {
-		if r, ok := s.HalfOpenRecord(); ok && !yield(r) || !s.Snapshot(yield) {
+		if !s.Snapshot(yield) {
 			return
 		}
 	}

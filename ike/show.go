@@ -4,22 +4,22 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // inOrder returns all SAs, ordered by SPI.
-func (e *Engine) inOrder() []*ikev2.SA {
-	out := make([]*ikev2.SA, 0, len(e.sas))
+func (e *Engine) inOrder() []exchange.SA {
+	out := make([]exchange.SA, 0, len(e.sas))
 	for _, s := range e.sas {
 		out = append(out, s)
 	}
-	slices.SortFunc(out, func(a, b *ikev2.SA) int { return cmp.Compare(a.SPI(), b.SPI()) })
+	slices.SortFunc(out, func(a, b exchange.SA) int { return cmp.Compare(a.SPI(), b.SPI()) })
 	return out
 }
 
 // Status describes every IKE SA, half-open ones too, ordered by SPI.
-func (e *Engine) Status() []Status {
-	out := make([]Status, 0, len(e.sas))
+func (e *Engine) Status() []exchange.Status {
+	out := make([]exchange.Status, 0, len(e.sas))
 	for _, s := range e.inOrder() {
 		out = append(out, s.Status())
 	}

@@ -4,23 +4,23 @@ import (
 	"container/heap"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // timers is a heap of SAs by their deadlines. The SPI breaks ties, so that a
 // run repeats.
 type timers struct {
 	list  []timer
-	index map[*ikev2.SA]int
+	index map[exchange.SA]int
 }
 
 type timer struct {
-	sa *ikev2.SA
+	sa exchange.SA
 	at time.Time
 }
 
 // set moves s to its new deadline; zero: it has none.
-func (t *timers) set(s *ikev2.SA, at time.Time) {
+func (t *timers) set(s exchange.SA, at time.Time) {
 	i, known := t.index[s]
 	switch {
 	case known && at.IsZero():
@@ -34,7 +34,7 @@ func (t *timers) set(s *ikev2.SA, at time.Time) {
 }
 
 // first returns the SA with the earliest deadline, nil for none.
-func (t *timers) first() (*ikev2.SA, time.Time) {
+func (t *timers) first() (exchange.SA, time.Time) {
 	if len(t.list) == 0 {
 		return nil, time.Time{}
 	}

@@ -30,8 +30,8 @@ func (e *Engine) Usage() Usage {
 
 // pace sets the rate of set-ups: what is saved up is that of a second.
 func (e *Engine) pace() {
-	e.setups.Rate = e.rules.SetupRate
-	e.setups.Burst = max(1, e.rules.SetupRate)
+	e.setups.Rate = e.cfg.SetupRate
+	e.setups.Burst = max(1, e.cfg.SetupRate)
 }
 
 // pressed reports whether a stranger has to prove with a cookie that he is
@@ -39,5 +39,5 @@ func (e *Engine) pace() {
 // this second are gone. Otherwise one who forges addresses could use them all up.
 func (e *Engine) pressed(now time.Time) bool {
 	wait, _ := e.setups.Wait(now, e.setups.Burst/2)
-	return e.rules.AlwaysCookie || e.halfOpen.count() >= min(e.rules.CookieThreshold, e.rules.MaxHalfOpen) || wait > 0
+	return e.cfg.AlwaysCookie || e.halfOpen.count() >= min(e.cfg.CookieThreshold, e.cfg.MaxHalfOpen) || wait > 0
 }

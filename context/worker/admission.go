@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -22,10 +22,10 @@ type admission struct {
 	most             int64 // of the rest; 0: what is left; resource.None: nothing
 
 	within, beyond resource.Meter
-	granted        int64            // of the rest, as the supervisor has said last
-	asking         bool             // its answer is awaited
-	spare          bool             // more was granted than used a moment ago, too
-	waiting        []ike.AskSession // for that answer
+	granted        int64                 // of the rest, as the supervisor has said last
+	asking         bool                  // its answer is awaited
+	spare          bool                  // more was granted than used a moment ago, too
+	waiting        []exchange.AskSession // for that answer
 }
 
 // verdict is what becomes of one more session.

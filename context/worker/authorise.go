@@ -7,33 +7,33 @@ import (
 
 	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/pool"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // authorise answers what a peer that has proven its identity gets. The session
 // counts from here on; publish takes it back when the IKE SA ends.
-func (w *Worker) authorise(now time.Time, q ike.AskSession) { w.decide(now, q, true) }
+func (w *Worker) authorise(now time.Time, q exchange.AskSession) { w.decide(now, q, true) }
 
 // decide is authorise; where the supervisor has to be asked first, and may be,
 // the answer comes later (granted).
-func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
-	reply := ike.Reply{Question: q.Question}
+func (w *Worker) decide(now time.Time, q exchange.AskSession, mayAsk bool) {
+	reply := exchange.AnswerSession{Question: q.Question}
 	attrs, ok := w.policies.Resolve(q.Peer.Profile)
 	a := w.sessions.admissionOf(q.RemoteAccess)
 	l := w.login(q, attrs)
 	verdict := a.judge(int64(len(l.ending) + len(l.followed)))
 	switch {
 	case !ok || !slices.Contains(attrs.TunnelProtocols, "ikev2"):
-		reply.Refuse = ike.RefuseUnauthorised
+		reply.Refuse = exchange.RefuseUnauthorised
 		w.turnAway(now, q.Peer, reply.Refuse, "the group policy does not allow ikev2", "group_policy", attrs.GroupPolicy)
 	case attrs.SimultaneousLogins == 0:
-		reply.Refuse = ike.RefuseUnauthorised
+		reply.Refuse = exchange.RefuseUnauthorised
 		w.turnAway(now, q.Peer, reply.Refuse, "nobody may log in: simultaneous_logins of the group policy is 0", "group_policy", attrs.GroupPolicy)
 	case w.ledger.crowded() && verdict != refuse:
-		reply.Refuse = ike.RefuseLimit
+		reply.Refuse = exchange.RefuseLimit
 		w.turnAway(now, q.Peer, reply.Refuse, "the memory of the journal is used up")
 	case l.tooMany():
-		reply.Refuse = ike.RefuseLimit
+		reply.Refuse = exchange.RefuseLimit
 		w.turnAway(now, q.Peer, reply.Refuse, "the identity has as many sessions as simultaneous_logins allows, and unique keeps them",
 			"group_policy", attrs.GroupPolicy, "limit", attrs.SimultaneousLogins)
 	case verdict == admit:
@@ -49,7 +49,7 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 			reason = "nothing is left of what the contexts share"
 		}
 		name, limit := a.deny()
-		reply.Refuse = ike.RefuseLimit
+		reply.Refuse = exchange.RefuseLimit
 		w.turnAway(now, q.Peer, reply.Refuse, reason, "class", w.tenant.Class, "resource", string(name), "limit", limit)
 	}
 	if reply.Refuse != 0 {
@@ -63,12 +63,12 @@ func (w *Worker) decide(now time.Time, q ike.AskSession, mayAsk bool) {
 
 // grant leases addresses and opens the session. A client that gets no address gets
 // none: its IKE SA will not last.
-func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes, l login) ike.Reply {
+func (w *Worker) grant(now time.Time, q exchange.AskSession, attrs policy.Attributes, l login) exchange.AnswerSession {
 	s := w.sessions.open(q.Peer, now)
 	s.remoteAccess, s.idle = q.RemoteAccess, attrs.IdleTimeout
-	reply := ike.Reply{Question: q.Question}
+	reply := exchange.AnswerSession{Question: q.Question}
 	if q.RemoteAccess {
-		s.granted = ike.Session{
+		s.granted = exchange.Session{
 			GroupPolicy: attrs.GroupPolicy,
 			DNS:         attrs.DNSServers,
 			Domain:      attrs.DefaultDomain,
@@ -80,7 +80,7 @@ func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes,
 		}
 		var err error
 		if s.granted.Addresses, err = w.lease(q, attrs.AddressPools, s, l); err != nil {
-			reply.Refuse = ike.RefuseNoAddress
+			reply.Refuse = exchange.RefuseNoAddress
 			w.turnAway(now, q.Peer, reply.Refuse, "no address is free", "pools", attrs.AddressPools, "detail", err)
 		}
 	}
@@ -96,7 +96,7 @@ func (w *Worker) grant(now time.Time, q ike.AskSession, attrs policy.Attributes,
 // lease takes an address of each family that the client wants from the first
 // pool that has one. It is an error only if there is none at all. A device that
 // has lost its SAs, and says so, gets the addresses that it had.
-func (w *Worker) lease(q ike.AskSession, pools []string, s *session, l login) ([]netip.Addr, error) {
+func (w *Worker) lease(q exchange.AskSession, pools []string, s *session, l login) ([]netip.Addr, error) {
 	var out []netip.Addr
 	var failed error
 	for _, family := range []struct {
@@ -139,7 +139,7 @@ func (w *Worker) release(spi uint64) {
 // adoptSession opens the session of an IKE SA that came from the journal, where it
 // has one: a peer let it in, and no other IKE SA has followed it. Nobody knows here
 // when it had traffic last, so it is not idle from the beginning.
-func (w *Worker) adoptSession(now time.Time, s ike.Status) {
+func (w *Worker) adoptSession(now time.Time, s exchange.Status) {
 	if s.Dialled || s.Established.IsZero() || s.Followed {
 		return
 	}
@@ -184,7 +184,7 @@ func (w *Worker) keepHouse(now time.Time) {
 		p.heard, p.sent = facts.LastIn, facts.LastOut
 		w.children.byID[id] = p
 		if heard {
-			w.command(now, ike.Alive{ID: id})
+			w.command(now, exchange.Alive{ID: id})
 		}
 		if s := w.sessions.bySPI[p.owner]; s != nil {
 			s.active = now

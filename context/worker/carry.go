@@ -6,7 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // carry does what the engine asked for: changes are journalled and installed,
@@ -15,7 +15,7 @@ import (
 func (w *Worker) carry(now time.Time) {
 	for len(w.out.Changes)+len(w.out.Send)+len(w.out.Events) > 0 {
 		out := w.out
-		w.out = ike.Output{}
+		w.out = exchange.Output{}
 		w.commit(now, out.Changes)
 		w.twin.dispatch(w, out.Send)
 		for _, e := range out.Events {
@@ -26,7 +26,7 @@ func (w *Worker) carry(now time.Time) {
 }
 
 // send lets messages leave.
-func (w *Worker) send(messages []ike.Datagram) {
+func (w *Worker) send(messages []exchange.Datagram) {
 	for _, d := range messages {
 		if err := w.plane.SendIKE(d.Local, d.Remote, d.Payload); err != nil {
 			w.log.Debug("message not sent", "peer", d.Remote, "reason", err)
@@ -35,11 +35,11 @@ func (w *Worker) send(messages []ike.Datagram) {
 }
 
 // commit makes the changes durable and installs the child SAs in them.
-func (w *Worker) commit(now time.Time, changes []ike.Record) {
+func (w *Worker) commit(now time.Time, changes []exchange.Record) {
 	if len(changes) == 0 {
 		return
 	}
-	changes = slices.DeleteFunc(changes, func(r ike.Record) bool { return r.Child != nil && !w.place(now, r.Child) })
+	changes = slices.DeleteFunc(changes, func(r exchange.Record) bool { return r.Child != nil && !w.place(now, r.Child) })
 	for len(changes) > 0 {
 		n := w.commitSome(changes)
 		for i := range n {
@@ -55,7 +55,7 @@ func (w *Worker) commit(now time.Time, changes []ike.Record) {
 // They are one entry: a worker that dies, or a twin that takes over, has all of
 // them or none. One without the other may say that an exchange goes on which has
 // already made its SA.
-func (w *Worker) commitSome(changes []ike.Record) (n int) {
+func (w *Worker) commitSome(changes []exchange.Record) (n int) {
 	var parts [][]byte
 	for size := 0; n < len(changes) && size < maxBatch; n++ {
 		first := len(parts)
@@ -89,7 +89,7 @@ func (w *Worker) place(now time.Time, c *sa.Change) bool {
 	}
 	if err != nil {
 		w.log.Error("no counters for a child SA", "child", c.Child.ID, "reason", err)
-		w.command(now, ike.DeleteChild{ID: c.Child.ID, Reason: "the context has no counters left for it"})
+		w.command(now, exchange.DeleteChild{ID: c.Child.ID, Reason: "the context has no counters left for it"})
 		return false
 	}
 	return true
@@ -120,13 +120,13 @@ func (w *Worker) tidy() {
 }
 
 // install brings one change to the data plane.
-func (w *Worker) install(r *ike.Record) {
+func (w *Worker) install(r *exchange.Record) {
 	switch {
 	case r.Child != nil:
 		w.apply(r.Child)
-	case r.Kind == ike.RecordIKE && r.Replaces != 0:
+	case r.Kind == exchange.RecordIKE && r.Replaces != 0:
 		w.children.inherit(r.Replaces, r.SPI)
-	case r.Kind == ike.RecordIKEDown:
+	case r.Kind == exchange.RecordIKEDown:
 		for _, c := range w.children.of(r.SPI) {
 			w.apply(&c)
 		}
@@ -163,7 +163,7 @@ func (w *Worker) snapshot(yield func([]byte) bool) {
 		}
 	}
 	now := w.clock.now()
-	w.engine.Snapshot(func(r ike.Record) bool {
+	w.engine.Snapshot(func(r exchange.Record) bool {
 		if r.Child != nil {
 			if !w.children.has(r.Child.Child.ID) {
 				return true // it is being ended: see place
@@ -177,6 +177,6 @@ func (w *Worker) snapshot(yield func([]byte) bool) {
 			return false
 		}
 		past, ok := w.past[r.SPI]
-		return !ok || r.Kind != ike.RecordIKE || yield(appendSession(nil, now, past))
+		return !ok || r.Kind != exchange.RecordIKE || yield(appendSession(nil, now, past))
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // The journal holds entries of these kinds, told apart by the first byte. Records
@@ -19,7 +20,7 @@ import (
 // kind stands what it showed then, 8 bytes. On the same node the instants are as
 // good as ever; another node reads them as as far off as they were there (received).
 const (
-	entryRecord   = 1 // an ike.Record
+	entryRecord   = 1 // an exchange.Record
 	entryCounters = 2 // counters of one child SA
 	entrySession  = 3 // what a session has behind it
 	entryBatch    = 4 // several of the others, which count together or not at all
@@ -67,7 +68,7 @@ const maxHabitIdentity = 1 << 16
 type entry struct {
 	at       time.Time // when it was written, by the clock there; not of counters
 	habit    *habitEntry
-	record   *ike.Record
+	record   *exchange.Record
 	counters *counterEntry
 	session  *sessionEntry
 }
@@ -78,7 +79,7 @@ func (e entry) received(now time.Time) entry {
 	d := now.Sub(e.at)
 	switch {
 	case e.record != nil:
-		r := e.record.Shift(d)
+		r := ike.ShiftRecord(*e.record, d)
 		e.record, e.at = &r, now
 	case e.session != nil:
 		s := *e.session
@@ -89,8 +90,8 @@ func (e entry) received(now time.Time) entry {
 }
 
 // appendRecord appends the entry for a record of the engine at the instant at.
-func appendRecord(b []byte, at time.Time, r ike.Record) []byte {
-	return r.Append(binary.BigEndian.AppendUint64(append(b, entryRecord), uint64(at.UnixNano())))
+func appendRecord(b []byte, at time.Time, r exchange.Record) []byte {
+	return ike.AppendRecord(binary.BigEndian.AppendUint64(append(b, entryRecord), uint64(at.UnixNano())), r)
 }
 
 // appendCounters appends the entry for c.

@@ -8,63 +8,63 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // publish does what an event of the engine calls for, and logs it.
-func (w *Worker) publish(now time.Time, e ike.Event) {
+func (w *Worker) publish(now time.Time, e exchange.Event) {
 	switch e := e.(type) {
-	case ike.AskSession:
+	case exchange.AskSession:
 		w.authorise(now, e)
-	case ike.IKEUp:
+	case exchange.IKEUp:
 		w.of(e.Peer).Info("IKE SA established", "profile", e.Peer.Profile, "suite", e.Suite.String(),
 			"nat", e.NAT, "initiator", e.Initiator, "assigned", e.Session.Addresses)
-	case ike.IKEDown:
+	case exchange.IKEDown:
 		w.of(e.Peer).Info("IKE SA ended", "reason", e.Reason)
 		w.release(e.Peer.SPI)
 		w.leave(e.Peer.SPI)
-	case ike.IKERekeyed:
+	case exchange.IKERekeyed:
 		w.of(e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
 		w.sessions.rename(e.Old, e.Peer)
 		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
 			w.keepSession(s)
 		}
 		w.rename(e.Old, e.Peer)
-	case ike.ChildUp:
+	case exchange.ChildUp:
 		w.of(e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
 			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
 			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
-	case ike.Cut:
+	case exchange.Cut:
 		w.of(e.Peer).Warn("child SA has no room for all networks", "child", e.ID, "lost", texts(e.Lost))
-	case ike.ChildDown:
+	case exchange.ChildDown:
 		w.of(e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
-	case ike.Moved:
+	case exchange.Moved:
 		w.of(e.Peer).Info("peer has a new address", "from", e.From)
 		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
 			s.peer = e.Peer
 		}
-	case ike.Refused:
+	case exchange.Refused:
 		if w.refusals.told == 0 || w.refusals.told != e.Peer.SPI {
 			w.tellRefused(now, e)
 		}
 		w.refusals.told = 0
-	case ike.Garbled:
+	case exchange.Garbled:
 		if w.refusals.bucket.Take(now, 1) {
 			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
 		}
-	case ike.Narrowed:
+	case exchange.Narrowed:
 		w.of(e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
 			"lost", texts(e.Lost), "detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
-	case ike.Fault:
+	case exchange.Fault:
 		w.of(e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
-	case ike.AddressAssigned:
+	case exchange.AddressAssigned:
 		w.join(e)
-	case ike.SkipNumbers:
+	case exchange.SkipNumbers:
 		if p, ok := w.children.byID[e.ID]; ok {
 			slot := w.counters.Slot(p.slot)
 			slot.SkipOut(slot.OutNext() + e.Numbers)
 		}
-	case ike.PeerSkipped:
+	case exchange.PeerSkipped:
 		if p, ok := w.children.byID[e.ID]; ok {
 			w.plane.AdvanceIn(e.ID, p.taken+e.Numbers)
 		}
@@ -74,12 +74,12 @@ func (w *Worker) publish(now time.Time, e ike.Event) {
 }
 
 // of returns the logger for what happens to one IKE SA.
-func (w *Worker) of(p ike.Peer) *slog.Logger {
+func (w *Worker) of(p exchange.Peer) *slog.Logger {
 	return w.log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
 }
 
 // join puts what a gateway gave us on the tunnel device.
-func (w *Worker) join(e ike.AddressAssigned) {
+func (w *Worker) join(e exchange.AddressAssigned) {
 	w.of(e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
 	w.clients[e.Peer.SPI] = e
 	w.requestFor(e, true)
@@ -94,7 +94,7 @@ func (w *Worker) leave(spi uint64) {
 }
 
 // rename follows an IKE SA that was rekeyed.
-func (w *Worker) rename(from uint64, peer ike.Peer) {
+func (w *Worker) rename(from uint64, peer exchange.Peer) {
 	if e, ok := w.clients[from]; ok {
 		delete(w.clients, from)
 		e.Peer = peer
@@ -104,7 +104,7 @@ func (w *Worker) rename(from uint64, peer ike.Peer) {
 
 // requestFor asks the supervisor for the addresses of e. What its child SAs carry is
 // told behind it (standing).
-func (w *Worker) requestFor(e ike.AddressAssigned, add bool) {
+func (w *Worker) requestFor(e exchange.AddressAssigned, add bool) {
 	for _, a := range e.Session.Addresses {
 		w.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())}, nil)
 	}

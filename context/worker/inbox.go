@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 // takes no liveness check and no rekeying from a peer that is connected. The
 // engine says which SPIs there are; the data plane asks, from its goroutines.
 type inbox struct {
-	known, strangers chan ike.Datagram
+	known, strangers chan exchange.Datagram
 
 	mu   sync.RWMutex
 	spis map[uint64]int // guarded by mu; while a new engine takes over, two have one
@@ -27,7 +28,7 @@ type inbox struct {
 
 func newInbox() *inbox {
 	return &inbox{
-		known: make(chan ike.Datagram, inboxSize), strangers: make(chan ike.Datagram, strangersSize),
+		known: make(chan exchange.Datagram, inboxSize), strangers: make(chan exchange.Datagram, strangersSize),
 		spis: map[uint64]int{},
 	}
 }
@@ -46,7 +47,7 @@ func (b *inbox) note(spi uint64, there bool) {
 
 // put queues a message, or drops it where the queue is full: IKE repeats what
 // matters.
-func (b *inbox) put(d ike.Datagram) {
+func (b *inbox) put(d exchange.Datagram) {
 	queue := b.strangers
 	if b.knows(d.Payload) {
 		queue = b.known
@@ -77,7 +78,7 @@ func (b *inbox) drain() {
 
 // queues returns what the loop listens to: neither where no message of a peer is
 // taken up.
-func (w *Worker) queues() (known, strangers <-chan ike.Datagram) {
+func (w *Worker) queues() (known, strangers <-chan exchange.Datagram) {
 	if !w.twin.listens() {
 		return nil, nil
 	}

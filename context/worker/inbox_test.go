@@ -3,7 +3,7 @@ package worker
 import (
 	"testing"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -12,15 +12,15 @@ import (
 func TestInbox(t *testing.T) {
 	b := newInbox()
 	b.note(7, true)
-	message := func(spiI, spiR uint64, x wire.ExchangeType, f wire.Flags) ike.Datagram {
-		return ike.Datagram{Payload: wire.AppendMessage(nil, wire.Header{SPIi: spiI, SPIr: spiR, Version: wire.Version2, Exchange: x, Flags: f})}
+	message := func(spiI, spiR uint64, x wire.ExchangeType, f wire.Flags) exchange.Datagram {
+		return exchange.Datagram{Payload: wire.AppendMessage(nil, wire.Header{SPIi: spiI, SPIr: spiR, Version: wire.Version2, Exchange: x, Flags: f})}
 	}
 	for range strangersSize + 10 {
 		b.put(message(1, 0, wire.IKESAInit, wire.FlagInitiator))
 	}
 	b.put(message(1, 8, wire.Informational, wire.FlagInitiator))
 	b.put(message(7, 1, wire.Informational, wire.FlagInitiator)) // 7 is the peer's here
-	b.put(ike.Datagram{Payload: []byte("short")})
+	b.put(exchange.Datagram{Payload: []byte("short")})
 	if len(b.known) != 0 || len(b.strangers) != strangersSize {
 		t.Fatalf("%d known, %d of strangers", len(b.known), len(b.strangers))
 	}

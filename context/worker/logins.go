@@ -7,7 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // followedLife is how long two sessions may have one address. A client that logs
@@ -31,7 +31,7 @@ type login struct {
 
 // login sorts the sessions of the peer. Those that were told to end, and those
 // that another one has followed already, are none any more.
-func (w *Worker) login(q ike.AskSession, attrs policy.Attributes) login {
+func (w *Worker) login(q exchange.AskSession, attrs policy.Attributes) login {
 	l := login{attrs: attrs}
 	for _, s := range w.sessions.of(q.Peer) {
 		switch {
@@ -93,7 +93,7 @@ func (w *Worker) makeRoom(now time.Time, l login) {
 // end tells the peer of a session that it ends.
 func (w *Worker) end(now time.Time, s *session, reason string) {
 	s.ending = reason
-	w.command(now, ike.DeleteIKE{SPI: s.peer.SPI, Reason: reason})
+	w.command(now, exchange.DeleteIKE{SPI: s.peer.SPI, Reason: reason})
 }
 
 // succession notes which sessions the session s has followed: those of the same

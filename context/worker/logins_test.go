@@ -11,7 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/esptest"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // device is a client that logs in when it is told to, and not again by itself.
@@ -27,7 +27,7 @@ func device(t *testing.T, net *esptest.Net, host int, identity string) *host {
 // login connects a device and gives it a second.
 func (h *host) login() {
 	h.t.Helper()
-	h.in(func(now time.Time, w *Worker) { w.command(now, ike.Initiate{Entry: "hub"}) })
+	h.in(func(now time.Time, w *Worker) { w.command(now, exchange.Initiate{Entry: "hub"}) })
 	time.Sleep(time.Second)
 }
 
@@ -93,9 +93,9 @@ func TestLogins(t *testing.T) {
 func TestLoginOfAnotherGroup(t *testing.T) {
 	s := newSessions()
 	for i, profile := range []string{"a", "b", "a"} {
-		s.add(s.open(ike.Peer{SPI: uint64(i + 1), RemoteID: "alice@example", Profile: profile}, time.Unix(int64(i), 0)))
+		s.add(s.open(exchange.Peer{SPI: uint64(i + 1), RemoteID: "alice@example", Profile: profile}, time.Unix(int64(i), 0)))
 	}
-	if mine := s.of(ike.Peer{RemoteID: "alice@example", Profile: "a"}); len(mine) != 2 || mine[0].id != 1 || mine[1].id != 3 {
+	if mine := s.of(exchange.Peer{RemoteID: "alice@example", Profile: "a"}); len(mine) != 2 || mine[0].id != 1 || mine[1].id != 3 {
 		t.Errorf("%d sessions", len(mine))
 	}
 }
@@ -109,17 +109,17 @@ func TestMakeBeforeBreak(t *testing.T) {
 		tenant.Limits.Sessions, tenant.Limits.BurstSessions = 3, -1
 		gateway := newHost(t, esptest.NewNet(), tenant, gatewayAddr)
 		gateway.start()
-		peer := func(spi uint64) ike.Peer {
-			return ike.Peer{SPI: spi, RemoteID: "alice@example", Profile: "DefaultRAGroup"}
+		peer := func(spi uint64) exchange.Peer {
+			return exchange.Peer{SPI: spi, RemoteID: "alice@example", Profile: "DefaultRAGroup"}
 		}
 		address := netip.MustParseAddr("10.99.0.10")
-		login := func(spi uint64, wanted netip.Addr, replaces ...uint64) (refused ike.Refusal, addresses string) {
+		login := func(spi uint64, wanted netip.Addr, replaces ...uint64) (refused exchange.Refusal, addresses string) {
 			gateway.in(func(now time.Time, w *Worker) {
-				q := ike.AskSession{Peer: peer(spi), RemoteAccess: true, WantIPv4: true, WantedIPv4: wanted, Replaces: replaces}
+				q := exchange.AskSession{Peer: peer(spi), RemoteAccess: true, WantIPv4: true, WantedIPv4: wanted, Replaces: replaces}
 				attrs, _ := w.policies.Resolve("DefaultRAGroup")
 				l := w.login(q, attrs)
 				if l.tooMany() || w.sessions.remoteAccess.judge(int64(len(l.ending)+len(l.followed))) == refuse {
-					refused = ike.RefuseLimit
+					refused = exchange.RefuseLimit
 					return
 				}
 				r := w.grant(now, q, attrs, l)
@@ -133,23 +133,23 @@ func TestMakeBeforeBreak(t *testing.T) {
 			return n
 		}
 
-		if r, a := login(1, netip.Addr{}); r != ike.RefuseNone || a != "[10.99.0.10]" {
+		if r, a := login(1, netip.Addr{}); r != exchange.RefuseNone || a != "[10.99.0.10]" {
 			t.Fatalf("first login: %v, %s", r, a)
 		}
-		if r, _ := login(2, netip.Addr{}); r != ike.RefuseLimit {
+		if r, _ := login(2, netip.Addr{}); r != exchange.RefuseLimit {
 			t.Errorf("another device: %v, want it refused", r)
 		}
-		if r, a := login(3, address); r != ike.RefuseNone || a != "[10.99.0.10]" {
+		if r, a := login(3, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
 			t.Errorf("the same device: %v, %s", r, a)
 		}
 		release(1)
 		if n := leased(); n != 1 {
 			t.Errorf("the address went with the first session: %d leased", n)
 		}
-		if r, a := login(4, address); r != ike.RefuseNone || a != "[10.99.0.10]" {
+		if r, a := login(4, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
 			t.Errorf("once more: %v, %s", r, a)
 		}
-		if r, a := login(5, address); r != ike.RefuseNone || a != "[10.99.0.10]" {
+		if r, a := login(5, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
 			t.Errorf("without an end of the earlier ones: %v, %s", r, a)
 		}
 		gateway.in(func(_ time.Time, w *Worker) {
@@ -172,7 +172,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 
 		// A device that has lost its SAs, and says so, gets the address that it had.
 		login(6, netip.Addr{})
-		if r, a := login(7, netip.Addr{}, 6); r != ike.RefuseNone || a != "[10.99.0.10]" {
+		if r, a := login(7, netip.Addr{}, 6); r != exchange.RefuseNone || a != "[10.99.0.10]" {
 			t.Errorf("after INITIAL_CONTACT: %v, %s", r, a)
 		}
 		gateway.stop()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp/plane"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // asksSize bounds the requests that wait for the supervisor.
@@ -121,7 +121,7 @@ func (w *Worker) loop(ctx context.Context) {
 }
 
 // take gives a message to the engine.
-func (w *Worker) take(now time.Time, d ike.Datagram) {
+func (w *Worker) take(now time.Time, d exchange.Datagram) {
 	if err := w.engine.Receive(now, d, &w.out); err != nil {
 		w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
 	}
@@ -166,7 +166,7 @@ func (w *Worker) do(ctx context.Context, f func(now time.Time) error) error {
 
 // receive takes an IKE message from the data plane, whose buffer it is.
 func (w *Worker) receive(local, remote netip.AddrPort, payload []byte) {
-	w.inbox.put(ike.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)})
+	w.inbox.put(exchange.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)})
 }
 
 // report takes a report of the data plane.
@@ -184,11 +184,11 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 	}
 	switch r.Kind {
 	case plane.ReportMoved:
-		w.command(now, ike.PeerMoved{ID: r.Child, Remote: r.Remote})
+		w.command(now, exchange.PeerMoved{ID: r.Child, Remote: r.Remote})
 	case plane.ReportRekey:
-		w.command(now, ike.RekeyChild{ID: r.Child})
+		w.command(now, exchange.RekeyChild{ID: r.Child})
 	case plane.ReportExpired:
-		w.command(now, ike.DeleteChild{ID: r.Child, Reason: "its volume or its sequence numbers are used up"})
+		w.command(now, exchange.DeleteChild{ID: r.Child, Reason: "its volume or its sequence numbers are used up"})
 	case plane.ReportUnknownSPI:
 		if r.SPI == 0 {
 			w.log.Info("ESP packets for more unknown SPIs than are logged", "count", r.Count)
@@ -206,7 +206,7 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 }
 
 // command gives c to the engine. What no longer exists needs nothing done.
-func (w *Worker) command(now time.Time, c ike.Command) {
+func (w *Worker) command(now time.Time, c exchange.Command) {
 	if err := w.engine.Command(now, c, &w.out); err != nil {
 		w.log.Debug("command has no effect", "command", fmt.Sprintf("%T", c), "reason", err)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/failover/link/linktest"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -274,7 +274,7 @@ func (h *host) rekeyChild() {
 	h.in(func(now time.Time, w *Worker) {
 		for _, s := range w.engine.Status() {
 			for _, c := range s.Children {
-				w.command(now, ike.RekeyChild{ID: c.ID})
+				w.command(now, exchange.RekeyChild{ID: c.ID})
 			}
 		}
 	})
@@ -283,7 +283,7 @@ func (h *host) rekeyChild() {
 func (h *host) rekeyIKE() {
 	h.in(func(now time.Time, w *Worker) {
 		for _, s := range w.engine.Status() {
-			w.command(now, ike.RekeyIKE{SPI: s.Peer.SPI})
+			w.command(now, exchange.RekeyIKE{SPI: s.Peer.SPI})
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Reconfigure replaces the tenant's specification. Sockets and devices stay. An
@@ -41,7 +41,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		}
 		for _, s := range w.engine.Status() {
 			if reason := w.unfit(s); reason != "" {
-				w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
+				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
 			}
 		}
 		w.carry(now)
@@ -51,7 +51,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 
 // unfit returns why a session could not be as it is under the policies and pools
 // of now, "" where it could.
-func (w *Worker) unfit(s ike.Status) string {
+func (w *Worker) unfit(s exchange.Status) string {
 	attrs, ok := w.policies.Resolve(s.Peer.Profile)
 	switch {
 	case !ok:

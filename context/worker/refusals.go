@@ -3,7 +3,7 @@ package worker
 import (
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -26,7 +26,7 @@ func newRefusals() refusals {
 }
 
 // refused logs that a peer was turned away, unless too many are.
-func (w *Worker) refused(now time.Time, p ike.Peer, reason string, args ...any) {
+func (w *Worker) refused(now time.Time, p exchange.Peer, reason string, args ...any) {
 	if w.mayTell(now) {
 		w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
 	}
@@ -34,7 +34,7 @@ func (w *Worker) refused(now time.Time, p ike.Peer, reason string, args ...any) 
 
 // tellRefused logs what the engine says of a refusal. Where we have connected to the
 // peer, nobody has refused it.
-func (w *Worker) tellRefused(now time.Time, e ike.Refused) {
+func (w *Worker) tellRefused(now time.Time, e exchange.Refused) {
 	if !e.Dialled {
 		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
 	} else if w.mayTell(now) {
@@ -53,13 +53,13 @@ func (w *Worker) mayTell(now time.Time) bool {
 }
 
 // notifies is what a peer is told of a refusal.
-var notifies = map[ike.Refusal]string{
-	ike.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", ike.RefuseLimit: "NO_ADDITIONAL_SAS", ike.RefuseUnauthorised: "AUTHENTICATION_FAILED",
+var notifies = map[exchange.Refusal]string{
+	exchange.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", exchange.RefuseLimit: "NO_ADDITIONAL_SAS", exchange.RefuseUnauthorised: "AUTHENTICATION_FAILED",
 }
 
 // turnAway logs that an authentic peer gets no session, with all that there is to
 // say: what the engine says of it then is passed over.
-func (w *Worker) turnAway(now time.Time, p ike.Peer, r ike.Refusal, reason string, args ...any) {
+func (w *Worker) turnAway(now time.Time, p exchange.Peer, r exchange.Refusal, reason string, args ...any) {
 	w.refusals.told = p.SPI
 	w.refused(now, p, reason, append([]any{"notify", notifies[r]}, args...)...)
 }

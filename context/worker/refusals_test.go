@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestRefusalsAreBounded refuses strangers at the rate of a flood: the log gets
@@ -16,12 +16,12 @@ import (
 func TestRefusalsAreBounded(t *testing.T) {
 	var log bytes.Buffer
 	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
-	stranger := ike.Peer{Remote: netip.MustParseAddrPort("192.0.2.66:500")}
+	stranger := exchange.Peer{Remote: netip.MustParseAddrPort("192.0.2.66:500")}
 	now := time.Unix(1000, 0)
 	const flood, seconds = 1000, 10
 	for range flood * seconds {
 		now = now.Add(time.Second / flood)
-		w.publish(now, ike.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
+		w.publish(now, exchange.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
 	}
 	if n := strings.Count(log.String(), "msg=\"peer refused\""); n < refusalsBurst || n > refusalsBurst+refusalsPerSecond*seconds {
 		t.Errorf("%d lines for %d refusals", n, flood*seconds)
@@ -42,7 +42,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 		t.Errorf("after the flood: %q", got)
 	}
 	log.Reset()
-	w.publish(now, ike.Refused{Peer: stranger, Reason: "once"})
+	w.publish(now, exchange.Refused{Peer: stranger, Reason: "once"})
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "reason=once") {
 		t.Errorf("one refusal: %q", got)
 	}
@@ -53,26 +53,26 @@ func TestRefusalsAreBounded(t *testing.T) {
 func TestOneLineForOneRefusal(t *testing.T) {
 	var log bytes.Buffer
 	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
-	peer := ike.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example", Profile: "hub"}
+	peer := exchange.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example", Profile: "hub"}
 	now := time.Unix(1000, 0)
-	w.publish(now, ike.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
+	w.publish(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
 	if got := log.String(); strings.Contains(got, "peer refused") || !strings.Contains(got, "exchange with the peer failed") {
 		t.Errorf("a connection that we began: %q", got)
 	}
 	log.Reset()
-	w.turnAway(now, peer, ike.RefuseLimit, "the limit of the context's class is reached")
-	w.publish(now, ike.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
+	w.turnAway(now, peer, exchange.RefuseLimit, "the limit of the context's class is reached")
+	w.publish(now, exchange.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "notify=NO_ADDITIONAL_SAS") {
 		t.Errorf("a limit: %q", got)
 	}
 	log.Reset()
-	w.publish(now, ike.Refused{Peer: peer, Reason: "another time"})
+	w.publish(now, exchange.Refused{Peer: peer, Reason: "another time"})
 	if got := log.String(); strings.Count(got, "\n") != 1 {
 		t.Errorf("another refusal: %q", got)
 	}
 	log.Reset()
 	for range 10 * refusalsBurst {
-		w.publish(now, ike.Refused{Peer: peer, Dialled: true, Reason: "again"})
+		w.publish(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "again"})
 	}
 	if n := strings.Count(log.String(), "\n"); n > refusalsBurst {
 		t.Errorf("%d lines of a peer that we connect to", n)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // countersAtOnce bounds of how many child SAs the counters are told at a time;
@@ -67,7 +67,7 @@ func (w *Worker) extend(now time.Time, id uint64) {
 	}
 	next, ok := p.reservation.Raise(p.block, p.most)
 	if !ok {
-		w.command(now, ike.RekeyChild{ID: id})
+		w.command(now, exchange.RekeyChild{ID: id})
 		return
 	}
 	p.reservation = next
@@ -76,7 +76,7 @@ func (w *Worker) extend(now time.Time, id uint64) {
 	t.feed(now)
 	t.raised(w)
 	if t.session == nil && t.raising(id) {
-		w.command(now, ike.RekeyChild{ID: id})
+		w.command(now, exchange.RekeyChild{ID: id})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // linkTimeout bounds the authentication of a connection to the twin.
@@ -175,7 +176,7 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 		t.sender.Close()
 	}
 	t.sender, t.held, t.raises = nil, nil, nil
-	w.out = ike.Output{}
+	w.out = exchange.Output{}
 	w.sessions = newSessions()
 	engine, err := w.newEngine(w.tenant)
 	if err != nil {

@@ -7,16 +7,16 @@ import (
 
 	"github.com/warrenvpn/warren/context/pool"
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
 )
 
 // session is what one responder IKE SA was granted.
 type session struct {
 	id           uint64 // names it for as long as it lasts; rekeying changes its SPI
-	peer         ike.Peer
+	peer         exchange.Peer
 	remoteAccess bool
-	granted      ike.Session
+	granted      exchange.Session
 	since        time.Time
 	idle         time.Duration // ends after so long without traffic; 0: never
 	active       time.Time     // when traffic was seen last
@@ -30,7 +30,7 @@ type session struct {
 // another's.
 type user struct{ identity, profile string }
 
-func userOf(p ike.Peer) user { return user{p.RemoteID, p.Profile} }
+func userOf(p exchange.Peer) user { return user{p.RemoteID, p.Profile} }
 
 // sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
 // against the limits of its class.
@@ -75,7 +75,7 @@ func (s *sessions) admissionOf(remoteAccess bool) *admission {
 }
 
 // open returns a session that begins now and is not counted yet: see add.
-func (s *sessions) open(p ike.Peer, now time.Time) *session {
+func (s *sessions) open(p exchange.Peer, now time.Time) *session {
 	s.last++
 	return &session{id: s.last, peer: p, since: now, active: now}
 }
@@ -112,7 +112,7 @@ func (s *sessions) remove(spi uint64) *session {
 }
 
 // rename follows an IKE SA that was rekeyed: it has another SPI now.
-func (s *sessions) rename(from uint64, peer ike.Peer) {
+func (s *sessions) rename(from uint64, peer exchange.Peer) {
 	if x := s.bySPI[from]; x != nil {
 		delete(s.bySPI, from)
 		x.peer = peer
@@ -127,7 +127,7 @@ func (s *sessions) all() []*session {
 
 // of returns the sessions of the same identity in the same tunnel group, the
 // oldest first.
-func (s *sessions) of(p ike.Peer) []*session {
+func (s *sessions) of(p exchange.Peer) []*session {
 	mine := slices.Clone(s.byUser[userOf(p)])
 	slices.SortStableFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
 	return mine

@@ -8,7 +8,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Facts returns what the `show` commands print.
@@ -45,7 +45,7 @@ func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
 }
 
 // ikeRow describes one IKE SA with its children.
-func (w *Worker) ikeRow(s ike.Status) control.IKESA {
+func (w *Worker) ikeRow(s exchange.Status) control.IKESA {
 	initiator, responder, role := s.PeerSPI, s.Peer.SPI, "responder"
 	if s.Initiator {
 		initiator, responder, role = s.Peer.SPI, s.PeerSPI, "initiator"

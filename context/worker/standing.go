@@ -9,7 +9,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 const (
@@ -257,9 +257,9 @@ func (w *Worker) standingRefused(now time.Time, err error) {
 
 // adoptAddresses asks for the addresses that a gateway gave us in an IKE SA that
 // came from the journal; whoever served before may have them already.
-func (w *Worker) adoptAddresses(s ike.Status) {
+func (w *Worker) adoptAddresses(s exchange.Status) {
 	if _, known := w.clients[s.Peer.SPI]; s.Dialled && len(s.Session.Addresses) > 0 && !known {
-		e := ike.AddressAssigned{Peer: s.Peer, Session: s.Session}
+		e := exchange.AddressAssigned{Peer: s.Peer, Session: s.Session}
 		w.clients[s.Peer.SPI] = e
 		w.requestFor(e, true)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/failover/link/linktest"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -443,7 +443,7 @@ func TestWipe(t *testing.T) {
 		alice := p.newClient(2, "alice@example")
 		var keys []secret.Value
 		p.nodes[0].in(func(_ time.Time, w *Worker) {
-			w.engine.Snapshot(func(r ike.Record) bool {
+			w.engine.Snapshot(func(r exchange.Record) bool {
 				if r.Child != nil {
 					keys = append(keys, r.Child.Child.In.EncryptionKey, r.Child.Child.Out.EncryptionKey)
 				}

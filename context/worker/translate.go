@@ -7,7 +7,7 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // planeOptions is what the data plane may be told anew.
@@ -17,8 +17,8 @@ func planeOptions(t *spec.Tenant) plane.Options {
 }
 
 // engineConfig says in the engine's words what the tenant's specification says.
-func engineConfig(t *spec.Tenant) *ike.Config {
-	cfg := &ike.Config{
+func engineConfig(t *spec.Tenant) *exchange.Config {
+	cfg := &exchange.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,
 		AlwaysCookie:     t.IKE.CookieThreshold == 0,
 		MaxHalfOpen:      t.IKE.MaxHalfOpen,
@@ -37,10 +37,10 @@ func engineConfig(t *spec.Tenant) *ike.Config {
 		cfg.CookieThreshold = min(cfg.CookieThreshold, max(1, limit/2))
 	}
 	for _, p := range t.IKEPolicies {
-		cfg.Policies = append(cfg.Policies, ike.Policy{Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime})
+		cfg.Policies = append(cfg.Policies, exchange.Policy{Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime})
 	}
 	for _, g := range t.TunnelGroups {
-		cfg.Profiles = append(cfg.Profiles, ike.Profile{
+		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
 			Name:             g.Name,
 			RemoteAccess:     g.Type == spec.RemoteAccess,
 			LocalIdentity:    g.LocalIdentity,
@@ -85,17 +85,17 @@ func insideNetworks(t *spec.Tenant) []netip.Prefix {
 }
 
 // identityPSKs returns the keys of single identities.
-func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []ike.IdentityPSK {
-	var out []ike.IdentityPSK
+func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []exchange.IdentityPSK {
+	var out []exchange.IdentityPSK
 	for _, k := range keys {
-		out = append(out, ike.IdentityPSK{Identity: k.Identity, PSK: t.Secret(k.PSK)})
+		out = append(out, exchange.IdentityPSK{Identity: k.Identity, PSK: t.Secret(k.PSK)})
 	}
 	return out
 }
 
 // engineEntry is entry e of a crypto map as it stands on the address local.
-func engineEntry(e spec.CryptoEntry, local netip.Addr) ike.Entry {
-	out := ike.Entry{
+func engineEntry(e spec.CryptoEntry, local netip.Addr) exchange.Entry {
+	out := exchange.Entry{
 		Name:           e.Name,
 		Local:          local,
 		Dynamic:        e.Dynamic,
@@ -108,7 +108,7 @@ func engineEntry(e spec.CryptoEntry, local netip.Addr) ike.Entry {
 		RemoteTS:       selectors(e.Remote),
 	}
 	for _, p := range e.Proposals {
-		out.Proposals = append(out.Proposals, ike.ChildProposal{
+		out.Proposals = append(out.Proposals, exchange.ChildProposal{
 			Name: p.Name, Proposal: p.Proposal, Lifetime: p.Lifetime, LifetimeBytes: p.LifetimeBytes,
 		})
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -54,7 +54,7 @@ type twin struct {
 // heldMessages are messages that depend on the entry at position.
 type heldMessages struct {
 	position journal.Position
-	messages []ike.Datagram
+	messages []exchange.Datagram
 }
 
 // newTwin returns the twin of cfg; nil for nil.
@@ -114,7 +114,7 @@ func (t *twin) listens() bool { return t == nil || t.active && !t.silent }
 
 // dispatch lets messages leave when what they depend on is durable on both
 // nodes, and in order.
-func (t *twin) dispatch(w *Worker, messages []ike.Datagram) {
+func (t *twin) dispatch(w *Worker, messages []exchange.Datagram) {
 	if len(messages) == 0 {
 		return
 	}

@@ -4,7 +4,7 @@
 //
 // The loop is one goroutine. It takes IKE messages, reports of the data plane,
 // requests of the supervisor and the passing of time, gives each to the engine
-// and carries out what the engine returns, in the order that ike.Output
+// and carries out what the engine returns, in the order that exchange.Output
 // documents: changes are journalled and installed before a message leaves that
 // tells the peer of them.
 //
@@ -33,6 +33,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 const (
@@ -98,7 +99,7 @@ type Worker struct {
 	refusals refusals
 	policies *policy.Set
 	pools    *pool.Set
-	clients  map[uint64]ike.AddressAssigned // by our SPI: what gateways gave us
+	clients  map[uint64]exchange.AddressAssigned // by our SPI: what gateways gave us
 
 	inbox   *inbox
 	reports chan plane.Report
@@ -110,7 +111,7 @@ type Worker struct {
 	clock   *clock
 	started time.Time // by the wall clock
 	ready   chan struct{}
-	out     ike.Output
+	out     exchange.Output
 
 	captures *capture.Set
 
@@ -133,7 +134,7 @@ func New(cfg *Config) (*Worker, error) {
 		isolate: cfg.Isolate,
 		ration:  cfg.Claim,
 		claims:  make(chan control.Claim, 4),
-		clients: make(map[uint64]ike.AddressAssigned),
+		clients: make(map[uint64]exchange.AddressAssigned),
 		inbox:   newInbox(),
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
@@ -278,7 +279,7 @@ func (w *Worker) restore(now time.Time) error {
 	alive := make(map[uint64]uint64)
 	all := w.engine.Status()
 	maps.DeleteFunc(w.past, func(spi uint64, _ sessionEntry) bool {
-		return !slices.ContainsFunc(all, func(s ike.Status) bool { return s.Peer.SPI == spi })
+		return !slices.ContainsFunc(all, func(s exchange.Status) bool { return s.Peer.SPI == spi })
 	})
 	for _, s := range all {
 		w.adoptSession(now, s)
@@ -320,7 +321,7 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) 
 			if s.Established.IsZero() || !matches(which, s) {
 				continue
 			}
-			w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"})
+			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"})
 			count++
 		}
 		w.carry(now)
@@ -333,7 +334,7 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) 
 var errStandby = errors.New("worker: this unit is standby for the context: ask the active one")
 
 // matches reports whether which names the session of s.
-func matches(which control.Logoff, s ike.Status) bool {
+func matches(which control.Logoff, s exchange.Status) bool {
 	if which.All || which.User != "" && which.User == s.Peer.RemoteID {
 		return true
 	}
@@ -355,7 +356,7 @@ func (w *Worker) Goodbye(ctx context.Context) error {
 			return nil // the other node goes on
 		}
 		for _, s := range w.engine.Status() {
-			w.command(now, ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "the context is stopped"})
+			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "the context is stopped"})
 		}
 		w.carry(now)
 		return nil

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 var seedsFlag = flag.Uint64("seeds", 15, "how many seeds TestActors plays; make sim plays 10,000")
@@ -45,8 +45,8 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 		{gcm256, gcm128, chacha, prf384, prf256, x25519, ecp256, ecp384}, {gcm128, gcm256, prf256, prf384, ecp256, x25519, ecp384},
 		{chacha, gcm256, prf256, prf384, x25519, ecp384}, {gcm256, prf384, ecp384, ecp256, x25519, prf256},
 	}
-	g, c := l.Pair(func(g, c *ike.Config) {
-		for _, cfg := range []*ike.Config{g, c} {
+	g, c := l.Pair(func(g, c *exchange.Config) {
+		for _, cfg := range []*exchange.Config{g, c} {
 			cfg.Policies[0].Proposal, cfg.Policies[0].Lifetime = offers[0], 10*time.Minute
 			cfg.Entries[0].Proposals[0].Lifetime = 4 * time.Minute
 		}
@@ -76,7 +76,7 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 		case 4:
 			for _, s := range n.Established() {
 				if len(s.Children) > 0 && s.Peer.RemoteID == map[*Node]string{g: "client@example", c: "gw.example"}[n] {
-					n.Command(ike.RekeyIKE{SPI: s.Peer.SPI})
+					n.Command(exchange.RekeyIKE{SPI: s.Peer.SPI})
 					break
 				}
 			}
@@ -86,9 +86,9 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 			t.Errorf("seed %d: %d IKE SAs, %d child SAs", seed, n, len(g.Plane))
 		}
 		for _, e := range c.Events {
-			if d, ok := e.(ike.IKEDown); ok {
+			if d, ok := e.(exchange.IKEDown); ok {
 				for _, e := range g.Events {
-					if d, ok := e.(ike.IKEDown); ok && d.Peer.RemoteID == "client@example" {
+					if d, ok := e.(exchange.IKEDown); ok && d.Peer.RemoteID == "client@example" {
 						t.Logf("the gateway: %s", d.Reason)
 					}
 				}
@@ -100,8 +100,8 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 	if !l.Until(2*time.Minute, func() bool { return Up(g, c) }) {
 		t.Errorf("seed %d: the honest client is not up: %v", seed, c.Engine.Status())
 	}
-	total["rekeyed"] += tally[ike.IKERekeyed](c.Events)
-	total["child SAs"] += tally[ike.ChildUp](g.Events)
+	total["rekeyed"] += tally[exchange.IKERekeyed](c.Events)
+	total["child SAs"] += tally[exchange.ChildUp](g.Events)
 	total["deferred"] += int(g.Engine.Usage().Deferred)
 	g.CheckSnapshot()
 	c.CheckSnapshot()

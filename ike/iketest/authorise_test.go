@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -25,16 +25,16 @@ func selectorsOf(prefixes ...string) []sa.Selector {
 
 // sitesConfig is a gateway for clients, for the branch behind 203.0.113.7, and for
 // sites at any address.
-func sitesConfig(tune func(*ike.Config)) ike.Config {
+func sitesConfig(tune func(*exchange.Config)) exchange.Config {
 	cfg := GatewayConfig()
-	site := func(name, id string, networks ...string) ike.Profile {
-		return ike.Profile{
+	site := func(name, id string, networks ...string) exchange.Profile {
+		return exchange.Profile{
 			Name: name, LocalIdentity: "gw.example", RemoteIdentities: []string{id}, RemoteNetworks: selectorsOf(networks...),
 			LocalPSK: secret.Copy([]byte("key of the gateway")), RemotePSK: secret.Copy([]byte("key of " + name)),
 		}
 	}
 	cfg.Profiles = append(cfg.Profiles, site("branch", "branch.example"), site("sites", "*.sites", "10.30.0.0/16", "10.99.0.0/16"), site("poor", "*.poor"))
-	cfg.Entries = append([]ike.Entry{{
+	cfg.Entries = append([]exchange.Entry{{
 		Name: "branch", Local: GatewayAddr, Peer: netip.MustParseAddr("203.0.113.7"), Profile: "branch",
 		LocalTS: selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24"), Proposals: childProposals(),
 	}}, cfg.Entries...)
@@ -46,15 +46,15 @@ func sitesConfig(tune func(*ike.Config)) ike.Config {
 }
 
 // sites is such a gateway at work.
-func sites(t *testing.T, tune func(*ike.Config)) (*Lab, *Node) {
+func sites(t *testing.T, tune func(*exchange.Config)) (*Lab, *Node) {
 	t.Helper()
 	l := New(17, Faults{})
 	g := l.Add("gateway", GatewayAddr, sitesConfig(tune))
-	g.Authorise = func(q ike.AskSession) ike.Reply {
+	g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 		if q.RemoteAccess {
 			return Grant(q)
 		}
-		return ike.Reply{Question: q.Question}
+		return exchange.AnswerSession{Question: q.Question}
 	}
 	t.Cleanup(func() { noTrouble(t, l) })
 	return l, g
@@ -95,7 +95,7 @@ func siteOf(t *testing.T, g *Node, from, id, key string, ours, networks []sa.Sel
 func reasons(n *Node) string {
 	var out []string
 	for _, e := range n.Events {
-		if r, ok := e.(ike.Refused); ok {
+		if r, ok := e.(exchange.Refused); ok {
 			out = append(out, r.Reason)
 		}
 	}
@@ -117,7 +117,7 @@ func TestStaticSiteElsewhere(t *testing.T) {
 		{"another address, and that is wanted", "192.0.2.66:500", true, "[10.10.0.0/24] === [10.20.0.0/24]", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, g := sites(t, func(c *ike.Config) { c.Entries[0].AnyAddress = tt.anyAddress })
+			_, g := sites(t, func(c *exchange.Config) { c.Entries[0].AnyAddress = tt.anyAddress })
 			if got := site(t, g, tt.from, "branch.example", "key of branch", all, all); got != tt.want {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
@@ -164,13 +164,13 @@ func TestDynamicSite(t *testing.T) {
 		name, id, key string
 		networks      []string
 		before        string // a network that b.sites has brought
-		tune          func(*ike.Config)
+		tune          func(*exchange.Config)
 		want, reason  string
 	}{
 		{name: "its networks", id: "a.sites", networks: []string{"10.30.1.0/24", "10.40.0.0/16"}, want: "[10.30.1.0/24]"},
-		{name: "everything", id: "a.sites", networks: []string{"0.0.0.0/0"}, tune: func(c *ike.Config) { c.Profiles[2].RemoteNetworks = selectorsOf("10.30.0.0/16") }, want: "[10.30.0.0/16]"},
+		{name: "everything", id: "a.sites", networks: []string{"0.0.0.0/0"}, tune: func(c *exchange.Config) { c.Profiles[2].RemoteNetworks = selectorsOf("10.30.0.0/16") }, want: "[10.30.0.0/16]"},
 		{name: "an address that is leased, though of no pool", id: "a.sites", networks: []string{"10.99.0.10/32"},
-			tune: func(c *ike.Config) { c.Pools = nil }, want: "TS_UNACCEPTABLE", reason: "of peer client@example"},
+			tune: func(c *exchange.Config) { c.Pools = nil }, want: "TS_UNACCEPTABLE", reason: "of peer client@example"},
 		{name: "somebody's", id: "a.sites", networks: []string{"10.20.0.0/24"}, want: "TS_UNACCEPTABLE", reason: "no common traffic selectors"},
 		{name: "nothing", id: "a.poor", key: "key of poor", networks: []string{"10.50.0.0/16"}, want: "TS_UNACCEPTABLE", reason: "no remote_networks"},
 		{name: "a leased address", id: "a.sites", networks: []string{"10.99.0.10/32"}, want: "TS_UNACCEPTABLE", reason: "address pool"},
@@ -180,9 +180,9 @@ func TestDynamicSite(t *testing.T) {
 		{name: "beside another's network", id: "a.sites", networks: []string{"10.30.2.0/24"}, before: "10.30.1.0/24", want: "[10.30.2.0/24]"},
 		{name: "its own once more", id: "b.sites", networks: []string{"10.30.1.0/24"}, before: "10.30.1.0/24", want: "[10.30.1.0/24]"},
 		{name: "a network of a static entry that is down", id: "a.sites", networks: []string{"10.30.0.0/24"},
-			tune: func(c *ike.Config) { c.Entries[0].RemoteTS = selectorsOf("10.30.0.128/25") }, want: "TS_UNACCEPTABLE", reason: "static entry branch"},
+			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.30.0.128/25") }, want: "TS_UNACCEPTABLE", reason: "static entry branch"},
 		{name: "cut out of a static entry", id: "a.sites", networks: []string{"10.30.0.0/24"},
-			tune: func(c *ike.Config) { c.Entries[0].RemoteTS = selectorsOf("10.0.0.0/8") }, want: "[10.30.0.0/24]"},
+			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.0.0.0/8") }, want: "[10.30.0.0/24]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, g := sites(t, tt.tune)
@@ -214,14 +214,14 @@ func TestDynamicSite(t *testing.T) {
 // networks of ours differ, or where one is wider: the operator wrote both. One
 // entry for several peers gives each what the others have not.
 func TestStaticSitesMeet(t *testing.T) {
-	_, g := sites(t, func(c *ike.Config) {
+	_, g := sites(t, func(c *exchange.Config) {
 		second := c.Entries[0]
 		second.Name, second.Profile, second.Peer = "second", "poor", netip.MustParseAddr("203.0.113.8")
 		second.LocalTS, second.RemoteTS = selectorsOf("10.10.1.0/24"), selectorsOf("10.20.0.0/24")
 		third := second
 		third.Name, third.Profile, third.AnyAddress = "third", "sites", true
 		third.LocalTS, third.RemoteTS = selectorsOf("10.10.0.0/16"), selectorsOf("10.0.0.0/8")
-		c.Entries = append([]ike.Entry{second, third}, c.Entries...)
+		c.Entries = append([]exchange.Entry{second, third}, c.Entries...)
 	})
 	ours := []string{"10.10.0.0/16"}
 	for _, tt := range []struct{ from, id, key, network, want string }{
@@ -250,8 +250,8 @@ func TestKeysOfIdentities(t *testing.T) {
 		{"carol@example", "key of the client", "no pre-shared key for peer carol@example"},
 	} {
 		t.Run(tt.id+" with the "+tt.key, func(t *testing.T) {
-			_, g, s := alone(t, func(c *ike.Config) {
-				c.Profiles[0].RemotePSKs = []ike.IdentityPSK{
+			_, g, s := alone(t, func(c *exchange.Config) {
+				c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{
 					{Identity: "alice@example", PSK: secret.Copy([]byte("key of alice"))},
 					{Identity: "bob@example", PSK: secret.Copy([]byte("key of bob"))},
 				}
@@ -262,7 +262,7 @@ func TestKeysOfIdentities(t *testing.T) {
 			if got := reasons(g); up != (tt.reason == "") || !strings.Contains(got, tt.reason) {
 				t.Errorf("up: %v, reason %q, want %q", up, got, tt.reason)
 			}
-			if up != slices.ContainsFunc(g.Established(), func(s ike.Status) bool { return s.Peer.RemoteID == tt.id }) {
+			if up != slices.ContainsFunc(g.Established(), func(s exchange.Status) bool { return s.Peer.RemoteID == tt.id }) {
 				t.Error("who is established differs")
 			}
 		})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -20,7 +21,7 @@ func BenchmarkResponder(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	var out ike.Output
+	var out exchange.Output
 	e.Activate(l.Now, &out)
 	n := l.Add("client side", ClientAddr, ClientConfig())
 	id, _ := auth.ParseIdentity("client@example")
@@ -35,27 +36,27 @@ func BenchmarkResponder(b *testing.B) {
 		binary.BigEndian.PutUint32(addr[:], 0x0a000000+uint32(i))
 		s := NewStranger(n, netip.AddrPortFrom(netip.AddrFrom4(addr), 500))
 		s.request = wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...)
-		out = ike.Output{}
+		out = exchange.Output{}
 		b.StartTimer()
-		err := e.Receive(l.Now, ike.Datagram{Local: gw, Remote: s.Addr, Payload: s.request}, &out)
+		err := e.Receive(l.Now, exchange.Datagram{Local: gw, Remote: s.Addr, Payload: s.request}, &out)
 		b.StopTimer()
 		if err != nil || !s.TakeInit(out.Send[0].Payload) {
 			b.Fatal(err)
 		}
 		request := s.Seal(wire.IKEAuth, 1, s.AuthPayloads(id, "key of the client")...)
-		out = ike.Output{}
+		out = exchange.Output{}
 		b.StartTimer()
-		err = e.Receive(l.Now, ike.Datagram{Local: gw, Remote: s.Addr, Payload: request}, &out)
+		err = e.Receive(l.Now, exchange.Datagram{Local: gw, Remote: s.Addr, Payload: request}, &out)
 		if err != nil {
 			b.Fatal(err)
 		}
-		q := out.Events[0].(ike.AskSession)
-		out = ike.Output{}
+		q := out.Events[0].(exchange.AskSession)
+		out = exchange.Output{}
 		if err := e.Answer(l.Now, Grant(q), &out); err != nil {
 			b.Fatal(err)
 		}
 		for _, r := range out.Changes {
-			records += len(r.Append(nil))
+			records += len(ike.AppendRecord(nil, r))
 		}
 	}
 	b.StopTimer()

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -53,7 +53,7 @@ func TestChildFlood(t *testing.T) {
 		}
 		return made, refused
 	}
-	noDPD := func(c *ike.Config) { c.Profiles[0].DPD = 0 }
+	noDPD := func(c *exchange.Config) { c.Profiles[0].DPD = 0 }
 	t.Run("a client", func(t *testing.T) {
 		l, g, f := met(t, noDPD)
 		if made, refused := flood(l, f, 30, 2*time.Second); made != 15 || refused != "NO_ADDITIONAL_SAS" || len(g.Plane) != 16 {
@@ -82,7 +82,7 @@ func TestChildFlood(t *testing.T) {
 			}
 			f.Ask(wire.Informational, deleteESP(spi))
 		}
-		if n := tally[ike.ChildUp](g.Events); n > 70 || n < 30 {
+		if n := tally[exchange.ChildUp](g.Events); n > 70 || n < 30 {
 			t.Errorf("%d child SAs in no time", n)
 		}
 		l.Run(time.Second)

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -20,7 +20,7 @@ func TestContactOfOneDevice(t *testing.T) {
 		from    string
 		asks    netip.Addr // invalid: for any
 		granted netip.Addr
-		refuse  ike.Refusal
+		refuse  exchange.Refusal
 		ignore  bool
 		ends    bool
 	}{
@@ -29,19 +29,19 @@ func TestContactOfOneDevice(t *testing.T) {
 		{name: "another address, same lease asked for", from: "192.0.2.77:500", asks: first, granted: first, ends: true},
 		{name: "another address, another lease asked for", from: "192.0.2.77:500", asks: second, granted: second},
 		{name: "another address, same lease given", from: "192.0.2.77:500", granted: first, ends: true},
-		{name: "not let in", from: "192.0.2.66:4711", refuse: ike.RefuseLimit},
-		{name: "not authorised", from: "192.0.2.66:4711", refuse: ike.RefuseUnauthorised},
-		{name: "no address is free", from: "192.0.2.66:4711", refuse: ike.RefuseNoAddress},
+		{name: "not let in", from: "192.0.2.66:4711", refuse: exchange.RefuseLimit},
+		{name: "not authorised", from: "192.0.2.66:4711", refuse: exchange.RefuseUnauthorised},
+		{name: "no address is free", from: "192.0.2.66:4711", refuse: exchange.RefuseNoAddress},
 		{name: "the profile does not heed it", from: "192.0.2.66:4711", granted: second, ignore: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, g, s := alone(t, func(c *ike.Config) { c.Profiles[0].IgnoreContact = tt.ignore })
+			_, g, s := alone(t, func(c *exchange.Config) { c.Profiles[0].IgnoreContact = tt.ignore })
 			if !s.Connect() {
 				t.Fatal("not connected")
 			}
 			old := g.Established()[0].Peer.SPI
-			var asked ike.AskSession
-			g.Authorise = func(q ike.AskSession) ike.Reply {
+			var asked exchange.AskSession
+			g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 				asked = q
 				r := Grant(q)
 				r.Refuse, r.Session.Addresses = tt.refuse, []netip.Addr{tt.granted}
@@ -60,11 +60,11 @@ func TestContactOfOneDevice(t *testing.T) {
 			ps := replaced(n.AuthPayloads(id, "key of the client"), wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{a}})
 			n.Request(wire.IKEAuth, append(ps, wire.Notify{Type: wire.InitialContact})...)
 
-			ended := !slices.ContainsFunc(g.Established(), func(s ike.Status) bool { return s.Peer.SPI == old })
+			ended := !slices.ContainsFunc(g.Established(), func(s exchange.Status) bool { return s.Peer.SPI == old })
 			if ended != tt.ends {
 				t.Errorf("the other SA has ended: %v, want %v", ended, tt.ends)
 			}
-			foreseen := tt.ends && tt.name != "another address, same lease given" || tt.refuse != ike.RefuseNone
+			foreseen := tt.ends && tt.name != "another address, same lease given" || tt.refuse != exchange.RefuseNone
 			if slices.Contains(asked.Replaces, old) != foreseen {
 				t.Errorf("the driver was told that these end: %x, want %016x: %v", asked.Replaces, old, foreseen)
 			}
@@ -78,16 +78,18 @@ func TestClientWithoutAddress(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		asks   bool
-		refuse ike.Refusal
+		refuse exchange.Refusal
 		want   string
 	}{
-		{"asks for none", false, ike.RefuseNone, "FAILED_CP_REQUIRED"},
-		{"none is given", true, ike.RefuseNone, "INTERNAL_ADDRESS_FAILURE"},
-		{"none is free", true, ike.RefuseNoAddress, "INTERNAL_ADDRESS_FAILURE"},
+		{"asks for none", false, exchange.RefuseNone, "FAILED_CP_REQUIRED"},
+		{"none is given", true, exchange.RefuseNone, "INTERNAL_ADDRESS_FAILURE"},
+		{"none is free", true, exchange.RefuseNoAddress, "INTERNAL_ADDRESS_FAILURE"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, g, s := alone(t, nil)
-			g.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question, Refuse: tt.refuse} }
+			g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+				return exchange.AnswerSession{Question: q.Question, Refuse: tt.refuse}
+			}
 			s.Init()
 			id, _ := auth.ParseIdentity("client@example")
 			ps := s.AuthPayloads(id, "key of the client")

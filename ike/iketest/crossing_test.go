@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // met is a node with a foreign peer that is connected.
-func met(t *testing.T, tune func(*ike.Config)) (*Lab, *Node, *Foreign) {
+func met(t *testing.T, tune func(*exchange.Config)) (*Lab, *Node, *Foreign) {
 	t.Helper()
 	l, g, s := alone(t, tune)
 	f, err := Meet(g, s)
@@ -67,11 +67,11 @@ func TestDeleteCrossesRekeying(t *testing.T) {
 			if who == "client" {
 				a, b = c, g
 			}
-			a.Command(ike.RekeyChild{ID: only(t, a).ID})
-			b.Command(ike.DeleteChild{ID: only(t, b).ID, Reason: "test"})
+			a.Command(exchange.RekeyChild{ID: only(t, a).ID})
+			b.Command(exchange.DeleteChild{ID: only(t, b).ID, Reason: "test"})
 			l.Run(5 * time.Second)
 			if len(a.Established()) != 1 || len(b.Established()) != 1 || len(a.Plane)+len(b.Plane) != 0 ||
-				tally[ike.IKEDown](a.Events)+tally[ike.IKEDown](b.Events) != 0 {
+				tally[exchange.IKEDown](a.Events)+tally[exchange.IKEDown](b.Events) != 0 {
 				t.Errorf("%v %v", a.Engine.Status(), b.Engine.Status())
 			}
 		})
@@ -80,7 +80,7 @@ func TestDeleteCrossesRekeying(t *testing.T) {
 		_, g, f := met(t, nil)
 		first := only(t, g)
 		f.Ask(wire.CreateChildSA, newChildPayloads(0, 0x9999)...)
-		g.Command(ike.RekeyChild{ID: first.ID})
+		g.Command(exchange.RekeyChild{ID: first.ID})
 		f.Ask(wire.Informational, deleteESP(first.Out.SPI))
 		f.Refuse(wire.TemporaryFailure)
 		if c := only(t, g); c.Out.SPI != 0x9999 || len(g.Established()) != 1 {
@@ -88,9 +88,9 @@ func TestDeleteCrossesRekeying(t *testing.T) {
 		}
 	})
 	t.Run("lifetime is over", func(t *testing.T) {
-		l, g, f := met(t, func(c *ike.Config) { c.Entries[0].Proposals[0].Lifetime = 10 * time.Second })
+		l, g, f := met(t, func(c *exchange.Config) { c.Entries[0].Proposals[0].Lifetime = 10 * time.Second })
 		old := only(t, g)
-		g.Command(ike.RekeyChild{ID: old.ID})
+		g.Command(exchange.RekeyChild{ID: old.ID})
 		l.Run(11 * time.Second)
 		f.AcceptChild(0x1111)
 		f.Answer() // to the DELETE of the old one
@@ -105,7 +105,7 @@ func TestDeleteCrossesRekeying(t *testing.T) {
 func TestResponderDeletesTheOldOne(t *testing.T) {
 	_, g, f := met(t, nil)
 	old := only(t, g)
-	g.Command(ike.RekeyChild{ID: old.ID})
+	g.Command(exchange.RekeyChild{ID: old.ID})
 	f.Ask(wire.Informational, deleteESP(old.Out.SPI))
 	f.AcceptChild(0x1111)
 	if c := only(t, g); c.Out.SPI != 0x1111 || len(g.Established()) != 1 {
@@ -123,7 +123,7 @@ func TestDeletedBeforeItIsKnown(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		l, g, f := met(t, nil)
 		old := only(t, g)
-		g.Command(ike.RekeyChild{ID: old.ID})
+		g.Command(exchange.RekeyChild{ID: old.ID})
 		f.Ask(wire.Informational, deleteESP(0x1111))
 		if restart {
 			g.Kill()
@@ -149,18 +149,18 @@ func TestRekeyingOfWhatWeClose(t *testing.T) {
 		want string
 	}{
 		{"rekeyed, its DELETE is out", func(g *Node, f *Foreign, old sa.Child) {
-			g.Command(ike.RekeyChild{ID: old.ID})
+			g.Command(exchange.RekeyChild{ID: old.ID})
 			f.AcceptChild(0x1111)
 		}, "TEMPORARY_FAILURE"},
-		{"being rekeyed", func(g *Node, f *Foreign, old sa.Child) { g.Command(ike.RekeyChild{ID: old.ID}) }, "TEMPORARY_FAILURE"},
+		{"being rekeyed", func(g *Node, f *Foreign, old sa.Child) { g.Command(exchange.RekeyChild{ID: old.ID}) }, "TEMPORARY_FAILURE"},
 		{"being deleted", func(g *Node, f *Foreign, old sa.Child) {
-			g.Command(ike.DeleteChild{ID: old.ID, Reason: "test"})
+			g.Command(exchange.DeleteChild{ID: old.ID, Reason: "test"})
 		}, "TEMPORARY_FAILURE"},
 		{"replaced at its own wish: it has not got the answer", func(g *Node, f *Foreign, old sa.Child) {
 			f.Ask(wire.CreateChildSA, newChildPayloads(old.Out.SPI, 0x1111)...)
 		}, "CHILD_SA_NOT_FOUND"},
 		{"gone", func(g *Node, f *Foreign, old sa.Child) {
-			g.Command(ike.DeleteChild{ID: old.ID, Reason: "test"})
+			g.Command(exchange.DeleteChild{ID: old.ID, Reason: "test"})
 			f.Answer()
 		}, "CHILD_SA_NOT_FOUND"},
 	}
@@ -182,7 +182,7 @@ func TestChildNotFound(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		l, g, f := met(t, nil)
 		old := only(t, g)
-		g.Command(ike.RekeyChild{ID: old.ID})
+		g.Command(exchange.RekeyChild{ID: old.ID})
 		f.Refuse(wire.ChildSANotFound)
 		if restart {
 			g.Kill()
@@ -204,8 +204,8 @@ func TestChildNotFound(t *testing.T) {
 
 // TestRefusedNewChild: a peer that wants no new one either is left alone.
 func TestRefusedNewChild(t *testing.T) {
-	l, g, f := met(t, func(c *ike.Config) { c.Profiles[0].DPD = 0 })
-	g.Command(ike.RekeyChild{ID: only(t, g).ID})
+	l, g, f := met(t, func(c *exchange.Config) { c.Profiles[0].DPD = 0 })
+	g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 	f.Refuse(wire.ChildSANotFound)
 	f.Refuse(wire.TSUnacceptable)
 	n := len(f.Requests)
@@ -220,7 +220,7 @@ func TestRefusedNewChild(t *testing.T) {
 func TestBadAnswerToRekeying(t *testing.T) {
 	_, g, f := met(t, nil)
 	old := only(t, g)
-	g.Command(ike.RekeyChild{ID: old.ID})
+	g.Command(exchange.RekeyChild{ID: old.ID})
 	m, ps := f.Last()
 	offer, _ := wire.Find[wire.SA](ps)
 	f.Answer(wire.Nonce{Data: make([]byte, 32)})
@@ -240,13 +240,13 @@ func TestBadAnswerToRekeying(t *testing.T) {
 // attempt costs a few of them, then it waits.
 func TestOtherGroupEachTime(t *testing.T) {
 	for _, ikeSA := range []bool{false, true} {
-		_, g, f := met(t, func(c *ike.Config) {
+		_, g, f := met(t, func(c *exchange.Config) {
 			c.Entries[0].Proposals[0].Proposal = append(append(sa.Proposal{}, ESPProposal...), x25519, ecp256)
 		})
 		if ikeSA {
-			g.Command(ike.RekeyIKE{SPI: f.Peer})
+			g.Command(exchange.RekeyIKE{SPI: f.Peer})
 		} else {
-			g.Command(ike.RekeyChild{ID: only(t, g).ID})
+			g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 		}
 		for range 20 {
 			_, ps := f.Last()
@@ -266,10 +266,10 @@ func TestOtherGroupEachTime(t *testing.T) {
 // TestLearntGroupSurvives: the key exchange that the peer has asked for is in the
 // record of the exchange that uses it.
 func TestLearntGroupSurvives(t *testing.T) {
-	_, g, f := met(t, func(c *ike.Config) {
+	_, g, f := met(t, func(c *exchange.Config) {
 		c.Entries[0].Proposals[0].Proposal = append(append(sa.Proposal{}, ESPProposal...), x25519, ecp256)
 	})
-	g.Command(ike.RekeyChild{ID: only(t, g).ID})
+	g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 	f.Refuse(wire.InvalidKEPayload, 0, byte(sa.KEECP256))
 	g.Kill()
 	f.AcceptChild(0x1111)
@@ -278,7 +278,7 @@ func TestLearntGroupSurvives(t *testing.T) {
 		t.Fatalf("not rekeyed: %v", c)
 	}
 	g.Kill()
-	g.Command(ike.RekeyChild{ID: only(t, g).ID})
+	g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 	_, ps := f.Last()
 	if ke, _ := wire.Find[wire.KE](ps); ke.Group != sa.KEECP256 {
 		t.Errorf("first guess of the next one: %d", ke.Group)
@@ -291,7 +291,7 @@ func TestLearntGroupSurvives(t *testing.T) {
 func TestRekeyingRefusedToTheEnd(t *testing.T) {
 	for _, kind := range []wire.NotifyType{wire.NoAdditionalSAs, wire.NoProposalChosen, 12345, wire.TemporaryFailure} {
 		t.Run(kind.String(), func(t *testing.T) {
-			l, g, f := met(t, func(c *ike.Config) {
+			l, g, f := met(t, func(c *exchange.Config) {
 				c.Entries[0].Proposals[0].Lifetime, c.Profiles[0].DPD = time.Hour, 0
 			})
 			asked, seen := 0, 0
@@ -308,23 +308,23 @@ func TestRekeyingRefusedToTheEnd(t *testing.T) {
 					f.Answer()
 				}
 			}
-			if lines := tally[ike.Refused](g.Events); asked < 3 || asked > 12 || lines != 1 {
+			if lines := tally[exchange.Refused](g.Events); asked < 3 || asked > 12 || lines != 1 {
 				t.Errorf("asked %d times, %d lines", asked, lines)
 			}
 		})
 	}
 	t.Run("the dialler connects again", func(t *testing.T) {
-		l, g, c := connected(t, func(g, c *ike.Config) {
+		l, g, c := connected(t, func(g, c *exchange.Config) {
 			g.Entries[0].Proposals[0].Lifetime, c.Entries[0].Proposals[0].Lifetime = 3*time.Hour, time.Hour
 		})
 		l.Run(30 * time.Minute)
 		cfg := g.Config // from now on it wants what the client does not have
-		cfg.Entries = []ike.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: []ike.ChildProposal{{Name: "1", Proposal: sa.Proposal{gcm128}}}}}
+		cfg.Entries = []exchange.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: []exchange.ChildProposal{{Name: "1", Proposal: sa.Proposal{gcm128}}}}}
 		if err := g.Engine.Configure(&cfg); err != nil {
 			t.Fatal(err)
 		}
 		l.Run(25 * time.Minute)
-		if tally[ike.Refused](g.Events) == 0 {
+		if tally[exchange.Refused](g.Events) == 0 {
 			t.Fatal("nothing was refused")
 		}
 		cfg.Entries = g.Config.Entries
@@ -352,9 +352,9 @@ func TestBothRekeyAtOnce(t *testing.T) {
 			child, spi := only(t, g).ID, g.Established()[0].Peer.SPI
 			for _, n := range []*Node{g, c} {
 				if ikeSA {
-					n.Command(ike.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
+					n.Command(exchange.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
 				} else {
-					n.Command(ike.RekeyChild{ID: only(t, n).ID})
+					n.Command(exchange.RekeyChild{ID: only(t, n).ID})
 				}
 			}
 			if !l.Until(time.Minute, func() bool {
@@ -362,7 +362,7 @@ func TestBothRekeyAtOnce(t *testing.T) {
 			}) {
 				t.Errorf("seed %d, IKE SA %v: %v %v", seed, ikeSA, g.Engine.Status(), c.Engine.Status())
 			}
-			if n := tally[ike.Refused](g.Events) + tally[ike.Refused](c.Events) + tally[ike.IKEDown](g.Events); n != 0 {
+			if n := tally[exchange.Refused](g.Events) + tally[exchange.Refused](c.Events) + tally[exchange.IKEDown](g.Events); n != 0 {
 				t.Errorf("seed %d, IKE SA %v: %v %v", seed, ikeSA, g.Events, c.Events)
 			}
 			noTrouble(t, l)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // brittle is a source of randomness that fails once when it is told to: the
@@ -31,11 +32,11 @@ func (b *brittle) Read(p []byte) (int, error) {
 // child SAs and its records, and is told; the others do not notice. An engine that
 // is not isolated, as in tests, panics.
 func TestFaultEndsOneSA(t *testing.T) {
-	calls := map[string]func(g *Node, s ike.Status){
-		"command": func(g *Node, s ike.Status) { g.Command(ike.RekeyChild{ID: s.Children[0].ID}) },
-		"time": func(g *Node, s ike.Status) {
+	calls := map[string]func(g *Node, s exchange.Status){
+		"command": func(g *Node, s exchange.Status) { g.Command(exchange.RekeyChild{ID: s.Children[0].ID}) },
+		"time": func(g *Node, s exchange.Status) {
 			g.lab.Now = s.Children[0].Expires.Add(-time.Minute)
-			g.Do(func(out *ike.Output) error { g.Engine.Expire(g.lab.Now, out); return nil })
+			g.Do(func(out *exchange.Output) error { g.Engine.Expire(g.lab.Now, out); return nil })
 		},
 	}
 	for name, call := range calls {
@@ -71,9 +72,9 @@ func TestFaultEndsOneSA(t *testing.T) {
 				if !isolated {
 					return
 				}
-				var told []ike.Fault
+				var told []exchange.Fault
 				for _, e := range g.Events {
-					if f, ok := e.(ike.Fault); ok {
+					if f, ok := e.(exchange.Fault); ok {
 						told = append(told, f)
 					}
 				}
@@ -81,7 +82,7 @@ func TestFaultEndsOneSA(t *testing.T) {
 					len(told[0].Where) < 3 || g.Engine.Usage().Faults != 1 {
 					t.Errorf("told: %+v", told)
 				}
-				if up := g.Established(); len(up) != 1 || len(g.Plane) != 1 || tally[ike.IKEDown](g.Events) != 1 {
+				if up := g.Established(); len(up) != 1 || len(g.Plane) != 1 || tally[exchange.IKEDown](g.Events) != 1 {
 					t.Errorf("SAs left: %v, child SAs %v", up, g.Plane)
 				}
 				g.Kill()
@@ -113,7 +114,7 @@ func TestUnusableRecord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Kind == ike.RecordChild && r.SPI == s.Peer {
+		if r.Kind == exchange.RecordChild && r.SPI == s.Peer {
 			r.Child = nil // what nothing but a broken memory brings
 		}
 		if err := e.Replay(g.lab.Now, r); err != nil {

@@ -6,12 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
-
-	"github.com/warrenvpn/warren/esp/sa"
 )
 
 // v6 is the host of a /64.
@@ -45,7 +44,7 @@ func TestFloodOfRealSources(t *testing.T) {
 		}, 400},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, g, _ := alone(t, func(c *ike.Config) { c.MaxHalfOpen, c.CookieThreshold = 400, 40 })
+			_, g, _ := alone(t, func(c *exchange.Config) { c.MaxHalfOpen, c.CookieThreshold = 400, 40 })
 			attack := func(n int) {
 				for i := range n {
 					s := NewStranger(g, tt.source(i))
@@ -75,7 +74,7 @@ func TestFloodOfRealSources(t *testing.T) {
 // TestRefusedTakeNoPlace: peers with a wrong key do not fill the table, and each
 // gets its refusal repeated while there are few.
 func TestRefusedTakeNoPlace(t *testing.T) {
-	l, g, _ := alone(t, func(c *ike.Config) { c.CookieThreshold, c.MaxHalfOpen = 5, 40 })
+	l, g, _ := alone(t, func(c *exchange.Config) { c.CookieThreshold, c.MaxHalfOpen = 5, 40 })
 	id, _ := auth.ParseIdentity("client@example")
 	for i := range 300 {
 		s := NewStranger(g, v4(i))
@@ -101,7 +100,7 @@ func TestRefusedTakeNoPlace(t *testing.T) {
 
 // TestHalfOpenLife: the fuller the table, the sooner a handshake is given up.
 func TestHalfOpenLife(t *testing.T) {
-	l, g, _ := alone(t, func(c *ike.Config) { c.MaxHalfOpen, c.CookieThreshold = 100, 10 })
+	l, g, _ := alone(t, func(c *exchange.Config) { c.MaxHalfOpen, c.CookieThreshold = 100, 10 })
 	first := NewStranger(g, v4(0))
 	first.Knock()
 	l.Run(29 * time.Second)
@@ -157,7 +156,7 @@ func TestLongInit(t *testing.T) {
 // TestCookieIsForOneSender: what a cookie is made from cannot be cut in another
 // way, nor be another's.
 func TestCookieIsForOneSender(t *testing.T) {
-	_, g, s := alone(t, func(c *ike.Config) { c.CookieThreshold = 1 })
+	_, g, s := alone(t, func(c *exchange.Config) { c.CookieThreshold = 1 })
 	NewStranger(g, netip.MustParseAddrPort("192.0.2.200:500")).Init()
 	long := make([]byte, 32)
 	copy(long[20:], netip.MustParseAddr("2001:db8:1:2:3:4:c000:242").AsSlice()[:12])

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -14,7 +14,7 @@ import (
 // too: with whatever the test says, and only when it says so.
 type Foreign struct {
 	*Stranger
-	Requests []ike.Datagram // of the node inside this IKE SA, repeats as well
+	Requests []exchange.Datagram // of the node inside this IKE SA, repeats as well
 
 	// OldPRF makes it derive the keys of a rekeyed IKE SA as some peers do:
 	// all of them with the PRF of the SA that is replaced.
@@ -33,7 +33,7 @@ func newForeign(s *Stranger) *Foreign {
 	f := &Foreign{Stranger: s}
 	l := s.to.lab
 	old := l.Spy
-	l.Spy = func(from *Node, d ike.Datagram) {
+	l.Spy = func(from *Node, d exchange.Datagram) {
 		if h, err := wire.ParseHeader(d.Payload); err == nil && !h.Response() && (h.SPIi == f.Peer || h.SPIr == f.Peer) {
 			f.Requests = append(f.Requests, d)
 		}

@@ -3,7 +3,7 @@ package iketest
 import (
 	"testing"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -16,7 +16,7 @@ func FuzzReceive(f *testing.F) {
 	s := NewStranger(seedNode, strangerAddr)
 	f.Add(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...), uint8(wire.CreateChildSA), uint8(wire.TypeSA))
 	f.Add(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0)), uint8(wire.Informational), uint8(wire.TypeDelete))
-	f.Fuzz(func(t *testing.T, b []byte, exchange, first uint8) {
+	f.Fuzz(func(t *testing.T, b []byte, kind, first uint8) {
 		l := New(42, Faults{})
 		g := l.Add("gateway", GatewayAddr, GatewayConfig())
 		g.Authorise = Grant
@@ -28,12 +28,12 @@ func FuzzReceive(f *testing.F) {
 		if len(g.Plane) != 1 {
 			t.Fatal("a datagram in clear changed the data plane")
 		}
-		up.Send(up.Seal(wire.ExchangeType(exchange), up.next, wire.Unknown{Number: wire.PayloadType(first), Body: b[:min(len(b), 60000)]}))
+		up.Send(up.Seal(wire.ExchangeType(kind), up.next, wire.Unknown{Number: wire.PayloadType(first), Body: b[:min(len(b), 60000)]}))
 		g.CheckSnapshot()
 		for _, x := range l.Trouble {
 			t.Error(x)
 		}
-		var out ike.Output
+		var out exchange.Output
 		if at, ok := g.Engine.Deadline(); ok {
 			g.Engine.Expire(at, &out)
 		}

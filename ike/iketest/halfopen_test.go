@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestHandshakeSurvives takes the gateway over, or replaces its worker, between
@@ -20,7 +20,7 @@ func TestHandshakeSurvives(t *testing.T) {
 				inits := 0
 				g, c := l.Pair(nil)
 				g.Authorise = nil // the question stays open
-				l.Spy = func(_ *Node, d ike.Datagram) {
+				l.Spy = func(_ *Node, d exchange.Datagram) {
 					if d.Payload[18] == 34 && d.Payload[19]&0x20 == 0 {
 						inits++
 					}
@@ -57,13 +57,13 @@ func TestHandshakeSurvives(t *testing.T) {
 // flood there are no records at all.
 func TestHandshakeRecords(t *testing.T) {
 	l := New(6, Faults{})
-	g, _ := l.Pair(func(g, c *ike.Config) {
+	g, _ := l.Pair(func(g, c *exchange.Config) {
 		g.CookieThreshold = 5
 		c.Entries[0].Initiate = false
 	})
 	records := func() (n int) {
-		g.Engine.Snapshot(func(r ike.Record) bool {
-			if r.Kind == ike.RecordHalfOpen {
+		g.Engine.Snapshot(func(r exchange.Record) bool {
+			if r.Kind == exchange.RecordHalfOpen {
 				n++
 			}
 			return true

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -34,7 +34,7 @@ func TestForgedRefusals(t *testing.T) {
 	for name, payloads := range tests {
 		t.Run(name, func(t *testing.T) {
 			l := New(21, Faults{Delay: 10 * time.Millisecond})
-			l.Spy = func(from *Node, d ike.Datagram) {
+			l.Spy = func(from *Node, d exchange.Datagram) {
 				m, err := wire.ParseMessage(d.Payload)
 				if err != nil || m.Exchange != wire.IKESAInit || m.Response() {
 					return
@@ -44,11 +44,11 @@ func TestForgedRefusals(t *testing.T) {
 				if len(payloads) > 1 {
 					h.SPIr = 77
 				}
-				l.Inject(l.Now.Add(time.Millisecond), ike.Datagram{Local: d.Local, Remote: d.Remote, Payload: wire.AppendMessage(nil, h, payloads...)})
+				l.Inject(l.Now.Add(time.Millisecond), exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: wire.AppendMessage(nil, h, payloads...)})
 			}
 			g, c := l.Pair(nil)
 			l.Run(time.Second)
-			if !Up(g, c) || tally[ike.Refused](c.Events) != 0 {
+			if !Up(g, c) || tally[exchange.Refused](c.Events) != 0 {
 				t.Errorf("not up: %v", c.Events)
 			}
 			noTrouble(t, l)
@@ -59,12 +59,12 @@ func TestForgedRefusals(t *testing.T) {
 // TestTrueRefusal: without a good answer the refusal is told, after a few seconds.
 func TestTrueRefusal(t *testing.T) {
 	l := New(21, Faults{Delay: 10 * time.Millisecond})
-	_, c := l.Pair(func(g, _ *ike.Config) { g.Policies[0].Proposal = sa.Proposal{chacha, prf384, ecp384} })
-	if !l.Until(10*time.Second, func() bool { return tally[ike.Refused](c.Events) > 0 }) {
+	_, c := l.Pair(func(g, _ *exchange.Config) { g.Policies[0].Proposal = sa.Proposal{chacha, prf384, ecp384} })
+	if !l.Until(10*time.Second, func() bool { return tally[exchange.Refused](c.Events) > 0 }) {
 		t.Fatal("nothing is told")
 	}
 	for _, e := range c.Events {
-		if r, ok := e.(ike.Refused); ok && (r.Notify != "NO_PROPOSAL_CHOSEN" || r.Reason != "peer refuses IKE_SA_INIT: NO_PROPOSAL_CHOSEN") {
+		if r, ok := e.(exchange.Refused); ok && (r.Notify != "NO_PROPOSAL_CHOSEN" || r.Reason != "peer refuses IKE_SA_INIT: NO_PROPOSAL_CHOSEN") {
 			t.Errorf("told: %+v", r)
 		}
 	}

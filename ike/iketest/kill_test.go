@@ -4,12 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // shortLives makes a run of a few minutes meet every exchange.
-func shortLives(g, c *ike.Config) {
-	for _, cfg := range []*ike.Config{g, c} {
+func shortLives(g, c *exchange.Config) {
+	for _, cfg := range []*exchange.Config{g, c} {
 		cfg.Policies[0].Lifetime = 5 * time.Minute
 		cfg.Entries[0].Proposals[0].Lifetime = 2 * time.Minute
 		cfg.Profiles[0].DPD = 20 * time.Second
@@ -52,7 +52,7 @@ func TestKillBetweenAnyTwoDatagrams(t *testing.T) {
 				if !Up(g, c) {
 					t.Errorf("kill before datagram %d: client is stuck: %v %v", at, g.Engine.Status(), c.Engine.Status())
 				}
-				if downs := tally[ike.IKEDown](c.Events) + tally[ike.IKEDown](g.Events); at > 8 && downs > 0 {
+				if downs := tally[exchange.IKEDown](c.Events) + tally[exchange.IKEDown](g.Events); at > 8 && downs > 0 {
 					t.Errorf("kill before datagram %d: %d IKE SAs were lost: %v %v", at, downs, g.Events, c.Events)
 				}
 				g.CheckSnapshot()
@@ -82,7 +82,7 @@ func TestCrashAfterCommit(t *testing.T) {
 		if !Up(g, c) {
 			t.Errorf("crash after commit %d: client is stuck: %v %v", at, g.Engine.Status(), c.Engine.Status())
 		}
-		if downs := tally[ike.IKEDown](c.Events) + tally[ike.IKEDown](g.Events); downs > 0 {
+		if downs := tally[exchange.IKEDown](c.Events) + tally[exchange.IKEDown](g.Events); downs > 0 {
 			t.Errorf("crash after commit %d: %d IKE SAs were lost: %v %v", at, downs, g.Events, c.Events)
 		}
 		g.CheckSnapshot()
@@ -114,7 +114,7 @@ func TestKillAtEveryDatagram(t *testing.T) {
 func TestRepeatAfterKill(t *testing.T) {
 	l := New(9, Faults{Delay: 20 * time.Millisecond})
 	var request, response []byte
-	l.Spy = func(from *Node, d ike.Datagram) {
+	l.Spy = func(from *Node, d exchange.Datagram) {
 		if d.Payload[18] != 35 {
 			return
 		}
@@ -129,24 +129,24 @@ func TestRepeatAfterKill(t *testing.T) {
 		t.Fatal("not up")
 	}
 	g.Kill()
-	var out ike.Output
+	var out exchange.Output
 	s := g.Established()[0]
-	err := g.Engine.Receive(l.Now, ike.Datagram{Local: s.Peer.Local, Remote: s.Peer.Remote, Payload: request}, &out)
+	err := g.Engine.Receive(l.Now, exchange.Datagram{Local: s.Peer.Local, Remote: s.Peer.Remote, Payload: request}, &out)
 	if err != nil || len(out.Send) != 1 || string(out.Send[0].Payload) != string(response) {
 		t.Errorf("repeat was answered with %v, %v", out.Send, err)
 	}
-	if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+	if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(time.Second)
-	if !Up(g, c) || tally[ike.ChildUp](g.Events) != 2 {
+	if !Up(g, c) || tally[exchange.ChildUp](g.Events) != 2 {
 		t.Errorf("next request was not served: %v", g.Events)
 	}
 	noTrouble(t, l)
 }
 
 // tally counts the events of one type.
-func tally[T ike.Event](events []ike.Event) int {
+func tally[T exchange.Event](events []exchange.Event) int {
 	n := 0
 	for _, e := range events {
 		if _, ok := e.(T); ok {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -41,7 +42,7 @@ type Lab struct {
 	NAT map[netip.AddrPort]netip.AddrPort
 	// Spy sees every datagram that a node sends, before the wire does; it may be
 	// nil. Before is called ahead of each delivery.
-	Spy    func(from *Node, d ike.Datagram)
+	Spy    func(from *Node, d exchange.Datagram)
 	Before func()
 	// Crash is asked after each commit of changes whether the node dies before
 	// it has sent anything of that Output; it may be nil.
@@ -59,10 +60,10 @@ type Lab struct {
 type Node struct {
 	Name    string
 	Addr    netip.Addr
-	Config  ike.Config
+	Config  exchange.Config
 	Engine  *ike.Engine
 	Journal [][]byte
-	Events  []ike.Event
+	Events  []exchange.Event
 	Errors  []error
 	// Epoch is that of the activation: see ike.Engine.SetEpoch.
 	Epoch uint64
@@ -71,7 +72,7 @@ type Node struct {
 	// Plane are the child SAs as the records say.
 	Plane map[uint64]sa.Child
 	// Authorise answers AskSession; nil leaves it open.
-	Authorise func(ike.AskSession) ike.Reply
+	Authorise func(exchange.AskSession) exchange.AnswerSession
 
 	lab  *Lab
 	spis map[uint64]bool // of Engine, as it has told
@@ -95,7 +96,7 @@ type random struct{ *rand.ChaCha8 }
 func (r random) Read(b []byte) (int, error) { return r.ChaCha8.Read(b) }
 
 // Add makes a node and activates it.
-func (l *Lab) Add(name string, addr netip.Addr, cfg ike.Config) *Node {
+func (l *Lab) Add(name string, addr netip.Addr, cfg exchange.Config) *Node {
 	var seed [32]byte
 	binary.BigEndian.PutUint64(seed[:], l.rng.Uint64())
 	copy(seed[8:], name)
@@ -134,7 +135,7 @@ func (n *Node) boot() {
 	}
 	n.Engine = e
 	e.SetEpoch(n.Epoch)
-	n.Do(func(out *ike.Output) error { e.Activate(n.lab.Now, out); return nil })
+	n.Do(func(out *exchange.Output) error { e.Activate(n.lab.Now, out); return nil })
 }
 
 // Recorded returns how many records there are of what is more than a handshake
@@ -145,9 +146,9 @@ func (n *Node) Recorded() int {
 	for _, b := range n.Journal {
 		r, err := ike.ParseRecord(b)
 		switch {
-		case err == nil && r.Kind == ike.RecordHalfOpen:
+		case err == nil && r.Kind == exchange.RecordHalfOpen:
 			handshakes[r.SPI] = true
-		case err == nil && r.Kind == ike.RecordIKEDown && handshakes[r.SPI]:
+		case err == nil && r.Kind == exchange.RecordIKEDown && handshakes[r.SPI]:
 			delete(handshakes, r.SPI)
 		default:
 			count++
@@ -202,14 +203,14 @@ func (n *Node) Fork(name string, epoch uint64, lost int) *Node {
 }
 
 // Do calls the engine and carries out the Output.
-func (n *Node) Do(f func(out *ike.Output) error) {
-	var out ike.Output
+func (n *Node) Do(f func(out *exchange.Output) error) {
+	var out exchange.Output
 	if err := f(&out); err != nil {
 		n.Errors = append(n.Errors, err)
 	}
 	for len(out.Changes)+len(out.Send)+len(out.Events) > 0 {
 		o := out
-		out = ike.Output{}
+		out = exchange.Output{}
 		n.commit(o.Changes)
 		if l := n.lab; len(o.Changes) > 0 && l.Crash != nil && l.Crash(n) {
 			n.boot()
@@ -220,7 +221,7 @@ func (n *Node) Do(f func(out *ike.Output) error) {
 		}
 		for _, e := range o.Events {
 			n.Events = append(n.Events, e)
-			if q, ok := e.(ike.AskSession); ok && n.Authorise != nil {
+			if q, ok := e.(exchange.AskSession); ok && n.Authorise != nil {
 				if err := n.Engine.Answer(n.lab.Now, n.Authorise(q), &out); err != nil {
 					n.lab.trouble("%s: answer: %v", n.Name, err)
 				}
@@ -231,24 +232,24 @@ func (n *Node) Do(f func(out *ike.Output) error) {
 }
 
 // Command gives the engine a command.
-func (n *Node) Command(c ike.Command) error {
+func (n *Node) Command(c exchange.Command) error {
 	var err error
-	n.Do(func(out *ike.Output) error { err = n.Engine.Command(n.lab.Now, c, out); return err })
+	n.Do(func(out *exchange.Output) error { err = n.Engine.Command(n.lab.Now, c, out); return err })
 	return err
 }
 
 // commit journals and installs.
-func (n *Node) commit(changes []ike.Record) {
+func (n *Node) commit(changes []exchange.Record) {
 	for _, r := range changes {
-		n.Journal = append(n.Journal, r.Append(nil))
-		if r.Kind == ike.RecordIKEDown {
+		n.Journal = append(n.Journal, ike.AppendRecord(nil, r))
+		if r.Kind == exchange.RecordIKEDown {
 			for id, c := range n.Plane {
 				if c.Owner == r.SPI {
 					n.lab.trouble("%s: child %d was left to RecordIKEDown", n.Name, id)
 				}
 			}
 		}
-		if r.Kind == ike.RecordIKE && r.Replaces != 0 {
+		if r.Kind == exchange.RecordIKE && r.Replaces != 0 {
 			for id, c := range n.Plane {
 				if c.Owner == r.Replaces {
 					c.Owner = r.SPI
@@ -313,7 +314,7 @@ func (n *Node) CheckSnapshot() {
 		panic(err)
 	}
 	var a, b [][]byte
-	n.Engine.Snapshot(func(r ike.Record) bool { a = append(a, r.Append(nil)); return true })
+	n.Engine.Snapshot(func(r exchange.Record) bool { a = append(a, ike.AppendRecord(nil, r)); return true })
 	for range 2 { // applying twice changes nothing
 		for _, bytes := range a {
 			r, err := ike.ParseRecord(bytes)
@@ -325,7 +326,7 @@ func (n *Node) CheckSnapshot() {
 			}
 		}
 	}
-	e.Snapshot(func(r ike.Record) bool { b = append(b, r.Append(nil)); return true })
+	e.Snapshot(func(r exchange.Record) bool { b = append(b, ike.AppendRecord(nil, r)); return true })
 	slices.SortFunc(a, bytes.Compare)
 	slices.SortFunc(b, bytes.Compare)
 	if !slices.EqualFunc(a, b, bytes.Equal) {
@@ -339,7 +340,7 @@ func (l *Lab) trouble(format string, args ...any) {
 }
 
 // send puts a datagram on the wire.
-func (l *Lab) send(from *Node, d ike.Datagram) {
+func (l *Lab) send(from *Node, d exchange.Datagram) {
 	if d.Keepalive {
 		return
 	}
@@ -369,12 +370,12 @@ func (l *Lab) send(from *Node, d ike.Datagram) {
 		if l.Faults.Jitter > 0 {
 			at = at.Add(time.Duration(l.rng.Int64N(int64(l.Faults.Jitter))))
 		}
-		l.Inject(at, ike.Datagram{Local: d.Remote, Remote: d.Local, Payload: b})
+		l.Inject(at, exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: b})
 	}
 }
 
 // Inject has a datagram arrive at d.Local at an instant.
-func (l *Lab) Inject(at time.Time, d ike.Datagram) {
+func (l *Lab) Inject(at time.Time, d exchange.Datagram) {
 	l.count++
 	heap.Push(&l.queue, delivery{at, l.count, d})
 }
@@ -425,7 +426,7 @@ func (l *Lab) step(end time.Time) bool {
 		return false
 	}
 	l.advance(at)
-	who.Do(func(out *ike.Output) error { who.Engine.Expire(l.Now, out); return nil })
+	who.Do(func(out *exchange.Output) error { who.Engine.Expire(l.Now, out); return nil })
 	return true
 }
 
@@ -435,7 +436,7 @@ func (l *Lab) advance(t time.Time) {
 	}
 }
 
-func (l *Lab) deliver(d ike.Datagram) {
+func (l *Lab) deliver(d exchange.Datagram) {
 	for inside, outside := range l.NAT {
 		if outside == d.Local {
 			d.Local = inside
@@ -443,7 +444,7 @@ func (l *Lab) deliver(d ike.Datagram) {
 	}
 	for _, n := range l.Nodes {
 		if n.Addr == d.Local.Addr() && !n.Deaf {
-			n.Do(func(out *ike.Output) error { return n.Engine.Receive(l.Now, d, out) })
+			n.Do(func(out *exchange.Output) error { return n.Engine.Receive(l.Now, d, out) })
 		}
 	}
 }
@@ -469,8 +470,8 @@ func (l *Lab) Until(d time.Duration, done func() bool) bool {
 }
 
 // Established returns the established SAs of a node.
-func (n *Node) Established() []ike.Status {
-	var out []ike.Status
+func (n *Node) Established() []exchange.Status {
+	var out []exchange.Status
 	for _, s := range n.Engine.Status() {
 		if s.State == "ESTABLISHED" {
 			out = append(out, s)
@@ -506,7 +507,7 @@ func Down(a, b *Node) bool { return len(a.Engine.Status()) == 0 && len(b.Engine.
 type delivery struct {
 	at    time.Time
 	count int
-	ike.Datagram
+	exchange.Datagram
 }
 
 type deliveries []delivery

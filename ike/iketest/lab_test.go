@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 var seedFlag = flag.Uint64("seed", 0, "run only this seed of the hostile wire")
@@ -38,7 +38,7 @@ func TestConnect(t *testing.T) {
 	if !Up(g, c) {
 		t.Error("did not stay up")
 	}
-	if err := c.Command(ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"}); err != nil {
+	if err := c.Command(exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(200 * time.Millisecond)
@@ -75,7 +75,7 @@ func TestNATRebinding(t *testing.T) {
 		t.Errorf("data plane sends to %v after the new mapping", got)
 	}
 	l.translate(40000)
-	if err := g.Command(ike.PeerMoved{ID: s.Children[0].ID, Remote: netip.AddrPortFrom(natAddr, 44500)}); err != nil {
+	if err := g.Command(exchange.PeerMoved{ID: s.Children[0].ID, Remote: netip.AddrPortFrom(natAddr, 44500)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.Plane[s.Children[0].ID].RemoteAddr; got != netip.AddrPortFrom(natAddr, 44500) {
@@ -111,8 +111,8 @@ func hostile(t *testing.T, seed uint64) bool {
 	l := New(seed, Faults{
 		Drop: 0.25, Duplicate: 0.15, Corrupt: 0.10, Delay: 5 * time.Millisecond, Jitter: 900 * time.Millisecond,
 	})
-	g, c := l.Pair(func(g, c *ike.Config) {
-		for _, cfg := range []*ike.Config{g, c} {
+	g, c := l.Pair(func(g, c *exchange.Config) {
+		for _, cfg := range []*exchange.Config{g, c} {
 			cfg.Policies[0].Lifetime = 10 * time.Minute
 			cfg.Entries[0].Proposals[0].Lifetime = 3 * time.Minute
 			cfg.RetransmitTries = 4
@@ -131,13 +131,13 @@ func hostile(t *testing.T, seed uint64) bool {
 		}
 	default: // nobody wants it any more
 		cfg := c.Config
-		cfg.Entries = append([]ike.Entry(nil), cfg.Entries...)
+		cfg.Entries = append([]exchange.Entry(nil), cfg.Entries...)
 		cfg.Entries[0].Initiate = false
 		if err := c.Engine.Configure(&cfg); err != nil {
 			t.Fatal(err)
 		}
 		for _, s := range c.Engine.Status() {
-			c.Command(ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"})
+			c.Command(exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"})
 		}
 		if !l.Until(20*time.Minute, func() bool { return Down(g, c) }) {
 			t.Errorf("seed %d: not down: gateway %+v, client %+v", seed, g.Engine.Status(), c.Engine.Status())

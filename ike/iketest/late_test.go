@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestExpireLate: whatever comes due in one late Expire, also where the entry was
@@ -14,15 +14,15 @@ import (
 func TestExpireLate(t *testing.T) {
 	type change struct {
 		name string
-		tune func(cfg *ike.Config)
+		tune func(cfg *exchange.Config)
 	}
 	changes := []change{
-		{"nothing", func(*ike.Config) {}},
-		{"entry", func(cfg *ike.Config) { cfg.Entries[0].Name = "renamed" }},
-		{"entries", func(cfg *ike.Config) { cfg.Entries = nil }},
-		{"proposals", func(cfg *ike.Config) { cfg.Entries[0].Proposals = nil }},
-		{"policies", func(cfg *ike.Config) { cfg.Policies = nil }},
-		{"profiles", func(cfg *ike.Config) { cfg.Profiles = nil }},
+		{"nothing", func(*exchange.Config) {}},
+		{"entry", func(cfg *exchange.Config) { cfg.Entries[0].Name = "renamed" }},
+		{"entries", func(cfg *exchange.Config) { cfg.Entries = nil }},
+		{"proposals", func(cfg *exchange.Config) { cfg.Entries[0].Proposals = nil }},
+		{"policies", func(cfg *exchange.Config) { cfg.Policies = nil }},
+		{"profiles", func(cfg *exchange.Config) { cfg.Profiles = nil }},
 	}
 	for _, change := range changes {
 		t.Run(change.name, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestExpireLate(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.Now = l.Now.Add(late)
-				g.Do(func(out *ike.Output) error { g.Engine.Expire(l.Now, out); return nil })
+				g.Do(func(out *exchange.Output) error { g.Engine.Expire(l.Now, out); return nil })
 				l.Run(time.Minute)
 				if err := g.Engine.Configure(&g.Config); err != nil {
 					t.Fatal(err)
@@ -62,7 +62,7 @@ func TestRefusedWithoutPolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID})
+	g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
 	cfg := g.Config
 	cfg.Policies, cfg.Entries = nil, nil
 	if err := g.Engine.Configure(&cfg); err != nil {

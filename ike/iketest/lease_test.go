@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 var lease6Addr = netip.MustParseAddr("2001:db8:99::10")
 
 // grantBoth answers every question with an address of each family.
-func grantBoth(q ike.AskSession) ike.Reply {
+func grantBoth(q exchange.AskSession) exchange.AnswerSession {
 	r := Grant(q)
 	r.Session.Addresses = []netip.Addr{LeaseAddr, lease6Addr}
 	return r
@@ -25,8 +25,8 @@ func grantBoth(q ike.AskSession) ike.Reply {
 // 7296 section 3.15.1, with which foreign clients are strict.
 func TestAssignedAddresses(t *testing.T) {
 	_, g, s := alone(t, nil)
-	var asked ike.AskSession
-	g.Authorise = func(q ike.AskSession) ike.Reply { asked = q; return grantBoth(q) }
+	var asked exchange.AskSession
+	g.Authorise = func(q exchange.AskSession) exchange.AnswerSession { asked = q; return grantBoth(q) }
 	if !s.Init() {
 		t.Fatal("not answered")
 	}
@@ -55,10 +55,10 @@ func TestAssignedAddresses(t *testing.T) {
 // TestDualStackClient: our own client takes an address of each family.
 func TestDualStackClient(t *testing.T) {
 	l := New(31, Faults{Delay: 10 * time.Millisecond})
-	g, c := l.Pair(func(_, c *ike.Config) {
+	g, c := l.Pair(func(_, c *exchange.Config) {
 		c.Entries[0].RemoteTS = append(c.Entries[0].RemoteTS, sa.SelectorOf(netip.MustParsePrefix("::/0")))
 	})
-	g.Authorise = func(q ike.AskSession) ike.Reply {
+	g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 		r := grantBoth(q)
 		r.Session.Split = append(r.Session.Split, netip.MustParsePrefix("2001:db8:10::/64"))
 		return r

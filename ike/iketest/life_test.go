@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // connected is a pair that is up.
-func connected(t *testing.T, tune func(g, c *ike.Config)) (*Lab, *Node, *Node) {
+func connected(t *testing.T, tune func(g, c *exchange.Config)) (*Lab, *Node, *Node) {
 	t.Helper()
 	l := New(21, Faults{Delay: 10 * time.Millisecond})
 	g, c := l.Pair(tune)
@@ -34,24 +34,24 @@ func TestRekeying(t *testing.T) {
 		pair int // ChildUp at the gateway
 	}{
 		{"child, by the client", func(g, c *Node) error {
-			return c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID})
+			return c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID})
 		}, 0, 2},
 		{"child, by the gateway", func(g, c *Node) error {
-			return g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID})
+			return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
 		}, 0, 2},
-		{"IKE, by the client", func(g, c *Node) error { return c.Command(ike.RekeyIKE{SPI: c.Established()[0].Peer.SPI}) }, 1, 1},
-		{"IKE, by the gateway", func(g, c *Node) error { return g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) }, 1, 1},
+		{"IKE, by the client", func(g, c *Node) error { return c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI}) }, 1, 1},
+		{"IKE, by the gateway", func(g, c *Node) error { return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) }, 1, 1},
 		{"IKE, by both at once", func(g, c *Node) error {
-			c.Command(ike.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
-			return g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+			c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
+			return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
 		}, 1, 1},
 		{"child, by both at once", func(g, c *Node) error {
-			c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID})
-			return g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID})
+			c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID})
+			return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
 		}, 0, 2},
 		{"child and IKE at once", func(g, c *Node) error {
-			c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID})
-			return g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+			c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID})
+			return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
 		}, 1, 2},
 	}
 	for _, tt := range tests {
@@ -64,13 +64,13 @@ func TestRekeying(t *testing.T) {
 			if !Up(g, c) || len(g.Plane) != 1 || len(c.Plane) != 1 || len(g.Engine.Status()) != 1 || len(c.Engine.Status()) != 1 {
 				t.Fatalf("gateway %v, client %v", g.Engine.Status(), c.Engine.Status())
 			}
-			if n := tally[ike.IKERekeyed](g.Events); n < tt.ike || (n > 0) != (tt.ike > 0) {
+			if n := tally[exchange.IKERekeyed](g.Events); n < tt.ike || (n > 0) != (tt.ike > 0) {
 				t.Errorf("IKE SA was rekeyed %d times, want %d", n, tt.ike)
 			}
-			if n := tally[ike.ChildUp](g.Events); n < tt.pair || (n > 1) != (tt.pair > 1) {
+			if n := tally[exchange.ChildUp](g.Events); n < tt.pair || (n > 1) != (tt.pair > 1) {
 				t.Errorf("%d child SAs came up, want %d", n, tt.pair)
 			}
-			if n := tally[ike.IKEDown](g.Events) + tally[ike.IKEDown](c.Events); n != 0 {
+			if n := tally[exchange.IKEDown](g.Events) + tally[exchange.IKEDown](c.Events); n != 0 {
 				t.Errorf("%d sessions ended", n)
 			}
 			s := g.Established()[0]
@@ -89,30 +89,30 @@ func TestRekeying(t *testing.T) {
 // TestWithForwardSecrecy: the client insists on a key exchange for each pair,
 // first with a wrong guess, and the gateway's entry says nothing of it.
 func TestWithForwardSecrecy(t *testing.T) {
-	l, g, c := connected(t, func(g, c *ike.Config) {
+	l, g, c := connected(t, func(g, c *exchange.Config) {
 		c.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal),
 			sa.Transform{Type: sa.KeyExchange, ID: sa.KEModp3072}, sa.Transform{Type: sa.KeyExchange, ID: sa.KEECP256})
 	})
-	if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+	if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(time.Minute)
-	if !Up(g, c) || tally[ike.ChildUp](g.Events) != 2 {
+	if !Up(g, c) || tally[exchange.ChildUp](g.Events) != 2 {
 		t.Errorf("not rekeyed: %v %v", g.Events, c.Events)
 	}
 }
 
 // TestForwardSecrecyIsMissed: we rekey, and it is the peer that insists.
 func TestForwardSecrecyIsMissed(t *testing.T) {
-	l, g, c := connected(t, func(g, c *ike.Config) {
+	l, g, c := connected(t, func(g, c *exchange.Config) {
 		g.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEECP256})
 	})
 	for want := 2; want < 4; want++ { // the second time without a detour
-		if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+		if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 			t.Fatal(err)
 		}
 		l.Run(10 * time.Second)
-		if !Up(g, c) || tally[ike.ChildUp](g.Events) != want {
+		if !Up(g, c) || tally[exchange.ChildUp](g.Events) != want {
 			t.Errorf("not rekeyed: %v %v", g.Events, c.Events)
 		}
 	}
@@ -122,15 +122,15 @@ func TestForwardSecrecyIsMissed(t *testing.T) {
 func TestLongRun(t *testing.T) {
 	l, g, c := connected(t, nil)
 	l.Run(7 * 24 * time.Hour)
-	if !Up(g, c) || tally[ike.IKEDown](g.Events) != 0 || tally[ike.IKERekeyed](g.Events) < 7 || len(g.Plane) != 1 {
-		t.Errorf("after a week: %d rekeyed, %d down, %d children", tally[ike.IKERekeyed](g.Events), tally[ike.IKEDown](g.Events), len(g.Plane))
+	if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 || tally[exchange.IKERekeyed](g.Events) < 7 || len(g.Plane) != 1 {
+		t.Errorf("after a week: %d rekeyed, %d down, %d children", tally[exchange.IKERekeyed](g.Events), tally[exchange.IKEDown](g.Events), len(g.Plane))
 	}
 }
 
 // TestWrongFirstGroup: INVALID_KE_PAYLOAD brings the client to the group that
 // the gateway wants.
 func TestWrongFirstGroup(t *testing.T) {
-	connected(t, func(g, c *ike.Config) {
+	connected(t, func(g, c *exchange.Config) {
 		g.Policies[0].Proposal = sa.Proposal{IKEProposal[0], IKEProposal[1], {Type: sa.KeyExchange, ID: sa.KEECP256}}
 	})
 }
@@ -145,12 +145,12 @@ func TestCookieAndGroup(t *testing.T) {
 	}
 	cfg := g.Config
 	cfg.CookieThreshold = 1
-	cfg.Policies = []ike.Policy{{Name: "20", Proposal: sa.Proposal{IKEProposal[0], IKEProposal[1], IKEProposal[3]}}}
+	cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{IKEProposal[0], IKEProposal[1], IKEProposal[3]}}}
 	if err := g.Engine.Configure(&cfg); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	l.Spy = func(from *Node, d ike.Datagram) { seen[notifyOf(d.Payload)] = true }
+	l.Spy = func(from *Node, d exchange.Datagram) { seen[notifyOf(d.Payload)] = true }
 	c := l.Add("client", ClientAddr, ClientConfig())
 	if !l.Until(5*time.Second, func() bool { return Up(g, c) }) || !seen["COOKIE"] || !seen["INVALID_KE_PAYLOAD"] {
 		t.Errorf("not up, or no restarts: %v %v %v", g.Events, c.Events, seen)
@@ -168,7 +168,7 @@ func TestDeadPeer(t *testing.T) {
 		t.Fatalf("peers believe in each other: %v %v", g.Engine.Status(), c.Engine.Status())
 	}
 	for _, e := range g.Events {
-		if d, ok := e.(ike.IKEDown); ok && d.Reason != "peer does not answer" {
+		if d, ok := e.(exchange.IKEDown); ok && d.Reason != "peer does not answer" {
 			t.Errorf("reason is %q", d.Reason)
 		}
 	}
@@ -182,10 +182,10 @@ func TestDeadPeer(t *testing.T) {
 func TestAlive(t *testing.T) {
 	l, g, c := connected(t, nil)
 	sent := 0
-	l.Spy = func(*Node, ike.Datagram) { sent++ }
+	l.Spy = func(*Node, exchange.Datagram) { sent++ }
 	for range 30 {
 		for _, n := range []*Node{g, c} {
-			if err := n.Command(ike.Alive{ID: n.Established()[0].Children[0].ID}); err != nil {
+			if err := n.Command(exchange.Alive{ID: n.Established()[0].Children[0].ID}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -209,9 +209,9 @@ func TestPeerDeletes(t *testing.T) {
 			s := g.Established()[0]
 			var err error
 			if what == "IKE" {
-				err = g.Command(ike.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"})
+				err = g.Command(exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"})
 			} else {
-				err = g.Command(ike.DeleteChild{ID: s.Children[0].ID, Reason: "test"})
+				err = g.Command(exchange.DeleteChild{ID: s.Children[0].ID, Reason: "test"})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -230,14 +230,14 @@ func TestPeerDeletes(t *testing.T) {
 // TestSessionTime: a session with an end is ended.
 func TestSessionTime(t *testing.T) {
 	l := New(23, Faults{Delay: 10 * time.Millisecond})
-	g, _ := l.Pair(func(_, c *ike.Config) { c.Entries[0].Initiate = false })
-	g.Authorise = func(q ike.AskSession) ike.Reply {
+	g, _ := l.Pair(func(_, c *exchange.Config) { c.Entries[0].Initiate = false })
+	g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 		r := Grant(q)
 		r.Session.Expires = l.Now.Add(time.Hour)
 		return r
 	}
 	c := l.Nodes[1]
-	if err := c.Command(ike.Initiate{Entry: "home"}); err != nil {
+	if err := c.Command(exchange.Initiate{Entry: "home"}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(59 * time.Minute)
@@ -249,7 +249,7 @@ func TestSessionTime(t *testing.T) {
 		t.Error("not down")
 	}
 	for _, e := range g.Events {
-		if d, ok := e.(ike.IKEDown); ok && d.Reason != "session time is over" {
+		if d, ok := e.(exchange.IKEDown); ok && d.Reason != "session time is over" {
 			t.Errorf("reason is %q", d.Reason)
 		}
 	}
@@ -262,11 +262,11 @@ func TestSiteToSite(t *testing.T) {
 	l := New(24, Faults{Delay: 10 * time.Millisecond})
 	a6, b6 := netip.MustParseAddr("2001:db8::a"), netip.MustParseAddr("2001:db8::b")
 	left, right := sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")), sa.SelectorOf(netip.MustParsePrefix("10.2.0.0/16"))
-	site := func(local, peer netip.Addr, l, r sa.Selector, initiate bool) ike.Config {
+	site := func(local, peer netip.Addr, l, r sa.Selector, initiate bool) exchange.Config {
 		cfg := ClientConfig()
 		key := cfg.Profiles[0].LocalPSK
-		cfg.Profiles = []ike.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
-		cfg.Entries = []ike.Entry{{
+		cfg.Profiles = []exchange.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
+		cfg.Entries = []exchange.Entry{{
 			Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 			LocalTS: []sa.Selector{l}, RemoteTS: []sa.Selector{r}, Proposals: childProposals(),
 		}}
@@ -275,11 +275,11 @@ func TestSiteToSite(t *testing.T) {
 	cfgA, cfgB := site(a6, b6, left, right, true), site(b6, a6, right, left, false)
 	cfgB.ForceUDP = true
 	b := l.Add("b", b6, cfgB)
-	b.Authorise = func(q ike.AskSession) ike.Reply {
+	b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 		if q.RemoteAccess || q.WantIPv4 {
 			t.Errorf("asked %+v", q)
 		}
-		return ike.Reply{Question: q.Question}
+		return exchange.AnswerSession{Question: q.Question}
 	}
 	a := l.Add("a", a6, cfgA)
 	if !l.Until(5*time.Second, func() bool { return Up(a, b) }) {
@@ -303,7 +303,7 @@ func TestExpireAnyTime(t *testing.T) {
 			poke := func() {
 				for _, n := range []*Node{g, c} {
 					for range 3 {
-						var out ike.Output
+						var out exchange.Output
 						if at, ok := n.Engine.Deadline(); ok && at.After(l.Now) {
 							n.Engine.Expire(l.Now, &out)
 						}
@@ -343,7 +343,7 @@ func TestKeys(t *testing.T) {
 func TestConfigure(t *testing.T) {
 	l, g, c := connected(t, nil)
 	bad := g.Config
-	bad.Profiles = []ike.Profile{{Name: "x", LocalIdentity: "keyid:#zz"}}
+	bad.Profiles = []exchange.Profile{{Name: "x", LocalIdentity: "keyid:#zz"}}
 	if err := g.Engine.Configure(&bad); err == nil || !strings.HasPrefix(err.Error(), "ike: ") {
 		t.Errorf("got %v", err)
 	}
@@ -353,11 +353,11 @@ func TestConfigure(t *testing.T) {
 	if err := g.Engine.Configure(&good); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+	if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(time.Minute)
-	if !Up(g, c) || tally[ike.ChildUp](g.Events) != 2 || tally[ike.IKEDown](g.Events) != 0 {
+	if !Up(g, c) || tally[exchange.ChildUp](g.Events) != 2 || tally[exchange.IKEDown](g.Events) != 0 {
 		t.Errorf("SA was disturbed: %v", g.Events)
 	}
 }
@@ -366,16 +366,16 @@ func TestConfigure(t *testing.T) {
 func TestCommandsAboutNothing(t *testing.T) {
 	_, g, _ := connected(t, nil)
 	before := len(g.Journal)
-	for _, c := range []ike.Command{
-		ike.Initiate{Entry: "any"}, ike.Initiate{Entry: "nothing"}, ike.DeleteIKE{SPI: 1}, ike.RekeyIKE{SPI: 1},
-		ike.DeleteChild{ID: 1}, ike.RekeyChild{ID: 1}, ike.PeerMoved{ID: 1}, ike.Alive{ID: 1},
+	for _, c := range []exchange.Command{
+		exchange.Initiate{Entry: "any"}, exchange.Initiate{Entry: "nothing"}, exchange.DeleteIKE{SPI: 1}, exchange.RekeyIKE{SPI: 1},
+		exchange.DeleteChild{ID: 1}, exchange.RekeyChild{ID: 1}, exchange.PeerMoved{ID: 1}, exchange.Alive{ID: 1},
 	} {
 		if err := g.Command(c); err == nil {
 			t.Errorf("%#v: no error", c)
 		}
 	}
-	var out ike.Output
-	if err := g.Engine.Answer(g.lab.Now, ike.Reply{Question: 99}, &out); err == nil {
+	var out exchange.Output
+	if err := g.Engine.Answer(g.lab.Now, exchange.AnswerSession{Question: 99}, &out); err == nil {
 		t.Error("answer to nothing: no error")
 	}
 	if len(g.Journal) != before {
@@ -387,7 +387,7 @@ func TestCommandsAboutNothing(t *testing.T) {
 // rekeyed. A peer that refuses is not asked more often for that, and is told of
 // when it is asked.
 func TestUrgedAgain(t *testing.T) {
-	l, g, s := alone(t, func(c *ike.Config) { c.Profiles[0].DPD = 0 })
+	l, g, s := alone(t, func(c *exchange.Config) { c.Profiles[0].DPD = 0 })
 	f, err := Meet(g, s)
 	if err != nil {
 		t.Fatal(err)
@@ -395,7 +395,7 @@ func TestUrgedAgain(t *testing.T) {
 	id := g.Established()[0].Children[0].ID
 	answered := 0
 	for range 60 {
-		if err := g.Command(ike.RekeyChild{ID: id}); err != nil {
+		if err := g.Command(exchange.RekeyChild{ID: id}); err != nil {
 			t.Fatal(err)
 		}
 		for answered < len(f.Requests) {
@@ -409,7 +409,7 @@ func TestUrgedAgain(t *testing.T) {
 	}
 	l.Run(15 * time.Second)
 	f.AcceptChild(0x4242)
-	if err := g.Command(ike.RekeyChild{ID: id}); err == nil {
+	if err := g.Command(exchange.RekeyChild{ID: id}); err == nil {
 		t.Error("a child SA that was replaced is rekeyed")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -17,9 +17,9 @@ import (
 func losses(n *Node) (out []sa.Selector) {
 	for _, e := range n.Events {
 		switch e := e.(type) {
-		case ike.Narrowed:
+		case exchange.Narrowed:
 			out = append(out, e.Lost...)
-		case ike.Cut:
+		case exchange.Cut:
 			out = append(out, e.Lost...)
 		}
 	}
@@ -42,18 +42,20 @@ func TestNarrowedAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := New(24, Faults{Delay: 10 * time.Millisecond})
 			left, right := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
-			config := func(local, peer netip.Addr, ours, theirs []string, initiate bool) ike.Config {
+			config := func(local, peer netip.Addr, ours, theirs []string, initiate bool) exchange.Config {
 				cfg := ClientConfig()
 				key := cfg.Profiles[0].LocalPSK
-				cfg.Profiles = []ike.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
-				cfg.Entries = []ike.Entry{{
+				cfg.Profiles = []exchange.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
+				cfg.Entries = []exchange.Entry{{
 					Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 					LocalTS: selectorsOf(ours...), RemoteTS: selectorsOf(theirs...), Proposals: childProposals(),
 				}}
 				return cfg
 			}
 			b := l.Add("b", right, config(right, left, tt.local, tt.remote, false))
-			b.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+			b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+				return exchange.AnswerSession{Question: q.Question}
+			}
 			a := l.Add("a", left, config(left, right, []string{"10.1.0.0/16"}, []string{"10.2.0.0/16", "10.3.0.0/16"}, true))
 			if !l.Until(5*time.Second, func() bool { return Up(a, b) }) {
 				t.Fatalf("not up: %v", a.Events)
@@ -73,7 +75,7 @@ func TestNarrowedAnswer(t *testing.T) {
 // silence.
 func TestMoreNetworksThanSelectors(t *testing.T) {
 	_, g, s := alone(t, nil)
-	g.Authorise = func(q ike.AskSession) ike.Reply {
+	g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 		r := Grant(q)
 		r.Session.Split = nil
 		for i := range 80 {
@@ -107,8 +109,8 @@ func TestAssignedAddressOfOurs(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := New(33, Faults{Delay: 10 * time.Millisecond})
-			g, c := l.Pair(func(_, c *ike.Config) { c.Own = []netip.Prefix{netip.MustParsePrefix(tt.own)} })
-			g.Authorise = func(q ike.AskSession) ike.Reply {
+			g, c := l.Pair(func(_, c *exchange.Config) { c.Own = []netip.Prefix{netip.MustParsePrefix(tt.own)} })
+			g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 				r := Grant(q)
 				r.Session.Addresses = nil
 				for _, a := range tt.assigned {
@@ -119,7 +121,7 @@ func TestAssignedAddressOfOurs(t *testing.T) {
 			l.Run(500 * time.Millisecond)
 			var told []netip.Addr
 			for _, e := range c.Events {
-				if e, ok := e.(ike.AddressAssigned); ok {
+				if e, ok := e.(exchange.AddressAssigned); ok {
 					told = append(told, e.Session.Addresses...)
 				}
 			}
@@ -185,7 +187,7 @@ func TestNarrowedSuccessor(t *testing.T) {
 	if err := g.Engine.Configure(&next); err != nil { // which concerns what comes from now on
 		t.Fatal(err)
 	}
-	if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+	if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	l.Run(time.Second)

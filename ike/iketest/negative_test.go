@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -19,7 +19,7 @@ import (
 var strangerAddr = netip.MustParseAddrPort("192.0.2.66:500")
 
 // alone is a gateway with nobody but a stranger.
-func alone(t *testing.T, tune func(*ike.Config)) (*Lab, *Node, *Stranger) {
+func alone(t *testing.T, tune func(*exchange.Config)) (*Lab, *Node, *Stranger) {
 	t.Helper()
 	l := New(11, Faults{})
 	cfg := GatewayConfig()
@@ -277,7 +277,7 @@ func TestBadAuth(t *testing.T) {
 			}
 			reason := ""
 			for _, e := range g.Events {
-				if r, ok := e.(ike.Refused); ok {
+				if r, ok := e.(exchange.Refused); ok {
 					reason = r.Reason
 				}
 			}
@@ -307,21 +307,21 @@ func TestChildRefused(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
-		tune  func(q ike.AskSession) ike.Reply
+		tune  func(q exchange.AskSession) exchange.AnswerSession
 		alter func(ps wire.Payloads) wire.Payloads
 		want  string
 		gone  bool // not even the IKE SA stands
 	}{
-		{"no address", func(q ike.AskSession) ike.Reply {
-			return ike.Reply{Question: q.Question, Refuse: ike.RefuseNoAddress}
+		{"no address", func(q exchange.AskSession) exchange.AnswerSession {
+			return exchange.AnswerSession{Question: q.Question, Refuse: exchange.RefuseNoAddress}
 		}, nil, "INTERNAL_ADDRESS_FAILURE", false},
-		{"limit", func(q ike.AskSession) ike.Reply {
-			return ike.Reply{Question: q.Question, Refuse: ike.RefuseLimit}
+		{"limit", func(q exchange.AskSession) exchange.AnswerSession {
+			return exchange.AnswerSession{Question: q.Question, Refuse: exchange.RefuseLimit}
 		}, nil, "NO_ADDITIONAL_SAS", true},
-		{"not authorised", func(q ike.AskSession) ike.Reply {
-			return ike.Reply{Question: q.Question, Refuse: ike.RefuseUnauthorised}
+		{"not authorised", func(q exchange.AskSession) exchange.AnswerSession {
+			return exchange.AnswerSession{Question: q.Question, Refuse: exchange.RefuseUnauthorised}
 		}, nil, "AUTHENTICATION_FAILED", true},
-		{"asks for no address", func(q ike.AskSession) ike.Reply {
+		{"asks for no address", func(q exchange.AskSession) exchange.AnswerSession {
 			r := Grant(q)
 			r.Session.Addresses = nil
 			return r
@@ -547,7 +547,7 @@ func TestInitialContact(t *testing.T) {
 		t.Error("INITIAL_CONTACT of another identity ended an SA")
 	}
 	try("client@example", "key of the client")
-	if len(g.Established()) != 2 || tally[ike.IKEDown](g.Events) != 1 {
+	if len(g.Established()) != 2 || tally[exchange.IKEDown](g.Events) != 1 {
 		t.Errorf("INITIAL_CONTACT did not replace: %v", g.Events)
 	}
 }
@@ -555,7 +555,7 @@ func TestInitialContact(t *testing.T) {
 // TestFlood: half-open state is bounded, cookies keep strangers out and let
 // clients in, and they expire with their secret.
 func TestFlood(t *testing.T) {
-	l, g, _ := alone(t, func(c *ike.Config) { c.CookieThreshold, c.MaxHalfOpen = 10, 20 })
+	l, g, _ := alone(t, func(c *exchange.Config) { c.CookieThreshold, c.MaxHalfOpen = 10, 20 })
 	for i := range 500 {
 		s := NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500))
 		s.Init()
@@ -590,7 +590,7 @@ func TestFlood(t *testing.T) {
 // TestOldCookie: a cookie is for one nonce, address and SPI, and for two
 // minutes at most.
 func TestOldCookie(t *testing.T) {
-	l, g, s := alone(t, func(c *ike.Config) { c.CookieThreshold = 1 })
+	l, g, s := alone(t, func(c *exchange.Config) { c.CookieThreshold = 1 })
 	NewStranger(g, netip.MustParseAddrPort("192.0.2.200:500")).Init()
 	ps := s.InitPayloads()
 	m, _ := wire.ParseMessage(s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), ps...))[0])
@@ -622,7 +622,7 @@ func TestOldCookie(t *testing.T) {
 // TestAlwaysCookie: who wants a cookie of everybody gets one of the first peer, and
 // of a source that has nothing open.
 func TestAlwaysCookie(t *testing.T) {
-	_, g, s := alone(t, func(c *ike.Config) { c.AlwaysCookie = true })
+	_, g, s := alone(t, func(c *exchange.Config) { c.AlwaysCookie = true })
 	ps := s.InitPayloads()
 	m, _ := wire.ParseMessage(s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), ps...))[0])
 	cookie, ok := m.Payloads.Notify(wire.Cookie)
@@ -639,11 +639,11 @@ func TestAlwaysCookie(t *testing.T) {
 // grows, and says why.
 func TestClientRefused(t *testing.T) {
 	l := New(12, Faults{Delay: 10 * time.Millisecond})
-	g, c := l.Pair(func(_, c *ike.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("wrong")) })
+	g, c := l.Pair(func(_, c *exchange.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("wrong")) })
 	l.Run(10 * time.Minute)
 	n := 0
 	for _, e := range c.Events {
-		if r, ok := e.(ike.Refused); ok && strings.Contains(r.Reason, "check pre-shared keys") {
+		if r, ok := e.(exchange.Refused); ok && strings.Contains(r.Reason, "check pre-shared keys") {
 			n++
 		}
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -13,7 +13,7 @@ import (
 // strangers can use up is not the half that is for those who are where they say.
 func TestPace(t *testing.T) {
 	const rate = 20
-	l, g, _ := alone(t, func(c *ike.Config) { c.SetupRate, c.CookieThreshold, c.MaxHalfOpen = rate, 1000, 1000 })
+	l, g, _ := alone(t, func(c *exchange.Config) { c.SetupRate, c.CookieThreshold, c.MaxHalfOpen = rate, 1000, 1000 })
 	for i := range 500 {
 		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).Init()
 	}
@@ -67,7 +67,7 @@ func TestUsageOfOldVersion(t *testing.T) {
 
 // TestBusyIsCounted: what gives way in a full table counts.
 func TestBusyIsCounted(t *testing.T) {
-	_, g, _ := alone(t, func(c *ike.Config) { c.CookieThreshold, c.MaxHalfOpen = 100, 3 })
+	_, g, _ := alone(t, func(c *exchange.Config) { c.CookieThreshold, c.MaxHalfOpen = 100, 3 })
 	for i := range 10 {
 		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).Knock()
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -30,28 +30,28 @@ var (
 )
 
 // GatewayConfig is a remote-access gateway.
-func GatewayConfig() ike.Config {
-	return ike.Config{
-		Policies: []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
-		Profiles: []ike.Profile{{
+func GatewayConfig() exchange.Config {
+	return exchange.Config{
+		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
+		Profiles: []exchange.Profile{{
 			Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", RemoteIdentities: []string{"*@example"},
 			LocalPSK: secret.Copy([]byte("key of the gateway")), RemotePSK: secret.Copy([]byte("key of the client")),
 			DPD: 30 * time.Second,
 		}},
-		Entries: []ike.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: childProposals()}},
+		Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: childProposals()}},
 	}
 }
 
 // ClientConfig is a client of GatewayConfig that connects by itself.
-func ClientConfig() ike.Config {
-	return ike.Config{
-		Policies: []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
-		Profiles: []ike.Profile{{
+func ClientConfig() exchange.Config {
+	return exchange.Config{
+		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
+		Profiles: []exchange.Profile{{
 			Name: "gateway", LocalIdentity: "client@example", RemoteIdentities: []string{"gw.example"},
 			LocalPSK: secret.Copy([]byte("key of the client")), RemotePSK: secret.Copy([]byte("key of the gateway")),
 			DPD: 30 * time.Second,
 		}},
-		Entries: []ike.Entry{{
+		Entries: []exchange.Entry{{
 			Name: "home", Local: ClientAddr, Peer: GatewayAddr, Profile: "gateway", Initiate: true, RequestAddress: true,
 			RemoteTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))},
 			Proposals: childProposals(),
@@ -59,13 +59,13 @@ func ClientConfig() ike.Config {
 	}
 }
 
-func childProposals() []ike.ChildProposal {
-	return []ike.ChildProposal{{Name: "strong", Proposal: ESPProposal, Lifetime: 8 * time.Hour}}
+func childProposals() []exchange.ChildProposal {
+	return []exchange.ChildProposal{{Name: "strong", Proposal: ESPProposal, Lifetime: 8 * time.Hour}}
 }
 
 // Grant answers every question with one address and a split network.
-func Grant(q ike.AskSession) ike.Reply {
-	return ike.Reply{Question: q.Question, Session: ike.Session{
+func Grant(q exchange.AskSession) exchange.AnswerSession {
+	return exchange.AnswerSession{Question: q.Question, Session: exchange.Session{
 		GroupPolicy: "staff",
 		Addresses:   []netip.Addr{LeaseAddr},
 		DNS:         []netip.Addr{netip.MustParseAddr("10.10.0.53")},
@@ -75,7 +75,7 @@ func Grant(q ike.AskSession) ike.Reply {
 
 // Pair adds a gateway and a client. tune, which may be nil, changes their
 // configurations first.
-func (l *Lab) Pair(tune func(gateway, client *ike.Config)) (gateway, client *Node) {
+func (l *Lab) Pair(tune func(gateway, client *exchange.Config)) (gateway, client *Node) {
 	g, c := GatewayConfig(), ClientConfig()
 	if tune != nil {
 		tune(&g, &c)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -16,9 +16,9 @@ import (
 func branchPair(t *testing.T, delay time.Duration, remote string) (*Lab, *Node, *Node) {
 	t.Helper()
 	l := New(21, Faults{Delay: delay})
-	g, c := l.Pair(func(g, c *ike.Config) {
+	g, c := l.Pair(func(g, c *exchange.Config) {
 		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
-		g.Entries[0] = ike.Entry{Name: "branch", Local: GatewayAddr, Peer: ClientAddr, Profile: "staff", Proposals: childProposals(),
+		g.Entries[0] = exchange.Entry{Name: "branch", Local: GatewayAddr, Peer: ClientAddr, Profile: "staff", Proposals: childProposals(),
 			LocalTS: selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24")}
 		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/16"), selectorsOf(remote)
 	})
@@ -30,13 +30,13 @@ func branchPair(t *testing.T, delay time.Duration, remote string) (*Lab, *Node, 
 }
 
 // reconfigure changes what a node obeys.
-func (n *Node) reconfigure(change func(c *ike.Config)) {
+func (n *Node) reconfigure(change func(c *exchange.Config)) {
 	cfg := n.Config
-	cfg.Profiles = append([]ike.Profile(nil), cfg.Profiles...)
-	cfg.Entries = append([]ike.Entry(nil), cfg.Entries...)
+	cfg.Profiles = append([]exchange.Profile(nil), cfg.Profiles...)
+	cfg.Entries = append([]exchange.Entry(nil), cfg.Entries...)
 	change(&cfg)
 	n.Config = cfg
-	n.Do(func(out *ike.Output) error { return n.Engine.Reconfigure(n.lab.Now, &cfg, out) })
+	n.Do(func(out *exchange.Output) error { return n.Engine.Reconfigure(n.lab.Now, &cfg, out) })
 }
 
 // TestReconfigureEnds: an SA that would not come about any more ends, with a DELETE
@@ -44,37 +44,37 @@ func (n *Node) reconfigure(change func(c *ike.Config)) {
 func TestReconfigureEnds(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(c *ike.Config)
+		change func(c *exchange.Config)
 		want   string // "": it stays
 	}{
-		{"nothing", func(*ike.Config) {}, ""},
-		{"a lifetime", func(c *ike.Config) {
-			c.Policies = []ike.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: time.Hour}}
+		{"nothing", func(*exchange.Config) {}, ""},
+		{"a lifetime", func(c *exchange.Config) {
+			c.Policies = []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: time.Hour}}
 		}, ""},
-		{"another group", func(c *ike.Config) {
-			c.Profiles = append(c.Profiles, ike.Profile{Name: "other", RemoteIdentities: []string{"x@other"}})
+		{"another group", func(c *exchange.Config) {
+			c.Profiles = append(c.Profiles, exchange.Profile{Name: "other", RemoteIdentities: []string{"x@other"}})
 		}, ""},
-		{"the peer's key", func(c *ike.Config) { c.Profiles[0].RemotePSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
-		{"our key", func(c *ike.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
-		{"a key of its own", func(c *ike.Config) {
-			c.Profiles[0].RemotePSKs = []ike.IdentityPSK{{Identity: "client@example", PSK: secret.Copy([]byte("another one"))}}
+		{"the peer's key", func(c *exchange.Config) { c.Profiles[0].RemotePSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
+		{"our key", func(c *exchange.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
+		{"a key of its own", func(c *exchange.Config) {
+			c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{{Identity: "client@example", PSK: secret.Copy([]byte("another one"))}}
 		}, "its pre-shared key was changed"},
-		{"the same key as its own", func(c *ike.Config) {
-			c.Profiles[0].RemotePSKs = []ike.IdentityPSK{{Identity: "client@example", PSK: c.Profiles[0].RemotePSK}}
+		{"the same key as its own", func(c *exchange.Config) {
+			c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{{Identity: "client@example", PSK: c.Profiles[0].RemotePSK}}
 		}, ""},
-		{"identities", func(c *ike.Config) { c.Profiles[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
-		{"our identity", func(c *ike.Config) { c.Profiles[0].LocalIdentity = "gw2.example" }, "the identity of this gateway was changed"},
-		{"a group that takes it first", func(c *ike.Config) {
-			c.Profiles = append(c.Profiles, ike.Profile{Name: "one", RemoteIdentities: []string{"client@example"}})
+		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
+		{"our identity", func(c *exchange.Config) { c.Profiles[0].LocalIdentity = "gw2.example" }, "the identity of this gateway was changed"},
+		{"a group that takes it first", func(c *exchange.Config) {
+			c.Profiles = append(c.Profiles, exchange.Profile{Name: "one", RemoteIdentities: []string{"client@example"}})
 		}, "does not take its peer any more"},
-		{"the group", func(c *ike.Config) {
+		{"the group", func(c *exchange.Config) {
 			c.Profiles[0].Name = "renamed"
 			c.Entries[0].Profile = ""
 			if !c.Entries[0].Dynamic {
 				c.Entries[0].Profile = "renamed"
 			}
 		}, "its tunnel group was removed"},
-		{"the entry", func(c *ike.Config) { c.Entries = nil }, "its crypto map entry was removed"},
+		{"the entry", func(c *exchange.Config) { c.Entries = nil }, "its crypto map entry was removed"},
 	}
 	for _, static := range []bool{false, true} {
 		for _, tt := range tests {
@@ -87,7 +87,7 @@ func TestReconfigureEnds(t *testing.T) {
 					l, g, c = connected(t, nil)
 				}
 				before := g.Established()[0].Peer.SPI
-				c.Engine.Configure(&ike.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies}) // it does not connect again
+				c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies}) // it does not connect again
 				g.reconfigure(tt.change)
 				l.Run(2 * time.Second)
 				if tt.want == "" {
@@ -98,7 +98,7 @@ func TestReconfigureEnds(t *testing.T) {
 				}
 				reason := ""
 				for _, e := range g.Events {
-					if down, ok := e.(ike.IKEDown); ok {
+					if down, ok := e.(exchange.IKEDown); ok {
 						reason = down.Reason
 					}
 				}
@@ -124,14 +124,14 @@ func networksOf(n *Node) string {
 // TestReconfigureNetworks: child SAs get the networks that the configuration has
 // now, whoever connected, and without a gap; what is not theirs any more goes.
 func TestReconfigureNetworks(t *testing.T) {
-	entry := func(local, remote string) func(c *ike.Config) {
-		return func(c *ike.Config) {
+	entry := func(local, remote string) func(c *exchange.Config) {
+		return func(c *exchange.Config) {
 			c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf(strings.Fields(local)...), selectorsOf(strings.Fields(remote)...)
 		}
 	}
 	tests := []struct {
 		name            string
-		gateway, client func(c *ike.Config)
+		gateway, client func(c *exchange.Config)
 		want            string // local and remote at the gateway; "": none
 		again           bool   // another child SA, or the same after a rekeying
 	}{
@@ -186,17 +186,17 @@ func TestReconfigureDuringAnExchange(t *testing.T) {
 						n = g
 					}
 					if ikeSA {
-						n.Command(ike.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
+						n.Command(exchange.RekeyIKE{SPI: n.Established()[0].Peer.SPI})
 					} else {
-						n.Command(ike.RekeyChild{ID: n.Established()[0].Children[0].ID})
+						n.Command(exchange.RekeyChild{ID: n.Established()[0].Children[0].ID})
 					}
 					l.Run(20 * time.Millisecond)
-					c.Engine.Configure(&ike.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies, Entries: []ike.Entry{func() ike.Entry {
+					c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies, Entries: []exchange.Entry{func() exchange.Entry {
 						e := c.Config.Entries[0]
 						e.Initiate = false
 						return e
 					}()}})
-					g.reconfigure(func(c *ike.Config) {
+					g.reconfigure(func(c *exchange.Config) {
 						if key {
 							c.Profiles[0].RemotePSK = secret.Copy([]byte("another one"))
 							return
@@ -216,17 +216,17 @@ func TestReconfigureDuringAnExchange(t *testing.T) {
 // TestReconfigureDynamicSite: a site at an unknown address loses what its tunnel
 // group does not let it bring any more.
 func TestReconfigureDynamicSite(t *testing.T) {
-	l, g, c := connected(t, func(g, c *ike.Config) {
+	l, g, c := connected(t, func(g, c *exchange.Config) {
 		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
 		g.Profiles[0].RemoteNetworks = selectorsOf("10.20.0.0/16")
 		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/24", "10.20.1.0/24"), selectorsOf("10.10.0.0/24")
 	})
-	g.reconfigure(func(c *ike.Config) { c.Profiles[0].RemoteNetworks = selectorsOf("10.20.1.0/24") })
+	g.reconfigure(func(c *exchange.Config) { c.Profiles[0].RemoteNetworks = selectorsOf("10.20.1.0/24") })
 	l.Run(2 * time.Second)
 	if got, want := networksOf(g), fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/24"), selectorsOf("10.20.1.0/24")); got != want || !Up(g, c) {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	g.reconfigure(func(c *ike.Config) { c.Profiles[0].RemoteNetworks = nil })
+	g.reconfigure(func(c *exchange.Config) { c.Profiles[0].RemoteNetworks = nil })
 	l.Run(2 * time.Second)
 	if got := networksOf(g); got != "" {
 		t.Errorf("left: %s", got)
@@ -238,8 +238,8 @@ func TestReconfigureDynamicSite(t *testing.T) {
 // standby takes over, before it is rekeyed.
 func TestReconfigureSurvivesTheWorker(t *testing.T) {
 	busy := map[string]func(g *Node) error{
-		"rekeying_it":         func(g *Node) error { return g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID}) },
-		"rekeying_the_IKE_SA": func(g *Node) error { return g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) },
+		"rekeying_it":         func(g *Node) error { return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID}) },
+		"rekeying_the_IKE_SA": func(g *Node) error { return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) },
 	}
 	networks := map[string]string{"fewer": "10.10.0.0/25", "more": "10.10.0.0/20", "others": "10.10.9.0/24"}
 	for what, begin := range busy {
@@ -251,7 +251,7 @@ func TestReconfigureSurvivesTheWorker(t *testing.T) {
 						t.Fatal(err)
 					}
 					l.Run(20 * time.Millisecond)
-					g.reconfigure(func(c *ike.Config) { c.Entries[0].LocalTS = selectorsOf(local) })
+					g.reconfigure(func(c *exchange.Config) { c.Entries[0].LocalTS = selectorsOf(local) })
 					if takeover {
 						g.Takeover(2, 0)
 					} else {

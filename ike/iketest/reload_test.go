@@ -5,15 +5,15 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestConfigureDuringAnExchange: what an exchange has offered holds until its
 // answer, also when the configuration has become shorter, or ordered otherwise,
 // in between. The exchange that follows obeys the new one.
 func TestConfigureDuringAnExchange(t *testing.T) {
-	chachaESP := ike.ChildProposal{Name: "chacha", Lifetime: time.Hour, Proposal: sa.Proposal{chacha, {Type: sa.Sequence, ID: sa.SeqExtended}}}
-	first := ike.Policy{Name: "5", Proposal: sa.Proposal{chacha, prf256, x25519}, Lifetime: time.Hour}
+	chachaESP := exchange.ChildProposal{Name: "chacha", Lifetime: time.Hour, Proposal: sa.Proposal{chacha, {Type: sa.Sequence, ID: sa.SeqExtended}}}
+	first := exchange.Policy{Name: "5", Proposal: sa.Proposal{chacha, prf256, x25519}, Lifetime: time.Hour}
 	tests := []struct {
 		name  string
 		begin func(l *Lab, c *Node) // ends with the request on its way
@@ -22,19 +22,19 @@ func TestConfigureDuringAnExchange(t *testing.T) {
 		{"IKE_AUTH", func(l *Lab, c *Node) { l.Run(120 * time.Millisecond) }},
 		{"child SA", func(l *Lab, c *Node) {
 			l.Run(time.Second)
-			c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID})
+			c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID})
 		}},
 		{"IKE SA", func(l *Lab, c *Node) {
 			l.Run(time.Second)
-			c.Command(ike.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
+			c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := New(21, Faults{Delay: 50 * time.Millisecond})
-			g, c := l.Pair(func(_, c *ike.Config) {
-				c.Policies = append([]ike.Policy{first}, c.Policies...)
-				c.Entries[0].Proposals = append([]ike.ChildProposal{chachaESP}, c.Entries[0].Proposals...)
+			g, c := l.Pair(func(_, c *exchange.Config) {
+				c.Policies = append([]exchange.Policy{first}, c.Policies...)
+				c.Entries[0].Proposals = append([]exchange.ChildProposal{chachaESP}, c.Entries[0].Proposals...)
 			})
 			tt.begin(l, c)
 			shorter := ClientConfig()
@@ -50,7 +50,7 @@ func TestConfigureDuringAnExchange(t *testing.T) {
 			if got := c.Established()[0].Children[0].Expires.Sub(l.Now); got < 7*time.Hour {
 				t.Errorf("child SA of the old offer lives for %v, want 8h", got)
 			}
-			c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID})
+			c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID})
 			l.Run(5 * time.Second)
 			if got := c.Established()[0].Children[0].Expires.Sub(l.Now); !Up(g, c) || got > 2*time.Hour {
 				t.Errorf("child SA of the new offer lives for %v, want 2h", got)
@@ -66,15 +66,15 @@ func TestOfferSurvivesTheWorker(t *testing.T) {
 	for _, ikeSA := range []bool{false, true} {
 		l, g, c := connected(t, nil)
 		if ikeSA {
-			g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+			g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
 		} else {
-			g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID})
+			g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
 		}
-		g.Config.Policies = []ike.Policy{{Name: "1", Proposal: sa.Proposal{chacha, prf384, x25519}}}
-		g.Config.Entries[0].Proposals = []ike.ChildProposal{{Name: "1", Proposal: sa.Proposal{chacha}}}
+		g.Config.Policies = []exchange.Policy{{Name: "1", Proposal: sa.Proposal{chacha, prf384, x25519}}}
+		g.Config.Entries[0].Proposals = []exchange.ChildProposal{{Name: "1", Proposal: sa.Proposal{chacha}}}
 		g.Kill()
 		l.Run(time.Second)
-		if !Up(g, c) || tally[ike.IKEDown](g.Events) != 0 || tally[ike.ChildUp](g.Events)+tally[ike.IKERekeyed](g.Events) < 2 {
+		if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 || tally[exchange.ChildUp](g.Events)+tally[exchange.IKERekeyed](g.Events) < 2 {
 			t.Errorf("rekeying of the IKE SA: %v; %v", ikeSA, g.Events)
 		}
 	}

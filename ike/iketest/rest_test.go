@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestNarrowedToOnePair: the dialling end gets the networks that its peer has left
@@ -30,7 +30,9 @@ func TestNarrowedToOnePair(t *testing.T) {
 			atEnd := siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16")
 			atEnd.Entries[0].Initiate = false
 			b := l.Add("b", atB, atEnd)
-			b.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+			b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+				return exchange.AnswerSession{Question: q.Question}
+			}
 			cfg := siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16")
 			cfg.Entries[0].RemoteTS = append(cfg.Entries[0].RemoteTS, second)
 			a := l.Add("a", atA, cfg)
@@ -54,7 +56,7 @@ func TestNarrowedToOnePair(t *testing.T) {
 			if len(a.Plane) != tt.children || len(b.Plane) != tt.children || len(a.Established()) != 1 {
 				t.Errorf("child SAs: %v", a.Plane)
 			}
-			if n, m := tally[ike.Narrowed](a.Events), tally[ike.Refused](a.Events); n != 1 || (m > 0) != (tt.refused > 0) {
+			if n, m := tally[exchange.Narrowed](a.Events), tally[exchange.Refused](a.Events); n != 1 || (m > 0) != (tt.refused > 0) {
 				t.Errorf("told %d times that it was narrowed, and %d times that it was refused", n, m)
 			}
 			noTrouble(t, l)

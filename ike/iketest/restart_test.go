@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -19,7 +19,9 @@ func TestRefusalIsNotRepeatedOtherwise(t *testing.T) {
 	for _, lost := range []bool{false, true} { // the end of the journal
 		l := New(11, Faults{})
 		g := l.Add("gateway", GatewayAddr, GatewayConfig())
-		g.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question, Refuse: ike.RefuseLimit} }
+		g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+			return exchange.AnswerSession{Question: q.Question, Refuse: exchange.RefuseLimit}
+		}
 		s := NewStranger(g, strangerAddr)
 		if !s.Init() {
 			t.Fatal("no IKE_SA_INIT")
@@ -58,9 +60,9 @@ func TestKillAroundRefusals(t *testing.T) {
 		}
 		asked := 0
 		g, c := l.Pair(nil)
-		g.Authorise = func(q ike.AskSession) ike.Reply {
+		g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 			if asked++; asked%3 != 0 {
-				return ike.Reply{Question: q.Question, Refuse: ike.RefuseLimit}
+				return exchange.AnswerSession{Question: q.Question, Refuse: exchange.RefuseLimit}
 			}
 			return Grant(q)
 		}
@@ -80,16 +82,16 @@ func TestWaitingDeleteSurvives(t *testing.T) {
 	}{
 		{"a child SA", func(g *Node, f *Foreign) {
 			for id := range g.Plane {
-				g.Command(ike.DeleteChild{ID: id, Reason: "by the operator"})
+				g.Command(exchange.DeleteChild{ID: id, Reason: "by the operator"})
 			}
 		}},
-		{"an IKE SA", func(g *Node, f *Foreign) { g.Command(ike.DeleteIKE{SPI: f.Peer, Reason: "by the operator"}) }},
+		{"an IKE SA", func(g *Node, f *Foreign) { g.Command(exchange.DeleteIKE{SPI: f.Peer, Reason: "by the operator"}) }},
 	}
 	for _, tt := range tests {
 		for _, takeover := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {
-				_, g, f := met(t, func(c *ike.Config) { c.Profiles[0].DPD = 0 })
-				g.Command(ike.RekeyIKE{SPI: f.Peer})
+				_, g, f := met(t, func(c *exchange.Config) { c.Profiles[0].DPD = 0 })
+				g.Command(exchange.RekeyIKE{SPI: f.Peer})
 				tt.do(g, f)
 				n := len(f.Requests)
 				if takeover {

@@ -7,16 +7,16 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // siteConfig is one end of a tunnel between two networks.
-func siteConfig(local, peer netip.Addr, l, r string) ike.Config {
+func siteConfig(local, peer netip.Addr, l, r string) exchange.Config {
 	cfg := ClientConfig()
 	key := cfg.Profiles[0].LocalPSK
-	cfg.Profiles = []ike.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}, DPD: 5 * time.Minute}}
-	cfg.Entries = []ike.Entry{{
+	cfg.Profiles = []exchange.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}, DPD: 5 * time.Minute}}
+	cfg.Entries = []exchange.Entry{{
 		Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: true, Proposals: childProposals(),
 		LocalTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(l))},
 		RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(r))},
@@ -27,7 +27,9 @@ func siteConfig(local, peer netip.Addr, l, r string) ike.Config {
 // diallers are two ends that both connect.
 func diallers(l *Lab) (a, b *Node) {
 	atA, atB := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
-	yes := func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+	yes := func(q exchange.AskSession) exchange.AnswerSession {
+		return exchange.AnswerSession{Question: q.Question}
+	}
 	b = l.Add("b", atB, siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16"))
 	a = l.Add("a", atA, siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16"))
 	a.Authorise, b.Authorise = yes, yes
@@ -53,10 +55,10 @@ func TestBothConnect(t *testing.T) {
 		}
 		settled("at the start")
 		l.Faults.Drop = 0
-		ends := tally[ike.IKEDown](a.Events) + tally[ike.IKEDown](b.Events)
+		ends := tally[exchange.IKEDown](a.Events) + tally[exchange.IKEDown](b.Events)
 		l.Run(25 * time.Hour)
 		settled("after a day")
-		if n := tally[ike.IKEDown](a.Events) + tally[ike.IKEDown](b.Events); n > ends+2 { // the other one of the start, at most
+		if n := tally[exchange.IKEDown](a.Events) + tally[exchange.IKEDown](b.Events); n > ends+2 { // the other one of the start, at most
 			t.Errorf("seed %d: %d IKE SAs ended in a quiet day", seed, n-ends)
 		}
 		a.Kill()
@@ -78,12 +80,12 @@ func TestBothConnect(t *testing.T) {
 // TestConnectedAnewBeforeTheEnd: where a peer refuses every rekeying, the end that
 // dials has another IKE SA before the old one ends; packets always have a way.
 func TestConnectedAnewBeforeTheEnd(t *testing.T) {
-	tests := map[string]func(a, b *ike.Config){
-		"child SAs": func(a, b *ike.Config) { // another key exchange than anybody there has
+	tests := map[string]func(a, b *exchange.Config){
+		"child SAs": func(a, b *exchange.Config) { // another key exchange than anybody there has
 			a.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEModp3072})
 			a.Entries[0].Proposals[0].Lifetime = 20 * time.Minute
 		},
-		"IKE SAs": func(a, b *ike.Config) { a.Policies[0].Lifetime = 20 * time.Minute },
+		"IKE SAs": func(a, b *exchange.Config) { a.Policies[0].Lifetime = 20 * time.Minute },
 	}
 	for name, tune := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -93,30 +95,32 @@ func TestConnectedAnewBeforeTheEnd(t *testing.T) {
 			cfgB.Entries[0].Initiate = false
 			tune(&cfgA, &cfgB)
 			b := l.Add("b", atB, cfgB)
-			b.Authorise = func(q ike.AskSession) ike.Reply { return ike.Reply{Question: q.Question} }
+			b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+				return exchange.AnswerSession{Question: q.Question}
+			}
 			a := l.Add("a", atA, cfgA)
 			if !l.Until(time.Second, func() bool { return one(a, b) }) {
 				t.Fatal("not up")
 			}
 			if name == "IKE SAs" { // b has no suite for a rekeying, but for a new SA
-				l.Spy = func(from *Node, d ike.Datagram) {
+				l.Spy = func(from *Node, d exchange.Datagram) {
 					next := b.Config
 					if from == a && wire.ExchangeType(d.Payload[18]) == wire.CreateChildSA {
-						next.Policies = []ike.Policy{{Name: "other", Proposal: sa.Proposal{chacha, prf384, ecp384}}}
+						next.Policies = []exchange.Policy{{Name: "other", Proposal: sa.Proposal{chacha, prf384, ecp384}}}
 					}
 					if err := b.Engine.Configure(&next); err != nil {
 						t.Fatal(err)
 					}
 				}
 			}
-			ups := tally[ike.IKEUp](a.Events)
+			ups := tally[exchange.IKEUp](a.Events)
 			l.Before = func() {
 				if len(a.Plane) == 0 || len(b.Plane) == 0 || len(a.Engine.Status()) > 2 {
 					t.Errorf("after %v: a %v, b %v", l.Now.Sub(Start), a.Engine.Status(), b.Engine.Status())
 				}
 			}
 			l.Run(3 * time.Hour)
-			if n := tally[ike.IKEUp](a.Events) - ups; n < 5 {
+			if n := tally[exchange.IKEUp](a.Events) - ups; n < 5 {
 				t.Errorf("connected anew %d times", n)
 			}
 			noTrouble(t, l)

@@ -4,8 +4,8 @@ import (
 	"net/netip"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -43,15 +43,15 @@ func (s *Stranger) Send(b []byte) [][]byte {
 	var sent [][]byte
 	l := s.to.lab
 	old := l.Spy
-	l.Spy = func(n *Node, d ike.Datagram) {
+	l.Spy = func(n *Node, d exchange.Datagram) {
 		sent = append(sent, d.Payload)
 		if old != nil {
 			old(n, d)
 		}
 	}
 	defer func() { l.Spy = old }()
-	d := ike.Datagram{Local: netip.AddrPortFrom(s.to.Addr, 500), Remote: s.Addr, Payload: b}
-	s.to.Do(func(out *ike.Output) error { return s.to.Engine.Receive(l.Now, d, out) })
+	d := exchange.Datagram{Local: netip.AddrPortFrom(s.to.Addr, 500), Remote: s.Addr, Payload: b}
+	s.to.Do(func(out *exchange.Output) error { return s.to.Engine.Receive(l.Now, d, out) })
 	return sent
 }
 

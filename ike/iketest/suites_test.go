@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // The suites of these tests: what a gateway has by default, and single ones.
@@ -29,7 +29,7 @@ func TestRekeyingKeepsThePRF(t *testing.T) {
 	weakFirst := sa.Proposal{gcm128, gcm256, prf256, prf384, ecp256, x25519, ecp384}
 	for _, who := range []string{"gateway", "client"} {
 		t.Run(who, func(t *testing.T) {
-			l, g, c := connected(t, func(g, c *ike.Config) {
+			l, g, c := connected(t, func(g, c *exchange.Config) {
 				g.Policies[0].Proposal, c.Policies[0].Proposal = defaults, defaults
 			})
 			for _, n := range []*Node{g, c} { // the next ones are chosen in another order
@@ -46,11 +46,11 @@ func TestRekeyingKeepsThePRF(t *testing.T) {
 			}
 			want := g.Established()[0].Suite
 			for range 3 {
-				if err := n.Command(ike.RekeyIKE{SPI: n.Established()[0].Peer.SPI}); err != nil {
+				if err := n.Command(exchange.RekeyIKE{SPI: n.Established()[0].Peer.SPI}); err != nil {
 					t.Fatal(err)
 				}
 				l.Run(time.Minute)
-				if err := n.Command(ike.RekeyChild{ID: n.Established()[0].Children[0].ID}); err != nil {
+				if err := n.Command(exchange.RekeyChild{ID: n.Established()[0].Children[0].ID}); err != nil {
 					t.Fatal(err)
 				}
 				l.Run(time.Minute)
@@ -58,7 +58,7 @@ func TestRekeyingKeepsThePRF(t *testing.T) {
 					t.Fatalf("suite is %v, was %v; up: %v", got, want, Up(g, c))
 				}
 			}
-			if n := tally[ike.IKERekeyed](g.Events); n != 3 {
+			if n := tally[exchange.IKERekeyed](g.Events); n != 3 {
 				t.Errorf("rekeyed %d times", n)
 			}
 		})
@@ -69,7 +69,7 @@ func TestRekeyingKeepsThePRF(t *testing.T) {
 // SA is understood, because the PRF stays; the key exchange is the one that the
 // SA has, not the first of the configuration.
 func TestOwnSuiteIsOfferedFirst(t *testing.T) {
-	l, g, s := alone(t, func(c *ike.Config) {
+	l, g, s := alone(t, func(c *exchange.Config) {
 		c.Policies[0].Proposal = sa.Proposal{gcm256, prf384, prf256, ecp384, x25519}
 	})
 	f, err := Meet(g, s) // with sha256 and x25519
@@ -77,7 +77,7 @@ func TestOwnSuiteIsOfferedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.OldPRF = true
-	if err := g.Command(ike.RekeyIKE{SPI: f.Peer}); err != nil {
+	if err := g.Command(exchange.RekeyIKE{SPI: f.Peer}); err != nil {
 		t.Fatal(err)
 	}
 	next, err := f.AcceptIKE(sa.Proposal{gcm256, prf384, prf256, ecp384, x25519})
@@ -85,7 +85,7 @@ func TestOwnSuiteIsOfferedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Answer() // to the DELETE
-	if err := g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID}); err != nil {
+	if err := g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	if m, ps := next.Last(); ps == nil || g.Engine.Usage().Garbled != 0 {
@@ -99,7 +99,7 @@ func TestOwnSuiteIsOfferedFirst(t *testing.T) {
 // SA ends although its traffic goes on.
 func TestRekeyedIntoAnotherPRF(t *testing.T) {
 	for _, old := range []bool{false, true} {
-		l, g, s := alone(t, func(c *ike.Config) { c.Policies[0].Proposal, c.Profiles[0].DPD = defaults, 0 })
+		l, g, s := alone(t, func(c *exchange.Config) { c.Policies[0].Proposal, c.Profiles[0].DPD = defaults, 0 })
 		f, err := Meet(g, s)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +117,7 @@ func TestRekeyedIntoAnotherPRF(t *testing.T) {
 			next.Ask(37)
 		}
 		l.Run(10 * time.Minute)
-		if n := tally[ike.Garbled](g.Events); old != (n == 1) || old != (g.Engine.Usage().Garbled > 20) || old != (len(g.Established()) == 0) {
+		if n := tally[exchange.Garbled](g.Events); old != (n == 1) || old != (g.Engine.Usage().Garbled > 20) || old != (len(g.Established()) == 0) {
 			t.Errorf("keys all from the old PRF: %v; told %d times, %d messages, %d SAs", old, n, g.Engine.Usage().Garbled, len(g.Established()))
 		}
 	}
@@ -126,18 +126,18 @@ func TestRekeyedIntoAnotherPRF(t *testing.T) {
 // TestPRFConfiguredAway: an IKE SA whose PRF no policy has any more is not
 // rekeyed; it ends with its lifetime and the client connects anew.
 func TestPRFConfiguredAway(t *testing.T) {
-	l, g, c := connected(t, func(g, c *ike.Config) {
+	l, g, c := connected(t, func(g, c *exchange.Config) {
 		g.Policies[0].Proposal, c.Policies[0].Proposal = defaults, defaults
 	})
 	for _, n := range []*Node{g, c} {
 		cfg := n.Config
-		cfg.Policies = []ike.Policy{{Name: "20", Proposal: sa.Proposal{gcm256, prf256, x25519}, Lifetime: time.Hour}}
+		cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{gcm256, prf256, x25519}, Lifetime: time.Hour}}
 		if err := n.Engine.Configure(&cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.Run(23 * time.Hour)
-	if tally[ike.IKERekeyed](g.Events) != 0 || tally[ike.IKEDown](g.Events) != 0 {
+	if tally[exchange.IKERekeyed](g.Events) != 0 || tally[exchange.IKEDown](g.Events) != 0 {
 		t.Fatalf("before its lifetime: %v", g.Events)
 	}
 	l.Run(2 * time.Hour)

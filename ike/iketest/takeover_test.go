@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // TestNoIVTwice takes a gateway over again and again, with a predecessor that
@@ -17,9 +17,9 @@ func TestNoIVTwice(t *testing.T) {
 	l, g, c := connected(t, shortLives)
 	busy := func(n *Node) {
 		for _, s := range n.Established() {
-			n.Command(ike.RekeyIKE{SPI: s.Peer.SPI})
+			n.Command(exchange.RekeyIKE{SPI: s.Peer.SPI})
 			for _, x := range s.Children {
-				n.Command(ike.RekeyChild{ID: x.ID})
+				n.Command(exchange.RekeyChild{ID: x.ID})
 			}
 		}
 	}
@@ -45,15 +45,15 @@ func TestNoIVTwice(t *testing.T) {
 
 // wireView is what the spy of a takeover notes.
 type wireView struct {
-	syncs    []ike.Datagram // requests with message ID 0
-	answers  []ike.Datagram
+	syncs    []exchange.Datagram // requests with message ID 0
+	answers  []exchange.Datagram
 	requests int // others
 }
 
 // spy notes synchronisations: INFORMATIONAL with message ID 0, once the SA is up.
 func spy(l *Lab) *wireView {
 	v := &wireView{}
-	l.Spy = func(_ *Node, d ike.Datagram) {
+	l.Spy = func(_ *Node, d exchange.Datagram) {
 		b := d.Payload
 		zero := bytes.Equal(b[20:24], make([]byte, 4))
 		switch {
@@ -77,7 +77,7 @@ func bothRekey(t *testing.T, l *Lab, g, c *Node, when string) {
 			t.Fatalf("%s: %s has %+v", when, n.Name, up)
 		}
 		before := up[0].Children[len(up[0].Children)-1].ID
-		if err := n.Command(ike.RekeyChild{ID: before}); err != nil {
+		if err := n.Command(exchange.RekeyChild{ID: before}); err != nil {
 			t.Errorf("%s: %s: %v", when, n.Name, err)
 		}
 		l.Run(40 * time.Second)
@@ -86,7 +86,7 @@ func bothRekey(t *testing.T, l *Lab, g, c *Node, when string) {
 			t.Errorf("%s: %s could not rekey: %v", when, n.Name, n.Events)
 		}
 	}
-	if tally[ike.IKEUp](g.Events)+tally[ike.IKEUp](c.Events) > 2 {
+	if tally[exchange.IKEUp](g.Events)+tally[exchange.IKEUp](c.Events) > 2 {
 		t.Errorf("%s: the client connected again", when)
 	}
 }
@@ -105,7 +105,7 @@ func TestMessageIDSync(t *testing.T) {
 	if len(v.syncs) != 1 || len(v.answers) != 1 {
 		t.Fatalf("%d synchronisations, %d answers", len(v.syncs), len(v.answers))
 	}
-	if tally[ike.SkipNumbers](c.Events) != 1 || tally[ike.PeerSkipped](g.Events) != 1 {
+	if tally[exchange.SkipNumbers](c.Events) != 1 || tally[exchange.PeerSkipped](g.Events) != 1 {
 		t.Errorf("replay counters were not synchronised: %v %v", c.Events, g.Events)
 	}
 	bothRekey(t, l, g, c, "after the synchronisation")
@@ -131,14 +131,14 @@ func TestMessageIDSyncFirst(t *testing.T) {
 	l, g, c := connected(t, nil)
 	v := spy(l)
 	g.Takeover(2, 0)
-	if err := g.Command(ike.RekeyChild{ID: g.Established()[0].Children[0].ID}); err != nil {
+	if err := g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID}); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.syncs) != 1 || v.requests != 0 {
 		t.Errorf("%d synchronisations and %d other requests", len(v.syncs), v.requests)
 	}
 	l.Run(5 * time.Second)
-	if tally[ike.ChildUp](g.Events) != 2 || len(v.syncs) != 1 {
+	if tally[exchange.ChildUp](g.Events) != 2 || len(v.syncs) != 1 {
 		t.Errorf("no new child: %v", g.Events)
 	}
 	bothRekey(t, l, g, c, "afterwards")
@@ -156,7 +156,7 @@ func TestStaleMessageIDs(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l, g, c := connected(t, func(g, c *ike.Config) {
+			l, g, c := connected(t, func(g, c *exchange.Config) {
 				g.Profiles[0].DPD, c.Profiles[0].DPD = 30*time.Second, 30*time.Second
 				if i == 0 {
 					g.Profiles[0].DPD = 0
@@ -176,7 +176,7 @@ func TestStaleMessageIDs(t *testing.T) {
 			if len(v.syncs) == 0 {
 				t.Error("nobody synchronised")
 			}
-			if n := tally[ike.IKEDown](g.Events) + tally[ike.IKEDown](c.Events); n > 0 {
+			if n := tally[exchange.IKEDown](g.Events) + tally[exchange.IKEDown](c.Events); n > 0 {
 				t.Errorf("%d SAs were lost: %v %v", n, g.Events, c.Events)
 			}
 			bothRekey(t, l, g, c, "with a stale copy")
@@ -187,7 +187,7 @@ func TestStaleMessageIDs(t *testing.T) {
 // TestSyncIsNotReplayed gives a client synchronisations again: the last one gets
 // the same answer, every other one silence, and its message IDs stay.
 func TestSyncIsNotReplayed(t *testing.T) {
-	l, g, c := connected(t, func(_, c *ike.Config) { c.Profiles[0].DPD = 0 })
+	l, g, c := connected(t, func(_, c *exchange.Config) { c.Profiles[0].DPD = 0 })
 	v := spy(l)
 	for epoch := uint64(2); epoch < 5; epoch++ {
 		g.Takeover(epoch, 0)
@@ -198,9 +198,9 @@ func TestSyncIsNotReplayed(t *testing.T) {
 	}
 	for i, d := range v.syncs {
 		before := len(v.answers)
-		skipped := tally[ike.SkipNumbers](c.Events)
-		c.Do(func(out *ike.Output) error {
-			err := c.Engine.Receive(l.Now, ike.Datagram{Local: d.Remote, Remote: d.Local, Payload: slices.Clone(d.Payload)}, out)
+		skipped := tally[exchange.SkipNumbers](c.Events)
+		c.Do(func(out *exchange.Output) error {
+			err := c.Engine.Receive(l.Now, exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: slices.Clone(d.Payload)}, out)
 			if (err == nil) != (i == 2) {
 				t.Errorf("replay %d: %v", i, err)
 			}
@@ -212,7 +212,7 @@ func TestSyncIsNotReplayed(t *testing.T) {
 		case i == 2 && (len(answers) != 1 || !bytes.Equal(answers[0].Payload, v.answers[before-1].Payload)):
 			t.Errorf("the repeat was answered with %d messages", len(answers))
 		}
-		if tally[ike.SkipNumbers](c.Events) != skipped {
+		if tally[exchange.SkipNumbers](c.Events) != skipped {
 			t.Errorf("replay %d moved sequence numbers", i)
 		}
 	}
@@ -238,14 +238,14 @@ func TestSyncAnswerLost(t *testing.T) {
 	l.Until(10*time.Second, func() bool { return len(v.syncs) == 3 })
 	late := v.answers[0]
 	g.Deaf = false
-	g.Do(func(out *ike.Output) error {
-		if err := g.Engine.Receive(l.Now, ike.Datagram{Local: late.Remote, Remote: late.Local, Payload: late.Payload}, out); err == nil {
+	g.Do(func(out *exchange.Output) error {
+		if err := g.Engine.Receive(l.Now, exchange.Datagram{Local: late.Remote, Remote: late.Local, Payload: late.Payload}, out); err == nil {
 			t.Error("an answer to an earlier attempt was taken")
 		}
 		return nil
 	})
 	l.Run(time.Second)
-	if tally[ike.PeerSkipped](g.Events) != 1 {
+	if tally[exchange.PeerSkipped](g.Events) != 1 {
 		t.Errorf("not synchronised: %v", g.Events)
 	}
 	bothRekey(t, l, g, c, "after three attempts")
@@ -257,10 +257,10 @@ func TestSyncAnswerLost(t *testing.T) {
 func TestSyncWhileAsking(t *testing.T) {
 	for _, known := range []bool{true, false} {
 		t.Run(fmt.Sprint("known ", known), func(t *testing.T) {
-			l, g, c := connected(t, func(_, c *ike.Config) { c.RetransmitBase = 40 * time.Second })
+			l, g, c := connected(t, func(_, c *exchange.Config) { c.RetransmitBase = 40 * time.Second })
 			g.Deaf = !known
 			c.Deaf = true
-			if err := c.Command(ike.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+			if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
 				t.Fatal(err)
 			}
 			l.Run(time.Second)
@@ -271,7 +271,7 @@ func TestSyncWhileAsking(t *testing.T) {
 			if len(v.syncs) != 1 {
 				t.Fatalf("%d synchronisations", len(v.syncs))
 			}
-			if n := tally[ike.ChildUp](c.Events); n != 2 || !Up(g, c) {
+			if n := tally[exchange.ChildUp](c.Events); n != 2 || !Up(g, c) {
 				t.Errorf("%d children: %v", n, c.Events)
 			}
 			bothRekey(t, l, g, c, "afterwards")
@@ -286,16 +286,16 @@ func TestSyncIsNotForgotten(t *testing.T) {
 	l, g, c := connected(t, nil)
 	g.Takeover(2, 0)
 	l.Faults.Drop = 1 // the first synchronisation is lost
-	g.Command(ike.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+	g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
 	l.Run(time.Millisecond)
 	l.Faults.Drop = 0
 	g.Takeover(4, 0)
-	c.Command(ike.RekeyChild{ID: only(t, c).ID}) // it is served, and recorded
+	c.Command(exchange.RekeyChild{ID: only(t, c).ID}) // it is served, and recorded
 	l.Run(100 * time.Millisecond)
 	g.Kill()
-	g.Command(ike.RekeyChild{ID: only(t, g).ID})
+	g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 	l.Run(3 * time.Minute)
-	if !Up(g, c) || tally[ike.IKEDown](g.Events)+tally[ike.IKEDown](c.Events) != 0 || tally[ike.ChildUp](c.Events) != 3 {
+	if !Up(g, c) || tally[exchange.IKEDown](g.Events)+tally[exchange.IKEDown](c.Events) != 0 || tally[exchange.ChildUp](c.Events) != 3 {
 		t.Errorf("gateway %v, client %v", g.Events, c.Events)
 	}
 }
@@ -307,14 +307,14 @@ func TestSyncCrossesRequest(t *testing.T) {
 	l, g, c := connected(t, nil)
 	g.Takeover(2, 0)
 	old := only(t, g)
-	if err := c.Command(ike.RekeyChild{ID: only(t, c).ID}); err != nil {
+	if err := c.Command(exchange.RekeyChild{ID: only(t, c).ID}); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range g.Established() {
-		g.Command(ike.RekeyIKE{SPI: s.Peer.SPI}) // it has to synchronise first
+		g.Command(exchange.RekeyIKE{SPI: s.Peer.SPI}) // it has to synchronise first
 	}
 	l.Run(time.Minute)
-	if !Up(g, c) || only(t, g).ID == old.ID || only(t, g).In.SPI != only(t, c).Out.SPI || tally[ike.ChildUp](g.Events) != tally[ike.ChildUp](c.Events) {
+	if !Up(g, c) || only(t, g).ID == old.ID || only(t, g).In.SPI != only(t, c).Out.SPI || tally[exchange.ChildUp](g.Events) != tally[exchange.ChildUp](c.Events) {
 		t.Errorf("gateway %v, client %v", g.Events, c.Events)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -26,17 +27,17 @@ func (a *authRequest) wants(t wire.AttributeType) (bool, netip.Addr) {
 // the same device. One identity may have several devices, each of which knows of
 // its own SAs alone: the same device comes from the same address, or asks for the
 // address that o has been given, or has been given it itself by now.
-func (s *SA) succeeds(o *SA) bool {
+func (s *SA) succeeds(o exchange.SA) bool {
 	a := s.handshake.auth
 	if !a.contact || a.profile.IgnoreContact {
 		return false
 	}
-	if o.remote.Addr() == s.remote.Addr() {
+	if o.Remote().Addr() == s.remote.Addr() {
 		return true
 	}
 	_, v4 := a.wants(wire.InternalIP4Address)
 	_, v6 := a.wants(wire.InternalIP6Address)
-	return slices.ContainsFunc(o.session.Addresses, func(x netip.Addr) bool {
+	return slices.ContainsFunc(o.Assigned(), func(x netip.Addr) bool {
 		return x == v4 || x == v6 || slices.Contains(s.session.Addresses, x)
 	})
 }
@@ -44,11 +45,11 @@ func (s *SA) succeeds(o *SA) bool {
 // unaddressed says why a client gets no child SA, and what it is told: it has no
 // address, and packets for the one that it comes from are not for the tunnel. The
 // IKE SA stands for a while, as RFC 7296 section 3.15.4 has it.
-func (s *SA) unaddressed(r Reply) (wire.Notify, string) {
+func (s *SA) unaddressed(r exchange.AnswerSession) (wire.Notify, string) {
 	a := s.handshake.auth
 	wants := a.hasCP && asksAddress(a.cp)
 	switch {
-	case r.Refuse == RefuseNoAddress || wants && len(s.session.Addresses) == 0:
+	case r.Refuse == exchange.RefuseNoAddress || wants && len(s.session.Addresses) == 0:
 		return wire.Notify{Type: wire.InternalAddressFailure}, "no address is free for the peer"
 	case s.remoteAccess && len(s.session.Addresses) == 0:
 		return wire.Notify{Type: wire.FailedCPRequired}, "peer asks for no address: a client of a remote-access tunnel group has to"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -324,7 +325,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 }
 
 // addChild installs a new pair, in the place of old where that is not nil.
-func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
+func (s *SA) addChild(now time.Time, c, old *child, out *exchange.Output) {
 	s.served = true
 	s.children = append(s.children, c)
 	s.host.BindChild(&c.Child, s)
@@ -336,9 +337,9 @@ func (s *SA) addChild(now time.Time, c, old *child, out *Output) {
 	}
 	s.changes = append(s.changes, c.record(s.spi, change))
 	s.checkChildless(now)
-	out.Events = append(out.Events, ChildUp{Peer: s.Peer(), Child: c.Child})
+	out.Events = append(out.Events, exchange.ChildUp{Peer: s.Peer(), Child: c.Child})
 	if len(c.lost) > 0 {
-		out.Events = append(out.Events, Cut{Peer: s.Peer(), ID: c.ID, Lost: c.lost})
+		out.Events = append(out.Events, exchange.Cut{Peer: s.Peer(), ID: c.ID, Lost: c.lost})
 		c.lost = nil
 	}
 }
@@ -355,17 +356,17 @@ func (c *child) succession() sa.Op {
 }
 
 // record is the record of a change that installs or moves c.
-func (c *child) record(spi uint64, change sa.Change) Record {
-	return Record{Kind: RecordChild, SPI: spi, Child: &change, soft: c.soft, group: c.group, anew: c.anew}
+func (c *child) record(spi uint64, change sa.Change) exchange.Record {
+	return exchange.Record{Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew}
 }
 
 // childRecord wraps a change.
-func (s *SA) childRecord(c sa.Change) Record {
-	return Record{Kind: RecordChild, SPI: s.spi, Child: &c}
+func (s *SA) childRecord(c sa.Change) exchange.Record {
+	return exchange.Record{Kind: exchange.RecordChild, SPI: s.spi, Child: &c}
 }
 
 // removeChild takes a pair out of service.
-func (s *SA) removeChild(now time.Time, c *child, reason string, out *Output) {
+func (s *SA) removeChild(now time.Time, c *child, reason string, out *exchange.Output) {
 	for i := range s.children {
 		if s.children[i] == c {
 			s.children = append(s.children[:i:i], s.children[i+1:]...)
@@ -378,7 +379,7 @@ func (s *SA) removeChild(now time.Time, c *child, reason string, out *Output) {
 		ID: c.ID, Owner: c.Owner, In: sa.SA{SPI: c.In.SPI}, Out: sa.SA{SPI: c.Out.SPI},
 	}}))
 	s.checkChildless(now)
-	out.Events = append(out.Events, ChildDown{Peer: s.Peer(), ID: c.ID, Reason: reason})
+	out.Events = append(out.Events, exchange.ChildDown{Peer: s.Peer(), ID: c.ID, Reason: reason})
 }
 
 // checkChildless arms or disarms the end of an SA that serves nobody: a

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // What a peer may bring follows from its identity, and no peer may bring what is
@@ -35,15 +36,13 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 			return reason
 		}
 	}
-	for o := range s.host.Standing {
-		for _, c := range o.children {
-			// There may be very many: who it is costs more than what it has.
-			if o == s || !meet(remote, c.Remote) || !meet(local, c.Local) || s.samePeer(o) {
-				continue
-			}
-			if r, t, clash := s.clash(e, remote, o, c.Remote); clash {
-				return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t, o.remoteID)
-			}
+	for c, o := range s.host.Children {
+		// There may be very many: who it is costs more than what it has.
+		if o == s || !meet(remote, c.Remote) || !meet(local, c.Local) || s.samePeer(o) {
+			continue
+		}
+		if r, t, clash := s.clash(e, remote, o, c.Remote); clash {
+			return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t, o.Peer().RemoteID)
 		}
 	}
 	return ""
@@ -70,8 +69,8 @@ func (s *SA) contestsEntry(local, remote []sa.Selector) string {
 
 // clash returns which of the selectors remote, that this SA would get on entry e,
 // would take packets of the selectors theirs of another peer.
-func (s *SA) clash(e *entry, remote []sa.Selector, o *SA, theirs []sa.Selector) (r, t sa.Selector, found bool) {
-	x := s.host.Rules().entry(o.entry, o.local.Addr())
+func (s *SA) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Selector) (r, t sa.Selector, found bool) {
+	x := s.host.Rules().entry(o.Entry(), o.Peer().Local.Addr())
 	static := x != nil && !x.Dynamic
 	if !e.Dynamic && static && x.Name != e.Name {
 		return r, t, false // both are the operator's word
@@ -82,7 +81,7 @@ func (s *SA) clash(e *entry, remote []sa.Selector, o *SA, theirs []sa.Selector) 
 				continue
 			}
 			switch wider := r.Covers(t) && r != t; {
-			case !e.Dynamic && (o.remoteAccess || !static) && wider:
+			case !e.Dynamic && (o.RemoteAccess() || !static) && wider:
 			case e.Dynamic && static && s.cutOut(r, t):
 			default:
 				return r, t, true

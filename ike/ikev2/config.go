@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -24,7 +25,7 @@ func asksAddress(cp wire.CP) bool {
 // configReply returns the CFG_REPLY for a session (RFC 7296 section 3.15): what
 // was leased, and what the client needs to use it. Text goes only to those who
 // asked for it. It reports false where there is nothing to say.
-func configReply(request wire.CP, s *Session) (wire.CP, bool) {
+func configReply(request wire.CP, s *exchange.Session) (wire.CP, bool) {
 	reply := wire.CP{Type: wire.CPReply}
 	add := func(a wire.Attribute) { reply.Attributes = append(reply.Attributes, a) }
 	for _, a := range s.Addresses {
@@ -77,7 +78,7 @@ func configRequest(e *entry) wire.CP {
 
 // foreign returns why an address that a gateway assigns is not taken, for the
 // operator; "": it is. Our own hosts would lose what is theirs to the tunnel.
-func (r *Rules) foreign(s *Session) string {
+func (r *Rules) foreign(s *exchange.Session) string {
 	for _, a := range s.Addresses {
 		for _, p := range r.Own {
 			if p.Contains(a) {
@@ -92,8 +93,8 @@ func (r *Rules) foreign(s *Session) string {
 }
 
 // configSession reads the CFG_REPLY of a gateway.
-func configSession(cp wire.CP) Session {
-	var s Session
+func configSession(cp wire.CP) exchange.Session {
+	var s exchange.Session
 	for _, a := range cp.Attributes {
 		switch a.Type {
 		case wire.InternalIP4Address, wire.InternalIP6Address:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -17,7 +18,7 @@ import (
 // same SA at once, each tells the other TEMPORARY_FAILURE and tries again after
 // a random pause (section 2.25), instead of making both and closing one. What we
 // begin is in rekeychild.go.
-func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
+func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
 	answer := func(ps ...wire.Payload) { s.respond(wire.CreateChildSA, id, ps, out) }
 	deny := func(n wire.Notify, reason string) {
 		answer(n)

@@ -42,8 +42,7 @@ var (
 	}
 )
 
-// ExportKeys returns the lines of Wireshark's ikev2_decryption_table and esp_sa
-// files; none before there are keys.
+// ExportKeys implements exchange.SA.
 func (s *SA) ExportKeys() (ike, esp []string) {
 	if s.sealer == nil {
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -15,56 +16,48 @@ import (
 // record holds is the request and a seed; the answer, nonce and private key are
 // made from them once more where they are needed.
 
-// HalfOpenRecord returns the record of the handshake, false where it has none:
+// halfOpenRecord returns the record of the handshake, false where it has none:
 // it is over, or was not recorded.
-func (s *SA) HalfOpenRecord() (Record, bool) {
+func (s *SA) halfOpenRecord() (exchange.Record, bool) {
 	if h := s.handshake; (s.state == HalfOpen || s.state == Asking) && h != nil && h.recorded {
 		w := writer{make([]byte, 0, 512)}
-		w.instant(h.until) // first: see Shift
+		w.instant(h.until) // first: see ShiftRecord
 		w.addrPort(h.from.Local)
 		w.addrPort(h.from.Remote)
 		w.bytes(h.request)
 		w.bytes(h.response)
 		w.key(h.seed)
-		return Record{Kind: RecordHalfOpen, SPI: s.spi, body: secret.New(w.b)}, true
+		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: h.until, Body: secret.New(w.b)}, true
 	}
-	return Record{}, false
+	return exchange.Record{}, false
 }
 
 // halfOpen is the content of a RecordHalfOpen.
 type halfOpen struct {
-	from     Datagram // without payload
+	from     exchange.Datagram // without payload
 	request  []byte
 	response []byte
 	seed     secret.Value
 	until    time.Time
 }
 
-func (rec *Record) halfOpen() (h halfOpen, err error) {
-	r := reader{s: rec.body.Reveal()}
+// parseHalfOpen reads the body of a RecordHalfOpen.
+func parseHalfOpen(rec exchange.Record) (h halfOpen, err error) {
+	r := reader{s: rec.Body.Reveal()}
 	h.until = r.instant()
 	h.from.Local, h.from.Remote = r.addrPort(), r.addrPort()
 	h.request, h.response = bytes.Clone(r.bytes()), bytes.Clone(r.bytes())
 	h.seed = r.key()
 	if r.bad || len(r.s) > 0 || h.seed.Len() != seedSize || h.until.IsZero() {
-		return h, errRecord
+		return h, exchange.ErrRecord
 	}
 	return h, nil
 }
 
-// HalfOpenUntil returns when the handshake of a RecordHalfOpen is given up.
-func (rec *Record) HalfOpenUntil() time.Time {
-	h, _ := rec.halfOpen()
-	return h.until
-}
-
-// Clear forgets the secrets of a record that nobody will restore.
-func (rec *Record) Clear() { rec.body.Clear() }
-
-// RestoreHalfOpen makes the responder of a RecordHalfOpen anew. An error says
+// restoreHalfOpen makes the responder of a RecordHalfOpen anew. An error says
 // that it would give another answer than it gave: the configuration has changed.
-func RestoreHalfOpen(host Host, now time.Time, rec Record) (*SA, error) {
-	h, err := rec.halfOpen()
+func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, error) {
+	h, err := parseHalfOpen(rec)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +67,7 @@ func RestoreHalfOpen(host Host, now time.Time, rec Record) (*SA, error) {
 	}
 	d := h.from
 	d.Payload = h.request
-	var silent Output
+	var silent exchange.Output
 	s, err := respondTo(host, now, d, &m, rec.SPI, h.seed, &silent)
 	if err != nil {
 		return nil, err

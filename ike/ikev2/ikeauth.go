@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -30,7 +31,7 @@ func takeAuth(ps wire.Payloads) (*authRequest, error) {
 		return nil, err
 	}
 	if ps.Count(wire.TypeAuth) > 1 || ps.Count(wire.TypeIDr) > 1 || ps.Count(wire.TypeCP) > 1 {
-		return nil, ErrMalformed
+		return nil, exchange.ErrMalformed
 	}
 	a := &authRequest{}
 	a.id, _ = wire.Find[wire.IDi](ps)
@@ -46,7 +47,7 @@ func takeAuth(ps wire.Payloads) (*authRequest, error) {
 }
 
 // authRequest serves IKE_AUTH: who is it, is it true, and what may it have?
-func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+func (s *SA) authRequest(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	if s.opener == nil {
 		if err := s.deriveKeys(); err != nil {
 			s.refuse("", "key exchange: "+err.Error(), out)
@@ -72,12 +73,12 @@ func (s *SA) authRequest(now time.Time, d Datagram, m *wire.Message, out *Output
 	}
 	s.handshake.auth, s.handshake.question = a, s.host.Ask(s)
 	s.transition(Asking)
-	q := AskSession{Question: s.handshake.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
+	q := exchange.AskSession{Question: s.handshake.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
 	q.WantIPv4, q.WantedIPv4 = a.wants(wire.InternalIP4Address)
 	q.WantIPv6, q.WantedIPv6 = a.wants(wire.InternalIP6Address)
 	for _, o := range s.host.Others(s) {
 		if s.succeeds(o) {
-			q.Replaces = append(q.Replaces, o.spi)
+			q.Replaces = append(q.Replaces, o.SPI())
 		}
 	}
 	out.Events = append(out.Events, q)
@@ -128,10 +129,10 @@ func (s *SA) authenticate(a *authRequest) string {
 // repeats (RFC 7296 section 2.21.2). A handshake that is on record ends there
 // first: who comes after us would answer the same request otherwise, with the
 // same keys and the same initialisation vector.
-func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *Output) error {
+func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *exchange.Output) error {
 	if s.handshake.recorded {
 		s.handshake.recorded = false
-		out.Changes = append(out.Changes, Record{Kind: RecordIKEDown, SPI: s.spi})
+		out.Changes = append(out.Changes, exchange.Record{Kind: exchange.RecordIKEDown, SPI: s.spi})
 	}
 	s.respond(wire.IKEAuth, 1, []wire.Payload{n}, out)
 	s.refuse(n.Type.String(), reason, out)
@@ -142,33 +143,25 @@ func (s *SA) reject(now time.Time, n wire.Notify, reason string, out *Output) er
 }
 
 // refuse publishes why a peer was turned away.
-func (s *SA) refuse(notify, reason string, out *Output) {
-	out.Events = append(out.Events, Refused{Peer: s.Peer(), Dialled: s.dialled, Notify: notify, Reason: clip(reason)})
+func (s *SA) refuse(notify, reason string, out *exchange.Output) {
+	out.Events = append(out.Events, exchange.Refused{Peer: s.Peer(), Dialled: s.dialled, Notify: notify, Reason: clip(reason)})
 }
 
-// Question returns what the SA waits for, 0 for nothing.
-func (s *SA) Question() uint64 {
-	if s.handshake == nil {
-		return 0
-	}
-	return s.handshake.question
-}
-
-// Answer ends the wait: the second half of authRequest. An error says that what
-// the Reply grants is not used.
-func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
-	if s.state != Asking || s.handshake.question != r.Question {
-		return ErrState
+// Answer implements exchange.SA: the second half of authRequest.
+func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) error {
+	r, ok := given.(exchange.AnswerSession)
+	if !ok || s.state != Asking || s.handshake.question != r.Question {
+		return exchange.ErrState
 	}
 	defer s.finish(now, out)
 	s.handshake.question = 0
 	a := s.handshake.auth
 	switch r.Refuse {
-	case RefuseLimit:
+	case exchange.RefuseLimit:
 		return s.reject(now, wire.Notify{Type: wire.NoAdditionalSAs}, "limit of sessions is reached", out)
-	case RefuseUnauthorised:
+	case exchange.RefuseUnauthorised:
 		return s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, "session is not authorised", out)
-	case RefuseNone, RefuseNoAddress:
+	case exchange.RefuseNone, exchange.RefuseNoAddress:
 	}
 	s.session = r.Session
 	idr := wire.IDr{ID: s.localID.Wire()}
@@ -211,7 +204,7 @@ func (s *SA) Answer(now time.Time, r Reply, out *Output) error {
 }
 
 // establish ends the handshake on either side.
-func (s *SA) establish(now time.Time, out *Output) {
+func (s *SA) establish(now time.Time, out *exchange.Output) {
 	s.transition(Established)
 	s.endAt, s.endReason = time.Time{}, ""
 	s.host.Bury(s.handshake.seed)
@@ -225,8 +218,8 @@ func (s *SA) establish(now time.Time, out *Output) {
 }
 
 // announce publishes IKEUp.
-func (s *SA) announce(out *Output) {
-	out.Events = append(out.Events, IKEUp{
+func (s *SA) announce(out *exchange.Output) {
+	out.Events = append(out.Events, exchange.IKEUp{
 		Peer: s.Peer(), Initiator: s.initiator, Suite: s.suite.Proposal(), NAT: s.natLocal || s.natRemote, Session: s.session,
 	})
 }
@@ -256,7 +249,7 @@ func (s *SA) softAfter(d time.Duration) time.Duration {
 }
 
 // startAuth sends IKE_AUTH.
-func (s *SA) startAuth(now time.Time, out *Output) error {
+func (s *SA) startAuth(now time.Time, out *exchange.Output) error {
 	h, rules := s.handshake, s.host.Rules()
 	p := rules.profileByName(s.profile)
 	if p == nil {
@@ -292,7 +285,7 @@ func (s *SA) startAuth(now time.Time, out *Output) error {
 }
 
 // authResponse takes the answer to our IKE_AUTH.
-func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
+func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *exchange.Output) error {
 	s.settled()
 	if ps.Count(wire.TypeAuth) == 0 || ps.Count(wire.TypeIDr) == 0 {
 		for _, p := range ps {
@@ -335,7 +328,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		return nil
 	}
 	if foreign := s.host.Rules().foreign(&s.session); reason == "" && foreign != "" {
-		s.session = Session{}
+		s.session = exchange.Session{}
 		reason = foreign
 	}
 	if reason != "" {
@@ -345,7 +338,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 		return nil
 	}
 	if e.RequestAddress {
-		out.Events = append(out.Events, AddressAssigned{Peer: s.Peer(), Entry: e.Name, Session: s.session})
+		out.Events = append(out.Events, exchange.AddressAssigned{Peer: s.Peer(), Entry: e.Name, Session: s.session})
 	}
 	s.addChild(now, c, nil, out)
 	if !e.RequestAddress { // with an address of the peer, it narrows what was asked for to that
@@ -356,7 +349,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *Output) error {
 }
 
 // fail ends an attempt of ours that did not get as far as Established.
-func (s *SA) fail(out *Output, notify, reason string) error {
+func (s *SA) fail(out *exchange.Output, notify, reason string) error {
 	s.failure = reason
 	s.refuse(notify, reason, out)
 	s.die()

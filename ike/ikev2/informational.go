@@ -1,16 +1,16 @@
 package ikev2
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // informationalRequest serves INFORMATIONAL: DELETE, notifications, and the
 // empty request that only asks whether we live (RFC 7296 section 1.4).
-func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
+func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
 	var answer []wire.Payload
 	end := ""
 	for _, p := range ps {
@@ -43,7 +43,7 @@ func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, ou
 // deleted removes the children that the peer names by the SPIs it receives
 // with, and returns the other halves of the pairs. Where both ends delete a
 // pair at once, the half is not named again (section 1.4.1).
-func (s *SA) deleted(now time.Time, spis []sa.SPI, out *Output) wire.Delete {
+func (s *SA) deleted(now time.Time, spis []sa.SPI, out *exchange.Output) wire.Delete {
 	d := wire.Delete{Protocol: wire.ProtocolESP}
 	for _, spi := range spis {
 		c := s.childBySPI(spi)
@@ -74,7 +74,7 @@ func (s *SA) deletedEarly(spi sa.SPI) {
 
 // startDeleteChild tells the peer that a pair is gone; it goes when the peer
 // has answered.
-func (s *SA) startDeleteChild(now time.Time, t task, out *Output) {
+func (s *SA) startDeleteChild(now time.Time, t task, out *exchange.Output) {
 	spi := t.spi
 	if c := s.childByID(t.child); c != nil {
 		c.soft, c.ending, spi = time.Time{}, true, c.In.SPI
@@ -89,7 +89,7 @@ func (s *SA) startDeleteChild(now time.Time, t task, out *Output) {
 
 // startDeleteIKE tells the peer that the SA ends. The children of an SA that
 // was not replaced are out of service from here on.
-func (s *SA) startDeleteIKE(now time.Time, t task, out *Output) {
+func (s *SA) startDeleteIKE(now time.Time, t task, out *exchange.Output) {
 	if s.state != Deleting { // a request that begins anew: see sync.go
 		s.wasReplaced = s.state == Replaced
 		s.transition(Deleting)
@@ -101,95 +101,8 @@ func (s *SA) startDeleteIKE(now time.Time, t task, out *Output) {
 	}
 }
 
-// Delete ends the SA with a DELETE to the peer.
-func (s *SA) Delete(now time.Time, reason string, out *Output) error {
-	defer s.finish(now, out)
-	if !s.standing() {
-		if s.state == Dead {
-			return ErrState
-		}
-		s.failure = reason
-		s.die()
-		return nil
-	}
-	s.tasks, s.endAt = nil, time.Time{}
-	s.enqueue(task{kind: taskDeleteIKE, reason: reason})
-	s.pump(now, out)
-	return nil
-}
-
-// Retire ends an established SA, whose work another one does already, with a
-// DELETE a little later: the other end may still be about to have that one. It
-// does nothing where that is arranged.
-func (s *SA) Retire(now time.Time, reason string) {
-	if s.state == Established && s.retireAt.IsZero() {
-		s.retireAt, s.retireFor = now.Add(retireAfter), reason
-	}
-}
-
-// DeleteChild ends one child SA with a DELETE to the peer.
-func (s *SA) DeleteChild(now time.Time, id uint64, reason string, out *Output) error {
-	if s.childByID(id) == nil {
-		return ErrNoChild
-	}
-	defer s.finish(now, out)
-	s.enqueue(task{kind: taskDeleteChild, child: id, reason: reason})
-	s.pump(now, out)
-	return nil
-}
-
-// RekeyChild replaces one child SA now. It may be said again and again: where the
-// peer has refused, the next try waits for its time.
-func (s *SA) RekeyChild(now time.Time, id uint64, out *Output) error {
-	c := s.childByID(id)
-	if c == nil {
-		return ErrNoChild
-	}
-	if s.state != Established || !c.replaced.IsZero() {
-		return ErrState
-	}
-	if c.urged && now.Before(c.soft) {
-		return nil
-	}
-	c.urged = true
-	defer s.finish(now, out)
-	s.enqueue(task{kind: taskRekeyChild, child: id})
-	s.pump(now, out)
-	return nil
-}
-
-// Rekey replaces the SA now.
-func (s *SA) Rekey(now time.Time, out *Output) error {
-	if s.state != Established {
-		return ErrState
-	}
-	defer s.finish(now, out)
-	s.enqueue(task{kind: taskRekeyIKE})
-	s.pump(now, out)
-	return nil
-}
-
-// PeerMoved adopts the source of an authentic ESP packet, under the conditions
-// of follow.
-func (s *SA) PeerMoved(now time.Time, id uint64, remote netip.AddrPort, out *Output) error {
-	if s.childByID(id) == nil {
-		return ErrNoChild
-	}
-	defer s.finish(now, out)
-	s.heard = now
-	s.follow(s.local, remote, out)
-	return nil
-}
-
-// Alive notes that the peer has just proved that it lives.
-func (s *SA) Alive(now time.Time) {
-	if now.After(s.heard) {
-		s.heard = now
-	}
-}
-
 // down ends an established SA without another word to the peer.
-func (s *SA) down(now time.Time, reason string, out *Output) {
+func (s *SA) down(now time.Time, reason string, out *exchange.Output) {
 	if s.state == Dead {
 		return
 	}
@@ -198,7 +111,7 @@ func (s *SA) down(now time.Time, reason string, out *Output) {
 		s.removeChild(now, s.children[0], reason, out)
 	}
 	if !replaced {
-		out.Events = append(out.Events, IKEDown{Peer: s.Peer(), Reason: reason, Session: s.session})
+		out.Events = append(out.Events, exchange.IKEDown{Peer: s.Peer(), Reason: reason, Session: s.session})
 		if s.failure == "" {
 			s.failure = reason
 		}
@@ -206,9 +119,8 @@ func (s *SA) down(now time.Time, reason string, out *Output) {
 	s.die()
 }
 
-// End ends an established SA without a word to the peer: it has said
-// INITIAL_CONTACT.
-func (s *SA) End(now time.Time, reason string, out *Output) {
+// End implements exchange.SA.
+func (s *SA) End(now time.Time, reason string, out *exchange.Output) {
 	if s.standing() {
 		s.down(now, reason, out)
 	} else {
@@ -237,7 +149,7 @@ func (s *SA) die() {
 	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
 }
 
-// Wipe forgets all keys, those of the children too.
+// Wipe implements exchange.SA.
 func (s *SA) Wipe() {
 	for _, c := range s.children {
 		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)

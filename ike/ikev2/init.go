@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -24,12 +25,12 @@ type handshake struct {
 	// Of a responder: what it was made from, whether that is on record, and
 	// when it is given up.
 	seed     secret.Value
-	from     Datagram
+	from     exchange.Datagram
 	recorded bool
 	until    time.Time
 	// Of a responder: the IKE_AUTH request that waits for its Answer.
 	auth     *authRequest
-	question uint64
+	question exchange.QuestionID
 
 	// Of an initiator.
 	entry    *entry
@@ -63,16 +64,6 @@ type initError struct {
 
 // Error implements error.
 func (e *initError) Error() string { return "ikev2: " + e.reason }
-
-// InitRefusal returns what the peer is told about err of NewResponder, and why,
-// for the operator; false: nothing.
-func InitRefusal(err error) (n wire.Notify, reason string, ok bool) {
-	var e *initError
-	if !errors.As(err, &e) {
-		return n, "", false
-	}
-	return e.notify, e.reason, true
-}
 
 // ClearResponse returns the unprotected answer to h that holds only n.
 func ClearResponse(h *wire.Header, n wire.Notify) []byte {
@@ -114,22 +105,22 @@ func exactly(ps wire.Payloads, types ...wire.PayloadType) error {
 	return nil
 }
 
-// NewResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
-// error there is no SA; InitRefusal tells what to answer.
+// newResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
+// error there is no SA.
 //
 // With record the handshake survives us: out.Changes says so.
-func NewResponder(h Host, now time.Time, d Datagram, m *wire.Message, record bool, out *Output) (*SA, error) {
+func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, record bool, out *exchange.Output) (*SA, error) {
 	s, err := respondTo(h, now, d, m, h.NewIKESPI(), secret.New(bytesFrom(h.Rand(), seedSize)), out)
 	if err == nil && record {
 		s.handshake.recorded = true
-		r, _ := s.HalfOpenRecord()
+		r, _ := s.halfOpenRecord()
 		out.Changes = append(out.Changes, r)
 	}
 	return s, err
 }
 
-// respondTo does what NewResponder says with a given SPI and seed.
-func respondTo(h Host, now time.Time, d Datagram, m *wire.Message, spi uint64, seed secret.Value, out *Output) (*SA, error) {
+// respondTo does what newResponder says with a given SPI and seed.
+func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value, out *exchange.Output) (*SA, error) {
 	p, err := takeInit(m.Payloads)
 	if err != nil {
 		return nil, err
@@ -162,7 +153,7 @@ func respondTo(h Host, now time.Time, d Datagram, m *wire.Message, spi uint64, s
 	s.suite = st
 	s.handshake = &handshake{
 		request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: nr,
-		key: key, public: bytes.Clone(p.ke.Data), choice: choice, seed: seed, from: Datagram{Local: d.Local, Remote: d.Remote},
+		key: key, public: bytes.Clone(p.ke.Data), choice: choice, seed: seed, from: exchange.Datagram{Local: d.Local, Remote: d.Remote},
 	}
 	s.lifetime = rules.Policies[choice.Policy].Lifetime
 	s.detectNAT(m.Payloads, 0)
@@ -189,16 +180,15 @@ func chooseIKE(rules *Rules, spiLen int, offered wire.SA) (suite.Choice, error) 
 	return choice, nil
 }
 
-// RepeatInit answers a repeat of the request that made s, a bounded number of
-// times, and reports false for any other message.
-func (s *SA) RepeatInit(d Datagram, out *Output) bool {
+// RepeatFirst implements exchange.SA.
+func (s *SA) RepeatFirst(d exchange.Datagram, out *exchange.Output) bool {
 	if s.handshake == nil || s.initiator || !bytes.Equal(s.handshake.request, d.Payload) {
 		return false
 	}
 	if s.handshake.repeats++; s.handshake.repeats > maxInitRepeats {
 		return true
 	}
-	out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.handshake.response})
+	out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.handshake.response})
 	return true
 }
 
@@ -217,10 +207,10 @@ func (s *SA) deriveKeys() error {
 	return s.install(s.suite, keys)
 }
 
-// NewInitiator begins to bring up the static entry called name, from local to
+// newInitiator begins to bring up the static entry called name, from local to
 // the peer's port 500.
-func NewInitiator(h Host, now time.Time, name string, out *Output) (*SA, error) {
-	static, ok := h.Rules().Entry(name)
+func newInitiator(h *Version, now time.Time, name string, out *exchange.Output) (*SA, error) {
+	static, ok := h.Rules().Static(name)
 	if !ok {
 		return nil, fmt.Errorf("ikev2: there is no static entry %q", name)
 	}
@@ -243,7 +233,7 @@ func NewInitiator(h Host, now time.Time, name string, out *Output) (*SA, error) 
 
 // sendInit sends IKE_SA_INIT with a key of group. Each attempt is a request of
 // its own, with the nonce and the SPI of the first (RFC 7296 section 2.6).
-func (s *SA) sendInit(now time.Time, group uint16, out *Output) error {
+func (s *SA) sendInit(now time.Time, group uint16, out *exchange.Output) error {
 	h := s.handshake
 	if h.key == nil || h.key.Group() != group {
 		key, err := suite.GenerateKey(group, s.host.Rand())
@@ -266,9 +256,9 @@ func (s *SA) sendInit(now time.Time, group uint16, out *Output) error {
 }
 
 // initResponse takes the answer to our IKE_SA_INIT.
-func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+func (s *SA) initResponse(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	if s.state != Connecting {
-		return ErrStale
+		return exchange.ErrStale
 	}
 	if n, ok := m.Payloads.Notify(wire.Cookie); ok && len(n.Data) >= 1 && len(n.Data) <= 64 {
 		s.handshake.cookie = bytes.Clone(n.Data)
@@ -284,7 +274,7 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 	}
 	p, err := takeInit(m.Payloads)
 	if err != nil || m.SPIr == 0 {
-		return ErrMalformed
+		return exchange.ErrMalformed
 	}
 	choice, err := suite.CheckAnswer(s.handshake.terms.proposals(), wire.ProtocolIKE, 0, p.sa)
 	if err != nil {
@@ -320,9 +310,9 @@ func (s *SA) initResponse(now time.Time, d Datagram, m *wire.Message, out *Outpu
 
 // otherGroup begins again with the key exchange that the peer wants, if we
 // offer it (RFC 7296 section 1.2).
-func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
+func (s *SA) otherGroup(now time.Time, n wire.Notify, out *exchange.Output) error {
 	if len(n.Data) != 2 {
-		return ErrMalformed
+		return exchange.ErrMalformed
 	}
 	group := uint16(n.Data[0])<<8 | uint16(n.Data[1])
 	if group != s.handshake.key.Group() && s.handshake.terms.hasGroup(group) {
@@ -334,7 +324,7 @@ func (s *SA) otherGroup(now time.Time, n wire.Notify, out *Output) error {
 
 // restart repeats IKE_SA_INIT, changed; a bounded number of times, because
 // nobody has authenticated the reason.
-func (s *SA) restart(now time.Time, group uint16, out *Output) error {
+func (s *SA) restart(now time.Time, group uint16, out *exchange.Output) error {
 	s.handshake.restarts++
 	if s.handshake.restarts > maxRestarts {
 		return s.distrust("", "peer keeps asking for another IKE_SA_INIT")

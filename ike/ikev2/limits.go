@@ -2,17 +2,10 @@ package ikev2
 
 import "time"
 
-// What a Config of zeros means.
+// Lifetimes of proposals that name none.
 const (
-	DefaultCookieThreshold  = 100
-	DefaultMaxHalfOpen      = 10_000
-	DefaultHalfOpenTimeout  = 30 * time.Second
-	DefaultRetransmitBase   = 500 * time.Millisecond
-	DefaultRetransmitFactor = 1.8
-	DefaultRetransmitTries  = 7
-	DefaultReplayWindow     = 1024
-	DefaultIKELifetime      = 24 * time.Hour
-	DefaultChildLifetime    = 8 * time.Hour
+	DefaultIKELifetime   = 24 * time.Hour
+	DefaultChildLifetime = 8 * time.Hour
 )
 
 // Limits that no configuration changes.

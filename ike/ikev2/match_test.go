@@ -6,75 +6,78 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // TestMatch: the identity of a peer chooses its profile, whatever order they are
 // written in, and its address chooses only where the identity says nothing.
 func TestMatch(t *testing.T) {
-	proposals := []ChildProposal{{Proposal: sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}}}}
-	dynamic := Entry{Name: "any", Dynamic: true, Proposals: proposals}
-	static := func(name, profile, peer string, anyAddress bool) Entry {
-		return Entry{Name: name, Profile: profile, Peer: netip.MustParseAddr(peer), AnyAddress: anyAddress, Proposals: proposals}
+	proposals := []exchange.ChildProposal{{Proposal: sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}}}}
+	dynamic := exchange.Entry{Name: "any", Dynamic: true, Proposals: proposals}
+	static := func(name, profile, peer string, anyAddress bool) exchange.Entry {
+		return exchange.Entry{Name: name, Profile: profile, Peer: netip.MustParseAddr(peer), AnyAddress: anyAddress, Proposals: proposals}
 	}
-	group := func(name string, patterns ...string) Profile { return Profile{Name: name, RemoteIdentities: patterns} }
-	fallback := func(name string, patterns ...string) Profile {
-		return Profile{Name: name, RemoteIdentities: patterns, Fallback: true}
+	group := func(name string, patterns ...string) exchange.Profile {
+		return exchange.Profile{Name: name, RemoteIdentities: patterns}
+	}
+	fallback := func(name string, patterns ...string) exchange.Profile {
+		return exchange.Profile{Name: name, RemoteIdentities: patterns, Fallback: true}
 	}
 	for _, tt := range []struct {
 		name     string
-		profiles []Profile
-		entries  []Entry
+		profiles []exchange.Profile
+		entries  []exchange.Entry
 		from     string
 		id       string
 		want     string // profile, and entry where there is one
 	}{
-		{"exact before pattern", []Profile{group("all"), group("domain", "*@a.example"), group("one", "u@a.example")},
-			[]Entry{dynamic}, "192.0.2.1", "u@a.example", "one any"},
-		{"pattern before everybody", []Profile{group("all"), group("domain", "*@a.example"), group("one", "u@a.example")},
-			[]Entry{dynamic}, "192.0.2.1", "v@a.example", "domain any"},
-		{"longer before shorter", []Profile{group("short", "*.example"), group("long", "*.a.example")},
-			[]Entry{dynamic}, "192.0.2.1", "x.a.example", "long any"},
-		{"the best pattern of a profile counts", []Profile{group("domain", "*@a.example"), group("both", "*", "u@a.example")},
-			[]Entry{dynamic}, "192.0.2.1", "u@a.example", "both any"},
-		{"a fallback is last, however exact", []Profile{fallback("DefaultRAGroup", "u@a.example"), group("all")},
-			[]Entry{dynamic}, "192.0.2.1", "u@a.example", "all any"},
-		{"a fallback is there", []Profile{fallback("DefaultRAGroup"), group("domain", "*@a.example")},
-			[]Entry{dynamic}, "192.0.2.1", "u@b.example", "DefaultRAGroup any"},
-		{"distinguished names", []Profile{group("all"), group("org", "asn1dn:CN=*,OU=*,O=Example"), group("unit", "asn1dn:CN=*,OU=sites,O=Example")},
-			[]Entry{dynamic}, "192.0.2.1", "asn1dn:CN=gw,OU=sites,O=Example", "unit any"},
-		{"equal rank: the first", []Profile{group("a", "*@x"), group("b", "*@x")}, []Entry{dynamic}, "192.0.2.1", "u@x", "a any"},
-		{"nobody's", []Profile{group("a", "*@x")}, []Entry{dynamic}, "192.0.2.1", "u@y", ""},
+		{"exact before pattern", []exchange.Profile{group("all"), group("domain", "*@a.example"), group("one", "u@a.example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "u@a.example", "one any"},
+		{"pattern before everybody", []exchange.Profile{group("all"), group("domain", "*@a.example"), group("one", "u@a.example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "v@a.example", "domain any"},
+		{"longer before shorter", []exchange.Profile{group("short", "*.example"), group("long", "*.a.example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "x.a.example", "long any"},
+		{"the best pattern of a profile counts", []exchange.Profile{group("domain", "*@a.example"), group("both", "*", "u@a.example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "u@a.example", "both any"},
+		{"a fallback is last, however exact", []exchange.Profile{fallback("DefaultRAGroup", "u@a.example"), group("all")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "u@a.example", "all any"},
+		{"a fallback is there", []exchange.Profile{fallback("DefaultRAGroup"), group("domain", "*@a.example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "u@b.example", "DefaultRAGroup any"},
+		{"distinguished names", []exchange.Profile{group("all"), group("org", "asn1dn:CN=*,OU=*,O=Example"), group("unit", "asn1dn:CN=*,OU=sites,O=Example")},
+			[]exchange.Entry{dynamic}, "192.0.2.1", "asn1dn:CN=gw,OU=sites,O=Example", "unit any"},
+		{"equal rank: the first", []exchange.Profile{group("a", "*@x"), group("b", "*@x")}, []exchange.Entry{dynamic}, "192.0.2.1", "u@x", "a any"},
+		{"nobody's", []exchange.Profile{group("a", "*@x")}, []exchange.Entry{dynamic}, "192.0.2.1", "u@y", ""},
 
-		{"static at its address", []Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
-			[]Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "203.0.113.7", "b.example", "branch branch"},
-		{"static from elsewhere", []Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
-			[]Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "192.0.2.1", "b.example", "branch"},
-		{"static from anywhere", []Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
-			[]Entry{static("branch", "branch", "203.0.113.7", true), dynamic}, "192.0.2.1", "b.example", "branch branch"},
-		{"the very address before any address", []Profile{group("sites", "*.example")},
-			[]Entry{static("one", "sites", "203.0.113.7", true), static("two", "sites", "203.0.113.8", false)}, "203.0.113.8", "b.example", "sites two"},
-		{"a client at the address of a site", []Profile{group("branch", "b.example"), group("staff", "*@a.example")},
-			[]Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "203.0.113.7", "u@a.example", "staff any"},
-		{"an exact identity at the address of another site", []Profile{group("one"), group("two", "two.example")},
-			[]Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.1", "two.example", "two"},
-		{"sites for everybody, by address: first", []Profile{group("one"), group("two")},
-			[]Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.1", "203.0.113.1", "one one"},
-		{"sites for everybody, by address: second", []Profile{group("one"), group("two")},
-			[]Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.2", "203.0.113.2", "two two"},
-		{"sites for everybody, and a client", []Profile{group("one"), fallback("DefaultRAGroup")},
-			[]Entry{static("one", "one", "203.0.113.1", false), dynamic}, "192.0.2.1", "u@a.example", "DefaultRAGroup any"},
-		{"a site for everybody behind a group of clients", []Profile{group("staff"), group("one")},
-			[]Entry{static("one", "one", "203.0.113.1", false), dynamic}, "203.0.113.1", "fw.example", "one one"},
-		{"a client beside a site for everybody", []Profile{group("one"), group("staff")},
-			[]Entry{static("one", "one", "203.0.113.1", false), dynamic}, "192.0.2.1", "u@a.example", "staff any"},
-		{"one identity of two sites, by address", []Profile{group("one", "fw.example"), group("two", "fw.example")},
-			[]Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.2", "fw.example", "two two"},
-		{"no entry", []Profile{group("staff", "*@a.example"), fallback("DefaultRAGroup")},
-			[]Entry{static("one", "DefaultRAGroup", "203.0.113.1", false)}, "192.0.2.1", "u@a.example", "staff"},
+		{"static at its address", []exchange.Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
+			[]exchange.Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "203.0.113.7", "b.example", "branch branch"},
+		{"static from elsewhere", []exchange.Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
+			[]exchange.Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "192.0.2.1", "b.example", "branch"},
+		{"static from anywhere", []exchange.Profile{group("branch", "b.example"), fallback("DefaultRAGroup")},
+			[]exchange.Entry{static("branch", "branch", "203.0.113.7", true), dynamic}, "192.0.2.1", "b.example", "branch branch"},
+		{"the very address before any address", []exchange.Profile{group("sites", "*.example")},
+			[]exchange.Entry{static("one", "sites", "203.0.113.7", true), static("two", "sites", "203.0.113.8", false)}, "203.0.113.8", "b.example", "sites two"},
+		{"a client at the address of a site", []exchange.Profile{group("branch", "b.example"), group("staff", "*@a.example")},
+			[]exchange.Entry{static("branch", "branch", "203.0.113.7", false), dynamic}, "203.0.113.7", "u@a.example", "staff any"},
+		{"an exact identity at the address of another site", []exchange.Profile{group("one"), group("two", "two.example")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.1", "two.example", "two"},
+		{"sites for everybody, by address: first", []exchange.Profile{group("one"), group("two")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.1", "203.0.113.1", "one one"},
+		{"sites for everybody, by address: second", []exchange.Profile{group("one"), group("two")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.2", "203.0.113.2", "two two"},
+		{"sites for everybody, and a client", []exchange.Profile{group("one"), fallback("DefaultRAGroup")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), dynamic}, "192.0.2.1", "u@a.example", "DefaultRAGroup any"},
+		{"a site for everybody behind a group of clients", []exchange.Profile{group("staff"), group("one")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), dynamic}, "203.0.113.1", "fw.example", "one one"},
+		{"a client beside a site for everybody", []exchange.Profile{group("one"), group("staff")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), dynamic}, "192.0.2.1", "u@a.example", "staff any"},
+		{"one identity of two sites, by address", []exchange.Profile{group("one", "fw.example"), group("two", "fw.example")},
+			[]exchange.Entry{static("one", "one", "203.0.113.1", false), static("two", "two", "203.0.113.2", false)}, "203.0.113.2", "fw.example", "two two"},
+		{"no entry", []exchange.Profile{group("staff", "*@a.example"), fallback("DefaultRAGroup")},
+			[]exchange.Entry{static("one", "DefaultRAGroup", "203.0.113.1", false)}, "192.0.2.1", "u@a.example", "staff"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := Compile(&Config{Profiles: tt.profiles, Entries: tt.entries})
+			r, err := Compile(&exchange.Config{Profiles: tt.profiles, Entries: tt.entries})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -103,10 +106,10 @@ func TestMatch(t *testing.T) {
 // TestWantedIdentity: a profile under another name of ours is not meant, however
 // well the peer's identity fits.
 func TestWantedIdentity(t *testing.T) {
-	r, err := Compile(&Config{Profiles: []Profile{
+	r, err := Compile(&exchange.Config{Profiles: []exchange.Profile{
 		{Name: "a", LocalIdentity: "a.example", RemoteIdentities: []string{"u@x"}},
 		{Name: "b", LocalIdentity: "b.example"},
-	}, Entries: []Entry{{Name: "any", Dynamic: true}}})
+	}, Entries: []exchange.Entry{{Name: "any", Dynamic: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,9 +125,9 @@ func TestWantedIdentity(t *testing.T) {
 // TestRemoteKey: with keys of identities nobody else has one.
 func TestRemoteKey(t *testing.T) {
 	key := func(s string) secret.Value { return secret.Copy([]byte(s)) }
-	r, err := Compile(&Config{Profiles: []Profile{
+	r, err := Compile(&exchange.Config{Profiles: []exchange.Profile{
 		{Name: "one", RemotePSK: key("all")},
-		{Name: "each", RemotePSK: key("all"), RemotePSKs: []IdentityPSK{{"alice@x", key("a")}, {"bob@x", key("b")}}},
+		{Name: "each", RemotePSK: key("all"), RemotePSKs: []exchange.IdentityPSK{{Identity: "alice@x", PSK: key("a")}, {Identity: "bob@x", PSK: key("b")}}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +140,7 @@ func TestRemoteKey(t *testing.T) {
 			t.Errorf("%s, %s: wrong key", tt.profile, tt.id)
 		}
 	}
-	if _, err := Compile(&Config{Profiles: []Profile{{Name: "bad", RemotePSKs: []IdentityPSK{{"a b", key("a")}}}}}); err == nil {
+	if _, err := Compile(&exchange.Config{Profiles: []exchange.Profile{{Name: "bad", RemotePSKs: []exchange.IdentityPSK{{Identity: "a b", PSK: key("a")}}}}}); err == nil {
 		t.Error("a key of no identity was accepted")
 	}
 }

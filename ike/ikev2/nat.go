@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -71,7 +72,7 @@ func (s *SA) encap() sa.Encap {
 // when a NAT is before the peer (RFC 7296 section 2.23). A client that is behind
 // a NAT itself does not; a gateway does even there, for it is its clients that
 // move.
-func (s *SA) follow(local, remote netip.AddrPort, out *Output) {
+func (s *SA) follow(local, remote netip.AddrPort, out *exchange.Output) {
 	if remote == s.remote && local == s.local || !s.natRemote || s.natLocal && s.dialled {
 		return
 	}
@@ -83,13 +84,13 @@ func (s *SA) follow(local, remote netip.AddrPort, out *Output) {
 		s.changes = append(s.changes, c.record(s.spi, sa.Change{Op: sa.OpMove, Child: c.Child}))
 	}
 	if from != remote {
-		out.Events = append(out.Events, Moved{Peer: s.Peer(), From: from})
+		out.Events = append(out.Events, exchange.Moved{Peer: s.Peer(), From: from})
 	}
 }
 
 // keepalive sends one byte that keeps the mapping of the NAT before us.
-func (s *SA) keepalive(now time.Time, out *Output) {
-	out.Send = append(out.Send, Datagram{Local: s.local, Remote: s.remote, Payload: []byte{0xff}, Keepalive: true})
+func (s *SA) keepalive(now time.Time, out *exchange.Output) {
+	out.Send = append(out.Send, exchange.Datagram{Local: s.local, Remote: s.remote, Payload: []byte{0xff}, Keepalive: true})
 	s.keepaliveAt = now.Add(s.host.Rules().NATKeepalive)
 }
 

@@ -5,16 +5,21 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
-// Receive takes a message whose SPI is ours. An error means that it changed
-// nothing: see the errors of this package.
-func (s *SA) Receive(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+// Receive implements exchange.SA.
+func (s *SA) Receive(now time.Time, d exchange.Datagram, out *exchange.Output) error {
+	parsed, err := wire.ParseMessage(d.Payload)
+	if err != nil {
+		return err
+	}
+	m := &parsed
 	i, r := s.spis()
 	if m.Initiator() == s.initiator || m.SPIi != i || m.SPIr != r && s.state != Connecting {
-		return ErrMalformed
+		return exchange.ErrMalformed
 	}
 	defer s.finish(now, out)
 	if m.Response() {
@@ -26,13 +31,13 @@ func (s *SA) Receive(now time.Time, d Datagram, m *wire.Message, out *Output) er
 // receiveRequest serves a request, by state. Before the SA is established only
 // IKE_AUTH is, and only the message with ID 1: nothing else, CREATE_CHILD_SA
 // least of all, can go around authentication.
-func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	switch s.state {
 	case Connecting, Authenticating, Asking, Dead:
-		return ErrState
+		return exchange.ErrState
 	case HalfOpen:
 		if m.Exchange != wire.IKEAuth || m.MessageID != 1 {
-			return ErrState
+			return exchange.ErrState
 		}
 		return s.authRequest(now, d, m, out)
 	case Rejected, Established, Replaced, Deleting:
@@ -49,24 +54,24 @@ func (s *SA) receiveRequest(now time.Time, d Datagram, m *wire.Message, out *Out
 	}
 	if m.MessageID+1 == s.window.expect && s.window.response != nil {
 		if !s.mayRepeat(now, d.Remote) {
-			return ErrStale
+			return exchange.ErrStale
 		}
-		out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
+		out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
 		return nil
 	}
 	if m.MessageID != s.window.expect || s.state == Rejected {
 		if s.missed(m.MessageID) {
 			return nil
 		}
-		return ErrStale
+		return exchange.ErrStale
 	}
 	if s.busyWith(taskSync) { // see sync.go
-		return ErrStale
+		return exchange.ErrStale
 	}
 	s.heard = now
 	s.follow(d.Local, d.Remote, out)
-	s.asker = Datagram{Local: d.Local, Remote: d.Remote}
-	defer func() { s.asker = Datagram{} }()
+	s.asker = exchange.Datagram{Local: d.Local, Remote: d.Remote}
+	defer func() { s.asker = exchange.Datagram{} }()
 	if err != nil {
 		n := errorNotify(err)
 		s.respond(m.Exchange, m.MessageID, []wire.Payload{n}, out)
@@ -95,10 +100,10 @@ var exchanges = map[taskKind]wire.ExchangeType{
 }
 
 // receiveResponse ends our outstanding exchange.
-func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Output) error {
+func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	r := s.window.request
 	if r == nil || m.MessageID != r.id || m.Exchange != exchanges[r.task.kind] {
-		return ErrStale
+		return exchange.ErrStale
 	}
 	if r.task.kind == taskInit {
 		return s.initResponse(now, d, m, out)
@@ -145,14 +150,14 @@ func (s *SA) receiveResponse(now time.Time, d Datagram, m *wire.Message, out *Ou
 
 // open authenticates and decrypts a message. An error that is not authentic
 // says that the message is nobody's.
-func (s *SA) open(d Datagram, m *wire.Message) (wire.Payloads, error) {
+func (s *SA) open(d exchange.Datagram, m *wire.Message) (wire.Payloads, error) {
 	sk, ok := wire.Find[wire.SK](m.Payloads)
 	if !ok {
-		return nil, ErrMalformed
+		return nil, exchange.ErrMalformed
 	}
 	plain, err := s.opener.Open(nil, d.Payload, sk.Offset)
 	if errors.Is(err, suite.ErrIntegrity) {
-		return nil, ErrForged
+		return nil, exchange.ErrForged
 	}
 	s.proven = true
 	if err != nil {
@@ -164,15 +169,15 @@ func (s *SA) open(d Datagram, m *wire.Message) (wire.Payloads, error) {
 // garble counts what is not authentic on an SA whose keys the peer has not yet
 // shown to have, and asks the peer before it is too late: traffic in the child
 // SAs, which have keys of their own, would hide that nobody understands the other.
-func (s *SA) garble(err error, out *Output) {
-	if errors.Is(err, ErrForged) {
+func (s *SA) garble(err error, out *exchange.Output) {
+	if errors.Is(err, exchange.ErrForged) {
 		s.forged++
 	}
-	if !errors.Is(err, ErrForged) || s.proven || s.state != Established {
+	if !errors.Is(err, exchange.ErrForged) || s.proven || s.state != Established {
 		return
 	}
 	if s.garbled++; s.garbled == garbledLimit {
-		out.Events = append(out.Events, Garbled{Peer: s.Peer(), Messages: s.garbled})
+		out.Events = append(out.Events, exchange.Garbled{Peer: s.Peer(), Messages: s.garbled})
 		s.enqueue(task{kind: taskLiveness})
 	}
 }
@@ -185,7 +190,7 @@ func authentic(err error) bool {
 }
 
 // finish completes an Output: what waits is begun, and every step is recorded.
-func (s *SA) finish(now time.Time, out *Output) {
+func (s *SA) finish(now time.Time, out *exchange.Output) {
 	s.pump(now, out)
 	s.watchIV(now, out)
 	if s.fresh && s.state != Dead {
@@ -197,7 +202,7 @@ func (s *SA) finish(now time.Time, out *Output) {
 	switch {
 	case !s.recorded:
 	case s.state == Dead:
-		out.Changes = append(out.Changes, Record{Kind: RecordIKEDown, SPI: s.spi})
+		out.Changes = append(out.Changes, exchange.Record{Kind: exchange.RecordIKEDown, SPI: s.spi})
 		s.recorded = false
 	case s.dirty:
 		out.Changes = append(out.Changes, s.windowRecord())

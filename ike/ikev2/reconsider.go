@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// Reconsider makes the SA obey the Rules that the Host has now, instead of old:
+// Reconsider implements exchange.SA. The SA obeys the Rules that its Version has
+// now, instead of those before:
 //
 //   - An SA whose peer would not get in any more, or by another tunnel group, entry
 //     or key, ends with a DELETE.
@@ -17,8 +19,9 @@ import (
 //     those, where it is the only one.
 //
 // Everything else, such as proposals and lifetimes, holds from the next rekeying.
-func (s *SA) Reconsider(now time.Time, old *Rules, out *Output) {
-	if s.state != Established {
+func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
+	old := s.host.before
+	if s.state != Established || old == nil {
 		return
 	}
 	if reason := s.unwanted(old); reason != "" {
@@ -26,7 +29,7 @@ func (s *SA) Reconsider(now time.Time, old *Rules, out *Output) {
 			s.End(now, reason, out) // its successor must not be born
 			return
 		}
-		_ = s.Delete(now, reason, out) // it stands
+		_ = s.delete(now, reason, out) // it stands
 		return
 	}
 	defer s.finish(now, out)

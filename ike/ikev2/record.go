@@ -2,13 +2,13 @@ package ikev2
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -22,76 +22,74 @@ const recordVersion = 4
 // whole messages, and keys.
 const MaxRecord = 1 << 18
 
-// errRecord is a record that is not one.
-var errRecord = errors.New("ikev2: malformed record")
-
-// Append appends the record as a journal, or the session to a standby, carries
+// AppendRecord appends a record as a journal, or the session to a standby, carries
 // it. The bytes are secret.
-func (r Record) Append(b []byte) []byte {
+func AppendRecord(b []byte, r exchange.Record) []byte {
 	w := writer{b}
 	w.u8(recordVersion)
 	w.u8(uint8(r.Kind))
 	w.u64(r.SPI)
 	switch r.Kind {
-	case RecordIKE, RecordWindow, RecordHalfOpen:
+	case exchange.RecordIKE, exchange.RecordWindow, exchange.RecordHalfOpen:
 		w.u64(r.Replaces)
-		w.key(r.body)
-	case RecordChild:
+		w.key(r.Body)
+	case exchange.RecordChild:
 		w.change(r.Child)
-		w.instant(r.soft)
-		w.u16(r.group)
-		w.flag(r.anew)
-	case RecordIKEDown:
+		w.instant(r.Soft)
+		w.u16(r.Group)
+		w.flag(r.Anew)
+	case exchange.RecordIKEDown:
 	}
 	return w.b
 }
 
-// ParseRecord reads what Append wrote. Records of another version, cut short or
+// ParseRecord reads what AppendRecord wrote. Records of another version, cut short or
 // with bytes left over are errors.
-func ParseRecord(b []byte) (Record, error) {
+func ParseRecord(b []byte) (exchange.Record, error) {
 	if len(b) > MaxRecord {
-		return Record{}, errRecord
+		return exchange.Record{}, exchange.ErrRecord
 	}
 	rd := reader{s: b}
 	if v := rd.u8(); v != recordVersion {
-		return Record{}, fmt.Errorf("ikev2: record of version %d, not %d", v, recordVersion)
+		return exchange.Record{}, fmt.Errorf("ikev2: record of version %d, not %d", v, recordVersion)
 	}
-	r := Record{Kind: RecordKind(rd.u8()), SPI: rd.u64()}
+	r := exchange.Record{Kind: exchange.RecordKind(rd.u8()), SPI: rd.u64()}
 	switch r.Kind {
-	case RecordIKE, RecordWindow, RecordHalfOpen:
+	case exchange.RecordIKE, exchange.RecordWindow, exchange.RecordHalfOpen:
 		r.Replaces = rd.u64()
-		r.body = rd.key()
-	case RecordChild:
+		r.Body = rd.key()
+	case exchange.RecordChild:
 		c := rd.change()
 		r.Child = &c
-		r.soft, r.group, r.anew = rd.instant(), rd.u16(), rd.flag()
-	case RecordIKEDown:
+		r.Soft, r.Group, r.Anew = rd.instant(), rd.u16(), rd.flag()
+	case exchange.RecordIKEDown:
 	default:
-		return Record{}, errRecord
+		return exchange.Record{}, exchange.ErrRecord
 	}
 	if rd.bad || len(rd.s) > 0 || r.SPI == 0 || r.Replaces == r.SPI {
-		return Record{}, errRecord
+		return exchange.Record{}, exchange.ErrRecord
 	}
-	return r, r.check()
+	return r, check(&r)
 }
 
 // check reads the body once, so that Replay of what ParseRecord returned does
-// not fail for its form.
-func (r Record) check() error {
+// not fail for its form, and notes what an Engine wants to know of it.
+func check(r *exchange.Record) error {
 	var s SA
 	switch r.Kind {
-	case RecordIKE:
-		return s.restore(r)
-	case RecordWindow:
-		return s.restoreWindow(r)
-	case RecordHalfOpen:
-		_, err := r.halfOpen()
+	case exchange.RecordIKE:
+		return s.restore(*r)
+	case exchange.RecordWindow:
+		return s.restoreWindow(*r)
+	case exchange.RecordHalfOpen:
+		h, err := parseHalfOpen(*r)
+		r.Until = h.until
 		return err
-	case RecordChild:
+	case exchange.RecordChild:
 		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpFollow || r.Child.Child.ID == 0 {
-			return errRecord
+			return exchange.ErrRecord
 		}
-	case RecordIKEDown:
+	case exchange.RecordIKEDown:
 	}
 	return nil
 }
@@ -157,29 +155,30 @@ func (s *SA) instants() []*time.Time {
 }
 
 // bodyInstants are how many instants the body of a record begins with.
-var bodyInstants = map[RecordKind]int{RecordIKE: 4, RecordHalfOpen: 1}
+var bodyInstants = map[exchange.RecordKind]int{exchange.RecordIKE: 4, exchange.RecordHalfOpen: 1}
 
-// Shift returns the record with every instant in it later by d, with keys of its
+// ShiftRecord returns r with every instant in it later by d, with keys of its
 // own. Nodes have clocks of their own: what comes from another one is shifted by
 // the difference, so that it lives as long here as it would have lived there.
-func (r Record) Shift(d time.Duration) Record {
+func ShiftRecord(r exchange.Record, d time.Duration) exchange.Record {
 	if c := r.Child; c != nil {
 		change := *c
 		change.Child.Expires = shifted(change.Child.Expires, d)
-		r.Child, r.soft = &change, shifted(r.soft, d)
+		r.Child, r.Soft = &change, shifted(r.Soft, d)
 	}
+	r.Until = shifted(r.Until, d)
 	n := bodyInstants[r.Kind]
 	if n == 0 {
 		return r
 	}
-	body := bytes.Clone(r.body.Reveal())
+	body := bytes.Clone(r.Body.Reveal())
 	old := reader{s: body}
 	head := writer{make([]byte, 0, 8*n)}
 	for range n {
 		head.instant(shifted(old.instant(), d))
 	}
 	copy(body, head.b)
-	r.body = secret.New(body)
+	r.Body = secret.New(body)
 	return r
 }
 
@@ -192,9 +191,9 @@ func shifted(t time.Time, d time.Duration) time.Time {
 }
 
 // record returns the whole state of the SA, without its children.
-func (s *SA) record() Record {
+func (s *SA) record() exchange.Record {
 	w := writer{make([]byte, 0, 1024)}
-	for _, t := range s.instants() { // first: see Shift
+	for _, t := range s.instants() { // first: see ShiftRecord
 		w.instant(*t)
 	}
 	w.flag(s.initiator)
@@ -220,12 +219,12 @@ func (s *SA) record() Record {
 	w.flag(s.sync.ids)
 	w.flag(s.sync.counters)
 	s.writeWindow(&w)
-	return Record{Kind: RecordIKE, SPI: s.spi, Replaces: s.replaces, body: secret.New(w.b)}
+	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(w.b)}
 }
 
 // restore reads record into the empty SA s.
-func (s *SA) restore(rec Record) error {
-	r := reader{s: rec.body.Reveal()}
+func (s *SA) restore(rec exchange.Record) error {
+	r := reader{s: rec.Body.Reveal()}
 	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
 	for _, t := range s.instants() {
 		*t = r.instant()
@@ -251,7 +250,7 @@ func (s *SA) restore(rec Record) error {
 	s.sync.ids, s.sync.counters = r.flag(), r.flag()
 	s.readWindow(&r)
 	if r.bad || len(r.s) > 0 || s.dpd < 0 || s.lifetime < 0 {
-		return errRecord
+		return exchange.ErrRecord
 	}
 	st, err := suite.New(p)
 	if err != nil {
@@ -263,7 +262,7 @@ func (s *SA) restore(rec Record) error {
 	return nil
 }
 
-func (w *writer) session(v *Session) {
+func (w *writer) session(v *exchange.Session) {
 	w.text(v.GroupPolicy)
 	w.addrs(v.Addresses)
 	w.addrs(v.DNS)
@@ -276,7 +275,7 @@ func (w *writer) session(v *Session) {
 	w.text(v.Banner)
 }
 
-func (r *reader) session() (v Session) {
+func (r *reader) session() (v exchange.Session) {
 	v.GroupPolicy = r.text()
 	v.Addresses = r.addrs()
 	v.DNS = r.addrs()
@@ -293,14 +292,8 @@ func (r *reader) session() (v Session) {
 	return v
 }
 
-// Restore returns the SA of a RecordIKE, silent until Activate.
-func Restore(h Host, rec Record) (*SA, error) {
-	s := &SA{host: h}
-	return s, s.restore(rec)
-}
-
-// ReplayWindow applies a RecordWindow.
-func (s *SA) ReplayWindow(rec Record) error {
+// ReplayWindow implements exchange.SA.
+func (s *SA) ReplayWindow(rec exchange.Record) error {
 	var probe SA
 	if err := probe.restoreWindow(rec); err != nil {
 		return err
@@ -308,8 +301,8 @@ func (s *SA) ReplayWindow(rec Record) error {
 	return s.restoreWindow(rec)
 }
 
-// ReplayChild applies a RecordChild. Repeating one changes nothing.
-func (s *SA) ReplayChild(now time.Time, rec Record) {
+// ReplayChild implements exchange.SA.
+func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 	c := rec.Child.Child
 	old := s.childByID(c.ID)
 	switch rec.Child.Op {
@@ -317,7 +310,7 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		if old != nil {
 			return
 		}
-		n := &child{Child: c, soft: rec.soft, group: rec.group, anew: rec.anew, follows: rec.Child.Op == sa.OpFollow}
+		n := &child{Child: c, soft: rec.Soft, group: rec.Group, anew: rec.Anew, follows: rec.Child.Op == sa.OpFollow}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.childByID(n.replaces); o != nil {
@@ -329,20 +322,24 @@ func (s *SA) ReplayChild(now time.Time, rec Record) {
 		s.host.BindChild(&n.Child, s)
 	case sa.OpMove:
 		if old != nil {
-			old.LocalAddr, old.RemoteAddr, old.Encap, old.anew = c.LocalAddr, c.RemoteAddr, c.Encap, rec.anew
+			old.LocalAddr, old.RemoteAddr, old.Encap, old.anew = c.LocalAddr, c.RemoteAddr, c.Encap, rec.Anew
 		}
 	case sa.OpDelete:
 		if old == nil {
 			return
 		}
-		var silent Output
+		var silent exchange.Output
 		s.removeChild(now, old, "", &silent)
 		s.changes = nil
 	}
 }
 
-// Inherit takes the children of old, whose successor s is.
-func (s *SA) Inherit(old *SA) {
+// Inherit implements exchange.SA: no SA follows one of another version.
+func (s *SA) Inherit(predecessor exchange.SA) {
+	old, ok := predecessor.(*SA)
+	if !ok {
+		return
+	}
 	s.served = old.served
 	if old.state == Established && old.spi != s.spi {
 		old.transition(Replaced)
@@ -360,15 +357,18 @@ func (s *SA) Inherit(old *SA) {
 	old.children = nil
 }
 
-// Drop forgets the SA as RecordIKEDown says.
+// Drop implements exchange.SA.
 func (s *SA) Drop(now time.Time) {
-	var silent Output
+	var silent exchange.Output
 	s.down(now, "", &silent)
 	s.changes, s.recorded = nil, false
 }
 
-// Snapshot yields the SA and its children, and reports whether to go on.
-func (s *SA) Snapshot(yield func(Record) bool) bool {
+// Snapshot implements exchange.SA.
+func (s *SA) Snapshot(yield func(exchange.Record) bool) bool {
+	if r, ok := s.halfOpenRecord(); ok && !yield(r) {
+		return false
+	}
 	if !s.recorded {
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -47,7 +48,7 @@ type want struct{ local, remote []sa.Selector }
 func (w *want) single() bool { return len(w.local) == 1 && len(w.remote) == 1 }
 
 // startRekeyChild asks for the successor of a pair.
-func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
+func (s *SA) startRekeyChild(now time.Time, t task, out *exchange.Output) {
 	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
 	if c == nil || !c.replaced.IsZero() || s.state != Established {
 		return
@@ -69,7 +70,7 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *Output) {
 }
 
 // startNewChild asks for a pair that replaces none.
-func (s *SA) startNewChild(now time.Time, t task, out *Output) {
+func (s *SA) startNewChild(now time.Time, t task, out *exchange.Output) {
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
 	if e == nil || len(e.later) == 0 || s.state != Established || t.want.single() && s.carries(t.want) {
 		return
@@ -79,7 +80,7 @@ func (s *SA) startNewChild(now time.Time, t task, out *Output) {
 
 // askChild sends the CREATE_CHILD_SA request r for a child SA of e. Its key
 // exchange is that of the task, or else the first of the entry.
-func (s *SA) askChild(now time.Time, r request, e *entry, ps []wire.Payload, out *Output) {
+func (s *SA) askChild(now time.Time, r request, e *entry, ps []wire.Payload, out *exchange.Output) {
 	spi := s.host.NewESPSPI()
 	r.seed, r.spi, r.group = secret.New(bytesFrom(s.host.Rand(), seedSize)), uint64(spi), r.task.group
 	if r.group == sa.KENone {
@@ -100,7 +101,7 @@ func (s *SA) askChild(now time.Time, r request, e *entry, ps []wire.Payload, out
 
 // childResponse takes the answer to startRekeyChild or startNewChild. The pair
 // that was to be replaced may be gone: then the new one stands for itself.
-func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
+func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	old := s.childByID(r.task.child)
 	if t, ok := s.otherExchange(r, old, ps); ok {
 		s.enqueue(t)
@@ -182,7 +183,7 @@ func (s *SA) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool
 // childRefused does what a refusal of a new child SA, or of the successor of old,
 // calls for (section 2.25). A peer that no longer has the old one is asked for a
 // new one instead; everything else is tried again, after pauses that grow.
-func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyType, out *Output) {
+func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyType, out *exchange.Output) {
 	switch {
 	case r.task.kind == taskNewChild:
 		s.refuse(n.String(), fmt.Sprintf("peer refuses a child SA for %v: %v", r.task.want, n), out)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -14,7 +15,7 @@ import (
 // rekeyIKERequest serves the rekeying of this SA by the peer (RFC 7296 sections
 // 1.3.2 and 2.18). The successor takes the children; this SA waits for the
 // peer's DELETE.
-func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *Output) {
+func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
 	deny := func(t wire.NotifyType, reason string) {
 		s.respond(wire.CreateChildSA, id, []wire.Payload{wire.Notify{Type: t}}, out)
 		if reason != "" {
@@ -103,7 +104,7 @@ func (s *SA) derive(n *SA, choice suite.Choice, x *suite.Exchange) error {
 // handOver gives children, timers and name to the successor n. What s itself has
 // replaced and still stands is forgotten without a word: at most one SA waits for
 // its DELETE, however often the peer rekeys.
-func (s *SA) handOver(now time.Time, n *SA, out *Output) {
+func (s *SA) handOver(now time.Time, n *SA, out *exchange.Output) {
 	if p := s.predecessor; p != nil && p.standing() {
 		s.host.Touch(p)
 		p.End(now, "rekeyed again", out)
@@ -129,14 +130,14 @@ func (s *SA) handOver(now time.Time, n *SA, out *Output) {
 	n.checkChildless(now)
 	n.fresh, n.replaces = true, s.spi
 	s.host.Adopt(s, n)
-	out.Events = append(out.Events, IKERekeyed{Peer: n.Peer(), Old: s.spi})
+	out.Events = append(out.Events, exchange.IKERekeyed{Peer: n.Peer(), Old: s.spi})
 	n.finish(now, out)
 }
 
 // startRekeyIKE asks for a successor of this SA: with the suite that it has, or
 // one with the same PRF that is not weaker. Where the policies have neither any
 // more, the SA ends with its lifetime.
-func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
+func (s *SA) startRekeyIKE(now time.Time, t task, out *exchange.Output) {
 	offer := s.host.Rules().ikeSuccessors(s.suite.Proposal())
 	if s.state != Established || len(offer) == 0 {
 		return
@@ -156,7 +157,7 @@ func (s *SA) startRekeyIKE(now time.Time, t task, out *Output) {
 }
 
 // rekeyIKEResponse takes the answer to startRekeyIKE.
-func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *Output) {
+func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
 		t := task{kind: taskRekeyIKE, group: binary.BigEndian.Uint16(n.Data), turns: r.task.turns + 1}
 		if t.turns <= maxTurns && t.group != r.group && r.terms.hasGroup(t.group) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -17,12 +18,12 @@ const maxRest = maxChildren
 
 // tellNarrowed tells what the peer has left out of the child SA c, for which local
 // and remote were asked.
-func (s *SA) tellNarrowed(c *child, local, remote []sa.Selector, out *Output) {
+func (s *SA) tellNarrowed(c *child, local, remote []sa.Selector, out *exchange.Output) {
 	lost := append(uncovered(local, c.Local), uncovered(remote, c.Remote)...)
 	if len(lost) == 0 {
 		return
 	}
-	out.Events = append(out.Events, Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote,
+	out.Events = append(out.Events, exchange.Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote,
 		Lost: lost})
 }
 

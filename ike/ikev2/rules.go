@@ -1,7 +1,6 @@
 package ikev2
 
 import (
-	"crypto/rand"
 	"fmt"
 	"math"
 	"net/netip"
@@ -9,14 +8,15 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Rules is a Config made ready: defaults filled in, names resolved, identities
-// parsed. It is immutable; SAs look into the current one of their Host.
+// parsed. It is immutable; SAs look into the current one of their Version.
 type Rules struct {
-	Config
+	exchange.Config
 	policies []sa.Proposal
 	groups   []sa.Transform // every key exchange of policies
 	profiles []profile
@@ -25,7 +25,7 @@ type Rules struct {
 
 // profile is a Profile made ready.
 type profile struct {
-	Profile
+	exchange.Profile
 	local   auth.Identity // zero: our address
 	remotes []auth.Pattern
 	keys    []identityKey // of RemotePSKs
@@ -40,15 +40,14 @@ type identityKey struct {
 
 // entry is an Entry made ready.
 type entry struct {
-	Entry
+	exchange.Entry
 	first []sa.Proposal // for IKE_AUTH: without key exchange
 	later []sa.Proposal // for CREATE_CHILD_SA
 }
 
 // Compile checks cfg and makes Rules of it.
-func Compile(cfg *Config) (*Rules, error) {
-	r := &Rules{Config: *cfg, entries: map[string][]*entry{}}
-	r.defaults()
+func Compile(cfg *exchange.Config) (*Rules, error) {
+	r := &Rules{Config: cfg.WithDefaults(), entries: map[string][]*entry{}}
 	for _, p := range r.Policies {
 		for _, t := range p.Proposal.OfType(sa.KeyExchange) {
 			if _, ok := suite.PublicLen(t.ID); !ok {
@@ -86,27 +85,7 @@ func Compile(cfg *Config) (*Rules, error) {
 	return r, nil
 }
 
-// defaults fills in what was left zero.
-func (r *Rules) defaults() {
-	if r.Rand == nil {
-		r.Rand = rand.Reader
-	}
-	r.CookieThreshold = orDefault(r.CookieThreshold, DefaultCookieThreshold)
-	r.MaxHalfOpen = orDefault(r.MaxHalfOpen, DefaultMaxHalfOpen)
-	r.HalfOpenTimeout = orDefault(r.HalfOpenTimeout, DefaultHalfOpenTimeout)
-	r.RetransmitBase = orDefault(r.RetransmitBase, DefaultRetransmitBase)
-	r.RetransmitFactor = orDefault(r.RetransmitFactor, DefaultRetransmitFactor)
-	r.RetransmitTries = orDefault(r.RetransmitTries, DefaultRetransmitTries)
-}
-
-func orDefault[T int | float64 | time.Duration](v, d T) T {
-	if v <= 0 {
-		return d
-	}
-	return v
-}
-
-func compileProfile(p Profile) (profile, error) {
+func compileProfile(p exchange.Profile) (profile, error) {
 	out := profile{Profile: p}
 	var err error
 	if p.LocalIdentity != "" {
@@ -135,7 +114,7 @@ func compileProfile(p Profile) (profile, error) {
 	return out, nil
 }
 
-func compileEntry(e Entry) *entry {
+func compileEntry(e exchange.Entry) *entry {
 	out := &entry{Entry: e}
 	for _, p := range e.Proposals {
 		t := p.Proposal
@@ -155,24 +134,13 @@ func (r *Rules) repeatAfter(n int) time.Duration {
 }
 
 // taken reports whether another entry has the name and the local address of e.
-func (r *Rules) taken(e *Entry) bool {
+func (r *Rules) taken(e *exchange.Entry) bool {
 	for _, o := range r.entries[e.Name] {
 		if o.Local == e.Local {
 			return true
 		}
 	}
 	return false
-}
-
-// Entry returns the static entry called name, on the first of its addresses that
-// its peer can be reached from.
-func (r *Rules) Entry(name string) (Entry, bool) {
-	for _, e := range r.entries[name] {
-		if !e.Dynamic && (!e.Local.IsValid() || e.Local.BitLen() == e.Peer.BitLen()) {
-			return e.Entry, true
-		}
-	}
-	return Entry{}, false
 }
 
 // entry returns the entry called name that stands on the address local, or else

@@ -10,54 +10,15 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
 
-// Host is what an SA needs from the Engine that holds it.
-type Host interface {
-	Rules() *Rules
-	Rand() io.Reader
-	Epoch() uint64 // of the activation, below 1<<32; never goes back
-
-	HalfOpenLife() time.Duration // of a handshake that begins now
-
-	NewIKESPI() uint64               // ours, unused
-	NewESPSPI() sa.SPI               // ours, unused
-	NewChildID(now time.Time) uint64 // never used before
-	Ask(s *SA) uint64                // a new question that s waits for
-	Withdraw(question uint64)
-	BindChild(c *sa.Child, s *SA) // Commands about child c go to s now
-	UnbindChild(c *sa.Child)      // the pair is gone
-	Prefixes() int                // sa.CountPrefixes of the remote selectors of all children together
-	Bury(keys ...secret.Value)    // clear them when the Output has been consumed
-	Touch(s *SA)                  // s has changed, though the call was about another
-	Deferred()                    // a CREATE_CHILD_SA came too early and was put off
-	PeerChildren(s *SA) int       // child SAs of all SAs with the peer and profile of s
-
-	// Standing yields the SAs that stand, in no order, until yield returns false.
-	Standing(yield func(*SA) bool)
-	// OnlyContact reports whether no other SA with the peer of s is known, so
-	// that s may say INITIAL_CONTACT.
-	OnlyContact(s *SA) bool
-	// Renew connects the entry of s anew beside s, which cannot be rekeyed; s ends
-	// when that has come up. It does nothing for an SA that the peer has dialled.
-	Renew(now time.Time, s *SA, out *Output)
-	// Adopt takes a new IKE SA that a rekeying of old made.
-	Adopt(old, s *SA)
-	// Others returns the other SAs that stand, or wait for an answer, of the peer
-	// and profile of s, in the order in which they were made.
-	Others(s *SA) []*SA
-	// Replace ends o without a word to its peer, which has said INITIAL_CONTACT
-	// and was let in.
-	Replace(now time.Time, o *SA, out *Output)
-}
-
-// SA is one IKE SA. Each method that takes an Output leaves it complete: what
-// is in Changes says all that Send makes known.
+// SA is one IKE SA. It implements exchange.SA.
 type SA struct {
-	host  Host
+	host  *Version
 	state State
 
 	initiator     bool // we are the original initiator: in IKE's sense, of this SA
@@ -77,7 +38,7 @@ type SA struct {
 	remoteAccess      bool
 	dpd               time.Duration
 	localID, remoteID auth.Identity
-	session           Session
+	session           exchange.Session
 
 	established time.Time
 	soft, hard  time.Time // rekey, end
@@ -91,8 +52,8 @@ type SA struct {
 
 	predecessor *SA // that s has replaced, while it may still stand
 
-	handshake *handshake // until Established
-	asker     Datagram   // addresses of the request that is being served
+	handshake *handshake        // until Established
+	asker     exchange.Datagram // addresses of the request that is being served
 
 	heard       time.Time // when the peer last proved that it lives
 	proven      bool      // an authentic message has shown that the peer has the same keys
@@ -111,7 +72,7 @@ type SA struct {
 	refused     int    // how often the peer has refused a successor
 
 	// What the next flush writes.
-	changes  []Record
+	changes  []exchange.Record
 	fresh    bool   // RecordIKE is due
 	dirty    bool   // RecordWindow is due
 	replaces uint64 // of the RecordIKE
@@ -131,83 +92,6 @@ type child struct {
 	group    uint16        // key exchange that it had, or that the peer wants for the successor
 	refused  int           // how often the peer has refused a successor
 	lost     []sa.Selector // what it has no room for: see Cut
-}
-
-// SPI returns our SPI, the name of the SA.
-func (s *SA) SPI() uint64 { return s.spi }
-
-// State returns where the SA stands.
-func (s *SA) State() State { return s.state }
-
-// Entry returns the name of the crypto map entry, "" before one is chosen.
-func (s *SA) Entry() string { return s.entry }
-
-// Initiator reports whether we are the original initiator.
-func (s *SA) Initiator() bool { return s.initiator }
-
-// Dialled reports whether we connected to the peer; rekeying does not change it.
-func (s *SA) Dialled() bool { return s.dialled }
-
-// Children returns how many child SAs the SA has.
-func (s *SA) Children() int { return len(s.children) }
-
-// Served reports whether the SA has had a child.
-func (s *SA) Served() bool { return s.served }
-
-// PeerSPI returns the peer's SPI, 0 before it is known.
-func (s *SA) PeerSPI() uint64 { return s.peerSPI }
-
-// InitiatorSPI returns the SPI of the end that began this IKE SA.
-func (s *SA) InitiatorSPI() uint64 {
-	i, _ := s.spis()
-	return i
-}
-
-// Remote returns the peer's address.
-func (s *SA) Remote() netip.AddrPort { return s.remote }
-
-// Failure returns why an initiator's attempt ended.
-func (s *SA) Failure() string { return s.failure }
-
-// samePeer reports whether o is with the peer of s, under the same profile; s may
-// not be established yet.
-func (s *SA) samePeer(o *SA) bool { return s.profile == o.profile && s.remoteID.Equal(o.remoteID) }
-
-// PeerKey names the authenticated peer and its profile: what INITIAL_CONTACT is
-// about. It is "" for an SA that does not stand.
-func (s *SA) PeerKey() string {
-	if !s.standing() && s.state != Asking {
-		return ""
-	}
-	return s.profile + "\x00" + s.remoteID.String()
-}
-
-// Peer returns what events and answers call the SA.
-func (s *SA) Peer() Peer {
-	p := Peer{SPI: s.spi, Local: s.local, Remote: s.remote, Profile: s.profile}
-	if !s.localID.IsZero() {
-		p.LocalID = s.localID.String()
-	}
-	if !s.remoteID.IsZero() {
-		p.RemoteID = s.remoteID.String()
-	}
-	return p
-}
-
-// Status describes the SA.
-func (s *SA) Status() Status {
-	st := Status{
-		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(), Rejected: s.state == Rejected,
-		Followed: s.state == Replaced || s.wasReplaced,
-		NAT:      s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
-	}
-	if s.suite != nil {
-		st.Suite = s.suite.Proposal()
-	}
-	for _, c := range s.children {
-		st.Children = append(st.Children, c.Child)
-	}
-	return st
 }
 
 // install makes the cipher states of the keys.

@@ -1,6 +1,10 @@
 package ikev2
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/warrenvpn/warren/ike/exchange"
+)
 
 // State is where an IKE SA stands.
 //
@@ -60,6 +64,19 @@ func (s State) String() string {
 	return fmt.Sprintf("STATE-%d", uint8(s))
 }
 
+// phases are what an Engine knows of the states.
+var phases = map[State]exchange.Phase{
+	Connecting:     exchange.PhaseDialling,
+	HalfOpen:       exchange.PhaseHalfOpen,
+	Authenticating: exchange.PhaseDialling,
+	Asking:         exchange.PhaseAsking,
+	Rejected:       exchange.PhaseRejected,
+	Established:    exchange.PhaseEstablished,
+	Replaced:       exchange.PhaseEnding,
+	Deleting:       exchange.PhaseEnding,
+	Dead:           exchange.PhaseDead,
+}
+
 // edges are the transitions that the diagram allows. Dead may follow anything.
 var edges = map[State][]State{
 	Connecting:     {Authenticating},
@@ -86,15 +103,6 @@ func (s *SA) transition(to State) {
 	}
 	s.state = to
 }
-
-// HalfOpen reports whether the SA counts as half-open: made by a peer that has
-// not been let in.
-func (s *SA) HalfOpen() bool {
-	return s.state == HalfOpen || s.state == Asking || s.state == Rejected
-}
-
-// Standing is standing, for the engine.
-func (s *SA) Standing() bool { return s.standing() }
 
 // standing reports whether requests inside the SA are served: both ends are
 // authentic and its keys are alive.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -82,7 +83,7 @@ func (s *SA) missed(id uint32) bool {
 // startSync asks the peer for its message IDs. Every attempt has another nonce
 // and a higher ID than the one before: the peer drops what is not above all
 // that it has seen.
-func (s *SA) startSync(now time.Time, r request, out *Output) {
+func (s *SA) startSync(now time.Time, r request, out *exchange.Output) {
 	r.task = task{kind: taskSync}
 	r.nonce = binary.BigEndian.Uint32(bytesFrom(s.host.Rand(), 4))
 	step := uint32(1) << min(4*r.tries, 16)
@@ -143,10 +144,10 @@ func syncSkip(ps wire.Payloads) (uint64, bool) {
 
 // syncResponse takes the peer's answer. One that is not to our last attempt, or
 // goes back, changes nothing.
-func (s *SA) syncResponse(now time.Time, r *request, ps wire.Payloads, out *Output) error {
+func (s *SA) syncResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) error {
 	nonce, p2, m2, ok := syncIDs(ps)
 	if !ok || nonce != r.nonce || m2 < s.window.next || p2 < s.window.expect {
-		return ErrStale
+		return exchange.ErrStale
 	}
 	s.heard = now
 	s.settled()
@@ -157,7 +158,7 @@ func (s *SA) syncResponse(now time.Time, r *request, ps wire.Payloads, out *Outp
 	}
 	if skip, ok := syncSkip(ps); ok && skip == counterSkip && s.sync.counters {
 		for _, c := range s.children {
-			out.Events = append(out.Events, PeerSkipped{ID: c.ID, Numbers: skip})
+			out.Events = append(out.Events, exchange.PeerSkipped{ID: c.ID, Numbers: skip})
 		}
 	}
 	return nil
@@ -165,18 +166,18 @@ func (s *SA) syncResponse(now time.Time, r *request, ps wire.Payloads, out *Outp
 
 // syncRequest answers a cluster that has taken our peer's part over: sections
 // 5.1 and 5.2. It reports false for a message that is none of those.
-func (s *SA) syncRequest(now time.Time, d Datagram, m *wire.Message, ps wire.Payloads, out *Output) (is bool, err error) {
+func (s *SA) syncRequest(now time.Time, d exchange.Datagram, m *wire.Message, ps wire.Payloads, out *exchange.Output) (is bool, err error) {
 	nonce, m1, p1, ok := syncIDs(ps)
 	if m.MessageID != 0 || m.Exchange != wire.Informational || !ok || !s.sync.ids || !s.standing() {
 		return false, nil
 	}
 	sum := sha256.Sum256(d.Payload)
 	if s.sync.answer != nil && sum == s.sync.last {
-		out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
+		out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
 		return true, nil
 	}
 	if m1 < s.window.expect || m1 < s.sync.seen || m1 == 1<<32-1 {
-		return true, ErrStale
+		return true, exchange.ErrStale
 	}
 	s.heard = now
 	s.follow(d.Local, d.Remote, out)
@@ -194,11 +195,11 @@ func (s *SA) syncRequest(now time.Time, d Datagram, m *wire.Message, ps wire.Pay
 		n, _ := ps.Notify(wire.ReplayCounterSync)
 		answer = append(answer, wire.Notify{Type: n.Type, Data: slices.Clone(n.Data)})
 		for _, c := range s.children {
-			out.Events = append(out.Events, SkipNumbers{ID: c.ID, Numbers: skip})
+			out.Events = append(out.Events, exchange.SkipNumbers{ID: c.ID, Numbers: skip})
 		}
 	}
 	s.sync.last, s.sync.answer = sum, s.seal(wire.Informational, 0, true, answer)
-	out.Send = append(out.Send, Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
+	out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
 	return true, nil
 }
 

@@ -1,8 +1,12 @@
 package ikev2
 
-import "time"
+import (
+	"time"
 
-// Deadline returns when Expire has something to do; zero: never.
+	"github.com/warrenvpn/warren/ike/exchange"
+)
+
+// Deadline implements exchange.SA.
 func (s *SA) Deadline() time.Time {
 	var at time.Time
 	sooner := func(t time.Time) {
@@ -49,8 +53,8 @@ func (c *child) retireAt() time.Time {
 // due reports whether an instant that is set has come.
 func due(now, at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
-// Expire does what time demands.
-func (s *SA) Expire(now time.Time, out *Output) {
+// Expire implements exchange.SA.
+func (s *SA) Expire(now time.Time, out *exchange.Output) {
 	defer s.finish(now, out)
 	if due(now, s.endAt) {
 		s.expireEnd(now, out)
@@ -90,7 +94,7 @@ func (s *SA) Expire(now time.Time, out *Output) {
 }
 
 // expireEnd ends a state that must not last.
-func (s *SA) expireEnd(now time.Time, out *Output) {
+func (s *SA) expireEnd(now time.Time, out *exchange.Output) {
 	s.endAt = time.Time{}
 	switch s.state {
 	case Established, Replaced:
@@ -132,7 +136,7 @@ func (s *SA) expireChild(now time.Time, c *child) {
 
 // repeat sends the outstanding request again, or gives up (RFC 7296 section
 // 2.4: a peer that does not answer is dead).
-func (s *SA) repeat(now time.Time, r *request, out *Output) {
+func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	const reason = "peer does not answer"
 	r.tries++
 	rules := s.host.Rules()
@@ -161,10 +165,10 @@ func (s *SA) softAgain(now time.Time, c *child) time.Time {
 	return now.Add(s.jittered(max(c.Expires.Sub(now)/2, 0), 1))
 }
 
-// Activate starts the timers of an SA that Replay brought. What is overdue, and
+// Activate implements exchange.SA. What is overdue, and
 // every liveness check, is spread over activationSpread. What is to end is begun
 // at once.
-func (s *SA) Activate(now time.Time, out *Output) {
+func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	defer s.finish(now, out)
 	fresh := s.window.iv>>32 < s.host.Epoch()
 	s.skipIV()

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -107,7 +108,7 @@ func (s *SA) enqueue(t task) {
 }
 
 // pump begins the next task when nothing is outstanding.
-func (s *SA) pump(now time.Time, out *Output) {
+func (s *SA) pump(now time.Time, out *exchange.Output) {
 	for s.standing() && s.window.request == nil && len(s.tasks) > 0 {
 		t := s.tasks[0]
 		if s.sync.unproven && t.kind != taskSync {
@@ -176,7 +177,7 @@ func (s *SA) Spent() bool {
 }
 
 // watchIV rekeys the SA in time, and ends one that is not rekeyed.
-func (s *SA) watchIV(now time.Time, out *Output) {
+func (s *SA) watchIV(now time.Time, out *exchange.Output) {
 	switch {
 	case s.Spent() && s.standing():
 		s.down(now, spentReason, out)
@@ -189,14 +190,14 @@ func (s *SA) watchIV(now time.Time, out *Output) {
 const spentReason = "the initialisation vectors of its keys are used up"
 
 // send begins an exchange inside the SA.
-func (s *SA) send(now time.Time, r request, x wire.ExchangeType, ps []wire.Payload, out *Output) {
+func (s *SA) send(now time.Time, r request, x wire.ExchangeType, ps []wire.Payload, out *exchange.Output) {
 	r.id = s.window.next
 	r.message = s.seal(x, r.id, false, ps)
 	s.transmit(now, &r, out)
 }
 
 // transmit sends a new request and arms its repeats (RFC 7296 section 2.1).
-func (s *SA) transmit(now time.Time, r *request, out *Output) {
+func (s *SA) transmit(now time.Time, r *request, out *exchange.Output) {
 	s.window.request = r
 	s.window.next = r.id + 1
 	r.at = now.Add(s.host.Rules().repeatAfter(0))
@@ -205,10 +206,10 @@ func (s *SA) transmit(now time.Time, r *request, out *Output) {
 
 // respond answers the request with the given ID and keeps the answer for its
 // repeats.
-func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *Output) {
+func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *exchange.Output) {
 	s.window.response = s.seal(x, id, true, ps)
 	s.window.expect = id + 1
-	to := Datagram{Local: s.local, Remote: s.remote}
+	to := exchange.Datagram{Local: s.local, Remote: s.remote}
 	if s.asker.Remote.IsValid() {
 		to = s.asker // section 2.11: where the request came from
 	}
@@ -217,8 +218,8 @@ func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *Out
 }
 
 // post puts a message into out.
-func (s *SA) post(message []byte, out *Output) {
-	out.Send = append(out.Send, Datagram{Local: s.local, Remote: s.remote, Payload: message})
+func (s *SA) post(message []byte, out *exchange.Output) {
+	out.Send = append(out.Send, exchange.Datagram{Local: s.local, Remote: s.remote, Payload: message})
 }
 
 // settled forgets the outstanding request: its response is here.

@@ -2,14 +2,15 @@ package ikev2
 
 import (
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // windowRecord returns what the last exchange changed.
-func (s *SA) windowRecord() Record {
+func (s *SA) windowRecord() exchange.Record {
 	w := writer{make([]byte, 0, 256)}
 	s.writeWindow(&w)
-	return Record{Kind: RecordWindow, SPI: s.spi, body: secret.New(w.b)}
+	return exchange.Record{Kind: exchange.RecordWindow, SPI: s.spi, Body: secret.New(w.b)}
 }
 
 func (s *SA) writeWindow(w *writer) {
@@ -80,11 +81,11 @@ func (s *SA) readWindow(r *reader) {
 }
 
 // restoreWindow reads a RecordWindow into s.
-func (s *SA) restoreWindow(rec Record) error {
-	r := reader{s: rec.body.Reveal()}
+func (s *SA) restoreWindow(rec exchange.Record) error {
+	r := reader{s: rec.Body.Reveal()}
 	s.readWindow(&r)
 	if r.bad || len(r.s) > 0 {
-		return errRecord
+		return exchange.ErrRecord
 	}
 	if s.endReason == "" && s.window.request != nil {
 		s.endReason = s.window.request.task.reason

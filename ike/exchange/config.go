@@ -1,0 +1,162 @@
+package exchange
+
+import (
+	"crypto/rand"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// Config is what an Engine works from. It is not changed after New or
+// Configure.
+type Config struct {
+	// Rand is read for SPIs, nonces, private keys, IVs and cookies; nil means
+	// crypto/rand.
+	Rand io.Reader
+
+	// Known is told of each SPI of ours when its IKE SA begins, half-open ones
+	// too, and when it is gone, from within the methods of the Engine, which it must
+	// not call; nil: nobody is told. Configure does not change it.
+	Known func(spi uint64, there bool)
+
+	Policies []Policy  // IKE proposals, in order of preference
+	Profiles []Profile // tunnel groups; see Profile.RemoteIdentities for which is chosen
+	Entries  []Entry   // what may be protected, static ones first
+
+	// Own are the networks behind us: no gateway, when we are its client, may
+	// assign us an address of them.
+	Own []netip.Prefix
+
+	// Pools are the addresses that are leased to clients. No site may bring a
+	// network that takes one of them.
+	Pools []sa.Selector
+
+	CookieThreshold  int           // half-open IKE SAs above which cookies are demanded
+	AlwaysCookie     bool          // they are demanded, however few there are
+	MaxHalfOpen      int           // half-open IKE SAs above which the oldest of the largest source gives way
+	SetupRate        float64       // IKE SAs that peers may begin, per second; 0: any number
+	HalfOpenTimeout  time.Duration // from IKE_SA_INIT to the end of IKE_AUTH; shorter while there are many
+	RetransmitBase   time.Duration
+	RetransmitFactor float64
+	RetransmitTries  int
+	NATKeepalive     time.Duration
+	ReplayWindow     uint32
+	ForceUDP         bool // answer NAT detection so that the peer encapsulates in UDP
+}
+
+// What a Config of zeros means.
+const (
+	DefaultCookieThreshold  = 100
+	DefaultMaxHalfOpen      = 10_000
+	DefaultHalfOpenTimeout  = 30 * time.Second
+	DefaultRetransmitBase   = 500 * time.Millisecond
+	DefaultRetransmitFactor = 1.8
+	DefaultRetransmitTries  = 7
+)
+
+// WithDefaults returns c with a value for what was left zero. It shares the lists
+// of c.
+func (c Config) WithDefaults() Config {
+	if c.Rand == nil {
+		c.Rand = rand.Reader
+	}
+	c.CookieThreshold = orDefault(c.CookieThreshold, DefaultCookieThreshold)
+	c.MaxHalfOpen = orDefault(c.MaxHalfOpen, DefaultMaxHalfOpen)
+	c.HalfOpenTimeout = orDefault(c.HalfOpenTimeout, DefaultHalfOpenTimeout)
+	c.RetransmitBase = orDefault(c.RetransmitBase, DefaultRetransmitBase)
+	c.RetransmitFactor = orDefault(c.RetransmitFactor, DefaultRetransmitFactor)
+	c.RetransmitTries = orDefault(c.RetransmitTries, DefaultRetransmitTries)
+	return c
+}
+
+func orDefault[T int | float64 | time.Duration](v, d T) T {
+	if v <= 0 {
+		return d
+	}
+	return v
+}
+
+// Static returns the static entry called name that can be dialled: where it stands
+// on several addresses, the first one of its peer's family.
+func (c *Config) Static(name string) (Entry, bool) {
+	for _, e := range c.Entries {
+		if e.Name == name && !e.Dynamic && (!e.Local.IsValid() || e.Local.BitLen() == e.Peer.BitLen()) {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
+
+// Policy is one acceptable proposal for an IKE SA.
+type Policy struct {
+	Name     string
+	Proposal sa.Proposal
+	Lifetime time.Duration
+}
+
+// Profile says who may connect and how both sides prove who they are: one
+// tunnel group.
+type Profile struct {
+	Name          string
+	RemoteAccess  bool
+	LocalIdentity string // notation of ike/auth; "": our address
+
+	// RemoteIdentities are patterns of ike/auth; empty: "*". An identity that
+	// several profiles accept is for the one whose pattern has the highest
+	// auth.Rank, Fallback ones after all others; among equals, for the first one
+	// that an entry serves at the peer's address.
+	RemoteIdentities []string
+	Fallback         bool
+
+	LocalPSK secret.Value
+	// RemotePSK is the key of every peer. RemotePSKs, where there are any, take
+	// its place: an identity that is not among them has no key.
+	RemotePSK  secret.Value
+	RemotePSKs []IdentityPSK
+
+	// RemoteNetworks bound what a site may bring that a dynamic entry serves;
+	// empty: nothing, so that it gets no child SA.
+	RemoteNetworks []sa.Selector
+
+	DPD time.Duration // 0: never ask
+
+	// IgnoreContact: an INITIAL_CONTACT of a peer ends nothing.
+	IgnoreContact bool
+}
+
+// IdentityPSK is the pre-shared key of one identity, in the notation of
+// ike/auth.
+type IdentityPSK struct {
+	Identity string
+	PSK      secret.Value
+}
+
+// Entry is one crypto map entry. A profile that a static entry names is served
+// by static entries alone: what its peers may have follows from who they are, and
+// not from where they come from (RFC 4301 section 4.4.3).
+type Entry struct {
+	Name      string
+	Local     netip.Addr // our address on the interface of the map
+	Dynamic   bool       // serves every peer whose profile has no static entry
+	Proposals []ChildProposal
+
+	// The rest is for static entries.
+	Peer           netip.Addr
+	AnyAddress     bool // serves peers of the profile from other addresses than Peer, too
+	Profile        string
+	Initiate       bool
+	RequestAddress bool
+	LocalTS        []sa.Selector
+	RemoteTS       []sa.Selector
+}
+
+// ChildProposal is one acceptable proposal for a child SA.
+type ChildProposal struct {
+	Name          string
+	Proposal      sa.Proposal
+	Lifetime      time.Duration
+	LifetimeBytes uint64
+}

@@ -1,0 +1,48 @@
+package exchange
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+)
+
+// Session is what a remote-access client gets (RFC 7296 section 3.15.1).
+type Session struct {
+	GroupPolicy string
+	Addresses   []netip.Addr
+	DNS         []netip.Addr
+	Domain      string
+	// Split are the networks behind this gateway that the client may reach;
+	// empty: everything.
+	Split   []netip.Prefix
+	Banner  string
+	Expires time.Time // zero: never
+}
+
+// Peer identifies an IKE SA in events and answers.
+type Peer struct {
+	SPI               uint64 // our SPI
+	Local, Remote     netip.AddrPort
+	LocalID, RemoteID string // as ike/auth prints them; RemoteID is unproven before EventUp
+	Profile           string
+}
+
+// Status describes one IKE SA for `show crypto ikev2 sa`.
+type Status struct {
+	Peer        Peer
+	PeerSPI     uint64
+	Initiator   bool // of this IKE SA: SPIi is ours
+	Dialled     bool // we connected to the peer; stays through rekeyings
+	State       string
+	Rejected    bool // told no: no SA, but an answer that is kept to be repeated
+	Followed    bool // rekeyed: another IKE SA has its session and its children
+	Suite       sa.Proposal
+	NAT         bool
+	Session     Session
+	Established time.Time
+	// IntegrityFailed counts messages whose integrity check failed, since the
+	// Engine has had the SA.
+	IntegrityFailed uint64
+	Children        []sa.Child
+}

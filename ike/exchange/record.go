@@ -1,0 +1,47 @@
+package exchange
+
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// RecordKind says what a Record does.
+type RecordKind uint8
+
+// The kinds of records.
+const (
+	RecordIKE      RecordKind = iota + 1 // the whole state of one IKE SA: new or replaced
+	RecordWindow                         // message IDs and cached last response of one IKE SA
+	RecordIKEDown                        // the IKE SA and all its children are gone
+	RecordChild                          // one step of one child SA
+	RecordHalfOpen                       // a responder that waits for IKE_AUTH
+)
+
+// Record is one durable step. Applying the records of a tenant in order to an
+// empty Engine (Replay) gives the state that wrote them; applying one twice in
+// a row changes nothing. It holds key material.
+type Record struct {
+	Kind  RecordKind
+	SPI   uint64     // our SPI of the IKE SA
+	Child *sa.Change // RecordChild
+
+	// Replaces, in a RecordIKE, is our SPI of the IKE SA whose children now
+	// belong to SPI (RFC 7296 section 2.18); 0: none.
+	Replaces uint64
+
+	Soft  time.Time // RecordChild that installs: when it is rekeyed
+	Group uint16    // and the key exchange that it had
+	Anew  bool      // RecordChild that installs or moves: its successor is to have the networks of its entry
+
+	// Until, in a RecordHalfOpen, is when the handshake is given up.
+	Until time.Time
+
+	// Body is the rest of a RecordIKE, RecordWindow or RecordHalfOpen, as the
+	// version of IKE that made it writes it.
+	Body secret.Value
+}
+
+// Clear forgets the secrets of a record that nobody will restore.
+func (r *Record) Clear() { r.Body.Clear() }

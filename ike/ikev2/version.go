@@ -1,0 +1,100 @@
+package ikev2
+
+import (
+	"errors"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// Version is IKEv2 for one Engine: what all its SAs share. It implements
+// exchange.Version.
+type Version struct {
+	exchange.Host
+	rules  *Rules
+	before *Rules // of the last Configure
+}
+
+var _ exchange.Version = (*Version)(nil)
+
+// New returns IKEv2 without a configuration: Configure comes first.
+func New(h exchange.Host) *Version { return &Version{Host: h} }
+
+// Rules are what SAs work from now.
+func (v *Version) Rules() *Rules { return v.rules }
+
+// Configure implements exchange.Version.
+func (v *Version) Configure(cfg *exchange.Config) error {
+	rules, err := Compile(cfg)
+	if err != nil {
+		return err
+	}
+	v.before, v.rules = v.rules, rules
+	return nil
+}
+
+// First is an IKE_SA_INIT request, parsed. It implements exchange.First.
+type First struct {
+	version *Version
+	d       exchange.Datagram
+	m       wire.Message
+}
+
+// ParseFirst reads an IKE_SA_INIT request. The error may be an
+// exchange.Rejection.
+func (v *Version) ParseFirst(d exchange.Datagram) (exchange.First, error) {
+	m, err := wire.ParseMessage(d.Payload)
+	var we *wire.Error
+	if errors.As(err, &we) && we.Notify == wire.UnsupportedCriticalPayload {
+		h, _ := wire.ParseHeader(d.Payload) // it has one: its payloads were read
+		return nil, &exchange.Rejection{Message: ClearResponse(&h, we.Response()), Err: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &First{v, d, m}, nil
+}
+
+// Respond implements exchange.First.
+func (f *First) Respond(now time.Time, record bool, out *exchange.Output) (exchange.SA, error) {
+	s, err := newResponder(f.version, now, f.d, &f.m, record, out)
+	var ie *initError
+	switch {
+	case errors.As(err, &ie):
+		return nil, &exchange.Rejection{
+			Message: ClearResponse(&f.m.Header, ie.notify), Notify: ie.notify.Type.String(), Reason: ie.reason, Err: err,
+		}
+	case err != nil:
+		return nil, err
+	}
+	return s, nil
+}
+
+// Dial implements exchange.Version.
+func (v *Version) Dial(now time.Time, name string, out *exchange.Output) (exchange.SA, error) {
+	s, err := newInitiator(v, now, name, out)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Restore implements exchange.Version.
+func (v *Version) Restore(r exchange.Record) (exchange.SA, error) {
+	s := &SA{host: v}
+	if err := s.restore(r); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// RestoreHalfOpen implements exchange.Version. A handshake cannot go on where the
+// configuration has changed so that it would be answered otherwise.
+func (v *Version) RestoreHalfOpen(now time.Time, r exchange.Record) (exchange.SA, error) {
+	s, err := restoreHalfOpen(v, now, r)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
