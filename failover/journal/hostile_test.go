@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // states brings a pair into each state of a session, by name.
@@ -55,21 +57,21 @@ func TestHostileMessages(t *testing.T) {
 		"nothing":               {},
 		"a checksum of nothing": sum(nil),
 		"unknown kind":          sum([]byte{99, 1, 2, 3}),
-		"hello":                 good(message{kind: kindHello, holds: true}),
+		"hello":                 good(message{kind: kindHello, protocol: Protocol, holds: true}),
 		"ack":                   good(message{kind: kindAck, position: 1}),
 		"entry of the past":     good(message{kind: kindEntry, position: 1, payload: []byte("one")}),
 		"entry of the future":   good(message{kind: kindEntry, position: 1 << 40, payload: []byte("x")}),
 		"entry 0":               good(message{kind: kindEntry, payload: []byte("x")}),
-		"entry without payload": sum(binary.BigEndian.AppendUint64([]byte{byte(kindEntry)}, 4)),
+		"entry without payload": good(message{kind: kindEntry, position: 4}),
 		"item of another index": good(message{kind: kindItem, count: 7, payload: []byte("x")}),
 		"end too early":         good(message{kind: kindEnd, count: 1}),
 		"end of too many":       good(message{kind: kindEnd, count: 1 << 31}),
 		"mark elsewhere":        good(message{kind: kindMark, position: 77}),
-		"resume elsewhere":      good(message{kind: kindResume, stream: StreamID{1}, epoch: 1, position: 99}),
-		"resume of a stranger":  good(message{kind: kindResume, stream: StreamID{8}, epoch: 1}),
-		"snapshot of the past":  good(message{kind: kindBegin, stream: StreamID{1}, epoch: 0, count: 1}),
-		"endless snapshot":      good(message{kind: kindBegin, stream: StreamID{1}, epoch: 1, count: MaxItems + 1}),
-		"too long":              sum(append([]byte{byte(kindItem), 0, 0, 0, 0}, make([]byte, MaxRecord+1)...)),
+		"resume elsewhere":      good(message{kind: kindResume, version: 1, stream: StreamID{1}, epoch: 1, position: 99}),
+		"resume of a stranger":  good(message{kind: kindResume, version: 1, stream: StreamID{8}, epoch: 1}),
+		"snapshot of the past":  good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 0, count: 1}),
+		"endless snapshot":      good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 1, count: MaxItems + 1}),
+		"too long":              good(message{kind: kindItem, payload: make([]byte, MaxRecord+1)}),
 	}
 	for state := range states {
 		for name, b := range tests {
@@ -95,12 +97,12 @@ func TestHostileAcknowledgements(t *testing.T) {
 	tests := map[string][]byte{
 		"nothing":            {},
 		"future":             good(message{kind: kindAck, position: 4000}),
-		"cut short":          good(message{kind: kindAck, position: 3})[:8],
-		"damaged":            append(good(message{kind: kindAck, position: 3})[:12], 0),
+		"cut short":          good(message{kind: kindAck, position: 3})[:5],
+		"damaged":            append(good(message{kind: kindAck, position: 3})[:4], 0),
 		"entry":              good(message{kind: kindEntry, position: 4, payload: []byte("x")}),
-		"begin":              good(message{kind: kindBegin, epoch: 1}),
-		"hello of later":     good(message{kind: kindHello, epoch: 2}),
-		"hello, other words": sum(append([]byte{byte(kindHello), WireVersion + 1}, make([]byte, 33)...)),
+		"begin":              good(message{kind: kindBegin, version: 1, epoch: 1}),
+		"hello of later":     good(message{kind: kindHello, protocol: Protocol, epoch: 2}),
+		"hello, other words": good(message{kind: kindHello, protocol: record.Versions{Oldest: 2, Newest: 3}}),
 	}
 	for state := range states {
 		for name, b := range tests {
@@ -117,7 +119,7 @@ func TestHostileAcknowledgements(t *testing.T) {
 	}
 	s := NewSender(SenderConfig{Stream: StreamID{1}, Epoch: 1})
 	s.Connected()
-	if err := s.Receive(good(message{kind: kindHello, epoch: 2})); !errors.Is(err, ErrEpoch) {
+	if err := s.Receive(good(message{kind: kindHello, protocol: Protocol, epoch: 2})); !errors.Is(err, ErrEpoch) {
 		t.Errorf("later epoch: %v", err)
 	}
 }

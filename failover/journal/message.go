@@ -3,35 +3,43 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
+	"slices"
 
-	"golang.org/x/crypto/cryptobyte"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
-// WireVersion is that of the messages between Sender and Receiver.
-const WireVersion = 1
+// Protocol is the versions of the conversation between Sender and Receiver that
+// this program speaks. The receiver says which it speaks, and the sender chooses.
+// A new version takes the next number; the one before it is spoken for one version
+// of the program longer. What is new and can be missed is a new field of a
+// message, and no new version.
+var Protocol = record.Versions{Oldest: 1, Newest: 1}
 
 // MaxMessage bounds one message.
-const MaxMessage = MaxRecord + 64
+const MaxMessage = MaxRecord + messageRoom
 
 // ErrMessage says that a message is truncated, damaged or none of ours.
 var ErrMessage = errors.New("journal: malformed message")
 
+// ErrProtocol says that the twin speaks no version of the protocol that this
+// program speaks.
+var ErrProtocol = errors.New("journal: twin speaks other versions of the replication protocol")
+
 // kind is the type of a message. From the receiver come hello and ack:
 //
-//	receiver                          sender
-//	hello(stream, epoch, position) -->
-//	                        <-- begin, item ..., end   or   resume
-//	                        <-- entry ...
-//	                        <-- mark: from here on nothing leaves unacknowledged
-//	ack(position)           -->
+//	receiver                                    sender
+//	hello(protocol, stream, epoch, position) -->
+//	                                  <-- begin, item ..., end   or   resume
+//	                                  <-- entry ...
+//	                                  <-- mark: from here on nothing leaves unacknowledged
+//	ack(position)                     -->
 type kind uint8
 
 const (
-	kindHello  kind = iota + 1 // version, stream, epoch, position, whether a copy is held
-	kindResume                 // stream, epoch, position: entries after it follow
-	kindBegin                  // stream, epoch, position, count: a snapshot follows
+	kindHello  kind = iota + 1 // protocol, stream, epoch, position, whether a copy is held
+	kindResume                 // version, stream, epoch, position: entries after it follow
+	kindBegin                  // version, stream, epoch, position, count: a snapshot follows
 	kindItem                   // index, payload
 	kindEnd                    // count
 	kindEntry                  // position, payload
@@ -42,47 +50,41 @@ const (
 // message is any of them; fields that a kind does not use are zero.
 type message struct {
 	kind     kind
+	position Position
+	payload  []byte
+	count    uint32 // begin, end: items; item: its index
 	stream   StreamID
 	epoch    uint64
-	position Position
-	count    uint32 // begin, end: items; item: its index
-	holds    bool   // hello: there is a complete copy, however old
-	payload  []byte
+	holds    bool            // hello: there is a complete copy, however old
+	protocol record.Versions // hello: what the receiver speaks
+	version  uint8           // begin, resume: what is spoken in this session
 }
 
-// appendMessage appends m: kind, body, CRC-32C.
+// fields are the body of the message.
+func (m *message) fields(f *record.Fields) {
+	record.Number(f, 1, &m.position)
+	f.Part(2, &m.payload)
+	record.Number(f, 3, &m.count)
+	f.Fixed(4, m.stream[:])
+	record.Number(f, 5, &m.epoch)
+	f.Flag(6, &m.holds)
+	if m.kind == kindHello {
+		f.Record(7, m.protocol.Fields)
+	}
+	record.Number(f, 8, &m.version)
+	f.Require(len(m.payload) <= MaxRecord && (len(m.payload) > 0) == (m.kind == kindItem || m.kind == kindEntry))
+	f.Require(m.kind >= kindHello && m.kind <= kindAck)
+}
+
+// messageRoom is what a message takes at most beside its payload.
+const messageRoom = 64
+
+// appendMessage appends m: kind, record, CRC-32C.
 func appendMessage(b []byte, m *message) []byte {
+	b = slices.Grow(b, len(m.payload)+messageRoom) // a payload has keys: no copies are left behind
 	start := len(b)
 	b = append(b, byte(m.kind))
-	switch m.kind {
-	case kindHello:
-		b = append(b, WireVersion)
-		b = append(b, m.stream[:]...)
-		b = binary.BigEndian.AppendUint64(b, m.epoch)
-		b = binary.BigEndian.AppendUint64(b, uint64(m.position))
-		if m.holds {
-			b = append(b, 1)
-		} else {
-			b = append(b, 0)
-		}
-	case kindResume, kindBegin:
-		b = append(b, m.stream[:]...)
-		b = binary.BigEndian.AppendUint64(b, m.epoch)
-		b = binary.BigEndian.AppendUint64(b, uint64(m.position))
-		if m.kind == kindBegin {
-			b = binary.BigEndian.AppendUint32(b, m.count)
-		}
-	case kindItem:
-		b = binary.BigEndian.AppendUint32(b, m.count)
-		b = append(b, m.payload...)
-	case kindEnd:
-		b = binary.BigEndian.AppendUint32(b, m.count)
-	case kindEntry:
-		b = binary.BigEndian.AppendUint64(b, uint64(m.position))
-		b = append(b, m.payload...)
-	case kindMark, kindAck:
-		b = binary.BigEndian.AppendUint64(b, uint64(m.position))
-	}
+	b = record.Append(b, m.fields)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
@@ -96,40 +98,8 @@ func parseMessage(b []byte) (*message, error) {
 		return nil, ErrMessage
 	}
 	m := &message{kind: kind(b[0])}
-	s := cryptobyte.String(body[1:])
-	var position uint64
-	ok := false
-	switch m.kind {
-	case kindHello:
-		var version, holds uint8
-		if s.ReadUint8(&version) && version != WireVersion {
-			return nil, fmt.Errorf("journal: peer speaks version %d, this is %d: %w", version, WireVersion, ErrVersion)
-		}
-		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&m.epoch) && s.ReadUint64(&position) && s.ReadUint8(&holds) && holds <= 1
-		m.holds = holds == 1
-	case kindResume:
-		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&m.epoch) && s.ReadUint64(&position)
-	case kindBegin:
-		ok = s.CopyBytes(m.stream[:]) && s.ReadUint64(&m.epoch) && s.ReadUint64(&position) && s.ReadUint32(&m.count)
-	case kindItem:
-		ok = s.ReadUint32(&m.count) && readPayload(&s, m)
-	case kindEnd:
-		ok = s.ReadUint32(&m.count)
-	case kindEntry:
-		ok = s.ReadUint64(&position) && readPayload(&s, m)
-	case kindMark, kindAck:
-		ok = s.ReadUint64(&position)
-	}
-	if !ok || !s.Empty() {
+	if record.Parse(body[1:], m.fields) != nil {
 		return nil, ErrMessage
 	}
-	m.position = Position(position)
 	return m, nil
-}
-
-func readPayload(s *cryptobyte.String, m *message) bool {
-	if s.Empty() || len(*s) > MaxRecord {
-		return false
-	}
-	return s.ReadBytes(&m.payload, len(*s))
 }

@@ -1,6 +1,10 @@
 package journal
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/warrenvpn/warren/internal/record"
+)
 
 // MaxItems and MaxSnapshot bound a snapshot.
 const (
@@ -42,6 +46,8 @@ type ReceiverConfig struct {
 	// or has followed: failover.GroupConfig.Epoch or higher. The stream of a
 	// lower one is refused, on both sides.
 	Epoch uint64
+	// Protocol is what the program speaks. Zero: Protocol.
+	Protocol record.Versions
 }
 
 // Receiver is the standby side of replication. What it returns as steps must be
@@ -74,6 +80,9 @@ const (
 
 // NewReceiver returns a Receiver without a session.
 func NewReceiver(cfg ReceiverConfig) *Receiver {
+	if cfg.Protocol == (record.Versions{}) {
+		cfg.Protocol = Protocol
+	}
 	return &Receiver{cfg: cfg, applied: cfg.Position}
 }
 
@@ -81,7 +90,8 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 func (r *Receiver) Connected(b []byte) []byte {
 	r.state = receiverGreeting
 	r.reported, r.due = 0, false
-	return appendMessage(b, &message{kind: kindHello, stream: r.cfg.Stream, epoch: r.cfg.Epoch, position: r.applied, holds: r.cfg.Holds})
+	return appendMessage(b, &message{kind: kindHello, protocol: r.cfg.Protocol, stream: r.cfg.Stream, epoch: r.cfg.Epoch,
+		position: r.applied, holds: r.cfg.Holds})
 }
 
 // Disconnected ends the session: what was staged is void, the copy stays.
@@ -102,6 +112,8 @@ func (r *Receiver) Receive(b []byte) (step Step, ok bool, err error) {
 		return Step{}, false, err
 	}
 	switch {
+	case (m.kind == kindResume || m.kind == kindBegin) && !r.speaks(m.version):
+		return Step{}, false, fmt.Errorf("%w: %d, and this unit %v", ErrProtocol, m.version, r.cfg.Protocol)
 	case m.kind == kindResume && r.state == receiverGreeting:
 		return r.resume(m)
 	case m.kind == kindBegin && r.state >= receiverGreeting:
@@ -117,6 +129,12 @@ func (r *Receiver) Receive(b []byte) (step Step, ok bool, err error) {
 		return Step{Op: StepReady, Position: r.applied}, true, nil
 	}
 	return Step{}, false, fmt.Errorf("journal: kind %d in state %d: %w", m.kind, r.state, ErrUnexpected)
+}
+
+// speaks reports whether this program speaks a version of the protocol.
+func (r *Receiver) speaks(version uint8) bool {
+	_, ok := r.cfg.Protocol.Common(record.Versions{Oldest: version, Newest: version})
+	return ok
 }
 
 func (r *Receiver) resume(m *message) (Step, bool, error) {

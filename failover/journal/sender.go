@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // DefaultBacklog bounds what a Sender remembers for a standby that is away or
@@ -33,6 +35,8 @@ type SenderConfig struct {
 	Next Position
 	// Backlog bounds the memory for records, in bytes; 0: DefaultBacklog.
 	Backlog int
+	// Protocol is what the program speaks. Zero: Protocol.
+	Protocol record.Versions
 }
 
 // Sender is the active side of replication. It gets every record, and gives the
@@ -60,6 +64,7 @@ type Sender struct {
 	acked   Position
 	held    Position // the last that the twin may hold, from any session
 	foreign bool     // the twin may hold a copy from before this stream
+	version uint8    // of the protocol in this session
 
 	snapshot [][]byte
 	at       Position // of the snapshot
@@ -84,6 +89,9 @@ const (
 func NewSender(cfg SenderConfig) *Sender {
 	if cfg.Backlog == 0 {
 		cfg.Backlog = DefaultBacklog
+	}
+	if cfg.Protocol == (record.Versions{}) {
+		cfg.Protocol = Protocol
 	}
 	cfg.Next = max(cfg.Next, 1)
 	return &Sender{cfg: cfg, next: cfg.Next, held: cfg.Next - 1, foreign: true}
@@ -153,7 +161,7 @@ func (s *Sender) Receive(b []byte) error {
 	case m.kind == kindHello && m.epoch > s.cfg.Epoch:
 		return fmt.Errorf("%w: %d, this one is %d", ErrEpoch, m.epoch, s.cfg.Epoch)
 	case m.kind == kindHello && s.state == senderGreeting:
-		s.hello(m)
+		return s.hello(m)
 	case m.kind == kindAck && s.state >= senderWanting:
 		if m.position > s.sent {
 			return fmt.Errorf("journal: acknowledgement of %d, sent is %d: %w", m.position, s.sent, ErrUnexpected)
@@ -167,19 +175,25 @@ func (s *Sender) Receive(b []byte) error {
 	return nil
 }
 
-func (s *Sender) hello(m *message) {
+func (s *Sender) hello(m *message) error {
+	version, ok := s.cfg.Protocol.Common(m.protocol)
+	if !ok {
+		return fmt.Errorf("%w: %v, and this unit %v", ErrProtocol, m.protocol, s.cfg.Protocol)
+	}
+	s.version = version
 	if !m.holds {
 		s.foreign, s.held = false, 0
 	}
 	oldest := s.next - Position(len(s.backlog))
 	if m.stream != s.cfg.Stream || !m.holds || m.position < oldest-1 || m.position >= s.next {
 		s.state = senderWanting
-		return
+		return nil
 	}
 	s.acked, s.sent, s.taken = m.position, m.position, true
 	s.ack(m.position)
 	s.snapshot, s.index = nil, -1 // the resume message is due
 	s.state = senderLive
+	return nil
 }
 
 // ack drops what the standby has.
@@ -228,7 +242,8 @@ func (s *Sender) Message(b []byte) (_ []byte, ok bool) {
 	case senderLive:
 		if s.index < 0 {
 			s.index = 0
-			return appendMessage(b, &message{kind: kindResume, stream: s.cfg.Stream, epoch: s.cfg.Epoch, position: s.sent}), true
+			return appendMessage(b, &message{kind: kindResume, version: s.version, stream: s.cfg.Stream, epoch: s.cfg.Epoch,
+				position: s.sent}), true
 		}
 		if b, ok := s.entry(b); ok {
 			return b, true
@@ -247,7 +262,7 @@ func (s *Sender) bulk(b []byte) []byte {
 	s.index++
 	switch {
 	case i < 0:
-		return appendMessage(b, &message{kind: kindBegin, stream: s.cfg.Stream, epoch: s.cfg.Epoch,
+		return appendMessage(b, &message{kind: kindBegin, version: s.version, stream: s.cfg.Stream, epoch: s.cfg.Epoch,
 			position: s.at, count: uint32(len(s.snapshot))})
 	case i < len(s.snapshot):
 		m := message{kind: kindItem, count: uint32(i), payload: s.snapshot[i]}

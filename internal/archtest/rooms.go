@@ -100,7 +100,7 @@ var rooms = []room{
 	// Failover and resources.
 	{path: "failover", pure: true, may: []string{"internal/record", "internal/secret"},
 		because: "roles are decided without a look at what is replicated; ike, esp and failover meet only in context/worker"},
-	{path: "failover/journal", pure: true,
+	{path: "failover/journal", pure: true, may: []string{"internal/record"},
 		because: "the journal orders records and does not read them"},
 	{path: "failover/link", may: []string{"failover", "failover/journal", "internal/secret"},
 		because: "the link carries what the node decides"},

@@ -80,6 +80,13 @@ func (f *Fields) Bytes(tag Tag, v *[]byte) {
 	}
 }
 
+// Part is Bytes, read as a part of the input instead of a copy.
+func (f *Fields) Part(tag Tag, v *[]byte) {
+	if b := f.bytes(tag, *v); f.reading {
+		*v = b
+	}
+}
+
 // Fixed is a field of exactly len(b) octets, which is not written while all of
 // them are zero.
 func (f *Fields) Fixed(tag Tag, b []byte) {

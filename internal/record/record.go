@@ -68,7 +68,7 @@ func Append(b []byte, fields func(*Fields)) []byte {
 
 // Parse reads the record in b into what fields point to, which must be zero. The
 // error is ErrMalformed; then parts of it may have been read. Nothing of b is
-// kept.
+// kept, except by Part.
 func Parse(b []byte, fields func(*Fields)) error {
 	f := Fields{reading: true, b: b}
 	fields(&f)

@@ -31,6 +31,7 @@ type sample struct {
 	optional *inner
 	list     []inner
 	far      uint16
+	part     []byte
 }
 
 // inner is a record within a record.
@@ -62,6 +63,7 @@ func (s *sample) fields(f *Fields) {
 	Optional(f, 15, &s.optional, func(f *Fields, v *inner) { v.fields(f) })
 	List(f, 16, &s.list, 3, func(f *Fields, v *inner) { v.fields(f) })
 	Number(f, 300, &s.far)
+	f.Part(301, &s.part)
 }
 
 func full() *sample {
@@ -70,7 +72,7 @@ func full() *sample {
 		key: secret.Copy([]byte("key")), at: time.Unix(1, 2).UTC(), age: time.Minute,
 		addr: netip.MustParseAddr("2001:db8::1"),
 		port: netip.MustParseAddrPort("192.0.2.1:500"), prefix: netip.MustParsePrefix("10.0.0.0/8"), fixed: [4]byte{0, 0, 7},
-		nested: inner{n: 5}, optional: &inner{}, list: []inner{{n: 6}, {}}, far: 7,
+		nested: inner{n: 5}, optional: &inner{}, list: []inner{{n: 6}, {}}, far: 7, part: []byte("part"),
 	}
 }
 
@@ -108,6 +110,7 @@ func TestForm(t *testing.T) {
 		{"record", sample{nested: inner{n: 5}}, "e2 1105"},
 		{"optional, empty", sample{optional: &inner{}}, "f000"},
 		{"list", sample{list: []inner{{n: 6}, {}}}, "f401 02 1106 00"},
+		{"part", sample{part: []byte{9}}, "f19e02 09"},
 		{"far tag", sample{far: 7}, "f19d02 07"},
 	} {
 		want, _ := hex.DecodeString(strings.ReplaceAll(c.want, " ", ""))
