@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -27,14 +29,32 @@ const ReplicationPort = 8306
 // neither strangers nor recordings reach a worker.
 //
 //	accepting side: nonce(16)
-//	connecting side: "WRP" version(2) length(1) context nonce(16) HMAC-SHA256(32)
+//	connecting side: "WRP" form length(2) record HMAC-SHA256(32)
+//
+// The length is that of the record. Fields that this version does not know are
+// passed over.
 const (
-	greetingMagic   = "WRP\x02"
+	greetingMagic   = "WRP\x03"
+	greetingHead    = len(greetingMagic) + 2
 	greetingNonce   = 16
 	greetingTimeout = time.Second
+	// maxGreeting bounds the record, and leaves room for fields to come.
+	maxGreeting = 512
 	// maxGreetings bounds the connections that have not said who they are.
 	maxGreetings = 64
 )
+
+// greeting is what a greeting says.
+type greeting struct {
+	name  string // of the context
+	nonce [greetingNonce]byte
+}
+
+func (g *greeting) fields(f *record.Fields) {
+	f.Text(1, &g.name)
+	f.Fixed(2, g.nonce[:])
+	f.Require(g.name != "" && len(g.name) <= failover.MaxName)
+}
 
 // Errors of a greeting.
 var (
@@ -47,35 +67,45 @@ var (
 // bytes.
 func AppendGreeting(b []byte, key secret.Value, name string, nonce [greetingNonce]byte) []byte {
 	start := len(b)
+	g := greeting{name, nonce}
 	b = append(b, greetingMagic...)
-	b = append(b, byte(len(name)))
-	b = append(b, name...)
-	b = append(b, nonce[:]...)
+	b = append(b, 0, 0)
+	b = record.Append(b, g.fields)
+	binary.BigEndian.PutUint16(b[start+len(greetingMagic):], uint16(len(b)-start-greetingHead))
 	return append(b, greetingMAC(key, b[start:])...)
 }
 
 // ParseGreeting returns the context that a complete greeting names, where it
 // answers nonce.
 func ParseGreeting(b []byte, key secret.Value, nonce [greetingNonce]byte) (string, error) {
-	if len(b) < len(greetingMagic)+1 || string(b[:len(greetingMagic)]) != greetingMagic {
+	if len(b) < greetingHead {
 		return "", ErrGreeting
 	}
-	name := int(b[len(greetingMagic)])
-	if name == 0 || name > failover.MaxName || len(b) != greetingSize(name) {
+	size, err := greetingSize(b[:greetingHead])
+	if err != nil || len(b) != size {
 		return "", ErrGreeting
 	}
 	signed := len(b) - sha256.Size
 	if !hmac.Equal(greetingMAC(key, b[:signed]), b[signed:]) {
 		return "", ErrGreetingKey
 	}
-	if string(b[signed-greetingNonce:signed]) != string(nonce[:]) {
+	var g greeting
+	if record.Parse(b[greetingHead:signed], g.fields) != nil {
+		return "", ErrGreeting
+	}
+	if g.nonce != nonce {
 		return "", ErrGreetingOld
 	}
-	return string(b[len(greetingMagic)+1:][:name]), nil
+	return g.name, nil
 }
 
-func greetingSize(name int) int {
-	return len(greetingMagic) + 1 + name + greetingNonce + sha256.Size
+// greetingSize returns the size of the greeting that begins with head.
+func greetingSize(head []byte) (int, error) {
+	size := int(binary.BigEndian.Uint16(head[len(greetingMagic):]))
+	if string(head[:len(greetingMagic)]) != greetingMagic || size == 0 || size > maxGreeting {
+		return 0, ErrGreeting
+	}
+	return greetingHead + size + sha256.Size, nil
 }
 
 func greetingMAC(key secret.Value, b []byte) []byte {
@@ -180,17 +210,17 @@ func (l *Listener) greet(conn *net.TCPConn) (string, error) {
 	if _, err := conn.Write(nonce[:]); err != nil {
 		return "", fmt.Errorf("link: asking for a greeting: %w", err)
 	}
-	b := make([]byte, len(greetingMagic)+1, greetingSize(failover.MaxName))
-	if _, err := io.ReadFull(conn, b); err != nil {
+	var head [greetingHead]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return "", fmt.Errorf("link: reading greeting: %w", err)
 	}
-	head := len(b)
-	size := int(b[head-1])
-	if size == 0 || size > failover.MaxName {
-		return "", ErrGreeting
+	size, err := greetingSize(head[:])
+	if err != nil {
+		return "", err
 	}
-	b = b[:greetingSize(size)]
-	if _, err := io.ReadFull(conn, b[head:]); err != nil {
+	b := make([]byte, size)
+	copy(b, head[:])
+	if _, err := io.ReadFull(conn, b[greetingHead:]); err != nil {
 		return "", fmt.Errorf("link: reading greeting: %w", err)
 	}
 	name, err := ParseGreeting(b, l.key, nonce)

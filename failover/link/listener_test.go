@@ -86,8 +86,8 @@ func TestListenerRefuses(t *testing.T) {
 	}
 	for name, send := range map[string]string{
 		"another protocol": "GET / HTTP/1.1\r\nHost: warren\r\n\r\n" + string(make([]byte, 200)),
-		"name too long":    greetingMagic + "\xff" + string(make([]byte, 400)),
-		"no name":          greetingMagic + "\x00" + string(make([]byte, 400)),
+		"too long":         greetingMagic + "\xff\xff" + string(make([]byte, 400)),
+		"nothing":          greetingMagic + "\x00\x00" + string(make([]byte, 400)),
 	} {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {

@@ -102,7 +102,7 @@ var rooms = []room{
 		because: "roles are decided without a look at what is replicated; ike, esp and failover meet only in context/worker"},
 	{path: "failover/journal", pure: true, may: []string{"internal/record"},
 		because: "the journal orders records and does not read them"},
-	{path: "failover/link", may: []string{"failover", "failover/journal", "internal/secret"},
+	{path: "failover/link", may: []string{"failover", "failover/journal", "internal/record", "internal/secret"},
 		because: "the link carries what the node decides"},
 	{path: "resource", pure: true, because: "it is a leaf"},
 	{path: "resource/cgroup", because: "it is a leaf: it gives the kernel the numbers that it is given"},
