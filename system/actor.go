@@ -3,14 +3,13 @@ package system
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // actor does to the contexts of a host what a plan says. Only configure and
@@ -18,16 +17,16 @@ import (
 type actor interface {
 	// check tells, before anything is touched, what stands against a step that
 	// has a want. Devices that freed have now will have come back.
-	check(st step, freed []*wanted) error
+	check(st plan.Step, freed []*plan.Wanted) error
 	// serve makes exactly these contexts have files and a share of the totals.
-	serve(totals resource.Totals, list []*wanted) error
+	serve(totals resource.Totals, list []*plan.Wanted) error
 	// begin begins the life of a context, and does not wait for it.
-	begin(w *wanted) error
+	begin(w *plan.Wanted) error
 	// settled waits until a context that has begun is ready, and returns why it
 	// cannot be. It is tried again all the same, until its end.
 	settled(ctx context.Context, name string) error
 	// configure changes a context in place. After an error it may be half done.
-	configure(ctx context.Context, w *wanted) error
+	configure(ctx context.Context, w *plan.Wanted) error
 	// restore puts back what somebody else has taken from contexts that run, and
 	// says what it was.
 	restore(ctx context.Context) ([]string, []fault.ContextError)
@@ -38,23 +37,23 @@ type actor interface {
 var _ actor = (*System)(nil)
 
 // check implements actor.
-func (s *System) check(st step, freed []*wanted) error {
-	if err := s.groups.Check(st.want.limits); err != nil {
+func (s *System) check(st plan.Step, freed []*plan.Wanted) error {
+	if err := s.groups.Check(cgroup.Limits(st.Want.Limits)); err != nil {
 		return err
 	}
-	if err := checkStorage(st.want.Storage); err != nil {
+	if err := checkStorage(st.Want.Storage); err != nil {
 		return err
 	}
-	if !st.begins() || st.want.Suspended {
+	if !st.Begins() || st.Want.Suspended {
 		return nil
 	}
 	var held []string
 	for _, f := range freed {
-		for _, d := range f.devices {
+		for _, d := range f.Devices {
 			held = append(held, d.Host)
 		}
 	}
-	for _, d := range st.want.devices {
+	for _, d := range st.Want.Devices {
 		if err := s.host.Check(d, held); err != nil {
 			return fmt.Errorf("interface %q: %w", d.Interface, err)
 		}
@@ -63,13 +62,13 @@ func (s *System) check(st step, freed []*wanted) error {
 }
 
 // serve implements actor.
-func (s *System) serve(totals resource.Totals, list []*wanted) error {
+func (s *System) serve(totals resource.Totals, list []*plan.Wanted) error {
 	s.rests.set(totals, list)
 	return s.Files.Set(disks(list))
 }
 
 // begin implements actor.
-func (s *System) begin(w *wanted) error {
+func (s *System) begin(w *plan.Wanted) error {
 	uid, err := s.uids.of(w.Name)
 	if err != nil {
 		return err
@@ -104,7 +103,7 @@ func (s *System) settled(ctx context.Context, name string) error {
 }
 
 // configure implements actor.
-func (s *System) configure(ctx context.Context, w *wanted) error {
+func (s *System) configure(ctx context.Context, w *plan.Wanted) error {
 	t := s.tenant(w.Name)
 	if t == nil {
 		return fault.NoContext(w.Name)
@@ -130,127 +129,4 @@ func (s *System) end(names []string) {
 	}
 	s.mu.Unlock()
 	s.poke()
-}
-
-// change takes steps, one way or the other.
-type change struct {
-	act    actor
-	from   resource.Totals // before
-	to     resource.Totals
-	is     []*wanted // before
-	steps  []step
-	report func(msg string, args ...any) // what does not stop it
-}
-
-// undoTimeout bounds each part of going back, whatever the time of the change.
-const undoTimeout = 2 * time.Minute
-
-// problems are what stands against the steps before any is taken.
-func (c *change) problems() []fault.ContextError {
-	freed := c.freed()
-	var errs []fault.ContextError
-	for _, st := range c.steps {
-		if st.want == nil {
-			continue
-		}
-		if err := c.act.check(st, freed); err != nil {
-			errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
-		}
-	}
-	return errs
-}
-
-// freed are the contexts whose devices come back.
-func (c *change) freed() []*wanted {
-	var list []*wanted
-	for _, st := range c.steps {
-		if st.ends() {
-			list = append(list, st.old)
-		}
-	}
-	return list
-}
-
-// follow takes every step that can be taken. One that cannot leaves its context
-// as it is, unless there is none yet: then it is tried again until it can. It
-// returns what is afterwards.
-func (c *change) follow(ctx context.Context) ([]*wanted, []fault.ContextError) {
-	errs := c.problems()
-	var todo []step
-	for _, st := range c.steps {
-		bad := slices.ContainsFunc(errs, func(e fault.ContextError) bool { return e.Context == st.name })
-		if !bad || st.action == api.ActionCreate {
-			todo = append(todo, st)
-		}
-	}
-	is := outcome(c.is, todo)
-	if err := c.act.serve(c.to, is); err != nil {
-		c.report("files of a context cannot be used", "reason", err.Error())
-	}
-	c.act.end(names(todo, step.ends))
-	for _, st := range todo {
-		if !st.begins() {
-			continue
-		}
-		if st.action == api.ActionResume {
-			c.act.end([]string{st.name}) // what stands for a suspended one
-		}
-		if err := c.act.begin(st.want); err != nil {
-			errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
-		}
-	}
-	return is, append(errs, c.configure(ctx, todo)...)
-}
-
-// configure changes contexts in place, all at once.
-func (c *change) configure(ctx context.Context, steps []step) []fault.ContextError {
-	var mu sync.Mutex // protects errs
-	var errs []fault.ContextError
-	var waiting sync.WaitGroup
-	for _, st := range steps {
-		if st.action != api.ActionConfigure {
-			continue
-		}
-		waiting.Go(func() {
-			if err := c.act.configure(ctx, st.want); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				errs = append(errs, fault.ContextError{Context: st.name, Error: err.Error()})
-			}
-		})
-	}
-	waiting.Wait()
-	sortErrors(errs)
-	return errs
-}
-
-// names are those of the steps that are of a kind.
-func names(steps []step, is func(step) bool) []string {
-	var list []string
-	for _, st := range steps {
-		if is(st) {
-			list = append(list, st.name)
-		}
-	}
-	return list
-}
-
-// outcome is what is after the steps.
-func outcome(is []*wanted, steps []step) []*wanted {
-	touched := map[string]bool{}
-	for _, st := range steps {
-		touched[st.name] = true
-	}
-	var list []*wanted
-	for _, old := range is {
-		if !touched[old.Name] {
-			list = append(list, old)
-		}
-	}
-	for _, st := range steps {
-		if st.want != nil {
-			list = append(list, st.want)
-		}
-	}
-	return list
 }

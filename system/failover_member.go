@@ -2,19 +2,15 @@ package system
 
 import (
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"net"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
-	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 const (
@@ -70,10 +66,10 @@ type member struct {
 }
 
 // pairs reports whether a context is one of a pair.
-func (p *pair) pairs(w *wanted) bool { return p != nil && w.FailoverGroup != "" }
+func (p *pair) pairs(w *plan.Wanted) bool { return p != nil && w.FailoverGroup != "" }
 
 // twin is what the worker of a context is told about the pair; nil: nothing.
-func (p *pair) twin(w *wanted) *spawn.Failover {
+func (p *pair) twin(w *plan.Wanted) *spawn.Failover {
 	if !p.pairs(w) {
 		return nil
 	}
@@ -87,7 +83,7 @@ func (p *pair) twin(w *wanted) *spawn.Failover {
 }
 
 // join makes a context that has been built play the role of its group.
-func (p *pair) join(w *wanted, gateway network, worker servant) {
+func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
 	if !p.pairs(w) {
 		return
 	}
@@ -360,25 +356,8 @@ func (p *pair) healthOfInterfaces(now time.Time, out *failover.Output) {
 	}
 }
 
-// pairMACs are the MACs that the active and the standby unit have on an
-// interface of a context: those of its configuration, or else generated ones,
-// the same on both nodes and at every start, and different for every context,
-// interface and network. They need no secret: everybody on the wire sees them.
-func pairMACs(c configs.Tenant, i spec.Interface) (active, standby net.HardwareAddr) {
-	choose := func(configured spec.MAC, role netns.Role) net.HardwareAddr {
-		if configured != (spec.MAC{}) {
-			return net.HardwareAddr(configured[:])
-		}
-		sum := sha256.Sum256(fmt.Appendf(nil, "warren pair mac\x00%s\x00%s\x00%v\x00%v", c.Name, i.Name, i.Addresses, role))
-		mac := net.HardwareAddr(sum[:6])
-		mac[0] = mac[0]&^0x01 | 0x02 // unicast, locally administered
-		return mac
-	}
-	return choose(i.MAC, netns.Active), choose(i.StandbyMAC, netns.Standby)
-}
-
 // roleOf is the role of a context as `show context` prints it.
-func (p *pair) roleOf(w *wanted) string {
+func (p *pair) roleOf(w *plan.Wanted) string {
 	if !p.pairs(w) {
 		return "active"
 	}

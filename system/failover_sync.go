@@ -17,6 +17,8 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // SyncConfig implements api.Backend.
@@ -80,7 +82,7 @@ func (p *pair) files(running *loaded) (give api.ContextFiles, fetched []string, 
 
 // relativeName is what the two nodes call a file alike: on the disk of the
 // context, or beside its configuration.
-func relativeName(c configs.Tenant, t text) string {
+func relativeName(c configs.Tenant, t texts.Text) string {
 	if t.At.Scheme == configs.SchemeDisk {
 		return "disk0:" + t.At.Path
 	}
@@ -136,8 +138,8 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 	}
 	slices.Sort(out.Files)
 	c := l.changeTo(next, st)
-	out.Steps = explain(c.steps, st.running.texts, next.texts)
-	if len(todo) == 0 && len(c.steps) == 0 {
+	out.Steps = stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts))
+	if len(todo) == 0 && len(c.Steps) == 0 {
 		return out, nil
 	}
 	note := version{Time: l.now(), Author: by.Name, Origin: "sync-config"}
@@ -159,7 +161,7 @@ func (l *lifecycle) takeFiles(ctx context.Context, take api.ContextFiles, p *pai
 	st.running, st.number = next, v.Number
 	l.set(st)
 	out.Version = v.Number
-	l.log.Info("configuration taken from the peer", "version", v.Number, "steps", len(c.steps), "count", len(todo))
+	l.log.Info("configuration taken from the peer", "version", v.Number, "steps", len(c.Steps), "count", len(todo))
 	return out, nil
 }
 
@@ -170,7 +172,7 @@ func (l *lifecycle) different(files map[configs.Location][]byte) (todo []rewrite
 		if at.Scheme == configs.SchemeDisk {
 			continue
 		}
-		was, exists := l.readStored(&texts{}, at)
+		was, exists := l.readStored(&texts.Set{}, at)
 		if !exists || !bytes.Equal(was, body) {
 			todo = append(todo, rewrite{at, body, was, exists})
 		}
@@ -246,7 +248,7 @@ func permit(files map[configs.Location][]byte, forbidden func(at configs.Locatio
 // protected says why the peer may not write a file, whatever its new
 // configuration is; "": it may.
 func (p *pair) protected(at configs.Location, now *loaded) string {
-	t, known := now.texts.find(at)
+	t, known := now.texts.Find(at)
 	if known && len(t.Contexts) == 0 {
 		return "the system itself reads it"
 	}
@@ -261,8 +263,8 @@ func (p *pair) protected(at configs.Location, now *loaded) string {
 // foreign says why the peer may not write a file with its new configuration; "":
 // it may.
 func (p *pair) foreign(at configs.Location, running, next *loaded) string {
-	is, named := next.texts.find(at)
-	_, known := running.texts.find(at)
+	is, named := next.texts.Find(at)
+	_, known := running.texts.Find(at)
 	switch {
 	case !named:
 		return "the new configuration does not read it"

@@ -21,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // patience is how long a state is waited for that comes within moments on an idle
@@ -85,7 +86,7 @@ func (l logTo) Write(b []byte) (int, error) {
 
 func (u *pairUnit) boot() {
 	u.pair.start()
-	w := &wanted{Tenant: u.conf.Contexts[0]}
+	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
 	if twin := u.pair.twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
 		u.t.Errorf("the worker begins as %+v", twin.Role)
 	}
@@ -557,31 +558,6 @@ func TestEpochs(t *testing.T) {
 	}
 	if _, err := openEpochs(dir); err == nil {
 		t.Error("a damaged file is read as none")
-	}
-}
-
-func TestPairMACs(t *testing.T) {
-	c := configs.Tenant{Name: "acme"}
-	i := spec.Interface{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
-	seen := map[string]bool{}
-	for _, change := range []func(){
-		func() {}, func() { i.Name = "inside" }, func() { c.Name = "blue" }, func() { i.Addresses[0] = netip.MustParsePrefix("192.0.2.2/24") },
-	} {
-		change()
-		active, standby := pairMACs(c, i)
-		for _, mac := range []string{active.String(), standby.String()} {
-			if seen[mac] {
-				t.Errorf("%s twice", mac)
-			}
-			seen[mac] = true
-		}
-		if active[0]&3 != 2 || standby[0]&3 != 2 {
-			t.Errorf("%v and %v are not local unicast addresses", active, standby)
-		}
-	}
-	i.MAC = spec.MAC{2, 0, 0, 0, 0, 1}
-	if active, standby := pairMACs(c, i); active.String() != "02:00:00:00:00:01" || seen[standby.String()] == false {
-		t.Errorf("got %v and %v", active, standby)
 	}
 }
 

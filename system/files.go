@@ -14,6 +14,7 @@ import (
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -43,7 +44,7 @@ func NewFiles(stateDir string) *Files {
 func (f *Files) Set(list []vfs.Disk0) error { return f.store.Set(list) }
 
 // disks are the files that contexts have.
-func disks(list []*wanted) []vfs.Disk0 {
+func disks(list []*plan.Wanted) []vfs.Disk0 {
 	var out []vfs.Disk0
 	for _, w := range list {
 		d := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage, Files: int64(w.Spec.Limits.StorageFiles)}}

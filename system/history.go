@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // maxVersions is how many versions are kept: half a year of weekly changes, twice.
@@ -132,7 +133,7 @@ func (h *history) find(number int) (version, bool) {
 }
 
 // texts reads a version.
-func (h *history) texts(number int) (*texts, error) {
+func (h *history) texts(number int) (*texts.Set, error) {
 	v, ok := h.find(number)
 	if !ok {
 		return nil, h.missing(number)
@@ -142,11 +143,11 @@ func (h *history) texts(number int) (*texts, error) {
 		return nil, fmt.Errorf("system: reading version %d: %w", number, err)
 	}
 	_, body, _ := bytes.Cut(b, []byte("\n"))
-	t := &texts{}
+	t := &texts.Set{}
 	if err := json.Unmarshal(body, t); err != nil {
 		return nil, fmt.Errorf("system: reading version %d: %w", number, err)
 	}
-	if t.digest() != v.Digest {
+	if t.Digest() != v.Digest {
 		return nil, fmt.Errorf("system: version %d in %s was changed by somebody", number, h.dir)
 	}
 	return t, nil
@@ -163,12 +164,12 @@ func (h *history) missing(number int) error {
 
 // add keeps one more version and returns its number. Old ones go, but not those
 // of keep.
-func (h *history) add(v version, t *texts, kept ...int) (version, error) {
+func (h *history) add(v version, t *texts.Set, kept ...int) (version, error) {
 	v.Number = 1
 	if n := len(h.list); n > 0 {
 		v.Number = h.list[n-1].Number + 1
 	}
-	v.Digest = t.digest()
+	v.Digest = t.Digest()
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	if err := errors.Join(e.Encode(v), e.Encode(t)); err != nil {

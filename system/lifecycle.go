@@ -12,6 +12,8 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // lifecycle is the configuration in its life: what is running, the versions
@@ -43,7 +45,7 @@ type lifecycle struct {
 // state is what is running.
 type state struct {
 	running  *loaded
-	is       []*wanted
+	is       []*plan.Wanted
 	number   int       // of the version; 0: it could not be kept
 	versions []version // that are kept
 	pend     *pending  // nil: nothing waits, and nothing was rejected
@@ -70,7 +72,7 @@ func newLifecycle(l *lifecycle, startup *loaded) (*lifecycle, error) {
 	if p != nil {
 		v, ok := l.history.find(p.Version)
 		switch {
-		case !ok || v.Digest != startup.texts.digest():
+		case !ok || v.Digest != startup.texts.Digest():
 			st.pend = nil // the files were changed since then
 			err = l.history.setPending(nil)
 		case p.Rejected || !l.now().Before(p.Deadline):
@@ -112,8 +114,8 @@ func (l *lifecycle) instead(p *pending, startup *loaded) (*loaded, error) {
 
 // keep adds a version to the history, unless it is the newest already, and
 // returns its number; 0 where it cannot be kept, which is no reason not to run.
-func (l *lifecycle) keep(note version, t *texts, p *pending) int {
-	if n := len(l.history.list); n > 0 && l.history.list[n-1].Digest == t.digest() {
+func (l *lifecycle) keep(note version, t *texts.Set, p *pending) int {
+	if n := len(l.history.list); n > 0 && l.history.list[n-1].Digest == t.Digest() {
 		return l.history.list[n-1].Number
 	}
 	v, err := l.history.add(note, t, p.versions()...)
@@ -182,8 +184,11 @@ func (l *lifecycle) release() { l.turn <- struct{}{} }
 // change it from then on.
 func (l *lifecycle) begin(ctx context.Context) {
 	st := l.snapshot()
-	wants := want(st.running.conf, l.key)
-	c := &change{act: l.act, to: st.running.conf.Totals, steps: plan(nil, wants), report: l.log.Error}
+	wants := plan.Want(st.running.conf, l.key)
+	c := &change{
+		act: l.act, report: l.log.Error,
+		Transition: plan.Transition{To: st.running.conf.Totals, Steps: plan.Steps(nil, wants)},
+	}
 	var errs []fault.ContextError
 	st.is, errs = c.follow(ctx)
 	for _, e := range errs {
@@ -245,8 +250,11 @@ func decided(p *pending) error {
 // changeTo plans the way from what is running to next.
 func (l *lifecycle) changeTo(next *loaded, st state) *change {
 	return &change{
-		act: l.act, report: l.log.Error, from: st.running.conf.Totals, to: next.conf.Totals,
-		is: st.is, steps: plan(st.is, want(next.conf, l.key)),
+		act: l.act, report: l.log.Error,
+		Transition: plan.Transition{
+			From: st.running.conf.Totals, To: next.conf.Totals,
+			Is: st.is, Steps: plan.Steps(st.is, plan.Want(next.conf, l.key)),
+		},
 	}
 }
 
@@ -261,7 +269,7 @@ func (l *lifecycle) Plan(ctx context.Context) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	c := l.changeTo(next, st)
-	return api.Plan{Steps: explain(c.steps, st.running.texts, next.texts), Warnings: next.warnings, Stale: next.stale, Problems: c.problems()}, nil
+	return api.Plan{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings, Stale: next.stale, Problems: c.problems()}, nil
 }
 
 // Reload implements api.Configurations.
@@ -316,7 +324,7 @@ func (l *lifecycle) reload(ctx context.Context, by api.Author, allowStale bool) 
 func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
-	if next.texts.digest() != st.running.texts.digest() {
+	if next.texts.Digest() != st.running.texts.Digest() {
 		note.Time = l.now()
 		v, err := l.history.add(note, next.texts, append(p.versions(), st.number)...)
 		if err != nil {
@@ -331,9 +339,9 @@ func (l *lifecycle) follow(ctx context.Context, next *loaded, note version, p *p
 		l.log.Error("configuration not noted", "reason", err.Error())
 	}
 	var texts []string
-	for _, s := range c.steps {
+	for _, s := range c.Steps {
 		texts = append(texts, s.String())
-		l.log.Info("reload step", "tenant", s.name, "action", string(s.action), "reason", s.why)
+		l.log.Info("reload step", "tenant", s.Context, "action", string(s.Action), "reason", s.Why)
 	}
 	var errs []fault.ContextError
 	st.is, errs = c.follow(ctx)
@@ -405,8 +413,8 @@ func (l *lifecycle) Rollback(ctx context.Context, by api.Author, how api.Rollbac
 func (l *lifecycle) take(ctx context.Context, next *loaded, note version, after *pending, confirm int) (api.Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
-	out := api.Applied{Steps: explain(c.steps, st.running.texts, next.texts), Warnings: next.warnings, Version: st.number}
-	if len(c.steps) == 0 && next.texts.digest() == st.running.texts.digest() {
+	out := api.Applied{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings, Version: st.number}
+	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
 		if after != nil {
 			return out, nil // it runs already
 		}
@@ -452,7 +460,7 @@ func (l *lifecycle) take(ctx context.Context, next *loaded, note version, after 
 	if confirm > 0 {
 		out.ConfirmBefore = after.Deadline
 	}
-	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author, "steps", len(c.steps))
+	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author, "steps", len(c.Steps))
 	return out, nil
 }
 

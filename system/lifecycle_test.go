@@ -23,6 +23,7 @@ import (
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // life is one context of a fakeHost: another number after every begin, so a
@@ -54,13 +55,13 @@ func (h *fakeHost) call(what, name string) error {
 	return h.fail[what+" "+name]
 }
 
-func (h *fakeHost) check(st step, _ []*wanted) error {
+func (h *fakeHost) check(st plan.Step, _ []*plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.fail["check "+st.name]
+	return h.fail["check "+st.Context]
 }
 
-func (h *fakeHost) serve(_ resource.Totals, list []*wanted) error {
+func (h *fakeHost) serve(_ resource.Totals, list []*plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.files = nil
@@ -71,7 +72,7 @@ func (h *fakeHost) serve(_ resource.Totals, list []*wanted) error {
 	return h.fail["serve"]
 }
 
-func (h *fakeHost) begin(w *wanted) error {
+func (h *fakeHost) begin(w *plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.call("begin", w.Name); err != nil {
@@ -81,7 +82,7 @@ func (h *fakeHost) begin(w *wanted) error {
 		return errors.New("it lives already")
 	}
 	h.count++
-	h.lives[w.Name] = life{h.count, w.tenant}
+	h.lives[w.Name] = life{h.count, w.Fingerprint()}
 	if w.Suspended {
 		h.lives[w.Name] = life{0, "suspended"}
 	}
@@ -100,12 +101,12 @@ func (h *fakeHost) settled(ctx context.Context, name string) error {
 	return h.call("settled", name)
 }
 
-func (h *fakeHost) configure(_ context.Context, w *wanted) error {
+func (h *fakeHost) configure(_ context.Context, w *plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.lives[w.Name]
 	if l.number > 0 {
-		h.lives[w.Name] = life{l.number, w.tenant} // also where it fails: it is half done then
+		h.lives[w.Name] = life{l.number, w.Fingerprint()} // also where it fails: it is half done then
 	}
 	return h.call("configure", w.Name)
 }

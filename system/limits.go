@@ -16,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 const (
@@ -48,7 +49,7 @@ func newRests() *rests {
 
 // set makes the rests those of a list of contexts. What those that have gone
 // held is free again.
-func (r *rests) set(totals resource.Totals, list []*wanted) {
+func (r *rests) set(totals resource.Totals, list []*plan.Wanted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gone := r.limits
@@ -178,7 +179,7 @@ func (t *tenant) resources() []control.Resource {
 
 // view is what a context has at one moment.
 type view struct {
-	want    *wanted
+	want    *plan.Wanted
 	gateway *netns.Gateway
 	group   *cgroup.Group
 }
@@ -220,7 +221,7 @@ func (t *tenant) confined(v view) []control.Resource {
 	if v.group == nil || t.sys.groups.Mode() == cgroup.None {
 		return nil
 	}
-	u, l := v.group.Usage(), v.want.limits
+	u, l := v.group.Usage(), v.want.Limits
 	t.mu.Lock()
 	rate, peak := t.cpu.Measure(time.Now(), 1000*u.CPU.Seconds(), cpuWindow)
 	t.mu.Unlock()

@@ -103,7 +103,7 @@ func (t *tenant) mendGroup(g *cgroup.Group) (bool, error) {
 		return false, nil
 	}
 	t.mu.Lock()
-	limits := t.want.limits
+	limits := cgroup.Limits(t.want.Limits)
 	t.mu.Unlock()
 	if _, err := t.sys.groups.Create(t.name, limits); err != nil {
 		return false, err
@@ -176,7 +176,7 @@ func (t *tenant) restore() (done []string, err error) {
 	before := gateway.Faults()
 	gone := slices.DeleteFunc(slices.Sorted(maps.Keys(before)), func(name string) bool { return before[name] != netns.DeviceGone })
 	if len(gone) > 0 {
-		for _, d := range w.devices {
+		for _, d := range w.Devices {
 			if !slices.Contains(gone, d.Interface) {
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // fakeLinks are links of which the test says what is wrong with them.
@@ -46,7 +47,7 @@ func (f *fakeLinks) WatchLinks(ctx context.Context, changed func()) {
 // loneTenant is a context without anything that runs.
 func loneTenant(log *bytes.Buffer) *tenant {
 	s := &System{changed: make(chan struct{}, 1), tenants: map[string]*tenant{}}
-	t := &tenant{sys: s, name: "blue", log: slog.New(slog.NewTextHandler(log, nil)), want: &wanted{}}
+	t := &tenant{sys: s, name: "blue", log: slog.New(slog.NewTextHandler(log, nil)), want: &plan.Wanted{}}
 	s.tenants["blue"] = t
 	return t
 }
@@ -104,8 +105,8 @@ func TestGroupIsMade(t *testing.T) {
 	b := loneTenant(&log)
 	b.sys.groups = cgroup.Detect("wt-group")
 	defer b.sys.groups.Close()
-	b.want.limits = cgroup.Limits{PIDs: 20}
-	g, err := b.sys.groups.Create("blue", b.want.limits)
+	b.want.Limits = plan.Limits{PIDs: 20}
+	g, err := b.sys.groups.Create("blue", cgroup.Limits(b.want.Limits))
 	if err != nil {
 		t.Fatal(err)
 	}

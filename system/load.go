@@ -10,12 +10,13 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // loaded is a configuration with all that it was read from.
 type loaded struct {
 	conf     *configs.System // nil where there are errors
-	texts    *texts
+	texts    *texts.Set
 	warnings []string // lines for the log
 	// stale are those of warnings that say that what a server has cannot be used,
 	// and its last good copy is.
@@ -56,9 +57,9 @@ func (src *source) look(path string) (*loaded, error) {
 
 // read reads the configuration whose system file is at path.
 func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, error) {
-	rec := newRecorder(from)
+	rec := texts.NewRecorder(from)
 	conf, diags := configs.Load(rec, path, host.Machine())
-	l := &loaded{conf: conf, texts: rec.texts(path, conf)}
+	l := &loaded{conf: conf, texts: rec.Texts(path, conf)}
 	if diags.HasErrors() {
 		var text strings.Builder
 		if err := diags.Write(&text, 0, false); err != nil {
@@ -76,7 +77,7 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 }
 
 // recall reads a version that was kept.
-func recall(t *texts) (*loaded, error) {
+func recall(t *texts.Set) (*loaded, error) {
 	l, _, err := read(t, t.Path)
 	return l, err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 	"github.com/warrenvpn/warren/vfs"
 )
 
@@ -58,7 +59,7 @@ func (l *lifecycle) WriteMemory(ctx context.Context, by api.Author) (api.Written
 			continue
 		}
 		if reason := unwritable[one.At.Scheme]; reason != "" {
-			out.Unwritable = append(out.Unwritable, api.Unwritable{Name: one.name(), Reason: reason})
+			out.Unwritable = append(out.Unwritable, api.Unwritable{Name: one.Name(), Reason: reason})
 			continue
 		}
 		todo = append(todo, rewrite{one.At, one.Body, was, exists})
@@ -84,16 +85,16 @@ func (l *lifecycle) WriteMemory(ctx context.Context, by api.Author) (api.Written
 // unwritable are the schemes that cannot be written to, and what to do.
 var unwritable = map[configs.Scheme]string{
 	configs.SchemeHTTPS: "a server is only read from: put it there yourself, from `warren show running-config`",
-	schemeEnv:           "the environment of warrend is set by whoever starts it",
+	texts.SchemeEnv:     "the environment of warrend is set by whoever starts it",
 }
 
 // readStored returns what a source of the startup configuration says now; t is
 // what was read of it.
-func (l *lifecycle) readStored(t *texts, at configs.Location) ([]byte, bool) {
-	if one, ok := t.find(at); ok {
+func (l *lifecycle) readStored(t *texts.Set, at configs.Location) ([]byte, bool) {
+	if one, ok := t.Find(at); ok {
 		return one.Body, true
 	}
-	if at.Scheme == schemeEnv {
+	if at.Scheme == texts.SchemeEnv {
 		value, ok := l.stored.LookupEnv(at.Path)
 		return []byte(value), ok
 	}
@@ -238,7 +239,7 @@ func finish(todo intent, log *slog.Logger) error {
 }
 
 // unlessEqual replaces a file that says something else.
-func unlessEqual(one text) error {
+func unlessEqual(one texts.Text) error {
 	if b, err := os.ReadFile(one.At.Path); err == nil && bytes.Equal(b, one.Body) {
 		return nil
 	}

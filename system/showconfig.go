@@ -13,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // diffContext is how many equal lines stand around what differs.
@@ -36,7 +37,7 @@ func (l *lifecycle) StartupConfig(ctx context.Context, name string) (api.ConfigT
 }
 
 // shown are the files of a configuration without secrets.
-func shown(t *texts, name string) (api.ConfigTexts, error) {
+func shown(t *texts.Set, name string) (api.ConfigTexts, error) {
 	var out api.ConfigTexts
 	for _, one := range t.List {
 		if !one.Config || name != "" && !slices.Contains(one.Contexts, name) {
@@ -54,14 +55,14 @@ func shown(t *texts, name string) (api.ConfigTexts, error) {
 // startupTexts reads the startup configuration as it is, also where it is not
 // valid: then the error says why, and files that the running configuration has
 // are read by themselves.
-func (l *lifecycle) startupTexts(ctx context.Context) (*texts, error) {
+func (l *lifecycle) startupTexts(ctx context.Context) (*texts.Set, error) {
 	next, err := l.look(ctx)
 	if err == nil {
 		return next.texts, nil
 	}
 	t := next.texts
 	for _, one := range l.snapshot().running.texts.List {
-		i := slices.IndexFunc(t.List, func(x text) bool { return x.At == one.At })
+		i := slices.IndexFunc(t.List, func(x texts.Text) bool { return x.At == one.At })
 		if i >= 0 {
 			t.List[i].Config, t.List[i].Contexts = one.Config, one.Contexts
 			continue
@@ -88,8 +89,8 @@ func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
 	running := l.snapshot().running.texts
 	var b strings.Builder
 	for _, one := range union(startup, running) {
-		was, existed := startup.find(one.At)
-		is, exists := running.find(one.At)
+		was, existed := startup.Find(one.At)
+		is, exists := running.Find(one.At)
 		switch {
 		case existed && exists && bytes.Equal(was.Body, is.Body):
 		case one.Config:
@@ -99,11 +100,11 @@ func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
 			}
 			b.WriteString(text)
 		case !existed:
-			fmt.Fprintf(&b, "# %s is part of the running configuration alone\n", one.name())
+			fmt.Fprintf(&b, "# %s is part of the running configuration alone\n", one.Name())
 		case !exists:
-			fmt.Fprintf(&b, "# %s is part of the startup configuration alone\n", one.name())
+			fmt.Fprintf(&b, "# %s is part of the startup configuration alone\n", one.Name())
 		default:
-			fmt.Fprintf(&b, "# %s differs; secrets are not shown\n", one.name())
+			fmt.Fprintf(&b, "# %s differs; secrets are not shown\n", one.Name())
 		}
 	}
 	out.Text = b.String()
@@ -112,10 +113,10 @@ func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
 }
 
 // union are the sources of two configurations, in the order of the second.
-func union(a, b *texts) []text {
+func union(a, b *texts.Set) []texts.Text {
 	list := slices.Clone(b.List)
 	for _, one := range a.List {
-		if _, ok := b.find(one.At); !ok {
+		if _, ok := b.Find(one.At); !ok {
 			list = append(list, one)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // loadFirst is load for the start, when nothing runs that could go on. What is
@@ -49,7 +50,7 @@ func loadFirst(ctx context.Context, path, stateDir string, log *slog.Logger) (*l
 }
 
 // lastGood returns what was running last, nil when nothing is known of it.
-func lastGood(path, stateDir string, log *slog.Logger) *texts {
+func lastGood(path, stateDir string, log *slog.Logger) *texts.Set {
 	if _, err := os.Stat(filepath.Join(stateDir, historyDir)); err != nil {
 		return nil // nothing has run yet
 	}
@@ -77,13 +78,13 @@ func lastGood(path, stateDir string, log *slog.Logger) *texts {
 // version instead.
 type lastResort struct {
 	configs.Loader
-	old      *texts
+	old      *texts.Set
 	use      map[configs.Location]bool // what is taken from old
 	contexts map[string]string         // that are taken from old, and why
 	system   string                    // why the system file is; "": it is not
 }
 
-func newLastResort(from configs.Loader, old *texts) *lastResort {
+func newLastResort(from configs.Loader, old *texts.Set) *lastResort {
 	return &lastResort{Loader: from, old: old, use: map[configs.Location]bool{}, contexts: map[string]string{}}
 }
 
@@ -97,7 +98,7 @@ func (o *lastResort) ReadFile(at configs.Location) ([]byte, error) {
 
 // LookupEnv implements configs.Loader.
 func (o *lastResort) LookupEnv(name string) (string, bool) {
-	if o.use[configs.Location{Scheme: schemeEnv, Path: name}] {
+	if o.use[configs.Location{Scheme: texts.SchemeEnv, Path: name}] {
 		return o.old.LookupEnv(name)
 	}
 	return o.Loader.LookupEnv(name)
@@ -133,7 +134,7 @@ func (o *lastResort) more(diags *configs.Diagnostics) bool {
 		if o.use[one.At] || len(one.Contexts) == 0 {
 			continue
 		}
-		if one.At.Scheme == schemeEnv {
+		if one.At.Scheme == texts.SchemeEnv {
 			if _, ok := o.Loader.LookupEnv(one.At.Path); !ok {
 				took = o.takeAll(one.Contexts, fmt.Sprintf("the variable %s is not set", one.At.Path)) || took
 			}

@@ -11,11 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/warrenvpn/warren/context/netns"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // needRoot skips on a developer's machine and fails where tests must run.
@@ -91,17 +89,6 @@ func (b *box) open() (*System, error) {
 		Path: filepath.Join(b.dir, "system.hcl"), Worker: os.Args[0], Stderr: os.Stderr,
 		Log: slog.New(slog.NewTextHandler(&b.log, nil)),
 	})
-}
-
-// wanted is what the configuration, as it is now, wants.
-func (b *box) wanted(key []byte) []*wanted {
-	b.t.Helper()
-	s, err := b.open()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	defer s.Close()
-	return want(s.snapshot().running.conf, key)
 }
 
 func TestWeakAlgorithmsAreLogged(t *testing.T) {
@@ -196,105 +183,6 @@ func TestOneWarrend(t *testing.T) {
 	}
 }
 
-// TestPlan changes a configuration that runs: what is not touched has no step.
-func TestPlan(t *testing.T) {
-	replace := func(old, new string) func(string) string {
-		return func(text string) string { return strings.Replace(text, old, new, 1) }
-	}
-	tests := []struct {
-		name string
-		file string
-		edit func(string) string
-		want []string
-	}{
-		{"nothing", "blue.hcl", func(s string) string { return s + "# a remark\n" }, nil},
-		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"), []string{`configure context "red": its configuration has changed (ip_pool "staff")`}},
-		{"an address", "blue.hcl", replace("198.51.100.1", "198.51.100.7"), []string{`rebuild context "blue": its interfaces have changed`}},
-		{"a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 3"), []string{`configure context "red": its configuration has changed`}},
-		{"cpu of a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 2\ncpu = 0.5"),
-			[]string{`configure context "red": its limits have changed, its configuration has changed`}},
-		{"a device", "system.hcl", replace("wt-in", "wt-dmz"), []string{`rebuild context "red": its interfaces have changed`}},
-		{"another name", "system.hcl", replace(`context "red"`, `context "green"`),
-			[]string{`remove context "red": it is no longer configured`, `create context "green": it is new`}},
-	}
-	originals := map[string]string{"system.hcl": twoContexts, "blue.hcl": oneTenant, "red.hcl": oneTenant}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			b, key := newBox(t), []byte("key")
-			is := b.wanted(key)
-			if steps := plan(nil, is); len(steps) != 2 || steps[0].action != api.ActionCreate || steps[1].action != api.ActionCreate {
-				t.Errorf("at the start: %v", steps)
-			}
-			b.write(tt.file, tt.edit(originals[tt.file]))
-			var got []string
-			for _, s := range plan(is, b.wanted(key)) {
-				got = append(got, s.String())
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("steps (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// TestDevices: a whole device, one that is shared, and subinterfaces.
-func TestDevices(t *testing.T) {
-	b := newBox(t)
-	b.write("system.hcl", `
-interface "Ethernet1/1" {
-  device = "wt-out"
-  shared = true
-}
-interface "Ethernet1/2" { device = "wt-in" }
-interface "Ethernet1/2.200" {}
-interface "Ethernet1/2.7" { shared = true }
-
-context "blue" {
-  config_url = "file:blue.hcl"
-  allocate_interface "Ethernet1/1" { name = "outside" }
-  allocate_interface "Ethernet1/2.200" { name = "inside" }
-  allocate_interface "Ethernet1/2.7" { name = "dmz" }
-}
-context "red" {
-  config_url = "file:red.hcl"
-  allocate_interface "Ethernet1/1" { name = "outside" }
-  allocate_interface "Ethernet1/2.7" { name = "dmz" }
-}
-`)
-	b.write("red.hcl", `interface "outside" {
-  address = "198.51.100.2/24"
-  mac     = "02:00:5e:10:00:01"
-}
-`)
-	list := b.wanted([]byte("key"))
-	var got []string
-	macs := map[string]bool{}
-	for _, w := range list {
-		for _, d := range w.devices {
-			got = append(got, fmt.Sprintf("%s %s %s %s.%d", w.Name, d.Interface, d.Kind, d.Host, d.VLAN))
-			if d.Kind == netns.Macvlan {
-				if d.MAC[0]&3 != 2 || macs[d.MAC.String()] {
-					t.Errorf("%s %s has the MAC %s", w.Name, d.Interface, d.MAC)
-				}
-				macs[d.MAC.String()] = true
-			}
-		}
-	}
-	want := []string{
-		"blue outside macvlan wt-out.0", "blue inside vlan wt-in.200", "blue dmz macvlan wt-in.7",
-		"red outside macvlan wt-out.0", "red dmz macvlan wt-in.7",
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("devices (-want +got):\n%s", diff)
-	}
-	if len(macs) != 4 || !macs["02:00:5e:10:00:01"] {
-		t.Errorf("MACs: %v", macs)
-	}
-	if steps := plan(list, b.wanted([]byte("key"))); len(steps) > 0 {
-		t.Errorf("read again: %v", steps)
-	}
-}
-
 // TestVLANAtPlanTime: where the kernel has no 802.1Q, the plan says so before
 // anything is touched.
 func TestVLANAtPlanTime(t *testing.T) {
@@ -312,7 +200,7 @@ context "blue" {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	steps := plan(nil, want(s.snapshot().running.conf, s.key))
+	steps := plan.Steps(nil, plan.Want(s.snapshot().running.conf, s.key))
 	if len(steps) != 1 {
 		t.Fatalf("steps: %v", steps)
 	}

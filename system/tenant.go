@@ -14,10 +14,12 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 const (
@@ -47,7 +49,7 @@ type tenant struct {
 	looking sync.Mutex // makes looks at the links one at a time, so that the last one counts; taken before mu
 
 	mu         sync.Mutex // protects what follows
-	want       *wanted
+	want       *plan.Wanted
 	state      api.State // while there is no worker to ask
 	reason     string
 	worker     *spawn.Worker  // nil: not built
@@ -64,7 +66,7 @@ type tenant struct {
 }
 
 // live starts the life of a context. A suspended one only waits for its end.
-func (s *System) live(w *wanted, uid uint32) *tenant {
+func (s *System) live(w *plan.Wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
 		sys: s, name: w.Name, uid: uid, log: s.cfg.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
@@ -163,7 +165,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 	t.mu.Lock()
 	w := t.want
 	t.mu.Unlock()
-	for _, d := range w.devices {
+	for _, d := range w.Devices {
 		if err := t.sys.host.Check(d, nil); err != nil {
 			return err
 		}
@@ -176,7 +178,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 			t.log.Error("context not wholly removed", "reason", downErr.Error())
 		}
 	}()
-	t.log.Info("context built", "namespace", w.namespace, "class", w.Class)
+	t.log.Info("context built", "namespace", w.Namespace, "class", w.Class)
 	life, end := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	defer func() {
@@ -203,7 +205,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 }
 
 // build makes everything that the worker needs. On error nothing of it is left.
-func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
+func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 	select {
 	case t.sys.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -212,26 +214,26 @@ func (t *tenant) build(ctx context.Context, w *wanted) (err error) {
 	defer func() { <-t.sys.slots }()
 	t.set(api.StateStarting, "being built")
 
-	group, err := t.sys.groups.Create(w.Name, w.limits)
+	group, err := t.sys.groups.Create(w.Name, cgroup.Limits(w.Limits))
 	if err != nil {
 		return err
 	}
-	if _, missing := t.sys.groups.Unheld(w.limits); missing != nil {
+	if _, missing := t.sys.groups.Unheld(cgroup.Limits(w.Limits)); missing != nil {
 		t.log.Warn("limit of the class not held: the kernel has no such control groups", "class", w.Class, "resource", strings.Join(missing, ", "))
 	}
 	gateway, err := netns.Build(&netns.Config{
-		Host: t.sys.host, Namespace: w.namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),
-		Devices: w.devices, Tenant: w.Spec, Paired: t.sys.pair.pairs(w), Attempt: t.tendLinks,
+		Host: t.sys.host, Namespace: w.Namespace, Record: filepath.Join(t.sys.recordDir(), w.Name+".json"),
+		Devices: w.Devices, Tenant: w.Spec, Paired: t.sys.pair.pairs(w), Attempt: t.tendLinks,
 	})
 	if err != nil {
 		return errors.Join(err, deleteGroup(group))
 	}
 	worker, err := spawn.New(&spawn.Config{
 		Tenant: w.Spec, Binary: t.sys.cfg.Worker, UID: t.uid, Network: gateway, Group: confinement{group, t},
-		MemoryLimit: w.limits.Memory, Stderr: t.sys.cfg.Stderr,
+		MemoryLimit: w.Limits.Memory, Stderr: t.sys.cfg.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.sys.rests.claim(t.name, c) },
 		LogFormat: t.sys.cfg.LogFormat, LogLevel: t.sys.cfg.LogLevel, Log: t.log, Changed: t.watch,
-		Failover: t.sys.pair.twin(w), RequireSandbox: w.caged,
+		Failover: t.sys.pair.twin(w), RequireSandbox: w.RequireSandbox,
 	})
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))
@@ -264,7 +266,7 @@ func deleteGroup(g *cgroup.Group) error {
 }
 
 // configure changes a running context in place.
-func (t *tenant) configure(ctx context.Context, w *wanted) error {
+func (t *tenant) configure(ctx context.Context, w *plan.Wanted) error {
 	t.mu.Lock()
 	old := t.want
 	t.want = w
@@ -274,11 +276,11 @@ func (t *tenant) configure(ctx context.Context, w *wanted) error {
 		return nil // it will be built with what is wanted now
 	}
 	var errs []error
-	if old.limits != w.limits {
-		errs = append(errs, group.Update(w.limits))
+	if old.Limits != w.Limits {
+		errs = append(errs, group.Update(cgroup.Limits(w.Limits)))
 	}
-	worker.RequireSandbox(w.caged)
-	if old.tenant != w.tenant {
+	worker.RequireSandbox(w.RequireSandbox)
+	if old.Fingerprint() != w.Fingerprint() {
 		errs = append(errs, gateway.Update(w.Spec), worker.Configure(ctx, w.Spec))
 	}
 	return errors.Join(errs...)
@@ -302,7 +304,7 @@ func (t *tenant) row() api.Tenant {
 	w, worker, gateway := t.want, t.worker, t.gateway
 	row := api.Tenant{
 		Name: t.name, State: t.state, Reason: t.reason, Class: w.Class, Role: t.sys.pair.roleOf(w),
-		ConfigURL: w.Config.String(), Namespace: w.namespace,
+		ConfigURL: w.Config.String(), Namespace: w.Namespace,
 	}
 	t.mu.Unlock()
 	if w.Config.Scheme == configs.SchemeDisk {
@@ -313,8 +315,8 @@ func (t *tenant) row() api.Tenant {
 		row.PID, row.Restarts, row.Started, row.Sandbox = s.PID, s.Restarts, s.Started, s.Sandbox.String()
 		row.State, row.Reason = t.condition()
 	}
-	for i, d := range w.devices {
-		out := api.Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host, Shared: d.Kind == netns.Macvlan}
+	for i, d := range w.Devices {
+		out := api.Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host, Shared: d.Kind == spec.Macvlan}
 		if d.VLAN != 0 {
 			out.Device = fmt.Sprintf("%s.%d", d.Host, d.VLAN)
 		}

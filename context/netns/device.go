@@ -13,31 +13,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
 )
-
-// Kind is how a tenant comes to a device.
-type Kind string
-
-// The kinds of devices.
-const (
-	Whole   Kind = "device"  // the host's device itself moves into the namespace
-	Macvlan Kind = "macvlan" // shared with others: a macvlan on the host's device
-	VLAN    Kind = "vlan"    // an 802.1Q subinterface of the host's device
-)
-
-// Device is one data interface of a tenant.
-type Device struct {
-	Interface string // name in the tenant's configuration
-	Kind      Kind
-	Host      string // the host's device
-	// VLAN is the 802.1Q identifier; with Macvlan it is that of the
-	// subinterface that is shared, or 0.
-	VLAN int
-	MTU  int              // bytes; 0: as the device has it
-	MAC  net.HardwareAddr // nil: the device's own; of a macvlan, a stable one
-	// ActiveMAC and StandbyMAC are those of one of a pair, with these roles.
-	ActiveMAC, StandbyMAC net.HardwareAddr
-}
 
 // ErrNoVLAN tells that the kernel has no 802.1Q.
 var ErrNoVLAN = errors.New("netns: this kernel has no 802.1Q (CONFIG_VLAN_8021Q), so subinterfaces cannot be made")
@@ -74,13 +52,13 @@ func (h *Host) Close() { h.ns.Close() }
 
 // Check tells what stands against a device before anything is changed. Devices
 // that the tenant has already are listed in held.
-func (h *Host) Check(d Device, held []string) error {
+func (h *Host) Check(d spec.Device, held []string) error {
 	if d.VLAN != 0 {
 		if err := ProbeVLAN(); err != nil {
 			return err
 		}
 	}
-	if d.Kind == Whole {
+	if d.Kind == spec.WholeDevice {
 		for _, name := range held {
 			if name == d.Host {
 				return nil
@@ -127,13 +105,12 @@ var probeVLAN = sync.OnceValue(func() error {
 // ProbeVLAN returns ErrNoVLAN where subinterfaces cannot be made.
 func ProbeVLAN() error { return probeVLAN() }
 
-// StableMAC returns the locally administered MAC of a tenant's interface: the
-// same at every start, and different for every system, tenant and interface.
-func StableMAC(system, tenant, iface string) net.HardwareAddr {
-	sum := sha256.Sum256([]byte("warren mac\x00" + system + "\x00" + tenant + "\x00" + iface))
-	mac := net.HardwareAddr(sum[:6])
-	mac[0] = mac[0]&^0x01 | 0x02 // unicast, locally administered
-	return mac
+// hardware is a MAC as the kernel's interfaces take it; nil for none.
+func hardware(m spec.MAC) net.HardwareAddr {
+	if m.IsZero() {
+		return nil
+	}
+	return net.HardwareAddr(m[:])
 }
 
 // maxDeviceName is IFNAMSIZ less its terminating zero.
@@ -156,13 +133,13 @@ func hashedName(prefix string, parts ...string) string {
 
 // take brings a device into the namespace. The record is written before the
 // device is touched.
-func (g *Gateway) take(d Device) error {
+func (g *Gateway) take(d spec.Device) error {
 	saved := savedDevice{Kind: d.Kind, Host: d.Host}
 	link, err := g.host.link(d.Host)
 	if err != nil {
 		return err
 	}
-	if d.Kind == Whole {
+	if d.Kind == spec.WholeDevice {
 		if saved, err = save(g.host.ns.handle, link); err != nil {
 			return fmt.Errorf("netns: noting how %s is: %w", d.Host, err)
 		}
@@ -172,10 +149,10 @@ func (g *Gateway) take(d Device) error {
 	}
 	saved.Tenant = deviceName(d.Interface)
 	saved.Transit = hashedName("wrn", g.ns.name, d.Interface)
-	if d.Kind != Whole {
+	if d.Kind != spec.WholeDevice {
 		saved.Raised = link.Attrs().Flags&net.FlagUp == 0
 	}
-	if d.Kind == Macvlan && d.VLAN != 0 {
+	if d.Kind == spec.Macvlan && d.VLAN != 0 {
 		saved.SharedVLAN = hashedName("wrv", g.host.system, d.Host, fmt.Sprint(d.VLAN))
 	}
 	g.record.Devices = append(g.record.Devices, saved)
@@ -183,7 +160,7 @@ func (g *Gateway) take(d Device) error {
 		g.record.Devices = g.record.Devices[:len(g.record.Devices)-1]
 		return fmt.Errorf("netns: writing record: %w", err)
 	}
-	if d.Kind == Whole {
+	if d.Kind == spec.WholeDevice {
 		err = g.moveIn(link, saved)
 	} else {
 		err = g.host.make(d, link, &saved, g.ns)
@@ -211,7 +188,7 @@ func (g *Gateway) moveIn(link netlink.Link, saved savedDevice) error {
 }
 
 // make creates a device on another, directly in the tenant's namespace.
-func (h *Host) make(d Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
+func (h *Host) make(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parentLocked(saved).users++
@@ -228,9 +205,9 @@ func (h *Host) make(d Device, on netlink.Link, saved *savedDevice, ns *Namespace
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.ParentIndex = saved.Transit, on.Attrs().Index
 	attrs.Namespace = netlink.NsFd(ns.file.Fd())
-	attrs.HardwareAddr = d.MAC
+	attrs.HardwareAddr = hardware(d.MAC)
 	var link netlink.Link = &netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}
-	if d.Kind == VLAN {
+	if d.Kind == spec.VLAN {
 		link = &netlink.Vlan{LinkAttrs: attrs, VlanId: d.VLAN}
 	}
 	return addLink(h.ns.handle, link, d)
@@ -271,7 +248,7 @@ func (h *Host) release(saved *savedDevice) error {
 	return errors.Join(errs...)
 }
 
-func addLink(handle *netlink.Handle, link netlink.Link, d Device) error {
+func addLink(handle *netlink.Handle, link netlink.Link, d spec.Device) error {
 	err := handle.LinkAdd(link)
 	switch {
 	case err == nil:
@@ -290,7 +267,7 @@ func addLink(handle *netlink.Handle, link netlink.Link, d Device) error {
 }
 
 // sharedVLANLocked returns the subinterface that several tenants share.
-func (h *Host) sharedVLANLocked(d Device, on netlink.Link, name string) (netlink.Link, error) {
+func (h *Host) sharedVLANLocked(d spec.Device, on netlink.Link, name string) (netlink.Link, error) {
 	if link := findLink(h.ns.handle, name); link != nil {
 		return link, nil
 	}
@@ -310,7 +287,7 @@ func (h *Host) sharedVLANLocked(d Device, on netlink.Link, name string) (netlink
 }
 
 // dress gives a device in the namespace its name, MAC and MTU.
-func (g *Gateway) dress(d Device, saved savedDevice) error {
+func (g *Gateway) dress(d spec.Device, saved savedDevice) error {
 	handle := g.ns.handle
 	link, err := handle.LinkByName(saved.Transit)
 	if err != nil {
@@ -319,8 +296,9 @@ func (g *Gateway) dress(d Device, saved savedDevice) error {
 	if err := handle.LinkSetName(link, saved.Tenant); err != nil {
 		return fmt.Errorf("netns: naming %s: %w", d.Interface, err)
 	}
-	if len(d.MAC) > 0 && d.MAC.String() != link.Attrs().HardwareAddr.String() {
-		if err := handle.LinkSetHardwareAddr(link, d.MAC); err != nil {
+	mac := hardware(d.MAC)
+	if mac != nil && mac.String() != link.Attrs().HardwareAddr.String() {
+		if err := handle.LinkSetHardwareAddr(link, mac); err != nil {
 			return fmt.Errorf("netns: setting the MAC of %s: %w", d.Interface, err)
 		}
 	}
@@ -331,11 +309,10 @@ func (g *Gateway) dress(d Device, saved savedDevice) error {
 		}
 		mtu = d.MTU
 	}
-	mac := d.MAC
-	if len(mac) == 0 {
+	if mac == nil {
 		mac = link.Attrs().HardwareAddr
 	}
-	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, d.ActiveMAC, d.StandbyMAC}
+	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, hardware(d.ActiveMAC), hardware(d.StandbyMAC)}
 	return nil
 }
 
@@ -357,7 +334,7 @@ func (h *Host) giveBackOne(d *savedDevice, ns *Namespace) error {
 	if ns != nil {
 		inside = findLink(ns.handle, d.Tenant, d.Transit)
 	}
-	if d.Kind != Whole {
+	if d.Kind != spec.WholeDevice {
 		var err error
 		if inside != nil {
 			err = ns.handle.LinkDel(inside)

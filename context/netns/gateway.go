@@ -49,7 +49,7 @@ type Config struct {
 	// Record is the file that remembers what was taken from the host until it
 	// is given back.
 	Record  string
-	Devices []Device // one for each of Tenant.Interfaces
+	Devices []spec.Device // one for each of Tenant.Interfaces
 	Tenant  *spec.Tenant
 	// Paired makes the tenant one of a pair: it begins as Waiting, and its
 	// devices have an Active and a Standby MAC each.
@@ -74,7 +74,7 @@ type Gateway struct {
 	ns         *Namespace
 	recordPath string
 	record     record
-	devices    []Device
+	devices    []spec.Device
 	links      map[string]linkFacts // by the tenant's name
 	families   []int                // those that the kernel has
 	lo         linkFacts

@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // record is what is needed to give back what a tenant's namespace has taken.
@@ -23,10 +25,10 @@ type record struct {
 
 // savedDevice is one device of the namespace, as it was on the host.
 type savedDevice struct {
-	Kind    Kind   `json:"kind"`
-	Host    string `json:"host"`    // name on the host; of a made one: of its parent
-	Transit string `json:"transit"` // name on the way between namespaces
-	Tenant  string `json:"tenant"`  // name in the namespace
+	Kind    spec.DeviceKind `json:"kind"`
+	Host    string          `json:"host"`    // name on the host; of a made one: of its parent
+	Transit string          `json:"transit"` // name on the way between namespaces
+	Tenant  string          `json:"tenant"`  // name in the namespace
 
 	// The next two are for a made device: its parent was down, and it stands on
 	// a subinterface that tenants share.
@@ -141,7 +143,7 @@ func readRecord(path string) (*record, error) {
 func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
 	attrs := link.Attrs()
 	d := savedDevice{
-		Kind: Whole, Host: attrs.Name,
+		Kind: spec.WholeDevice, Host: attrs.Name,
 		Up: attrs.Flags&net.FlagUp != 0, MTU: attrs.MTU, MAC: attrs.HardwareAddr.String(),
 	}
 	if attrs.MasterIndex != 0 {

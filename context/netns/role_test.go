@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // pairedTenant is tenant with a standby address for most addresses.
@@ -21,7 +22,7 @@ func paired(t *testing.T, h *Host) *Gateway {
 	tn := tenant()
 	tn.Interfaces[0].Standby = []netip.Addr{netip.MustParseAddr("198.51.100.11"), netip.MustParseAddr("2001:db8:1::11")}
 	tn.Interfaces[1].Standby = []netip.Addr{netip.MustParseAddr("10.10.0.2")}
-	mac := func(last byte) net.HardwareAddr { return net.HardwareAddr{2, 0, 0x5e, 0, 0, last} }
+	mac := func(last byte) spec.MAC { return spec.MAC{2, 0, 0x5e, 0, 0, last} }
 	list := devices()
 	list[0].ActiveMAC, list[0].StandbyMAC = mac(1), mac(2)
 	list[1].ActiveMAC, list[1].StandbyMAC = mac(3), mac(4)

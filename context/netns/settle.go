@@ -59,7 +59,7 @@ func (g *Gateway) remakeLocked() error {
 }
 
 // remake takes one device that is gone.
-func (g *Gateway) remake(d Device) error {
+func (g *Gateway) remake(d spec.Device) error {
 	transit := hashedName("wrn", g.ns.name, d.Interface)
 	i := slices.IndexFunc(g.record.Devices, func(s savedDevice) bool { return s.Transit == transit })
 	if i < 0 {
@@ -70,7 +70,7 @@ func (g *Gateway) remake(d Device) error {
 	}
 	old := g.record.Devices[i]
 	g.record.Devices = slices.Delete(g.record.Devices, i, i+1)
-	if d.Kind != Whole {
+	if d.Kind != spec.WholeDevice {
 		if err := g.host.release(&old); err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ func TestUpdatePutsBack(t *testing.T) {
 			t.Errorf("%s: not as before (-before +now)\n%s", breakage, cmp.Diff(before, got))
 		}
 	}
-	if _, mac, _ := g.Link("inside"); mac != StableMAC("wt", "blue", "inside").String() {
+	if _, mac, _ := g.Link("inside"); mac != insideMAC.String() {
 		t.Errorf("the device that was made again has MAC %s", mac)
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // uplinkSuffix is that of the records of uplinks, beside those of tenants.
@@ -83,7 +85,7 @@ func (u *Uplink) open(c UplinkConfig, link netlink.Link) error {
 		}
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.ParentIndex = u.saved.Device, link.Attrs().Index
-		if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN}, Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
+		if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN}, spec.Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
 			return err
 		}
 		made, err := handle.LinkByName(u.saved.Device)

@@ -1,0 +1,199 @@
+package system
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
+)
+
+// change is a transition, and who takes its steps: as many as can be taken (follow),
+// or all or none (transact).
+type change struct {
+	plan.Transition
+	act    actor
+	report func(msg string, args ...any) // what does not stop it
+}
+
+// undoTimeout bounds each part of going back, whatever the time of the change.
+const undoTimeout = 2 * time.Minute
+
+// failed is the end of a change of which nothing is left.
+type failed struct{ errs []fault.ContextError }
+
+// Error implements error.
+func (f *failed) Error() string {
+	first := f.errs[0]
+	text := fmt.Sprintf("context %q: %s", first.Context, first.Error)
+	if more := len(f.errs) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
+// fail makes an error of what went wrong; nil for nothing.
+func fail(errs []fault.ContextError) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &failed{errs}
+}
+
+func sortErrors(errs []fault.ContextError) {
+	slices.SortFunc(errs, func(a, b fault.ContextError) int { return cmp.Compare(a.Context, b.Context) })
+}
+
+// problems are what stands against the steps before any is taken.
+func (c *change) problems() []fault.ContextError {
+	freed := c.Freed()
+	var errs []fault.ContextError
+	for _, st := range c.Steps {
+		if st.Want == nil {
+			continue
+		}
+		if err := c.act.check(st, freed); err != nil {
+			errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
+		}
+	}
+	return errs
+}
+
+// follow takes every step that can be taken. One that cannot leaves its context
+// as it is, unless there is none yet: then it is tried again until it can. It
+// returns what is afterwards.
+func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextError) {
+	errs := c.problems()
+	var todo, ending []plan.Step
+	for _, st := range c.Steps {
+		bad := slices.ContainsFunc(errs, func(e fault.ContextError) bool { return e.Context == st.Context })
+		if bad && st.Action != plan.ActionCreate {
+			continue
+		}
+		todo = append(todo, st)
+		if st.Ends() {
+			ending = append(ending, st)
+		}
+	}
+	is := c.Outcome(todo)
+	if err := c.act.serve(c.To, is); err != nil {
+		c.report("files of a context cannot be used", "reason", err.Error())
+	}
+	c.act.end(plan.Names(ending))
+	var inPlace []*plan.Wanted
+	for _, st := range todo {
+		switch {
+		case st.Action == plan.ActionConfigure:
+			inPlace = append(inPlace, st.Want)
+		case st.Begins():
+			if st.Action == plan.ActionResume {
+				c.act.end([]string{st.Context}) // what stands for a suspended one
+			}
+			if err := c.act.begin(st.Want); err != nil {
+				errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
+			}
+		}
+	}
+	return is, append(errs, c.configure(ctx, inPlace)...)
+}
+
+// transact takes all steps, and waits until every context that begins is ready.
+// On an error everything is as before: what was done is undone, in reverse order.
+func (c *change) transact(ctx context.Context) ([]*plan.Wanted, error) {
+	if err := fail(c.problems()); err != nil {
+		return c.Is, err
+	}
+	err := c.act.serve(c.To, c.Both())
+	var begun []plan.Stage
+	for _, stage := range c.Stages() {
+		if err != nil {
+			break
+		}
+		begun = append(begun, stage)
+		err = c.work(ctx, stage.Do)
+	}
+	if err != nil {
+		for _, stage := range slices.Backward(begun) {
+			c.undo(ctx, stage.Undo)
+		}
+		if backErr := c.act.serve(c.From, c.Is); backErr != nil {
+			c.report("files of a context cannot be used", "reason", backErr.Error())
+		}
+		return c.Is, err
+	}
+	is := c.Outcome(c.Steps)
+	if err := c.act.serve(c.To, is); err != nil {
+		c.report("files of a context cannot be used", "reason", err.Error())
+	}
+	return is, nil
+}
+
+// work does one stage.
+func (c *change) work(ctx context.Context, w plan.Work) error {
+	if err := fail(c.configure(ctx, w.Configure)); err != nil {
+		return err
+	}
+	c.act.end(w.End)
+	for _, one := range w.Begin {
+		if err := c.act.begin(one); err != nil {
+			return fail([]fault.ContextError{{Context: one.Name, Error: err.Error()}})
+		}
+	}
+	return fail(c.await(ctx, w.Await))
+}
+
+// undo undoes one stage, also when the time of the change is up.
+func (c *change) undo(ctx context.Context, w plan.Work) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := c.work(ctx, w); err != nil {
+		c.report("change not wholly undone", "reason", err.Error())
+	}
+}
+
+// configure changes contexts in place, all at once.
+func (c *change) configure(ctx context.Context, list []*plan.Wanted) []fault.ContextError {
+	var mu sync.Mutex // protects errs
+	var errs []fault.ContextError
+	var waiting sync.WaitGroup
+	for _, w := range list {
+		waiting.Go(func() {
+			if err := c.act.configure(ctx, w); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, fault.ContextError{Context: w.Name, Error: err.Error()})
+			}
+		})
+	}
+	waiting.Wait()
+	sortErrors(errs)
+	return errs
+}
+
+// await waits until contexts that have begun are ready, or one cannot be.
+func (c *change) await(ctx context.Context, names []string) []fault.ContextError {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex // protects errs
+	var errs []fault.ContextError
+	var waiting sync.WaitGroup
+	for _, name := range names {
+		waiting.Go(func() {
+			if err := c.act.settled(ctx, name); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				if ctx.Err() == nil || len(errs) == 0 { // those that were not waited for say nothing
+					errs = append(errs, fault.ContextError{Context: name, Error: err.Error()})
+				}
+				cancel()
+			}
+		})
+	}
+	waiting.Wait()
+	sortErrors(errs)
+	return errs
+}

@@ -1,0 +1,75 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// concerned names what of a tenant has changed that SAs which stand may depend
+// on: what the worker ends or rekeys some for.
+func concerned(old, w *spec.Tenant) []string {
+	var list []string
+	add := func(changed bool, what string) {
+		if changed {
+			list = append(list, what)
+		}
+	}
+	for _, g := range old.TunnelGroups {
+		i := slices.IndexFunc(w.TunnelGroups, func(n spec.TunnelGroup) bool { return n.Name == g.Name })
+		if i < 0 {
+			add(true, fmt.Sprintf("tunnel_group %q", g.Name))
+			continue
+		}
+		n := w.TunnelGroups[i]
+		add(!sameKeys(old, g, w, n), fmt.Sprintf("keys of tunnel_group %q", g.Name))
+		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity || !slices.Equal(g.RemoteIdentities, n.RemoteIdentities),
+			fmt.Sprintf("identities of tunnel_group %q", g.Name))
+		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy || !slices.Equal(g.AddressPools, n.AddressPools),
+			fmt.Sprintf("networks and pools of tunnel_group %q", g.Name))
+	}
+	for _, n := range w.TunnelGroups { // a new one may be for peers of another
+		add(!slices.ContainsFunc(old.TunnelGroups, func(g spec.TunnelGroup) bool { return n.Name == g.Name }), fmt.Sprintf("tunnel_group %q", n.Name))
+	}
+	for _, p := range old.GroupPolicies {
+		i := slices.IndexFunc(w.GroupPolicies, func(n spec.GroupPolicy) bool { return n.Name == p.Name })
+		if i < 0 {
+			continue // a group that had it has another one now
+		}
+		n := w.GroupPolicies[i]
+		add(!slices.Equal(p.SplitTunnel, n.SplitTunnel) || !slices.Equal(p.AddressPools, n.AddressPools) || !slices.Equal(p.TunnelProtocols, n.TunnelProtocols),
+			fmt.Sprintf("networks, pools and protocols of group_policy %q", p.Name))
+	}
+	for _, p := range old.Pools {
+		has := slices.ContainsFunc(w.Pools, func(n spec.Pool) bool {
+			return n.Name == p.Name && !p.Start.Less(n.Start) && !n.End.Less(p.End) // it is as large as before, or larger
+		})
+		add(!has, fmt.Sprintf("ip_pool %q", p.Name))
+	}
+	before, after := entriesOf(old), entriesOf(w)
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		add(before[name] != after[name], "crypto_map entry "+name)
+	}
+	return list
+}
+
+// sameKeys reports whether a tunnel group has the same keys in two versions.
+func sameKeys(old *spec.Tenant, g spec.TunnelGroup, w *spec.Tenant, n spec.TunnelGroup) bool {
+	same := func(a, b spec.SecretRef) bool { return old.Secret(a).Equal(w.Secret(b)) }
+	return same(g.LocalPSK, n.LocalPSK) && same(g.RemotePSK, n.RemotePSK) &&
+		slices.EqualFunc(g.RemotePSKs, n.RemotePSKs, func(a, b spec.IdentityPSK) bool { return a.Identity == b.Identity && same(a.PSK, b.PSK) })
+}
+
+// entriesOf is what of each crypto map entry decides about who its SAs are with
+// and what they carry.
+func entriesOf(t *spec.Tenant) map[string]string {
+	list := map[string]string{}
+	for _, m := range t.CryptoMaps {
+		for _, e := range m.Entries {
+			list[fmt.Sprintf("%q on %s", e.Name, m.Interface)] = fmt.Sprint(e.Dynamic, e.Peer, e.AnyAddress, e.TunnelGroup, e.RequestAddress, e.Local, e.Remote)
+		}
+	}
+	return list
+}
