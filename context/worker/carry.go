@@ -138,12 +138,8 @@ func (w *Worker) install(r *exchange.Record) {
 // stay with its session.
 func (w *Worker) apply(c *sa.Change) {
 	if c.Op == sa.OpDelete {
-		if s := w.sessions.bySPI[w.children.byID[c.Child.ID].owner]; s != nil {
-			facts := w.factsOf(c.Child.ID)
-			s.bytesIn += facts.BytesIn
-			s.bytesOut += facts.BytesOut
-			w.keepSession(s)
-		}
+		facts := w.factsOf(c.Child.ID)
+		w.keepSession(w.sessions.Account(handleOf(w.children.byID[c.Child.ID].owner), facts.BytesIn, facts.BytesOut))
 	}
 	if err := w.plane.Apply(c); err != nil {
 		w.log.Error("data plane refuses a child SA", "child", c.Child.ID, "op", c.Op.String(), "reason", err)
@@ -157,7 +153,7 @@ func (w *Worker) apply(c *sa.Change) {
 
 // snapshot yields the entries that say the whole state.
 func (w *Worker) snapshot(yield func([]byte) bool) {
-	for a, identity := range w.pools.Habits {
+	for a, identity := range w.sessions.Pools().Habits {
 		if !yield(appendHabit(nil, habitEntry{addr: a, identity: identity})) {
 			return
 		}

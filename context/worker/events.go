@@ -15,48 +15,37 @@ import (
 func (w *Worker) publish(now time.Time, e exchange.Event) {
 	switch e := e.(type) {
 	case exchange.AskSession:
-		w.authorise(now, e)
+		w.decide(now, subjectOf(e), false)
 	case exchange.IKEUp:
-		w.of(e.Peer).Info("IKE SA established", "profile", e.Peer.Profile, "suite", e.Suite.String(),
+		of(w.log, e.Peer).Info("IKE SA established", "profile", e.Peer.Profile, "suite", e.Suite.String(),
 			"nat", e.NAT, "initiator", e.Initiator, "assigned", e.Session.Addresses)
 	case exchange.IKEDown:
-		w.of(e.Peer).Info("IKE SA ended", "reason", e.Reason)
-		w.release(e.Peer.SPI)
+		of(w.log, e.Peer).Info("IKE SA ended", "reason", e.Reason)
+		w.closeSession(handleOf(e.Peer.SPI))
 		w.leave(e.Peer.SPI)
 	case exchange.IKERekeyed:
-		w.of(e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
-		w.sessions.rename(e.Old, e.Peer)
-		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
-			w.keepSession(s)
-		}
+		of(w.log, e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
+		w.keepSession(w.sessions.Rename(handleOf(e.Old), handleOf(e.Peer.SPI)))
 		w.rename(e.Old, e.Peer)
 	case exchange.ChildUp:
-		w.of(e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
+		of(w.log, e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
 			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
 			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
 	case exchange.Cut:
-		w.of(e.Peer).Warn("child SA has no room for all networks", "child", e.ID, "lost", texts(e.Lost))
+		of(w.log, e.Peer).Warn("child SA has no room for all networks", "child", e.ID, "lost", texts(e.Lost))
 	case exchange.ChildDown:
-		w.of(e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
+		of(w.log, e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
 	case exchange.Moved:
-		w.of(e.Peer).Info("peer has a new address", "from", e.From)
-		if s := w.sessions.bySPI[e.Peer.SPI]; s != nil {
-			s.peer = e.Peer
-		}
+		of(w.log, e.Peer).Info("peer has a new address", "from", e.From)
 	case exchange.Refused:
-		if w.refusals.told == 0 || w.refusals.told != e.Peer.SPI {
-			w.tellRefused(now, e)
-		}
-		w.refusals.told = 0
+		w.refusals.engine(now, e)
 	case exchange.Garbled:
-		if w.refusals.bucket.Take(now, 1) {
-			w.of(e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
-		}
+		w.refusals.garbled(now, e)
 	case exchange.Narrowed:
-		w.of(e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
+		of(w.log, e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
 			"lost", texts(e.Lost), "detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
 	case exchange.Fault:
-		w.of(e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
+		of(w.log, e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
 	case exchange.AddressAssigned:
 		w.join(e)
 	case exchange.SkipNumbers:
@@ -74,13 +63,13 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 }
 
 // of returns the logger for what happens to one IKE SA.
-func (w *Worker) of(p exchange.Peer) *slog.Logger {
-	return w.log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
+func of(log *slog.Logger, p exchange.Peer) *slog.Logger {
+	return log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
 }
 
 // join puts what a gateway gave us on the tunnel device.
 func (w *Worker) join(e exchange.AddressAssigned) {
-	w.of(e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
+	of(w.log, e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
 	w.clients[e.Peer.SPI] = e
 	w.requestFor(e, true)
 }
@@ -106,7 +95,7 @@ func (w *Worker) rename(from uint64, peer exchange.Peer) {
 // told behind it (standing).
 func (w *Worker) requestFor(e exchange.AddressAssigned, add bool) {
 	for _, a := range e.Session.Addresses {
-		w.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())}, nil)
+		w.supervisor.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())}, nil)
 	}
 }
 

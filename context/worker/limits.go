@@ -115,12 +115,11 @@ func (w *Worker) resources() []control.Resource {
 			Current: int64(math.Round(current)), Peak: int64(math.Round(peak)), Limit: limit, Denied: denied,
 		})
 	}
-	ra, other := &w.sessions.remoteAccess, &w.sessions.siteToSite
-	return []control.Resource{
-		row(ra.promised, control.UnitCount, ra.within),
-		row(ra.shared, control.UnitCount, ra.beyond),
-		row(other.promised, control.UnitCount, other.within),
-		row(other.shared, control.UnitCount, other.beyond),
+	var out []control.Resource
+	for _, x := range w.sessions.Usage() {
+		out = append(out, row(x.Resource, control.UnitCount, x.Meter))
+	}
+	return append(out,
 		row(resource.InNegotiation, control.UnitCount, resource.Meter{
 			Current: int64(e.HalfOpen), Peak: int64(e.HalfOpenPeak), Limit: int64(l.InNegotiate), Denied: int64(e.Busy),
 		}),
@@ -130,5 +129,5 @@ func (w *Worker) resources() []control.Resource {
 		rate(resource.BandwidthOut, control.UnitBits, &w.limits.out, l.BandwidthOut, int64(u.DroppedOut)),
 		rate(resource.Packets, control.UnitRate, &w.limits.packets, l.Packets, int64(u.DroppedPackets)),
 		rate(resource.Syslogs, control.UnitRate, &w.limits.lines, int64(l.Syslogs), suppressed),
-	}
+	)
 }

@@ -42,10 +42,10 @@ func TestLogins(t *testing.T) {
 	}{
 		{3, spec.UniqueReplace, "[0 1 2]", ""},
 		{spec.UnlimitedLogins, spec.UniqueKeep, "[0 1 2]", ""},
-		{2, spec.UniqueReplace, "[0 2]", reasonReplaced},
+		{2, spec.UniqueReplace, "[0 2]", "the same user has logged in again"},
 		{2, spec.UniqueKeep, "[0 1]", "unique keeps them"},
 		{2, spec.UniqueNever, "[0 1]", "unique keeps them"},
-		{1, spec.UniqueReplace, "[2]", reasonReplaced},
+		{1, spec.UniqueReplace, "[2]", "the same user has logged in again"},
 		{0, spec.UniqueReplace, "[]", "nobody may log in"},
 	} {
 		t.Run(fmt.Sprint(tt.logins, " ", tt.unique), func(t *testing.T) {
@@ -87,96 +87,6 @@ func TestLogins(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestLoginOfAnotherGroup: the same name in another tunnel group is another's.
-func TestLoginOfAnotherGroup(t *testing.T) {
-	s := newSessions()
-	for i, profile := range []string{"a", "b", "a"} {
-		s.add(s.open(exchange.Peer{SPI: uint64(i + 1), RemoteID: "alice@example", Profile: profile}, time.Unix(int64(i), 0)))
-	}
-	if mine := s.of(exchange.Peer{RemoteID: "alice@example", Profile: "a"}); len(mine) != 2 || mine[0].id != 1 || mine[1].id != 3 {
-		t.Errorf("%d sessions", len(mine))
-	}
-}
-
-// TestMakeBeforeBreak: a device that logs in again before it logs out keeps its
-// address, counts once, and cannot do so without end.
-func TestMakeBeforeBreak(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		tenant := gatewayTenant(2)
-		tenant.GroupPolicies[0].SimultaneousLogins, tenant.TunnelGroups[0].Unique = 1, spec.UniqueKeep
-		tenant.Limits.Sessions, tenant.Limits.BurstSessions = 3, -1
-		gateway := newHost(t, esptest.NewNet(), tenant, gatewayAddr)
-		gateway.start()
-		peer := func(spi uint64) exchange.Peer {
-			return exchange.Peer{SPI: spi, RemoteID: "alice@example", Profile: "DefaultRAGroup"}
-		}
-		address := netip.MustParseAddr("10.99.0.10")
-		login := func(spi uint64, wanted netip.Addr, replaces ...uint64) (refused exchange.Refusal, addresses string) {
-			gateway.in(func(now time.Time, w *Worker) {
-				q := exchange.AskSession{Peer: peer(spi), RemoteAccess: true, WantIPv4: true, WantedIPv4: wanted, Replaces: replaces}
-				attrs, _ := w.policies.Resolve("DefaultRAGroup")
-				l := w.login(q, attrs)
-				if l.tooMany() || w.sessions.remoteAccess.judge(int64(len(l.ending)+len(l.followed))) == refuse {
-					refused = exchange.RefuseLimit
-					return
-				}
-				r := w.grant(now, q, attrs, l)
-				refused, addresses = r.Refuse, fmt.Sprint(r.Session.Addresses)
-			})
-			return refused, addresses
-		}
-		release := func(spi uint64) { gateway.in(func(_ time.Time, w *Worker) { w.release(spi) }) }
-		leased := func() (n int) {
-			gateway.in(func(_ time.Time, w *Worker) { n = w.pools.Usage()[0].Leased })
-			return n
-		}
-
-		if r, a := login(1, netip.Addr{}); r != exchange.RefuseNone || a != "[10.99.0.10]" {
-			t.Fatalf("first login: %v, %s", r, a)
-		}
-		if r, _ := login(2, netip.Addr{}); r != exchange.RefuseLimit {
-			t.Errorf("another device: %v, want it refused", r)
-		}
-		if r, a := login(3, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
-			t.Errorf("the same device: %v, %s", r, a)
-		}
-		release(1)
-		if n := leased(); n != 1 {
-			t.Errorf("the address went with the first session: %d leased", n)
-		}
-		if r, a := login(4, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
-			t.Errorf("once more: %v, %s", r, a)
-		}
-		if r, a := login(5, address); r != exchange.RefuseNone || a != "[10.99.0.10]" {
-			t.Errorf("without an end of the earlier ones: %v, %s", r, a)
-		}
-		gateway.in(func(_ time.Time, w *Worker) {
-			if s := w.sessions.bySPI; s[3].ending == "" || s[4].ending != "" || s[4].followed.IsZero() || s[5].ending != "" || !s[5].followed.IsZero() {
-				t.Errorf("sessions are %+v, %+v, %+v: want the first of three to end", s[3], s[4], s[5])
-			}
-		})
-		time.Sleep(followedLife + 2*time.Second)
-		gateway.in(func(_ time.Time, w *Worker) {
-			if w.sessions.bySPI[4].ending == "" {
-				t.Error("two sessions have one address for ever")
-			}
-		})
-		for _, spi := range []uint64{3, 4, 5} {
-			release(spi)
-		}
-		if n := leased(); n != 0 {
-			t.Errorf("%d leased at the end", n)
-		}
-
-		// A device that has lost its SAs, and says so, gets the address that it had.
-		login(6, netip.Addr{})
-		if r, a := login(7, netip.Addr{}, 6); r != exchange.RefuseNone || a != "[10.99.0.10]" {
-			t.Errorf("after INITIAL_CONTACT: %v, %s", r, a)
-		}
-		gateway.stop()
-	})
 }
 
 // TestClientThatAsksForNoAddress opens no session.

@@ -8,23 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// asksSize bounds the requests that wait for the supervisor.
-const asksSize = 256
-
 // errStopped is what a call gets when the loop has ended.
 var errStopped = errors.New("worker: stopped")
-
-// request is one request to the supervisor.
-type request struct {
-	kind control.Kind
-	body any
-	then func(now time.Time, err error) // called in the loop; nil: an error is logged
-}
 
 // Run serves the tenant until ctx ends or the data plane fails.
 func (w *Worker) Run(ctx context.Context) error {
@@ -37,8 +26,8 @@ func (w *Worker) Run(ctx context.Context) error {
 			cancel(fmt.Errorf("worker: data plane: %w", err))
 		}
 	})
-	owned.Go(func() { w.askAll(ctx) })
-	owned.Go(func() { w.claimAll(ctx) })
+	owned.Go(func() { w.supervisor.askAll(ctx) })
+	owned.Go(func() { w.supervisor.claimAll(ctx) })
 
 	select {
 	case <-w.plane.Ready():
@@ -113,7 +102,7 @@ func (w *Worker) loop(ctx context.Context) {
 		case <-chores.C:
 			now := w.clock.now()
 			w.keepHouse(now)
-			w.settleRest()
+			w.balance(now)
 			w.tellStanding(now)
 			w.watchLimits(now)
 		}
@@ -209,34 +198,5 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 func (w *Worker) command(now time.Time, c exchange.Command) {
 	if err := w.engine.Command(now, c, &w.out); err != nil {
 		w.log.Debug("command has no effect", "command", fmt.Sprintf("%T", c), "reason", err)
-	}
-}
-
-// askAll sends the requests to the supervisor, in order.
-func (w *Worker) askAll(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case r := <-w.asks:
-			err := w.ask(ctx, r.kind, r.body)
-			switch {
-			case r.then != nil:
-				w.answered(ctx, r, err)
-			case err != nil && ctx.Err() == nil:
-				w.log.Error("supervisor refuses a request", "kind", string(r.kind), "reason", err)
-			}
-		}
-	}
-}
-
-// request queues a request to the supervisor, and reports whether there was room.
-func (w *Worker) request(kind control.Kind, body any, then func(time.Time, error)) bool {
-	select {
-	case w.asks <- request{kind, body, then}:
-		return true
-	default:
-		w.log.Error("too many requests wait for the supervisor", "kind", string(kind))
-		return false
 	}
 }

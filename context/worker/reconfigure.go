@@ -3,18 +3,16 @@ package worker
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"time"
 
-	"github.com/warrenvpn/warren/context/policy"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Reconfigure replaces the tenant's specification. Sockets and devices stay. An
 // established SA stays unless the change concerns it: then it ends or is rekeyed
-// (ike.Engine.Reconfigure, unfit).
+// (ike.Engine.Reconfigure, session.Table.Unfit).
 func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 	return w.do(ctx, func(now time.Time) error {
 		serves := w.twin.speaks()
@@ -27,9 +25,13 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		if err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}
-		if err := w.configure(t); err != nil {
+		var out session.Output
+		if err := w.sessions.Configure(t, &out); err != nil {
 			return err
 		}
+		w.tenant = t
+		w.limit(t.Limits)
+		w.perform(now, &out)
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
@@ -40,46 +42,16 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 			return nil
 		}
 		for _, s := range w.engine.Status() {
-			if reason := w.unfit(s); reason != "" {
+			var granted *session.Grant
+			if !s.Dialled && !s.Established.IsZero() {
+				g := grantOf(s.Session)
+				granted = &g
+			}
+			if reason := w.sessions.Unfit(session.IKEv2, s.Peer.Profile, granted); reason != "" {
 				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
 			}
 		}
 		w.carry(now)
 		return nil
 	})
-}
-
-// unfit returns why a session could not be as it is under the policies and pools
-// of now, "" where it could.
-func (w *Worker) unfit(s exchange.Status) string {
-	attrs, ok := w.policies.Resolve(s.Peer.Profile)
-	switch {
-	case !ok:
-		return "its tunnel group was removed from the configuration"
-	case s.Dialled || s.Established.IsZero():
-		return ""
-	case !slices.Contains(attrs.TunnelProtocols, "ikev2"):
-		return "its group policy does not allow ikev2 any more"
-	case !attrs.RemoteAccess:
-		return ""
-	case slices.ContainsFunc(s.Session.Addresses, func(a netip.Addr) bool { return !w.pools.Has(attrs.AddressPools, a) }):
-		return "its address is in none of its pools any more"
-	case !reaches(attrs, s.Session.Split):
-		return "its group policy gives it fewer networks now"
-	}
-	return ""
-}
-
-// reaches reports whether a session that is opened now reaches all of these
-// networks; none stand for all there are.
-func reaches(attrs policy.Attributes, networks []netip.Prefix) bool {
-	if len(attrs.SplitTunnel) == 0 {
-		return true
-	}
-	for _, n := range networks {
-		if !slices.ContainsFunc(attrs.SplitTunnel, func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) }) {
-			return false
-		}
-	}
-	return len(networks) > 0
 }

@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/esptest"
 )
@@ -60,33 +59,5 @@ func TestReconfigureConcerns(t *testing.T) {
 				gateway.stop()
 			})
 		})
-	}
-}
-
-// TestReaches: fewer networks are not the same.
-func TestReaches(t *testing.T) {
-	list := func(text string) (out []netip.Prefix) {
-		for _, f := range strings.Fields(text) {
-			out = append(out, netip.MustParsePrefix(f))
-		}
-		return out
-	}
-	tests := []struct {
-		now, had string
-		want     bool
-	}{
-		{"", "", true},
-		{"", "10.0.0.0/24", true},
-		{"10.0.0.0/24", "", false},
-		{"10.0.0.0/24", "10.0.0.0/24", true},
-		{"10.0.0.0/8", "10.0.0.0/24 10.9.0.0/16", true},
-		{"10.0.0.0/24", "10.0.0.0/24 10.9.0.0/16", false},
-		{"10.0.0.0/24", "10.0.0.0/16", false},
-		{"fd00::/8", "10.0.0.0/24", false},
-	}
-	for _, tt := range tests {
-		if got := reaches(policy.Attributes{SplitTunnel: list(tt.now)}, list(tt.had)); got != tt.want {
-			t.Errorf("now %q, before %q: got %v", tt.now, tt.had, got)
-		}
 	}
 }

@@ -1,8 +1,10 @@
 package worker
 
 import (
+	"log/slog"
 	"time"
 
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -14,41 +16,53 @@ const (
 	refusalsBurst     = 50
 )
 
-// refusals bounds what refused peers can write into the log.
+// refusals logs that peers were turned away, within bounds.
 type refusals struct {
+	log    *slog.Logger
 	bucket resource.Bucket
 	silent int    // since the last line
-	told   uint64 // our SPI of the IKE SA about which turnAway has said all
+	told   uint64 // our SPI of the IKE SA about which session has said all
 }
 
-func newRefusals() refusals {
-	return refusals{bucket: resource.Bucket{Rate: refusalsPerSecond, Burst: refusalsBurst}}
+func newRefusals(log *slog.Logger) refusals {
+	return refusals{log: log, bucket: resource.Bucket{Rate: refusalsPerSecond, Burst: refusalsBurst}}
 }
 
 // refused logs that a peer was turned away, unless too many are.
-func (w *Worker) refused(now time.Time, p exchange.Peer, reason string, args ...any) {
-	if w.mayTell(now) {
-		w.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+func (r *refusals) refused(now time.Time, p exchange.Peer, reason string, args ...any) {
+	if r.mayTell(now) {
+		r.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
 	}
 }
 
-// tellRefused logs what the engine says of a refusal. Where we have connected to the
-// peer, nobody has refused it.
-func (w *Worker) tellRefused(now time.Time, e exchange.Refused) {
-	if !e.Dialled {
-		w.refused(now, e.Peer, e.Reason, "notify", e.Notify)
-	} else if w.mayTell(now) {
-		w.of(e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason, "notify", e.Notify)
+// engine logs what the engine says of a refusal, unless session has said it. Where
+// we have connected to the peer, nobody has refused it.
+func (r *refusals) engine(now time.Time, e exchange.Refused) {
+	told := r.told
+	r.told = 0
+	switch {
+	case told != 0 && told == e.Peer.SPI:
+	case !e.Dialled:
+		r.refused(now, e.Peer, e.Reason, "notify", e.Notify)
+	case r.mayTell(now):
+		of(r.log, e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason, "notify", e.Notify)
+	}
+}
+
+// garbled logs that a peer sends nothing but messages whose integrity check fails.
+func (r *refusals) garbled(now time.Time, e exchange.Garbled) {
+	if r.bucket.Take(now, 1) {
+		of(r.log, e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
 	}
 }
 
 // mayTell reports whether there is room for a line in the log; otherwise it counts.
-func (w *Worker) mayTell(now time.Time) bool {
-	if !w.refusals.bucket.Take(now, 1) {
-		w.refusals.silent++
+func (r *refusals) mayTell(now time.Time) bool {
+	if !r.bucket.Take(now, 1) {
+		r.silent++
 		return false
 	}
-	w.tellSilent()
+	r.tellSilent()
 	return true
 }
 
@@ -57,23 +71,37 @@ var notifies = map[exchange.Refusal]string{
 	exchange.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", exchange.RefuseLimit: "NO_ADDITIONAL_SAS", exchange.RefuseUnauthorised: "AUTHENTICATION_FAILED",
 }
 
-// turnAway logs that an authentic peer gets no session, with all that there is to
-// say: what the engine says of it then is passed over.
-func (w *Worker) turnAway(now time.Time, p exchange.Peer, r exchange.Refusal, reason string, args ...any) {
-	w.refusals.told = p.SPI
-	w.refused(now, p, reason, append([]any{"notify", notifies[r]}, args...)...)
-}
-
-// tellRefusals tells, once the flood ebbs, how many refusals were not logged.
-func (w *Worker) tellRefusals(now time.Time) {
-	if w.refusals.silent > 0 && w.refusals.bucket.Take(now, 1) {
-		w.tellSilent()
+// session logs that an authentic peer gets no session, with all that there is to
+// say: what the engine says of it then is passed over. class is the tenant's.
+func (r *refusals) session(now time.Time, a *session.Answer, class string) {
+	s, no, reason := &a.Subject, a.Refused, a.Reason()
+	p := exchange.Peer{SPI: s.Handle.Number, Remote: s.Public, RemoteID: s.User, Profile: s.Group}
+	r.told = p.SPI
+	notify := notifies[engineRefusals[no.Cause]]
+	switch no.Cause {
+	case session.CauseProtocol, session.CauseNoLogins:
+		r.refused(now, p, reason, "notify", notify, "group_policy", no.GroupPolicy)
+	case session.CauseLogins:
+		r.refused(now, p, reason, "notify", notify, "group_policy", no.GroupPolicy, "limit", no.Limit)
+	case session.CauseClass, session.CauseShared:
+		r.refused(now, p, reason, "notify", notify, "class", class, "resource", no.Resource, "limit", no.Limit)
+	case session.CauseAddress:
+		r.refused(now, p, reason, "notify", notify, "pools", no.Pools, "detail", no.Err)
+	case session.CauseMemory:
+		r.refused(now, p, reason, "notify", notify)
 	}
 }
 
-func (w *Worker) tellSilent() {
-	if n := w.refusals.silent; n > 0 {
-		w.log.Warn("more peers refused than are logged", "count", n)
-		w.refusals.silent = 0
+// tell says, once the flood ebbs, how many refusals were not logged.
+func (r *refusals) tell(now time.Time) {
+	if r.silent > 0 && r.bucket.Take(now, 1) {
+		r.tellSilent()
+	}
+}
+
+func (r *refusals) tellSilent() {
+	if n := r.silent; n > 0 {
+		r.log.Warn("more peers refused than are logged", "count", n)
+		r.silent = 0
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
@@ -15,13 +16,13 @@ import (
 // a few lines and how many there were beside them.
 func TestRefusalsAreBounded(t *testing.T) {
 	var log bytes.Buffer
-	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
+	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
 	stranger := exchange.Peer{Remote: netip.MustParseAddrPort("192.0.2.66:500")}
 	now := time.Unix(1000, 0)
 	const flood, seconds = 1000, 10
 	for range flood * seconds {
 		now = now.Add(time.Second / flood)
-		w.publish(now, exchange.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
+		r.engine(now, exchange.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
 	}
 	if n := strings.Count(log.String(), "msg=\"peer refused\""); n < refusalsBurst || n > refusalsBurst+refusalsPerSecond*seconds {
 		t.Errorf("%d lines for %d refusals", n, flood*seconds)
@@ -31,18 +32,18 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 
 	log.Reset()
-	w.tellRefusals(now)
+	r.tell(now)
 	if log.Len() > 0 {
 		t.Errorf("while the flood goes on: %s", &log)
 	}
 	now = now.Add(time.Minute)
-	w.tellRefusals(now)
-	w.tellRefusals(now)
+	r.tell(now)
+	r.tell(now)
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "more peers refused than are logged") {
 		t.Errorf("after the flood: %q", got)
 	}
 	log.Reset()
-	w.publish(now, exchange.Refused{Peer: stranger, Reason: "once"})
+	r.engine(now, exchange.Refused{Peer: stranger, Reason: "once"})
 	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "reason=once") {
 		t.Errorf("one refusal: %q", got)
 	}
@@ -52,27 +53,30 @@ func TestRefusalsAreBounded(t *testing.T) {
 // and what the worker has said of a refusal the engine's event does not say again.
 func TestOneLineForOneRefusal(t *testing.T) {
 	var log bytes.Buffer
-	w := &Worker{log: slog.New(slog.NewTextHandler(&log, nil)), refusals: newRefusals()}
+	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
 	peer := exchange.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example", Profile: "hub"}
 	now := time.Unix(1000, 0)
-	w.publish(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
+	r.engine(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
 	if got := log.String(); strings.Contains(got, "peer refused") || !strings.Contains(got, "exchange with the peer failed") {
 		t.Errorf("a connection that we began: %q", got)
 	}
 	log.Reset()
-	w.turnAway(now, peer, exchange.RefuseLimit, "the limit of the context's class is reached")
-	w.publish(now, exchange.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "notify=NO_ADDITIONAL_SAS") {
+	r.session(now, &session.Answer{
+		Subject: session.Subject{Handle: handleOf(peer.SPI), User: peer.RemoteID, Group: peer.Profile, Public: peer.Remote},
+		Refused: &session.Refusal{Cause: session.CauseClass, Resource: "vpn_anyconnect", Limit: 2},
+	}, "bronze")
+	r.engine(now, exchange.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "notify=NO_ADDITIONAL_SAS class=bronze resource=vpn_anyconnect limit=2") {
 		t.Errorf("a limit: %q", got)
 	}
 	log.Reset()
-	w.publish(now, exchange.Refused{Peer: peer, Reason: "another time"})
+	r.engine(now, exchange.Refused{Peer: peer, Reason: "another time"})
 	if got := log.String(); strings.Count(got, "\n") != 1 {
 		t.Errorf("another refusal: %q", got)
 	}
 	log.Reset()
 	for range 10 * refusalsBurst {
-		w.publish(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "again"})
+		r.engine(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "again"})
 	}
 	if n := strings.Count(log.String(), "\n"); n > refusalsBurst {
 		t.Errorf("%d lines of a peer that we connect to", n)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/ike"
@@ -72,7 +72,7 @@ func (w *Worker) serve(epoch uint64) (rest func(now time.Time) error, err error)
 		w.openStream(continues)
 		if served { // a new epoch is all that has changed
 			w.engine.SetEpoch(epoch)
-			w.log.Info("context is active", "epoch", epoch, "sessions", len(w.sessions.bySPI))
+			w.log.Info("context is active", "epoch", epoch, "sessions", w.sessions.Len())
 			return nil
 		}
 		return w.takeUp(now)
@@ -100,10 +100,11 @@ func (w *Worker) openStream(continues bool) {
 // holds.
 func (w *Worker) takeUp(now time.Time) error {
 	w.drain()
-	w.sessions = newSessions()
-	if err := w.configure(w.tenant); err != nil {
+	sessions, err := session.New(w.tenant, w.sessions.Pools().Habits)
+	if err != nil {
 		return err
 	}
+	w.sessions = sessions
 	for _, s := range w.engine.Status() {
 		w.adoptSession(now, s)
 		w.adoptAddresses(s)
@@ -112,7 +113,7 @@ func (w *Worker) takeUp(now time.Time) error {
 	w.engine.SetEpoch(w.twin.epoch)
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
-	w.log.Info("context is active", "epoch", w.twin.epoch, "sessions", len(w.sessions.bySPI))
+	w.log.Info("context is active", "epoch", w.twin.epoch, "sessions", w.sessions.Len())
 	return nil
 }
 
@@ -177,17 +178,16 @@ func (w *Worker) sitDown(now time.Time, epoch uint64) error {
 	}
 	t.sender, t.held, t.raises = nil, nil, nil
 	w.out = exchange.Output{}
-	w.sessions = newSessions()
 	engine, err := w.newEngine(w.tenant)
 	if err != nil {
 		return err
 	}
-	pools, err := pool.NewSet(w.tenant.Pools)
+	sessions, err := session.New(w.tenant, nil)
 	if err != nil {
-		return fmt.Errorf("worker: building pools: %w", err)
+		return err
 	}
 	w.engine.Wipe()
-	w.pools = pools
+	w.sessions = sessions
 	w.engine, w.children, w.past = engine, newChildren(w.counters.Len()), map[uint64]sessionEntry{}
 	if err := w.restore(now); err != nil {
 		return err
@@ -215,7 +215,7 @@ func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
 	return w.do(ctx, func(now time.Time) error {
 		t := w.twin
 		if t == nil || !t.active {
-			w.request(control.KindQuiesced, nil, nil)
+			w.supervisor.request(control.KindQuiesced, nil, nil)
 			return nil
 		}
 		t.silent, t.quiescing = !q.Cancel, !q.Cancel

@@ -1,134 +1,176 @@
 package worker
 
 import (
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/warrenvpn/warren/context/pool"
-	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
-	"github.com/warrenvpn/warren/resource"
 )
 
-// session is what one responder IKE SA was granted.
-type session struct {
-	id           uint64 // names it for as long as it lasts; rekeying changes its SPI
-	peer         exchange.Peer
-	remoteAccess bool
-	granted      exchange.Session
-	since        time.Time
-	idle         time.Duration // ends after so long without traffic; 0: never
-	active       time.Time     // when traffic was seen last
-	ending       string        // why a DELETE was asked for: it counts as no login any more; "": none was
-	followed     time.Time     // when a later login of the same device took its addresses; zero: none did
-
-	bytesIn, bytesOut uint64 // of child SAs that are gone
+// handleOf is what the sessions call an IKE SA.
+func handleOf(spi uint64) session.Handle {
+	return session.Handle{Protocol: session.IKEv2, Number: spi}
 }
 
-// user is an identity in a tunnel group. In another group the name may be
-// another's.
-type user struct{ identity, profile string }
-
-func userOf(p exchange.Peer) user { return user{p.RemoteID, p.Profile} }
-
-// sessions are the sessions of the tenant, by our SPI of the IKE SA, counted
-// against the limits of its class.
-type sessions struct {
-	last         uint64 // id
-	bySPI        map[uint64]*session
-	byUser       map[user][]*session // in the order in which they were added
-	remoteAccess admission
-	siteToSite   admission
+// subjectOf is a question of the engine in the words of the sessions.
+func subjectOf(q exchange.AskSession) session.Subject {
+	s := session.Subject{
+		Handle: handleOf(q.Peer.SPI), Question: uint64(q.Question),
+		User: q.Peer.RemoteID, Group: q.Peer.Profile, Public: q.Peer.Remote,
+		RemoteAccess: q.RemoteAccess,
+		WantIPv4:     q.WantIPv4, WantIPv6: q.WantIPv6, WantedIPv4: q.WantedIPv4, WantedIPv6: q.WantedIPv6,
+	}
+	for _, spi := range q.Replaces {
+		s.Replaces = append(s.Replaces, handleOf(spi))
+	}
+	return s
 }
 
-func newSessions() *sessions {
-	return &sessions{
-		bySPI:        make(map[uint64]*session),
-		byUser:       make(map[user][]*session),
-		remoteAccess: admission{promised: resource.Sessions, shared: resource.BurstSessions},
-		siteToSite:   admission{promised: resource.SiteToSite, shared: resource.BurstSiteToSite},
+// engineSession is what was granted in the words of the engine, and grantOf the
+// other way round.
+func engineSession(g session.Grant) exchange.Session {
+	return exchange.Session{
+		GroupPolicy: g.GroupPolicy, Addresses: g.Addresses, DNS: g.DNS, Domain: g.Domain,
+		Split: g.Split, Banner: g.Banner, Expires: g.Expires,
 	}
 }
 
-// keepSession makes durable what the IKE SA of a session does not say.
-func (w *Worker) keepSession(s *session) {
+func grantOf(s exchange.Session) session.Grant {
+	return session.Grant{
+		GroupPolicy: s.GroupPolicy, Addresses: s.Addresses, DNS: s.DNS, Domain: s.Domain,
+		Split: s.Split, Banner: s.Banner, Expires: s.Expires,
+	}
+}
+
+// engineRefusals is what a peer is told of each cause.
+var engineRefusals = map[session.Cause]exchange.Refusal{
+	session.CauseProtocol: exchange.RefuseUnauthorised,
+	session.CauseNoLogins: exchange.RefuseUnauthorised,
+	session.CauseMemory:   exchange.RefuseLimit,
+	session.CauseLogins:   exchange.RefuseLimit,
+	session.CauseClass:    exchange.RefuseLimit,
+	session.CauseShared:   exchange.RefuseLimit,
+	session.CauseAddress:  exchange.RefuseNoAddress,
+}
+
+// decide has the sessions say what a peer gets; final: the supervisor was asked
+// already.
+func (w *Worker) decide(now time.Time, s session.Subject, final bool) {
+	var out session.Output
+	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.ledger.crowded()}, &out)
+	w.perform(now, &out)
+}
+
+// perform does what the sessions ask for. The standby tells no peer anything.
+func (w *Worker) perform(now time.Time, out *session.Output) {
+	for _, e := range out.End {
+		if w.twin.speaks() {
+			w.command(now, exchange.DeleteIKE{SPI: e.Handle.Number, Reason: e.Reason})
+		}
+	}
+	for _, c := range out.Claims {
+		if !w.supervisor.claim(control.Claim(c)) {
+			w.sessions.Postpone(c)
+		}
+	}
+	for i := range out.Answers {
+		w.answer(now, &out.Answers[i])
+	}
+	for _, o := range out.Outside {
+		w.log.Warn("a session holds an address of no pool", "address", o.Address, "identity", o.User)
+	}
+}
+
+// answer gives the engine the answer to its question.
+func (w *Worker) answer(now time.Time, a *session.Answer) {
+	reply := exchange.AnswerSession{Question: exchange.QuestionID(a.Subject.Question), Session: engineSession(a.Granted)}
+	if a.Refused != nil {
+		reply.Refuse = engineRefusals[a.Refused.Cause]
+		w.refusals.session(now, a, w.tenant.Class)
+	}
+	if err := w.engine.Answer(now, reply, &w.out); err != nil {
+		w.log.Debug("nobody waits for the session any more", "peer", a.Subject.Public, "reason", err)
+		w.closeSession(a.Subject.Handle)
+	}
+}
+
+// granted goes on with the peers that waited for the answer to a claim.
+func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
+	waiting := w.sessions.Granted(session.Claim(c), g.Most)
 	if !w.twin.speaks() {
+		return
+	}
+	for i, s := range waiting {
+		w.decide(now, s, int64(i) < c.More)
+	}
+	w.carry(now)
+}
+
+// balance claims what is held of what the contexts share.
+func (w *Worker) balance(now time.Time) {
+	var out session.Output
+	w.sessions.Balance(&out)
+	w.perform(now, &out)
+}
+
+// closeSession ends a session, and writes down which addresses came back.
+func (w *Worker) closeSession(h session.Handle) {
+	x, free := w.sessions.Close(h)
+	for _, a := range free {
+		w.record(appendHabit(nil, habitEntry{addr: a, identity: x.User}))
+	}
+}
+
+// keepSession makes durable what the IKE SA of a session does not say. nil: there
+// is no session.
+func (w *Worker) keepSession(x *session.Session) {
+	if x == nil || !w.twin.speaks() {
 		return // what the twin says counts
 	}
-	w.past[s.peer.SPI] = sessionEntry{spi: s.peer.SPI, since: s.since, bytesIn: s.bytesIn, bytesOut: s.bytesOut}
-	w.record(appendSession(nil, w.clock.now(), w.past[s.peer.SPI]))
+	spi := x.Handle.Number
+	w.past[spi] = sessionEntry{spi: spi, since: x.Since, bytesIn: x.BytesIn, bytesOut: x.BytesOut}
+	w.record(appendSession(nil, w.clock.now(), w.past[spi]))
 }
 
-// limit sets the caps; sessions that are there already stay.
-func (s *sessions) limit(l spec.Limits) {
-	s.remoteAccess.limit(l.Sessions, l.BurstSessions)
-	s.siteToSite.limit(l.SiteToSite, l.BurstSiteToSite)
-}
-
-// admissionOf returns what a session of this kind counts against.
-func (s *sessions) admissionOf(remoteAccess bool) *admission {
-	if remoteAccess {
-		return &s.remoteAccess
+// adoptSession opens the session of an IKE SA that came from the journal, where it
+// has one: a peer let it in, and no other IKE SA has followed it.
+func (w *Worker) adoptSession(now time.Time, s exchange.Status) {
+	if s.Dialled || s.Established.IsZero() || s.Followed {
+		return
 	}
-	return &s.siteToSite
-}
-
-// open returns a session that begins now and is not counted yet: see add.
-func (s *sessions) open(p exchange.Peer, now time.Time) *session {
-	s.last++
-	return &session{id: s.last, peer: p, since: now, active: now}
-}
-
-// holder is what the session is for the pools.
-func (x *session) holder() pool.Holder {
-	return pool.Holder{Identity: x.peer.RemoteID, Session: x.id}
-}
-
-func (s *sessions) add(x *session) {
-	s.remove(x.peer.SPI)
-	a := s.admissionOf(x.remoteAccess)
-	a.count(a.total() + 1)
-	s.bySPI[x.peer.SPI] = x
-	s.byUser[userOf(x.peer)] = append(s.byUser[userOf(x.peer)], x)
-}
-
-// remove takes a session out, and returns nil where there is none.
-func (s *sessions) remove(spi uint64) *session {
-	x := s.bySPI[spi]
-	if x == nil {
-		return nil
+	past := session.Past{Since: s.Established}
+	if p, ok := w.past[s.Peer.SPI]; ok {
+		past = session.Past{Since: p.since, BytesIn: p.bytesIn, BytesOut: p.bytesOut}
 	}
-	delete(s.bySPI, spi)
-	a := s.admissionOf(x.remoteAccess)
-	a.count(a.total() - 1)
-	u := userOf(x.peer)
-	if left := slices.DeleteFunc(s.byUser[u], func(o *session) bool { return o == x }); len(left) > 0 {
-		s.byUser[u] = left
-	} else {
-		delete(s.byUser, u)
+	var out session.Output
+	w.sessions.Adopt(now, subjectOf(exchange.AskSession{Peer: s.Peer}), grantOf(s.Session), past, &out)
+	w.perform(now, &out)
+}
+
+// keepHouse looks at every session: traffic proves that its peer lives, and a
+// session without traffic may have been idle for too long.
+func (w *Worker) keepHouse(now time.Time) {
+	if !w.twin.speaks() {
+		return
 	}
-	return x
-}
-
-// rename follows an IKE SA that was rekeyed: it has another SPI now.
-func (s *sessions) rename(from uint64, peer exchange.Peer) {
-	if x := s.bySPI[from]; x != nil {
-		delete(s.bySPI, from)
-		x.peer = peer
-		s.bySPI[peer.SPI] = x
+	w.tellCounters(now)
+	w.refusals.tell(now)
+	for id, p := range w.children.byID {
+		facts := w.counters.Slot(p.slot).Facts()
+		heard, moved := facts.LastIn != p.heard, facts.LastIn != p.heard || facts.LastOut != p.sent
+		if !moved {
+			continue
+		}
+		p.heard, p.sent = facts.LastIn, facts.LastOut
+		w.children.byID[id] = p
+		if heard {
+			w.command(now, exchange.Alive{ID: id})
+		}
+		w.sessions.Active(now, handleOf(p.owner))
 	}
-}
-
-// all returns the sessions in no particular order.
-func (s *sessions) all() []*session {
-	return slices.Collect(maps.Values(s.bySPI))
-}
-
-// of returns the sessions of the same identity in the same tunnel group, the
-// oldest first.
-func (s *sessions) of(p exchange.Peer) []*session {
-	mine := slices.Clone(s.byUser[userOf(p)])
-	slices.SortStableFunc(mine, func(a, b *session) int { return a.since.Compare(b.since) })
-	return mine
+	var out session.Output
+	w.sessions.Expire(now, &out)
+	w.perform(now, &out)
+	w.carry(now)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
@@ -20,7 +21,7 @@ func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 				continue
 			}
 			row := w.ikeRow(s)
-			if x := w.sessions.bySPI[s.Peer.SPI]; x != nil {
+			if x := w.sessions.Lookup(handleOf(s.Peer.SPI)); x != nil {
 				f.Sessions = append(f.Sessions, w.sessionRow(now, x, row))
 			}
 			f.IKESAs = append(f.IKESAs, row)
@@ -106,20 +107,20 @@ func (w *Worker) childRow(c *sa.Child) control.ChildSA {
 }
 
 // sessionRow describes a session whose IKE SA is row.
-func (w *Worker) sessionRow(now time.Time, x *session, row control.IKESA) control.Session {
+func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA) control.Session {
 	out := control.Session{
 		Standby:     w.twin != nil && !w.twin.active,
 		Context:     row.Context,
-		User:        x.peer.RemoteID,
-		TunnelGroup: x.peer.Profile,
-		GroupPolicy: x.granted.GroupPolicy,
-		Assigned:    x.granted.Addresses,
+		User:        x.User,
+		TunnelGroup: x.Group,
+		GroupPolicy: x.Granted.GroupPolicy,
+		Assigned:    x.Granted.Addresses,
 		Public:      row.Remote,
-		Protocol:    "ikev2",
-		LoginTime:   w.clock.wall(x.since),
-		Duration:    now.Sub(x.since).Seconds(),
-		BytesIn:     x.bytesIn,
-		BytesOut:    x.bytesOut,
+		Protocol:    string(x.Handle.Protocol),
+		LoginTime:   w.clock.wall(x.Since),
+		Duration:    now.Sub(x.Since).Seconds(),
+		BytesIn:     x.BytesIn,
+		BytesOut:    x.BytesOut,
 	}
 	for _, c := range row.ChildSAs {
 		out.BytesIn += c.BytesIn

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
 )
@@ -88,7 +88,7 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 		w.learn(*e.counters)
 		return appendCounters(nil, *e.counters), nil
 	case e.habit != nil:
-		w.pools.Remember(e.habit.addr, e.habit.identity)
+		w.sessions.Pools().Remember(e.habit.addr, e.habit.identity)
 		return appendHabit(nil, *e.habit), nil
 	}
 	r := *e.record
@@ -118,7 +118,7 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	installs := make([]sa.Change, 0, len(items)/3)
 	var counters []counterEntry
 	past, lost := map[uint64]sessionEntry{}, map[uint64]bool{}
-	pools, err := pool.NewSet(w.tenant.Pools)
+	pools, err := session.NewPools(w.tenant, nil)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,8 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		return err
 	}
 	w.engine.Wipe()
-	w.engine, w.past, w.pools = engine, past, pools
+	w.engine, w.past = engine, past
+	w.sessions.SetPools(pools)
 	clear(w.children.early)
 	w.replaceChildren(installs)
 	for _, c := range counters {

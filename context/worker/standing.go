@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"time"
@@ -230,7 +229,7 @@ func (w *Worker) tellStanding(now time.Time) {
 	if !any {
 		return
 	}
-	c.telling = w.request(control.KindRoutes, m, func(now time.Time, err error) {
+	c.telling = w.supervisor.request(control.KindRoutes, m, func(now time.Time, err error) {
 		w.standing.telling = false
 		if err != nil {
 			w.standingRefused(now, err)
@@ -262,13 +261,5 @@ func (w *Worker) adoptAddresses(s exchange.Status) {
 		e := exchange.AddressAssigned{Peer: s.Peer, Session: s.Session}
 		w.clients[s.Peer.SPI] = e
 		w.requestFor(e, true)
-	}
-}
-
-// answered gives the outcome of a request to the loop.
-func (w *Worker) answered(ctx context.Context, r request, err error) {
-	select {
-	case w.calls <- func(now time.Time) { r.then(now, err) }:
-	case <-ctx.Done():
 	}
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -119,12 +118,12 @@ func TestStandingIsBounded(t *testing.T) {
 // TestStandingIsToldTogether: while an answer is awaited changes gather, and after a
 // refusal everything is told anew, later.
 func TestStandingIsToldTogether(t *testing.T) {
-	w := &Worker{asks: make(chan request, 8), standing: newStanding(standingTenant()), log: slog.New(slog.DiscardHandler)}
+	w := &Worker{supervisor: &supervisor{requests: make(chan request, 8)}, standing: newStanding(standingTenant()), log: slog.New(slog.DiscardHandler)}
 	now := time.Unix(1000, 0)
 	next := func() (control.Routes, func(time.Time, error)) {
 		t.Helper()
 		select {
-		case r := <-w.asks:
+		case r := <-w.supervisor.requests:
 			return r.body.(control.Routes), r.then
 		default:
 			t.Fatal("nothing is told")
@@ -137,8 +136,8 @@ func TestStandingIsToldTogether(t *testing.T) {
 		w.standing.change(childOf(id, "10.10.0.0/24", fmt.Sprintf("10.77.%d.0/24", id)))
 		w.tellStanding(now)
 	}
-	if len(w.asks) != 0 {
-		t.Fatalf("%d messages before the answer to the first", len(w.asks))
+	if len(w.supervisor.requests) != 0 {
+		t.Fatalf("%d messages before the answer to the first", len(w.supervisor.requests))
 	}
 	then(now, nil)
 	m, then := next()
@@ -147,19 +146,11 @@ func TestStandingIsToldTogether(t *testing.T) {
 	}
 	then(now, errors.New("no"))
 	w.tellStanding(now.Add(standingRetry - 1))
-	if len(w.asks) != 0 {
+	if len(w.supervisor.requests) != 0 {
 		t.Error("told again at once after a refusal")
 	}
 	w.tellStanding(now.Add(standingRetry))
 	if m, _ := next(); len(m.Add) != 100 || !m.Reset {
 		t.Errorf("after a refusal: %d, reset %v, want all 100 anew", len(m.Add), m.Reset)
 	}
-}
-
-// TestAnsweredEnds: an answer that comes after the loop has ended waits for nobody.
-func TestAnsweredEnds(t *testing.T) {
-	w := &Worker{calls: make(chan func(time.Time))}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	w.answered(ctx, request{then: func(time.Time, error) {}}, nil)
 }

@@ -633,7 +633,7 @@ func TestNewEpochWhileAsking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, testGateway)
 		p.nodes[0].in(func(_ time.Time, w *Worker) {
-			w.ration = func(ctx context.Context, c control.Claim) (control.Grant, error) {
+			w.supervisor.ration = func(ctx context.Context, c control.Claim) (control.Grant, error) {
 				time.Sleep(200 * time.Millisecond)
 				return enough(ctx, c)
 			}

@@ -134,7 +134,7 @@ func (t *twin) release(w *Worker) {
 	t.raised(w)
 	if t.quiescing && len(t.held) == 0 && t.sender.InStep() && t.sender.Durable(t.sender.Next()-1) {
 		t.quiescing = false
-		w.request(control.KindQuiesced, nil, nil)
+		w.supervisor.request(control.KindQuiesced, nil, nil)
 	}
 }
 
@@ -308,7 +308,7 @@ func (t *twin) report(w *Worker) {
 	key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds)
 	if key != t.told {
 		t.told = key
-		w.request(control.KindReplication, p, nil)
+		w.supervisor.request(control.KindReplication, p, nil)
 	}
 }
 

@@ -25,8 +25,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/context/policy"
-	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/plane"
@@ -82,7 +81,6 @@ type Config struct {
 type Worker struct {
 	tenant *spec.Tenant
 	log    *slog.Logger
-	ask    func(ctx context.Context, kind control.Kind, body any) error
 
 	engine   *ike.Engine
 	isolate  bool // of every engine
@@ -93,20 +91,16 @@ type Worker struct {
 	standing *standing
 	clearTo  netip.Addr              // where the last packet went that no SA stood for
 	past     map[uint64]sessionEntry // by our SPI
-	sessions *sessions
+	sessions *session.Table
 	limits   limits
 	syslogs  *syslogs
 	refusals refusals
-	policies *policy.Set
-	pools    *pool.Set
 	clients  map[uint64]exchange.AddressAssigned // by our SPI: what gateways gave us
 
-	inbox   *inbox
-	reports chan plane.Report
-	calls   chan func(now time.Time)
-	asks    chan request
-	claims  chan control.Claim
-	ration  func(context.Context, control.Claim) (control.Grant, error)
+	inbox      *inbox
+	reports    chan plane.Report
+	calls      chan func(now time.Time)
+	supervisor *supervisor
 
 	clock   *clock
 	started time.Time // by the wall clock
@@ -119,8 +113,6 @@ type Worker struct {
 	role control.Role // with a twin: what to begin as
 
 	broken error // why the loop cannot go on
-
-	told uint64 // SPI of a refused peer whose reason the log has
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
@@ -130,20 +122,21 @@ func New(cfg *Config) (*Worker, error) {
 		log:     slog.New(lines.limit(cfg.Log.Handler())),
 		syslogs: lines,
 		limits:  newLimits(cfg.Log),
-		ask:     cfg.Ask,
 		isolate: cfg.Isolate,
-		ration:  cfg.Claim,
-		claims:  make(chan control.Claim, 4),
 		clients: make(map[uint64]exchange.AddressAssigned),
 		inbox:   newInbox(),
 		reports: make(chan plane.Report, reportsSize),
 		calls:   make(chan func(time.Time)),
-		asks:    make(chan request, asksSize),
 		clock:   newClock(cfg.Clock),
-		started: time.Now(), refusals: newRefusals(), ready: make(chan struct{}),
+		started: time.Now(), ready: make(chan struct{}),
 	}
-	if w.ration == nil {
-		w.ration = enough
+	w.refusals = newRefusals(w.log)
+	w.supervisor = &supervisor{
+		log: w.log, ask: cfg.Ask, ration: cfg.Claim, calls: w.calls, granted: w.granted,
+		requests: make(chan request, requestsSize), claims: make(chan control.Claim, claimsSize),
+	}
+	if w.supervisor.ration == nil {
+		w.supervisor.ration = enough
 	}
 	var err error
 	if w.twin, err = newTwin(cfg.Failover); err != nil {
@@ -175,10 +168,11 @@ func New(cfg *Config) (*Worker, error) {
 		return nil, err
 	}
 	w.children, w.past = newChildren(w.counters.Len()), map[uint64]sessionEntry{}
-	w.sessions, w.standing = newSessions(), newStanding(cfg.Tenant)
-	if err := w.configure(cfg.Tenant); err != nil {
+	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
 		return nil, err
 	}
+	w.tenant, w.standing = cfg.Tenant, newStanding(cfg.Tenant)
+	w.limit(cfg.Tenant.Limits)
 	if w.ledger, err = openLedger(cfg.Journal); err != nil {
 		return nil, unreadable(fmt.Errorf("worker: opening the journal: %w", err))
 	}
@@ -221,28 +215,6 @@ func closeAll(cfg *Config) {
 	}
 }
 
-// configure takes over everything of t that is not the engine's.
-func (w *Worker) configure(t *spec.Tenant) error {
-	pools, err := pool.NewSet(t.Pools)
-	if err != nil {
-		return fmt.Errorf("worker: building pools: %w", err)
-	}
-	if w.pools != nil {
-		for a, identity := range w.pools.Habits {
-			pools.Remember(a, identity)
-		}
-	}
-	w.tenant, w.pools, w.policies = t, pools, policy.NewSet(t)
-	w.sessions.limit(t.Limits)
-	w.limit(t.Limits)
-	if w.twin.speaks() {
-		for _, s := range w.sessions.all() {
-			w.hold(s)
-		}
-	}
-	return nil
-}
-
 // giveUp tells that a record cannot be used, which the engine has forgotten the SA
 // for: all others are worth more than that one.
 func (w *Worker) giveUp(spi uint64, err error) {
@@ -258,7 +230,7 @@ func (w *Worker) restore(now time.Time) error {
 			return nil
 		}
 		if e.habit != nil {
-			w.pools.Remember(e.habit.addr, e.habit.identity)
+			w.sessions.Pools().Remember(e.habit.addr, e.habit.identity)
 			return nil
 		}
 		if e.counters != nil {

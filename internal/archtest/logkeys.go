@@ -21,7 +21,7 @@ var (
 	derivations = []string{"With"}
 	// wrappers are functions of ours that pass keys on, with the number of
 	// arguments ahead of the first key.
-	wrappers = map[string]int{"refused": 3, "turnAway": 4}
+	wrappers = map[string]int{"refused": 3}
 )
 
 var dictionaryKey = regexp.MustCompile("`([a-z0-9_]+)`")
@@ -125,9 +125,12 @@ func isLogger(x ast.Expr) bool {
 		return slices.Contains(loggers, x.Name)
 	case *ast.SelectorExpr:
 		return slices.Contains(loggers, x.Sel.Name)
-	case *ast.CallExpr: // w.of(peer).Info(...), log.With(...).Warn(...), slog.New(...).With(...)
+	case *ast.CallExpr: // of(log, peer).Info(...), log.With(...).Warn(...), slog.New(...).With(...)
+		if name, ok := x.Fun.(*ast.Ident); ok {
+			return name.Name == "of"
+		}
 		sel, ok := x.Fun.(*ast.SelectorExpr)
-		return ok && (sel.Sel.Name == "of" || isLogger(sel.X))
+		return ok && isLogger(sel.X)
 	}
 	return false
 }

@@ -54,6 +54,8 @@ var rooms = []room{
 	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},
 	{path: "context/capture", may: []string{"context/control", "context/pcapng", "esp/plane", "esp/sa", "esp/tun", "internal/build"},
 		because: "it shows packets of a tenant to whoever reads them, and knows neither IKE nor the supervisor's sockets"},
+	{path: "context/session", pure: true, may: []string{"context/policy", "context/pool", "context/spec", "resource"},
+		because: "a session is one whatever made it: it knows limits, logins and addresses, and no protocol"},
 	{path: "context/policy", pure: true, may: []string{"context/spec"},
 		because: "it resolves attributes from a specification"},
 	{path: "context/pool", pure: true, may: []string{"context/spec"},
@@ -68,7 +70,7 @@ var rooms = []room{
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
-		"context/control", "context/capture", "context/pipe", "context/policy", "context/pool", "context/aaa", "context/spec",
+		"context/control", "context/capture", "context/pipe", "context/session", "context/aaa", "context/spec",
 		"failover", "failover/journal", "failover/link", "resource", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 

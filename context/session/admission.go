@@ -1,11 +1,6 @@
-package worker
+package session
 
 import (
-	"context"
-	"time"
-
-	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -22,17 +17,17 @@ type admission struct {
 	most             int64 // of the rest; 0: what is left; resource.None: nothing
 
 	within, beyond resource.Meter
-	granted        int64                 // of the rest, as the supervisor has said last
-	asking         bool                  // its answer is awaited
-	spare          bool                  // more was granted than used a moment ago, too
-	waiting        []exchange.AskSession // for that answer
+	granted        int64     // of the rest, as the supervisor has said last
+	asking         bool      // its answer is awaited
+	spare          bool      // more was granted than used a moment ago, too
+	waiting        []Subject // for that answer
 }
 
-// verdict is what becomes of one more session.
-type verdict uint8
+// outcome is what becomes of one more session.
+type outcome uint8
 
 const (
-	admit verdict = iota
+	admit outcome = iota
 	refuse
 	askFirst // the supervisor
 )
@@ -68,7 +63,7 @@ func (a *admission) held() int64 { return max(0, a.total()-a.promise) }
 
 // judge says what becomes of one more session, which takes the place of so many
 // others.
-func (a *admission) judge(freed int64) verdict {
+func (a *admission) judge(freed int64) outcome {
 	total := a.total() - freed
 	held := max(0, total-a.promise)
 	switch {
@@ -92,66 +87,59 @@ func (a *admission) deny() (resource.Name, int64) {
 	return a.shared, max(0, a.most)
 }
 
-// claim asks the supervisor for what the waiting peers need, or gives back what
-// nobody needs. There is one claim of a kind at a time.
-func (w *Worker) claim(a *admission) {
+// claim asks for what the waiting peers need, or gives back what nobody needs.
+func (a *admission) claim(out *Output) {
 	if a.asking {
 		return
 	}
-	select {
-	case w.claims <- control.Claim{Resource: string(a.shared), Held: a.held(), More: int64(len(a.waiting))}:
-		a.asking = true
-	default: // the supervisor is slow; the next look asks again
-	}
+	a.asking = true
+	out.Claims = append(out.Claims, Claim{Resource: string(a.shared), Held: a.held(), More: int64(len(a.waiting))})
 }
 
-// claimAll makes the claims, one after the other.
-func (w *Worker) claimAll(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case c := <-w.claims:
-			grant, err := w.ration(ctx, c)
-			if ctx.Err() != nil {
-				return
-			}
-			if err != nil {
-				w.log.Error("supervisor refuses a request", "kind", string(control.KindClaim), "reason", err)
-			}
-			w.do(ctx, func(now time.Time) error { // an error is the end of the worker
-				w.granted(now, c, grant)
-				return nil
-			})
-		}
-	}
+// claimed returns the admission that a claim is about.
+func (t *Table) claimed(c Claim) *admission {
+	return t.admissionOf(c.Resource == string(resource.BurstSessions))
 }
 
-// granted goes on with the peers that waited for the answer to a claim. What is
-// not granted to them is refused: a peer that comes again asks again. Those that
-// came after the claim make the next one.
-func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
-	a := w.sessions.admissionOf(c.Resource == string(resource.BurstSessions))
-	a.asking, a.granted = false, g.Most
-	waiting := a.waiting
-	a.waiting = nil
-	if !w.twin.speaks() {
-		return
-	}
-	for i, q := range waiting {
-		w.decide(now, q, int64(i) >= c.More)
-	}
-	w.carry(now)
+// Postpone takes a claim back that could not be made; Balance makes it again.
+func (t *Table) Postpone(c Claim) { t.claimed(c).asking = false }
+
+// Granted takes the answer to a claim: most is what the tenant may have of the
+// resource. It returns those who waited for the answer, in the order in which they
+// asked; the first c.More are those for whom the claim was made, and Decide is for all of
+// them. What is not granted to the first is refused; the others may make the next
+// claim.
+func (t *Table) Granted(c Claim, most int64) (waiting []Subject) {
+	a := t.claimed(c)
+	a.asking, a.granted = false, most
+	waiting, a.waiting = a.waiting, nil
+	return waiting
 }
 
-// settleRest tells the supervisor what is held of the rest, where that is more
-// than was granted, as in a worker that took over, or has been less for a while.
-func (w *Worker) settleRest() {
-	for _, a := range []*admission{&w.sessions.remoteAccess, &w.sessions.siteToSite} {
+// Balance claims what the tenant holds of what all contexts share, where that is
+// more than was granted, as in a worker that took over, or has been less for a
+// while. It is called every second.
+func (t *Table) Balance(out *Output) {
+	for _, a := range []*admission{&t.remoteAccess, &t.siteToSite} {
 		spare := a.granted > a.held()
 		if a.held() > a.granted || spare && a.spare || len(a.waiting) > 0 {
-			w.claim(a)
+			a.claim(out)
 		}
 		a.spare = spare
 	}
+}
+
+// Usage is what is used of one resource of the class.
+type Usage struct {
+	Resource resource.Name
+	Meter    resource.Meter
+}
+
+// Usage returns what is used of the four resources that sessions count against.
+func (t *Table) Usage() []Usage {
+	var out []Usage
+	for _, a := range []*admission{&t.remoteAccess, &t.siteToSite} {
+		out = append(out, Usage{a.promised, a.within}, Usage{a.shared, a.beyond})
+	}
+	return out
 }

@@ -15,15 +15,15 @@ import (
 	"github.com/warrenvpn/warren/resource"
 )
 
-// supervisor answers claims from a rest of its own, after a while.
-type supervisor struct {
+// sharer answers claims from a rest of its own, after a while.
+type sharer struct {
 	mu     sync.Mutex
 	rest   resource.Rest
 	claims []control.Claim
 	broken bool
 }
 
-func (s *supervisor) claim(_ context.Context, c control.Claim) (control.Grant, error) {
+func (s *sharer) claim(_ context.Context, c control.Claim) (control.Grant, error) {
 	time.Sleep(5 * time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *supervisor) claim(_ context.Context, c control.Claim) (control.Grant, e
 	return control.Grant{Most: s.rest.Claim("blue", c.Held, c.More, 0)}, nil
 }
 
-func (s *supervisor) meter() resource.Meter {
+func (s *sharer) meter() resource.Meter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.rest.Meter()
@@ -61,7 +61,7 @@ func TestBurst(t *testing.T) {
 		net := esptest.NewNet()
 		tenant := gatewayTenant(8)
 		tenant.Limits.Sessions, tenant.Limits.BurstSessions = 2, 0
-		sv := &supervisor{}
+		sv := &sharer{}
 		sv.rest.Resize(2)
 		gateway := newHost(t, net, tenant, gatewayAddr)
 		gateway.claim = sv.claim
@@ -130,7 +130,7 @@ func TestBurstGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := esptest.NewNet()
 		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
-		sv := &supervisor{}
+		sv := &sharer{}
 		sv.rest.Resize(1000)
 		gateway.claim = sv.claim
 		gateway.start()
@@ -167,37 +167,4 @@ func TestBurstGivenBack(t *testing.T) {
 		bob.stop()
 		gateway.stop()
 	})
-}
-
-func TestAdmission(t *testing.T) {
-	for _, tt := range []struct {
-		name          string
-		promise, most int
-		total         int64
-		granted       int64
-		want          verdict
-		within        int64
-	}{
-		{"promised", 2, resource.None, 1, 0, admit, 1},
-		{"no more than promised", 2, resource.None, 2, 0, refuse, 2},
-		{"from the rest", 2, 5, 2, 0, askFirst, 2},
-		{"granted already", 2, 5, 4, 3, admit, 2},
-		{"no more of the rest", 2, 5, 7, 9, refuse, 2},
-		{"nothing promised", 0, 5, 4, 4, askFirst, 0},
-		{"unlimited", 0, 0, 9, 10, admit, 9},
-		{"unlimited, not granted", 0, 0, 9, 9, askFirst, 9},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			var a admission
-			a.limit(tt.promise, tt.most)
-			a.count(tt.total)
-			a.granted = tt.granted
-			if got := a.judge(0); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-			if a.within.Current != tt.within || a.total() != tt.total {
-				t.Errorf("%d of %d are promised, want %d of %d", a.within.Current, a.total(), tt.within, tt.total)
-			}
-		})
-	}
 }

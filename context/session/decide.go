@@ -1,0 +1,181 @@
+package session
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/context/policy"
+	"github.com/warrenvpn/warren/context/pool"
+)
+
+// Conditions are what a decision depends on beside the sessions.
+type Conditions struct {
+	// Final: the supervisor was asked already. What it has not granted is refused.
+	Final bool
+	// Crowded: there is no memory for what another session has to keep.
+	Crowded bool
+}
+
+// Decide says what a peer that has proven its identity gets. The session counts
+// from here on, until Close. Where the supervisor has to be asked first, there
+// is a Claim instead of an Answer, and the Subject comes back from Granted.
+func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
+	attrs, ok := t.policies.Resolve(s.Group)
+	a := t.admissionOf(s.RemoteAccess)
+	l := t.login(&s, attrs)
+	outcome := a.judge(l.freed())
+	var no *Refusal
+	switch {
+	case !ok || !slices.Contains(attrs.TunnelProtocols, string(s.Handle.Protocol)):
+		no = &Refusal{Cause: CauseProtocol, GroupPolicy: attrs.GroupPolicy}
+	case attrs.SimultaneousLogins == 0:
+		no = &Refusal{Cause: CauseNoLogins, GroupPolicy: attrs.GroupPolicy}
+	case c.Crowded && outcome != refuse:
+		no = &Refusal{Cause: CauseMemory}
+	case l.tooMany():
+		no = &Refusal{Cause: CauseLogins, GroupPolicy: attrs.GroupPolicy, Limit: int64(attrs.SimultaneousLogins)}
+	case outcome == admit:
+		l.makeRoom(out)
+		t.grant(now, s, l, out)
+		return
+	case outcome == askFirst && !c.Final:
+		a.waiting = append(a.waiting, s)
+		a.claim(out)
+		return
+	default:
+		no = &Refusal{Cause: CauseClass}
+		if outcome == askFirst {
+			no.Cause = CauseShared
+		}
+		name, limit := a.deny()
+		no.Resource, no.Limit = string(name), limit
+	}
+	out.Answers = append(out.Answers, Answer{Subject: s, Refused: no})
+}
+
+// grant leases addresses and opens the session. A client that asks for no address
+// opens none: its IKE SA will not last.
+func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
+	x := t.open(now, s)
+	x.idle = l.attrs.IdleTimeout
+	if s.RemoteAccess {
+		x.Granted = attributes(now, l.attrs)
+		var err error
+		if x.Granted.Addresses, err = t.lease(&s, x, &l); err != nil {
+			no := &Refusal{Cause: CauseAddress, Pools: l.attrs.AddressPools, Err: err}
+			out.Answers = append(out.Answers, Answer{Subject: s, Granted: x.Granted, Refused: no})
+			return
+		}
+	}
+	if !s.RemoteAccess || len(x.Granted.Addresses) > 0 {
+		t.add(x)
+		t.succeed(now, x, out)
+	}
+	out.Answers = append(out.Answers, Answer{Subject: s, Granted: x.Granted})
+}
+
+// attributes is what a session of a group gets beside its addresses.
+func attributes(now time.Time, attrs policy.Attributes) Grant {
+	g := Grant{
+		GroupPolicy: attrs.GroupPolicy,
+		DNS:         attrs.DNSServers,
+		Domain:      attrs.DefaultDomain,
+		Split:       attrs.SplitTunnel,
+		Banner:      attrs.Banner,
+	}
+	if attrs.SessionTimeout > 0 {
+		g.Expires = now.Add(attrs.SessionTimeout)
+	}
+	return g
+}
+
+// lease takes an address of each family that the client wants from the first
+// pool that has one. It is an error only if there is none at all. A device that
+// has lost its SAs, and says so, gets the addresses that it had.
+func (t *Table) lease(s *Subject, x *Session, l *login) ([]netip.Addr, error) {
+	var out []netip.Addr
+	var failed error
+	for _, family := range []struct {
+		wants  bool
+		pool   pool.Family
+		wanted netip.Addr
+	}{{s.WantIPv4, pool.IPv4, s.WantedIPv4}, {s.WantIPv6, pool.IPv6, s.WantedIPv6}} {
+		if !family.wants {
+			continue
+		}
+		if !family.wanted.IsValid() {
+			family.wanted = l.had(family.pool == pool.IPv4)
+		}
+		a, err := t.pools.Lease(l.attrs.AddressPools, family.pool, x.holder(), family.wanted)
+		if err != nil {
+			failed = err
+			continue
+		}
+		out = append(out, a)
+	}
+	if len(out) > 0 {
+		failed = nil
+	}
+	return out, failed
+}
+
+// Past is what a session has behind it when another worker goes on with it.
+type Past struct {
+	Since             time.Time
+	BytesIn, BytesOut uint64
+}
+
+// Adopt opens the session of a peer that another worker has let in, with what it was
+// granted. Nobody knows here when it had traffic last, so it is not idle from
+// the beginning. Whether it is remote access, and when it is idle for too long, says
+// the configuration of now.
+func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output) {
+	attrs, _ := t.policies.Resolve(s.Group)
+	if attrs.RemoteAccess && len(g.Addresses) == 0 {
+		return // see grant
+	}
+	s.RemoteAccess = attrs.RemoteAccess
+	x := t.open(now, s)
+	x.Granted, x.Since, x.BytesIn, x.BytesOut = g, past.Since, past.BytesIn, past.BytesOut
+	x.idle = attrs.IdleTimeout
+	t.add(x)
+	t.reserve(x, out)
+	t.succeed(now, x, out)
+}
+
+// Unfit returns why a peer of a tunnel group could not have under the
+// configuration of now what it was granted; "" where it could. nil for a peer that we
+// have connected to: it was granted nothing.
+func (t *Table) Unfit(p Protocol, group string, g *Grant) string {
+	attrs, ok := t.policies.Resolve(group)
+	switch {
+	case !ok:
+		return "its tunnel group was removed from the configuration"
+	case g == nil:
+		return ""
+	case !slices.Contains(attrs.TunnelProtocols, string(p)):
+		return "its group policy does not allow " + string(p) + " any more"
+	case !attrs.RemoteAccess:
+		return ""
+	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(attrs.AddressPools, a) }):
+		return "its address is in none of its pools any more"
+	case !reaches(attrs, g.Split):
+		return "its group policy gives it fewer networks now"
+	}
+	return ""
+}
+
+// reaches reports whether a session that is opened now reaches all of these
+// networks; none stand for all there are.
+func reaches(attrs policy.Attributes, networks []netip.Prefix) bool {
+	if len(attrs.SplitTunnel) == 0 {
+		return true
+	}
+	for _, n := range networks {
+		if !slices.ContainsFunc(attrs.SplitTunnel, func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) }) {
+			return false
+		}
+	}
+	return len(networks) > 0
+}
