@@ -100,7 +100,7 @@ func (f *Foreign) AcceptChild(spi sa.SPI) {
 	tsr, _ := wire.Find[wire.TSr](ps)
 	answer := []wire.Payload{c.Answer(binary.BigEndian.AppendUint32(nil, uint32(spi))), wire.Nonce{Data: make([]byte, 32)}, tsi, tsr}
 	if have {
-		key, err := suite.GenerateKey(ke.Group, f.to.Config.Rand)
+		key, err := suite.Respond(ke.Group, f.to.Config.Rand, ke.Data)
 		if err != nil {
 			panic("iketest: " + err.Error())
 		}
@@ -113,7 +113,7 @@ func (f *Foreign) AcceptChild(spi sa.SPI) {
 // the error names what the node refused with.
 func (f *Foreign) RekeyIKE(proposal sa.Proposal) (*Foreign, error) {
 	group := proposal.One(sa.KeyExchange).ID
-	key, err := suite.GenerateKey(group, f.to.Config.Rand)
+	key, err := suite.Begin(group, f.to.Config.Rand)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (f *Foreign) RekeyIKE(proposal sa.Proposal) (*Foreign, error) {
 	ke, _ := wire.Find[wire.KE](ps)
 	nr, _ := wire.Find[wire.Nonce](ps)
 	x.Nr, n.Peer = nr.Data, binary.BigEndian.Uint64(choice.SPI)
-	if x.Shared, err = key.Shared(ke.Data); err != nil {
+	if x.Shared, err = key.Finish(ke.Data); err != nil {
 		return nil, err
 	}
 	return f.succeed(n, choice, &x)
@@ -155,12 +155,12 @@ func (f *Foreign) AcceptIKE(policy sa.Proposal) (*Foreign, error) {
 	if !ok || choice.Group() != ke.Group {
 		return nil, fmt.Errorf("iketest: the node offers %s with key exchange %d", suite.Describe(offer.Proposals), ke.Group)
 	}
-	key, err := suite.GenerateKey(ke.Group, f.to.Config.Rand)
+	key, err := suite.Respond(ke.Group, f.to.Config.Rand, ke.Data)
 	if err != nil {
 		return nil, err
 	}
 	x := suite.Exchange{Ni: ni.Data, Nr: make([]byte, 32)}
-	if x.Shared, err = key.Shared(ke.Data); err != nil {
+	if x.Shared, err = key.Secret(); err != nil {
 		return nil, err
 	}
 	n := &Stranger{Addr: f.Addr, SPI: f.to.lab.rng.Uint64() | 1, Peer: binary.BigEndian.Uint64(choice.SPI), to: f.to, responder: true}

@@ -19,7 +19,7 @@ type Stranger struct {
 	Peer uint64 // the node's SPI
 
 	to       *Node
-	key      *suite.PrivateKey
+	key      *suite.Initiation
 	ni, nr   []byte
 	request  []byte
 	response []byte
@@ -58,7 +58,7 @@ func (s *Stranger) Send(b []byte) [][]byte {
 // InitPayloads are those of a good IKE_SA_INIT request.
 func (s *Stranger) InitPayloads() wire.Payloads {
 	if s.key == nil {
-		s.key, _ = suite.GenerateKey(sa.KEX25519, s.to.Config.Rand)
+		s.key, _ = suite.Begin(sa.KEX25519, s.to.Config.Rand)
 	}
 	return wire.Payloads{
 		suite.Offer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, nil),
@@ -118,7 +118,7 @@ func (s *Stranger) TakeInit(response []byte) bool {
 	if err != nil {
 		return false
 	}
-	shared, err := s.key.Shared(ke.Data)
+	shared, err := s.key.Finish(ke.Data)
 	if err != nil {
 		return false
 	}

@@ -154,11 +154,11 @@ func (s *SA) followed(c *child) bool {
 
 // agree does a whole key exchange as its responder.
 func (s *SA) agree(ke wire.KE) (public []byte, shared secret.Value, err error) {
-	key, err := suite.GenerateKey(ke.Group, s.host.Rand())
+	r, err := suite.Respond(ke.Group, s.host.Rand(), ke.Data)
 	if err != nil {
 		return nil, secret.Value{}, err
 	}
-	defer key.Clear()
-	shared, err = key.Shared(ke.Data)
-	return key.Public(), shared, err
+	defer r.Clear()
+	shared, err = r.Secret()
+	return r.Public(), shared, err
 }

@@ -49,11 +49,16 @@ func takeAuth(ps wire.Payloads) (*authRequest, error) {
 // authRequest serves IKE_AUTH: who is it, is it true, and what may it have?
 func (s *SA) authRequest(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	if s.opener == nil {
-		if err := s.deriveKeys(); err != nil {
+		shared, err := s.handshake.answer.Secret()
+		if err == nil {
+			err = s.deriveKeys(shared)
+		}
+		if err != nil {
 			s.refuse("", "key exchange: "+err.Error(), out)
 			s.die()
 			return nil
 		}
+		s.handshake.answer.Clear()
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {

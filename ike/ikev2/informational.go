@@ -145,6 +145,9 @@ func (s *SA) die() {
 		if h.key != nil {
 			h.key.Clear()
 		}
+		if h.answer != nil {
+			h.answer.Clear()
+		}
 	}
 	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
 }

@@ -18,8 +18,8 @@ import (
 type handshake struct {
 	request, response []byte // IKE_SA_INIT as they were sent: AUTH covers them
 	ni, nr            []byte
-	key               *suite.PrivateKey
-	public            []byte // the peer's KE value
+	key               *suite.Initiation // of an initiator
+	answer            *suite.Response   // of a responder
 	choice            suite.Choice
 
 	// Of a responder: what it was made from, whether that is on record, and
@@ -141,19 +141,19 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	if err != nil {
 		return nil, err
 	}
-	if n, _ := suite.PublicLen(choice.Group()); n != len(p.ke.Data) {
-		return nil, &initError{wire.Notify{Type: wire.InvalidSyntax}, "public value of the peer has a wrong length"}
-	}
 	random := seeded(seed)
 	nr := bytesFrom(random, nonceSize)
-	key, err := suite.GenerateKey(choice.Group(), random)
+	key, err := suite.Respond(choice.Group(), random, bytes.Clone(p.ke.Data))
+	if errors.Is(err, suite.ErrPublicValue) {
+		return nil, &initError{wire.Notify{Type: wire.InvalidSyntax}, "public value of the peer has a wrong length"}
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.suite = st
 	s.handshake = &handshake{
 		request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: nr,
-		key: key, public: bytes.Clone(p.ke.Data), choice: choice, seed: seed, from: exchange.Datagram{Local: d.Local, Remote: d.Remote},
+		answer: key, choice: choice, seed: seed, from: exchange.Datagram{Local: d.Local, Remote: d.Remote},
 	}
 	s.lifetime = rules.Policies[choice.Policy].Lifetime
 	s.detectNAT(m.Payloads, 0)
@@ -192,16 +192,11 @@ func (s *SA) RepeatFirst(d exchange.Datagram, out *exchange.Output) bool {
 	return true
 }
 
-// deriveKeys does the second half of the key exchange (RFC 7296 section 2.14).
-// A responder does it only when IKE_AUTH is here.
-func (s *SA) deriveKeys() error {
-	h := s.handshake
-	shared, err := h.key.Shared(h.public)
-	if err != nil {
-		return err
-	}
+// deriveKeys makes the keys of the SA from the secret of the key exchange (RFC 7296
+// section 2.14), and clears it.
+func (s *SA) deriveKeys(shared secret.Value) error {
 	defer shared.Clear()
-	h.key.Clear()
+	h := s.handshake
 	spiI, spiR := s.spis()
 	keys := s.suite.DeriveKeys(&suite.Exchange{Shared: shared, Ni: h.ni, Nr: h.nr, SPIi: spiI, SPIr: spiR})
 	return s.install(s.suite, keys)
@@ -236,7 +231,7 @@ func newInitiator(h *Version, now time.Time, name string, out *exchange.Output) 
 func (s *SA) sendInit(now time.Time, group uint16, out *exchange.Output) error {
 	h := s.handshake
 	if h.key == nil || h.key.Group() != group {
-		key, err := suite.GenerateKey(group, s.host.Rand())
+		key, err := suite.Begin(group, s.host.Rand())
 		if err != nil {
 			return err
 		}
@@ -288,16 +283,18 @@ func (s *SA) initResponse(now time.Time, d exchange.Datagram, m *wire.Message, o
 		return err
 	}
 	h := s.handshake
-	if n, _ := suite.PublicLen(p.ke.Group); n != len(p.ke.Data) {
-		return s.distrust("", "public value of the peer has a wrong length")
+	shared, err := h.key.Finish(p.ke.Data)
+	if err != nil {
+		return s.distrust("", "key exchange: "+err.Error())
 	}
 	s.suite, s.peerSPI = st, m.SPIr
-	h.choice, h.nr, h.public, h.response = choice, bytes.Clone(p.nonce.Data), bytes.Clone(p.ke.Data), bytes.Clone(d.Payload)
+	h.choice, h.nr, h.response = choice, bytes.Clone(p.nonce.Data), bytes.Clone(d.Payload)
 	s.lifetime = h.terms[choice.Policy].lifetime
-	if err := s.deriveKeys(); err != nil {
+	if err := s.deriveKeys(shared); err != nil {
 		s.suite, s.peerSPI = nil, 0
 		return s.distrust("", "key exchange: "+err.Error())
 	}
+	h.key.Clear()
 	s.detectNAT(m.Payloads, m.SPIr)
 	if s.udp {
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)

@@ -23,7 +23,7 @@ func (r *request) begin() (nonce []byte, err error) {
 	random := seeded(r.seed)
 	nonce = bytesFrom(random, nonceSize)
 	if r.group != sa.KENone && r.key == nil {
-		r.key, err = suite.GenerateKey(r.group, random)
+		r.key, err = suite.Begin(r.group, random)
 	}
 	return nonce, err
 }
@@ -38,7 +38,7 @@ func (r *request) finishKE(ps wire.Payloads) (secret.Value, error) {
 		return secret.Value{}, fmt.Errorf("ikev2: response has no public value for the key exchange")
 	}
 	defer r.key.Clear()
-	return r.key.Shared(ke.Data)
+	return r.key.Finish(ke.Data)
 }
 
 // want is a child SA that we ask for without one to replace.

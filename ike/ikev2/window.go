@@ -50,7 +50,7 @@ type request struct {
 	spi   uint64       // ours, of the new SA
 	group uint16       // key exchange, sa.KENone: none
 	terms terms        // what was offered
-	key   *suite.PrivateKey
+	key   *suite.Initiation
 	// For a child SA: the selectors that were offered, and SPIs that the peer has
 	// deleted since, unknown to us.
 	local, remote []sa.Selector

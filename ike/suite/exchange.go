@@ -36,8 +36,55 @@ func curveOf(group uint16) (curve, bool) {
 	return curve{}, false
 }
 
-// PrivateKey is our half of one key exchange. It is used once.
-type PrivateKey struct {
+// A key exchange has the shape of a key encapsulation (KEM): the initiator begins
+// and sends its public value, the responder answers that value with its own, the
+// initiator finishes with the answer, and both have the secret. A Diffie-Hellman
+// group is one where the answer does not depend on what is answered.
+
+// Initiation is the initiator's part of one key exchange, from Begin on. It is
+// used once.
+type Initiation struct{ privateKey }
+
+// Response is the responder's part of one key exchange. It is used once.
+type Response struct {
+	privateKey
+	peer []byte
+}
+
+// Begin begins a key exchange of group with the bytes of rand alone.
+func Begin(group uint16, rand io.Reader) (*Initiation, error) {
+	key, err := generate(group, rand)
+	if err != nil {
+		return nil, err
+	}
+	return &Initiation{*key}, nil
+}
+
+// Finish returns the secret, or ErrPublicValue where the answer of the peer has a
+// wrong length, is not in the group, or makes the result predictable. Then another
+// answer may still be the right one.
+func (i *Initiation) Finish(answer []byte) (secret.Value, error) { return i.shared(answer) }
+
+// Respond answers the public value of an initiator with the bytes of rand alone,
+// or returns ErrPublicValue where that has a wrong length.
+func Respond(group uint16, rand io.Reader, public []byte) (*Response, error) {
+	if n, ok := PublicLen(group); ok && n != len(public) {
+		return nil, ErrPublicValue
+	}
+	key, err := generate(group, rand)
+	if err != nil {
+		return nil, err
+	}
+	return &Response{*key, public}, nil
+}
+
+// Secret returns the secret. What costs is done here where the group allows it, so
+// that a stranger who does not go on costs less. Like Finish it may return
+// ErrPublicValue.
+func (r *Response) Secret() (secret.Value, error) { return r.shared(r.peer) }
+
+// privateKey is our half of a Diffie-Hellman key exchange.
+type privateKey struct {
 	group  uint16
 	ec     *ecdh.PrivateKey
 	modp   secret.Value // exponent
@@ -60,8 +107,8 @@ func PublicLen(group uint16) (int, bool) {
 // again; one try in 2^32 or fewer is.
 const scalarTries = 8
 
-// GenerateKey makes a private key for group from the bytes of rand alone.
-func GenerateKey(group uint16, rand io.Reader) (*PrivateKey, error) {
+// generate makes a private key for group from the bytes of rand alone.
+func generate(group uint16, rand io.Reader) (*privateKey, error) {
 	if g, ok := modpOf(group); ok {
 		return g.generate(group, rand)
 	}
@@ -86,23 +133,23 @@ func GenerateKey(group uint16, rand io.Reader) (*PrivateKey, error) {
 }
 
 // newCurveKey wraps a key of c.
-func newCurveKey(group uint16, c curve, key *ecdh.PrivateKey) *PrivateKey {
+func newCurveKey(group uint16, c curve, key *ecdh.PrivateKey) *privateKey {
 	public := key.PublicKey().Bytes()
 	if c.sec1 {
 		public = public[1:]
 	}
-	return &PrivateKey{group: group, ec: key, public: public}
+	return &privateKey{group: group, ec: key, public: public}
 }
 
 // Group returns the transform ID of the key exchange.
-func (k *PrivateKey) Group() uint16 { return k.group }
+func (k *privateKey) Group() uint16 { return k.group }
 
-// Public returns our public value, as a KE payload carries it.
-func (k *PrivateKey) Public() []byte { return k.public }
+// Public returns our public value, or answer, as a KE payload carries it.
+func (k *privateKey) Public() []byte { return k.public }
 
-// Shared returns g^ir, or ErrPublicValue where the peer's public value has a
+// shared returns g^ir, or ErrPublicValue where the peer's public value has a
 // wrong length, is not in the group, or makes the result predictable.
-func (k *PrivateKey) Shared(peer []byte) (secret.Value, error) {
+func (k *privateKey) shared(peer []byte) (secret.Value, error) {
 	if g, ok := modpOf(k.group); ok {
 		return g.shared(k.modp, peer)
 	}
@@ -126,7 +173,7 @@ func (k *PrivateKey) Shared(peer []byte) (secret.Value, error) {
 
 // Clear forgets the private key. The bytes inside crypto/ecdh are left to the
 // garbage collector: the standard library gives no way to overwrite them.
-func (k *PrivateKey) Clear() {
+func (k *privateKey) Clear() {
 	k.ec = nil
 	k.modp.Clear()
 }

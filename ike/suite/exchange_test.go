@@ -50,22 +50,22 @@ func TestRFCExchanges(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			i, err := GenerateKey(tt.group, bytes.NewReader(unhex(t, tt.i)))
+			i, err := generate(tt.group, bytes.NewReader(unhex(t, tt.i)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r, err := GenerateKey(tt.group, bytes.NewReader(unhex(t, tt.r)))
+			r, err := generate(tt.group, bytes.NewReader(unhex(t, tt.r)))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(i.Public(), unhex(t, tt.gi)) || !bytes.Equal(r.Public(), unhex(t, tt.gr)) {
 				t.Errorf("public values\n%x\n%x", i.Public(), r.Public())
 			}
-			a, err := i.Shared(r.Public())
+			a, err := i.shared(r.Public())
 			if err != nil {
 				t.Fatal(err)
 			}
-			b, err := r.Shared(i.Public())
+			b, err := r.shared(i.Public())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,19 +85,19 @@ var allGroups = []uint16{
 // it or make the secret predictable.
 func TestExchange(t *testing.T) {
 	for _, group := range allGroups {
-		i, err := GenerateKey(group, rand.Reader)
+		i, err := generate(group, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := GenerateKey(group, rand.Reader)
+		r, err := generate(group, rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := i.Shared(r.Public())
+		a, err := i.shared(r.Public())
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := r.Shared(i.Public())
+		b, err := r.shared(i.Public())
 		if err != nil || !a.Equal(b) {
 			t.Errorf("group %d: secrets differ: %v", group, err)
 		}
@@ -110,21 +110,21 @@ func TestExchange(t *testing.T) {
 			bad = append(bad, append([]byte{4}, r.Public()...))
 		}
 		for _, y := range bad {
-			if _, err := i.Shared(y); err != ErrPublicValue {
+			if _, err := i.shared(y); err != ErrPublicValue {
 				t.Errorf("group %d: %x: %v", group, y, err)
 			}
 		}
 		if i.Clear(); i.modp.Len() != 0 || i.ec != nil {
 			t.Errorf("group %d: Clear left the key", group)
 		}
-		if _, err := i.Shared(r.Public()); err != ErrPublicValue {
+		if _, err := i.shared(r.Public()); err != ErrPublicValue {
 			t.Errorf("group %d: cleared key: %v", group, err)
 		}
 	}
-	if _, err := GenerateKey(1025, rand.Reader); err == nil {
+	if _, err := generate(1025, rand.Reader); err == nil {
 		t.Error("a group that does not exist")
 	}
-	if _, err := GenerateKey(sa.KEX25519, bytes.NewReader(nil)); err == nil {
+	if _, err := generate(sa.KEX25519, bytes.NewReader(nil)); err == nil {
 		t.Error("a key without randomness")
 	}
 }
@@ -159,7 +159,7 @@ func TestModp(t *testing.T) {
 			{new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), uint(p.BitLen())), big.NewInt(1)), false},
 		}
 		for _, tt := range tests {
-			got, err := key.Shared(tt.y.FillBytes(make([]byte, len(g.prime))))
+			got, err := key.shared(tt.y.FillBytes(make([]byte, len(g.prime))))
 			if (err == nil) != tt.ok {
 				t.Errorf("group %d: y = %x: %v", group, tt.y, err)
 			}
@@ -227,21 +227,52 @@ func BenchmarkExchange(b *testing.B) {
 		names[k.ID] = k.Name
 	}
 	for _, group := range allGroups {
-		peer, err := GenerateKey(group, rand.Reader)
+		peer, err := generate(group, rand.Reader)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Run(names[group], func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				k, err := GenerateKey(group, rand.Reader)
+				k, err := generate(group, rand.Reader)
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := k.Shared(peer.Public()); err != nil {
+				if _, err := k.shared(peer.Public()); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// TestKeyExchangeShape: what Begin, Respond and Finish give is one secret for every
+// group; a Response of a value of a wrong length does not come about.
+func TestKeyExchangeShape(t *testing.T) {
+	for _, group := range allGroups {
+		i, err := Begin(group, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Respond(group, rand.Reader, i.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := i.Finish(r.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := r.Secret(); err != nil || !a.Equal(b) {
+			t.Errorf("group %d: secrets differ: %v", group, err)
+		}
+		if _, err := Respond(group, rand.Reader, i.Public()[1:]); err != ErrPublicValue {
+			t.Errorf("group %d: a short value was answered: %v", group, err)
+		}
+		if _, err := i.Finish(r.Public()[1:]); err != ErrPublicValue {
+			t.Errorf("group %d: a short answer was taken: %v", group, err)
+		}
+	}
+	if _, err := Respond(1025, rand.Reader, nil); err == nil {
+		t.Error("an unknown group was answered")
 	}
 }

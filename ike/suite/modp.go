@@ -48,7 +48,7 @@ func modpOf(group uint16) (modpGroup, bool) {
 }
 
 // generate makes a private key of the group with transform ID id.
-func (g modpGroup) generate(id uint16, rand io.Reader) (*PrivateKey, error) {
+func (g modpGroup) generate(id uint16, rand io.Reader) (*privateKey, error) {
 	x := make([]byte, g.exponentLen)
 	if _, err := io.ReadFull(rand, x); err != nil {
 		return nil, fmt.Errorf("suite: reading randomness: %w", err)
@@ -56,7 +56,7 @@ func (g modpGroup) generate(id uint16, rand io.Reader) (*PrivateKey, error) {
 	x[0] |= 0x80 // never 0 or small, and as long for everybody
 	base := make([]byte, len(g.prime))
 	base[len(base)-1] = 2
-	return &PrivateKey{group: id, modp: secret.New(x), public: g.exp(base, x)}, nil
+	return &privateKey{group: id, modp: secret.New(x), public: g.exp(base, x)}, nil
 }
 
 // shared returns peer^x, for a peer's value y with 1 < y < p-1.

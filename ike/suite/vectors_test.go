@@ -240,7 +240,7 @@ func TestWycheproofECDH(t *testing.T) {
 			if group == sa.KEX25519 && bytes.Count(v.Shared, []byte{0}) == len(v.Shared) {
 				want = false // predictable: RFC 8031 refuses it
 			}
-			got, err := newCurveKey(group, c, key).Shared(public)
+			got, err := newCurveKey(group, c, key).shared(public)
 			if ok := err == nil && bytes.Equal(got.Reveal(), v.Shared); ok != want {
 				t.Errorf("%s %d (%s): %s, got %x %v", file, v.TcID, v.Comment, v.Result, got.Reveal(), err)
 			}
