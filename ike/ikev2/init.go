@@ -165,7 +165,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	s.window.expect = 1
 	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
 	s.handshake.until = s.endAt
-	s.post(s.handshake.response, out)
+	s.post(datagrams{s.handshake.response}, out)
 	return s, nil
 }
 
@@ -246,7 +246,7 @@ func (s *SA) sendInit(now time.Time, group uint16, out *exchange.Output) error {
 	ps = append(ps, s.natPayloads(0)...)
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
 	h.request = wire.AppendMessage(nil, hdr, ps...)
-	s.transmit(now, &request{message: h.request, task: task{kind: taskInit}}, out)
+	s.transmit(now, &request{message: datagrams{h.request}, task: task{kind: taskInit}}, out)
 	return nil
 }
 

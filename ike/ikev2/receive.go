@@ -56,7 +56,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		if !s.mayRepeat(now, d.Remote) {
 			return exchange.ErrStale
 		}
-		out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.window.response})
+		s.window.response.send(d, out)
 		return nil
 	}
 	if m.MessageID != s.window.expect || s.state == Rejected {

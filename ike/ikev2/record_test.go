@@ -35,8 +35,8 @@ func golden(t testing.TB) *SA {
 			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			Expires: time.Unix(7, 8),
 		},
-		window: window{expect: 3, response: []byte("response"), next: 4, iv: 5, request: &request{
-			id: 3, message: []byte("request"), task: task{kind: taskRekeyChild, child: 6, reason: "why"},
+		window: window{expect: 3, response: datagrams{messageOf("response")}, next: 4, iv: 5, request: &request{
+			id: 3, message: datagrams{messageOf("request")}, task: task{kind: taskRekeyChild, child: 6, reason: "why"},
 			seed: secret.Copy([]byte("seed")), spi: 7, group: sa.KEX25519, nonce: 8,
 			terms: terms{{proposal: st.Proposal(), lifetime: time.Hour, bytes: 1 << 30}},
 			local: selectors("10.0.0.0/8"), remote: selectors("10.1.0.0/16", "10.2.0.0/16"),

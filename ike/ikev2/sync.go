@@ -38,7 +38,7 @@ type syncState struct {
 	// one; and the last one with its answer, for repeats.
 	seen   uint32
 	last   [sha256.Size]byte
-	answer []byte
+	answer datagrams
 }
 
 // syncOffer are the notifications with which support is said.
@@ -173,7 +173,7 @@ func (s *SA) syncRequest(now time.Time, d exchange.Datagram, m *wire.Message, ps
 	}
 	sum := sha256.Sum256(d.Payload)
 	if s.sync.answer != nil && sum == s.sync.last {
-		out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
+		s.sync.answer.send(d, out)
 		return true, nil
 	}
 	if m1 < s.window.expect || m1 < s.sync.seen || m1 == 1<<32-1 {
@@ -199,7 +199,7 @@ func (s *SA) syncRequest(now time.Time, d exchange.Datagram, m *wire.Message, ps
 		}
 	}
 	s.sync.last, s.sync.answer = sum, s.seal(wire.Informational, 0, true, answer)
-	out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: s.sync.answer})
+	s.sync.answer.send(d, out)
 	return true, nil
 }
 

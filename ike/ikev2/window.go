@@ -30,9 +30,9 @@ import (
 // Repeats are the same bytes and need no new vector. A tenant without a twin has
 // epoch 0.
 type window struct {
-	expect   uint32 // ID of the peer's next request
-	response []byte // to the request before that; nil: not answered yet, or none
-	next     uint32 // ID of our next request
+	expect   uint32    // ID of the peer's next request
+	response datagrams // to the request before that; nil: not answered yet, or none
+	next     uint32    // ID of our next request
 	request  *request
 	iv       uint64
 }
@@ -40,7 +40,7 @@ type window struct {
 // request is our outstanding exchange.
 type request struct {
 	id      uint32
-	message []byte // as it was sent, for repeats
+	message datagrams // as it was sent, for repeats
 	task    task
 	tries   int
 	at      time.Time // of the next repeat
@@ -138,7 +138,7 @@ func (s *SA) pump(now time.Time, out *exchange.Output) {
 }
 
 // seal protects a message of ours.
-func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Payload) []byte {
+func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Payload) datagrams {
 	h := wire.Header{Version: wire.Version2, Exchange: x, MessageID: id}
 	h.SPIi, h.SPIr = s.spis()
 	if s.initiator {
@@ -152,7 +152,7 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
 	}
 	s.dirty = true
-	return b
+	return datagrams{b}
 }
 
 // nextIV returns the initialisation vector of the next message.
@@ -213,13 +213,12 @@ func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *exc
 	if s.asker.Remote.IsValid() {
 		to = s.asker // section 2.11: where the request came from
 	}
-	to.Payload = s.window.response
-	out.Send = append(out.Send, to)
+	s.window.response.send(to, out)
 }
 
 // post puts a message into out.
-func (s *SA) post(message []byte, out *exchange.Output) {
-	out.Send = append(out.Send, exchange.Datagram{Local: s.local, Remote: s.remote, Payload: message})
+func (s *SA) post(message datagrams, out *exchange.Output) {
+	message.send(exchange.Datagram{Local: s.local, Remote: s.remote}, out)
 }
 
 // settled forgets the outstanding request: its response is here.

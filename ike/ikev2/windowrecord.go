@@ -19,7 +19,7 @@ func (s *SA) writeWindow(w *writer) {
 	w.addrPort(s.local)
 	w.addrPort(s.remote)
 	w.u32(s.window.expect)
-	w.bytes(s.window.response)
+	w.bytes(s.window.response.join())
 	w.u32(s.window.next)
 	w.u64(s.window.iv)
 	w.u32(s.sync.seen)
@@ -31,7 +31,7 @@ func (s *SA) writeWindow(w *writer) {
 		return
 	}
 	w.u32(r.id)
-	w.bytes(r.message)
+	w.bytes(r.message.join())
 	w.u8(uint8(r.task.kind))
 	w.u64(r.task.child)
 	w.text(r.task.reason)
@@ -57,13 +57,13 @@ func (s *SA) readWindow(r *reader) {
 	}
 	s.wasReplaced = r.flag()
 	s.local, s.remote = r.addrPort(), r.addrPort()
-	s.window = window{expect: r.u32(), response: r.bytes(), next: r.u32(), iv: r.u64()}
+	s.window = window{expect: r.u32(), response: r.datagrams(), next: r.u32(), iv: r.u64()}
 	s.sync.seen, s.sync.unproven = r.u32(), r.flag()
 	s.tasks = r.tasks()
 	if !r.flag() {
 		return
 	}
-	q := &request{id: r.u32(), message: r.bytes()}
+	q := &request{id: r.u32(), message: r.datagrams()}
 	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
 	q.seed, q.spi, q.group, q.nonce = r.key(), r.u64(), r.u16(), r.u32()
 	q.terms, q.local, q.remote = r.terms(), r.selectors(), r.selectors()
@@ -126,4 +126,13 @@ func (r *reader) tasks() []task {
 		out = append(out, t)
 	}
 	return out
+}
+
+// datagrams reads one message.
+func (r *reader) datagrams() datagrams {
+	m, ok := splitDatagrams(r.bytes())
+	if !ok {
+		r.fail()
+	}
+	return m
 }
