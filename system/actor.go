@@ -8,6 +8,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -41,7 +42,7 @@ func (s *System) check(st plan.Step, freed []*plan.Wanted) error {
 	if err := s.groups.Check(cgroup.Limits(st.Want.Limits)); err != nil {
 		return err
 	}
-	if err := checkStorage(st.Want.Storage); err != nil {
+	if err := disks.CheckStorage(st.Want.Storage); err != nil {
 		return err
 	}
 	if !st.Begins() || st.Want.Suspended {
@@ -64,7 +65,7 @@ func (s *System) check(st plan.Step, freed []*plan.Wanted) error {
 // serve implements actor.
 func (s *System) serve(totals resource.Totals, list []*plan.Wanted) error {
 	s.rests.set(totals, list)
-	return s.Files.Set(disks(list))
+	return s.disks.Set(disks.Of(list))
 }
 
 // begin implements actor.

@@ -15,6 +15,15 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
+// backend answers the API.
+type backend struct {
+	*System
+	files
+}
+
+// Backend returns what answers the API.
+func (s *System) Backend() api.Backend { return backend{s, files{s.disks}} }
+
 // Status implements api.Backend.
 func (s *System) Status() api.Status {
 	out := api.Status{Name: s.name, Version: build.Version(), PID: os.Getpid(), Started: s.started}
@@ -117,7 +126,7 @@ func (s *System) Facts(ctx context.Context, name string) (control.Facts, error) 
 	}
 	facts, err := worker.Facts(ctx)
 	facts.Resources = append(facts.Resources, t.resources()...)
-	facts.Resources = append(facts.Resources, s.Files.resources(name)...)
+	facts.Resources = append(facts.Resources, s.disks.Resources(name)...)
 	inOrder(facts.Resources)
 	if gateway := t.view().gateway; gateway != nil {
 		facts.IPsec.Counts[stats.DropClearIn].N, _ = t.clearDrops(gateway)

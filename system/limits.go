@@ -284,7 +284,7 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 		rows = append(rows, t.confined(v)...)
 	}
 	if l.Storage > 0 || l.StorageFiles > 0 {
-		rows = append(rows, t.sys.Files.resources(t.name)...)
+		rows = append(rows, t.sys.disks.Resources(t.name)...)
 	}
 	for _, r := range rows {
 		n := t.notices[resource.Name(r.Resource)]

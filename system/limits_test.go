@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -101,7 +102,7 @@ func TestEnter(t *testing.T) {
 // once in a minute.
 func TestRefusalsAreLogged(t *testing.T) {
 	var log bytes.Buffer
-	s := &System{tenants: map[string]*tenant{}, Files: NewFiles(t.TempDir())}
+	s := &System{tenants: map[string]*tenant{}, disks: disks.New(&disks.Config{StateDir: t.TempDir()})}
 	blue := &tenant{
 		sys: s, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 1}), notices: map[resource.Name]*resource.Notice{},
 		log: slog.New(slog.NewTextHandler(&log, nil)).With("tenant", "blue"),

@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 	"github.com/warrenvpn/warren/vfs"
@@ -212,22 +213,22 @@ func finish(todo intent, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	files := NewFiles(todo.StateDir)
+	files := disks.New(&disks.Config{StateDir: todo.StateDir, Log: log})
 	defer files.Close()
-	var disks []vfs.Disk0
+	var list []vfs.Disk0
 	for _, one := range t.List {
 		if one.At.Scheme == configs.SchemeDisk {
-			disks = append(disks, vfs.Disk0{Context: one.At.Context})
+			list = append(list, vfs.Disk0{Context: one.At.Context})
 		}
 	}
-	if err := files.Set(disks); err != nil {
+	if err := files.Set(list); err != nil {
 		return err
 	}
 	for _, one := range t.List {
 		switch {
 		case unwritable[one.At.Scheme] != "":
 		case one.At.Scheme == configs.SchemeDisk:
-			_, err = files.WriteFile(context.Background(), one.At.String(), int64(len(one.Body)), bytes.NewReader(one.Body))
+			_, err = files.Write(context.Background(), one.At.String(), int64(len(one.Body)), bytes.NewReader(one.Body))
 		default:
 			err = unlessEqual(one)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/disks"
 )
 
 const (
@@ -24,13 +25,30 @@ const (
 type peerDisks struct{ sys *System }
 
 // peerDisks returns the disks of the other unit, nil while it is not there.
-func (s *System) peerDisks() peerFiles {
+func (s *System) peerDisks() disks.Peer {
 	alive := false
 	s.pair.do(func(time.Time, *failover.Output) { alive = s.pair.node != nil && s.pair.node.PeerAlive() })
 	if !alive {
 		return nil
 	}
 	return peerDisks{s}
+}
+
+// standbyHere reports whether a context is standby here, and its disk that of the
+// other unit.
+func (s *System) standbyHere(tenant string) bool {
+	group, ok := s.paired(tenant)
+	return ok && s.pair.role(group).Standby()
+}
+
+// paired returns the failover group of a context that has a standby unit.
+func (s *System) paired(tenant string) (string, bool) {
+	t := s.tenant(tenant)
+	if s.pair == nil || t == nil {
+		return "", false
+	}
+	w := t.view().want
+	return w.FailoverGroup, s.pair.pairs(w)
 }
 
 // ask asks the peer's API and reads all of the answer.
@@ -52,24 +70,30 @@ func (p peerDisks) open(ctx context.Context, path string) (*http.Response, error
 	return p.sys.AskPeer(r)
 }
 
-// DiskVersions implements peerFiles.
-func (p peerDisks) DiskVersions(ctx context.Context, wake bool) (api.Versions, error) {
+// Versions implements disks.Peer.
+func (p peerDisks) Versions(ctx context.Context, wake bool) ([]disks.Version, error) {
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
 	path := "/v1/disks"
 	if wake {
 		path += "?wake=true"
 	}
-	return ask[api.Versions](ctx, p, path)
+	list, err := ask[api.Versions](ctx, p, path)
+	var out []disks.Version
+	for _, v := range list.Disks {
+		out = append(out, disks.Version(v))
+	}
+	return out, err
 }
 
-// DiskManifest implements peerFiles.
-func (p peerDisks) DiskManifest(ctx context.Context, name string) (api.Manifest, error) {
-	return ask[api.Manifest](ctx, p, "/v1/disks/manifest?context="+url.QueryEscape(name))
+// Manifest implements disks.Peer.
+func (p peerDisks) Manifest(ctx context.Context, name string) (disks.Manifest, error) {
+	m, err := ask[api.Manifest](ctx, p, "/v1/disks/manifest?context="+url.QueryEscape(name))
+	return manifestOf(m), err
 }
 
-// ReadFile implements peerFiles.
-func (p peerDisks) ReadFile(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+// Open implements disks.Peer.
+func (p peerDisks) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	resp, err := p.open(ctx, "/v1/files/content?name="+url.QueryEscape(name))
 	if err != nil {

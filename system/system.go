@@ -28,6 +28,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -53,9 +54,8 @@ type Config struct {
 	Hangup <-chan os.Signal
 }
 
-// System is the supervisor. It implements task.Task and api.Backend.
+// System is the supervisor. It implements task.Task.
 type System struct {
-	*Files
 	*lifecycle
 	cfg     Config
 	name    string
@@ -67,8 +67,9 @@ type System struct {
 	rests   *rests
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
-	pair    *pair         // nil: a node alone
-	uids    *uids         // belongs to the holder of the lifecycle's token
+	disks   *disks.Disks
+	pair    *pair // nil: a node alone
+	uids    *uids // belongs to the holder of the lifecycle's token
 
 	mu      sync.Mutex         // protects tenants
 	tenants map[string]*tenant // by name
@@ -141,10 +142,11 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	}
 	conf := startup.conf
 	s := &System{
-		Files: NewFiles(conf.StateDir), cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
+		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}),
 		rests: newRests(), uids: newUIDs(conf.Name), tenants: make(map[string]*tenant),
 	}
+	s.disks = disks.New(s.disksConfig(conf))
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
 		err = s.recover(context.Background())
 	}
@@ -153,11 +155,6 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	}
 	if err == nil {
 		s.pair, err = newPair(s, s.snapshot().running.conf)
-	}
-	s.Files.standby = s.follows
-	s.Files.replicas.pair = func(tenant string) bool { _, ok := s.paired(tenant); return ok }
-	if s.pair != nil {
-		s.Files.unit, s.Files.replicas.peer = string(s.snapshot().running.conf.Failover.Unit), s.peerDisks
 	}
 	if err != nil {
 		s.Close()
@@ -169,6 +166,16 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		cfg.Log.Warn("too few open files are allowed for this many contexts: raise the hard limit (LimitNOFILE=)", "max_files", files, "limit", need)
 	}
 	return s, nil
+}
+
+// disksConfig is what the disks are told of this node.
+func (s *System) disksConfig(conf *configs.System) *disks.Config {
+	cfg := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
+	if conf.Failover != nil {
+		cfg.Unit, cfg.Standby, cfg.Peer = string(conf.Failover.Unit), s.standbyHere, s.peerDisks
+		cfg.Paired = func(tenant string) bool { _, ok := s.paired(tenant); return ok }
+	}
+	return cfg
 }
 
 // open opens the history, and decides what is to be run.
@@ -186,7 +193,7 @@ func (s *System) open(path string, startup *loaded) error {
 		log:  s.cfg.Log, now: time.Now, key: key, history: history,
 		changed: func(conf *configs.System) { s.pair.configure(conf) },
 		disk: func(ctx context.Context, name string, body []byte) error {
-			_, err := s.WriteFile(ctx, name, int64(len(body)), bytes.NewReader(body))
+			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
 			return err
 		},
 	}, startup)
@@ -201,7 +208,7 @@ func (s *System) Close() {
 	if s.host != nil {
 		s.host.Close()
 	}
-	if err := s.Files.Close(); err != nil {
+	if err := s.disks.Close(); err != nil {
 		s.cfg.Log.Error("files not closed", "reason", err.Error())
 	}
 	s.run.close()
@@ -232,9 +239,7 @@ func (s *System) Run(ctx context.Context) error {
 	close(s.up)
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(ctx) })
-	if s.pair != nil {
-		watching.Go(func() { newFollower(s.Files, s.peerDisks, s.cfg.Log).run(ctx) })
-	}
+	watching.Go(func() { s.disks.Run(ctx) })
 	s.loop(ctx)
 	watching.Wait()
 

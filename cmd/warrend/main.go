@@ -76,7 +76,7 @@ func serve(cfg *system.Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys, Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared, Renew: renew, Log: cfg.Log})
+	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys.Backend(), Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared, Renew: renew, Log: cfg.Log})
 	if err != nil {
 		sys.Close()
 		return err

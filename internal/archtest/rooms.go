@@ -31,7 +31,7 @@ var rooms = []room{
 	// The supervisor.
 	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "context/spec", "esp/stats", "failover",
 		"failover/link", "resource", "resource/cgroup", "vfs", "vfs/fetch", "internal/build", "internal/guard",
-		"system/api", "system/fault", "system/plan", "system/texts"},
+		"system/api", "system/disks", "system/fault", "system/plan", "system/texts"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
 		because: "the API knows the facts that it passes on, gets them from a Backend, and outlives a fault of one answer"},
@@ -39,6 +39,8 @@ var rooms = []room{
 		because: "the client knows the API's types only"},
 	{path: "system/plan", pure: true, may: []string{"configs", "context/spec", "resource", "system/texts"},
 		because: "it decides what is to be done and touches nothing: an actor takes the steps"},
+	{path: "system/disks", may: []string{"configs", "context/control", "internal/guard", "resource", "system/fault", "system/plan", "vfs"},
+		because: "it has the files of contexts, and knows the other unit by an interface"},
 	{path: "system/texts", pure: true, may: []string{"configs"},
 		because: "it keeps what a configuration was read from, whoever reads it"},
 	{path: "system/fault", pure: true, because: "it is a leaf: what an error is for an operator, whoever finds it"},

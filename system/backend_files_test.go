@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
@@ -26,7 +28,7 @@ import (
 // filesOnly is an api.Backend with files and nothing else.
 type filesOnly struct {
 	noBackend
-	*Files
+	files
 }
 
 type noBackend struct{ api.Backend }
@@ -34,19 +36,19 @@ type noBackend struct{ api.Backend }
 // serveFiles serves the files of blue (100 bytes) and red (no limit), which both
 // have shared storage, until the test
 // ends, or stop is called.
-func serveFiles(t *testing.T) (c *client.Client, f *Files, state, images string, stop func()) {
+func serveFiles(t *testing.T) (c *client.Client, f *disks.Disks, state, images string, stop func()) {
 	t.Helper()
 	dir := t.TempDir()
 	state, images = filepath.Join(dir, "state"), filepath.Join(dir, "images")
 	if err := os.Mkdir(images, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	f = NewFiles(state)
+	f = disks.New(&disks.Config{StateDir: state, Log: slog.New(slog.DiscardHandler)})
 	shared := []vfs.Shared{{Label: "images", Dir: images}}
 	if err := f.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 100, Files: 5}, Shared: shared}, {Context: "red", Shared: shared}}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := api.New(&api.Config{Socket: filepath.Join(dir, "s"), Backend: filesOnly{Files: f}})
+	s, err := api.New(&api.Config{Socket: filepath.Join(dir, "s"), Backend: filesOnly{files: files{f}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +136,7 @@ func TestFiles(t *testing.T) {
 		{Context: "blue", Resource: "storage", Unit: control.UnitBytes, Current: 6, Peak: 6, Limit: 100},
 		{Context: "blue", Resource: "storage_files", Current: 2, Peak: 2, Limit: 5},
 	}
-	if diff := cmp.Diff(want, f.resources("blue")); diff != "" {
+	if diff := cmp.Diff(want, f.Resources("blue")); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
 	}
 	if err := c.DeleteFile(ctx, "blue:disk0:/d/x"); err != nil {
@@ -235,7 +237,7 @@ func TestFilesRefuse(t *testing.T) {
 			case strings.Contains(err.Error(), state), tt.code != "" && strings.Contains(e.Reason, "\n"):
 				t.Errorf("not one clear line: %q", err)
 			}
-			if u := f.resources("blue"); tt.code != "" && u[0].Current != 3 {
+			if u := f.Resources("blue"); tt.code != "" && u[0].Current != 3 {
 				t.Errorf("afterwards %d bytes are used", u[0].Current)
 			}
 			stop() // it may still be busy with cleaning up behind a caller that broke off
@@ -291,18 +293,5 @@ func TestQuotaInTheMiddle(t *testing.T) {
 	want := "first=" + strings.Repeat("a", 30) + strings.Repeat("b", 30) + " "
 	if got := tree(t, vfs.DiskDir(state, "blue")); got != want {
 		t.Errorf("afterwards: %s", got)
-	}
-}
-
-// TestFileErrors: what the kernel says of a disk is a refusal with a remedy.
-func TestFileErrors(t *testing.T) {
-	for _, err := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
-		var e *fault.Error
-		if got := fileError(&os.PathError{Op: "write", Path: "x", Err: err}); !errors.As(got, &e) || e.Code != fault.CodeRefused || e.Hint == "" {
-			t.Errorf("%v: got %#v", err, got)
-		}
-	}
-	if err := fileError(context.Canceled); !errors.Is(err, context.Canceled) || !strings.HasSuffix(err.Error(), "nothing was changed") {
-		t.Errorf("got %v", err)
 	}
 }

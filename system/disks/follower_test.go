@@ -1,4 +1,4 @@
-package system
+package disks
 
 import (
 	"bytes"
@@ -16,31 +16,33 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 )
 
 // unit is one node of a pair, as far as files go.
 type unit struct {
-	*Files
+	*Disks
 	active atomic.Bool
 	dir    string // of blue's disk
 	state  string
 	log    bytes.Buffer
 
-	reads int                               // of files, by the other unit
-	twist func(r io.Reader) io.Reader       // what happens to content on the way
-	hides func(m api.Manifest) api.Manifest // what happens to manifests
+	reads int                         // of files, by the other unit
+	twist func(r io.Reader) io.Reader // what happens to content on the way
+	hides func(m Manifest) Manifest   // what happens to manifests
 	away  error
+
+	paired bool
+	peer   func() Peer // the other unit
 }
 
 // newUnit returns a unit whose context blue may hold 1000 bytes.
 func newUnit(t *testing.T, active bool) *unit {
 	t.Helper()
 	state := t.TempDir()
-	u := &unit{Files: NewFiles(state), state: state, dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
-		hides: func(m api.Manifest) api.Manifest { return m }}
+	u := &unit{state: state, dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
+		hides: func(m Manifest) Manifest { return m }, peer: func() Peer { return nil }}
 	u.active.Store(active)
 	u.open(t)
 	t.Cleanup(func() { u.Close() })
@@ -50,9 +52,12 @@ func newUnit(t *testing.T, active bool) *unit {
 // open is the start of warrend on the unit.
 func (u *unit) open(t *testing.T) {
 	t.Helper()
-	u.Files = NewFiles(u.state)
-	u.unit = "primary"
-	u.standby = func(string) bool { return !u.active.Load() }
+	u.Disks = New(&Config{
+		StateDir: u.state, Log: slog.New(slog.NewTextHandler(&u.log, nil)), Unit: "primary",
+		Standby: func(string) bool { return !u.active.Load() },
+		Paired:  func(string) bool { return u.paired },
+		Peer:    func() Peer { return u.peer() },
+	})
 	if err := u.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -65,36 +70,39 @@ func swap(units ...*unit) {
 	}
 }
 
-// DiskVersions implements peerFiles.
-func (u *unit) DiskVersions(ctx context.Context, wake bool) (api.Versions, error) {
-	if u.away != nil {
-		return api.Versions{}, u.away
+// otherUnit is a unit as the other one sees it.
+type otherUnit struct{ u *unit }
+
+// Versions implements Peer.
+func (o otherUnit) Versions(_ context.Context, wake bool) ([]Version, error) {
+	if o.u.away != nil {
+		return nil, o.u.away
 	}
-	return u.Files.DiskVersions(ctx, wake)
+	return o.u.Versions(wake)
 }
 
-// DiskManifest implements peerFiles.
-func (u *unit) DiskManifest(ctx context.Context, name string) (api.Manifest, error) {
-	m, err := u.Files.DiskManifest(ctx, name)
-	return u.hides(m), err
+// Manifest implements Peer.
+func (o otherUnit) Manifest(ctx context.Context, name string) (Manifest, error) {
+	m, err := o.u.Manifest(ctx, name)
+	return o.u.hides(m), err
 }
 
-// ReadFile implements peerFiles.
-func (u *unit) ReadFile(ctx context.Context, name string) (io.ReadCloser, int64, error) {
-	u.reads++
-	info, r, err := u.OpenFile(ctx, name)
+// Open implements Peer.
+func (o otherUnit) Open(_ context.Context, name string) (io.ReadCloser, int64, error) {
+	o.u.reads++
+	info, r, err := o.u.Open(name)
 	if err != nil {
 		return nil, 0, err
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{u.twist(r), r}, info.Size, nil
+	}{o.u.twist(r), r}, info.Size, nil
 }
 
 func (u *unit) put(t *testing.T, path, text string) {
 	t.Helper()
-	if _, err := u.WriteFile(t.Context(), "blue:disk0:"+path, int64(len(text)), strings.NewReader(text)); err != nil {
+	if _, err := u.Write(t.Context(), "blue:disk0:"+path, int64(len(text)), strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -102,7 +110,7 @@ func (u *unit) put(t *testing.T, path, text string) {
 func (u *unit) remove(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
-		if err := u.DeleteFile(t.Context(), "blue:disk0:"+p); err != nil {
+		if err := u.Delete("blue:disk0:" + p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -110,7 +118,8 @@ func (u *unit) remove(t *testing.T, paths ...string) {
 
 // follow returns a follower of to, and what makes one pass.
 func (u *unit) follow(to *unit) *follower {
-	return newFollower(u.Files, func() peerFiles { return to }, slog.New(slog.NewTextHandler(&u.log, nil)))
+	u.peer = func() Peer { return otherUnit{to} }
+	return newFollower(u.Disks)
 }
 
 // wantSame checks that both units have the files that are listed.
@@ -178,21 +187,21 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	a.put(t, "/x", "text")
 	b.follow(a).pass(t.Context())
 	ctx := t.Context()
-	_, writeErr := b.WriteFile(ctx, "blue:disk0:/x", 1, strings.NewReader("y"))
-	_, copyErr := b.CopyFile(ctx, api.Copy{From: "blue:disk0:/x", To: "red:disk0:/x"}, nil)
-	for _, err := range []error{writeErr, copyErr, b.DeleteFile(ctx, "blue:disk0:/x")} {
+	_, writeErr := b.Write(ctx, "blue:disk0:/x", 1, strings.NewReader("y"))
+	_, copyErr := b.Copy(ctx, "blue:disk0:/x", "red:disk0:/x", nil)
+	for _, err := range []error{writeErr, copyErr, b.Delete("blue:disk0:/x")} {
 		var e *fault.Error
 		if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
 			t.Errorf("got %v, want a refusal", err)
 		}
 	}
-	if d, err := b.ListFiles(ctx, "blue:disk0:/"); err != nil || !d.ReadOnly || len(d.Files) != 1 {
+	if d, err := b.List("blue:disk0:/"); err != nil || !d.ReadOnly || len(d.Files) != 1 {
 		t.Errorf("dir: %+v, %v", d, err)
 	}
-	if _, err := b.VerifyFile(ctx, "blue:disk0:/x"); err != nil {
+	if _, err := b.Verify(ctx, "blue:disk0:/x"); err != nil {
 		t.Errorf("verify: %v", err)
 	}
-	if m, err := b.DiskManifest(ctx, "blue"); err != nil || !m.Standby {
+	if m, err := b.Manifest(ctx, "blue"); err != nil || !m.Standby {
 		t.Errorf("got %+v, %v: somebody could follow a follower", m, err)
 	}
 	wantSame(t, a, b, "x=text")
@@ -219,11 +228,11 @@ func TestFollowFails(t *testing.T) {
 			a.twist = func(r io.Reader) io.Reader { return iotest.DataErrReader(upper{r}) }
 		}, nil, "has changed on the other unit", "x=old"},
 		{"name leads out", func(a, _ *unit) {
-			a.hides = func(m api.Manifest) api.Manifest {
-				m.Files = append(m.Files, api.FileInfo{Name: "/../../../red/disk0/x"})
+			a.hides = func(m Manifest) Manifest {
+				m.Files = append(m.Files, vfs.Info{Path: "/../../../red/disk0/x"})
 				return m
 			}
-		}, func(a, _ *unit) { a.hides = func(m api.Manifest) api.Manifest { return m } }, "which cannot be", "x=old"},
+		}, func(a, _ *unit) { a.hides = func(m Manifest) Manifest { return m } }, "which cannot be", "x=old"},
 		{"disk is full", func(_, b *unit) {
 			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 5}}, {Context: "red"}})
 		}, func(_, b *unit) {
@@ -308,7 +317,7 @@ func TestFollowAlone(t *testing.T) {
 		}
 	}
 	none := newUnit(t, false)
-	newFollower(none.Files, func() peerFiles { return nil }, slog.New(slog.DiscardHandler)).pass(t.Context())
+	newFollower(none.Disks).pass(t.Context())
 }
 
 // TestFollowLosesNothing: what one unit has and the other never had stays, whoever
@@ -424,16 +433,15 @@ func (u *unit) disk(t *testing.T) *vfs.Volume {
 func TestPending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newUnit(t, true), newUnit(t, false)
-		a.replicas.pair = func(string) bool { return true }
-		a.replicas.peer = func() peerFiles { return b }
+		a.paired, a.peer = true, func() Peer { return otherUnit{b} }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		w := b.follow(a)
 		go func() { defer close(done); w.run(ctx) }()
 		write := func(text string) (bool, time.Duration) {
 			begun := time.Now()
-			info, err := a.WriteFile(t.Context(), "blue:disk0:/x", int64(len(text)), strings.NewReader(text))
-			d, dirErr := a.ListFiles(t.Context(), "blue:disk0:/")
+			info, err := a.Write(t.Context(), "blue:disk0:/x", int64(len(text)), strings.NewReader(text))
+			d, dirErr := a.List("blue:disk0:/")
 			if err != nil || dirErr != nil || d.Pending != info.Pending {
 				t.Errorf("copy: %+v, %v; dir: %+v, %v", info, err, d, dirErr)
 			}
@@ -448,12 +456,12 @@ func TestPending(t *testing.T) {
 		if pending, took := write("two"); !pending || took != awaitLimit {
 			t.Errorf("the standby unit does nothing: pending %v after %v", pending, took)
 		}
-		a.replicas.peer = func() peerFiles { return nil }
+		a.peer = func() Peer { return nil }
 		if pending, took := write("three"); !pending || took != 0 {
 			t.Errorf("no standby unit: pending %v after %v", pending, took)
 		}
 		a.active.Store(false)
-		if d, err := a.ListFiles(t.Context(), "blue:disk0:/"); err != nil || d.Pending {
+		if d, err := a.List("blue:disk0:/"); err != nil || d.Pending {
 			t.Errorf("on the standby unit: %+v, %v", d, err)
 		}
 	})
@@ -499,4 +507,28 @@ func TestFollowRuns(t *testing.T) {
 	cancel()
 	<-done
 	wantSame(t, a, b, "x=text")
+}
+
+// tree is what is below a directory, with the content of files.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	err := filepath.Walk(dir, func(p string, info os.FileInfo, err error) error {
+		if err != nil || p == dir || strings.HasSuffix(p, ".gone") { // what was deleted is not there
+			return err
+		}
+		name, err := filepath.Rel(dir, p)
+		out.WriteString(name)
+		if err == nil && info.Mode().IsRegular() {
+			var b []byte
+			b, err = os.ReadFile(p)
+			out.WriteString("=" + string(b))
+		}
+		out.WriteString(" ")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
