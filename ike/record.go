@@ -11,8 +11,9 @@ import (
 // it. The bytes are secret.
 func AppendRecord(b []byte, r exchange.Record) []byte { return ikev2.AppendRecord(b, r) }
 
-// ParseRecord reads what AppendRecord wrote. Records of another version, cut
-// short or with bytes left over are errors.
+// ParseRecord reads what AppendRecord wrote. A record that needs a newer program,
+// or that was cut short, is an error; then the result still has the SPI of the SA
+// that it is about, or 0 where that cannot be read, either.
 func ParseRecord(b []byte) (exchange.Record, error) { return ikev2.ParseRecord(b) }
 
 // ShiftRecord returns r with every instant in it later by d, with keys of its own.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -34,6 +35,9 @@ type Record struct {
 	Soft  time.Time // RecordChild that installs: when it is rekeyed
 	Group uint16    // and the key exchange that it had
 	Anew  bool      // RecordChild that installs or moves: its successor is to have the networks of its entry
+
+	// Unknown, in a RecordChild, is what a newer version wrote beyond all this.
+	Unknown record.Unknown
 
 	// Until, in a RecordHalfOpen, is when the handshake is given up.
 	Until time.Time

@@ -357,7 +357,9 @@ func (c *child) succession() sa.Op {
 
 // record is the record of a change that installs or moves c.
 func (c *child) record(spi uint64, change sa.Change) exchange.Record {
-	return exchange.Record{Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew}
+	return exchange.Record{
+		Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew, Unknown: c.unknown,
+	}
 }
 
 // childRecord wraps a change.
@@ -374,7 +376,7 @@ func (s *SA) removeChild(now time.Time, c *child, reason string, out *exchange.O
 		}
 	}
 	s.host.UnbindChild(&c.Child)
-	s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+	s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey, c.unknown.Secret())
 	s.changes = append(s.changes, s.childRecord(sa.Change{Op: sa.OpDelete, Child: sa.Child{
 		ID: c.ID, Owner: c.Owner, In: sa.SA{SPI: c.In.SPI}, Out: sa.SA{SPI: c.Out.SPI},
 	}}))

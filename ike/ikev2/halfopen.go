@@ -1,12 +1,13 @@
 package ikev2
 
 import (
-	"bytes"
+	"crypto/sha256"
 	"errors"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -20,35 +21,40 @@ import (
 // it is over, or was not recorded.
 func (s *SA) halfOpenRecord() (exchange.Record, bool) {
 	if h := s.handshake; (s.state == HalfOpen || s.state == Asking) && h != nil && h.recorded {
-		w := writer{make([]byte, 0, 512)}
-		w.instant(h.until) // first: see ShiftRecord
-		w.addrPort(h.from.Local)
-		w.addrPort(h.from.Remote)
-		w.bytes(h.request)
-		w.bytes(h.response)
-		w.key(h.seed)
-		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: h.until, Body: secret.New(w.b)}, true
+		v := halfOpen{from: h.from, request: h.request, answer: sha256.Sum256(h.response), seed: h.seed, until: h.until}
+		body := record.Append(make([]byte, 0, 512), v.fields)
+		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: h.until, Body: secret.New(body)}, true
 	}
 	return exchange.Record{}, false
 }
 
 // halfOpen is the content of a RecordHalfOpen.
 type halfOpen struct {
-	from     exchange.Datagram // without payload
-	request  []byte
-	response []byte
-	seed     secret.Value
-	until    time.Time
+	from    exchange.Datagram // without payload
+	request []byte
+	answer  [sha256.Size]byte // hash of the response
+	seed    secret.Value
+	until   time.Time
+	unknown record.Unknown // what a newer version wrote beyond it
+}
+
+// untilTag is where the instant of a RecordHalfOpen stands: see ShiftRecord.
+const untilTag record.Tag = 1
+
+func (h *halfOpen) fields(f *record.Fields) {
+	f.Keep(&h.unknown)
+	f.Instant(untilTag, &h.until)
+	f.AddrPort(2, &h.from.Local)
+	f.AddrPort(3, &h.from.Remote)
+	f.Bytes(4, &h.request)
+	f.Fixed(5, h.answer[:])
+	f.Key(6, &h.seed)
+	f.Require(h.seed.Len() == seedSize && !h.until.IsZero())
 }
 
 // parseHalfOpen reads the body of a RecordHalfOpen.
 func parseHalfOpen(rec exchange.Record) (h halfOpen, err error) {
-	r := reader{s: rec.Body.Reveal()}
-	h.until = r.instant()
-	h.from.Local, h.from.Remote = r.addrPort(), r.addrPort()
-	h.request, h.response = bytes.Clone(r.bytes()), bytes.Clone(r.bytes())
-	h.seed = r.key()
-	if r.bad || len(r.s) > 0 || h.seed.Len() != seedSize || h.until.IsZero() {
+	if record.Parse(rec.Body.Reveal(), h.fields) != nil {
 		return h, exchange.ErrRecord
 	}
 	return h, nil
@@ -72,7 +78,7 @@ func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, er
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(s.handshake.response, h.response) {
+	if sha256.Sum256(s.handshake.response) != h.answer {
 		s.die()
 		return nil, errors.New("ikev2: a half-open SA would be answered differently now")
 	}

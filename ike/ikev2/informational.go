@@ -136,6 +136,7 @@ func (s *SA) die() {
 	}
 	s.transition(Dead)
 	s.host.Bury(s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr)
+	s.host.Bury(s.unknown.Secret(), s.window.unknown.Secret())
 	if s.window.request != nil {
 		s.host.Bury(s.window.request.seed)
 	}
@@ -155,7 +156,7 @@ func (s *SA) die() {
 // Wipe implements exchange.SA.
 func (s *SA) Wipe() {
 	for _, c := range s.children {
-		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey, c.unknown.Secret())
 	}
 	s.children = nil
 	s.die()

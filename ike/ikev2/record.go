@@ -4,72 +4,96 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
-	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// recordVersion is the first byte of every record. A change of the format takes
-// the next number.
-const recordVersion = 4
+// recordVersion is what this program reads: records that need it, or an earlier
+// one. A record that an older program must not restore, because it would lose
+// what it does not know, needs a later one: a RecordIKE then costs the SA there,
+// and nothing else. Everything else that is new is a new field, which older
+// programs keep and pass on.
+const recordVersion = 1
 
 // MaxRecord is the size of the largest record that ParseRecord accepts: two
 // whole messages, and keys.
 const MaxRecord = 1 << 18
 
-// AppendRecord appends a record as a journal, or the session to a standby, carries
-// it. The bytes are secret.
-func AppendRecord(b []byte, r exchange.Record) []byte {
-	w := writer{b}
-	w.u8(recordVersion)
-	w.u8(uint8(r.Kind))
-	w.u64(r.SPI)
-	switch r.Kind {
-	case exchange.RecordIKE, exchange.RecordWindow, exchange.RecordHalfOpen:
-		w.u64(r.Replaces)
-		w.key(r.Body)
-	case exchange.RecordChild:
-		w.change(r.Child)
-		w.instant(r.Soft)
-		w.u16(r.Group)
-		w.flag(r.Anew)
-	case exchange.RecordIKEDown:
-	}
-	return w.b
+// envelope is what every record has in common, and what can be read of one whose
+// body cannot.
+type envelope struct {
+	*exchange.Record
+	needs uint8 // at most recordVersion; 0: any
+	body  []byte
 }
 
-// ParseRecord reads what AppendRecord wrote. Records of another version, cut short or
-// with bytes left over are errors.
+func (e *envelope) fields(f *record.Fields) {
+	record.Number(f, 1, &e.Kind)
+	record.Number(f, 2, &e.SPI)
+	record.Number(f, 3, &e.Replaces)
+	record.Number(f, 4, &e.needs)
+	f.Part(5, &e.body)
+	f.Require(e.Kind != 0 && e.SPI != 0 && e.Replaces != e.SPI)
+}
+
+// childFields are the body of a RecordChild.
+func childFields(f *record.Fields, r *exchange.Record) {
+	f.Keep(&r.Unknown)
+	f.Record(1, func(f *record.Fields) { changeFields(f, r.Child, r.SPI) })
+	f.Instant(2, &r.Soft)
+	record.Number(f, 3, &r.Group)
+	f.Flag(4, &r.Anew)
+}
+
+// AppendRecord appends a record as a journal, or the session to a standby, has
+// it. The bytes are secret.
+func AppendRecord(b []byte, r exchange.Record) []byte {
+	e := envelope{Record: &r, body: r.Body.Reveal()}
+	if r.Kind == exchange.RecordChild {
+		e.body = record.Append(make([]byte, 0, 512), func(f *record.Fields) { childFields(f, &r) })
+		defer clear(e.body)
+	}
+	return record.Append(slices.Grow(b, len(e.body)+recordRoom), e.fields)
+}
+
+// recordRoom is what a record takes at most beside its body.
+const recordRoom = 32
+
+// ParseRecord reads what AppendRecord wrote. A record that needs a newer program,
+// or that was cut short, is an error; then the result still has the SPI of the SA
+// that it is about, or 0 where that cannot be read, either.
 func ParseRecord(b []byte) (exchange.Record, error) {
-	if len(b) > MaxRecord {
+	var r exchange.Record
+	e := envelope{Record: &r}
+	if len(b) > MaxRecord || record.Parse(b, e.fields) != nil {
 		return exchange.Record{}, exchange.ErrRecord
 	}
-	rd := reader{s: b}
-	if v := rd.u8(); v != recordVersion {
-		return exchange.Record{}, fmt.Errorf("ikev2: record of version %d, not %d", v, recordVersion)
+	lost := exchange.Record{SPI: r.SPI}
+	if e.needs > recordVersion {
+		return lost, fmt.Errorf("ikev2: record needs version %d, this program reads up to %d", e.needs, recordVersion)
 	}
-	r := exchange.Record{Kind: exchange.RecordKind(rd.u8()), SPI: rd.u64()}
 	switch r.Kind {
 	case exchange.RecordIKE, exchange.RecordWindow, exchange.RecordHalfOpen:
-		r.Replaces = rd.u64()
-		r.Body = rd.key()
+		r.Body = secret.Copy(e.body)
 	case exchange.RecordChild:
-		c := rd.change()
-		r.Child = &c
-		r.Soft, r.Group, r.Anew = rd.instant(), rd.u16(), rd.flag()
+		r.Child = new(sa.Change)
+		if record.Parse(e.body, func(f *record.Fields) { childFields(f, &r) }) != nil {
+			return lost, exchange.ErrRecord
+		}
 	case exchange.RecordIKEDown:
 	default:
-		return exchange.Record{}, exchange.ErrRecord
+		return lost, fmt.Errorf("ikev2: record of unknown kind %d", r.Kind)
 	}
-	if rd.bad || len(rd.s) > 0 || r.SPI == 0 || r.Replaces == r.SPI {
-		return exchange.Record{}, exchange.ErrRecord
+	if err := check(&r); err != nil {
+		return lost, err
 	}
-	return r, check(&r)
+	return r, nil
 }
 
 // check reads the body once, so that Replay of what ParseRecord returned does
@@ -85,77 +109,16 @@ func check(r *exchange.Record) error {
 		h, err := parseHalfOpen(*r)
 		r.Until = h.until
 		return err
-	case exchange.RecordChild:
-		if r.Child.Op < sa.OpAdd || r.Child.Op > sa.OpFollow || r.Child.Child.ID == 0 {
-			return exchange.ErrRecord
-		}
-	case exchange.RecordIKEDown:
+	case exchange.RecordChild, exchange.RecordIKEDown:
 	}
 	return nil
 }
 
-func (w *writer) change(c *sa.Change) {
-	w.u8(uint8(c.Op))
-	w.u64(c.Replaces)
-	ch := &c.Child
-	w.u64(ch.ID)
-	w.u64(ch.Owner)
-	w.u32(ch.Slot)
-	w.direction(&ch.In)
-	w.direction(&ch.Out)
-	w.selectors(ch.Local)
-	w.selectors(ch.Remote)
-	w.addrPort(ch.LocalAddr)
-	w.addrPort(ch.RemoteAddr)
-	w.u8(uint8(ch.Encap))
-	w.u32(ch.ReplayWindow)
-	w.instant(ch.Expires)
-	w.u64(ch.BytesLimit)
+// instantTags are where the instants in the bodies of records stand.
+var instantTags = map[exchange.RecordKind][]record.Tag{
+	exchange.RecordIKE:      {1, 2, 3, 4},
+	exchange.RecordHalfOpen: {untilTag},
 }
-
-func (r *reader) change() (c sa.Change) {
-	c.Op = sa.Op(r.u8())
-	c.Replaces = r.u64()
-	ch := &c.Child
-	ch.ID = r.u64()
-	ch.Owner = r.u64()
-	ch.Slot = r.u32()
-	ch.In = r.direction()
-	ch.Out = r.direction()
-	ch.Local = r.selectors()
-	ch.Remote = r.selectors()
-	ch.LocalAddr = r.addrPort()
-	ch.RemoteAddr = r.addrPort()
-	ch.Encap = sa.Encap(r.u8())
-	ch.ReplayWindow = r.u32()
-	ch.Expires = r.instant()
-	ch.BytesLimit = r.u64()
-	return c
-}
-
-func (w *writer) direction(d *sa.SA) {
-	w.u32(uint32(d.SPI))
-	w.transform(d.Encryption)
-	w.transform(d.Integrity)
-	w.flag(d.ESN)
-	w.key(d.EncryptionKey)
-	w.key(d.IntegrityKey)
-}
-
-func (r *reader) direction() sa.SA {
-	return sa.SA{
-		SPI: sa.SPI(r.u32()), Encryption: r.transform(), Integrity: r.transform(), ESN: r.flag(),
-		EncryptionKey: r.key(), IntegrityKey: r.key(),
-	}
-}
-
-// instants are those of a RecordIKE.
-func (s *SA) instants() []*time.Time {
-	return []*time.Time{&s.established, &s.soft, &s.hard, &s.session.Expires}
-}
-
-// bodyInstants are how many instants the body of a record begins with.
-var bodyInstants = map[exchange.RecordKind]int{exchange.RecordIKE: 4, exchange.RecordHalfOpen: 1}
 
 // ShiftRecord returns r with every instant in it later by d, with keys of its
 // own. Nodes have clocks of their own: what comes from another one is shifted by
@@ -167,17 +130,14 @@ func ShiftRecord(r exchange.Record, d time.Duration) exchange.Record {
 		r.Child, r.Soft = &change, shifted(r.Soft, d)
 	}
 	r.Until = shifted(r.Until, d)
-	n := bodyInstants[r.Kind]
-	if n == 0 {
+	tags := instantTags[r.Kind]
+	if len(tags) == 0 {
 		return r
 	}
 	body := bytes.Clone(r.Body.Reveal())
-	old := reader{s: body}
-	head := writer{make([]byte, 0, 8*n)}
-	for range n {
-		head.instant(shifted(old.instant(), d))
+	for _, tag := range tags {
+		record.ShiftInstant(body, tag, d)
 	}
-	copy(body, head.b)
 	r.Body = secret.New(body)
 	return r
 }
@@ -190,69 +150,63 @@ func shifted(t time.Time, d time.Duration) time.Time {
 	return t.Add(d)
 }
 
+// fields lists the fields of a RecordIKE: the whole state of the SA, without its
+// children. proposal is that of its suite. SK_pi and SK_pr are not among them: they
+// have done their work when the SA is established.
+func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
+	f.Keep(&s.unknown)
+	for i, t := range []*time.Time{&s.established, &s.soft, &s.hard, &s.session.Expires} {
+		f.Instant(instantTags[exchange.RecordIKE][i], t)
+	}
+	record.Number(f, 5, &s.peerSPI)
+	proposalFields(f, 6, proposal)
+	k := &s.keys
+	for i, key := range []*secret.Value{&k.D, &k.Ai, &k.Ar, &k.Ei, &k.Er} {
+		f.Key(record.Tag(7+i), key)
+	}
+	v := s.windowState()
+	f.Record(12, v.fields)
+	if f.Reading() {
+		s.setWindowState(v)
+	}
+	identityFields(f, 13, &s.localID)
+	identityFields(f, 14, &s.remoteID)
+	f.Text(15, &s.profile)
+	f.Text(16, &s.entry)
+	f.Duration(17, &s.dpd)
+	f.Duration(18, &s.lifetime)
+	f.Record(19, func(f *record.Fields) { sessionFields(f, &s.session) })
+	for i, flag := range []*bool{
+		&s.initiator, &s.dialled, &s.natLocal, &s.natRemote, &s.udp, &s.remoteAccess, &s.sync.ids, &s.sync.counters,
+	} {
+		f.Flag(record.Tag(20+i), flag)
+	}
+}
+
+func sessionFields(f *record.Fields, v *exchange.Session) {
+	f.Text(1, &v.GroupPolicy)
+	addrsFields(f, 2, &v.Addresses)
+	addrsFields(f, 3, &v.DNS)
+	f.Text(4, &v.Domain)
+	record.List(f, 5, &v.Split, maxListed, func(f *record.Fields, p *netip.Prefix) { f.Prefix(1, p) })
+	f.Text(6, &v.Banner)
+}
+
 // record returns the whole state of the SA, without its children.
 func (s *SA) record() exchange.Record {
-	w := writer{make([]byte, 0, 1024)}
-	for _, t := range s.instants() { // first: see ShiftRecord
-		w.instant(*t)
-	}
-	w.flag(s.initiator)
-	w.flag(s.dialled)
-	w.u64(s.peerSPI)
-	w.flag(s.natLocal)
-	w.flag(s.natRemote)
-	w.flag(s.udp)
-	w.proposal(s.suite.Proposal())
-	for _, k := range []secret.Value{s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr} {
-		w.key(k)
-	}
-	w.text(s.profile)
-	w.text(s.entry)
-	w.flag(s.remoteAccess)
-	w.u64(uint64(s.dpd))
-	for _, id := range []auth.Identity{s.localID, s.remoteID} {
-		w.u8(uint8(id.Type))
-		w.text(id.Data)
-	}
-	w.session(&s.session)
-	w.u64(uint64(s.lifetime))
-	w.flag(s.sync.ids)
-	w.flag(s.sync.counters)
-	s.writeWindow(&w)
-	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(w.b)}
+	proposal := s.suite.Proposal()
+	body := record.Append(make([]byte, 0, 1024), func(f *record.Fields) { s.fields(f, &proposal) })
+	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(body)}
 }
 
 // restore reads record into the empty SA s.
 func (s *SA) restore(rec exchange.Record) error {
-	r := reader{s: rec.Body.Reveal()}
-	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
-	for _, t := range s.instants() {
-		*t = r.instant()
-	}
-	s.initiator, s.dialled = r.flag(), r.flag()
-	s.peerSPI = r.u64()
-	s.natLocal, s.natRemote, s.udp = r.flag(), r.flag(), r.flag()
-	p := r.proposal()
-	k := &s.keys
-	for _, v := range []*secret.Value{&k.D, &k.Ai, &k.Ar, &k.Ei, &k.Er, &k.Pi, &k.Pr} {
-		*v = r.key()
-	}
-	s.profile, s.entry = r.text(), r.text()
-	s.remoteAccess = r.flag()
-	s.dpd = time.Duration(r.u64())
-	for _, id := range []*auth.Identity{&s.localID, &s.remoteID} {
-		*id = auth.Identity{Type: wire.IDType(r.u8()), Data: r.text()}
-	}
-	expires := s.session.Expires
-	s.session = r.session()
-	s.session.Expires = expires
-	s.lifetime = time.Duration(r.u64())
-	s.sync.ids, s.sync.counters = r.flag(), r.flag()
-	s.readWindow(&r)
-	if r.bad || len(r.s) > 0 || s.dpd < 0 || s.lifetime < 0 {
+	var proposal sa.Proposal
+	if record.Parse(rec.Body.Reveal(), func(f *record.Fields) { s.fields(f, &proposal) }) != nil {
 		return exchange.ErrRecord
 	}
-	st, err := suite.New(p)
+	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
+	st, err := suite.New(proposal)
 	if err != nil {
 		return fmt.Errorf("ikev2: record: %w", err)
 	}
@@ -262,44 +216,8 @@ func (s *SA) restore(rec exchange.Record) error {
 	return nil
 }
 
-func (w *writer) session(v *exchange.Session) {
-	w.text(v.GroupPolicy)
-	w.addrs(v.Addresses)
-	w.addrs(v.DNS)
-	w.text(v.Domain)
-	w.u16(uint16(len(v.Split)))
-	for _, p := range v.Split {
-		w.addr(p.Addr())
-		w.u8(uint8(p.Bits()))
-	}
-	w.text(v.Banner)
-}
-
-func (r *reader) session() (v exchange.Session) {
-	v.GroupPolicy = r.text()
-	v.Addresses = r.addrs()
-	v.DNS = r.addrs()
-	v.Domain = r.text()
-	for range r.count(2) {
-		p := netip.PrefixFrom(r.addr(), int(r.u8()))
-		if !p.IsValid() {
-			r.fail()
-			break
-		}
-		v.Split = append(v.Split, p)
-	}
-	v.Banner = r.text()
-	return v
-}
-
 // ReplayWindow implements exchange.SA.
-func (s *SA) ReplayWindow(rec exchange.Record) error {
-	var probe SA
-	if err := probe.restoreWindow(rec); err != nil {
-		return err
-	}
-	return s.restoreWindow(rec)
-}
+func (s *SA) ReplayWindow(rec exchange.Record) error { return s.restoreWindow(rec) }
 
 // ReplayChild implements exchange.SA.
 func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
@@ -310,7 +228,8 @@ func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 		if old != nil {
 			return
 		}
-		n := &child{Child: c, soft: rec.Soft, group: rec.Group, anew: rec.Anew, follows: rec.Child.Op == sa.OpFollow}
+		n := &child{Child: c, soft: rec.Soft, group: rec.Group, anew: rec.Anew,
+			follows: rec.Child.Op == sa.OpFollow, unknown: rec.Unknown}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.childByID(n.replaces); o != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -93,10 +94,70 @@ func TestRecordRoundTrip(t *testing.T) {
 		if _, err := ParseRecord(append(b, 0)); err == nil {
 			t.Errorf("kind %d: a byte left over was accepted", r.Kind)
 		}
-		b[0]++
-		if _, err := ParseRecord(b); err == nil {
-			t.Errorf("kind %d: another version was accepted", r.Kind)
+	}
+}
+
+// TestRecordSizes prints how many octets the records take.
+func TestRecordSizes(t *testing.T) {
+	names := []string{"", "RecordIKE", "RecordWindow", "RecordIKEDown", "RecordChild", "RecordHalfOpen"}
+	for _, r := range goldenRecords(t) {
+		t.Logf("%s: %d octets", names[r.Kind], len(AppendRecord(nil, r)))
+	}
+}
+
+// addUnknown returns the record b with a field that nobody knows.
+func addUnknown(b []byte) []byte {
+	more := uint64(7)
+	return record.Append(bytes.Clone(b), func(f *record.Fields) { record.Number(f, 1000, &more) })
+}
+
+// TestRecordOfNewerProgram: what this program does not know stays with the SA;
+// what it must not restore, and what it cannot read, it tells of by the SPI.
+func TestRecordOfNewerProgram(t *testing.T) {
+	records := goldenRecords(t)
+	ike, window, change := records[0], records[1], records[2]
+	ike.Body = secret.New(addUnknown(ike.Body.Reveal()))
+	s, err := restored(ike)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.record(); !got.Body.Equal(ike.Body) {
+		t.Errorf("RecordIKE is passed on as\n% x, want\n% x", got.Body.Reveal(), ike.Body.Reveal())
+	}
+	window.Body = secret.New(addUnknown(window.Body.Reveal()))
+	if err := s.ReplayWindow(window); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.windowRecord(); !got.Body.Equal(window.Body) {
+		t.Errorf("RecordWindow is passed on as\n% x, want\n% x", got.Body.Reveal(), window.Body.Reveal())
+	}
+
+	body := record.Append(nil, func(f *record.Fields) { childFields(f, &change) })
+	b := record.Append(nil, (&envelope{Record: &change, body: addUnknown(body)}).fields)
+	got, err := ParseRecord(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := AppendRecord(nil, got); !bytes.Equal(again, b) {
+		t.Errorf("RecordChild is passed on as\n% x, want\n% x", again, b)
+	}
+	c := child{Child: got.Child.Child, unknown: got.Unknown}
+	if r := c.record(1, *got.Child); !r.Unknown.Equal(got.Unknown) || r.Unknown.Len() == 0 {
+		t.Error("the record of the child SA has lost what is unknown")
+	}
+
+	for name, e := range map[string]envelope{
+		"needs a newer program": {Record: &ike, needs: recordVersion + 1, body: ike.Body.Reveal()},
+		"of a new kind":         {Record: &exchange.Record{Kind: 99, SPI: ike.SPI}},
+		"malformed body":        {Record: &ike, body: []byte{0}},
+		"malformed child":       {Record: &change, body: []byte{0}},
+	} {
+		if r, err := ParseRecord(record.Append(nil, e.fields)); err == nil || r.SPI != e.SPI || r.Kind != 0 {
+			t.Errorf("%s: got %+v, %v", name, r, err)
 		}
+	}
+	if r, err := ParseRecord([]byte{0}); err == nil || r.SPI != 0 {
+		t.Errorf("no record at all: got %+v, %v", r, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -73,25 +74,27 @@ type SA struct {
 
 	// What the next flush writes.
 	changes  []exchange.Record
-	fresh    bool   // RecordIKE is due
-	dirty    bool   // RecordWindow is due
-	replaces uint64 // of the RecordIKE
-	recorded bool   // RecordIKE has been written, RecordIKEDown not
+	fresh    bool           // RecordIKE is due
+	dirty    bool           // RecordWindow is due
+	replaces uint64         // of the RecordIKE
+	recorded bool           // RecordIKE has been written, RecordIKEDown not
+	unknown  record.Unknown // what a newer version wrote into RecordIKE beyond it
 }
 
 // child is one child SA and what the engine alone knows of it.
 type child struct {
 	sa.Child
-	soft     time.Time     // when it is rekeyed; zero: never, it is already replaced
-	urged    bool          // RekeyChild was said: soft is when the next try begins
-	anew     bool          // the successor is to have the networks of the entry: see markAnew
-	ending   bool          // its DELETE is under way
-	replaces uint64        // ID of the one that it follows, 0: none
-	follows  bool          // it was the peer's wish
-	replaced time.Time     // when another followed it; zero: none did
-	group    uint16        // key exchange that it had, or that the peer wants for the successor
-	refused  int           // how often the peer has refused a successor
-	lost     []sa.Selector // what it has no room for: see Cut
+	soft     time.Time      // when it is rekeyed; zero: never, it is already replaced
+	urged    bool           // RekeyChild was said: soft is when the next try begins
+	anew     bool           // the successor is to have the networks of the entry: see markAnew
+	ending   bool           // its DELETE is under way
+	replaces uint64         // ID of the one that it follows, 0: none
+	follows  bool           // it was the peer's wish
+	replaced time.Time      // when another followed it; zero: none did
+	group    uint16         // key exchange that it had, or that the peer wants for the successor
+	refused  int            // how often the peer has refused a successor
+	lost     []sa.Selector  // what it has no room for: see Cut
+	unknown  record.Unknown // what a newer version wrote into its record beyond it
 }
 
 // install makes the cipher states of the keys.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // term is one proposal that we offer, with what comes of it when the peer
@@ -69,41 +70,13 @@ func (e *entry) on(proposals []sa.Proposal) terms {
 	return out
 }
 
-func (w *writer) terms(list terms) {
-	w.u16(uint16(len(list)))
-	for _, t := range list {
-		w.proposal(t.proposal)
-		w.u64(uint64(t.lifetime))
-		w.u64(t.bytes)
-	}
+// fields lists the fields of the term in a record.
+func (t *term) fields(f *record.Fields) {
+	proposalFields(f, 1, &t.proposal)
+	f.Duration(2, &t.lifetime)
+	record.Number(f, 3, &t.bytes)
 }
 
-func (r *reader) terms() terms {
-	n := r.count(18)
-	if n > maxTerms {
-		r.fail()
-	}
-	var out terms
-	for i := 0; i < n && !r.bad; i++ {
-		out = append(out, term{proposal: r.proposal(), lifetime: time.Duration(r.u64()), bytes: r.u64()})
-		if out[i].lifetime < 0 {
-			r.fail()
-		}
-	}
-	return out
-}
-
-func (w *writer) proposal(p sa.Proposal) {
-	w.u16(uint16(len(p)))
-	for _, t := range p {
-		w.transform(t)
-	}
-}
-
-func (r *reader) proposal() sa.Proposal {
-	p := make(sa.Proposal, r.count(5))
-	for i := range p {
-		p[i] = r.transform()
-	}
-	return p
+func termsFields(f *record.Fields, tag record.Tag, list *terms) {
+	record.List(f, tag, (*[]term)(list), maxTerms, func(f *record.Fields, t *term) { t.fields(f) })
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -35,6 +36,7 @@ type window struct {
 	next     uint32    // ID of our next request
 	request  *request
 	iv       uint64
+	unknown  record.Unknown // what a newer version wrote beyond it
 }
 
 // request is our outstanding exchange.
@@ -57,6 +59,8 @@ type request struct {
 	deleted       []sa.SPI
 
 	nonce uint32 // of a synchronisation
+
+	unknown record.Unknown // what a newer version wrote beyond it
 }
 
 // taskKind says what an exchange that we begin is for.

@@ -1,138 +1,114 @@
 package ikev2
 
 import (
+	"net/netip"
+
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// windowRecord returns what the last exchange changed.
-func (s *SA) windowRecord() exchange.Record {
-	w := writer{make([]byte, 0, 256)}
-	s.writeWindow(&w)
-	return exchange.Record{Kind: exchange.RecordWindow, SPI: s.spi, Body: secret.New(w.b)}
+// windowState is what a RecordWindow holds: all of an IKE SA that an exchange may
+// change.
+type windowState struct {
+	window      window
+	state       State
+	wasReplaced bool
+	local       netip.AddrPort
+	remote      netip.AddrPort
+	seen        uint32 // of sync
+	unproven    bool   // of sync
+	tasks       []task // that are durable
 }
 
-func (s *SA) writeWindow(w *writer) {
-	w.u8(uint8(s.state))
-	w.flag(s.wasReplaced)
-	w.addrPort(s.local)
-	w.addrPort(s.remote)
-	w.u32(s.window.expect)
-	w.bytes(s.window.response.join())
-	w.u32(s.window.next)
-	w.u64(s.window.iv)
-	w.u32(s.sync.seen)
-	w.flag(s.sync.unproven)
-	w.tasks(s.tasks)
-	r := s.window.request
-	w.flag(r != nil)
-	if r == nil {
-		return
+func (s *SA) windowState() windowState {
+	v := windowState{
+		window: s.window, state: s.state, wasReplaced: s.wasReplaced, local: s.local, remote: s.remote,
+		seen: s.sync.seen, unproven: s.sync.unproven,
 	}
-	w.u32(r.id)
-	w.bytes(r.message.join())
-	w.u8(uint8(r.task.kind))
-	w.u64(r.task.child)
-	w.text(r.task.reason)
-	w.key(r.seed)
-	w.u64(r.spi)
-	w.u16(r.group)
-	w.u32(r.nonce)
-	w.terms(r.terms)
-	w.selectors(r.local)
-	w.selectors(r.remote)
-	w.u32(uint32(r.task.spi))
-	w.u8(r.task.turns)
-	w.u16(uint16(len(r.deleted)))
-	for _, spi := range r.deleted {
-		w.u32(uint32(spi))
+	for _, t := range s.tasks {
+		if t.durable() {
+			v.tasks = append(v.tasks, t)
+		}
 	}
+	return v
 }
 
-func (s *SA) readWindow(r *reader) {
-	s.state = State(r.u8())
-	if s.state != Established && s.state != Replaced && s.state != Deleting {
-		r.fail()
-	}
-	s.wasReplaced = r.flag()
-	s.local, s.remote = r.addrPort(), r.addrPort()
-	s.window = window{expect: r.u32(), response: r.datagrams(), next: r.u32(), iv: r.u64()}
-	s.sync.seen, s.sync.unproven = r.u32(), r.flag()
-	s.tasks = r.tasks()
-	if !r.flag() {
-		return
-	}
-	q := &request{id: r.u32(), message: r.datagrams()}
-	q.task = task{kind: taskKind(r.u8()), child: r.u64(), reason: r.text()}
-	q.seed, q.spi, q.group, q.nonce = r.key(), r.u64(), r.u16(), r.u32()
-	q.terms, q.local, q.remote = r.terms(), r.selectors(), r.selectors()
-	q.task.spi, q.task.turns, q.task.group = sa.SPI(r.u32()), r.u8(), q.group
-	for range r.count(4) {
-		q.deleted = append(q.deleted, sa.SPI(r.u32()))
-	}
-	if q.task.kind < taskLiveness || q.task.kind > taskNewChild {
-		r.fail()
-	}
-	if q.task.kind == taskNewChild {
-		q.task.want = &want{q.local, q.remote}
-	}
-	s.window.request = q
-}
-
-// restoreWindow reads a RecordWindow into s.
-func (s *SA) restoreWindow(rec exchange.Record) error {
-	r := reader{s: rec.Body.Reveal()}
-	s.readWindow(&r)
-	if r.bad || len(r.s) > 0 {
-		return exchange.ErrRecord
-	}
+func (s *SA) setWindowState(v windowState) {
+	s.window, s.state, s.wasReplaced, s.local, s.remote = v.window, v.state, v.wasReplaced, v.local, v.remote
+	s.sync.seen, s.sync.unproven, s.tasks = v.seen, v.unproven, v.tasks
 	if s.endReason == "" && s.window.request != nil {
 		s.endReason = s.window.request.task.reason
 	}
+}
+
+func (v *windowState) fields(f *record.Fields) {
+	f.Keep(&v.window.unknown)
+	record.Number(f, 1, &v.state)
+	f.AddrPort(2, &v.local)
+	f.AddrPort(3, &v.remote)
+	record.Number(f, 4, &v.window.expect)
+	datagramsFields(f, 5, &v.window.response)
+	record.Number(f, 6, &v.window.next)
+	record.Number(f, 7, &v.window.iv)
+	record.Optional(f, 8, &v.window.request, func(f *record.Fields, r *request) { r.fields(f) })
+	record.List(f, 9, &v.tasks, maxTasks, func(f *record.Fields, t *task) {
+		t.fields(f)
+		f.Require(t.durable())
+	})
+	record.Number(f, 10, &v.seen)
+	f.Flag(11, &v.unproven)
+	f.Flag(12, &v.wasReplaced)
+	f.Require(v.state == Established || v.state == Replaced || v.state == Deleting)
+}
+
+// fields lists the fields of the task in a record. Its group is that of the
+// request.
+func (t *task) fields(f *record.Fields) {
+	record.Number(f, 1, &t.kind)
+	record.Number(f, 2, &t.child)
+	record.Number(f, 3, &t.spi)
+	f.Text(4, &t.reason)
+	record.Number(f, 5, &t.turns)
+}
+
+// fields lists the fields of the request in a record.
+func (r *request) fields(f *record.Fields) {
+	f.Keep(&r.unknown)
+	record.Number(f, 1, &r.id)
+	datagramsFields(f, 2, &r.message)
+	f.Record(3, r.task.fields)
+	f.Key(4, &r.seed)
+	record.Number(f, 5, &r.spi)
+	record.Number(f, 6, &r.group)
+	record.Number(f, 7, &r.nonce)
+	termsFields(f, 8, &r.terms)
+	selectorsFields(f, 9, &r.local)
+	selectorsFields(f, 10, &r.remote)
+	record.List(f, 11, &r.deleted, maxEarlyDeletes, func(f *record.Fields, spi *sa.SPI) { record.Number(f, 1, spi) })
+	f.Require(r.task.kind >= taskLiveness && r.task.kind <= taskNewChild)
+	if f.Reading() {
+		r.task.group = r.group
+		if r.task.kind == taskNewChild {
+			r.task.want = &want{r.local, r.remote}
+		}
+	}
+}
+
+// windowRecord returns what the last exchange changed.
+func (s *SA) windowRecord() exchange.Record {
+	v := s.windowState()
+	body := record.Append(make([]byte, 0, 512), v.fields)
+	return exchange.Record{Kind: exchange.RecordWindow, SPI: s.spi, Body: secret.New(body)}
+}
+
+// restoreWindow reads a RecordWindow into s. With an error s has not changed.
+func (s *SA) restoreWindow(rec exchange.Record) error {
+	var v windowState
+	if record.Parse(rec.Body.Reveal(), v.fields) != nil {
+		return exchange.ErrRecord
+	}
+	s.setWindowState(v)
 	return nil
-}
-
-// tasks writes those that are durable.
-func (w *writer) tasks(list []task) {
-	n := 0
-	for _, t := range list {
-		if t.durable() {
-			n++
-		}
-	}
-	w.u16(uint16(n))
-	for _, t := range list {
-		if t.durable() {
-			w.u8(uint8(t.kind))
-			w.u64(t.child)
-			w.u32(uint32(t.spi))
-			w.text(t.reason)
-		}
-	}
-}
-
-func (r *reader) tasks() []task {
-	n := r.count(17)
-	if n > maxTasks {
-		r.fail()
-	}
-	var out []task
-	for i := 0; i < n && !r.bad; i++ {
-		t := task{kind: taskKind(r.u8()), child: r.u64(), spi: sa.SPI(r.u32()), reason: r.text()}
-		if !t.durable() {
-			r.fail()
-		}
-		out = append(out, t)
-	}
-	return out
-}
-
-// datagrams reads one message.
-func (r *reader) datagrams() datagrams {
-	m, ok := splitDatagrams(r.bytes())
-	if !ok {
-		r.fail()
-	}
-	return m
 }

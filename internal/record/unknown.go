@@ -19,8 +19,9 @@ func (u Unknown) Len() int { return u.fields.Len() }
 // Equal reports whether the fields are the same.
 func (u Unknown) Equal(w Unknown) bool { return u.fields.Equal(w.fields) }
 
-// Clear forgets the fields.
-func (u Unknown) Clear() { u.fields.Clear() }
+// Secret returns the fields, so that they can be forgotten with the keys beside
+// them.
+func (u Unknown) Secret() secret.Value { return u.fields }
 
 // Keep makes u what the record has of unknown fields, which are passed on with
 // it. It comes before all fields. Without it they are passed over.
