@@ -133,12 +133,38 @@ func TestFailover(t *testing.T) {
 			t.Errorf("node %s is active with epoch %d, want %s with %d as before", now.Port, epoch(t, now), active.Port, was)
 		}
 	})
+	t.Run("worker stopped", func(t *testing.T) { p.stopped(t) })
 	t.Run("switched", func(t *testing.T) { p.switched(t) })
 	t.Run("links", func(t *testing.T) { p.links(t) })
 	t.Run("split brain", func(t *testing.T) { p.splitBrain(t) })
 
 	if now := spis(p.swan.ListSAs(), true); now != first {
 		t.Errorf("IKE SAs of the client: got %s, want %s as at the beginning", now, first)
+	}
+}
+
+// hangNoticed is how long a client may hear nothing when a worker hangs: that is
+// found within three seconds.
+const hangNoticed = 5 * time.Second
+
+// stopped stops the worker of the active node (SIGSTOP): the other node takes over,
+// and the worker is replaced.
+func (p *pair) stopped(t *testing.T) {
+	group := p.site.Group
+	active, other := p.Active(group)
+	before := active.Context(p.site.Context)
+	r := p.watch(t, "worker of the active node stopped", func() {
+		if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		p.WaitRole(other, group, "active")
+	})
+	if err := r.Err(hangNoticed); err != nil {
+		t.Error(err)
+	}
+	p.Whole()
+	if c := active.Context(p.site.Context); c.PID == before.PID {
+		t.Errorf("the worker was not replaced: %+v", c)
 	}
 }
 

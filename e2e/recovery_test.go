@@ -76,6 +76,42 @@ func TestWorkerKilled(t *testing.T) {
 	})
 }
 
+// TestWorkerStopped stops a worker (SIGSTOP): the status says within moments that
+// it does not answer, and another one goes on with the same SAs.
+func TestWorkerStopped(t *testing.T) {
+	l, n, w := start(t, nil)
+	_, blueVIP := client(t, n.Blue)
+	wire := n.Blue.Client.Capture("out")
+	began := time.Now()
+	ping := n.Blue.Client.StartPing(lab.Ping{From: blueVIP, To: lab.InsideHost, Interval: 10 * time.Millisecond})
+	answers(l, ping, 20)
+	before := w.Context("blue")
+	if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	l.Eventually("a new worker", 10*time.Second, func() error {
+		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" {
+			return fmt.Errorf("context blue: %+v", c)
+		}
+		return nil
+	})
+	answers(l, ping, 50)
+	r := ping.Stop()
+	t.Logf("%v", r)
+	if r.Outage >= hangNoticed {
+		t.Errorf("silent for %v, want less than %v", r.Outage, hangNoticed)
+	}
+	if got := wire.Inits(began); got != 0 {
+		t.Errorf("new IKE_SA_INITs: got %d, want 0", got)
+	}
+	l.Eventually("the reason in the log", 5*time.Second, func() error {
+		if !strings.Contains(w.Log(), "the worker does not answer") {
+			return fmt.Errorf("no line says that the worker does not answer")
+		}
+		return nil
+	})
+}
+
 // TestLinkOfOneTenant: a link that goes down is told by the status, its exit status
 // and the log; with it returns what the kernel has taken away. A reload sets a link
 // up that somebody has set down. The SA stays.

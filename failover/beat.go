@@ -119,10 +119,14 @@ func (n *Node) send(now time.Time, p *pathState, ask bool, page []Entry, out *Ou
 
 func (n *Node) groupState(now time.Time, g *group) GroupState {
 	c := g.census(now)
+	role, epoch := g.role, g.epoch
+	if g.muting { // for the peer what counts is who may send
+		role, epoch = RoleActive, g.used
+	}
 	return GroupState{
-		Role: g.role, Epoch: g.epoch, Used: g.used, Replication: c.state,
+		Role: role, Epoch: epoch, Used: g.used, Replication: c.state,
 		Broken: uint16(c.broken), Ready: uint16(c.ready), Held: uint16(c.held),
 		Failed: uint8(min(n.failedInterfaces(g), math.MaxUint8)), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving, Holds: c.holds, Hash: g.cfg.Hash,
+		Want: g.want, Handover: g.handover.state == handoverGiving && !g.muting, Holds: c.holds, Hash: g.cfg.Hash,
 	}
 }

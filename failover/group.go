@@ -8,12 +8,13 @@ import (
 // group is the state of one failover group on this node.
 type group struct {
 	cfg               GroupConfig
-	role              Role
+	role, was         Role // was: before the last change
 	since             time.Time
 	reason            string
 	epoch             uint64 // of our last activation, or of the peer's that we follow
 	seen              uint64 // the highest that we have heard of
 	used              uint64 // the highest that was ours, in any life
+	muting            bool   // active no longer, and its workers may not be silent yet
 	asked, remembered uint64 // the highest that is to be, and is, on disk
 
 	tenants   []*tenant // in the order of the configuration

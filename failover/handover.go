@@ -5,7 +5,8 @@ import "time"
 // A hand-over keeps what the active has begun from being lost:
 //
 //	active: Quiesce -> workers finish, records acknowledged -> Quiesced
-//	     -> standby-cold (muted), heartbeats with Handover every fifth of a poll
+//	     -> standby-cold, the workers fall silent -> Muted
+//	     -> heartbeats with Handover every fifth of a poll
 //	standby: takes over with its next epoch, heartbeats at once
 //	old active: hears that the peer is active, follows it
 //
@@ -124,8 +125,7 @@ func (n *Node) beginHandover(now time.Time, g *group, reason string, out *Output
 
 // give mutes this node and tells the peer to take over.
 func (n *Node) give(now time.Time, g *group, out *Output) {
-	g.handover.state = handoverGiving
-	g.handover.deadline = now.Add(n.cfg.Hold)
+	g.handover.state, g.handover.deadline = handoverGiving, time.Time{} // it begins with Muted
 	g.stays = g.handover.byOperator
 	n.change(now, g, RoleStandbyCold, g.handover.reason, out)
 }
@@ -138,7 +138,7 @@ func (n *Node) await(now time.Time, g *group, out *Output) {
 		n.dirty = true
 		return
 	}
-	if !now.Before(g.handover.deadline) || !n.peer.alive {
+	if !g.muting && !now.Before(g.handover.deadline) || !n.peer.alive {
 		n.activate(now, g, "the peer did not take over", out)
 	}
 }

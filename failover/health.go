@@ -213,6 +213,8 @@ func (n *Node) Unwritten(now time.Time, name, reason string, out *Output) {
 	g.remembered = 0
 	g.disk, g.diskUntil = "the epoch cannot be written down: "+reason, now.Add(diskRest)
 	g.handover = handover{}
+	served := g.was == RoleActive
 	n.change(now, g, RoleFailed, g.disk, out)
+	g.muting = served // with another epoch, or not at all
 	n.finish(now, out, nil)
 }

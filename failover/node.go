@@ -227,6 +227,22 @@ func (n *Node) about(now time.Time, name string, out *Output, note func(*tenant)
 	}
 }
 
+// Muted says that the workers of a group whose role was taken from active send
+// nothing any more, or that nothing of it leaves this node. Where another change
+// has overtaken that one it must not be called.
+func (n *Node) Muted(now time.Time, name string, out *Output) {
+	g := n.groupNamed(name)
+	if g == nil || !g.muting {
+		return
+	}
+	g.muting = false
+	if g.handover.state == handoverGiving {
+		g.handover.deadline = now.Add(n.cfg.Hold)
+	}
+	n.dirty = true
+	n.finish(now, out, g)
+}
+
 // Remembered says that the epoch of a Remember is on disk.
 func (n *Node) Remembered(name string, epoch uint64) {
 	if g := n.groupNamed(name); g != nil {
@@ -292,7 +308,8 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 	if !edges[from][to] {
 		panic(fmt.Sprintf("failover: internal error: no edge from %v to %v", from, to))
 	}
-	g.role, g.since, g.tie, g.reason = to, now, time.Time{}, reason
+	g.role, g.was, g.since, g.tie, g.reason = to, from, now, time.Time{}, reason
+	g.muting = to != RoleActive && (g.muting || from == RoleActive)
 	switch {
 	case to == RoleActive:
 		for _, t := range g.tenants {
@@ -305,7 +322,7 @@ func (n *Node) change(now time.Time, g *group, to Role, reason string, out *Outp
 			t.behind = now
 		}
 	}
-	n.dirty = true
+	n.dirty = n.dirty || !g.muting // else it is told when Muted is called
 	c := RoleChange{At: now, Group: g.cfg.Name, From: from, To: to, Epoch: g.epoch, Reason: reason}
 	out.Changes = append(out.Changes, c)
 	out.event(Event{At: now, Kind: EventRole, Group: c.Group, From: from, To: to, Epoch: c.Epoch, Text: reason})

@@ -23,6 +23,7 @@ type lab struct {
 	seen  [2]Output // everything since the last look
 	cut   [2]bool   // links
 	data  bool      // the data network works
+	deaf  bool      // no worker falls silent
 	drop  func(from int, d Datagram) bool
 	wire  []flight
 	disk  [2]uint64
@@ -85,6 +86,11 @@ func (l *lab) take(i int, out *Output) {
 			continue
 		}
 		l.wire = append(l.wire, flight{l.now.Add(time.Millisecond), 1 - i, d})
+	}
+	for _, c := range out.Changes {
+		if c.From == RoleActive && c.To != RoleActive && !l.deaf {
+			l.do(i, func(n *Node, out *Output) { n.Muted(l.now, c.Group, out) })
+		}
 	}
 	s := &l.seen[i]
 	s.Changes = append(s.Changes, out.Changes...)
@@ -724,4 +730,45 @@ func TestConfigRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// TestPeerHearsOfSilenceAlone: a worker that hangs does not fall silent at once.
+// Until it has, the peer hears that the group is active, and does not take over;
+// time that passes meanwhile does not bring the role back.
+func TestPeerHearsOfSilenceAlone(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.deaf = true
+	l.do(0, func(n *Node, out *Output) {
+		n.WorkerFailed(l.now, "acme", "it does not answer", out)
+		n.Quiesced(l.now, "g", out)
+	})
+	l.run(2 * DefaultHold)
+	l.want("standby-cold", "standby-ready")
+	if s, _ := l.nodes[1].Group(l.now, "g"); s.PeerRole != "active" {
+		t.Errorf("the peer is told %q", s.PeerRole)
+	}
+	l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) })
+	l.run(3 * time.Millisecond)
+	l.want("failed", "active")
+	l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) }) // once more: nothing
+	l.run(time.Second)
+	l.want("failed", "active")
+}
+
+// TestSplitBrainUntilMuted: a node that makes way in a split brain, and whose worker
+// is not silent yet, does not make the winner give in as well.
+func TestSplitBrainUntilMuted(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.cut, l.data = [2]bool{true, true}, false
+	l.run(300 * time.Millisecond)
+	l.want("active", "active")
+	l.deaf, l.cut = true, [2]bool{}
+	l.run(time.Second)
+	l.want("standby-cold", "active")
+	l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) })
+	l.run(100 * time.Millisecond)
+	l.want("standby-cold", "active")
 }

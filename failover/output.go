@@ -2,9 +2,10 @@ package failover
 
 import "time"
 
-// Output is what the driver must do, in this order: Remember, carry out Changes (mute
-// before anything is sent, unmute before the peer hears of it), Announce, begin
-// Quiesce, Send, log Events.
+// Output is what the driver must do, in this order: Remember, begin to carry out
+// Changes, Announce, begin Quiesce, Send, log Events. It waits for no worker: once
+// the workers of a group that is active no longer are silent it calls Node.Muted,
+// and until then the peer hears that the group is active here.
 type Output struct {
 	Remember []Remember
 	Changes  []RoleChange
@@ -32,7 +33,8 @@ type Remember struct {
 
 // RoleChange is one transition of one group. From active to active means a new
 // epoch: the workers go on serving, with the numbers of the new activation and a
-// new stream.
+// new stream. From active to another role means that the workers fall silent; when
+// they have, or cannot be heard any more, Node.Muted is called.
 type RoleChange struct {
 	At       time.Time
 	Group    string

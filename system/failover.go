@@ -27,8 +27,8 @@ const (
 	beatsSize = 256
 	// dialsAtOnce bounds the connections to twins that are being made.
 	dialsAtOnce = 32
-	// shortestPlay is the least that a worker gets to change its role.
-	shortestPlay = 50 * time.Millisecond
+	// shortestMute is the least that a worker gets to fall silent.
+	shortestMute = 50 * time.Millisecond
 )
 
 // beat is a heartbeat that came in.
@@ -69,6 +69,8 @@ type pair struct {
 	dials      int                  // that are being made
 	floor      map[string]uint64    // by group: the highest epoch that was ours
 	quiescing  map[string]map[string]bool
+	muting     map[string]uint64 // by group: the change with which its contexts fall silent
+	changes    uint64            // of roles so far
 	links      []*uplink
 	data       map[string]*dataPath
 	missing    map[string]time.Time // contexts that are not built, since when
@@ -94,7 +96,7 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
 		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
-		quiescing: make(map[string]map[string]bool), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
+		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
 	}
 	p.open = func(c netns.UplinkConfig) (linkDevice, error) { return s.host.OpenUplink(c) }
 	p.watch = func(ctx context.Context, changed func()) error { return s.host.WatchLinks(ctx, changed) }
@@ -385,8 +387,8 @@ func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
 	return refused
 }
 
-// change makes the contexts play their new roles. Of several changes of one
-// group the last counts.
+// change makes the contexts play their new roles, and waits for none of them. Of
+// several changes of one group the last counts.
 func (p *pair) change(ctx context.Context, list []failover.RoleChange) {
 	last := make(map[string]failover.RoleChange)
 	for _, c := range list {
@@ -398,45 +400,47 @@ func (p *pair) change(ctx context.Context, list []failover.RoleChange) {
 	if len(last) == 0 {
 		return
 	}
-	var muted, unmuted sync.WaitGroup
 	for _, c := range last {
 		p.mu.Lock()
+		served := p.roles[c.Group] == failover.RoleActive
 		p.roles[c.Group] = c.To
 		p.mu.Unlock()
-		if c.To != failover.RoleActive {
-			delete(p.quiescing, c.Group)
-		}
+		var playing sync.WaitGroup
 		for _, m := range p.byGroup[c.Group] {
-			if c.To == failover.RoleActive {
-				p.play(ctx, m, &unmuted)
-			} else {
-				p.play(ctx, m, &muted)
-			}
+			p.play(ctx, m, &playing)
+		}
+		if c.To == failover.RoleActive {
+			delete(p.muting, c.Group)
+			continue
+		}
+		delete(p.quiescing, c.Group)
+		if served {
+			p.awaitMuted(c.Group, &playing)
 		}
 	}
-	muted.Wait() // each ends in time: a worker that does not obey is killed
-	p.waitFor(&unmuted, p.playTime())
 	p.sys.poke()
 }
 
-// playTime is what a change of the role may take before the peer would miss
-// our heartbeats.
-func (p *pair) playTime() time.Duration { return max(p.cfg.Hold/2, shortestPlay) }
-
-// waitFor waits no longer than limit.
-func (p *pair) waitFor(wg *sync.WaitGroup, limit time.Duration) {
-	done := make(chan struct{})
+// awaitMuted tells the role machine when the contexts of a group have fallen silent,
+// unless another change overtakes this one. It takes muteTime and what the kernel
+// needs to end a process: a worker that does not obey is killed.
+func (p *pair) awaitMuted(group string, playing *sync.WaitGroup) {
+	p.changes++
+	change := p.changes
+	p.muting[group] = change
 	p.owned.Go(func() {
-		wg.Wait()
-		close(done)
+		playing.Wait()
+		p.post(func(now time.Time, out *failover.Output) {
+			if p.muting[group] == change {
+				delete(p.muting, group)
+				p.node.Muted(now, group, out)
+			}
+		})
 	})
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
 }
+
+// muteTime is what a worker gets to fall silent.
+func (p *pair) muteTime() time.Duration { return max(p.cfg.Hold/2, shortestMute) }
 
 // quiesce asks the workers of a group to finish what they have begun.
 func (p *pair) quiesce(ctx context.Context, q failover.Quiesce) {

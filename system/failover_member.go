@@ -56,6 +56,7 @@ type member struct {
 	replication control.Replication
 	told        time.Time // when it was told
 	down, up    time.Time // since when the worker is not, or is, ready
+	silences    int       // of its worker, that were told
 	broken      string    // why it was given up; "": it was not
 	dial        dialling
 
@@ -96,6 +97,7 @@ func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
 	for _, a := range w.Allocations {
 		m.interfaces[a.Interface] = a.Name
 	}
+	var playing sync.WaitGroup
 	joined := p.do(func(now time.Time, out *failover.Output) {
 		p.members[m.name] = m
 		p.index(m.group)
@@ -103,15 +105,14 @@ func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
 			m.broken = "it has just been built"
 		}
 		p.owned.Go(func() { p.watchMember(ctx, m) })
-		var playing sync.WaitGroup
 		p.play(ctx, m, &playing)
-		p.waitFor(&playing, p.playTime())
 		p.openData()
 		p.healthOfInterfaces(now, out)
 	})
 	if !joined {
 		cancel()
 	}
+	playing.Wait() // the worker has not been started: it begins with the role
 }
 
 // part forgets a context, before it is taken apart.
@@ -181,7 +182,8 @@ func (p *pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 }
 
 // activate is the takeover of one context: its addresses first, so that what
-// the worker sends leaves with the right MAC.
+// the worker sends leaves with the right MAC. A worker that hangs is found and
+// replaced by who runs it, and its successor begins with the role.
 func (p *pair) activate(ctx context.Context, m *member, role control.Role) {
 	if ctx.Err() != nil {
 		return
@@ -197,15 +199,18 @@ func (p *pair) activate(ctx context.Context, m *member, role control.Role) {
 }
 
 // stepBack makes one context silent: the worker first. One that does not obey
-// in time is killed; its successor begins as the standby.
+// in time is killed, and loses its addresses meanwhile; its successor begins as the
+// standby.
 func (p *pair) stepBack(ctx context.Context, m *member, role control.Role, network netns.Role) {
+	var killing sync.WaitGroup
+	defer killing.Wait()
 	if m.role != role {
 		m.role = role
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.playTime())
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.muteTime())
 		defer cancel()
 		if err := m.worker.SetRole(ctx, role); err != nil {
 			p.log.Warn("worker did not fall silent and is replaced", "tenant", m.name, "reason", err.Error())
-			p.kill(m)
+			killing.Go(func() { p.kill(m) })
 		}
 	}
 	if err := m.gateway.SetRole(network); err != nil {
@@ -213,6 +218,7 @@ func (p *pair) stepBack(ctx context.Context, m *member, role control.Role, netwo
 	}
 }
 
+// kill ends the worker of a context; another one takes its place.
 func (p *pair) kill(m *member) {
 	if err := m.worker.Kill(); err != nil {
 		p.log.Error("worker cannot be killed", "tenant", m.name, "reason", err.Error())
@@ -240,6 +246,7 @@ func (p *pair) replicates(name string, r *control.Replication) {
 		m.replication, m.told = *r, now
 		m.dial.answered(now, r)
 		p.progress(now, m, out)
+		p.assess(now, m, out)
 	})
 }
 
@@ -314,6 +321,10 @@ func (p *pair) assess(now time.Time, m *member, out *failover.Output) {
 		return
 	}
 	switch {
+	case s.Silences > m.silences:
+		// Its successor comes at once, but what has stopped it may stop it again.
+		m.silences, m.broken, m.up = s.Silences, "its worker did not answer", time.Time{}
+		p.node.WorkerFailed(now, m.name, m.broken, out)
 	case m.broken == "" && (s.Losses > lossesFailed || !m.down.IsZero() && now.Sub(m.down) >= workerLimit):
 		m.broken = "its worker does not come back: " + s.Reason
 		p.node.WorkerFailed(now, m.name, m.broken, out)

@@ -340,6 +340,64 @@ func TestLostWorker(t *testing.T) {
 	b.kill()
 }
 
+// TestSilentWorker: a worker that hangs gives its group away, although another one
+// has taken its place already.
+func TestSilentWorker(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.boot()
+	b.boot()
+	formed(a, b)
+	a.worker.hang()
+	b.until(failover.RoleActive)
+	a.until(failover.RoleFailed)
+	if a.worker.killed() > 0 {
+		t.Error("a worker was killed that obeys")
+	}
+	a.kill()
+	b.kill()
+}
+
+// TestHungWorkerHoldsUpNobody: while a worker neither falls silent nor can be killed,
+// this node goes on to speak to its peer, and the peer does not take over.
+func TestHungWorkerHoldsUpNobody(t *testing.T) {
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.boot()
+	b.boot()
+	formed(a, b)
+	a.worker.stubborn(true)
+	dies := make(chan struct{})
+	a.worker.immortal(dies)
+	if _, err := b.Failover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	switched := make(chan error, 1)
+	go func() {
+		_, err := b.Switch(t.Context(), api.Switch{})
+		switched <- err
+	}()
+	for limit := time.Now().Add(patience); a.net.role() != netns.Standby; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("its addresses are not taken from it")
+		}
+	}
+	for range 20 { // as often as its goroutine can be asked
+		if _, err := a.Failover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.shows("an active peer that is heard", func(st *api.Pair) bool { return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active" })
+	if b.pair.role("1") == failover.RoleActive {
+		t.Error("the peer has taken over although the worker may be sending")
+	}
+	close(dies)
+	formed(b, a)
+	if err := <-switched; err != nil {
+		t.Logf("the operator was told: %v", err)
+	}
+	a.kill()
+	b.kill()
+}
+
 // TestDifferentPeers: a peer with another configuration stays cold; one with
 // another key is a stranger, whom nobody waits for.
 func TestDifferentPeers(t *testing.T) {
@@ -413,6 +471,8 @@ type fakeServant struct {
 	deaf   bool
 	deaths int
 	lost   bool
+	silent int // processes that did not answer
+	dies   <-chan struct{}
 }
 
 // run tells the pair what the worker has to say.
@@ -452,6 +512,19 @@ func (s *fakeServant) lose() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lost = true
+}
+
+func (s *fakeServant) hang() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent++
+}
+
+// immortal lets Kill wait until dies is closed.
+func (s *fakeServant) immortal(dies <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dies = dies
 }
 
 func (s *fakeServant) killed() int {
@@ -512,6 +585,12 @@ func (s *fakeServant) Quiesce(_ context.Context, q control.Quiesce) error {
 
 func (s *fakeServant) Kill() error {
 	s.mu.Lock()
+	dies := s.dies
+	s.mu.Unlock()
+	if dies != nil {
+		<-dies
+	}
+	s.mu.Lock()
 	s.deaths++
 	s.deaf = false
 	s.mu.Unlock()
@@ -525,7 +604,7 @@ func (s *fakeServant) Status() spawn.Status {
 	if s.lost {
 		return spawn.Status{Reason: "it crashes", Losses: lossesFailed + 1}
 	}
-	return spawn.Status{Ready: true}
+	return spawn.Status{Ready: true, Silences: s.silent}
 }
 
 func (s *fakeServant) Facts(context.Context) (control.Facts, error) {

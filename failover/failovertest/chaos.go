@@ -14,7 +14,7 @@ func (w *world) disturb() {
 	w.after(20*time.Millisecond+w.upTo(500*time.Millisecond), w.disturb)
 	i := w.rand.IntN(2)
 	n := w.nodes[i]
-	switch w.rand.IntN(16) {
+	switch w.rand.IntN(18) {
 	case 0, 1:
 		w.kill()
 	case 2, 3:
@@ -42,6 +42,8 @@ func (w *world) disturb() {
 		w.starve(n)
 	case 11, 12:
 		w.mislead(n)
+	case 13, 14:
+		n.hang(w.rand.IntN(2) == 0)
 	default:
 		n.tell(func(out *failover.Output) {
 			if err := n.machine.Switch(n.now(), groupName, out); err == nil {
@@ -177,7 +179,7 @@ func (w *world) heal() {
 
 // checkStep looks for two unmuted actives that can hear each other.
 func (w *world) checkStep() {
-	if w.owner < 0 || !w.nodes[w.owner].up || !w.attached[w.owner] || !w.nodes[w.owner].worker.active {
+	if w.owner < 0 || !w.nodes[w.owner].up || !w.attached[w.owner] || !w.nodes[w.owner].worker.active || w.nodes[w.owner].worker.hung {
 		w.serving = time.Time{}
 	} else if w.serving.IsZero() {
 		w.serving = w.now
@@ -196,8 +198,9 @@ func (w *world) checkStep() {
 		w.together = w.now
 	}
 	// One heartbeat is due within a poll and arrives within the delay. A peer
-	// that has restarted is believed after two more messages.
-	if d := w.now.Sub(w.together); d > poll+4*maxDelay {
+	// that has restarted is believed after two more messages. A worker that hangs is
+	// killed when it has not obeyed for half the hold time.
+	if d := w.now.Sub(w.together); d > poll+4*maxDelay && !(d <= poll+hold/2+4*maxDelay && (a.worker.hung || b.worker.hung)) {
 		w.fail("two active nodes for %v", d)
 	}
 }

@@ -173,6 +173,11 @@ func (w *many) carryOut(n *manyNode, out *failover.Output) {
 	for _, c := range out.Changes {
 		w.change(n, c)
 	}
+	for _, c := range out.Changes {
+		if c.From == failover.RoleActive && c.To != failover.RoleActive {
+			w.tell(n, func(m *failover.Node, out *failover.Output) { m.Muted(w.now, c.Group, out) })
+		}
+	}
 	later := w.now.Add(time.Duration(1+w.rand.IntN(3)) * time.Millisecond)
 	for _, q := range out.Quiesce {
 		if !q.Cancel {

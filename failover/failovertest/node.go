@@ -20,6 +20,7 @@ type node struct {
 	machine     *failover.Node
 	worker      *worker
 	disk        uint64        // the epoch to remember
+	changes     int           // of the role of the worker; what an older one does is overtaken
 	timer       uint64        // the newest timer; older ones do nothing
 	ahead       time.Duration // of the node's clock
 
@@ -126,7 +127,7 @@ func (n *node) carryOut(out *failover.Output) {
 		case c.To == failover.RoleActive:
 			w.activated(n, c)
 		case c.From == failover.RoleActive:
-			n.worker.deactivate(c.Epoch)
+			n.mute(c)
 		}
 	}
 	if len(out.Announce) > 0 && w.attached[n.index] {
@@ -150,6 +151,65 @@ func (n *node) carryOut(out *failover.Output) {
 		}
 	}
 	n.arm()
+}
+
+// mute lets the worker fall silent: at once, or, where it hangs, when it is killed.
+func (n *node) mute(c failover.RoleChange) {
+	n.order(func() {
+		n.worker.deactivate(c.Epoch)
+		n.tell(func(out *failover.Output) { n.machine.Muted(n.now(), c.Group, out) })
+	})
+}
+
+// order carries out a change of the worker's role, unless another one overtakes it.
+// A worker that hangs does not obey, and is killed some time later: the next one
+// has the role.
+func (n *node) order(do func()) {
+	n.changes++
+	change, life := n.changes, n.incarnation
+	within := time.Duration(0)
+	if n.worker.hung {
+		within = hold / 2
+	}
+	n.world.after(within, func() {
+		if !n.up || n.incarnation != life || n.changes != change {
+			return
+		}
+		if n.worker.hung {
+			n.worker.restart()
+		}
+		do()
+	})
+}
+
+// hang lets the worker take up nothing more, until the supervisor finds that, tells
+// the role machine and kills it. Where stopped is set its data plane stops, too.
+func (n *node) hang(stopped bool) {
+	w, k, life := n.world, n.worker, n.incarnation
+	if !n.up || k.hung {
+		return
+	}
+	w.logf("node %d: worker hangs, stopped: %v", n.index, stopped)
+	w.result.Hangs++
+	k.hung, k.stopped = true, stopped
+	lives := func() bool { return n.up && n.incarnation == life }
+	w.after(100*time.Millisecond+w.upTo(300*time.Millisecond), func() {
+		if !lives() || !k.hung {
+			return
+		}
+		n.tell(func(out *failover.Output) { n.machine.WorkerFailed(n.now(), tenantName, "it does not answer", out) })
+		if k.hung {
+			k.restart()
+		}
+		if !k.active {
+			k.report(failover.ReplicationNone)
+		}
+		w.after(w.upTo(500*time.Millisecond), func() {
+			if lives() {
+				n.tell(func(out *failover.Output) { n.machine.WorkerRecovered(n.now(), tenantName, out) })
+			}
+		})
+	})
 }
 
 // remember writes epochs to the disk: at once, or some time later.
@@ -224,5 +284,10 @@ func (w *world) activated(n *node, c failover.RoleChange) {
 			l.excused = true // the copy is old and the peer cannot be asked
 		}
 	}
-	n.worker.activate(c.Epoch)
+	if !n.worker.hung {
+		n.changes++
+		n.worker.activate(c.Epoch)
+		return
+	}
+	n.order(func() { n.worker.activate(c.Epoch) })
 }

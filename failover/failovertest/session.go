@@ -12,7 +12,7 @@ import (
 func (w *world) tendSession() {
 	w.after(20*time.Millisecond+w.upTo(10*time.Millisecond), w.tendSession)
 	a, b := w.nodes[0], w.nodes[1]
-	if w.session != [2]uint64{} || !a.up || !b.up || a.worker.active == b.worker.active {
+	if w.session != [2]uint64{} || !a.up || !b.up || a.worker.active == b.worker.active || a.worker.hung || b.worker.hung {
 		return
 	}
 	on := -1
@@ -110,7 +110,7 @@ func (k *worker) wake() {
 // pump sends one message of the sender, and comes again if there may be more.
 func (k *worker) pump() {
 	k.pumping = false
-	if !k.active {
+	if !k.active || k.hung {
 		return
 	}
 	w := k.node.world
@@ -130,6 +130,9 @@ func (k *worker) pump() {
 // take is a message of the twin.
 func (k *worker) take(b []byte) {
 	w := k.node.world
+	if k.hung {
+		return
+	}
 	if k.active {
 		if err := k.sender.Receive(b); err != nil {
 			w.logf("node %d: %v", k.node.index, err)

@@ -59,6 +59,8 @@ type worker struct {
 	staged map[uint64]*sa
 
 	active    bool
+	hung      bool // its loop takes up nothing, no order either
+	stopped   bool // hung, and its data plane does not move
 	epoch     uint64
 	quiescing bool
 	sender    *journal.Sender
@@ -89,6 +91,7 @@ func (k *worker) restart() {
 	w.logf("node %d: worker restarts", k.node.index)
 	w.endSession()
 	old := k.table
+	k.hung, k.stopped = false, false
 	k.open()
 	k.table, k.staged, k.held, k.pumping = map[uint64]*sa{}, nil, nil, false
 	if err := k.store.Replay(func(b []byte) error { k.apply(b); return nil }); err != nil {
@@ -219,7 +222,7 @@ func (k *worker) quiesce(on bool) {
 }
 
 func (k *worker) checkQuiesced() {
-	if !k.active || !k.quiescing || !k.sender.InStep() || !k.sender.Durable(k.store.Next()-1) {
+	if k.hung || !k.active || !k.quiescing || !k.sender.InStep() || !k.sender.Durable(k.store.Next()-1) {
 		return
 	}
 	n, life := k.node, k.node.incarnation
@@ -232,7 +235,7 @@ func (k *worker) checkQuiesced() {
 
 // setUp is an IKE exchange with a client.
 func (k *worker) setUp(client int, request uint64) {
-	if k.quiescing {
+	if k.quiescing || k.hung {
 		return
 	}
 	for _, s := range k.table {
@@ -275,13 +278,16 @@ func (k *worker) answer(s *sa) {
 // data is an ESP packet of a client; the answer needs a number.
 func (k *worker) data(client int, id uint64) {
 	w := k.node.world
+	if k.stopped {
+		return
+	}
 	s := k.table[id]
 	if s == nil {
 		w.checkLost(id, k.node)
 		return
 	}
 	if s.next > s.reserve.Limit {
-		if !s.rekeyed && !k.quiescing {
+		if !s.rekeyed && !k.quiescing && !k.hung {
 			s.rekeyed = true
 			w.result.Rekeys++
 			k.answer(k.create(client, s.request))
@@ -296,7 +302,7 @@ func (k *worker) data(client int, id uint64) {
 	w.used[number{id, seq}] = true
 	from := k.node.index
 	w.after(w.delay(), func() { w.clients[client].packet(id, seq, from) })
-	if s.askedAt == 0 && s.next+block/2 > s.reserve.Limit {
+	if !k.hung && s.askedAt == 0 && s.next+block/2 > s.reserve.Limit {
 		if r, ok := s.reserve.Raise(block, most); ok {
 			s.asked = r
 			s.askedAt = k.append(s.encode(r))
@@ -306,6 +312,9 @@ func (k *worker) data(client int, id uint64) {
 
 // flush lets out what has become durable, and uses what has been granted.
 func (k *worker) flush() {
+	if k.hung {
+		return
+	}
 	for len(k.held) > 0 && k.sender.Durable(k.held[0].at) {
 		if k.sender.InStep() {
 			k.node.world.checkCommitted(k.held[0].sa, k.node)

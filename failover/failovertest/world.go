@@ -1,8 +1,8 @@
 // Package failovertest runs two failover nodes, a model of their workers and two
 // clients in virtual time, over links that are cut and healed, while nodes and
 // workers are killed between any two steps. The nodes' clocks differ, a node gets
-// no processor for a while, and the worker of another context of the group says
-// what it likes. A run follows from its seed alone.
+// no processor for a while, workers hang, and the worker of another context of the
+// group says what it likes. A run follows from its seed alone.
 //
 // Role machines, heartbeats, journals, reservations and the memory-file store
 // are the real ones. A worker is a model: SAs are numbers, an ESP packet is its
@@ -41,7 +41,7 @@ const (
 // Result is what a run did; it shows that the run tested something.
 type Result struct {
 	Kills, WorkerKills, Cuts, Takeovers, Switches int
-	Partitions, SplitBrains, Sleeps, Lies         int
+	Partitions, SplitBrains, Sleeps, Lies, Hangs  int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -56,6 +56,7 @@ func (r *Result) Add(o Result) {
 	r.SplitBrains += o.SplitBrains
 	r.Sleeps += o.Sleeps
 	r.Lies += o.Lies
+	r.Hangs += o.Hangs
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots
