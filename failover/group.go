@@ -239,6 +239,7 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 	}
 	theirs, word := n.theirs(now, g)
 	if word != wordKnown {
+		n.cancelHandover(now, g, "nothing is known of the group there", out)
 		return
 	}
 	if theirs.Role == RoleActive {

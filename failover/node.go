@@ -143,7 +143,11 @@ func (n *Node) Deadline() time.Time {
 	earlier(dead)
 	earlier(suspect)
 	for _, g := range n.groups {
-		earlier(g.handover.deadline)
+		due := g.handover.deadline
+		if !due.IsZero() && g.role != RoleActive && due.Before(n.judges) {
+			due = n.judges
+		}
+		earlier(due)
 	}
 	return at
 }

@@ -112,6 +112,9 @@ func (l *lab) run(d time.Duration) {
 		for i, n := range l.nodes {
 			if n != nil && !l.now.Before(n.Deadline()) {
 				l.do(i, func(n *Node, out *Output) { n.Expire(l.now, out) })
+				if d := n.Deadline(); !d.After(l.now) {
+					l.t.Errorf("node %d: the next deadline, %v, is not after %v", i, d, l.now)
+				}
 			}
 		}
 	}
@@ -771,4 +774,41 @@ func TestSplitBrainUntilMuted(t *testing.T) {
 	l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) })
 	l.run(100 * time.Millisecond)
 	l.want("standby-cold", "active")
+}
+
+// TestDeadlineOfLateNode: a node that wakes up late, in the middle of a hand-over,
+// does nothing for a poll, and does not want to be woken before.
+func TestDeadlineOfLateNode(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Quiesced(l.now, "g", out)
+	})
+	l.drop = func(int, Datagram) bool { return true }
+	l.wire = nil
+	l.now = l.now.Add(2 * DefaultHold)
+	l.do(0, func(n *Node, out *Output) { n.Expire(l.now, out) })
+	if got := l.nodes[0].Deadline().Sub(l.now); got <= 0 {
+		t.Errorf("the next deadline is %v ago", -got)
+	}
+}
+
+// TestPeerRestartsInHandover: of a peer that has just restarted nothing is known, and
+// the hand-over to it ends.
+func TestPeerRestartsInHandover(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", out); err != nil {
+			t.Fatal(err)
+		}
+	})
+	l.boot(1)
+	l.run(time.Second)
+	l.want("active", "standby-cold")
 }
