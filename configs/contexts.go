@@ -28,6 +28,9 @@ func (s *systemReader) readContexts(nodes []*node) {
 			n.problem(n.label.at, "Reserved name", "%q cannot be the name of a context.", n.label.text)
 			continue
 		}
+		if only, ok := s.loader.(Selective); ok && only.LeaveOut(n.label.text) {
+			continue
+		}
 		s.sys.Contexts = append(s.sys.Contexts, s.readContext(n))
 	}
 }
@@ -65,7 +68,8 @@ func (s *systemReader) readContext(n *node) Tenant {
 	if !ok {
 		return c
 	}
-	c.Config = at
+	c.Config, s.context = at, c.Name
+	defer func() { s.context = "" }()
 	file := s.parse(at, url.at, contextSchema)
 	if file == nil {
 		return c

@@ -72,9 +72,15 @@ func (d *Diagnostics) Err() error {
 
 // Mistake is one error.
 type Mistake struct {
-	File string // that has it, as Location.String says; "" where it has no place
-	Line string // place, summary and detail
+	// Context is whose configuration, with its secrets, has it; "": it is one of the
+	// system file.
+	Context string
+	File    string // that has it, as Location.String says; "" where it has no place
+	Line    string // place, summary and detail
 }
+
+// mistakeOf, as the Extra of a diagnostic, is the context whose mistake it is.
+type mistakeOf string
 
 // Mistakes returns the errors, in order.
 func (d *Diagnostics) Mistakes() []Mistake {
@@ -84,6 +90,9 @@ func (d *Diagnostics) Mistakes() []Mistake {
 			continue
 		}
 		m := Mistake{Line: Line(one)}
+		if whose, ok := one.Extra.(mistakeOf); ok {
+			m.Context = string(whose)
+		}
 		if one.Subject != nil {
 			m.File = one.Subject.Filename
 		}

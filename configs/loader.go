@@ -56,6 +56,13 @@ type Loader interface {
 	LookupEnv(name string) (string, bool)
 }
 
+// Selective is a Loader of a part of a configuration.
+type Selective interface {
+	// LeaveOut reports whether Load is to go on as if the system file did not name a
+	// context.
+	LeaveOut(context string) bool
+}
+
 // ModeReader is a Loader that knows who may read a file. Load warns of files with
 // secrets in them that everybody on the host can read.
 type ModeReader interface {

@@ -19,6 +19,7 @@ type reader struct {
 	sources  map[string][]byte // files of the language, as they are
 	told     map[string]bool   // problems, so that each is told once
 	looked   map[Location]bool // files of secrets, whose mode is known
+	context  string            // whose file is read: its mistakes are the context's
 	dropped  bool
 	errors   int // that were told, and those that were dropped
 	warnings int
@@ -47,6 +48,9 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 		r.told[key] = true
 		if d.Subject != nil {
 			r.show(d.Subject.Filename)
+		}
+		if r.context != "" && d.Extra == nil {
+			d.Extra = mistakeOf(r.context)
 		}
 		if d.Severity == hcl.DiagWarning {
 			r.warn(d)

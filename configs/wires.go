@@ -127,6 +127,8 @@ func (s *systemReader) checkWires() {
 }
 
 func (s *systemReader) tellWire(i Interface, u, other wireUse) {
+	s.context = u.owner.label.text
+	defer func() { s.context = "" }()
 	s.problem(u.at, "Address of another context", "%s (%s of %s) and %s (%s of %s, %s) are on one wire, interface %q of the system: both contexts would answer. What each may use there can be set with addresses in allocate_interface.",
 		u, u.what, u.owner, other, other.what, other.owner, place(other.at), i.Name)
 }

@@ -46,7 +46,8 @@ func TestConfigServer(t *testing.T) {
 
 	sends("<!DOCTYPE html><html><body>Log in")
 	for _, command := range []string{"reload", "apply", "plan"} {
-		if _, stderr, err := w.CLI(command); err == nil || !strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") || !strings.Contains(stderr, "--allow-stale") {
+		if _, stderr, err := w.CLI(command); err == nil || !strings.Contains(stderr, `context "blue": its last good configuration is used`) ||
+			!strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") || !strings.Contains(stderr, "--allow-stale") {
 			t.Errorf("%s from a web page: %v, %q", command, err, stderr)
 		}
 	}

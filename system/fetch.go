@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 	"github.com/warrenvpn/warren/vfs/fetch"
 )
@@ -25,9 +27,37 @@ type source struct {
 	host.Files
 	stateDir string
 	remotes  map[configs.Location]*remote
-	warnings []string             // about servers
-	stale    []string             // those of warnings that say that a copy is used
+	stale    []staleCopy          // copies that are used
 	diags    *configs.Diagnostics // of the last load
+}
+
+// staleCopy is the last good copy of what a server has for a context.
+type staleCopy struct {
+	context string
+	reason  string // why the server's own is not used
+	copy    string // which it is
+}
+
+// copies says what copies are used, but for contexts that are held at what runs.
+func (src *source) copies(held map[string]bool) []string {
+	var list []string
+	for _, c := range src.stale {
+		if !held[c.context] {
+			list = append(list, fmt.Sprintf("context %q: %s; %s is used", c.context, c.reason, c.copy))
+		}
+	}
+	return list
+}
+
+// hold has contexts go on as they run of which there is nothing but a copy: whoever
+// has just changed the server's file would take the old one for the new.
+func (src *source) hold(f *fallback) map[string]bool {
+	held := map[string]bool{}
+	for _, c := range src.stale {
+		held[c.context] = true
+		f.take(c.context, fmt.Sprintf("%s; %s is taken with --allow-stale only", c.reason, c.copy))
+	}
+	return held
 }
 
 // remote is what there is of one configuration of a server.
@@ -99,8 +129,7 @@ func (src *source) useCopy(r *remote, reason error) bool {
 		when = "the copy of " + info.ModTime().UTC().Format(time.DateTime) + " UTC"
 	}
 	r.content, r.err, r.fresh = kept, nil, false
-	text := fmt.Sprintf("context %q: %s: %v; %s is used", r.Context, r.Path, reason, when)
-	src.warnings, src.stale = append(src.warnings, text), append(src.stale, text)
+	src.stale = append(src.stale, staleCopy{r.Context, fmt.Sprintf("%s: %v", r.Path, reason), when})
 	return true
 }
 
@@ -126,19 +155,20 @@ func (src *source) fallBack() bool {
 // keeping is held by whoever writes copies.
 var keeping sync.Mutex
 
-// keep makes what servers have sent the last good copies. That it cannot is no
-// more than a warning.
-func (src *source) keep() {
+// keep makes what servers have sent the last good copies, but not for contexts with
+// problems. That it cannot is no more than a warning.
+func (src *source) keep(problems []fault.ContextError) (warnings []string) {
 	keeping.Lock()
 	defer keeping.Unlock()
 	for _, r := range src.remotes {
-		if !r.fresh {
+		if !r.fresh || slices.ContainsFunc(problems, func(p fault.ContextError) bool { return p.Context == r.Context }) {
 			continue
 		}
 		if err := src.keepOne(r); err != nil {
-			src.warnings = append(src.warnings, fmt.Sprintf("context %q: keeping a copy of %s: %v", r.Context, r.Path, err))
+			warnings = append(warnings, fmt.Sprintf("context %q: keeping a copy of %s: %v", r.Context, r.Path, err))
 		}
 	}
+	return warnings
 }
 
 func (src *source) keepOne(r *remote) error {

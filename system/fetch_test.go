@@ -71,7 +71,7 @@ func green(address string) string {
 // addressOf is what load makes of green.
 func addressOf(t *testing.T, path string) (address string, warnings []string, err error) {
 	t.Helper()
-	l, err := load(t.Context(), path)
+	l, err := load(t.Context(), path, reading{allowStale: true})
 	if err != nil {
 		return "", nil, err
 	}
@@ -182,7 +182,7 @@ func TestServerNotValid(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.sends(wrong)
-	_, err = load(t.Context(), path)
+	_, err = load(t.Context(), path, reading{allowStale: true})
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
 	l, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,7 @@ import (
 type lifecycle struct {
 	path string // of the system file
 	// load reads the startup configuration for a change, and look to look at it.
-	load, look func(ctx context.Context) (*loaded, error)
+	load, look func(ctx context.Context, how reading) (*loaded, error)
 	// stored reads one source of it.
 	stored configs.Loader
 	act    actor
@@ -210,11 +211,15 @@ func fixed(is, next *configs.System) error {
 }
 
 // startup reads what the files say, for a change from what is running.
-func (l *lifecycle) startup(ctx context.Context, is *loaded) (*loaded, error) {
-	next, err := l.load(ctx)
+func (l *lifecycle) startup(ctx context.Context, is *loaded, how api.Leniency) (*loaded, error) {
+	next, err := l.load(ctx, readingOf(how, is))
+	if err == nil {
+		err = next.current(how)
+	}
 	if err != nil {
 		return nil, err
 	}
+	tellProblems(l.log, next.problems)
 	for _, w := range next.warnings {
 		l.log.Warn("configuration warning", "text", w)
 	}
@@ -222,10 +227,9 @@ func (l *lifecycle) startup(ctx context.Context, is *loaded) (*loaded, error) {
 }
 
 // current refuses a configuration of which a part is a copy, because what a server
-// has cannot be used, unless that is allowed: whoever changed the server's file
-// would take the old one for the new.
-func (next *loaded) current(allowStale bool) error {
-	if allowStale || len(next.stale) == 0 {
+// has cannot be used, unless that is allowed.
+func (next *loaded) current(how api.Leniency) error {
+	if how.AllowStale || len(next.stale) == 0 {
 		return nil
 	}
 	return &fault.Error{
@@ -259,9 +263,12 @@ func (l *lifecycle) changeTo(next *loaded, st state) *change {
 }
 
 // Plan implements api.Configurations.
-func (l *lifecycle) Plan(ctx context.Context) (api.Plan, error) {
+func (l *lifecycle) Plan(ctx context.Context, how api.Leniency) (api.Plan, error) {
 	st := l.snapshot()
-	next, err := l.look(ctx)
+	next, err := l.look(ctx, readingOf(how, st.running))
+	if err == nil {
+		err = next.current(how)
+	}
 	if err != nil {
 		return api.Plan{}, err
 	}
@@ -269,16 +276,17 @@ func (l *lifecycle) Plan(ctx context.Context) (api.Plan, error) {
 		return api.Plan{}, err
 	}
 	c := l.changeTo(next, st)
-	return api.Plan{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings, Stale: next.stale, Problems: c.problems()}, nil
+	return api.Plan{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings,
+		Problems: append(slices.Clone(next.problems), c.problems()...)}, nil
 }
 
 // Reload implements api.Configurations.
-func (l *lifecycle) Reload(ctx context.Context, by api.Author, allowStale bool) (api.Reload, error) {
+func (l *lifecycle) Reload(ctx context.Context, by api.Author, how api.Leniency) (api.Reload, error) {
 	if err := l.claim("a reload", by); err != nil {
 		return api.Reload{}, err
 	}
 	defer l.release()
-	return l.reload(ctx, by, allowStale)
+	return l.reload(ctx, by, how)
 }
 
 // hangup is a reload that waits for its turn. Nobody reads its answer, so that
@@ -291,24 +299,22 @@ func (l *lifecycle) hangup(ctx context.Context) error {
 	}
 	l.hold("a reload", warrend)
 	defer l.release()
-	_, err := l.reload(ctx, api.Author{Name: "SIGHUP"}, true)
+	_, err := l.reload(ctx, api.Author{Name: "SIGHUP"}, api.Leniency{AllowStale: true})
 	return err
 }
 
-func (l *lifecycle) reload(ctx context.Context, by api.Author, allowStale bool) (api.Reload, error) {
+func (l *lifecycle) reload(ctx context.Context, by api.Author, how api.Leniency) (api.Reload, error) {
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return api.Reload{}, err
 	}
-	next, err := l.startup(ctx, st.running)
-	if err == nil {
-		err = next.current(allowStale)
-	}
+	next, err := l.startup(ctx, st.running, how)
 	if err != nil {
 		return api.Reload{}, err
 	}
 	out := api.Reload{Warnings: next.warnings}
 	out.Steps, out.Errors, err = l.follow(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
+	out.Errors = append(slices.Clone(next.problems), out.Errors...)
 	if err == nil {
 		steps, errs := l.act.restore(ctx)
 		for _, s := range steps {
@@ -365,10 +371,7 @@ func (l *lifecycle) Apply(ctx context.Context, by api.Author, how api.Apply) (ap
 	if err := decided(st.pend); err != nil {
 		return api.Applied{}, err
 	}
-	next, err := l.startup(ctx, st.running)
-	if err == nil {
-		err = next.current(how.AllowStale)
-	}
+	next, err := l.startup(ctx, st.running, how.Leniency)
 	if err != nil {
 		return api.Applied{}, err
 	}
@@ -413,7 +416,8 @@ func (l *lifecycle) Rollback(ctx context.Context, by api.Author, how api.Rollbac
 func (l *lifecycle) take(ctx context.Context, next *loaded, note version, after *pending, confirm int) (api.Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
-	out := api.Applied{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings, Version: st.number}
+	out := api.Applied{Steps: stepsOf(plan.Explain(c.Steps, st.running.texts, next.texts)), Warnings: next.warnings,
+		Problems: next.problems, Version: st.number}
 	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
 		if after != nil {
 			return out, nil // it runs already

@@ -145,7 +145,7 @@ func TestGroupIsMade(t *testing.T) {
 func TestReloadRestores(t *testing.T) {
 	r := newRig(t)
 	r.host.broken = "red"
-	out, err := r.Reload(t.Context(), api.Author{Name: "root"}, false)
+	out, err := r.Reload(t.Context(), api.Author{Name: "root"}, api.Leniency{})
 	if err != nil || !slices.Equal(out.Steps, []string{`restore context "red": its control group had been removed`}) {
 		t.Errorf("got %+v, %v", out, err)
 	}

@@ -3,12 +3,14 @@ package system
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
+	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -26,32 +28,64 @@ type loaded struct {
 	problems []fault.ContextError
 }
 
+// reading is how the startup configuration is read.
+type reading struct {
+	// old is what runs: a context whose configuration has a mistake, or cannot be had,
+	// goes on as it is there. Without it that is an error.
+	old *texts.Set
+	// allowStale takes the last good copy where what a server has cannot be used,
+	// and counts that as no mistake.
+	allowStale bool
+}
+
+// readingOf is how a change from is reads the startup configuration.
+func readingOf(how api.Leniency, is *loaded) reading {
+	r := reading{allowStale: how.AllowStale}
+	if !how.Strict {
+		r.old = is.texts
+	}
+	return r
+}
+
 // load reads the startup configuration, after it has asked the servers that have
-// parts of it. A configuration that is not valid is an *fault.Error with the
-// diagnostics; then the texts are what could be read.
-func load(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).load(path) }
+// parts of it. A configuration that is not valid is a *fault.Error with the
+// diagnostics; then the texts are what could be read. Mistakes in the system file
+// are nobody else's: they always are an error.
+func load(ctx context.Context, path string, how reading) (*loaded, error) {
+	return fetchAll(ctx, path).load(path, how)
+}
 
 // look is load for those who only look: what servers have is not kept.
-func look(ctx context.Context, path string) (*loaded, error) { return fetchAll(ctx, path).look(path) }
+func look(ctx context.Context, path string, how reading) (*loaded, error) {
+	return fetchAll(ctx, path).look(path, how)
+}
 
 // load is load with what was fetched.
-func (src *source) load(path string) (*loaded, error) {
-	l, err := src.look(path)
+func (src *source) load(path string, how reading) (*loaded, error) {
+	l, err := src.look(path, how)
 	if err != nil {
 		return l, err
 	}
-	before := len(src.warnings)
-	src.keep()
-	l.warnings = append(l.warnings, src.warnings[before:]...)
+	l.warnings = append(l.warnings, src.keep(l.problems)...)
 	return l, nil
 }
 
 // look is load without keeping what servers have.
-func (src *source) look(path string) (*loaded, error) {
+func (src *source) look(path string, how reading) (*loaded, error) {
 	l, diags, err := read(src, path)
 	src.diags = diags
-	l.warnings = append(slices.Clone(src.warnings), l.warnings...)
-	l.stale = slices.Clone(src.stale)
+	var held map[string]bool
+	if how.old != nil && (err != nil || len(src.stale) > 0 && !how.allowStale) {
+		old := newFallback(src, how.old)
+		if !how.allowStale {
+			held = src.hold(old)
+		}
+		if part, partErr := old.load(path); partErr == nil {
+			l, err = part, nil
+		}
+	}
+	l.stale = src.copies(held)
+	l.warnings = append(slices.Clone(l.stale), l.warnings...)
 	return l, err
 }
 
@@ -76,7 +110,18 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 	return l, diags, nil
 }
 
-// recall reads a version that was kept.
+// tellProblems writes to the log which contexts go on as they were, and why.
+func tellProblems(log *slog.Logger, problems []fault.ContextError) {
+	for _, p := range problems {
+		to := log
+		if p.Context != "" {
+			to = log.With("tenant", p.Context)
+		}
+		to.Warn("configuration not taken", "reason", p.Error)
+	}
+}
+
+// recall reads a version that was kept, but for the contexts that it left out.
 func recall(t *texts.Set) (*loaded, error) {
 	l, _, err := read(t, t.Path)
 	return l, err

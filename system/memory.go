@@ -52,7 +52,7 @@ func (l *lifecycle) WriteMemory(ctx context.Context, by api.Author) (api.Written
 		return api.Written{}, err
 	}
 	out := api.Written{Version: st.number}
-	startup, _ := l.look(ctx) // whatever it is, it is to be replaced
+	startup, _ := l.look(ctx, reading{allowStale: true}) // whatever it is, it is to be replaced
 	var todo []rewrite
 	for _, one := range st.running.texts.List {
 		was, exists := l.readStored(startup.texts, one.At)

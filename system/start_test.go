@@ -41,7 +41,7 @@ tunnel_group "DefaultRAGroup" {
 			b.write("system.hcl", strings.Replace(twoContexts, `interface "Ethernet1/1"`, "interface \"Ethernet1/3\" { device = \"wt-3\" }\ninterface \"Ethernet1/1\"", 1)+
 				"context \"green\" {\n  config_url = \"file:green.hcl\"\n  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\n")
 			b.write("green.hcl", "nothing")
-		}, map[string]string{"": "green.hcl:"}, "10.99.0.99"},
+		}, map[string]string{"green": "green.hcl:"}, "10.99.0.99"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -94,11 +94,11 @@ func TestMendedAfterStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.load(t.Context()); err == nil {
+	if _, err := s.load(t.Context(), reading{}); err == nil {
 		t.Error("the mistake was taken")
 	}
 	b.write("red.hcl", oneTenant)
-	next, err := s.load(t.Context())
+	next, err := s.load(t.Context(), reading{})
 	if err != nil || len(next.problems) > 0 {
 		t.Errorf("got %v, %v", next.problems, err)
 	}

@@ -133,13 +133,7 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	for _, w := range startup.warnings {
 		cfg.Log.Warn("configuration warning", "text", w)
 	}
-	for _, p := range startup.problems {
-		log := cfg.Log
-		if p.Context != "" {
-			log = log.With("tenant", p.Context)
-		}
-		log.Warn("configuration not taken", "reason", p.Error)
-	}
+	tellProblems(cfg.Log, startup.problems)
 	conf := startup.conf
 	s := &System{
 		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
@@ -188,8 +182,8 @@ func (s *System) open(path string, startup *loaded) error {
 	rand.Read(key)
 	s.lifecycle, err = newLifecycle(&lifecycle{
 		path: path, stored: host.Files{}, act: s,
-		load: func(ctx context.Context) (*loaded, error) { return load(ctx, path) },
-		look: func(ctx context.Context) (*loaded, error) { return look(ctx, path) },
+		load: func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
+		look: func(ctx context.Context, how reading) (*loaded, error) { return look(ctx, path, how) },
 		log:  s.cfg.Log, now: time.Now, key: key, history: history,
 		changed: func(conf *configs.System) { s.pair.configure(conf) },
 		disk: func(ctx context.Context, name string, body []byte) error {

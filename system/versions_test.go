@@ -61,7 +61,7 @@ func (r *rig) differs() bool {
 func TestConfirm(t *testing.T) {
 	r := pendingRig(t)
 	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err }, "version 2 waits to be confirmed before 12:01:00 UTC")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, false); return err }, "waits to be confirmed")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, api.Leniency{}); return err }, "waits to be confirmed")
 	r.unchanged(func() error { _, err := r.WriteMemory(t.Context(), operator); return err }, "waits to be confirmed")
 	if err := r.expire(t.Context()); err != nil { // too early
 		t.Error(err)
@@ -235,7 +235,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err }, "keeping version 2: ", "nothing was changed")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, false); return err }, "nothing was changed")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, api.Leniency{}); return err }, "nothing was changed")
 	if err := os.WriteFile(block+"/x", nil, 0o600); err != nil { // so that it cannot be removed either
 		t.Fatal(err)
 	}

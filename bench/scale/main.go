@@ -191,7 +191,7 @@ func changes(r *report, c *client.Client, w *lab.Warrend, n int) error {
 	ctx := context.Background()
 	plan := func(want int) func() error {
 		return func() error {
-			p, err := c.Plan(ctx)
+			p, err := c.Plan(ctx, api.Leniency{})
 			if err == nil && len(p.Steps) != want {
 				err = fmt.Errorf("%d steps, want %d", len(p.Steps), want)
 			}
@@ -235,7 +235,7 @@ func changes(r *report, c *client.Client, w *lab.Warrend, n int) error {
 
 func reload(c *client.Client, want int) func() error {
 	return func() error {
-		done, err := c.Reload(context.Background(), false)
+		done, err := c.Reload(context.Background(), api.Leniency{})
 		if err == nil && (len(done.Steps) != want || len(done.Errors) > 0) {
 			err = fmt.Errorf("%d steps, want %d; %v", len(done.Steps), want, done.Errors)
 		}

@@ -61,13 +61,13 @@ func (f *confirmation) seconds(c *cobra.Command) (int, error) {
 // newApply is `warren apply`.
 func newApply(e *env) *cobra.Command {
 	var f confirmation
-	var allowStale bool
+	var how api.Leniency
 	c := &cobra.Command{
 		Use:   "apply [--confirm SPAN] [--comment TEXT]",
 		Short: "Make the startup configuration the running one, wholly or not at all",
 		Long: "Make the startup configuration, which is what the files say, the running one: wholly or,\n" +
-			"where any part of it fails, not at all. So it is where what a server has cannot be used,\n" +
-			"unless its last good copy is allowed.\n\n" +
+			"where any part of it fails, not at all.\n\n" +
+			leniencyText + "\n\n" +
 			"With --confirm all is rolled back unless `warren confirm` comes in time, also where warrend\n" +
 			"was restarted in between.",
 		Example: "  warren apply --confirm 60s --comment \"a pool for guests\" && warren confirm",
@@ -75,14 +75,14 @@ func newApply(e *env) *cobra.Command {
 	}
 	f.flags(c)
 	e.jsonFlag(c)
-	staleFlag(c, &allowStale)
+	leniencyFlags(c, &how)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		seconds, err := f.seconds(cmd)
 		if err != nil {
 			return err
 		}
 		return does(func(ctx context.Context, _ []string) error {
-			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment, AllowStale: allowStale})
+			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment, Leniency: how})
 			if err != nil {
 				return err
 			}
@@ -97,11 +97,15 @@ func (e *env) applied(done api.Applied) error {
 	if !e.json {
 		e.warn(done.Warnings)
 	}
-	return e.print(done, func(w io.Writer) {
+	err := e.print(done, func(w io.Writer) {
 		printSteps(w, done.Steps, "touched")
 		fmt.Fprintf(w, "version %d runs\n", done.Version)
 		if !done.ConfirmBefore.IsZero() {
 			fmt.Fprintf(w, "it is rolled back at %s, unless `warren confirm` comes before\n", moment(done.ConfirmBefore))
 		}
 	})
+	if err != nil {
+		return err
+	}
+	return e.silent(done.Problems, 0)
 }

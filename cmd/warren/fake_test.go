@@ -179,7 +179,7 @@ func (*two) Capture(_ context.Context, name string, which control.Capture) (io.R
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
-func (*two) Reload(context.Context, api.Author, bool) (api.Reload, error) {
+func (*two) Reload(context.Context, api.Author, api.Leniency) (api.Reload, error) {
 	return api.Reload{
 		Steps:    []string{"context blue: configure its worker", "context grey: create"},
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
@@ -196,7 +196,9 @@ func (*empty) Status() api.Status {
 
 func (*empty) Contexts() []api.Tenant { return nil }
 
-func (*empty) Reload(context.Context, api.Author, bool) (api.Reload, error) { return api.Reload{}, nil }
+func (*empty) Reload(context.Context, api.Author, api.Leniency) (api.Reload, error) {
+	return api.Reload{}, nil
+}
 
 // refusing is a backend whose configuration is broken.
 type refusing struct{ two }
@@ -211,7 +213,7 @@ func newRefusing() *refusing {
 	return b
 }
 
-func (*refusing) Reload(context.Context, api.Author, bool) (api.Reload, error) {
+func (*refusing) Reload(context.Context, api.Author, api.Leniency) (api.Reload, error) {
 	return api.Reload{}, &fault.Error{
 		Code: fault.CodeRefused, Reason: "the configuration has errors: nothing was changed",
 		Hint: "`warren validate` finds them all", Detail: "blue.hcl:3: no such pool\nblue.hcl:9: no such interface\n",

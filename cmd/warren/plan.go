@@ -9,21 +9,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/system/api"
-	"github.com/warrenvpn/warren/system/fault"
 )
 
 // newPlan is `warren plan`.
 func newPlan(e *env) *cobra.Command {
-	var allowStale bool
+	var how api.Leniency
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "Say what applying the startup configuration would do",
 		Long: "Say what applying the startup configuration would do, per context, and change nothing.\n\n" +
-			"The exit code is 1 where the configuration has errors, or something stands against a step,\n" +
-			"or what a server has cannot be used, and its last good copy would be; that may be allowed.",
+			"The exit code is 1 where the configuration has errors, or something stands against a step.\n" +
+			leniencyText,
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
-			p, err := e.client().Plan(ctx)
+			p, err := e.client().Plan(ctx, how)
 			if err != nil {
 				return err
 			}
@@ -33,21 +32,23 @@ func newPlan(e *env) *cobra.Command {
 			if err := e.print(p, func(w io.Writer) { printSteps(w, p.Steps, "would be touched") }); err != nil {
 				return err
 			}
-			if err := e.silent(p.Problems, 0); err != nil || len(p.Stale) == 0 || allowStale {
-				return err
-			}
-			return &fault.Error{Code: fault.CodeRefused, Reason: "what servers have cannot be used: to apply this would be refused",
-				Hint: "repair it, or take the copies with --allow-stale"}
+			return e.silent(p.Problems, 0)
 		}),
 	}
 	e.jsonFlag(c)
-	staleFlag(c, &allowStale)
+	leniencyFlags(c, &how)
 	return c
 }
 
-// staleFlag gives c the flag --allow-stale.
-func staleFlag(c *cobra.Command, allow *bool) {
-	c.Flags().BoolVar(allow, "allow-stale", false, "take the last good copy where what a server has cannot be used")
+// leniencyText is what a command says of its leniency.
+const leniencyText = "A context with a mistake in its own configuration, or whose server has nothing usable, goes on as\n" +
+	"it runs, or is left out where it is new; it is named, and the exit code is 1. A mistake in the\n" +
+	"system file changes nothing."
+
+// leniencyFlags gives c the flags of a Leniency.
+func leniencyFlags(c *cobra.Command, how *api.Leniency) {
+	c.Flags().BoolVar(&how.Strict, "strict", false, "change nothing where any context has a mistake")
+	c.Flags().BoolVar(&how.AllowStale, "allow-stale", false, "take the last good copy where what a server has cannot be used")
 }
 
 // jsonFlag gives c the flag --json.

@@ -5,20 +5,21 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/warrenvpn/warren/system/api"
 )
 
 // newReload is `warren reload`.
 func newReload(e *env) *cobra.Command {
-	var allowStale bool
+	var how api.Leniency
 	c := &cobra.Command{
-		Use:   "reload [--allow-stale]",
+		Use:   "reload",
 		Short: "Read the configuration again and touch only what changed",
 		Long: "Read the configuration again and touch only what changed.\n\n" +
-			"A configuration with errors changes nothing: they are printed, and the exit code is 1. So it is\n" +
-			"where what a server has cannot be used, unless its last good copy is allowed.",
+			leniencyText,
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
-			done, err := e.client().Reload(ctx, allowStale)
+			done, err := e.client().Reload(ctx, how)
 			if err != nil {
 				return err
 			}
@@ -36,6 +37,6 @@ func newReload(e *env) *cobra.Command {
 			return nil
 		}),
 	}
-	staleFlag(c, &allowStale)
+	leniencyFlags(c, &how)
 	return c
 }

@@ -22,10 +22,12 @@ import (
 // versions.
 type Configurations interface {
 	// Plan says what Apply would do now, and changes nothing.
-	Plan(ctx context.Context) (Plan, error)
+	Plan(ctx context.Context, how Leniency) (Plan, error)
 
 	// Apply makes the startup configuration the running one: all of it, or on any
-	// error nothing.
+	// error nothing. A context with a mistake in its own configuration goes on as it
+	// runs, or is left out where it is new, and decides nothing for the others; a
+	// mistake in the system file is everybody's.
 	Apply(ctx context.Context, by Author, how Apply) (Applied, error)
 
 	// Confirm keeps what an Apply or Rollback with Confirm has made.
@@ -49,14 +51,21 @@ type Configurations interface {
 	// History lists the versions that are kept, oldest first.
 	History(ctx context.Context) (History, error)
 
-	// Reload makes the startup configuration the running one and touches only
-	// what changed. A configuration that is not valid changes nothing: then the
-	// error is an *fault.Error with code CodeRefused, whose Detail is the diagnostics'
-	// text. Contexts that could not follow a valid one are in Reload.Errors.
-	//
-	// Where what a server has cannot be used, that is an error, too, unless
-	// allowStale takes the last good copy of it.
-	Reload(ctx context.Context, by Author, allowStale bool) (Reload, error)
+	// Reload makes the startup configuration the running one as far as it can be,
+	// and touches only what changed. A system file that is not valid changes nothing:
+	// then the error is a *fault.Error with code CodeRefused, whose Detail is the
+	// diagnostics' text. Contexts with a mistake in their own configuration, and
+	// those that could not follow, are in Reload.Errors.
+	Reload(ctx context.Context, by Author, how Leniency) (Reload, error)
+}
+
+// Leniency is what a change does about contexts whose configuration has a mistake or
+// cannot be had from its server. By default they go on as they run, and are named.
+type Leniency struct {
+	// Strict refuses the change of all.
+	Strict bool `json:"strict,omitempty" about:"a mistake in one context refuses the change of all"`
+	// AllowStale takes the last good copy where what a server has cannot be used.
+	AllowStale bool `json:"allow_stale,omitempty" about:"take the last good copy where what a server has cannot be used"`
 }
 
 // Author is who changes a configuration.
@@ -115,11 +124,8 @@ type ConfigChange struct {
 type Plan struct {
 	Steps    []Step   `json:"steps"`
 	Warnings []string `json:"warnings"`
-	// Stale are those of Warnings that say that what a server has cannot be used,
-	// and its last good copy would be: then Apply refuses, too, unless that is
-	// allowed.
-	Stale []string `json:"stale"`
-	// Problems are what stands against it now: then Apply refuses.
+	// Problems are what stands against it now. A context whose own configuration
+	// cannot be used would go on as it runs; against all else Apply refuses.
 	Problems []fault.ContextError `json:"problems"`
 }
 
@@ -129,8 +135,7 @@ type Apply struct {
 	// rolled back, 0 to 86400; 0: it need not come.
 	Confirm int    `json:"confirm,omitempty" about:"seconds that a confirmation may take, 1 to 86400; 0: none is needed"`
 	Comment string `json:"comment,omitempty" about:"one line for the history"`
-	// AllowStale takes the last good copy where what a server has cannot be used.
-	AllowStale bool `json:"allow_stale,omitempty"`
+	Leniency
 }
 
 // Rollback is an Apply of an earlier version.
@@ -144,7 +149,10 @@ type Rollback struct {
 type Applied struct {
 	Steps    []Step   `json:"steps"`
 	Warnings []string `json:"warnings"`
-	Version  int      `json:"version"` // that runs now
+	// Problems are the contexts whose own configuration could not be used: each goes
+	// on as it ran before, or is left out.
+	Problems []fault.ContextError `json:"problems"`
+	Version  int                  `json:"version"` // that runs now
 	// ConfirmBefore is when all is rolled back unless it is confirmed; zero: it
 	// need not be.
 	ConfirmBefore time.Time `json:"confirm_before,omitzero"`
@@ -240,8 +248,8 @@ func normalSteps(steps []Step) []Step {
 }
 
 func (s *Server) plan(r *http.Request) (any, error) {
-	p, err := s.cfg.Backend.Plan(r.Context())
-	p.Steps, p.Warnings, p.Stale, p.Problems = normalSteps(p.Steps), orEmpty(p.Warnings), orEmpty(p.Stale), orEmpty(p.Problems)
+	p, err := s.cfg.Backend.Plan(r.Context(), leniencyOf(r))
+	p.Steps, p.Warnings, p.Problems = normalSteps(p.Steps), orEmpty(p.Warnings), plainErrors(p.Problems)
 	return p, err
 }
 
@@ -256,8 +264,12 @@ func (s *Server) apply(r *http.Request) (any, error) {
 	ctx, cancel := detached(r, reloadTimeout)
 	defer cancel()
 	done, err := s.cfg.Backend.Apply(ctx, authorOf(r), how)
-	done.Steps, done.Warnings = normalSteps(done.Steps), orEmpty(done.Warnings)
-	return done, err
+	return normalApplied(done), err
+}
+
+func normalApplied(done Applied) Applied {
+	done.Steps, done.Warnings, done.Problems = normalSteps(done.Steps), orEmpty(done.Warnings), plainErrors(done.Problems)
+	return done
 }
 
 func (s *Server) confirm(r *http.Request) (any, error) {
@@ -275,8 +287,7 @@ func (s *Server) rollback(r *http.Request) (any, error) {
 	ctx, cancel := detached(r, reloadTimeout)
 	defer cancel()
 	done, err := s.cfg.Backend.Rollback(ctx, authorOf(r), how)
-	done.Steps, done.Warnings = normalSteps(done.Steps), orEmpty(done.Warnings)
-	return done, err
+	return normalApplied(done), err
 }
 
 func (s *Server) writeMemory(r *http.Request) (any, error) {
@@ -313,13 +324,21 @@ func (s *Server) history(r *http.Request) (any, error) {
 	return h, err
 }
 
-// staleParam allows the copies of what servers have.
-const staleParam = "allow_stale"
+// The parameters of a Leniency.
+const (
+	strictParam = "strict"
+	staleParam  = "allow_stale"
+)
+
+func leniencyOf(r *http.Request) Leniency {
+	q := r.URL.Query()
+	return Leniency{Strict: q.Get(strictParam) == "true", AllowStale: q.Get(staleParam) == "true"}
+}
 
 func (s *Server) reload(r *http.Request) (any, error) {
 	ctx, cancel := detached(r, reloadTimeout)
 	defer cancel()
-	done, err := s.cfg.Backend.Reload(ctx, authorOf(r), r.URL.Query().Get(staleParam) == "true")
+	done, err := s.cfg.Backend.Reload(ctx, authorOf(r), leniencyOf(r))
 	done.Steps, done.Warnings, done.Errors = orEmpty(done.Steps), orEmpty(done.Warnings), plainErrors(done.Errors)
 	return done, err
 }

@@ -135,20 +135,20 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,
-		params: []string{staleParam}, answer: Reload{},
-		summary: "Reads the configuration again and touches only what changed; with allow_stale=true also where what a server has cannot be used, and its last good copy is.",
+		params: []string{strictParam, staleParam}, answer: Reload{},
+		summary: "Reads the configuration again and touches only what changed. Contexts whose configuration cannot be used go on as they run; with strict=true nothing is changed then, and with allow_stale=true the last good copy of what a server has is good enough.",
 		handle:  (*Server).reload,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/config/plan", role: RoleAdmin, timeout: quickTimeout,
-		answer:  Plan{},
+		params: []string{strictParam, staleParam}, answer: Plan{},
 		summary: "Says what applying the startup configuration would do; changes nothing.",
 		handle:  (*Server).plan,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/config/apply", role: RoleAdmin, timeout: reloadTimeout,
 		body: Apply{}, answer: Applied{},
-		summary: "Makes the startup configuration the running one: all of it or, on any error, nothing.",
+		summary: "Makes the startup configuration the running one: all of it or, on any error, nothing. Contexts whose own configuration cannot be used go on as they run.",
 		handle:  (*Server).apply,
 	},
 	{

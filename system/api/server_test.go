@@ -102,7 +102,7 @@ func (b *backend) Capture(ctx context.Context, name string, which control.Captur
 	return io.NopCloser(strings.NewReader("a capture of " + which.Interface)), b.err
 }
 
-func (b *backend) Reload(ctx context.Context, _ Author, _ bool) (Reload, error) {
+func (b *backend) Reload(ctx context.Context, _ Author, _ Leniency) (Reload, error) {
 	if b.reload != nil {
 		return b.reload(ctx)
 	}
@@ -445,7 +445,7 @@ func TestChanges(t *testing.T) {
 		uid, status        int
 		want               string // part of the body
 	}{
-		{"apply", "apply", `{"confirm":60,"comment":"a pool"}`, 0, 200, `{"steps":[],"warnings":[],"version":2}`},
+		{"apply", "apply", `{"confirm":60,"comment":"a pool"}`, 0, 200, `{"steps":[],"warnings":[],"problems":[],"version":2}`},
 		{"rollback", "rollback", `{"version":1}`, 0, 200, `"version":3`},
 		{"a stranger", "apply", `{}`, stranger, 403, `"code":"denied"`},
 		{"negative confirm", "apply", `{"confirm":-1}`, 0, 400, "confirm is 0 to 86400 seconds, not -1"},

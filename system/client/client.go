@@ -160,14 +160,24 @@ func (c *Client) Keys(ctx context.Context, name string) (control.Keys, error) {
 	return get[control.Keys](ctx, c, "/v1/contexts/"+url.PathEscape(name)+"/keys", "")
 }
 
-// Reload makes warrend read its configuration again. With allowStale it takes the
-// last good copy where what a server has cannot be used.
-func (c *Client) Reload(ctx context.Context, allowStale bool) (api.Reload, error) {
-	path := "/v1/reload"
-	if allowStale {
-		path += "?allow_stale=true"
+// Reload makes warrend read its configuration again.
+func (c *Client) Reload(ctx context.Context, how api.Leniency) (api.Reload, error) {
+	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: "/v1/reload" + queryOf(how), timeout: reloadTimeout})
+}
+
+// queryOf is a Leniency as the query of a path.
+func queryOf(how api.Leniency) string {
+	q := url.Values{}
+	if how.Strict {
+		q.Set("strict", "true")
 	}
-	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: path, timeout: reloadTimeout})
+	if how.AllowStale {
+		q.Set("allow_stale", "true")
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
 }
 
 // request is one question.

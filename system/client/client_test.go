@@ -64,7 +64,7 @@ func TestRequests(t *testing.T) {
 			return err
 		}},
 		{"GET /v1/contexts/a%2Fb/keys", func() error { _, err := c.Keys(ctx, "a/b"); return err }},
-		{"POST /v1/reload", func() error { _, err := c.Reload(ctx, false); return err }},
+		{"POST /v1/reload", func() error { _, err := c.Reload(ctx, api.Leniency{}); return err }},
 	}
 	for _, tt := range tests {
 		if err := tt.call(); err != nil || got != tt.want {

@@ -10,8 +10,8 @@ import (
 )
 
 // Plan says what Apply would do now.
-func (c *Client) Plan(ctx context.Context) (api.Plan, error) {
-	return get[api.Plan](ctx, c, "/v1/config/plan", "")
+func (c *Client) Plan(ctx context.Context, how api.Leniency) (api.Plan, error) {
+	return get[api.Plan](ctx, c, "/v1/config/plan"+queryOf(how), "")
 }
 
 // Apply makes the startup configuration the running one, or changes nothing.

@@ -42,6 +42,8 @@ func (t Text) Name() string {
 type Set struct {
 	Path string // of the system file
 	List []Text
+	// Left are the contexts that the system file names and that are left out.
+	Left []string `json:",omitempty"`
 }
 
 // Find returns what was read from a place.
@@ -69,6 +71,9 @@ func (t *Set) LookupEnv(name string) (string, bool) {
 	return string(one.Body), ok
 }
 
+// LeaveOut implements configs.Selective.
+func (t *Set) LeaveOut(context string) bool { return slices.Contains(t.Left, context) }
+
 // Body returns the text of a place; nothing where there is none.
 func (t *Set) Body(at configs.Location) []byte {
 	one, _ := t.Find(at)
@@ -87,6 +92,11 @@ func (t *Set) Digest() string {
 			panic("texts: internal error: no JSON: " + err.Error())
 		}
 	}
+	if len(t.Left) > 0 {
+		if err := e.Encode(t.Left); err != nil {
+			panic("texts: internal error: no JSON: " + err.Error())
+		}
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
@@ -98,6 +108,7 @@ type Recorder struct {
 	from  configs.Loader
 	kept  map[configs.Location][]byte
 	order []configs.Location // of reading; with repetitions
+	left  []string           // contexts that are left out
 }
 
 // NewRecorder returns a Recorder that has read nothing yet.
@@ -139,10 +150,20 @@ func (r *Recorder) LookupEnv(name string) (string, bool) {
 	return value, ok
 }
 
+// LeaveOut implements configs.Selective.
+func (r *Recorder) LeaveOut(context string) bool {
+	from, ok := r.from.(configs.Selective)
+	if !ok || !from.LeaveOut(context) {
+		return false
+	}
+	r.left = append(r.left, context)
+	return true
+}
+
 // Texts returns what was read. Without a configuration, which is nil where there
 // are errors, nothing is known of contexts but the system file.
 func (r *Recorder) Texts(path string, conf *configs.System) *Set {
-	t := &Set{Path: path}
+	t := &Set{Path: path, Left: r.left}
 	place := map[configs.Location]int{}
 	next, current := 0, ""
 	for i, at := range r.order {

@@ -36,7 +36,7 @@ func (c *Configurations) steps() []api.Step {
 }
 
 // Plan implements api.Configurations.
-func (c *Configurations) Plan(context.Context) (api.Plan, error) {
+func (c *Configurations) Plan(context.Context, api.Leniency) (api.Plan, error) {
 	return api.Plan{
 		Steps:    c.steps(),
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
@@ -44,9 +44,28 @@ func (c *Configurations) Plan(context.Context) (api.Plan, error) {
 	}, c.Refusal
 }
 
-// Apply implements api.Configurations.
+// Apply implements api.Configurations. There is a mistake in red's configuration
+// where the comment is Mistaken.
 func (c *Configurations) Apply(_ context.Context, by api.Author, how api.Apply) (api.Applied, error) {
-	return c.applied(4, how.Confirm), c.Refusal
+	out := c.applied(4, how.Confirm)
+	if how.Comment == Mistaken {
+		out.Problems = mistakes()
+	}
+	switch {
+	case c.Refusal != nil:
+		return out, c.Refusal
+	case how.Strict && out.Problems != nil:
+		return out, &fault.Error{Code: fault.CodeRefused, Reason: "the configuration /etc/warren/system.hcl is not valid"}
+	}
+	return out, nil
+}
+
+// Mistaken as a comment puts a mistake into the configuration of one context.
+const Mistaken = "mistaken"
+
+func mistakes() []fault.ContextError {
+	return []fault.ContextError{{Context: "red", Hint: "mend that, then `warren apply`",
+		Error: `its last good configuration is used: red.hcl:3: Unknown attribute: "rage"`}}
 }
 
 func (c *Configurations) applied(version, confirm int) api.Applied {
@@ -125,6 +144,6 @@ func (c *Configurations) History(context.Context) (api.History, error) {
 }
 
 // Reload implements api.Configurations.
-func (c *Configurations) Reload(context.Context, api.Author, bool) (api.Reload, error) {
+func (c *Configurations) Reload(context.Context, api.Author, api.Leniency) (api.Reload, error) {
 	return api.Reload{}, c.Refusal
 }
