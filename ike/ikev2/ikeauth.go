@@ -20,7 +20,7 @@ type authRequest struct {
 	hasCP   bool
 	child   childRequest
 	contact bool           // INITIAL_CONTACT
-	sync    []wire.Payload // what is answered about RFC 6311
+	agreed  []wire.Payload // what is answered about extensions
 	entry   *entry
 	profile *profile
 }
@@ -72,7 +72,7 @@ func (s *SA) authRequest(now time.Time, d exchange.Datagram, m *wire.Message, ou
 	if err != nil {
 		return s.reject(now, wire.Notify{Type: wire.InvalidSyntax}, err.Error(), out)
 	}
-	a.sync = s.learnSync(ps)
+	a.agreed = s.agreed.learn(wire.IKEAuth, true, ps)
 	if reason := s.authenticate(a); reason != "" {
 		return s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
 	}
@@ -177,7 +177,7 @@ func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) 
 		_ = s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
 		return errors.New("ikev2: " + reason)
 	}
-	ps := append([]wire.Payload{idr, proof}, a.sync...)
+	ps := append([]wire.Payload{idr, proof}, a.agreed...)
 
 	if n, reason := s.unaddressed(r); reason != "" {
 		s.session.Addresses = nil
@@ -276,7 +276,7 @@ func (s *SA) startAuth(now time.Time, out *exchange.Output) error {
 	if s.host.OnlyContact(s) {
 		ps = append(ps, wire.Notify{Type: wire.InitialContact})
 	}
-	ps = append(ps, syncOffer()...)
+	ps = append(ps, s.agreed.offer(wire.IKEAuth)...)
 	if h.entry.RequestAddress {
 		ps = append(ps, configRequest(h.entry))
 	}
@@ -315,7 +315,7 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *exchange.Output)
 		return s.fail(out, n.Type.String(), fmt.Sprintf("wrong pre-shared key or identity of peer %v (tunnel group %s)", s.remoteID, s.profile))
 	}
 	e := h.entry
-	s.learnSync(ps)
+	s.agreed.learn(wire.IKEAuth, false, ps)
 	if cp, ok := wire.Find[wire.CP](ps); ok && e.RequestAddress && cp.Type == wire.CPReply {
 		s.session = configSession(cp)
 	}

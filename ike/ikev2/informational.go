@@ -136,7 +136,7 @@ func (s *SA) die() {
 	}
 	s.transition(Dead)
 	s.host.Bury(s.keys.D, s.keys.Ai, s.keys.Ar, s.keys.Ei, s.keys.Er, s.keys.Pi, s.keys.Pr)
-	s.host.Bury(s.unknown.Secret(), s.window.unknown.Secret())
+	s.host.Bury(s.unknown.Secret(), s.window.unknown.Secret(), s.agreed.unknown.Secret())
 	if s.window.request != nil {
 		s.host.Bury(s.window.request.seed)
 	}

@@ -127,7 +127,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	}
 	s := &SA{
 		host: h, state: HalfOpen, spi: spi, peerSPI: m.SPIi,
-		local: d.Local, remote: d.Remote,
+		local: d.Local, remote: d.Remote, agreed: newAgreements(),
 	}
 	rules := h.Rules()
 	choice, err := chooseIKE(rules, 0, p.sa)
@@ -161,6 +161,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagResponse}
 	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: s.handshake.nr}}
 	ps = append(ps, s.natPayloads(s.spi)...)
+	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)
 	s.handshake.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = 1
 	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
@@ -217,7 +218,7 @@ func newInitiator(h *Version, now time.Time, name string, out *exchange.Output) 
 	s := &SA{
 		host: h, state: Connecting, initiator: true, dialled: true, spi: h.NewIKESPI(), entry: name,
 		local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500),
-		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local),
+		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local), agreed: newAgreements(),
 		handshake: &handshake{entry: e, terms: h.Rules().ikeTerms(), ni: bytesFrom(h.Rand(), nonceSize)},
 	}
 	if err := s.sendInit(now, h.Rules().groups[0].ID, out); err != nil {
@@ -244,6 +245,7 @@ func (s *SA) sendInit(now time.Time, group uint16, out *exchange.Output) error {
 	ps = append(ps, suite.Offer(h.terms.proposals(), wire.ProtocolIKE, nil),
 		wire.KE{Group: group, Data: h.key.Public()}, wire.Nonce{Data: h.ni})
 	ps = append(ps, s.natPayloads(0)...)
+	ps = append(ps, s.agreed.offer(wire.IKESAInit)...)
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
 	h.request = wire.AppendMessage(nil, hdr, ps...)
 	s.transmit(now, &request{message: datagrams{h.request}, task: task{kind: taskInit}}, out)
@@ -296,6 +298,7 @@ func (s *SA) initResponse(now time.Time, d exchange.Datagram, m *wire.Message, o
 	}
 	h.key.Clear()
 	s.detectNAT(m.Payloads, m.SPIr)
+	s.agreed.learn(wire.IKESAInit, false, m.Payloads)
 	if s.udp {
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)
 		s.remote = netip.AddrPortFrom(s.remote.Addr(), natPort)

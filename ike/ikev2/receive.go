@@ -48,7 +48,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		return err
 	}
 	if err == nil {
-		if is, err := s.syncRequest(now, d, m, ps, out); is {
+		if is, err := s.sync().request(now, d, m, ps, out); is {
 			return err
 		}
 	}
@@ -60,7 +60,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		return nil
 	}
 	if m.MessageID != s.window.expect || s.state == Rejected {
-		if s.missed(m.MessageID) {
+		if s.sync().missed(m.MessageID) {
 			return nil
 		}
 		return exchange.ErrStale
@@ -117,9 +117,10 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 		if err != nil {
 			return err
 		}
-		return s.syncResponse(now, r, ps, out)
+		return s.sync().response(now, r, ps, out)
 	}
-	s.heard, s.sync.unproven = now, false
+	s.heard = now
+	s.sync().unproven = false
 	s.follow(d.Local, d.Remote, out)
 	if r.task.kind == taskAuth {
 		if err != nil {

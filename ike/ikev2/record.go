@@ -177,7 +177,7 @@ func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
 	f.Duration(18, &s.lifetime)
 	f.Record(19, func(f *record.Fields) { sessionFields(f, &s.session) })
 	for i, flag := range []*bool{
-		&s.initiator, &s.dialled, &s.natLocal, &s.natRemote, &s.udp, &s.remoteAccess, &s.sync.ids, &s.sync.counters,
+		&s.initiator, &s.dialled, &s.natLocal, &s.natRemote, &s.udp, &s.remoteAccess,
 	} {
 		f.Flag(record.Tag(20+i), flag)
 	}

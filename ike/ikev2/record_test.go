@@ -36,6 +36,7 @@ func golden(t testing.TB) *SA {
 			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			Expires: time.Unix(7, 8),
 		},
+		agreed: newAgreements(),
 		window: window{expect: 3, response: datagrams{messageOf("response")}, next: 4, iv: 5, request: &request{
 			id: 3, message: datagrams{messageOf("request")}, task: task{kind: taskRekeyChild, child: 6, reason: "why"},
 			seed: secret.Copy([]byte("seed")), spi: 7, group: sa.KEX25519, nonce: 8,
@@ -43,6 +44,7 @@ func golden(t testing.TB) *SA {
 			local: selectors("10.0.0.0/8"), remote: selectors("10.1.0.0/16", "10.2.0.0/16"),
 		}},
 	}
+	*s.sync().synchronisation = synchronisation{ids: true, counters: true, unproven: true, seen: 9}
 	keys := st.DeriveKeys(&suite.Exchange{Shared: secret.Copy([]byte("shared")), Ni: []byte("ni"), Nr: []byte("nr"), SPIi: 2, SPIr: 1})
 	if err := s.install(st, keys); err != nil {
 		t.Fatal(err)

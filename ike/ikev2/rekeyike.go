@@ -87,7 +87,7 @@ func (s *SA) successor(initiator bool, spi, peerSPI uint64) *SA {
 		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
 		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
 		localID: s.localID, remoteID: s.remoteID, session: s.session,
-		sync: syncState{ids: s.sync.ids, counters: s.sync.counters}, creates: s.creates,
+		agreed: s.agreed.inherit(), creates: s.creates,
 	}
 }
 

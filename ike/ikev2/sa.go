@@ -46,7 +46,7 @@ type SA struct {
 	lifetime    time.Duration
 
 	window   window
-	sync     syncState
+	agreed   agreements
 	tasks    []task
 	children []*child
 	creates  resource.Bucket // CREATE_CHILD_SA of the peer

@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // Message IDs and replay counters after a takeover (RFC 6311). A node that has
@@ -30,8 +31,8 @@ import (
 // of a request of the sender 4, the next one that it expects 4.
 const syncLen = 12
 
-// syncState is what an SA knows of RFC 6311.
-type syncState struct {
+// synchronisation is the Agreement about RFC 6311.
+type synchronisation struct {
 	ids, counters bool // agreed with the peer
 	unproven      bool // taken over, and the peer has not confirmed the message IDs
 	// As the peer of a cluster: the highest ID of a synchronisation so far, plus
@@ -41,79 +42,111 @@ type syncState struct {
 	answer datagrams
 }
 
-// syncOffer are the notifications with which support is said.
-func syncOffer() []wire.Payload {
+// Tag implements Agreement.
+func (*synchronisation) Tag() record.Tag { return 1 }
+
+// Offer implements Agreement.
+func (*synchronisation) Offer(x wire.ExchangeType) []wire.Payload {
+	if x != wire.IKEAuth {
+		return nil
+	}
 	return []wire.Payload{wire.Notify{Type: wire.MessageIDSyncSupported}, wire.Notify{Type: wire.ReplayCounterSyncSupported}}
 }
 
-// learnSync notes what the peer supports, and returns what is answered to it.
-func (s *SA) learnSync(ps wire.Payloads) (answer []wire.Payload) {
-	if _, s.sync.ids = ps.Notify(wire.MessageIDSyncSupported); s.sync.ids {
+// Learn implements Agreement.
+func (y *synchronisation) Learn(x wire.ExchangeType, _ bool, ps wire.Payloads) (answer []wire.Payload) {
+	if x != wire.IKEAuth {
+		return nil
+	}
+	if _, y.ids = ps.Notify(wire.MessageIDSyncSupported); y.ids {
 		answer = append(answer, wire.Notify{Type: wire.MessageIDSyncSupported})
 	}
-	if _, s.sync.counters = ps.Notify(wire.ReplayCounterSyncSupported); s.sync.counters {
+	if _, y.counters = ps.Notify(wire.ReplayCounterSyncSupported); y.counters {
 		answer = append(answer, wire.Notify{Type: wire.ReplayCounterSyncSupported})
 	}
 	return answer
 }
 
+// Fields implements Agreement.
+func (y *synchronisation) Fields(f *record.Fields) {
+	f.Flag(1, &y.ids)
+	f.Flag(2, &y.counters)
+	f.Flag(3, &y.unproven)
+	record.Number(f, 4, &y.seen)
+}
+
+// Inherit implements Agreement. The successor has message IDs of its own, about
+// which both ends know all.
+func (y *synchronisation) Inherit() Agreement {
+	return &synchronisation{ids: y.ids, counters: y.counters}
+}
+
+// syncing is the SA as RFC 6311 sees it.
+type syncing struct {
+	*synchronisation
+	sa *SA
+}
+
+// sync returns the agreement about RFC 6311, for what follows from it.
+func (s *SA) sync() syncing { return syncing{s.agreed.list[0].(*synchronisation), s} }
+
 // takenOver arranges the synchronisation of an SA that another activation served
 // before.
-func (s *SA) takenOver(now time.Time) {
-	if !s.sync.ids {
+func (y syncing) takenOver(now time.Time) {
+	if !y.ids {
 		return
 	}
-	s.sync.unproven = true
-	s.heard = now.Add(syncAfter + s.jittered(activationSpread, 1) - s.dpd)
-	if r := s.window.request; r != nil && r.task.kind == taskSync {
-		s.window.request = nil
+	y.unproven = true
+	y.sa.heard = now.Add(syncAfter + y.sa.jittered(activationSpread, 1) - y.sa.dpd)
+	if r := y.sa.window.request; r != nil && r.task.kind == taskSync {
+		y.sa.window.request = nil
 	}
 }
 
 // missed reports whether an authentic request says that we do not know what the
 // peer and our predecessor have exchanged, and arranges that we ask.
-func (s *SA) missed(id uint32) bool {
-	if !s.sync.unproven || id <= s.window.expect || s.window.request != nil {
+func (y syncing) missed(id uint32) bool {
+	if !y.unproven || id <= y.sa.window.expect || y.sa.window.request != nil {
 		return false
 	}
-	s.enqueue(task{kind: taskSync})
+	y.sa.enqueue(task{kind: taskSync})
 	return true
 }
 
-// startSync asks the peer for its message IDs. Every attempt has another nonce
+// start asks the peer for its message IDs. Every attempt has another nonce
 // and a higher ID than the one before: the peer drops what is not above all
 // that it has seen.
-func (s *SA) startSync(now time.Time, r request, out *exchange.Output) {
+func (y syncing) start(now time.Time, r request, out *exchange.Output) {
 	r.task = task{kind: taskSync}
-	r.nonce = binary.BigEndian.Uint32(bytesFrom(s.host.Rand(), 4))
+	r.nonce = binary.BigEndian.Uint32(bytesFrom(y.sa.host.Rand(), 4))
 	step := uint32(1) << min(4*r.tries, 16)
-	if next := s.window.next + step; next > s.window.next {
-		s.window.next = next
+	if next := y.sa.window.next + step; next > y.sa.window.next {
+		y.sa.window.next = next
 	}
-	r.message = s.seal(wire.Informational, 0, false, s.syncPayloads(r.nonce))
-	r.at = now.Add(s.host.Rules().repeatAfter(r.tries))
-	s.window.request = &r
-	s.post(r.message, out)
+	r.message = y.sa.seal(wire.Informational, 0, false, y.payloads(r.nonce))
+	r.at = now.Add(y.sa.host.Rules().repeatAfter(r.tries))
+	y.sa.window.request = &r
+	y.sa.post(r.message, out)
 }
 
-// syncPayloads are the notifications of a synchronisation with our view of the
+// payloads are the notifications of a synchronisation with our view of the
 // message IDs.
-func (s *SA) syncPayloads(nonce uint32) []wire.Payload {
+func (y syncing) payloads(nonce uint32) []wire.Payload {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, syncLen), nonce)
-	b = binary.BigEndian.AppendUint32(b, s.window.next)
-	b = binary.BigEndian.AppendUint32(b, s.window.expect)
+	b = binary.BigEndian.AppendUint32(b, y.sa.window.next)
+	b = binary.BigEndian.AppendUint32(b, y.sa.window.expect)
 	ps := []wire.Payload{wire.Notify{Type: wire.MessageIDSync, Data: b}}
-	if r := s.window.request; s.sync.counters && len(s.children) > 0 && (r == nil || r.task.kind == taskSync) {
-		ps = append(ps, s.counterSync())
+	if r := y.sa.window.request; y.counters && len(y.sa.children) > 0 && (r == nil || r.task.kind == taskSync) {
+		ps = append(ps, y.counterSkip())
 	}
 	return ps
 }
 
-// counterSync asks the peer to skip outbound sequence numbers; with ESN the
+// counterSkip asks the peer to skip outbound sequence numbers; with ESN the
 // number has 64 bits.
-func (s *SA) counterSync() wire.Notify {
+func (y syncing) counterSkip() wire.Notify {
 	n := wire.Notify{Type: wire.ReplayCounterSync}
-	if slices.ContainsFunc(s.children, func(c *child) bool { return c.In.ESN }) {
+	if slices.ContainsFunc(y.sa.children, func(c *child) bool { return c.In.ESN }) {
 		n.Data = binary.BigEndian.AppendUint64(nil, counterSkip)
 	} else {
 		n.Data = binary.BigEndian.AppendUint32(nil, counterSkip)
@@ -142,81 +175,81 @@ func syncSkip(ps wire.Payloads) (uint64, bool) {
 	return 0, false
 }
 
-// syncResponse takes the peer's answer. One that is not to our last attempt, or
+// response takes the peer's answer. One that is not to our last attempt, or
 // goes back, changes nothing.
-func (s *SA) syncResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) error {
+func (y syncing) response(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) error {
 	nonce, p2, m2, ok := syncIDs(ps)
-	if !ok || nonce != r.nonce || m2 < s.window.next || p2 < s.window.expect {
+	if !ok || nonce != r.nonce || m2 < y.sa.window.next || p2 < y.sa.window.expect {
 		return exchange.ErrStale
 	}
-	s.heard = now
-	s.settled()
-	s.sync.unproven = false
-	s.window.next = m2
-	if p2 != s.window.expect {
-		s.window.expect, s.window.response = p2, nil
+	y.sa.heard = now
+	y.sa.settled()
+	y.unproven = false
+	y.sa.window.next = m2
+	if p2 != y.sa.window.expect {
+		y.sa.window.expect, y.sa.window.response = p2, nil
 	}
-	if skip, ok := syncSkip(ps); ok && skip == counterSkip && s.sync.counters {
-		for _, c := range s.children {
+	if skip, ok := syncSkip(ps); ok && skip == counterSkip && y.counters {
+		for _, c := range y.sa.children {
 			out.Events = append(out.Events, exchange.PeerSkipped{ID: c.ID, Numbers: skip})
 		}
 	}
 	return nil
 }
 
-// syncRequest answers a cluster that has taken our peer's part over: sections
+// request answers a cluster that has taken our peer's part over: sections
 // 5.1 and 5.2. It reports false for a message that is none of those.
-func (s *SA) syncRequest(now time.Time, d exchange.Datagram, m *wire.Message, ps wire.Payloads, out *exchange.Output) (is bool, err error) {
+func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps wire.Payloads, out *exchange.Output) (is bool, err error) {
 	nonce, m1, p1, ok := syncIDs(ps)
-	if m.MessageID != 0 || m.Exchange != wire.Informational || !ok || !s.sync.ids || !s.standing() {
+	if m.MessageID != 0 || m.Exchange != wire.Informational || !ok || !y.ids || !y.sa.standing() {
 		return false, nil
 	}
 	sum := sha256.Sum256(d.Payload)
-	if s.sync.answer != nil && sum == s.sync.last {
-		s.sync.answer.send(d, out)
+	if y.answer != nil && sum == y.last {
+		y.answer.send(d, out)
 		return true, nil
 	}
-	if m1 < s.window.expect || m1 < s.sync.seen || m1 == 1<<32-1 {
+	if m1 < y.sa.window.expect || m1 < y.seen || m1 == 1<<32-1 {
 		return true, exchange.ErrStale
 	}
-	s.heard = now
-	s.follow(d.Local, d.Remote, out)
-	s.sync.seen = m1 + 1
-	if m1 != s.window.expect {
-		s.window.expect, s.window.response = m1, nil
+	y.sa.heard = now
+	y.sa.follow(d.Local, d.Remote, out)
+	y.seen = m1 + 1
+	if m1 != y.sa.window.expect {
+		y.sa.window.expect, y.sa.window.response = m1, nil
 	}
-	s.yield(now, p1)
-	s.window.next = max(p1, s.window.next)
+	y.giveWay(now, p1)
+	y.sa.window.next = max(p1, y.sa.window.next)
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, syncLen), nonce)
-	b = binary.BigEndian.AppendUint32(b, s.window.next)
-	b = binary.BigEndian.AppendUint32(b, s.window.expect)
+	b = binary.BigEndian.AppendUint32(b, y.sa.window.next)
+	b = binary.BigEndian.AppendUint32(b, y.sa.window.expect)
 	answer := []wire.Payload{wire.Notify{Type: wire.MessageIDSync, Data: b}}
-	if skip, ok := syncSkip(ps); ok && s.sync.counters && skip <= maxCounterSkip {
+	if skip, ok := syncSkip(ps); ok && y.counters && skip <= maxCounterSkip {
 		n, _ := ps.Notify(wire.ReplayCounterSync)
 		answer = append(answer, wire.Notify{Type: n.Type, Data: slices.Clone(n.Data)})
-		for _, c := range s.children {
+		for _, c := range y.sa.children {
 			out.Events = append(out.Events, exchange.SkipNumbers{ID: c.ID, Numbers: skip})
 		}
 	}
-	s.sync.last, s.sync.answer = sum, s.seal(wire.Informational, 0, true, answer)
-	s.sync.answer.send(d, out)
+	y.last, y.answer = sum, y.sa.seal(wire.Informational, 0, true, answer)
+	y.answer.send(d, out)
 	return true, nil
 }
 
-// yield decides what becomes of our outstanding request when the cluster says
+// giveWay decides what becomes of our outstanding request when the cluster says
 // which one it expects next. One that it has answered is asked for again under
 // its old ID, one that it has not seen begins anew under the next.
-func (s *SA) yield(now time.Time, expected uint32) {
-	r := s.window.request
+func (y syncing) giveWay(now time.Time, expected uint32) {
+	r := y.sa.window.request
 	switch {
 	case r == nil:
 	case r.id < expected:
 		r.at = now
 	default:
-		s.host.Bury(r.seed)
-		s.window.request = nil
+		y.sa.host.Bury(r.seed)
+		y.sa.window.request = nil
 		if r.task.kind != taskSync {
-			s.tasks = append([]task{r.task}, s.tasks...)
+			y.sa.tasks = append([]task{r.task}, y.sa.tasks...)
 		}
 	}
 }

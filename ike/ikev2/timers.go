@@ -144,7 +144,7 @@ func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	case r.task.kind == taskInit && s.handshake.refusal.reason != "" && r.tries > min(initPatience, rules.RetransmitTries):
 		_ = s.fail(out, s.handshake.refusal.notify, s.handshake.refusal.reason)
 	case r.tries <= rules.RetransmitTries && r.task.kind == taskSync:
-		s.startSync(now, *r, out)
+		s.sync().start(now, *r, out)
 	case r.tries <= rules.RetransmitTries:
 		r.at = now.Add(rules.repeatAfter(r.tries))
 		s.post(r.message, out)
@@ -178,8 +178,8 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	}
 	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
-	if fresh || s.sync.unproven { // or an earlier worker had not come to it
-		s.takenOver(now)
+	if fresh || s.sync().unproven { // or an earlier worker had not come to it
+		s.sync().takenOver(now)
 	}
 	if r := s.window.request; r != nil {
 		r.at, r.tries = now.Add(s.jittered(s.host.Rules().repeatAfter(0), 1)), 0

@@ -115,8 +115,8 @@ func (s *SA) enqueue(t task) {
 func (s *SA) pump(now time.Time, out *exchange.Output) {
 	for s.standing() && s.window.request == nil && len(s.tasks) > 0 {
 		t := s.tasks[0]
-		if s.sync.unproven && t.kind != taskSync {
-			s.startSync(now, request{}, out) // it says that the peer lives, too
+		if s.sync().unproven && t.kind != taskSync {
+			s.sync().start(now, request{}, out) // it says that the peer lives, too
 			return
 		}
 		s.tasks = s.tasks[1:]
@@ -134,7 +134,7 @@ func (s *SA) pump(now time.Time, out *exchange.Output) {
 		case taskRekeyIKE:
 			s.startRekeyIKE(now, t, out)
 		case taskSync:
-			s.startSync(now, request{}, out)
+			s.sync().start(now, request{}, out)
 		case taskInit, taskAuth:
 			panic("ikev2: internal error: handshake queued as a task")
 		}

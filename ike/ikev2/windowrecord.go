@@ -17,15 +17,14 @@ type windowState struct {
 	wasReplaced bool
 	local       netip.AddrPort
 	remote      netip.AddrPort
-	seen        uint32 // of sync
-	unproven    bool   // of sync
+	agreed      agreements
 	tasks       []task // that are durable
 }
 
 func (s *SA) windowState() windowState {
 	v := windowState{
 		window: s.window, state: s.state, wasReplaced: s.wasReplaced, local: s.local, remote: s.remote,
-		seen: s.sync.seen, unproven: s.sync.unproven,
+		agreed: s.agreed,
 	}
 	for _, t := range s.tasks {
 		if t.durable() {
@@ -37,7 +36,7 @@ func (s *SA) windowState() windowState {
 
 func (s *SA) setWindowState(v windowState) {
 	s.window, s.state, s.wasReplaced, s.local, s.remote = v.window, v.state, v.wasReplaced, v.local, v.remote
-	s.sync.seen, s.sync.unproven, s.tasks = v.seen, v.unproven, v.tasks
+	s.agreed, s.tasks = v.agreed, v.tasks
 	if s.endReason == "" && s.window.request != nil {
 		s.endReason = s.window.request.task.reason
 	}
@@ -57,8 +56,10 @@ func (v *windowState) fields(f *record.Fields) {
 		t.fields(f)
 		f.Require(t.durable())
 	})
-	record.Number(f, 10, &v.seen)
-	f.Flag(11, &v.unproven)
+	if f.Reading() {
+		v.agreed = newAgreements()
+	}
+	f.Record(10, v.agreed.fields)
 	f.Flag(12, &v.wasReplaced)
 	f.Require(v.state == Established || v.state == Replaced || v.state == Deleting)
 }
