@@ -1,36 +1,20 @@
 package worker
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
-// The journal holds entries of these kinds, told apart by the first byte. Records
-// and sessions hold instants on the clock of the node that wrote them: behind the
-// kind stands what it showed then, 8 bytes. On the same node the instants are as
-// good as ever; another node reads them as as far off as they were there (received).
-const (
-	entryRecord   = 1 // an exchange.Record
-	entryCounters = 2 // counters of one child SA
-	entrySession  = 3 // what a session has behind it
-	entryBatch    = 4 // several of the others, which count together or not at all
-	entryHabit    = 5 // an address that came back to its pool
-)
-
-// countersSize is the length of an encoded counters entry.
-const countersSize = 1 + 8*8
-
-// errEntry is returned for an entry that no worker of this version wrote.
+// errEntry is returned for an entry that no worker wrote.
 var errEntry = errors.New("worker: malformed journal entry")
 
 // counterEntry is what the other node needs to go on with a child SA: how far
@@ -40,10 +24,21 @@ type counterEntry struct {
 	child       uint64
 	reservation journal.Reservation
 	facts       esp.Facts // SequenceIn, packets and bytes
+	unknown     record.Unknown
 }
 
-// sessionSize is the length of an encoded session entry.
-const sessionSize = 1 + 5*8
+func (c *counterEntry) fields(f *record.Fields) {
+	f.Keep(&c.unknown)
+	record.Number(f, 1, &c.child)
+	record.Number(f, 2, &c.reservation.Epoch)
+	record.Number(f, 3, &c.reservation.Limit)
+	record.Number(f, 4, &c.facts.SequenceIn)
+	record.Number(f, 5, &c.facts.PacketsIn)
+	record.Number(f, 6, &c.facts.BytesIn)
+	record.Number(f, 7, &c.facts.PacketsOut)
+	record.Number(f, 8, &c.facts.BytesOut)
+	f.Require(c.child != 0)
+}
 
 // sessionEntry is what the IKE SA of a session does not say: when its peer logged
 // in, which a rekeyed IKE SA does not know, and the bytes of child SAs that are
@@ -52,6 +47,16 @@ type sessionEntry struct {
 	spi               uint64 // ours, of the IKE SA
 	since             time.Time
 	bytesIn, bytesOut uint64
+	unknown           record.Unknown
+}
+
+func (s *sessionEntry) fields(f *record.Fields) {
+	f.Keep(&s.unknown)
+	record.Number(f, 1, &s.spi)
+	f.Instant(2, &s.since)
+	record.Number(f, 3, &s.bytesIn)
+	record.Number(f, 4, &s.bytesOut)
+	f.Require(s.spi != 0)
 }
 
 // habitEntry is an address that an identity has given back: it gets the address
@@ -59,18 +64,64 @@ type sessionEntry struct {
 type habitEntry struct {
 	addr     netip.Addr
 	identity string
+	unknown  record.Unknown
 }
 
-// maxHabitIdentity bounds the identity of a habit entry, in bytes.
-const maxHabitIdentity = 1 << 16
+func (h *habitEntry) fields(f *record.Fields) {
+	f.Keep(&h.unknown)
+	f.Addr(1, &h.addr)
+	f.Text(2, &h.identity)
+	f.Require(h.addr.IsValid())
+}
 
-// entry is one parsed journal entry; one field is set.
+// entry is one entry of the journal, of one kind: one of its pointers is set. One
+// of a kind that this program does not know has none, but unknown fields, and is
+// passed on; one that it cannot read has lost.
+//
+// Records and sessions hold instants on the clock of the node that wrote them, and
+// say what it showed then. On the same node the instants are as good as ever;
+// another node reads them as as far off as they were there (received).
 type entry struct {
-	at       time.Time // when it was written, by the clock there; not of counters
-	habit    *habitEntry
+	at       time.Time // of a record and a session: when it was written
 	record   *exchange.Record
 	counters *counterEntry
 	session  *sessionEntry
+	habit    *habitEntry
+	unknown  record.Unknown
+
+	// lost is why a record cannot be read, which may be one of a newer program.
+	// record is then the end of the SA that it is about, as far as that is known.
+	lost error
+}
+
+// fields lists the fields of the entry: tag 1 is batchTag. body is the record.
+func (e *entry) fields(f *record.Fields, body *[]byte) {
+	f.Keep(&e.unknown)
+	f.Instant(2, &e.at)
+	f.Part(3, body)
+	record.Optional(f, 4, &e.counters, func(f *record.Fields, c *counterEntry) { c.fields(f) })
+	record.Optional(f, 5, &e.session, func(f *record.Fields, s *sessionEntry) { s.fields(f) })
+	record.Optional(f, 6, &e.habit, func(f *record.Fields, h *habitEntry) { h.fields(f) })
+	kinds := 0
+	for _, set := range []bool{len(*body) > 0, e.counters != nil, e.session != nil, e.habit != nil} {
+		if set {
+			kinds++
+		}
+	}
+	f.Require(kinds < 2)
+}
+
+// entryRoom is what an entry takes at most beside its body.
+const entryRoom = 32
+
+// encode returns the entry as the journal has it. The bytes hold keys.
+func (e entry) encode() []byte {
+	var body []byte
+	if e.record != nil {
+		body = ike.AppendRecord(make([]byte, 0, 512), *e.record)
+		defer clear(body)
+	}
+	return record.Append(make([]byte, 0, len(body)+entryRoom), func(f *record.Fields) { e.fields(f, &body) })
 }
 
 // received makes e, that another node has just sent, an entry of a node whose
@@ -78,6 +129,8 @@ type entry struct {
 func (e entry) received(now time.Time) entry {
 	d := now.Sub(e.at)
 	switch {
+	case e.lost != nil:
+		e.at = now
 	case e.record != nil:
 		r := ike.ShiftRecord(*e.record, d)
 		e.record, e.at = &r, now
@@ -91,119 +144,82 @@ func (e entry) received(now time.Time) entry {
 
 // appendRecord appends the entry for a record of the engine at the instant at.
 func appendRecord(b []byte, at time.Time, r exchange.Record) []byte {
-	return ike.AppendRecord(binary.BigEndian.AppendUint64(append(b, entryRecord), uint64(at.UnixNano())), r)
+	return append(b, entry{at: at, record: &r}.encode()...)
 }
 
 // appendCounters appends the entry for c.
 func appendCounters(b []byte, c counterEntry) []byte {
-	b = append(b, entryCounters)
-	for _, v := range []uint64{
-		c.child, c.reservation.Epoch, c.reservation.Limit, c.facts.SequenceIn,
-		c.facts.PacketsIn, c.facts.BytesIn, c.facts.PacketsOut, c.facts.BytesOut,
-	} {
-		b = binary.BigEndian.AppendUint64(b, v)
-	}
-	return b
+	return append(b, entry{counters: &c}.encode()...)
 }
 
 // appendSession appends the entry for s at the instant at.
 func appendSession(b []byte, at time.Time, s sessionEntry) []byte {
-	b = append(b, entrySession)
-	for _, v := range []uint64{uint64(at.UnixNano()), s.spi, uint64(s.since.UnixNano()), s.bytesIn, s.bytesOut} {
-		b = binary.BigEndian.AppendUint64(b, v)
-	}
-	return b
+	return append(b, entry{at: at, session: &s}.encode()...)
 }
 
 // appendHabit appends the entry for h.
-func appendHabit(b []byte, h habitEntry) []byte {
-	addr := h.addr.AsSlice()
-	b = append(append(b, entryHabit, byte(len(addr))), addr...)
-	return append(b, h.identity...)
-}
+func appendHabit(b []byte, h habitEntry) []byte { return append(b, entry{habit: &h}.encode()...) }
 
-// parseHabit reads what follows the kind of a habit entry.
-func parseHabit(b []byte) (habitEntry, bool) {
-	var addr []byte
-	s := cryptobyte.String(b)
-	if !s.ReadUint8LengthPrefixed((*cryptobyte.String)(&addr)) || len(s) > maxHabitIdentity {
-		return habitEntry{}, false
-	}
-	a, ok := netip.AddrFromSlice(addr)
-	return habitEntry{addr: a, identity: string(s)}, ok
-}
-
-// maxBatch is the size from which a batch is cut. What belongs together is
-// smaller by far; only an Output about very many SAs is larger.
-const maxBatch = 256 << 10
+const (
+	// maxBatch is the size from which a batch is cut. What belongs together is
+	// smaller by far; only an Output about very many SAs is larger.
+	maxBatch = 256 << 10
+	// maxParts bounds the entries of a batch.
+	maxParts = 1 << 16
+	// batchTag is the field of a batch: several entries, which count together or
+	// not at all.
+	batchTag record.Tag = 1
+)
 
 // appendBatch appends the entry for parts.
 func appendBatch(b []byte, parts [][]byte) []byte {
-	b = append(b, entryBatch)
+	size := entryRoom
 	for _, p := range parts {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
-		b = append(b, p...)
+		size += len(p) + entryRoom
 	}
-	return b
+	return record.Append(slices.Grow(b, size), func(f *record.Fields) { f.Items(batchTag, &parts, maxParts) })
 }
 
-// parseEntries reads an entry, or all of a batch; nothing of b is kept.
+// isBatch reports whether appendBatch made b.
+func isBatch(b []byte) bool { return record.Find(b, batchTag) != nil }
+
+// parseEntries reads an entry, or all of a batch; nothing of b is kept. A record
+// that cannot be read is an entry with lost.
 func parseEntries(b []byte) ([]entry, error) {
-	if len(b) == 0 || b[0] != entryBatch {
+	if !isBatch(b) {
 		e, err := parseEntry(b)
 		return []entry{e}, err
 	}
-	var out []entry
-	for s := cryptobyte.String(b[1:]); !s.Empty(); {
-		var size uint32
-		var part []byte
-		if !s.ReadUint32(&size) || uint64(size) > uint64(len(s)) || !s.ReadBytes(&part, int(size)) {
-			return nil, errEntry
-		}
-		e, err := parseEntry(part)
-		if err != nil {
+	var parts [][]byte
+	if record.Parse(b, func(f *record.Fields) { f.Items(batchTag, &parts, maxParts) }) != nil {
+		return nil, errEntry
+	}
+	out := make([]entry, len(parts))
+	for i, p := range parts {
+		var err error
+		if out[i], err = parseEntry(p); err != nil {
 			return nil, err
 		}
-		out = append(out, e)
-	}
-	if len(out) == 0 {
-		return nil, errEntry
 	}
 	return out, nil
 }
 
 // parseEntry reads one entry that is no batch.
-func parseEntry(b []byte) (entry, error) {
-	switch {
-	case len(b) > 8 && b[0] == entryRecord:
-		r, err := ike.ParseRecord(b[9:])
-		if err != nil {
-			return entry{}, fmt.Errorf("worker: reading journal: %w", err)
-		}
-		return entry{at: instant(binary.BigEndian.Uint64(b[1:])), record: &r}, nil
-	case len(b) > 0 && b[0] == entryHabit:
-		if h, ok := parseHabit(b[1:]); ok {
-			return entry{habit: &h}, nil
-		}
-	case len(b) == countersSize && b[0] == entryCounters:
-		var v [8]uint64
-		for i := range v {
-			v[i] = binary.BigEndian.Uint64(b[1+8*i:])
-		}
-		return entry{counters: &counterEntry{
-			child:       v[0],
-			reservation: journal.Reservation{Epoch: v[1], Limit: v[2]},
-			facts:       esp.Facts{SequenceIn: v[3], PacketsIn: v[4], BytesIn: v[5], PacketsOut: v[6], BytesOut: v[7]},
-		}}, nil
-	case len(b) == sessionSize && b[0] == entrySession:
-		var v [5]uint64
-		for i := range v {
-			v[i] = binary.BigEndian.Uint64(b[1+8*i:])
-		}
-		return entry{at: instant(v[0]), session: &sessionEntry{spi: v[1], since: instant(v[2]), bytesIn: v[3], bytesOut: v[4]}}, nil
+func parseEntry(b []byte) (e entry, err error) {
+	var body []byte
+	if len(b) == 0 || isBatch(b) || record.Parse(b, func(f *record.Fields) { e.fields(f, &body) }) != nil {
+		return entry{}, errEntry
 	}
-	return entry{}, errEntry
+	if len(body) == 0 {
+		return e, nil
+	}
+	r, err := ike.ParseRecord(body)
+	if err != nil {
+		e.lost = fmt.Errorf("worker: reading journal: %w", err)
+		r = exchange.Record{Kind: exchange.RecordIKEDown, SPI: r.SPI}
+	}
+	if r.SPI != 0 {
+		e.record = &r
+	}
+	return e, nil
 }
-
-// instant reads nanoseconds since 1970.
-func instant(v uint64) time.Time { return time.Unix(0, int64(v)) }

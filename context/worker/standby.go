@@ -63,7 +63,7 @@ func (w *Worker) repeat(now time.Time, payload []byte) error {
 		}
 	}
 	entry := parts[0]
-	if payload[0] == entryBatch {
+	if isBatch(payload) {
 		entry = appendBatch(nil, parts)
 	}
 	_, err = w.ledger.append(entry, w.snapshot)
@@ -83,13 +83,15 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 	switch {
 	case e.session != nil:
 		w.past[e.session.spi] = *e.session
-		return appendSession(nil, now, *e.session), nil
+		return e.encode(), nil
 	case e.counters != nil:
 		w.learn(*e.counters)
-		return appendCounters(nil, *e.counters), nil
+		return e.encode(), nil
 	case e.habit != nil:
 		w.sessions.Pools().Remember(e.habit.addr, e.habit.identity)
-		return appendHabit(nil, *e.habit), nil
+		return e.encode(), nil
+	case !w.readable(e):
+		return e.encode(), nil
 	}
 	r := *e.record
 	if r.Child != nil {
@@ -99,13 +101,13 @@ func (w *Worker) repeatOne(now time.Time, e entry) ([]byte, error) {
 	}
 	if err := w.engine.Replay(now, r); err != nil {
 		w.giveUp(r.SPI, err)
-		return appendRecord(nil, now, r), nil
+		return e.encode(), nil
 	}
 	w.install(&r)
 	if r.Child != nil {
 		w.learnPlaced(r.Child.Child.ID)
 	}
-	return appendRecord(nil, now, r), nil
+	return e.encode(), nil
 }
 
 // adopt makes this worker the copy that a snapshot describes. What it held
@@ -130,7 +132,7 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		e = e.received(now)
 		if e.session != nil {
 			past[e.session.spi] = *e.session
-			items[i] = appendSession(nil, now, *e.session)
+			items[i] = e.encode()
 			continue
 		}
 		if e.counters != nil {
@@ -141,13 +143,17 @@ func (w *Worker) adopt(now time.Time, step journal.Step, items [][]byte) error {
 			pools.Remember(e.habit.addr, e.habit.identity)
 			continue
 		}
+		if !w.readable(e) {
+			items[i] = e.encode()
+			continue
+		}
 		if c := e.record.Child; c != nil {
 			if err := w.children.place(c); err != nil {
 				return err
 			}
 			installs = append(installs, *c)
 		}
-		items[i] = appendRecord(nil, now, *e.record)
+		items[i] = e.encode()
 		if err := engine.Replay(now, *e.record); err != nil {
 			w.giveUp(e.record.SPI, err)
 			lost[e.record.SPI] = true

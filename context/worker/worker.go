@@ -221,6 +221,19 @@ func (w *Worker) giveUp(spi uint64, err error) {
 	w.log.Error("record cannot be used, its IKE SA is given up", "sa", spiText(spi), "reason", err)
 }
 
+// readable tells of an entry whose record cannot be read, and reports whether there is
+// something to apply: the record, or the end of its SA in its place.
+func (w *Worker) readable(e entry) bool {
+	if e.lost != nil {
+		var spi uint64
+		if e.record != nil {
+			spi = e.record.SPI
+		}
+		w.giveUp(spi, e.lost)
+	}
+	return e.record != nil
+}
+
 // restore brings back what an earlier worker had.
 func (w *Worker) restore(now time.Time) error {
 	reservations := make(map[uint64]counterEntry)
@@ -235,6 +248,9 @@ func (w *Worker) restore(now time.Time) error {
 		}
 		if e.counters != nil {
 			reservations[e.counters.child] = *e.counters
+			return nil
+		}
+		if !w.readable(e) {
 			return nil
 		}
 		if e.record.Child != nil {

@@ -490,7 +490,7 @@ func TestUnreadableMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.store.Append([]byte{entryRecord, 255}); err != nil {
+			if _, err := l.store.Append([]byte{0}); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -73,7 +73,7 @@ var rooms = []room{
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
 		"context/control", "context/capture", "context/pipe", "context/session", "context/aaa", "context/spec",
-		"failover", "failover/journal", "failover/link", "resource", "internal/secret", "internal/uptime"},
+		"failover", "failover/journal", "failover/link", "resource", "internal/record", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
 
 	// Protocols.

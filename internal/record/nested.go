@@ -67,6 +67,33 @@ func List[T any](f *Fields, tag Tag, v *[]T, most int, fields func(*Fields, *T))
 	f.enclose(tag, start)
 }
 
+// Items is a field like List, of items of any form, which are read as parts of the
+// input.
+func (f *Fields) Items(tag Tag, v *[][]byte, most int) {
+	if f.reading {
+		b, ok := f.value(tag)
+		n, whole := count(b)
+		if f.Require(whole && n <= most && (!ok || n > 0)); f.bad || n == 0 {
+			return
+		}
+		*v = make([][]byte, n)
+		for i := range *v {
+			(*v)[i], b = next(b)
+		}
+		return
+	}
+	f.start(tag)
+	if len(*v) == 0 {
+		return
+	}
+	start := len(f.b)
+	for _, item := range *v {
+		f.b = binary.AppendUvarint(f.b, uint64(len(item)))
+		f.b = append(f.b, item...)
+	}
+	f.enclose(tag, start)
+}
+
 // parse reads a record within the record.
 func (f *Fields) parse(b []byte, fields func(*Fields)) {
 	if Parse(b, fields) != nil {

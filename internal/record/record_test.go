@@ -32,6 +32,7 @@ type sample struct {
 	list     []inner
 	far      uint16
 	part     []byte
+	items    [][]byte
 }
 
 // inner is a record within a record.
@@ -64,6 +65,7 @@ func (s *sample) fields(f *Fields) {
 	List(f, 16, &s.list, 3, func(f *Fields, v *inner) { v.fields(f) })
 	Number(f, 300, &s.far)
 	f.Part(301, &s.part)
+	f.Items(302, &s.items, 3)
 }
 
 func full() *sample {
@@ -73,6 +75,7 @@ func full() *sample {
 		addr: netip.MustParseAddr("2001:db8::1"),
 		port: netip.MustParseAddrPort("192.0.2.1:500"), prefix: netip.MustParsePrefix("10.0.0.0/8"), fixed: [4]byte{0, 0, 7},
 		nested: inner{n: 5}, optional: &inner{}, list: []inner{{n: 6}, {}}, far: 7, part: []byte("part"),
+		items: [][]byte{[]byte("item"), {}},
 	}
 }
 
@@ -111,6 +114,7 @@ func TestForm(t *testing.T) {
 		{"optional, empty", sample{optional: &inner{}}, "f000"},
 		{"list", sample{list: []inner{{n: 6}, {}}}, "f401 02 1106 00"},
 		{"part", sample{part: []byte{9}}, "f19e02 09"},
+		{"items", sample{items: [][]byte{{9}, {}}}, "f39f02 01 09 00"},
 		{"far tag", sample{far: 7}, "f19d02 07"},
 	} {
 		want, _ := hex.DecodeString(strings.ReplaceAll(c.want, " ", ""))
@@ -161,6 +165,9 @@ func TestMalformed(t *testing.T) {
 		"list, item cut":               "f20102 11",
 		"list, item malformed":         "f2010110",
 		"list of four":                 "f40100000000",
+		"items empty":                  "f09f02",
+		"items, one cut":               "f29f020209",
+		"items, four":                  "f49f0200000000",
 		"unknown field malformed last": "11 01 d2 01",
 	} {
 		b, err := hex.DecodeString(strings.ReplaceAll(in, " ", ""))
