@@ -14,6 +14,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
+	"github.com/warrenvpn/warren/internal/guard"
 )
 
 const (
@@ -160,45 +161,91 @@ func (p *pair) post(f func(now time.Time, out *failover.Output)) bool {
 	}
 }
 
-// run is the goroutine that owns the role machine.
+// run is the goroutine that owns the role machine. A step that panics is told, and
+// the next one follows.
 func (p *pair) run(ctx context.Context) {
 	for _, l := range p.links {
 		p.owned.Go(func() { p.tend(ctx, l) })
-		p.owned.Go(func() { p.observe(ctx, l) })
+		p.owned.Go(func() {
+			guard.Keep(ctx, p.log, "the carrier of a failover link", watchRetry, func() error { return p.observe(ctx, l) }, func(error) {})
+		})
 	}
 	p.owned.Go(func() { p.watchHost(ctx) })
 	timer := time.NewTimer(settleLimit)
 	defer timer.Stop()
 	look := time.NewTicker(inspection)
 	defer look.Stop()
-	for {
-		var out failover.Output
-		select {
-		case <-ctx.Done():
-			p.leaveAll()
-			return
-		case b := <-p.beats:
-			p.receive(b, &out)
-		case f := <-p.calls:
-			f(time.Now(), &out)
-		case b := <-p.strangers:
-			p.receive(b, &out)
-		case <-timer.C:
-			if p.node == nil {
-				p.begin(time.Now(), &out)
-			} else {
-				p.drain(&out) // silence is judged by who has listened
-				p.node.Expire(time.Now(), &out)
-			}
-		case <-look.C:
-			p.inspect(time.Now(), &out)
+	for ctx.Err() == nil {
+		err := guard.Run(p.log, "failover", func() error { return p.step(ctx, timer.C, look.C) })
+		rest := time.Duration(0)
+		if err != nil {
+			_ = guard.Run(p.log, "failover after an internal error", func() error { return p.realign(ctx) })
+			rest = p.cfg.Poll
 		}
-		p.carry(ctx, &out)
-		p.connect(ctx, time.Now())
 		if p.node != nil {
-			timer.Reset(time.Until(p.node.Deadline()))
+			timer.Reset(max(time.Until(p.node.Deadline()), rest))
 		}
 	}
+	p.leaveAll()
+}
+
+// step does what is to be done next, and waits for it; nothing when ctx ends.
+func (p *pair) step(ctx context.Context, due, look <-chan time.Time) error {
+	var out failover.Output
+	select {
+	case <-ctx.Done():
+		return nil
+	case b := <-p.beats:
+		p.receive(b, &out)
+	case f := <-p.calls:
+		f(time.Now(), &out)
+	case b := <-p.strangers:
+		p.receive(b, &out)
+	case <-due:
+		if p.node == nil {
+			p.begin(time.Now(), &out)
+		} else {
+			p.drain(&out) // silence is judged by who has listened
+			p.node.Expire(time.Now(), &out)
+		}
+	case <-look:
+		p.inspect(time.Now(), &out)
+	}
+	p.carry(ctx, &out)
+	p.connect(ctx, time.Now())
+	return nil
+}
+
+// realign makes the contexts play the roles that the role machine has, after a step
+// that has ended somewhere on its way.
+func (p *pair) realign(ctx context.Context) error {
+	if p.node == nil {
+		return nil
+	}
+	var out failover.Output
+	for _, g := range p.conf.Failover.Groups {
+		to, epoch := p.node.Role(g.Name)
+		if from := p.role(g.Name); from != to {
+			out.Changes = append(out.Changes, failover.RoleChange{Group: g.Name, From: from, To: to, Epoch: epoch, Reason: "realigned after an internal error"})
+		} else if _, muting := p.muting[g.Name]; to != failover.RoleActive && !muting {
+			p.node.Muted(time.Now(), g.Name, &out)
+		}
+		if to == failover.RoleActive {
+			out.Remember = append(out.Remember, failover.Remember{Group: g.Name, Epoch: epoch, Now: true})
+		}
+	}
+	p.carry(ctx, &out)
+	return nil
+}
+
+// async does something in a goroutine that run waits for in the end.
+func (p *pair) async(what string, do func()) {
+	p.owned.Go(func() {
+		_ = guard.Run(p.log, what, func() error { // the log has been told
+			do()
+			return nil
+		})
+	})
 }
 
 // drain gives the heartbeats that wait to the role machine.
@@ -341,7 +388,7 @@ func (p *pair) announce(groups []string) {
 	default:
 		return
 	}
-	p.owned.Go(func() {
+	p.async("the announcement of addresses", func() {
 		defer func() { <-p.announcing }()
 		for _, m := range list {
 			m.gateway.Announce()
@@ -362,7 +409,7 @@ func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
 		}
 	}
 	if len(later) > 0 {
-		p.owned.Go(func() {
+		p.async("the epochs of failover groups", func() {
 			if err := p.epochs.set(later); err != nil {
 				p.log.Error("epochs not written down", "count", len(later), "reason", err.Error())
 				return
@@ -450,7 +497,7 @@ func (p *pair) quiesce(ctx context.Context, q failover.Quiesce) {
 		if !q.Cancel && m.worker.Status().Ready {
 			waiting[m.name] = true
 		}
-		p.owned.Go(func() {
+		p.async("the end of what a worker has begun", func() {
 			ctx, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
 			if err := m.worker.Quiesce(ctx, control.Quiesce{Cancel: q.Cancel}); err != nil {

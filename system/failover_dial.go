@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/internal/guard"
 )
 
 const (
@@ -95,12 +96,15 @@ func (p *pair) connect(ctx context.Context, now time.Time) {
 
 // dial makes one connection and gives it to the worker.
 func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
-	err := errors.New("system: no link")
-	for _, l := range links {
-		if err = p.dialOver(ctx, m, l); err == nil {
-			break
+	err := guard.Run(p.log, "a connection to the twin", func() error {
+		err := errors.New("system: no link")
+		for _, l := range links {
+			if err = p.dialOver(ctx, m, l); err == nil {
+				break
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err.Error())
 	}

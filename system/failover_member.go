@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
@@ -104,7 +105,7 @@ func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
 		if _, lost := p.missing[m.name]; lost {
 			m.broken = "it has just been built"
 		}
-		p.owned.Go(func() { p.watchMember(ctx, m) })
+		p.async("the carriers of a context", func() { p.watchMember(ctx, m) })
 		p.play(ctx, m, &playing)
 		p.openData()
 		p.healthOfInterfaces(now, out)
@@ -173,10 +174,16 @@ func (p *pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 		defer cancel()
 		m.turn <- struct{}{}
 		defer func() { <-m.turn }()
-		if role == failover.RoleActive {
-			p.activate(ctx, m, control.Role{Active: true, Epoch: epoch})
-		} else {
-			p.stepBack(ctx, m, control.Role{Epoch: epoch}, networkRole(role))
+		err := guard.Run(p.log, "a change of the role of a context", func() error {
+			if role == failover.RoleActive {
+				p.activate(ctx, m, control.Role{Active: true, Epoch: epoch})
+			} else {
+				p.stepBack(ctx, m, control.Role{Epoch: epoch}, networkRole(role))
+			}
+			return nil
+		})
+		if err != nil { // nobody knows how far it came
+			p.kill(m)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/internal/guard"
 )
 
 // uplinkRetry is when a failover link that could not be opened is tried again.
@@ -72,24 +73,13 @@ func (l *uplink) hasCarrier() bool {
 
 // tend keeps a link open until ctx ends.
 func (p *pair) tend(ctx context.Context, l *uplink) {
-	retry := time.NewTimer(0)
-	defer retry.Stop()
-	for said := ""; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-retry.C:
-		}
-		err := p.serveLink(ctx, l)
-		if ctx.Err() != nil {
-			return
-		}
-		if text := fmt.Sprint(err); text != said {
+	said := ""
+	guard.Keep(ctx, p.log, "a failover link", uplinkRetry, func() error { return p.serveLink(ctx, l) }, func(err error) {
+		if text := err.Error(); text != said {
 			said = text
 			p.log.Error("failover link cannot be used", "link", l.cfg.Name, "reason", text)
 		}
-		retry.Reset(uplinkRetry)
-	}
+	})
 }
 
 // serveLink is one life of a link: opened, read, closed.
@@ -120,9 +110,11 @@ func (p *pair) serveLink(ctx context.Context, l *uplink) (err error) {
 	defer stop()
 	defer socket.Close()
 	listening := make(chan error, 1)
-	owned.Go(func() { listening <- p.listen(ctx, l) })
+	owned.Go(func() { listening <- guard.Run(p.log, "a failover link", func() error { return p.listen(ctx, l) }) })
 	read := make(chan error, 1)
-	owned.Go(func() { read <- p.read(failover.Path{Link: l.index}, socket, p.beats) })
+	owned.Go(func() {
+		read <- guard.Run(p.log, "a failover link", func() error { return p.read(failover.Path{Link: l.index}, socket, p.beats) })
+	})
 	select {
 	case err = <-listening:
 	case err = <-read:
@@ -147,24 +139,13 @@ func (p *pair) read(path failover.Path, socket carrierPath, to chan<- beat) erro
 
 // watchHost follows the carriers of the links.
 func (p *pair) watchHost(ctx context.Context) {
-	retry := time.NewTimer(0)
-	defer retry.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-retry.C:
-		}
-		err := p.watch(ctx, func() {
+	guard.Keep(ctx, p.log, "the watch over failover links", watchRetry, func() error {
+		return p.watch(ctx, func() {
 			for _, l := range p.links {
 				p.look(l)
 			}
 		})
-		if err != nil {
-			p.log.Error("failover links are not watched", "reason", err.Error())
-		}
-		retry.Reset(watchRetry)
-	}
+	}, func(err error) { p.log.Error("failover links are not watched", "reason", err.Error()) })
 }
 
 // look lets observe tell whether a link has a carrier.
@@ -175,13 +156,13 @@ func (p *pair) look(l *uplink) {
 	}
 }
 
-// observe tells whether a link has a carrier, whenever it is asked to look. Nobody
-// else does: so what it saw last is told last.
-func (p *pair) observe(ctx context.Context, l *uplink) {
+// observe tells whether a link has a carrier, whenever it is asked to look, until
+// ctx ends. Nobody else does: so what it saw last is told last.
+func (p *pair) observe(ctx context.Context, l *uplink) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-l.again:
 		}
 		up := l.hasCarrier()
@@ -249,7 +230,10 @@ func (p *pair) openDataPath(name string) {
 		}
 		p.data[name] = &dataPath{m, socket}
 		p.owned.Go(func() {
-			if err := p.read(failover.Path{Link: failover.DataPath, Interface: name}, socket, p.strangers); err != nil {
+			err := guard.Run(p.log, "heartbeats on a data interface", func() error {
+				return p.read(failover.Path{Link: failover.DataPath, Interface: name}, socket, p.strangers)
+			})
+			if err != nil {
 				p.log.Debug("heartbeats on a data interface ended", "interface", name, "reason", err.Error())
 			}
 		})
@@ -274,20 +258,28 @@ func (p *pair) listen(ctx context.Context, l *uplink) error {
 	if err != nil {
 		return err
 	}
-	return listener.Run(ctx, func(name string, conn *net.TCPConn) { p.accept(l, name, conn) },
-		func(err error) { l.refusals.refused(p.log, l.cfg.Name, err) })
+	return listener.Run(ctx, func(conn *net.TCPConn) {
+		err := guard.Run(p.log, "a connection of the peer", func() error {
+			name, err := listener.Greet(conn)
+			if err == nil {
+				err = p.accept(ctx, name, conn)
+			}
+			return err
+		})
+		if err != nil {
+			conn.Close()
+			l.refusals.refused(p.log, l.cfg.Name, err)
+		}
+	})
 }
 
 // accept hands a connection of the peer to the worker that it is for. Only an
-// active one takes connections: the standby makes them.
-func (p *pair) accept(l *uplink, name string, conn *net.TCPConn) {
+// active one takes connections: the standby makes them. After an error the
+// connection is the caller's still.
+func (p *pair) accept(ctx context.Context, name string, conn *net.TCPConn) error {
 	if name == link.PeerName {
-		if err := p.admit(context.Background(), conn); err != nil {
-			l.refusals.refused(p.log, l.cfg.Name, err)
-		}
-		return
+		return p.admit(ctx, conn)
 	}
-	defer conn.Close()
 	var m *member
 	p.do(func(time.Time, *failover.Output) {
 		if found := p.members[name]; found != nil && p.role(found.group) == failover.RoleActive {
@@ -296,11 +288,12 @@ func (p *pair) accept(l *uplink, name string, conn *net.TCPConn) {
 	})
 	if m == nil {
 		p.log.Debug("connection of the peer dropped", "tenant", name, "reason", "the context is not active here")
-		return
+		return conn.Close()
 	}
-	if err := pass(context.Background(), m, conn); err != nil {
+	if err := pass(ctx, m, conn); err != nil {
 		p.log.Warn("connection of the peer not passed on", "tenant", name, "reason", err.Error())
 	}
+	return conn.Close()
 }
 
 // pass gives a connection to the worker of a context.

@@ -19,6 +19,7 @@ import (
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/plan"
@@ -394,6 +395,26 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 	if err := <-switched; err != nil {
 		t.Logf("the operator was told: %v", err)
 	}
+	a.kill()
+	b.kill()
+}
+
+// TestFaultInRoleMachine: what panics in the goroutine of the role machine, in the
+// midst of a change, ends neither that goroutine nor the change.
+func TestFaultInRoleMachine(t *testing.T) {
+	defer guard.Enable()()
+	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a.boot()
+	b.boot()
+	formed(a, b)
+	a.pair.do(func(now time.Time, out *failover.Output) {
+		if err := a.pair.node.Switch(now, "1", out); err != nil {
+			t.Fatal(err)
+		}
+		a.pair.node.Quiesced(now, "1", out)
+		panic("on purpose")
+	})
+	formed(b, a)
 	a.kill()
 	b.kill()
 }

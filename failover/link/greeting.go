@@ -158,10 +158,9 @@ func Listen(ctx context.Context, local netip.AddrPort, peer netip.Addr, key secr
 // Addr returns where it listens.
 func (l *Listener) Addr() netip.AddrPort { return l.listener.Addr().(*net.TCPAddr).AddrPort() }
 
-// Run hands every connection with a valid greeting to deliver, which owns it,
-// and every other one's reason to refused, until ctx ends. Both are called from
-// several goroutines.
-func (l *Listener) Run(ctx context.Context, deliver func(name string, conn *net.TCPConn), refused func(error)) error {
+// Run hands every connection to serve, which owns it and calls Greet first, until
+// ctx ends. Serve is called from several goroutines, which Run waits for.
+func (l *Listener) Run(ctx context.Context, serve func(conn *net.TCPConn)) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stop := context.AfterFunc(ctx, func() { l.listener.Close() })
@@ -186,19 +185,15 @@ func (l *Listener) Run(ctx context.Context, deliver func(name string, conn *net.
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			name, err := l.greet(conn)
-			if err != nil {
-				conn.Close()
-				refused(err)
-				return
-			}
-			deliver(name, conn)
+			serve(conn)
 		})
 	}
 }
 
-// greet asks for the greeting, and reads it and not a byte more.
-func (l *Listener) greet(conn *net.TCPConn) (string, error) {
+// Greet asks for the greeting, and reads it and not a byte more, no longer than
+// greetingTimeout. It returns the context, or PeerName, that a valid one names; the
+// connection stays the caller's.
+func (l *Listener) Greet(conn *net.TCPConn) (string, error) {
 	if from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); from != l.peer {
 		return "", fmt.Errorf("link: connection from %v, the peer is %v", from, l.peer)
 	}

@@ -34,10 +34,16 @@ func listen(t *testing.T, peer netip.Addr) (*Listener, *taken) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() {
-		done <- l.Run(ctx, func(name string, c *net.TCPConn) {
+		done <- l.Run(ctx, func(c *net.TCPConn) {
+			name, err := l.Greet(c)
+			if err != nil {
+				c.Close()
+				got.refused <- err
+				return
+			}
 			got.conns.Store(c, true)
 			got.names <- name
-		}, func(err error) { got.refused <- err })
+		})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -4,11 +4,13 @@
 package guard
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/warrenvpn/warren/internal/panics"
 )
@@ -21,9 +23,13 @@ var (
 	caught  atomic.Int64 // since the start of the program
 )
 
-// Enable makes Run catch panics from now on. The main function of a program calls
-// it; in tests of packages panics go on, so that no test passes over one.
-func Enable() { enabled.Store(true) }
+// Enable makes Run catch panics until the function that it returns is called. The
+// main function of a program calls it; in tests of packages panics go on, so that no
+// test passes over one that it has not asked for.
+func Enable() (disable func()) {
+	enabled.Store(true)
+	return func() { enabled.Store(false) }
+}
 
 // Run calls fn and returns its error. Where fn panics it returns ErrPanic and
 // logs what was done (a noun: "a message of the worker"), where, and how often
@@ -42,4 +48,26 @@ func Run(log *slog.Logger, what string, fn func() error) (err error) {
 		log.Error("internal error", "kind", what, "reason", panics.Reason(p), "detail", strings.Join(panics.Where(), " < "), "count", caught.Add(1))
 	}()
 	return fn()
+}
+
+// Keep calls fn as Run does, again and again until ctx ends: after rest where it has
+// returned. Errors of its own are told to failed; of a panic the log has been told.
+// It returns when ctx has ended and fn has returned.
+func Keep(ctx context.Context, log *slog.Logger, what string, rest time.Duration, fn func() error, failed func(error)) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		err := Run(log, what, fn)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrPanic) {
+			failed(err)
+		}
+		timer.Reset(rest)
+	}
 }

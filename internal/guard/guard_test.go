@@ -2,15 +2,16 @@ package guard
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestRun(t *testing.T) {
-	Enable()
-	defer enabled.Store(false)
+	defer Enable()()
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
 	if err := Run(log, "nothing", func() error { return nil }); err != nil || out.Len() > 0 {
@@ -50,4 +51,27 @@ func TestTestsPanic(t *testing.T) {
 		}
 	}()
 	_ = Run(slog.Default(), "a test", func() error { panic("on purpose") })
+}
+
+// TestKeep: what ends is begun again, whether it has returned, failed or panicked,
+// until its time is over.
+func TestKeep(t *testing.T) {
+	defer Enable()()
+	ctx, cancel := context.WithCancel(t.Context())
+	calls, failures := 0, 0
+	Keep(ctx, slog.New(slog.DiscardHandler), "a test", time.Nanosecond, func() error {
+		switch calls++; calls {
+		case 1:
+			return nil
+		case 2:
+			panic("on purpose")
+		case 3:
+			return errors.New("own")
+		}
+		cancel()
+		return ctx.Err()
+	}, func(error) { failures++ })
+	if calls != 4 || failures != 1 {
+		t.Errorf("%d calls, %d failures told, want 4 and 1", calls, failures)
+	}
 }
