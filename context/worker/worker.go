@@ -336,17 +336,3 @@ func matches(which control.Logoff, s exchange.Status) bool {
 	}
 	return false
 }
-
-// Goodbye ends every SA with a DELETE; nobody waits for the answers.
-func (w *Worker) Goodbye(ctx context.Context) error {
-	return w.do(ctx, func(now time.Time) error {
-		if w.twin != nil {
-			return nil // the other node goes on
-		}
-		for _, s := range w.engine.Status() {
-			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "the context is stopped"})
-		}
-		w.carry(now)
-		return nil
-	})
-}

@@ -1,0 +1,44 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/exchange"
+)
+
+// maxFarewells bounds the lines about single IKE SAs that end with their context.
+const maxFarewells = 16
+
+// reasonStopped is why an IKE SA ends with its context, for both ends.
+const reasonStopped = "the context is stopped"
+
+// Goodbye ends every SA with a DELETE; nobody waits for the answers. A context of a
+// pair goes on at the other node.
+func (w *Worker) Goodbye(ctx context.Context) error {
+	return w.do(ctx, func(now time.Time) error {
+		if w.twin != nil {
+			return nil
+		}
+		ended := w.engine.Status()
+		for _, s := range ended {
+			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reasonStopped})
+		}
+		w.carry(now)
+		tellEnded(w.log, ended)
+		return nil
+	})
+}
+
+// tellEnded logs the end of IKE SAs, of which the engine will tell nothing: the worker
+// does not live to see the answers.
+func tellEnded(log *slog.Logger, ended []exchange.Status) {
+	for i, s := range ended {
+		if i == maxFarewells {
+			log.Info("more IKE SAs ended", "count", len(ended)-i, "reason", reasonStopped)
+			return
+		}
+		of(log, s.Peer).Info("IKE SA ended", "reason", reasonStopped)
+	}
+}
