@@ -1,10 +1,12 @@
 package configs
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +19,10 @@ import (
 // for equal contexts, secrets included. It is keyed with the failover key, so
 // that nobody else can test guesses against it. What depends on the machine,
 // such as limits that are a percentage of its memory, does not count.
+//
+// The programs of the two nodes may be neighbouring versions: what is zero does
+// not count, either. So what a newer program adds to a tenant must be zero where the
+// configuration says nothing of it, or its nodes are no pair with older ones.
 func GroupHash(s *System, group string) [16]byte {
 	var key secret.Value
 	if s.Failover != nil {
@@ -35,13 +41,71 @@ func GroupHash(s *System, group string) [16]byte {
 		t := *c.Spec
 		t.Limits = spec.Limits{}
 		write(fmt.Sprint(c.Name, " ", c.Suspended))
-		write(Fingerprint(&t, derived))
+		write(string(plain(&t)))
+		for _, s := range t.Secrets {
+			write(string(s.Reveal()))
+		}
 		for _, a := range c.Allocations {
 			write(a.Interface)
 			write(a.Name)
 		}
 	}
 	return [16]byte(mac.Sum(nil)[:16])
+}
+
+// plain returns the tenant as JSON without what is zero or empty, and without its
+// secrets.
+func plain(t *spec.Tenant) []byte {
+	body, err := json.Marshal(t)
+	if err != nil {
+		panic("configs: internal error: a tenant has no JSON: " + err.Error())
+	}
+	var v any
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // an integer stays what it is
+	if err = d.Decode(&v); err == nil {
+		body, err = json.Marshal(pruned(v))
+	}
+	if err != nil {
+		panic("configs: internal error: the JSON of a tenant: " + err.Error())
+	}
+	return body
+}
+
+// pruned returns v without the fields of its objects that are zero or empty, and
+// nil where nothing is left. Elements of lists stay: their number counts.
+func pruned(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for name, field := range x {
+			if x[name] = pruned(field); x[name] == nil {
+				delete(x, name)
+			}
+		}
+		if len(x) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range x {
+			x[i] = pruned(x[i])
+		}
+		if len(x) == 0 {
+			return nil
+		}
+	case string:
+		if x == "" {
+			return nil
+		}
+	case bool:
+		if !x {
+			return nil
+		}
+	case json.Number:
+		if x == "0" {
+			return nil
+		}
+	}
+	return v
 }
 
 // Group returns the contexts of a failover group in the order of their names.
