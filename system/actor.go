@@ -10,35 +10,14 @@ import (
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-// actor does to the contexts of a host what a plan says. Only configure and
-// settled are called for several contexts at once.
-type actor interface {
-	// check tells, before anything is touched, what stands against a step that
-	// has a want. Devices that freed have now will have come back.
-	check(st plan.Step, freed []*plan.Wanted) error
-	// serve makes exactly these contexts have files and a share of the totals.
-	serve(totals resource.Totals, list []*plan.Wanted) error
-	// begin begins the life of a context, and does not wait for it.
-	begin(w *plan.Wanted) error
-	// settled waits until a context that has begun is ready, and returns why it
-	// cannot be. It is tried again all the same, until its end.
-	settled(ctx context.Context, name string) error
-	// configure changes a context in place. After an error it may be half done.
-	configure(ctx context.Context, w *plan.Wanted) error
-	// restore puts back what somebody else has taken from contexts that run, and
-	// says what it was.
-	restore(ctx context.Context) ([]string, []fault.ContextError)
-	// end ends contexts, all at once, and waits until nothing is left of them.
-	end(names []string)
-}
+var _ lifecycle.Actor = (*System)(nil)
 
-var _ actor = (*System)(nil)
-
-// check implements actor.
-func (s *System) check(st plan.Step, freed []*plan.Wanted) error {
+// Check implements lifecycle.Actor.
+func (s *System) Check(st plan.Step, freed []*plan.Wanted) error {
 	if err := s.groups.Check(cgroup.Limits(st.Want.Limits)); err != nil {
 		return err
 	}
@@ -62,14 +41,14 @@ func (s *System) check(st plan.Step, freed []*plan.Wanted) error {
 	return nil
 }
 
-// serve implements actor.
-func (s *System) serve(totals resource.Totals, list []*plan.Wanted) error {
+// Serve implements lifecycle.Actor.
+func (s *System) Serve(totals resource.Totals, list []*plan.Wanted) error {
 	s.rests.set(totals, list)
 	return s.disks.Set(disks.Of(list))
 }
 
-// begin implements actor.
-func (s *System) begin(w *plan.Wanted) error {
+// Begin implements lifecycle.Actor.
+func (s *System) Begin(w *plan.Wanted) error {
 	uid, err := s.uids.of(w.Name)
 	if err != nil {
 		return err
@@ -89,8 +68,8 @@ func (s *System) tenant(name string) *tenant {
 	return s.tenants[name]
 }
 
-// settled implements actor.
-func (s *System) settled(ctx context.Context, name string) error {
+// Settled implements lifecycle.Actor.
+func (s *System) Settled(ctx context.Context, name string) error {
 	t := s.tenant(name)
 	if t == nil {
 		return fault.NoContext(name)
@@ -103,8 +82,8 @@ func (s *System) settled(ctx context.Context, name string) error {
 	}
 }
 
-// configure implements actor.
-func (s *System) configure(ctx context.Context, w *plan.Wanted) error {
+// Configure implements lifecycle.Actor.
+func (s *System) Configure(ctx context.Context, w *plan.Wanted) error {
 	t := s.tenant(w.Name)
 	if t == nil {
 		return fault.NoContext(w.Name)
@@ -114,8 +93,8 @@ func (s *System) configure(ctx context.Context, w *plan.Wanted) error {
 	return guard.Run(t.log, "a change of a context", func() error { return t.configure(ctx, w) })
 }
 
-// end implements actor.
-func (s *System) end(names []string) {
+// End implements lifecycle.Actor.
+func (s *System) End(names []string) {
 	var ending sync.WaitGroup
 	for _, name := range names {
 		if t := s.tenant(name); t != nil {

@@ -19,10 +19,11 @@ import (
 type backend struct {
 	*System
 	files
+	configurations
 }
 
 // Backend returns what answers the API.
-func (s *System) Backend() api.Backend { return backend{s, files{s.disks}} }
+func (s *System) Backend() api.Backend { return backend{s, files{s.disks}, configurations{s.life}} }
 
 // Status implements api.Backend.
 func (s *System) Status() api.Status {
@@ -45,7 +46,7 @@ func (s *System) Status() api.Status {
 		out.Waiting = append(out.Waiting, fault.ContextError{Context: t.name, Error: why})
 	}
 	out.Redundancy = s.pair.redundancy()
-	out.Problems = append(out.Problems, s.snapshot().running.problems...)
+	out.Problems = append(out.Problems, s.life.Problems()...)
 	for _, t := range s.list() {
 		out.Problems = append(out.Problems, t.problems()...)
 	}

@@ -598,3 +598,6 @@ func (p *pair) role(group string) failover.Role {
 	defer p.mu.Unlock()
 	return p.roles[group]
 }
+
+// active tells whether a group is active on this unit.
+func (p *pair) active(group string) bool { return p != nil && p.role(group) == failover.RoleActive }

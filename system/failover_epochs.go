@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/warrenvpn/warren/internal/durable"
 )
 
 // epochsName is the file in state_dir that remembers which epochs were used.
@@ -77,7 +79,7 @@ func (e *epochs) set(groups map[string]uint64) error {
 	if err != nil {
 		return fmt.Errorf("system: writing failover epochs: %w", err)
 	}
-	if err := writeAtomic(e.path, append(text, '\n'), 0o600); err != nil {
+	if err := durable.Write(e.path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("system: writing failover epochs: %w", err)
 	}
 	e.groups = next

@@ -1,60 +1,16 @@
 package system
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/failover"
-	"github.com/warrenvpn/warren/system/fault"
 )
 
 // handOverLimit bounds how long a node that is stopped waits for the other one
 // to take over.
 const handOverLimit = 2 * time.Second
-
-// pairFixed says what of failover cannot change while warrend runs.
-func pairFixed(is, next *configs.System) error {
-	what := pairChange(is, next)
-	if what == "" {
-		return nil
-	}
-	return &fault.Error{
-		Code: fault.CodeRefused, Reason: "system: " + what + " cannot change while warrend runs",
-		Hint: "undo that change, or restart warrend, the standby node first",
-	}
-}
-
-// pairChange names what of failover has changed that is fixed; "": nothing.
-func pairChange(is, next *configs.System) string {
-	old, now := is.Failover, next.Failover
-	switch {
-	case old == nil && now == nil:
-		return ""
-	case old == nil:
-		return "a node alone into one of a pair"
-	case now == nil:
-		return "one of a pair into a node alone"
-	case old.Unit != now.Unit:
-		return "the failover unit"
-	case !bytes.Equal(old.Key.Reveal(), now.Key.Reveal()):
-		return "the failover key"
-	case old.Poll != now.Poll || old.Hold != now.Hold:
-		return "failover poll and hold"
-	case !slices.Equal(old.Links, now.Links):
-		return "the failover links"
-	}
-	for _, l := range now.Links {
-		before, _ := is.Interface(l.Interface)
-		if on, _ := next.Interface(l.Interface); on != before {
-			return fmt.Sprintf("the device of failover link %q", l.Name)
-		}
-	}
-	return ""
-}
 
 // configure takes over a configuration that pairFixed has let pass.
 func (p *pair) configure(conf *configs.System) {

@@ -660,35 +660,3 @@ func TestEpochs(t *testing.T) {
 		t.Error("a damaged file is read as none")
 	}
 }
-
-func TestPairFixed(t *testing.T) {
-	pairOf := func(edit func(*configs.System)) *configs.System {
-		c := newPairUnit(t, configs.Primary, t.TempDir(), edit).conf
-		return c
-	}
-	is := pairOf(nil)
-	if err := pairFixed(is, pairOf(nil)); err != nil {
-		t.Errorf("the same: %v", err)
-	}
-	if err := pairFixed(is, pairOf(func(c *configs.System) { c.Failover.Groups[0].Preempt = true })); err != nil {
-		t.Errorf("preempt: %v", err)
-	}
-	for what, edit := range map[string]func(*configs.System){
-		"unit": func(c *configs.System) { c.Failover.Unit = configs.Secondary },
-		"key":  func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("another key")) },
-		"hold": func(c *configs.System) { c.Failover.Hold *= 2 },
-		"link": func(c *configs.System) { c.Failover.Links[0].Name = "other" },
-		"device": func(c *configs.System) {
-			c.Interfaces = []configs.Interface{{Name: "Ethernet0/9", Device: "eth9"}}
-		},
-	} {
-		if err := pairFixed(is, pairOf(edit)); err == nil {
-			t.Errorf("%s may change", what)
-		}
-	}
-	alone := pairOf(nil)
-	alone.Failover = nil
-	if pairFixed(is, alone) == nil || pairFixed(alone, is) == nil || pairFixed(alone, alone) != nil {
-		t.Error("a node alone cannot become one of a pair, nor the other way round")
-	}
-}

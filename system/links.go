@@ -133,8 +133,8 @@ func (t *tenant) lookAtGroup(g *cgroup.Group) {
 	}
 }
 
-// restore implements actor.
-func (s *System) restore(context.Context) (steps []string, errs []fault.ContextError) {
+// Restore implements lifecycle.Actor.
+func (s *System) Restore(context.Context) (steps []string, errs []fault.ContextError) {
 	for _, t := range s.list() {
 		var done []string
 		err := guard.Run(t.log, "a reload", func() (err error) {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/resource/cgroup"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
@@ -137,16 +136,5 @@ func TestGroupIsMade(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "control group was removed") || !strings.Contains(log.String(), "control group made again") {
 		t.Errorf("log: %s", &log)
-	}
-}
-
-// TestReloadRestores: a reload puts back what is gone, also when no file has
-// changed.
-func TestReloadRestores(t *testing.T) {
-	r := newRig(t)
-	r.host.broken = "red"
-	out, err := r.Reload(t.Context(), api.Author{Name: "root"}, api.Leniency{})
-	if err != nil || !slices.Equal(out.Steps, []string{`restore context "red": its control group had been removed`}) {
-		t.Errorf("got %+v, %v", out, err)
 	}
 }

@@ -70,7 +70,7 @@ tunnel_group "DefaultRAGroup" {
 					t.Errorf("got %+v, want %q, also in the log:\n%s", p, want, &b.log)
 				}
 			}
-			conf := s.snapshot().running.conf
+			conf := s.life.Running()
 			if blue, _ := conf.Context("blue"); len(conf.Contexts) != 2 || !strings.Contains(fmt.Sprint(blue.Spec.Pools), tt.blue) {
 				t.Errorf("blue runs with %+v", blue.Spec.Pools)
 			}
@@ -78,28 +78,5 @@ tunnel_group "DefaultRAGroup" {
 				t.Errorf("red has not what it had: %+v", red.Spec)
 			}
 		})
-	}
-}
-
-// TestMendedAfterStart: what was mended is taken, and then nothing is wrong.
-func TestMendedAfterStart(t *testing.T) {
-	b := newBox(t)
-	s, err := b.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	b.write("red.hcl", "nothing")
-	if s, err = b.open(); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if _, err := s.load(t.Context(), reading{}); err == nil {
-		t.Error("the mistake was taken")
-	}
-	b.write("red.hcl", oneTenant)
-	next, err := s.load(t.Context(), reading{})
-	if err != nil || len(next.problems) > 0 {
-		t.Errorf("got %v, %v", next.problems, err)
 	}
 }

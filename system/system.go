@@ -10,7 +10,6 @@ package system
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,13 +22,13 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/lifecycle"
 )
 
 const (
@@ -56,7 +55,7 @@ type Config struct {
 
 // System is the supervisor. It implements task.Task.
 type System struct {
-	*lifecycle
+	life    *lifecycle.Lifecycle
 	cfg     Config
 	name    string
 	run     *rundir
@@ -85,7 +84,7 @@ func New(cfg *Config) (*System, error) {
 	if err := checkWorker(cfg.Worker); err != nil {
 		return nil, err
 	}
-	places, err := placesOf(path, cfg.Log)
+	places, err := lifecycle.PlacesOf(path, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -101,40 +100,16 @@ func New(cfg *Config) (*System, error) {
 	return s, nil
 }
 
-// placesOf returns what the system has for itself. Where the system file does not
-// say, because it is no HCL, the version knows that ran last, in the default
-// state_dir.
-func placesOf(path string, log *slog.Logger) (configs.Places, error) {
-	places, ok := configs.PlacesOf(host.Files{}, path)
-	if ok {
-		return places, nil
-	}
-	_, _, err := read(host.Files{}, path)
-	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
-		if places, ok := configs.PlacesOf(t, path); ok {
-			return places, nil
-		}
-	}
-	return places, err
-}
-
 // open is New for a system whose places are held.
 func open(cfg *Config, path string, run *rundir) (*System, error) {
-	if err := finishWrite(path, cfg.Log); err != nil {
-		return nil, err
-	}
-	startup, err := loadFirst(context.Background(), path, run.holds.StateDir, cfg.Log)
+	startup, err := lifecycle.Read(context.Background(), path, run.holds.StateDir, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
-	if startup.conf.Places() != run.holds {
+	conf := startup.Files()
+	if conf.Places() != run.holds {
 		return nil, errors.New("system: the system file was changed while it was read: start again")
 	}
-	for _, w := range startup.warnings {
-		cfg.Log.Warn("configuration warning", "text", w)
-	}
-	tellProblems(cfg.Log, startup.problems)
-	conf := startup.conf
 	s := &System{
 		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}),
@@ -145,15 +120,22 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		err = s.recover(context.Background())
 	}
 	if err == nil {
-		err = s.open(path, startup)
+		err = startup.Decide(time.Now())
 	}
 	if err == nil {
-		s.pair, err = newPair(s, s.snapshot().running.conf)
+		s.pair, err = newPair(s, startup.Running())
 	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
+	s.life = lifecycle.New(&lifecycle.Config{
+		Startup: startup, Actor: s, Active: s.pair.active, Changed: s.pair.configure, Now: time.Now, Log: cfg.Log,
+		WriteDisk: func(ctx context.Context, name string, body []byte) error {
+			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
+			return err
+		},
+	})
 	files := raiseFileLimit()
 	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts), "cgroup", string(s.groups.Mode()), "max_files", files)
 	if need := uint64(filesAlone + filesPerContext*len(conf.Contexts)); files < need {
@@ -170,28 +152,6 @@ func (s *System) disksConfig(conf *configs.System) *disks.Config {
 		cfg.Paired = func(tenant string) bool { _, ok := s.paired(tenant); return ok }
 	}
 	return cfg
-}
-
-// open opens the history, and decides what is to be run.
-func (s *System) open(path string, startup *loaded) error {
-	history, err := openHistory(startup.conf.StateDir, s.cfg.Log.Error)
-	if err != nil {
-		return err
-	}
-	key := make([]byte, 32)
-	rand.Read(key)
-	s.lifecycle, err = newLifecycle(&lifecycle{
-		path: path, stored: host.Files{}, act: s,
-		load: func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
-		look: func(ctx context.Context, how reading) (*loaded, error) { return look(ctx, path, how) },
-		log:  s.cfg.Log, now: time.Now, key: key, history: history,
-		changed: func(conf *configs.System) { s.pair.configure(conf) },
-		disk: func(ctx context.Context, name string, body []byte) error {
-			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
-			return err
-		},
-	}, startup)
-	return err
 }
 
 // Close lets go of what New has opened.
@@ -229,7 +189,7 @@ func (s *System) poke() {
 // apart: devices are given back, and nothing is left on the host.
 func (s *System) Run(ctx context.Context) error {
 	s.pair.start()
-	s.lifecycle.begin(ctx)
+	s.life.Begin(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
 	watching.Go(func() { s.watch(ctx) })
@@ -239,10 +199,10 @@ func (s *System) Run(ctx context.Context) error {
 
 	stopping := time.Now()
 	s.notify(daemon.SdNotifyStopping)
-	<-s.turn // a change that is under way ends first; there is no other after it
+	s.life.Close()
 	s.pair.handOver(handOverLimit)
 	s.pair.stop()
-	s.end(s.names())
+	s.End(s.names())
 	s.Close()
 	s.cfg.Log.Info("system stopped", "took", time.Since(stopping).Round(time.Millisecond))
 	return nil
@@ -265,8 +225,8 @@ func (s *System) loop(ctx context.Context) {
 			}
 		case <-s.cfg.Hangup:
 			s.hup(ctx)
-		case <-s.expiry.C:
-			if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.expire(ctx) }); err != nil {
+		case <-s.life.Overdue():
+			if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.life.Expire(ctx) }); err != nil {
 				s.cfg.Log.Error("configuration not rolled back", "reason", err.Error())
 			}
 		}
@@ -295,7 +255,7 @@ func (s *System) notify(state string) {
 func (s *System) hup(ctx context.Context) {
 	s.notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 	defer s.notify(daemon.SdNotifyReady)
-	if err := guard.Run(s.cfg.Log, "a reload", func() error { return s.hangup(ctx) }); err != nil {
+	if err := guard.Run(s.cfg.Log, "a reload", func() error { return s.life.Hangup(ctx) }); err != nil {
 		var e *fault.Error
 		if errors.As(err, &e) && e.Detail != "" {
 			s.cfg.Log.Error("reload refused", "reason", e.Reason, "detail", e.Detail)

@@ -200,11 +200,11 @@ context "blue" {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	steps := plan.Steps(nil, plan.Want(s.snapshot().running.conf, s.key))
+	steps := plan.Steps(nil, s.life.Wanted())
 	if len(steps) != 1 {
 		t.Fatalf("steps: %v", steps)
 	}
-	err = s.check(steps[0], nil)
+	err = s.Check(steps[0], nil)
 	switch lacks := netns.ProbeVLAN(); {
 	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) || !strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
 		t.Errorf("a kernel without 802.1Q: %v", err)
@@ -232,5 +232,12 @@ func TestUIDs(t *testing.T) {
 	u.release("7")
 	if next, _ := u.of("new"); next != seven {
 		t.Errorf("%d is free, and %d was given", seven, next)
+	}
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

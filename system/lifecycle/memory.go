@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/internal/durable"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
@@ -41,17 +41,18 @@ type rewrite struct {
 	exists bool   // the file
 }
 
-// WriteMemory implements api.Configurations.
-func (l *lifecycle) WriteMemory(ctx context.Context, by api.Author) (api.Written, error) {
+// WriteMemory makes the running configuration the startup configuration: all files that
+// can be written, or on an error none.
+func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error) {
 	if err := l.claim("a write memory", by); err != nil {
-		return api.Written{}, err
+		return Written{}, err
 	}
 	defer l.release()
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
-		return api.Written{}, err
+		return Written{}, err
 	}
-	out := api.Written{Version: st.number}
+	out := Written{Version: st.number}
 	startup, _ := l.look(ctx, reading{allowStale: true}) // whatever it is, it is to be replaced
 	var todo []rewrite
 	for _, one := range st.running.texts.List {
@@ -60,7 +61,7 @@ func (l *lifecycle) WriteMemory(ctx context.Context, by api.Author) (api.Written
 			continue
 		}
 		if reason := unwritable[one.At.Scheme]; reason != "" {
-			out.Unwritable = append(out.Unwritable, api.Unwritable{Name: one.Name(), Reason: reason})
+			out.Unwritable = append(out.Unwritable, Unwritable{Name: one.Name(), Reason: reason})
 			continue
 		}
 		todo = append(todo, rewrite{one.At, one.Body, was, exists})
@@ -91,7 +92,7 @@ var unwritable = map[configs.Scheme]string{
 
 // readStored returns what a source of the startup configuration says now; t is
 // what was read of it.
-func (l *lifecycle) readStored(t *texts.Set, at configs.Location) ([]byte, bool) {
+func (l *Lifecycle) readStored(t *texts.Set, at configs.Location) ([]byte, bool) {
 	if one, ok := t.Find(at); ok {
 		return one.Body, true
 	}
@@ -104,19 +105,19 @@ func (l *lifecycle) readStored(t *texts.Set, at configs.Location) ([]byte, bool)
 }
 
 // writeAll writes all files or, on an error, none.
-func (l *lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) error {
+func (l *Lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) error {
 	if len(todo) == 0 {
 		return nil
 	}
 	if st.number == 0 { // it could not be kept when it began to run
-		if st.number = l.keep(version{Time: l.now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend); st.number == 0 {
+		if st.number = l.history.keep(version{Time: l.cfg.Now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend, l.log); st.number == 0 {
 			return &fault.Error{Code: fault.CodeRefused, Reason: "the running configuration cannot be kept in the history: nothing was written",
 				Hint: "warrend's log says why"}
 		}
 	}
 	note, err := json.Marshal(intent{st.running.conf.StateDir, st.number})
 	if err == nil {
-		err = writeAtomic(intentPath(l.path), note, 0o600)
+		err = durable.Write(intentPath(l.path), note, 0o600)
 	}
 	for i := 0; err == nil && i < len(todo); i++ {
 		s := todo[i]
@@ -136,17 +137,17 @@ func (l *lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 	if err != nil {
 		return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was written: " + oneLine(err), Hint: "see to the disk or the rights, then try again"}
 	}
-	return syncDir(filepath.Dir(l.path))
+	return durable.SyncDir(filepath.Dir(l.path))
 }
 
-func (l *lifecycle) write(ctx context.Context, at configs.Location, body []byte) error {
+func (l *Lifecycle) write(ctx context.Context, at configs.Location, body []byte) error {
 	if at.Scheme == configs.SchemeDisk {
-		return l.disk(ctx, at.String(), body)
+		return l.cfg.WriteDisk(ctx, at.String(), body)
 	}
 	return replaceFile(at.Path, body)
 }
 
-func (l *lifecycle) unwrite(ctx context.Context, s rewrite) error {
+func (l *Lifecycle) unwrite(ctx context.Context, s rewrite) error {
 	switch {
 	case s.exists:
 		return l.write(ctx, s.at, s.was)
@@ -165,7 +166,7 @@ func replaceFile(path string, body []byte) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return writeAtomic(path, body, 0o600)
+		return durable.Write(path, body, 0o600)
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
@@ -175,7 +176,7 @@ func replaceFile(path string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomicAs(path, body, info.Mode().Perm(), int(owner.Uid), int(owner.Gid))
+	return durable.WriteAs(path, body, info.Mode().Perm(), int(owner.Uid), int(owner.Gid))
 }
 
 func ownerOf(path string) (*unix.Stat_t, error) {

@@ -1,11 +1,9 @@
-package system
+package lifecycle
 
 import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/warrenvpn/warren/system/api"
 )
 
 // BenchmarkPlan250 plans a change of each of 250 contexts.
@@ -24,7 +22,7 @@ func BenchmarkPlan250(b *testing.B) {
 		r.edit(fmt.Sprintf("c%d.hcl", i), oldPool, newPool)
 	}
 	for b.Loop() {
-		p, err := r.Plan(b.Context(), api.Leniency{})
+		p, err := r.Plan(b.Context(), Leniency{})
 		if err != nil || len(p.Steps) != 250 {
 			b.Fatal(len(p.Steps), err)
 		}

@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"bufio"
@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/warrenvpn/warren/internal/durable"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -25,10 +25,9 @@ import (
 const maxVersions = 50
 
 const (
-	historyDir     = "history" // in state_dir
-	versionSuffix  = ".version"
-	pendingName    = "pending"
-	unfinishedMark = ".new"
+	historyDir    = "history" // in state_dir
+	versionSuffix = ".version"
+	pendingName   = "pending"
 )
 
 // version is what is noted of one running configuration.
@@ -51,6 +50,17 @@ type pending struct {
 	// so that the next start does not take the version again.
 	Rejected bool
 }
+
+// versions are those that must not go.
+func (p *pending) versions() []int {
+	if p == nil {
+		return nil
+	}
+	return []int{p.Version, p.Previous}
+}
+
+// open tells whether a version waits to be confirmed.
+func (p *pending) open() bool { return p != nil && !p.Rejected }
 
 // history is the versions of the running configuration on the disk, one file
 // each: a line with what is noted, a line with the texts. They hold secrets, so
@@ -80,7 +90,7 @@ func openHistory(stateDir string, report func(msg string, args ...any)) (*histor
 	}
 	for _, f := range files {
 		path := filepath.Join(h.dir, f.Name())
-		if strings.HasSuffix(f.Name(), unfinishedMark) {
+		if strings.HasSuffix(f.Name(), durable.Unfinished) {
 			if err := os.Remove(path); err != nil {
 				report("unfinished file of the history not removed", "path", path, "reason", err.Error())
 			}
@@ -175,7 +185,7 @@ func (h *history) add(v version, t *texts.Set, kept ...int) (version, error) {
 	if err := errors.Join(e.Encode(v), e.Encode(t)); err != nil {
 		return v, fmt.Errorf("system: keeping version %d: %w", v.Number, err)
 	}
-	if err := writeAtomic(h.path(v.Number), b.Bytes(), 0o600); err != nil {
+	if err := durable.Write(h.path(v.Number), b.Bytes(), 0o600); err != nil {
 		return v, fmt.Errorf("system: keeping version %d: %w", v.Number, err)
 	}
 	h.list = append(h.list, v)
@@ -191,6 +201,23 @@ func (h *history) add(v version, t *texts.Set, kept ...int) (version, error) {
 	}
 	return v, nil
 }
+
+// keep adds a version unless it is the newest already, and returns its number; 0 where it
+// cannot be kept, which is no reason not to run.
+func (h *history) keep(note version, t *texts.Set, p *pending, log *slog.Logger) int {
+	if n := len(h.list); n > 0 && h.list[n-1].Digest == t.Digest() {
+		return h.list[n-1].Number
+	}
+	v, err := h.add(note, t, p.versions()...)
+	if err != nil {
+		log.Error("configuration not kept in the history", "reason", err.Error())
+		return 0
+	}
+	return v.Number
+}
+
+// all returns what is noted of every version, oldest first.
+func (h *history) all() []version { return slices.Clone(h.list) }
 
 // drop takes the newest version away again: it has never run.
 func (h *history) drop(number int) error {
@@ -225,45 +252,14 @@ func (h *history) setPending(p *pending) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("system: forgetting what waits to be confirmed: %w", err)
 		}
-		return syncDir(h.dir)
+		return durable.SyncDir(h.dir)
 	}
 	b, err := json.Marshal(p)
 	if err == nil {
-		err = writeAtomic(path, b, 0o600)
+		err = durable.Write(path, b, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("system: noting what waits to be confirmed: %w", err)
 	}
 	return nil
-}
-
-// writeAtomic makes or replaces a file: after a crash it is the old or the new.
-func writeAtomic(path string, b []byte, mode fs.FileMode) error {
-	return writeAtomicAs(path, b, mode, -1, -1)
-}
-
-// writeAtomicAs is writeAtomic with an owner; -1: the process's.
-func writeAtomicAs(path string, b []byte, mode fs.FileMode, uid, gid int) error {
-	f, err := os.OpenFile(path+unfinishedMark, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Chown(uid, gid), f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

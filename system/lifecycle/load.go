@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -39,7 +38,7 @@ type reading struct {
 }
 
 // readingOf is how a change from is reads the startup configuration.
-func readingOf(how api.Leniency, is *loaded) reading {
+func readingOf(how Leniency, is *loaded) reading {
 	r := reading{allowStale: how.AllowStale}
 	if !how.Strict {
 		r.old = is.texts

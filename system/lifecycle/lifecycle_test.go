@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"bytes"
@@ -19,9 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -55,13 +53,13 @@ func (h *fakeHost) call(what, name string) error {
 	return h.fail[what+" "+name]
 }
 
-func (h *fakeHost) check(st plan.Step, _ []*plan.Wanted) error {
+func (h *fakeHost) Check(st plan.Step, _ []*plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.fail["check "+st.Context]
 }
 
-func (h *fakeHost) serve(_ resource.Totals, list []*plan.Wanted) error {
+func (h *fakeHost) Serve(_ resource.Totals, list []*plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.files = nil
@@ -72,7 +70,7 @@ func (h *fakeHost) serve(_ resource.Totals, list []*plan.Wanted) error {
 	return h.fail["serve"]
 }
 
-func (h *fakeHost) begin(w *plan.Wanted) error {
+func (h *fakeHost) Begin(w *plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.call("begin", w.Name); err != nil {
@@ -89,7 +87,7 @@ func (h *fakeHost) begin(w *plan.Wanted) error {
 	return nil
 }
 
-func (h *fakeHost) settled(ctx context.Context, name string) error {
+func (h *fakeHost) Settled(ctx context.Context, name string) error {
 	h.mu.Lock()
 	block := h.block
 	h.mu.Unlock()
@@ -101,7 +99,7 @@ func (h *fakeHost) settled(ctx context.Context, name string) error {
 	return h.call("settled", name)
 }
 
-func (h *fakeHost) configure(_ context.Context, w *plan.Wanted) error {
+func (h *fakeHost) Configure(_ context.Context, w *plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.lives[w.Name]
@@ -111,7 +109,7 @@ func (h *fakeHost) configure(_ context.Context, w *plan.Wanted) error {
 	return h.call("configure", w.Name)
 }
 
-func (h *fakeHost) restore(context.Context) ([]string, []fault.ContextError) {
+func (h *fakeHost) Restore(context.Context) ([]string, []fault.ContextError) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.broken == "" {
@@ -120,7 +118,7 @@ func (h *fakeHost) restore(context.Context) ([]string, []fault.ContextError) {
 	return []string{"restore context \"" + h.broken + "\": its control group had been removed"}, nil
 }
 
-func (h *fakeHost) end(names []string) {
+func (h *fakeHost) End(names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, name := range names {
@@ -138,13 +136,15 @@ func (h *fakeHost) now() map[string]life {
 
 // rig is a warrend without a host: real files, history and lifecycle.
 type rig struct {
-	*lifecycle
+	*Lifecycle
 	t    testing.TB
 	dir  string
 	host *fakeHost
 	time time.Time
 	log  bytes.Buffer
 	disk map[string]error // by name: why it cannot be written
+
+	active map[string]bool // failover groups
 }
 
 const rigSystem = `
@@ -240,42 +240,34 @@ func (r *rig) start() {
 	r.host = newFakeHost()
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	path := r.path("system.hcl")
-	if err := finishWrite(path, log); err != nil {
-		r.t.Fatal(err)
-	}
-	startup, err := loadFirst(r.t.Context(), path, r.path("state"), slog.New(slog.DiscardHandler))
+	startup, err := Read(r.t.Context(), path, r.path("state"), log)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	history, err := openHistory(startup.conf.StateDir, log.Error)
-	if err != nil {
+	if err := startup.Decide(r.time); err != nil {
 		r.t.Fatal(err)
 	}
-	r.lifecycle, err = newLifecycle(&lifecycle{
-		path: path, stored: host.Files{}, act: r.host, log: log, now: func() time.Time { return r.time }, key: []byte("key"), history: history,
-		load: func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
-		look: func(ctx context.Context, how reading) (*loaded, error) { return look(ctx, path, how) },
-		disk: func(_ context.Context, name string, body []byte) error {
+	r.Lifecycle = New(&Config{
+		Startup: startup, Actor: r.host, Active: func(group string) bool { return r.active[group] }, Log: log,
+		Now: func() time.Time { return r.time }, Key: []byte("key"),
+		WriteDisk: func(_ context.Context, name string, body []byte) error {
 			if err := r.disk[name]; err != nil {
 				return err
 			}
 			context, path, _ := strings.Cut(name, ":disk0:")
 			return os.WriteFile(configs.DiskRoot(r.path("state"), context)+path, body, 0o600)
 		},
-	}, startup)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	})
 	r.t.Cleanup(func() { r.expiry.Stop() })
-	r.begin(r.t.Context())
+	r.Begin(r.t.Context())
 }
 
-var operator = api.Author{UID: 1000, Name: "alice"}
+var operator = Author{UID: 1000, Name: "alice"}
 
 // apply applies what the files say; it must work.
-func (r *rig) apply(confirm int) api.Applied {
+func (r *rig) apply(confirm int) Applied {
 	r.t.Helper()
-	done, err := r.Apply(r.t.Context(), operator, api.Apply{Confirm: confirm, Comment: "a comment"})
+	done, err := r.Apply(r.t.Context(), operator, Apply{Confirm: confirm, Comment: "a comment"})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -285,11 +277,8 @@ func (r *rig) apply(confirm int) api.Applied {
 // all is everything that a refused change must leave as it is.
 func (r *rig) all() map[string]any {
 	r.t.Helper()
-	h, err := r.History(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	running, err := r.RunningConfig(r.t.Context(), "")
+	h := r.History()
+	running, err := r.RunningConfig("")
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -351,21 +340,24 @@ func TestPlanSaysWhy(t *testing.T) {
 	r.edit("system.hcl", `context "red" {`, "context \"green\" {\n  config_url = \"file:blue.hcl\"\n  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\ncontext \"red\" {")
 	r.write("staff.psk", "another key for everybody\n")
 	before := r.all()
-	p, err := r.Plan(t.Context(), api.Leniency{})
+	p, err := r.Plan(t.Context(), Leniency{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	masked := `{ pre_shared_key = "********" }`
 	blue, red := r.path("blue.hcl"), r.path("red.hcl")
-	secret := api.ConfigChange{File: r.path("staff.psk"), Change: "changed"}
-	want := []api.Step{
-		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectSomeEnd, Changes: []api.ConfigChange{
+	secret := plan.Change{File: r.path("staff.psk"), Change: "changed"}
+	want := []plan.Explained{
+		{Step: plan.Step{Context: "blue", Action: plan.ActionConfigure, SAs: plan.EffectSomeEnd,
+			Why: `its configuration has changed (keys of tunnel_group "staff", keys of tunnel_group "guests", ip_pool "staff")`}, Changes: []plan.Change{
 			{File: blue, Block: `ip_pool "staff"`, Attribute: "range", Change: "changed", Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.0.10-10.99.0.99"`},
-			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed", Old: masked, New: masked}, secret},
-			Why: `its configuration has changed (keys of tunnel_group "staff", keys of tunnel_group "guests", ip_pool "staff")`},
-		{Context: "green", Action: api.ActionCreate, SAs: api.EffectNone, Why: "it is new"},
-		{Context: "red", Action: api.ActionRebuild, SAs: api.EffectEnd, Why: "its interfaces have changed", Changes: []api.ConfigChange{
+			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed", Old: masked, New: masked}, secret}},
+		{Step: plan.Step{Context: "green", Action: plan.ActionCreate, SAs: plan.EffectNone, Why: "it is new"}},
+		{Step: plan.Step{Context: "red", Action: plan.ActionRebuild, SAs: plan.EffectEnd, Why: "its interfaces have changed"}, Changes: []plan.Change{
 			{File: red, Block: `interface "outside"`, Attribute: "address", Change: "changed", Old: `"198.51.100.1/24"`, New: `"198.51.100.7/24"`}, secret}},
+	}
+	for i := range p.Steps {
+		p.Steps[i].Want, p.Steps[i].Old = nil, nil // of which each step is a consequence
 	}
 	if diff := cmp.Diff(want, p.Steps); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -388,13 +380,12 @@ func TestApply(t *testing.T) {
 	if after["red"] != before["red"] || after["blue"].number != before["blue"].number || after["blue"].is == before["blue"].is {
 		t.Errorf("before %v, after %v", before, after)
 	}
-	h, err := r.History(t.Context())
-	want := []api.Version{
+	want := []Version{
 		{Number: 1, Time: rigStart, Author: "warrend", Origin: "start"},
 		{Number: 2, Time: rigStart, Author: "alice", UID: 1000, Origin: "apply", Comment: "a comment", Running: true},
 	}
-	if diff := cmp.Diff(want, h.Versions); diff != "" || err != nil {
-		t.Errorf("history: %v (-want +got):\n%s", err, diff)
+	if diff := cmp.Diff(want, r.History()); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
 	}
 	if again := r.apply(0); len(again.Steps) != 0 || again.Version != 2 {
 		t.Errorf("applied again: %+v", again)
@@ -453,7 +444,7 @@ context "red" {`, 1))
 			}
 			before := r.host.now()
 			failing := func() error {
-				_, err := r.Apply(t.Context(), operator, api.Apply{Confirm: 60})
+				_, err := r.Apply(t.Context(), operator, Apply{Confirm: 60})
 				return err
 			}
 			if tt.restarted == nil {
@@ -517,8 +508,8 @@ func TestSuspend(t *testing.T) {
 	r := newRig(t)
 	before := r.host.now()
 	r.edit("system.hcl", `config_url = "file:red.hcl"`, "config_url = \"file:red.hcl\"\n  suspended = true")
-	p, err := r.Plan(t.Context(), api.Leniency{})
-	if err != nil || len(p.Steps) != 1 || p.Steps[0].Action != api.ActionSuspend || p.Steps[0].SAs != api.EffectEnd {
+	p, err := r.Plan(t.Context(), Leniency{})
+	if err != nil || len(p.Steps) != 1 || p.Steps[0].Action != plan.ActionSuspend || p.Steps[0].SAs != plan.EffectEnd {
 		t.Fatalf("plan: %+v, %v", p, err)
 	}
 	r.apply(0)
@@ -527,17 +518,17 @@ func TestSuspend(t *testing.T) {
 		t.Errorf("suspended: %v, files of %v", after, r.host.files)
 	}
 	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
-	if done := r.apply(0); done.Steps[0].Action != api.ActionConfigure || done.Steps[0].SAs != api.EffectNone || r.host.now()["red"].is != "suspended" {
+	if done := r.apply(0); done.Steps[0].Action != plan.ActionConfigure || done.Steps[0].SAs != plan.EffectNone || r.host.now()["red"].is != "suspended" {
 		t.Errorf("changed while it is suspended: %+v, %v", done, r.host.now())
 	}
 	r.edit("system.hcl", "suspended = true", "suspended = false")
 	r.host.fail["settled red"] = errors.New("told to fail")
 	r.unchanged(func() error {
-		_, err := r.Apply(t.Context(), operator, api.Apply{})
+		_, err := r.Apply(t.Context(), operator, Apply{})
 		return err
 	}, "told to fail")
 	clear(r.host.fail)
-	if done := r.apply(0); done.Steps[0].Action != api.ActionResume || r.host.now()["red"].number == 0 {
+	if done := r.apply(0); done.Steps[0].Action != plan.ActionResume || r.host.now()["red"].number == 0 {
 		t.Errorf("resumed: %+v, %v", done, r.host.now())
 	}
 }
@@ -550,7 +541,7 @@ func TestOneChangeAtATime(t *testing.T) {
 	r.host.block = block
 	done := make(chan error)
 	go func() {
-		_, err := r.Apply(t.Context(), operator, api.Apply{})
+		_, err := r.Apply(t.Context(), operator, Apply{})
 		done <- err
 	}()
 	for len(r.turn) > 0 { // until it has begun
@@ -558,10 +549,10 @@ func TestOneChangeAtATime(t *testing.T) {
 	}
 	ctx := t.Context()
 	for name, do := range map[string]func() error{
-		"apply":        func() error { _, err := r.Apply(ctx, operator, api.Apply{}); return err },
-		"reload":       func() error { _, err := r.Reload(ctx, operator, api.Leniency{}); return err },
-		"rollback":     func() error { _, err := r.Rollback(ctx, operator, api.Rollback{Version: 1}); return err },
-		"confirm":      func() error { _, err := r.Confirm(ctx, operator); return err },
+		"apply":        func() error { _, err := r.Apply(ctx, operator, Apply{}); return err },
+		"reload":       func() error { _, err := r.Reload(ctx, operator, Leniency{}); return err },
+		"rollback":     func() error { _, err := r.Rollback(ctx, operator, Rollback{Version: 1}); return err },
+		"confirm":      func() error { _, err := r.Confirm(operator); return err },
 		"write memory": func() error { _, err := r.WriteMemory(ctx, operator); return err },
 	} {
 		err := do()
@@ -583,7 +574,7 @@ func TestReload(t *testing.T) {
 	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
 	r.host.fail["check red"] = errors.New("told to fail")
 	red := r.host.now()["red"]
-	out, err := r.Reload(t.Context(), operator, api.Leniency{})
+	out, err := r.Reload(t.Context(), operator, Leniency{})
 	if err != nil || len(out.Errors) != 1 || out.Errors[0].Context != "red" {
 		t.Fatalf("got %+v, %v", out, err)
 	}
@@ -591,10 +582,39 @@ func TestReload(t *testing.T) {
 		t.Errorf("blue has %s, red %v", r.pool("blue"), r.host.now()["red"])
 	}
 	clear(r.host.fail)
-	if out, err = r.Reload(t.Context(), operator, api.Leniency{}); err != nil || len(out.Steps) != 1 {
+	if out, err = r.Reload(t.Context(), operator, Leniency{}); err != nil || len(out.Steps) != 1 {
 		t.Errorf("tried again: %+v, %v", out, err)
 	}
 	r.edit("system.hcl", "system {", "system {\n  name = \"other\"")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, api.Leniency{}); return err }, "name, run_dir and state_dir cannot change")
-	r.unchanged(func() error { _, err := r.Plan(t.Context(), api.Leniency{}); return err }, "name, run_dir and state_dir cannot change")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "name, run_dir and state_dir cannot change")
+	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err }, "name, run_dir and state_dir cannot change")
+}
+
+// TestReloadRestores: a reload puts back what is gone, also when no file has
+// changed.
+func TestReloadRestores(t *testing.T) {
+	r := newRig(t)
+	r.host.broken = "red"
+	out, err := r.Reload(t.Context(), Author{Name: "root"}, Leniency{})
+	if err != nil || !slices.Equal(out.Steps, []string{`restore context "red": its control group had been removed`}) {
+		t.Errorf("got %+v, %v", out, err)
+	}
+}
+
+// TestMendedAfterStart: what was mended is taken, and then nothing is wrong.
+func TestMendedAfterStart(t *testing.T) {
+	r := newRig(t)
+	r.write("red.hcl", "nothing")
+	r.start()
+	if got := r.Problems(); len(got) != 1 || got[0].Context != "red" {
+		t.Errorf("problems: %v", got)
+	}
+	if _, err := r.load(t.Context(), reading{}); err == nil {
+		t.Error("the mistake was taken")
+	}
+	r.write("red.hcl", rigTenant)
+	next, err := r.load(t.Context(), reading{})
+	if err != nil || len(next.problems) > 0 {
+		t.Errorf("got %v, %v", next.problems, err)
+	}
 }

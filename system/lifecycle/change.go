@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"cmp"
@@ -8,15 +8,38 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
+
+// Actor does to the contexts of a host what a plan says. Only Configure and
+// Settled are called for several contexts at once.
+type Actor interface {
+	// Check tells, before anything is touched, what stands against a step that
+	// has a want. Devices that freed have now will have come back.
+	Check(st plan.Step, freed []*plan.Wanted) error
+	// Serve makes exactly these contexts have files and a share of the totals.
+	Serve(totals resource.Totals, list []*plan.Wanted) error
+	// Begin begins the life of a context, and does not wait for it.
+	Begin(w *plan.Wanted) error
+	// Settled waits until a context that has begun is ready, and returns why it
+	// cannot be. It is tried again all the same, until its end.
+	Settled(ctx context.Context, name string) error
+	// Configure changes a context in place. After an error it may be half done.
+	Configure(ctx context.Context, w *plan.Wanted) error
+	// Restore puts back what somebody else has taken from contexts that run, and
+	// says what it was.
+	Restore(ctx context.Context) ([]string, []fault.ContextError)
+	// End ends contexts, all at once, and waits until nothing is left of them.
+	End(names []string)
+}
 
 // change is a transition, and who takes its steps: as many as can be taken (follow),
 // or all or none (transact).
 type change struct {
 	plan.Transition
-	act    actor
+	act    Actor
 	report func(msg string, args ...any) // what does not stop it
 }
 
@@ -56,7 +79,7 @@ func (c *change) problems() []fault.ContextError {
 		if st.Want == nil {
 			continue
 		}
-		if err := c.act.check(st, freed); err != nil {
+		if err := c.act.Check(st, freed); err != nil {
 			errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
 		}
 	}
@@ -80,10 +103,10 @@ func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextErr
 		}
 	}
 	is := c.Outcome(todo)
-	if err := c.act.serve(c.To, is); err != nil {
+	if err := c.act.Serve(c.To, is); err != nil {
 		c.report("files of a context cannot be used", "reason", err.Error())
 	}
-	c.act.end(plan.Names(ending))
+	c.act.End(plan.Names(ending))
 	var inPlace []*plan.Wanted
 	for _, st := range todo {
 		switch {
@@ -91,9 +114,9 @@ func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextErr
 			inPlace = append(inPlace, st.Want)
 		case st.Begins():
 			if st.Action == plan.ActionResume {
-				c.act.end([]string{st.Context}) // what stands for a suspended one
+				c.act.End([]string{st.Context}) // what stands for a suspended one
 			}
-			if err := c.act.begin(st.Want); err != nil {
+			if err := c.act.Begin(st.Want); err != nil {
 				errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
 			}
 		}
@@ -107,7 +130,7 @@ func (c *change) transact(ctx context.Context) ([]*plan.Wanted, error) {
 	if err := fail(c.problems()); err != nil {
 		return c.Is, err
 	}
-	err := c.act.serve(c.To, c.Both())
+	err := c.act.Serve(c.To, c.Both())
 	var begun []plan.Stage
 	for _, stage := range c.Stages() {
 		if err != nil {
@@ -120,13 +143,13 @@ func (c *change) transact(ctx context.Context) ([]*plan.Wanted, error) {
 		for _, stage := range slices.Backward(begun) {
 			c.undo(ctx, stage.Undo)
 		}
-		if backErr := c.act.serve(c.From, c.Is); backErr != nil {
+		if backErr := c.act.Serve(c.From, c.Is); backErr != nil {
 			c.report("files of a context cannot be used", "reason", backErr.Error())
 		}
 		return c.Is, err
 	}
 	is := c.Outcome(c.Steps)
-	if err := c.act.serve(c.To, is); err != nil {
+	if err := c.act.Serve(c.To, is); err != nil {
 		c.report("files of a context cannot be used", "reason", err.Error())
 	}
 	return is, nil
@@ -137,9 +160,9 @@ func (c *change) work(ctx context.Context, w plan.Work) error {
 	if err := fail(c.configure(ctx, w.Configure)); err != nil {
 		return err
 	}
-	c.act.end(w.End)
+	c.act.End(w.End)
 	for _, one := range w.Begin {
-		if err := c.act.begin(one); err != nil {
+		if err := c.act.Begin(one); err != nil {
 			return fail([]fault.ContextError{{Context: one.Name, Error: err.Error()}})
 		}
 	}
@@ -162,7 +185,7 @@ func (c *change) configure(ctx context.Context, list []*plan.Wanted) []fault.Con
 	var waiting sync.WaitGroup
 	for _, w := range list {
 		waiting.Go(func() {
-			if err := c.act.configure(ctx, w); err != nil {
+			if err := c.act.Configure(ctx, w); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, fault.ContextError{Context: w.Name, Error: err.Error()})
@@ -183,7 +206,7 @@ func (c *change) await(ctx context.Context, names []string) []fault.ContextError
 	var waiting sync.WaitGroup
 	for _, name := range names {
 		waiting.Go(func() {
-			if err := c.act.settled(ctx, name); err != nil {
+			if err := c.act.Settled(ctx, name); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				if ctx.Err() == nil || len(errs) == 0 { // those that were not waited for say nothing

@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"fmt"
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -63,38 +62,38 @@ func TestOneMistakeIsNoOneElses(t *testing.T) {
 				red := r.host.now()["red"]
 				r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
 				tt.edit(r)
-				change := func(how api.Leniency) (problems []fault.ContextError, err error) {
-					done, err := r.Apply(t.Context(), operator, api.Apply{Leniency: how})
+				change := func(how Leniency) (problems []fault.ContextError, err error) {
+					done, err := r.Apply(t.Context(), operator, Apply{Leniency: how})
 					return done.Problems, err
 				}
 				switch how {
 				case "reload":
-					change = func(how api.Leniency) ([]fault.ContextError, error) {
+					change = func(how Leniency) ([]fault.ContextError, error) {
 						done, err := r.Reload(t.Context(), operator, how)
 						return done.Errors, err
 					}
 				case "SIGHUP":
-					change = func(how api.Leniency) ([]fault.ContextError, error) {
+					change = func(how Leniency) ([]fault.ContextError, error) {
 						if how.Strict {
 							_, err := r.Plan(t.Context(), how)
 							return nil, err
 						}
-						err := r.hangup(t.Context())
+						err := r.Hangup(t.Context())
 						return r.snapshot().running.problems, err
 					}
 				}
-				strict := api.Leniency{Strict: true}
+				strict := Leniency{Strict: true}
 				r.unchanged(func() error { _, err := change(strict); return err }, "is not valid")
 				if tt.broken == "" {
-					r.unchanged(func() error { _, err := r.Plan(t.Context(), api.Leniency{}); return err }, "is not valid")
-					r.unchanged(func() error { _, err := change(api.Leniency{}); return err }, "is not valid")
+					r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err }, "is not valid")
+					r.unchanged(func() error { _, err := change(Leniency{}); return err }, "is not valid")
 					return
 				}
-				p, err := r.Plan(t.Context(), api.Leniency{})
+				p, err := r.Plan(t.Context(), Leniency{})
 				if err != nil || len(p.Steps) != 1 || p.Steps[0].Context != "blue" || contextsOf(p.Problems) != tt.broken {
 					t.Errorf("plan: %+v, %v", p, err)
 				}
-				got, err := change(api.Leniency{})
+				got, err := change(Leniency{})
 				if err != nil || contextsOf(got) != tt.broken {
 					t.Fatalf("got %+v, %v; want %s", got, err, tt.broken)
 				}
@@ -180,7 +179,7 @@ func TestServerOfOneContext(t *testing.T) {
 			t.Errorf("%s: a copy: %+v, %v", name, copied, err)
 		}
 		strict, err := load(t.Context(), path, reading{})
-		if err != nil || strict.current(api.Leniency{Strict: true}) == nil || strict.current(api.Leniency{AllowStale: true}) != nil {
+		if err != nil || strict.current(Leniency{Strict: true}) == nil || strict.current(Leniency{AllowStale: true}) != nil {
 			t.Errorf("%s: strict: %v", name, err)
 		}
 	}

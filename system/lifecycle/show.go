@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -19,32 +18,33 @@ import (
 // diffContext is how many equal lines stand around what differs.
 const diffContext = 3
 
-// RunningConfig implements api.Configurations.
-func (l *lifecycle) RunningConfig(_ context.Context, name string) (api.ConfigTexts, error) {
+// RunningConfig returns the texts of what is running, of one context or with "" of the
+// system and all contexts. Secrets are stars.
+func (l *Lifecycle) RunningConfig(name string) (Texts, error) {
 	st := l.snapshot()
 	out, err := shown(st.running.texts, name)
 	out.Version = st.number
 	return out, err
 }
 
-// StartupConfig implements api.Configurations.
-func (l *lifecycle) StartupConfig(ctx context.Context, name string) (api.ConfigTexts, error) {
+// StartupConfig is RunningConfig for what the files say, also where that is not valid.
+func (l *Lifecycle) StartupConfig(ctx context.Context, name string) (Texts, error) {
 	t, err := l.startupTexts(ctx)
 	if err != nil && (name != "" || len(t.List) == 0) {
-		return api.ConfigTexts{}, err
+		return Texts{}, err
 	}
 	return shown(t, name)
 }
 
 // shown are the files of a configuration without secrets.
-func shown(t *texts.Set, name string) (api.ConfigTexts, error) {
-	var out api.ConfigTexts
+func shown(t *texts.Set, name string) (Texts, error) {
+	var out Texts
 	for _, one := range t.List {
 		if !one.Config || name != "" && !slices.Contains(one.Contexts, name) {
 			continue
 		}
 		text := string(configs.Redact(one.Body, one.At.String()))
-		out.Files = append(out.Files, api.ConfigText{Name: one.At.String(), Contexts: one.Contexts, Text: text})
+		out.Files = append(out.Files, Text{Name: one.At.String(), Contexts: one.Contexts, Text: text})
 	}
 	if name != "" && out.Files == nil {
 		return out, fault.NoContext(name)
@@ -55,7 +55,7 @@ func shown(t *texts.Set, name string) (api.ConfigTexts, error) {
 // startupTexts reads the startup configuration as it is, also where it is not
 // valid: then the error says why, and files that the running configuration has
 // are read by themselves.
-func (l *lifecycle) startupTexts(ctx context.Context) (*texts.Set, error) {
+func (l *Lifecycle) startupTexts(ctx context.Context) (*texts.Set, error) {
 	next, err := l.look(ctx, reading{allowStale: true})
 	if err == nil {
 		return next.texts, nil
@@ -75,9 +75,9 @@ func (l *lifecycle) startupTexts(ctx context.Context) (*texts.Set, error) {
 	return t, err
 }
 
-// Diff implements api.Configurations.
-func (l *lifecycle) Diff(ctx context.Context) (api.Diff, error) {
-	var out api.Diff
+// Diff compares the running with the startup configuration.
+func (l *Lifecycle) Diff(ctx context.Context) (Diff, error) {
+	var out Diff
 	startup, err := l.startupTexts(ctx)
 	if err != nil {
 		out.Problem = err.Error()

@@ -1,13 +1,10 @@
-package system
+package lifecycle
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/warrenvpn/warren/failover"
-	"github.com/warrenvpn/warren/system/api"
 )
 
 // TestPeerWritesOnlyItsContexts: the peer's supervisor may write what the contexts
@@ -33,28 +30,28 @@ failover {
 		t.Fatal(err)
 	}
 	const secret = "a pre-shared key of some length\n"
-	blue := func(name, body string) api.ContextFile {
-		return api.ContextFile{Context: "blue", Name: name, Content: []byte(body)}
+	blue := func(name, body string) PeerFile {
+		return PeerFile{Context: "blue", Name: name, Content: []byte(body)}
 	}
-	config := func(body string) api.ContextFile {
-		return api.ContextFile{Context: "blue", Name: "blue.hcl", Config: true, Content: []byte(body)}
+	config := func(body string) PeerFile {
+		return PeerFile{Context: "blue", Name: "blue.hcl", Config: true, Content: []byte(body)}
 	}
 	tests := []struct {
 		name  string
-		files []api.ContextFile
+		files []PeerFile
 		want  string // of the refusal; "": it is taken
 	}{
-		{"a secret that it has", []api.ContextFile{blue("blue.psk", secret)}, ""},
-		{"a secret that is new", []api.ContextFile{config(naming("new.psk")), blue("new.psk", secret)}, ""},
-		{"nothing reads it", []api.ContextFile{blue("stray.psk", secret)}, "does not read it"},
-		{"the system file", []api.ContextFile{blue("system.hcl", "name = \"other\"\n")}, "the system itself reads it"},
-		{"the system file, named as a secret", []api.ContextFile{config(naming("system.hcl")), blue("system.hcl", secret)}, "the system itself reads it"},
-		{"the failover key", []api.ContextFile{config(naming("failover.key")), blue("failover.key", secret)}, "the system itself reads it"},
-		{"the failover key by another name", []api.ContextFile{config(naming("same/failover.key")), blue("same/failover.key", secret)}, "another name of"},
-		{"a file of the host", []api.ContextFile{config(naming(outside)), blue(outside, secret)}, "not below the directory"},
-		{"a file of the host through a link", []api.ContextFile{config(naming("link")), blue("link", secret)}, "not below the directory"},
-		{"what an active context reads", []api.ContextFile{config(naming("red.psk")), blue("red.psk", secret)}, "active on this unit"},
-		{"the configuration of an active context", []api.ContextFile{config(naming("red.hcl")), blue("red.hcl", secret)}, "active on this unit"},
+		{"a secret that it has", []PeerFile{blue("blue.psk", secret)}, ""},
+		{"a secret that is new", []PeerFile{config(naming("new.psk")), blue("new.psk", secret)}, ""},
+		{"nothing reads it", []PeerFile{blue("stray.psk", secret)}, "does not read it"},
+		{"the system file", []PeerFile{blue("system.hcl", "name = \"other\"\n")}, "the system itself reads it"},
+		{"the system file, named as a secret", []PeerFile{config(naming("system.hcl")), blue("system.hcl", secret)}, "the system itself reads it"},
+		{"the failover key", []PeerFile{config(naming("failover.key")), blue("failover.key", secret)}, "the system itself reads it"},
+		{"the failover key by another name", []PeerFile{config(naming("same/failover.key")), blue("same/failover.key", secret)}, "another name of"},
+		{"a file of the host", []PeerFile{config(naming(outside)), blue(outside, secret)}, "not below the directory"},
+		{"a file of the host through a link", []PeerFile{config(naming("link")), blue("link", secret)}, "not below the directory"},
+		{"what an active context reads", []PeerFile{config(naming("red.psk")), blue("red.psk", secret)}, "active on this unit"},
+		{"the configuration of an active context", []PeerFile{config(naming("red.hcl")), blue("red.hcl", secret)}, "active on this unit"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -73,8 +70,8 @@ failover {
 			}
 			r.start()
 			before := r.read("system.hcl") + r.read("failover.key") + r.read("red.hcl") + r.read("red.psk")
-			p := &pair{roles: map[string]failover.Role{"blue": failover.RoleStandbyReady, "red": failover.RoleActive}}
-			_, err := r.takeFiles(t.Context(), api.ContextFiles{Author: "root", Files: tt.files}, p)
+			r.active = map[string]bool{"red": true}
+			_, err := r.TakeFiles(t.Context(), PeerFiles{Author: "root", Files: tt.files})
 			switch {
 			case tt.want == "":
 				if err != nil {

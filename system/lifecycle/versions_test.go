@@ -1,4 +1,4 @@
-package system
+package lifecycle
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/internal/durable"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -40,12 +40,12 @@ func (r *rig) wantPool(when, want string) {
 }
 
 func (r *rig) confirm() error {
-	_, err := r.Confirm(r.t.Context(), operator)
+	_, err := r.Confirm(operator)
 	return err
 }
 
 func (r *rig) rollback(number int) error {
-	_, err := r.Rollback(r.t.Context(), operator, api.Rollback{Version: number})
+	_, err := r.Rollback(r.t.Context(), operator, Rollback{Version: number})
 	return err
 }
 
@@ -60,10 +60,10 @@ func (r *rig) differs() bool {
 
 func TestConfirm(t *testing.T) {
 	r := pendingRig(t)
-	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err }, "version 2 waits to be confirmed before 12:01:00 UTC")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, api.Leniency{}); return err }, "waits to be confirmed")
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, "version 2 waits to be confirmed before 12:01:00 UTC")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "waits to be confirmed")
 	r.unchanged(func() error { _, err := r.WriteMemory(t.Context(), operator); return err }, "waits to be confirmed")
-	if err := r.expire(t.Context()); err != nil { // too early
+	if err := r.Expire(t.Context()); err != nil { // too early
 		t.Error(err)
 	}
 	r.wantPool("before the deadline", newPool)
@@ -72,7 +72,7 @@ func TestConfirm(t *testing.T) {
 	}
 	r.unchanged(r.confirm, "nothing waits to be confirmed")
 	r.time = r.time.Add(time.Hour)
-	if err := r.expire(t.Context()); err != nil {
+	if err := r.Expire(t.Context()); err != nil {
 		t.Error(err)
 	}
 	r.wantPool("an hour later", newPool)
@@ -85,7 +85,7 @@ func TestConfirm(t *testing.T) {
 func TestNotConfirmed(t *testing.T) {
 	r := pendingRig(t)
 	r.time = r.time.Add(time.Minute)
-	if err := r.expire(t.Context()); err != nil {
+	if err := r.Expire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.wantPool("after the deadline", oldPool)
@@ -112,7 +112,7 @@ func TestNotConfirmed(t *testing.T) {
 func TestRejectedIsAppliedAgain(t *testing.T) {
 	r := pendingRig(t)
 	r.time = r.time.Add(time.Minute)
-	if err := r.expire(t.Context()); err != nil {
+	if err := r.Expire(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r.apply(0)
@@ -138,7 +138,7 @@ func TestConfirmAcrossRestarts(t *testing.T) {
 		r := pendingRig(t)
 		r.start()
 		r.time = r.time.Add(time.Minute)
-		if err := r.expire(t.Context()); err != nil {
+		if err := r.Expire(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r.wantPool("after the deadline", oldPool)
@@ -202,9 +202,9 @@ func TestRollback(t *testing.T) {
 		!strings.Contains(d.Text, "staff.psk differs; secrets are not shown") || strings.Contains(d.Text, "key\"\n") {
 		t.Errorf("diff: %v\n%s", err, d.Text)
 	}
-	h, err := r.History(t.Context())
-	if last := h.Versions[2]; err != nil || last.Origin != "rollback" || last.Comment != "rollback to version 1" || last.Author != "alice" || !last.Running {
-		t.Errorf("history: %+v, %v", h, err)
+	h := r.History()
+	if last := h[2]; last.Origin != "rollback" || last.Comment != "rollback to version 1" || last.Author != "alice" || !last.Running {
+		t.Errorf("history: %+v", h)
 	}
 	written, err := r.WriteMemory(t.Context(), operator)
 	if diff := cmp.Diff([]string{r.path("blue.hcl"), r.path("staff.psk")}, written.Files); diff != "" || err != nil {
@@ -230,12 +230,12 @@ func TestRollbackFails(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	r := newRig(t)
 	r.edit("blue.hcl", oldPool, newPool)
-	block := r.path("state/history/000002.version" + unfinishedMark)
+	block := r.path("state/history/000002.version" + durable.Unfinished)
 	if err := os.Mkdir(block, 0o700); err != nil { // nothing can be written there
 		t.Fatal(err)
 	}
-	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, api.Apply{}); return err }, "keeping version 2: ", "nothing was changed")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, api.Leniency{}); return err }, "nothing was changed")
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, "keeping version 2: ", "nothing was changed")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "nothing was changed")
 	if err := os.WriteFile(block+"/x", nil, 0o600); err != nil { // so that it cannot be removed either
 		t.Fatal(err)
 	}
@@ -253,9 +253,9 @@ func TestHistoryIsPrivateAndBounded(t *testing.T) {
 		r.write("blue.hcl", fmt.Sprintf("%s# %d\n", rigTenant, i))
 		r.apply(0)
 	}
-	h, err := r.History(t.Context())
-	if n := len(h.Versions); err != nil || n != maxVersions || h.Versions[n-1].Number != maxVersions+6 {
-		t.Errorf("%d versions, %v", n, err)
+	h := r.History()
+	if n := len(h); n != maxVersions || h[n-1].Number != maxVersions+6 {
+		t.Errorf("%d versions", n)
 	}
 	r.unchanged(func() error { return r.rollback(1) }, "there is no version 1")
 	files, err := os.ReadDir(r.path("state/history"))
@@ -421,7 +421,7 @@ func TestUnwritableServer(t *testing.T) {
 // TestShowConfig: what is shown is HCL without secrets.
 func TestShowConfig(t *testing.T) {
 	r := newRig(t)
-	all, err := r.RunningConfig(t.Context(), "")
+	all, err := r.RunningConfig("")
 	if err != nil || len(all.Files) != 3 || all.Version != 1 {
 		t.Fatalf("got %+v, %v", all, err)
 	}
@@ -433,12 +433,12 @@ func TestShowConfig(t *testing.T) {
 			t.Errorf("%s is no HCL: %v\n%s", f.Name, diags.Err(), f.Text)
 		}
 	}
-	one, err := r.RunningConfig(t.Context(), "red")
+	one, err := r.RunningConfig("red")
 	if err != nil || len(one.Files) != 1 || one.Files[0].Name != r.path("red.hcl") {
 		t.Errorf("red: %+v, %v", one, err)
 	}
 	var e *fault.Error
-	if _, err := r.RunningConfig(t.Context(), "purple"); !errors.As(err, &e) || e.Code != fault.CodeNoContext {
+	if _, err := r.RunningConfig("purple"); !errors.As(err, &e) || e.Code != fault.CodeNoContext {
 		t.Errorf("purple: %v", err)
 	}
 	r.edit("red.hcl", "198.51.100.1", "198.51.100.7")

@@ -1,0 +1,301 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
+)
+
+// startup reads what the files say, for a change from what is running.
+func (l *Lifecycle) startup(ctx context.Context, is *loaded, how Leniency) (*loaded, error) {
+	next, err := l.load(ctx, readingOf(how, is))
+	if err == nil {
+		err = next.current(how)
+	}
+	if err != nil {
+		return nil, err
+	}
+	tellProblems(l.log, next.problems)
+	for _, w := range next.warnings {
+		l.log.Warn("configuration warning", "text", w)
+	}
+	return next, fixed(is.conf, next.conf)
+}
+
+// current refuses a configuration of which a part is a copy, because what a server
+// has cannot be used, unless that is allowed.
+func (next *loaded) current(how Leniency) error {
+	if how.AllowStale || len(next.stale) == 0 {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed", Detail: strings.Join(next.stale, "\n") + "\n",
+		Hint: "repair it, or take the copies with --allow-stale",
+	}
+}
+
+// decided refuses a change while another waits to be confirmed.
+func decided(p *pending) error {
+	if !p.open() {
+		return nil
+	}
+	return &fault.Error{
+		Code: fault.CodeRefused,
+		Reason: fmt.Sprintf("version %d waits to be confirmed before %s, so nothing was changed",
+			p.Version, p.Deadline.UTC().Format("15:04:05 UTC")),
+		Hint: fmt.Sprintf("`warren confirm` keeps it, `warren rollback %d` gives it up", p.Previous),
+	}
+}
+
+// changeTo plans the way from what is running to next.
+func (l *Lifecycle) changeTo(next *loaded, st state) *change {
+	return &change{
+		act: l.cfg.Actor, report: l.log.Error,
+		Transition: plan.Transition{
+			From: st.running.conf.Totals, To: next.conf.Totals,
+			Is: st.is, Steps: plan.Steps(st.is, plan.Want(next.conf, l.cfg.Key)),
+		},
+	}
+}
+
+// Plan says what Apply would do now, and changes nothing.
+func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
+	st := l.snapshot()
+	next, err := l.look(ctx, readingOf(how, st.running))
+	if err == nil {
+		err = next.current(how)
+	}
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := fixed(st.running.conf, next.conf); err != nil {
+		return Plan{}, err
+	}
+	c := l.changeTo(next, st)
+	return Plan{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
+		Problems: append(slices.Clone(next.problems), c.problems()...)}, nil
+}
+
+// Reload makes the startup configuration the running one as far as it can be, and touches
+// only what changed. A system file that is not valid changes nothing: then the error is a
+// *fault.Error whose Detail is the text of the diagnostics. Contexts with a mistake in
+// their own configuration, and those that could not follow, are in Reloaded.Errors.
+func (l *Lifecycle) Reload(ctx context.Context, by Author, how Leniency) (Reloaded, error) {
+	if err := l.claim("a reload", by); err != nil {
+		return Reloaded{}, err
+	}
+	defer l.release()
+	return l.reload(ctx, by, how)
+}
+
+// Hangup is a reload that waits for its turn. Nobody reads its answer, so that
+// copies will do: the log says that they are used.
+func (l *Lifecycle) Hangup(ctx context.Context) error {
+	select {
+	case <-l.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.hold("a reload", warrend)
+	defer l.release()
+	_, err := l.reload(ctx, Author{Name: "SIGHUP"}, Leniency{AllowStale: true})
+	return err
+}
+
+func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reloaded, error) {
+	st := l.snapshot()
+	if err := decided(st.pend); err != nil {
+		return Reloaded{}, err
+	}
+	next, err := l.startup(ctx, st.running, how)
+	if err != nil {
+		return Reloaded{}, err
+	}
+	out := Reloaded{Warnings: next.warnings}
+	out.Steps, out.Errors, err = l.follow(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
+	out.Errors = append(slices.Clone(next.problems), out.Errors...)
+	if err == nil {
+		steps, errs := l.cfg.Actor.Restore(ctx)
+		for _, s := range steps {
+			l.log.Info("reload step", "action", "restore", "text", s)
+		}
+		out.Steps, out.Errors = append(out.Steps, steps...), append(out.Errors, errs...)
+	}
+	l.log.Info("configuration loaded", "steps", len(out.Steps), "errors", len(out.Errors))
+	return out, err
+}
+
+// follow makes next the running configuration as far as it can be.
+func (l *Lifecycle) follow(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
+	st := l.snapshot()
+	c := l.changeTo(next, st)
+	if next.texts.Digest() != st.running.texts.Digest() {
+		note.Time = l.cfg.Now()
+		v, err := l.history.add(note, next.texts, append(p.versions(), st.number)...)
+		if err != nil {
+			return nil, nil, refusedBy(err)
+		}
+		st.number = v.Number
+	}
+	if p != nil {
+		p.Previous = st.number
+	}
+	if err := l.history.setPending(p); err != nil {
+		l.log.Error("configuration not noted", "reason", err.Error())
+	}
+	var texts []string
+	for _, s := range c.Steps {
+		texts = append(texts, s.String())
+		l.log.Info("reload step", "tenant", s.Context, "action", string(s.Action), "reason", s.Why)
+	}
+	var errs []fault.ContextError
+	st.is, errs = c.follow(ctx)
+	st.running, st.pend = next, p
+	l.set(st)
+	return texts, errs, nil
+}
+
+// refusedBy is the refusal of a change that could not be noted.
+func refusedBy(err error) error {
+	return &fault.Error{Code: fault.CodeRefused, Reason: oneLine(err) + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
+}
+
+// Apply makes the startup configuration the running one: all of it, or on any error
+// nothing. A context with a mistake in its own configuration goes on as it runs, or is left
+// out where it is new; a mistake in the system file is everybody's.
+func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, error) {
+	if err := l.claim("an apply", by); err != nil {
+		return Applied{}, err
+	}
+	defer l.release()
+	st := l.snapshot()
+	if err := decided(st.pend); err != nil {
+		return Applied{}, err
+	}
+	next, err := l.startup(ctx, st.running, how.Leniency)
+	if err != nil {
+		return Applied{}, err
+	}
+	return l.take(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil, how.Confirm)
+}
+
+// Rollback makes an earlier version the running one, as Apply does. The startup
+// configuration stays as it is.
+func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Applied, error) {
+	if err := l.claim("a rollback", by); err != nil {
+		return Applied{}, err
+	}
+	defer l.release()
+	st := l.snapshot()
+	t, err := l.history.texts(how.Version)
+	if err != nil {
+		return Applied{}, err
+	}
+	if t.Path != l.path {
+		return Applied{}, &fault.Error{Code: fault.CodeRefused,
+			Reason: fmt.Sprintf("version %d is one of %s, and warrend runs %s: nothing was changed", how.Version, t.Path, l.path),
+			Hint:   "start warrend with that file"}
+	}
+	next, err := recall(t)
+	if err == nil {
+		err = fixed(st.running.conf, next.conf)
+	}
+	if err != nil {
+		return Applied{}, err
+	}
+	if how.Comment == "" {
+		how.Comment = fmt.Sprintf("rollback to version %d", how.Version)
+	}
+	var rejected *pending // so that the next start does not take again what was given up
+	if st.pend != nil {
+		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true}
+	}
+	return l.take(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment}, rejected, how.Confirm)
+}
+
+// take makes next the running configuration, or changes nothing. With confirm it
+// waits to be confirmed for so many seconds; without, after is noted.
+func (l *Lifecycle) take(ctx context.Context, next *loaded, note version, after *pending, confirm int) (Applied, error) {
+	st := l.snapshot()
+	c := l.changeTo(next, st)
+	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
+		Problems: next.problems, Version: st.number}
+	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
+		if after != nil {
+			return out, nil // it runs already
+		}
+		st.running, st.pend = next, nil
+		l.set(st)
+		return out, l.history.setPending(nil)
+	}
+	previous := st.number
+	if st.pend.open() {
+		previous = st.pend.Previous
+	}
+	note.Time = l.cfg.Now()
+	v, err := l.history.add(note, next.texts, append(append(st.pend.versions(), after.versions()...), previous)...)
+	if err != nil {
+		return out, refusedBy(err)
+	}
+	if confirm > 0 {
+		after = &pending{Version: v.Number, Previous: previous, Deadline: l.cfg.Now().Add(time.Duration(confirm) * time.Second)}
+		err = l.history.setPending(after)
+	}
+	if err == nil {
+		st.is, err = c.transact(ctx)
+	}
+	if err != nil {
+		return out, l.undone(err, v.Number, st.pend)
+	}
+	switch {
+	case confirm > 0:
+		after.Deadline = l.cfg.Now().Add(time.Duration(confirm) * time.Second)
+		l.expiry.Reset(after.Deadline.Sub(l.cfg.Now()))
+	default:
+		l.expiry.Stop()
+		if after != nil {
+			after.Previous = v.Number
+		}
+	}
+	if err := l.history.setPending(after); err != nil {
+		l.log.Error("configuration not noted", "reason", err.Error())
+	}
+	st.running, st.number, st.pend = next, v.Number, after
+	l.set(st)
+	out.Version = v.Number
+	if confirm > 0 {
+		out.ConfirmBefore = after.Deadline
+	}
+	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author, "steps", len(c.Steps))
+	return out, nil
+}
+
+// undone makes the error of a change of which nothing is left.
+func (l *Lifecycle) undone(err error, number int, before *pending) error {
+	for _, more := range []error{l.history.drop(number), l.history.setPending(before)} {
+		if more != nil {
+			l.log.Error("history not cleaned", "reason", more.Error())
+		}
+	}
+	l.set(l.snapshot())
+	l.log.Error("configuration not applied", "reason", err.Error())
+	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
+	var f *failed
+	if errors.As(err, &f) && len(f.errs) > 1 {
+		var lines strings.Builder
+		for _, one := range f.errs {
+			fmt.Fprintf(&lines, "context %q: %s\n", one.Context, one.Error)
+		}
+		e.Detail = lines.String()
+	}
+	return e
+}
+
+// oneLine is the text of an error that may be several.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

@@ -1,0 +1,87 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
+)
+
+// Confirm keeps what an Apply or Rollback with Confirm has made.
+func (l *Lifecycle) Confirm(by Author) (Version, error) {
+	if err := l.claim("a confirmation", by); err != nil {
+		return Version{}, err
+	}
+	defer l.release()
+	st := l.snapshot()
+	if !st.pend.open() {
+		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed", Hint: "`warren show history` lists what has run"}
+	}
+	if err := l.history.setPending(nil); err != nil {
+		return Version{}, refusedBy(err)
+	}
+	l.expiry.Stop()
+	st.pend = nil
+	l.set(st)
+	l.log.Info("configuration confirmed", "version", st.number, "author", by.Name)
+	v, _ := l.history.find(st.number)
+	return st.row(v), nil
+}
+
+// Overdue fires when a version was not confirmed in time: then Expire is to be called.
+func (l *Lifecycle) Overdue() <-chan time.Time { return l.expiry.C }
+
+// Expire goes back to the version before one that was not confirmed in time, as
+// far as it can.
+func (l *Lifecycle) Expire(ctx context.Context) error {
+	select {
+	case <-l.turn:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	l.hold("a rollback of what was not confirmed", warrend)
+	defer l.release()
+	st := l.snapshot()
+	if !st.pend.open() || l.cfg.Now().Before(st.pend.Deadline) {
+		return nil // it was confirmed, or given up, just now
+	}
+	p := *st.pend
+	t, err := l.history.texts(p.Previous)
+	if err != nil {
+		return err
+	}
+	before, err := recall(t)
+	if err != nil {
+		return err
+	}
+	p.Rejected = true
+	note := version{Author: warrend.Name, Origin: "rollback",
+		Comment: fmt.Sprintf("rollback to version %d: version %d was not confirmed", p.Previous, p.Version)}
+	_, errs, err := l.follow(ctx, before, note, &p)
+	for _, e := range errs {
+		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
+	}
+	l.log.Warn("configuration rolled back: it was not confirmed", "version", p.Version, "instead", p.Previous)
+	return err
+}
+
+// row is a version for `show history`.
+func (st *state) row(v version) Version {
+	out := Version{Number: v.Number, Time: v.Time, Author: v.Author, UID: v.UID, Origin: v.Origin,
+		Comment: v.Comment, Running: v.Number == st.number}
+	if st.pend.open() && st.pend.Version == v.Number {
+		out.ConfirmBefore = st.pend.Deadline
+	}
+	return out
+}
+
+// History lists the versions that are kept, oldest first.
+func (l *Lifecycle) History() []Version {
+	st := l.snapshot()
+	var out []Version
+	for _, v := range st.versions {
+		out = append(out, st.row(v))
+	}
+	return out
+}

@@ -1,0 +1,167 @@
+// Package lifecycle is the configuration of a system in its life: what the files say, what
+// is running, the versions before it, and the way from one to the next: reload, apply with
+// its confirmation and rollback, write memory, and what the other unit of a pair sends.
+//
+// It reads and writes the files of the configuration and the history in state_dir, and asks
+// servers. What is to be done to contexts is decided by package plan and done by an Actor.
+package lifecycle
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
+	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/plan"
+)
+
+// Config is what a Lifecycle needs.
+type Config struct {
+	Startup *Startup // decided
+	Actor   Actor    // does to contexts what a plan says
+	// WriteDisk writes a file on disk0: of a context, named as in "blue:disk0:/path".
+	WriteDisk func(ctx context.Context, name string, body []byte) error
+	// Active tells whether a failover group is active on this unit; nil: a node alone.
+	Active func(group string) bool
+	// Changed, which may be nil, is told what is running; it must not block.
+	Changed func(*configs.System)
+	// Now is the clock of versions and confirmations.
+	Now func() time.Time
+	// Key of fingerprints is secret and lives as long as the process; nil: a random one.
+	Key []byte
+	Log *slog.Logger
+}
+
+// Lifecycle is the configuration in its life. There is one change at a time; a second one
+// is refused. Its methods may be called from several goroutines at once.
+type Lifecycle struct {
+	cfg  Config
+	path string // of the system file
+	log  *slog.Logger
+	// load reads the startup configuration for a change and keeps copies of what servers
+	// sent; look reads it without side effects.
+	load, look func(ctx context.Context, how reading) (*loaded, error)
+	// stored reads one source of it.
+	stored  configs.Loader
+	history *history // belongs to the holder of the token
+	// expiry fires when a confirmation is overdue.
+	expiry *time.Timer
+	// turn holds one token: whoever has it may change what is running.
+	turn chan struct{}
+
+	mu      sync.Mutex // protects what follows; the holder of the token changes it
+	current state
+	doing   string // what the holder of the token does
+}
+
+// New returns the Lifecycle of what cfg.Startup has decided. Nothing runs, and every change
+// is refused, until Begin.
+func New(cfg *Config) *Lifecycle {
+	path := cfg.Startup.path
+	l := &Lifecycle{
+		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
+		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
+		look:   func(ctx context.Context, how reading) (*loaded, error) { return look(ctx, path, how) },
+		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
+		current: cfg.Startup.begin, doing: "warrend starts",
+	}
+	if l.cfg.Key == nil {
+		l.cfg.Key = make([]byte, 32)
+		rand.Read(l.cfg.Key)
+	}
+	l.expiry.Stop()
+	if p := l.current.pend; p.open() {
+		l.expiry.Reset(p.Deadline.Sub(l.cfg.Now()))
+	}
+	return l
+}
+
+// Running is the configuration that runs.
+func (l *Lifecycle) Running() *configs.System { return l.snapshot().running.conf }
+
+// Problems are the contexts for which something earlier runs than what the files say, and
+// "" for the system file.
+func (l *Lifecycle) Problems() []fault.ContextError { return l.snapshot().running.problems }
+
+// Wanted is what the configuration that runs wants of every context.
+func (l *Lifecycle) Wanted() []*plan.Wanted { return plan.Want(l.Running(), l.cfg.Key) }
+
+// Close waits for a change that is under way; there is no other after it.
+func (l *Lifecycle) Close() { <-l.turn }
+
+// state is what is running.
+type state struct {
+	running  *loaded
+	is       []*plan.Wanted
+	number   int       // of the version; 0: it could not be kept
+	versions []version // that are kept
+	pend     *pending  // nil: nothing waits, and nothing was rejected
+}
+
+// warrend is the author of what nobody asked for.
+var warrend = Author{Name: "warrend"}
+
+// snapshot returns what is running.
+func (l *Lifecycle) snapshot() state {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current
+}
+
+// set changes what is running.
+func (l *Lifecycle) set(st state) {
+	st.versions = l.history.all()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.current = st
+	if l.cfg.Changed != nil {
+		l.cfg.Changed(st.running.conf)
+	}
+}
+
+// claim takes the token, or says who has it.
+func (l *Lifecycle) claim(what string, by Author) error {
+	select {
+	case <-l.turn:
+		l.hold(what, by)
+		return nil
+	default:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return &fault.Error{
+		Code: fault.CodeRefused, Reason: "another change is under way, so nothing was changed: " + l.doing,
+		Hint: "try again when it has ended",
+	}
+}
+
+func (l *Lifecycle) hold(what string, by Author) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doing = fmt.Sprintf("%s by %s since %s", what, by.Name, l.cfg.Now().UTC().Format("15:04:05 UTC"))
+}
+
+// release gives the token back.
+func (l *Lifecycle) release() { l.turn <- struct{}{} }
+
+// Begin runs what was decided, as far as it can be, and allows changes from then on.
+func (l *Lifecycle) Begin(ctx context.Context) {
+	st := l.snapshot()
+	wants := plan.Want(st.running.conf, l.cfg.Key)
+	c := &change{
+		act: l.cfg.Actor, report: l.log.Error,
+		Transition: plan.Transition{To: st.running.conf.Totals, Steps: plan.Steps(nil, wants)},
+	}
+	var errs []fault.ContextError
+	st.is, errs = c.follow(ctx)
+	for _, e := range errs {
+		l.log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
+	}
+	l.set(st)
+	l.release()
+}

@@ -1,0 +1,125 @@
+package lifecycle
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
+)
+
+// Startup is a configuration before it runs: what the files say, and after Decide what is
+// to be run in their place.
+type Startup struct {
+	path  string // of the system file
+	log   *slog.Logger
+	files *loaded // what the files say
+
+	// What follows is known after Decide.
+
+	history *history
+	begin   state
+}
+
+// PlacesOf returns what the system has for itself. Where the system file at path does
+// not say, because it is no HCL, the version knows that ran last, in the default
+// state_dir.
+func PlacesOf(path string, log *slog.Logger) (configs.Places, error) {
+	places, ok := configs.PlacesOf(host.Files{}, path)
+	if ok {
+		return places, nil
+	}
+	_, _, err := read(host.Files{}, path)
+	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
+		if places, ok := configs.PlacesOf(t, path); ok {
+			return places, nil
+		}
+	}
+	return places, err
+}
+
+// Read reads the startup configuration whose system file is at path. It finishes first
+// what a crash has cut short of a `write memory`. Where one context has a mistake, an
+// earlier version of that context is used. Read blocks until the servers that have parts
+// of the configuration have answered, or their time is up.
+func Read(ctx context.Context, path, stateDir string, log *slog.Logger) (*Startup, error) {
+	if err := finishWrite(path, log); err != nil {
+		return nil, err
+	}
+	files, err := loadFirst(ctx, path, stateDir, log)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range files.warnings {
+		log.Warn("configuration warning", "text", w)
+	}
+	tellProblems(log, files.problems)
+	return &Startup{path: path, log: log, files: files}, nil
+}
+
+// Files is the configuration that the files have.
+func (s *Startup) Files() *configs.System { return s.files.conf }
+
+// Running is the configuration that is to be run, known after Decide.
+func (s *Startup) Running() *configs.System { return s.begin.running.conf }
+
+// Decide opens the history, and decides what is to be run: what the files say, or the
+// version before it where that was to be confirmed and has not been. now is the time.
+func (s *Startup) Decide(now time.Time) error {
+	h, err := openHistory(s.files.conf.StateDir, s.log.Error)
+	if err != nil {
+		return err
+	}
+	s.history = h
+	p, err := h.pending()
+	if err != nil {
+		return err
+	}
+	st := state{running: s.files, pend: p}
+	note := version{Time: now, Author: warrend.Name, Origin: "start"}
+	if len(s.files.problems) > 0 {
+		note.Comment = "in part an earlier version: the files have errors"
+	}
+	if p != nil {
+		v, ok := h.find(p.Version)
+		switch {
+		case !ok || v.Digest != s.files.texts.Digest():
+			st.pend = nil // the files were changed since then
+			err = h.setPending(nil)
+		case p.Rejected || !now.Before(p.Deadline):
+			st.running, err = s.instead(p)
+			note.Comment = fmt.Sprintf("version %d was not confirmed", p.Version)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	st.number = h.keep(note, st.running.texts, st.pend, s.log)
+	if st.pend != nil && st.pend.Rejected {
+		st.pend.Previous = st.number
+		err = h.setPending(st.pend)
+	}
+	st.versions = h.all()
+	s.begin = st
+	return err
+}
+
+// instead reads the version that runs in place of one that was not confirmed.
+func (s *Startup) instead(p *pending) (*loaded, error) {
+	t, err := s.history.texts(p.Previous)
+	var before *loaded
+	if err == nil {
+		before, err = recall(t)
+	}
+	if err == nil {
+		err = fixed(s.files.conf, before.conf)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("system: version %d was not confirmed, and version %d cannot be run instead: %w", p.Version, p.Previous, err)
+	}
+	p.Rejected = true
+	s.log.Warn("startup configuration not taken: it was not confirmed", "version", p.Version, "instead", p.Previous)
+	return before, nil
+}
