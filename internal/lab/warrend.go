@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -299,54 +297,4 @@ func (w *Warrend) Resources(context string) []Resource {
 func (w *Warrend) Namespace(context string) *Namespace {
 	w.ns.lab.tb.Helper()
 	return w.ns.lab.Open(w.System + "-" + context)
-}
-
-// PSS is the proportional share of memory of a process, in bytes.
-func PSS(pid int) (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, errors.New("lab: no Pss line in smaps_rollup")
-}
-
-// CPU is the processor time that a process has used, user and system.
-func CPU(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	if len(fields) < 13 {
-		return 0, errors.New("lab: short stat line")
-	}
-	var ticks int64
-	for _, f := range fields[11:13] {
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * (time.Second / 100), nil // USER_HZ is 100 on every Linux that Go runs on
-}
-
-// WorkerSizes returns the PSS of every worker in MiB, the smallest first.
-func (w *Warrend) WorkerSizes() ([]float64, error) {
-	var sizes []float64
-	for _, pid := range Children(w.PID()) {
-		b, err := PSS(pid)
-		if err != nil {
-			return nil, err
-		}
-		sizes = append(sizes, float64(b)/(1<<20))
-	}
-	slices.Sort(sizes)
-	return sizes, nil
 }
