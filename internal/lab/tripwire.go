@@ -17,6 +17,9 @@ import (
 // such packets are kept.
 func (ns *Namespace) Tripwire(device string, inside ...string) {
 	ns.lab.tb.Helper()
+	if ns.lab.bare {
+		return
+	}
 	var list []netip.Prefix
 	for _, text := range inside {
 		list = append(list, netip.MustParsePrefix(text))
