@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/warrenvpn/warren/bench/figure"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
@@ -99,14 +99,8 @@ func (t *rehearsal) repeat(r *report, runs int, what, outageAim, lostAim string,
 
 // spread adds the median of values, and what they lie between.
 func (r *report) spread(name string, values []float64, unit, aim string) {
-	slices.Sort(values)
-	r.add(name+", median", median(values), unit, aim)
-	r.add(name+", smallest", values[0], unit, "")
-	r.add(name+", largest", values[len(values)-1], unit, "")
-}
-
-// median is the middle of sorted values.
-func median(values []float64) float64 {
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	s := figure.SpreadOf(values)
+	r.Add(name+", median", s.Median, unit, aim)
+	r.Add(name+", smallest", s.Min, unit, "")
+	r.Add(name+", largest", s.Max, unit, "")
 }

@@ -50,12 +50,12 @@ func idle(l *lab.Lab, r *report, n int) error {
 	if len(sizes) != n {
 		return fmt.Errorf("%d workers run, want %d", len(sizes), n)
 	}
-	r.add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
-	r.add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
+	r.Add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
+	r.Add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
 	supervisor, err := lab.PSS(w.PID())
 	if err != nil {
 		return err
 	}
-	r.add("PSS of warrend with all of them", float64(supervisor)/(1<<20), "MiB", "")
+	r.Add("PSS of warrend with all of them", float64(supervisor)/(1<<20), "MiB", "")
 	return nil
 }

@@ -7,34 +7,17 @@
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/warrenvpn/warren/bench/figure"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
-// figure is one line of the result.
-type figure struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
-	Aim   string  `json:"aim,omitempty"`
-}
-
-// report collects figures and prints each at once.
-type report struct{ figures []figure }
-
-func (r *report) add(name string, value float64, unit, aim string) {
-	r.figures = append(r.figures, figure{name, value, unit, aim})
-	if aim != "" {
-		aim = "   (aim: " + aim + ")"
-	}
-	fmt.Printf("  %-58s %10.2f %s%s\n", name, value, unit, aim)
-}
+// report is what is printed and kept.
+type report struct{ figure.Report }
 
 // options are what the flags say.
 type options struct {
@@ -84,19 +67,13 @@ func run(o options) error {
 		}
 		fmt.Println(part.title)
 		logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
-		if err := lab.Run(logf, part.measure); err != nil {
+		err := lab.Run(logf, func(l *lab.Lab) error {
+			l.NoTripwires()
+			return part.measure(l)
+		})
+		if err != nil {
 			return fmt.Errorf("%s: %w", part.title, err)
 		}
 	}
-	if o.json == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(map[string]any{"figures": r.figures}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(o.json), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, append(b, '\n'), 0o644)
+	return r.Save(o.json)
 }

@@ -54,7 +54,7 @@ func replication(l *lab.Lab, r *report, setups, sas int) error {
 		x.pair.StartNode(x.other)
 		x.pair.Whole()
 	}
-	r.add("set-up rate with a ready standby, of that without", 100*(with[0]+with[1])/(without[0]+without[1]), "%", "80 or more")
+	r.Add("set-up rate with a ready standby, of that without", 100*(with[0]+with[1])/(without[0]+without[1]), "%", "80 or more")
 
 	x.pair.Kill(x.other)
 	if err := x.alone(); err != nil {
@@ -103,19 +103,19 @@ func (x *replica) generator(n int) (*generator, error) {
 	}, n)
 }
 
-// usage is what a set-up may cost somebody: processor time of both workers, and
-// bytes on the failover link.
+// usage is what a set-up may cost somebody: processor time of all processes of
+// both nodes, and bytes on the failover link.
 type usage struct {
 	active, other time.Duration
 	sent          float64
 }
 
 func (x *replica) usage(standby bool) (u usage, err error) {
-	if u.active, err = lab.CPU(x.active.Context(x.site.Context).PID); err != nil {
+	if u.active, err = lab.SettledCPU(x.active.PIDs()...); err != nil {
 		return u, err
 	}
 	if standby {
-		if u.other, err = lab.CPU(x.other.Context(x.site.Context).PID); err != nil {
+		if u.other, err = lab.SettledCPU(x.other.PIDs()...); err != nil {
 			return u, err
 		}
 	}
@@ -163,11 +163,11 @@ func (x *replica) setups(how string, n int, standby bool) (float64, error) {
 	}
 	ms := func(d time.Duration) float64 { return float64(d) / float64(n) / float64(time.Millisecond) }
 	rate := float64(n) / took.Seconds()
-	x.report.add(how+": set-ups, with clients and both nodes on this machine", rate, "per second", "")
-	x.report.add(how+": processor time of the active worker for one", ms(after.active-before.active), "ms", "")
+	x.report.Add(how+": set-ups, with clients and both nodes on this machine", rate, "per second", "")
+	x.report.Add(how+": processor time of the active node for one", ms(after.active-before.active), "ms", "")
 	if standby {
-		x.report.add(how+": processor time of the standby worker for one", ms(after.other-before.other), "ms", "")
-		x.report.add(how+": bytes on the failover link for one", (after.sent-before.sent)/float64(n), "", "")
+		x.report.Add(how+": processor time of the standby node for one", ms(after.other-before.other), "ms", "")
+		x.report.Add(how+": bytes on the failover link for one", (after.sent-before.sent)/float64(n), "", "")
 	}
 	x.report.latency(how, g.latencies)
 	return rate, nil
@@ -177,9 +177,9 @@ func (x *replica) setups(how string, n int, standby bool) (float64, error) {
 func (r *report) latency(how string, all []time.Duration) {
 	slices.Sort(all)
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	r.add(how+": a set-up takes, median", ms(all[len(all)/2]), "ms", "")
-	r.add(how+": a set-up takes, 99 of 100", ms(all[len(all)*99/100]), "ms", "")
-	r.add(how+": a set-up takes, largest", ms(all[len(all)-1]), "ms", "")
+	r.Add(how+": a set-up takes, median", ms(all[len(all)/2]), "ms", "")
+	r.Add(how+": a set-up takes, 99 of 100", ms(all[len(all)*99/100]), "ms", "")
+	r.Add(how+": a set-up takes, largest", ms(all[len(all)-1]), "ms", "")
 }
 
 // bulk lets the standby return to sas SAs, while clients come one after the
@@ -227,8 +227,8 @@ func (x *replica) bulk(sas int) error {
 	if err != nil {
 		return err
 	}
-	x.report.add(fmt.Sprintf("copy of %d SAs: duration", sas), took.Seconds(), "s", "")
-	x.report.add(fmt.Sprintf("copy of %d SAs: bytes for one", sas), (after-before)/float64(sas), "", "")
+	x.report.Add(fmt.Sprintf("copy of %d SAs: duration", sas), took.Seconds(), "s", "")
+	x.report.Add(fmt.Sprintf("copy of %d SAs: bytes for one", sas), (after-before)/float64(sas), "", "")
 	x.report.latency("beside the copy", g.latencies)
 	return nil
 }

@@ -32,7 +32,7 @@ context "c" {
 		Files: map[string]string{"c.hcl": tenantFile},
 	})
 	w.Ready()
-	return setups(r, client, w.Context("c").PID, n, "warren", "0.40 or less")
+	return setups(r, client, w.PIDs(), w.Context("c").PID, n, "warren", "0.40 or less")
 }
 
 // strongSwanSetups connects the same clients to strongSwan.
@@ -46,17 +46,18 @@ func strongSwanSetups(l *lab.Lab, r *report, n int) error {
 		Name: "gw", Local: lab.OutsideGateway, LocalID: "gw.example", LocalPSK: "gateway key", RemotePSK: "client key",
 		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24", Pool: "10.96.0.0/14",
 	}}})
-	return setups(r, client, s.PID(), n, "strongSwan", "")
+	return setups(r, client, []int{s.PID()}, s.PID(), n, "strongSwan", "")
 }
 
-// setups measures n set-ups against the process that answers them.
-func setups(r *report, client *lab.Namespace, pid, n int, who, aim string) error {
+// setups measures n set-ups: what they cost the processes of the gateway, and the
+// memory of the one that keeps the SAs.
+func setups(r *report, client *lab.Namespace, gateway []int, keeper, n int, who, aim string) error {
 	g, err := newGenerator(client, single, n)
 	if err != nil {
 		return err
 	}
 	defer g.close()
-	before, err := lab.CPU(pid)
+	before, err := lab.SettledCPU(gateway...)
 	if err != nil {
 		return err
 	}
@@ -64,16 +65,16 @@ func setups(r *report, client *lab.Namespace, pid, n int, who, aim string) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}
-	after, err := lab.CPU(pid)
+	after, err := lab.SettledCPU(gateway...)
 	if err != nil {
 		return err
 	}
-	r.add(who+": set-ups, with the clients on the same machine", float64(n)/took.Seconds(), "per second", "")
-	r.add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond), "ms", aim)
-	size, err := lab.PSS(pid)
+	r.Add(who+": set-ups, with the clients on the same machine", float64(n)/took.Seconds(), "per second", "")
+	r.Add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond), "ms", aim)
+	size, err := lab.PSS(keeper)
 	if err != nil {
 		return err
 	}
-	r.add(who+": PSS with all of them up", float64(size)/(1<<20), "MiB", "")
+	r.Add(who+": PSS with all of them up", float64(size)/(1<<20), "MiB", "")
 	return nil
 }

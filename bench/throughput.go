@@ -11,14 +11,14 @@ type tunnel struct {
 	who          string
 	client, host *lab.Namespace
 	from         string
-	gateway      int // process
+	gateway      []int // its processes
 }
 
 // measure sends one TCP flow each way.
 func (t tunnel) measure(r *report, seconds int, aim string) error {
 	t.client.MustPing(lab.Ping{From: t.from, To: lab.InsideHost})
 	for _, reverse := range []bool{false, true} {
-		before, err := lab.CPU(t.gateway)
+		before, err := lab.SettledCPU(t.gateway...)
 		if err != nil {
 			return err
 		}
@@ -26,7 +26,7 @@ func (t tunnel) measure(r *report, seconds int, aim string) error {
 		if err != nil {
 			return err
 		}
-		after, err := lab.CPU(t.gateway)
+		after, err := lab.SettledCPU(t.gateway...)
 		if err != nil {
 			return err
 		}
@@ -34,9 +34,9 @@ func (t tunnel) measure(r *report, seconds int, aim string) error {
 		if reverse {
 			way = "to the client"
 		}
-		r.add(fmt.Sprintf("%s: TCP %s", t.who, way), result.BitsPerSecond/1e6, "Mbit/s", aim)
+		r.Add(fmt.Sprintf("%s: TCP %s", t.who, way), result.BitsPerSecond/1e6, "Mbit/s", aim)
 		gbit := float64(result.Bytes) * 8 / 1e9
-		r.add(fmt.Sprintf("%s: processor time of the gateway, %s", t.who, way), (after-before).Seconds()/gbit, "s/Gbit", "")
+		r.Add(fmt.Sprintf("%s: processor time of the gateway, %s", t.who, way), (after-before).Seconds()/gbit, "s/Gbit", "")
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func warrenThroughput(l *lab.Lab, r *report, seconds int) error {
 	w.Ready()
 	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{n.Blue.Conn()}})
 	s.MustInitiate("blue")
-	mixed := tunnel{"warren, client strongSwan", n.Blue.Client, n.Blue.Host, s.VIPs()[0], w.Context("blue").PID}
+	mixed := tunnel{"warren, client strongSwan", n.Blue.Client, n.Blue.Host, s.VIPs()[0], w.PIDs()}
 	if err := mixed.measure(r, seconds, ""); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ context "blue" {
 	})
 	c.Ready()
 	sa := w.WaitSAs("blue", 1)[0]
-	pure := tunnel{"warren, client warren", c.Namespace("blue"), n.Blue.Host, sa.Assigned[0], w.Context("blue").PID}
+	pure := tunnel{"warren, client warren", c.Namespace("blue"), n.Blue.Host, sa.Assigned[0], w.PIDs()}
 	return pure.measure(r, seconds, "ahead of strongSwan")
 }
 
@@ -115,6 +115,6 @@ func strongSwanThroughput(l *lab.Lab, r *report, seconds int) error {
 		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
 	}}})
 	s.MustInitiate("hub")
-	t := tunnel{"strongSwan at both ends", client, host, s.VIPs()[0], g.PID()}
+	t := tunnel{"strongSwan at both ends", client, host, s.VIPs()[0], []int{g.PID()}}
 	return t.measure(r, seconds, "")
 }

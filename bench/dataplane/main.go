@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/warrenvpn/warren/bench/figure"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
@@ -54,7 +55,7 @@ func exit(err error) {
 func run(o *options) error {
 	service.off = o.ungrouped
 	defer service.close()
-	r := &report{Machine: machine(), Rounds: o.rounds, Seconds: o.seconds, Grouped: !o.ungrouped}
+	r := &report{Machine: figure.Machine(), Rounds: o.rounds, Seconds: o.seconds, Grouped: !o.ungrouped}
 	logf := func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 	err := lab.Run(logf, func(l *lab.Lab) error {
 		var sites []*site
@@ -103,7 +104,7 @@ func measureAll(o *options, sites []*site, r *report) error {
 		}
 	}
 	for _, s := range sites {
-		if len(s.clients) < 2 || s.pid == 0 || o.tests != "" && !contains(o.tests, "fairness") {
+		if len(s.clients) < 2 || len(s.pids) == 0 || o.tests != "" && !contains(o.tests, "fairness") {
 			continue
 		}
 		f, err := s.fairness(o.seconds)

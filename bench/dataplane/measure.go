@@ -39,7 +39,7 @@ type measurement struct {
 
 	Gbps          float64  `json:"gbps"`
 	PPS           *float64 `json:"pps"`
-	CPUPerGbit    *float64 `json:"cpu_s_per_gbit"`    // of the gateway's process
+	CPUPerGbit    *float64 `json:"cpu_s_per_gbit"`    // of the gateway's processes
 	CPUPerMPacket *float64 `json:"cpu_s_per_mpacket"` // the same
 	LostPercent   float64  `json:"lost_percent"`
 	Retransmits   float64  `json:"retransmits"` // of TCP
@@ -64,7 +64,7 @@ func (s *site) measure(t test, seconds int) (*measurement, error) {
 		defer servers[i].Kill()
 		servers[i].WaitLog("Server listening", 5*time.Second)
 	}
-	before, err := s.cpu()
+	before, err := lab.SettledCPU(s.pids...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *site) measure(t test, seconds int) (*measurement, error) {
 	}
 	wg.Wait()
 	all := machineCPU() - allBefore
-	after, err := s.cpu()
+	after, err := lab.SettledCPU(s.pids...)
 	if err != nil {
 		return nil, err
 	}
@@ -105,13 +105,13 @@ func (s *site) judge(t test, seconds int, sum received, cpu, all float64) (*meas
 	}
 	m := &measurement{Gateway: s.gateway, Client: s.client, Clients: len(s.clients), Test: t.name, Retransmits: sum.retransmits,
 		Gbps: sum.bits / 1e9 / float64(seconds), AllPerGbit: all / (sum.bits / 1e9)}
-	if s.pid != 0 {
+	if len(s.pids) > 0 {
 		m.CPUPerGbit = of(cpu / (sum.bits / 1e9))
 	}
 	if t.udp {
 		m.PPS = of(sum.packets / float64(seconds))
 		m.LostPercent = 100 * (1 - sum.packets/sum.sent)
-		if s.pid != 0 {
+		if len(s.pids) > 0 {
 			m.CPUPerMPacket = of(cpu / (sum.packets / 1e6))
 		}
 	}
@@ -119,14 +119,6 @@ func (s *site) judge(t test, seconds int, sum received, cpu, all float64) (*meas
 }
 
 func of(v float64) *float64 { return &v }
-
-// cpu is the time that the gateway's process has used.
-func (s *site) cpu() (time.Duration, error) {
-	if s.pid == 0 {
-		return 0, nil
-	}
-	return lab.CPU(s.pid)
-}
 
 // machineCPU is the time that all processors have been busy.
 func machineCPU() time.Duration {

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/warrenvpn/warren/bench/figure"
 )
 
 // chart is a group of bars.
@@ -33,7 +35,7 @@ func (r *report) picture() []byte {
 	var charts []chart
 	for _, c := range []struct {
 		title, test, format string
-		get                 func(*summary) *spread
+		get                 func(*summary) *figure.Spread
 	}{
 		{"One TCP flow through the gateway, Gbit/s (more is better)", "tcp_up", "%.1f", gbps},
 		{"Processor time of the gateway for it, seconds per Gbit (less is better)", "tcp_up", "%.3f", cpuPerGbit},

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"runtime"
-	"slices"
-	"strings"
 	"text/tabwriter"
+
+	"github.com/warrenvpn/warren/bench/figure"
 )
 
 // report is the whole result.
@@ -26,44 +24,23 @@ type report struct {
 
 // summary is what all rounds of one test came to.
 type summary struct {
-	Gateway       string  `json:"gateway"`
-	Client        string  `json:"client"`
-	Clients       int     `json:"clients"`
-	Test          string  `json:"test"`
-	Gbps          spread  `json:"gbps"`
-	PPS           *spread `json:"pps"`
-	CPUPerGbit    *spread `json:"cpu_s_per_gbit"`
-	CPUPerMPacket *spread `json:"cpu_s_per_mpacket"`
-	LostPercent   spread  `json:"lost_percent"`
-	AllPerGbit    spread  `json:"machine_cpu_s_per_gbit"`
+	Gateway       string         `json:"gateway"`
+	Client        string         `json:"client"`
+	Clients       int            `json:"clients"`
+	Test          string         `json:"test"`
+	Gbps          figure.Spread  `json:"gbps"`
+	PPS           *figure.Spread `json:"pps"`
+	CPUPerGbit    *figure.Spread `json:"cpu_s_per_gbit"`
+	CPUPerMPacket *figure.Spread `json:"cpu_s_per_mpacket"`
+	LostPercent   figure.Spread  `json:"lost_percent"`
+	AllPerGbit    figure.Spread  `json:"machine_cpu_s_per_gbit"`
 }
 
-// spread is how a figure varied.
-type spread struct {
-	Min    float64 `json:"min"`
-	Median float64 `json:"median"`
-	Max    float64 `json:"max"`
-}
-
-// ratio compares two medians; Aim is what issue 4 asks for.
+// ratio compares two medians.
 type ratio struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`
-	Aim   float64 `json:"aim"`
-}
-
-// machine says what was measured on.
-func machine() string {
-	model := runtime.GOARCH
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-			model = strings.TrimSpace(v)
-			break
-		}
-	}
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%d x %s, Linux %s, %s", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
+	Aim   float64 `json:"aim"` // at least; 0: none
 }
 
 // add keeps a measurement and prints it at once.
@@ -115,7 +92,7 @@ func (r *report) summarise() {
 	r.compare()
 }
 
-func spreadOf(ms []*measurement, get func(*measurement) *float64) *spread {
+func spreadOf(ms []*measurement, get func(*measurement) *float64) *figure.Spread {
 	var vs []float64
 	for _, m := range ms {
 		if v := get(m); v != nil {
@@ -125,12 +102,8 @@ func spreadOf(ms []*measurement, get func(*measurement) *float64) *spread {
 	if len(vs) == 0 {
 		return nil
 	}
-	slices.Sort(vs)
-	median := vs[len(vs)/2]
-	if len(vs)%2 == 0 {
-		median = (median + vs[len(vs)/2-1]) / 2
-	}
-	return &spread{vs[0], median, vs[len(vs)-1]}
+	s := figure.SpreadOf(vs)
+	return &s
 }
 
 // find returns the summary of a test.
@@ -143,9 +116,9 @@ func (r *report) find(gateway, client, test string, clients int) *summary {
 	return nil
 }
 
-func gbps(s *summary) *spread          { return &s.Gbps }
-func cpuPerGbit(s *summary) *spread    { return s.CPUPerGbit }
-func cpuPerMPacket(s *summary) *spread { return s.CPUPerMPacket }
+func gbps(s *summary) *figure.Spread          { return &s.Gbps }
+func cpuPerGbit(s *summary) *figure.Spread    { return s.CPUPerGbit }
+func cpuPerMPacket(s *summary) *figure.Spread { return s.CPUPerMPacket }
 
 // compare makes the ratios. More than 1 is in favour of warren in each.
 func (r *report) compare() {
@@ -177,7 +150,7 @@ func (r *report) compare() {
 }
 
 // ratio adds a's figure over b's, where both were measured.
-func (r *report) ratio(name string, a, b *summary, get func(*summary) *spread, aim float64) {
+func (r *report) ratio(name string, a, b *summary, get func(*summary) *figure.Spread, aim float64) {
 	if a == nil || b == nil || get(a) == nil || get(b) == nil {
 		return
 	}
@@ -185,7 +158,7 @@ func (r *report) ratio(name string, a, b *summary, get func(*summary) *spread, a
 }
 
 // inverse is ratio for figures of which less is better.
-func (r *report) inverse(name string, a, b *summary, get func(*summary) *spread, aim float64) {
+func (r *report) inverse(name string, a, b *summary, get func(*summary) *figure.Spread, aim float64) {
 	r.ratio(name, b, a, get, aim)
 }
 
@@ -199,7 +172,7 @@ func (r *report) print(w io.Writer) {
 			if s.Test != test.name {
 				continue
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t", s.Test, s.Clients, s.Gateway, s.Client, s.Gbps.text("%.2f"), s.CPUPerGbit.text("%.3f"))
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t", s.Test, s.Clients, s.Gateway, s.Client, text(&s.Gbps, "%.2f"), text(s.CPUPerGbit, "%.3f"))
 			kpps := "-"
 			if s.PPS != nil {
 				kpps = fmt.Sprintf("%.0f", s.PPS.Median/1000)
@@ -208,7 +181,7 @@ func (r *report) print(w io.Writer) {
 			if test.udp {
 				lost = fmt.Sprintf("%.1f %%", s.LostPercent.Median)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\n", kpps, s.CPUPerMPacket.text("%.2f"), lost)
+			fmt.Fprintf(t, "%s\t%s\t%s\n", kpps, text(s.CPUPerMPacket, "%.2f"), lost)
 		}
 	}
 	t.Flush()
@@ -223,7 +196,7 @@ func (r *report) print(w io.Writer) {
 }
 
 // text is the median in one column and the range in the next.
-func (s *spread) text(format string) string {
+func text(s *figure.Spread, format string) string {
 	if s == nil {
 		return "-\t"
 	}

@@ -54,7 +54,7 @@ type site struct {
 	maker
 	gatewayNS, host *lab.Namespace
 	clients         []client
-	pid             int // of the gateway's process; 0: the kernel alone
+	pids            []int // of the gateway's processes; none: the kernel alone
 }
 
 // client is where traffic comes from.
@@ -148,7 +148,7 @@ func clientID(n int) string { return fmt.Sprintf("c%d@example", n) }
 
 func makeStrongSwan(l *lab.Lab, m maker) *site {
 	s := layOut(l, m, false)
-	s.pid = service.add(s.gatewayNS.StrongSwan(swanGateway()).PID())
+	s.pids = []int{service.add(s.gatewayNS.StrongSwan(swanGateway()).PID())}
 	s.connectSwans()
 	return s
 }
@@ -251,7 +251,7 @@ context "c" {
 		Files: map[string]string{"c.hcl": gatewayFile},
 	})
 	w.Ready()
-	s.pid = w.Context("c").PID
+	s.pids = w.PIDs()
 	return w
 }
 

@@ -39,7 +39,7 @@ func makeStatic(l *lab.Lab, m maker) *site {
 		ns.MustRun("ip", "route", "add", route, "dev", "tun0")
 		return service.add(p.PID())
 	}
-	s.pid = start(s.gatewayNS, 0, "", "10.99.0.0/24")
+	s.pids = []int{start(s.gatewayNS, 0, "", "10.99.0.0/24")}
 	for n, c := range s.clients {
 		start(c.ns, n+1, inside(n+1), "10.10.0.0/24")
 	}

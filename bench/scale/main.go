@@ -6,15 +6,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/warrenvpn/warren/bench/figure"
 	"github.com/warrenvpn/warren/internal/lab"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
@@ -23,24 +22,8 @@ import (
 // stopTimeout is far above what a thousand contexts need to end.
 const stopTimeout = 5 * time.Minute
 
-// figure is one line of the result.
-type figure struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
-	Aim   string  `json:"aim,omitempty"`
-}
-
-// report collects figures and prints each at once.
-type report struct{ Figures []figure }
-
-func (r *report) add(name string, value float64, unit, aim string) {
-	r.Figures = append(r.Figures, figure{name, value, unit, aim})
-	if aim != "" {
-		aim = "   (aim: " + aim + ")"
-	}
-	fmt.Printf("  %-52s %10.2f %s%s\n", name, value, unit, aim)
-}
+// report is what is printed and kept.
+type report struct{ figure.Report }
 
 // took adds how long f takes.
 func (r *report) took(name, aim string, f func() error) error {
@@ -48,7 +31,7 @@ func (r *report) took(name, aim string, f func() error) error {
 	if err := f(); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	r.add(name, time.Since(began).Seconds(), "s", aim)
+	r.Add(name, time.Since(began).Seconds(), "s", aim)
 	return nil
 }
 
@@ -73,17 +56,7 @@ func run(n int, out string) error {
 	if err := lab.Run(logf, func(l *lab.Lab) error { return measure(l, r, n) }); err != nil {
 		return err
 	}
-	if out == "" {
-		return nil
-	}
-	b, err := json.MarshalIndent(map[string]any{"contexts": n, "figures": r.Figures}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(out, append(b, '\n'), 0o644)
+	return r.Save(out)
 }
 
 // tenantFile is a context that answers remote-access clients.
@@ -159,16 +132,12 @@ func processorTime(r *report, w *lab.Warrend, n int) error {
 	if err != nil {
 		return err
 	}
-	var workers time.Duration
-	for _, pid := range lab.Children(w.PID()) {
-		t, err := lab.CPU(pid)
-		if err != nil {
-			return err
-		}
-		workers += t
+	workers, err := lab.CPU(lab.Children(w.PID())...)
+	if err != nil {
+		return err
 	}
-	r.add("processor time of that, warrend, per context", supervisor.Seconds()*1000/float64(n), "ms", "")
-	r.add("processor time of that, workers, per context", workers.Seconds()*1000/float64(n), "ms", "")
+	r.Add("processor time of that, warrend, per context", supervisor.Seconds()*1000/float64(n), "ms", "")
+	r.Add("processor time of that, workers, per context", workers.Seconds()*1000/float64(n), "ms", "")
 	return nil
 }
 
@@ -252,18 +221,18 @@ func memory(r *report, w *lab.Warrend, n int, before int64) error {
 	if len(sizes) != n {
 		return fmt.Errorf("%d workers run, want %d", len(sizes), n)
 	}
-	r.add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
-	r.add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
+	r.Add("PSS of an idle worker, median", sizes[n/2], "MiB", "2.5 or less")
+	r.Add("PSS of an idle worker, largest", sizes[n-1], "MiB", "")
 	supervisor, err := lab.PSS(w.PID())
 	if err != nil {
 		return err
 	}
-	r.add("PSS of warrend", float64(supervisor)/(1<<20), "MiB", "")
+	r.Add("PSS of warrend", float64(supervisor)/(1<<20), "MiB", "")
 	after, err := available()
 	if err != nil {
 		return err
 	}
-	r.add("memory of the machine per context, with the kernel's", float64(before-after)/(1<<20)/float64(n), "MiB", "")
+	r.Add("memory of the machine per context, with the kernel's", float64(before-after)/(1<<20)/float64(n), "MiB", "")
 	return nil
 }
 
