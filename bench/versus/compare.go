@@ -2,24 +2,24 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/bench/figure"
 )
 
 // row is one figure of both commits.
 type row struct {
 	name, unit   string
-	base, change []float64 // sorted
+	base, change []float64
 }
 
 // more are the units of figures of which more is better; of all others less is.
 var more = []string{"per second", "Mbit/s", "Gbit/s", "%"}
 
 // compare pairs the figures that both commits have, in the order of the base.
-func compare(base, change []figure) []row {
+func compare(base, change []figure.Figure) []row {
 	byName := map[string]*row{}
 	var order []*row
 	for _, f := range base {
@@ -40,8 +40,6 @@ func compare(base, change []figure) []row {
 		if len(r.change) == 0 {
 			continue
 		}
-		slices.Sort(r.base)
-		slices.Sort(r.change)
 		rows = append(rows, *r)
 	}
 	return rows
@@ -50,46 +48,34 @@ func compare(base, change []figure) []row {
 // worse reports whether the tree's median is outside what the base shows
 // against itself, on the bad side.
 func (r row) worse() bool {
+	base, change := figure.SpreadOf(r.base), figure.SpreadOf(r.change)
 	if slices.Contains(more, r.unit) {
-		return median(r.change) < r.base[0]
+		return change.Median < base.Min
 	}
-	return median(r.change) > r.base[len(r.base)-1]
-}
-
-// median is the middle of sorted values.
-func median(values []float64) float64 {
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
+	return change.Median > base.Max
 }
 
 // table is the comparison as Markdown.
-func table(base, change string, rounds int, rows []row) string {
+func (o options) table(base, change string, rows []row) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s against %s\n\n", change, base)
-	fmt.Fprintf(&b, "`make bench-vs BASE=%s`, %s, %s. %d measurements of the tree between %d of the base, which say what noise is: a figure is\n",
-		base, time.Now().UTC().Format(time.DateOnly), machine(), rounds, rounds+1)
-	b.WriteString("worse where the tree's median lies outside the base's smallest and largest, on the bad side.\n\n")
+	rig := "the measuring programs of the tree"
+	if o.ownRig {
+		rig = "each the measuring programs of its own commit"
+	}
+	fmt.Fprintf(&b, "`make bench-vs BASE=%s`, %s, %s.\n\n", base, time.Now().UTC().Format(time.DateOnly), figure.Machine())
+	fmt.Fprintf(&b, "%d measurements of the tree between %d of the base, which say what noise is; both with %s.\n",
+		o.rounds, o.rounds+1, rig)
+	b.WriteString("A figure is worse where the tree's median lies outside the base's smallest and largest, on the bad side.\n\n")
 	b.WriteString("| figure | unit | base: smallest | median | largest | tree: median | tree to base | |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
+		base, change := figure.SpreadOf(r.base), figure.SpreadOf(r.change)
 		verdict := ""
 		if r.worse() {
 			verdict = "**worse**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %.3g | %.3g | %.3g | %.3g | %.2f | %s |\n", r.name, r.unit,
-			r.base[0], median(r.base), r.base[len(r.base)-1], median(r.change), median(r.change)/median(r.base), verdict)
+			base.Min, base.Median, base.Max, change.Median, change.Median/base.Median, verdict)
 	}
 	return b.String()
-}
-
-// machine says what was measured on.
-func machine() string {
-	model := runtime.GOARCH
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if k, v, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(k) == "model name" {
-			model = strings.TrimSpace(v)
-			break
-		}
-	}
-	return fmt.Sprintf("%d x %s, %s", runtime.NumCPU(), model, runtime.Version())
 }

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/warrenvpn/warren/bench/figure"
+)
 
 // TestWorse: only what lies outside the base's own spread, on the bad side.
 func TestWorse(t *testing.T) {
@@ -18,12 +22,12 @@ func TestWorse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var base, change []figure
+			var base, change []figure.Figure
 			for _, v := range tt.base {
-				base = append(base, figure{"f", v, tt.unit})
+				base = append(base, figure.Figure{Name: "f", Value: v, Unit: tt.unit})
 			}
 			for _, v := range tt.change {
-				change = append(change, figure{"f", v, tt.unit}, figure{"only here", v, tt.unit})
+				change = append(change, figure.Figure{Name: "f", Value: v, Unit: tt.unit}, figure.Figure{Name: "only here", Value: v, Unit: tt.unit})
 			}
 			rows := compare(base, change)
 			if len(rows) != 1 || rows[0].worse() != tt.want {

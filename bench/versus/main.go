@@ -1,15 +1,19 @@
 // Versus measures two commits against each other on this machine, in turn, in
-// one run: the programs of each with the measuring programs of the same commit,
-// so that either may know configurations that the other does not. The base is
-// measured against itself first and between any two measurements of the tree,
-// and what lies between its smallest and its largest figure is noise: a figure
-// of the tree is worse only where its median lies outside. It prints a table,
-// writes it to docs/, and ends with exit code 1 when anything is worse.
+// one run: the programs of both with the measuring programs of the tree, so that
+// only what is measured differs. A base that does not know what these configure
+// is measured with its own (-own-rig), and then a figure may differ because the
+// network around the gateway does.
+//
+// The base is measured against itself first and between any two measurements of
+// the tree, and what lies between its smallest and its largest figure is noise: a
+// figure of the tree is worse only where its median lies outside. It prints a
+// table, writes it to docs/, and ends with exit code 1 when anything is worse.
 //
 // It needs root, a clean machine, and what `make bench` needs.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,6 +28,7 @@ type options struct {
 	rounds  int
 	out     string
 	contain string
+	ownRig  bool
 }
 
 func main() {
@@ -32,6 +37,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often the tree is measured; the base twice as often")
 	flag.StringVar(&o.contain, "only", "", "run only the measuring programs whose name holds this text")
 	flag.StringVar(&o.out, "out", "docs/bench-vs.md", "file for the table; empty: none")
+	flag.BoolVar(&o.ownRig, "own-rig", false, "measure the base with its own measuring programs")
 	flag.Parse()
 	if o.base == "" || o.rounds < 1 {
 		fmt.Fprintln(os.Stderr, "versus: -base names a commit, -rounds is 1 or more")
@@ -67,9 +73,12 @@ func run(o options) (worse int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	base, change := &side{name: sha, dir: dir}, &side{name: head, dir: tree}
+	base, change := &side{name: sha, dir: dir, rig: tree}, &side{name: head, dir: tree, rig: tree}
+	if o.ownRig {
+		base.rig = dir
+	}
 	for _, s := range []*side{base, change} {
-		if err := s.build(); err != nil {
+		if err := errors.Join(s.build(), buildRig(s.rig)); err != nil {
 			return 0, err
 		}
 	}
@@ -84,7 +93,7 @@ func run(o options) (worse int, err error) {
 		}
 	}
 	rows := compare(base.figures, change.figures)
-	text := table(base.name, change.name, o.rounds, rows)
+	text := o.table(base.name, change.name, rows)
 	fmt.Print(text)
 	for _, r := range rows {
 		if r.worse() {

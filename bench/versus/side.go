@@ -7,20 +7,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-)
 
-// figure is one measured value.
-type figure struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
-	Unit  string  `json:"unit"`
-}
+	"github.com/warrenvpn/warren/bench/figure"
+)
 
 // side is one of the two commits, checked out and built.
 type side struct {
 	name    string
 	dir     string
-	figures []figure // of all measurements, in the order in which they were made
+	rig     string          // folder of the commit whose measuring programs measure it
+	figures []figure.Figure // of all measurements, in the order in which they were made
 }
 
 // program is a measuring program: the package that it is built from, and its
@@ -28,7 +24,7 @@ type side struct {
 type program struct {
 	name, pkg string
 	args      []string
-	read      func(result []byte) ([]figure, error)
+	read      func(result []byte) ([]figure.Figure, error)
 }
 
 // programs measure what a commit could have made worse.
@@ -38,19 +34,27 @@ var programs = []program{
 	{"dataplane", "./bench/dataplane", []string{"-only", "warren/warren", "-rounds", "1", "-svg", ""}, readDataplane},
 }
 
-// build builds the programs of the commit and those that measure it.
-func (s *side) build() error {
-	for _, args := range [][]string{
-		{"build", "-trimpath", "-o", "bin/", "./cmd/..."},
-		{"build", "-trimpath", "-o", "bin/measure-bench", "./bench"},
-		{"build", "-trimpath", "-o", "bin/measure-scale", "./bench/scale"},
-		{"build", "-trimpath", "-o", "bin/measure-dataplane", "./bench/dataplane"},
-	} {
-		cmd := exec.Command("go", args...)
-		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: building %s: %w\n%s", s.name, args[len(args)-1], err, out)
+// build builds the programs of the commit.
+func (s *side) build() error { return goBuild(s.dir, "./cmd/...", "bin/") }
+
+// buildRig builds the measuring programs of the commit in dir.
+func buildRig(dir string) error {
+	for _, p := range programs {
+		if err := goBuild(dir, p.pkg, p.file()); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// file is where the program is built, from the folder of its commit.
+func (p program) file() string { return "bin/measure-" + p.name }
+
+func goBuild(dir, pkg, out string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-o", out, pkg)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s in %s: %w\n%s", pkg, dir, err, text)
 	}
 	return nil
 }
@@ -61,9 +65,9 @@ func (s *side) measure(only string) error {
 		if !strings.Contains(p.name, only) {
 			continue
 		}
-		result := filepath.Join(s.dir, "bin", "measure-"+p.name+".json")
-		cmd := exec.Command(filepath.Join(s.dir, "bin", "measure-"+p.name), append(p.args, "-json", result)...)
-		cmd.Dir, cmd.Env = s.dir, append(os.Environ(), "WARREN_BIN="+filepath.Join(s.dir, "bin"))
+		result := filepath.Join(s.dir, p.file()+".json")
+		cmd := exec.Command(filepath.Join(s.rig, p.file()), append(p.args, "-json", result)...)
+		cmd.Dir, cmd.Env = s.rig, append(os.Environ(), "WARREN_BIN="+filepath.Join(s.dir, "bin"))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: %s: %w\n%s", s.name, p.name, err, out)
 		}
@@ -82,12 +86,12 @@ func (s *side) measure(only string) error {
 
 // readFigures reads the result of bench and scale. What strongSwan needs says
 // nothing of a commit.
-func readFigures(b []byte) ([]figure, error) {
-	var r struct{ Figures []figure }
+func readFigures(b []byte) ([]figure.Figure, error) {
+	var r figure.Report
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, err
 	}
-	var own []figure
+	var own []figure.Figure
 	for _, f := range r.Figures {
 		if !strings.HasPrefix(f.Name, "strongSwan") {
 			own = append(own, f)
@@ -97,27 +101,26 @@ func readFigures(b []byte) ([]figure, error) {
 }
 
 // readDataplane reads the result of dataplane.
-func readDataplane(b []byte) ([]figure, error) {
-	type middle struct{ Median float64 }
+func readDataplane(b []byte) ([]figure.Figure, error) {
 	var r struct {
 		Summary []struct {
 			Gateway, Client, Test string
 			Clients               int
-			Gbps                  middle
-			PPS                   *middle `json:"pps"`
-			CPUPerGbit            *middle `json:"cpu_s_per_gbit"`
-			CPUPerMPacket         *middle `json:"cpu_s_per_mpacket"`
+			Gbps                  figure.Spread
+			PPS                   *figure.Spread `json:"pps"`
+			CPUPerGbit            *figure.Spread `json:"cpu_s_per_gbit"`
+			CPUPerMPacket         *figure.Spread `json:"cpu_s_per_mpacket"`
 		}
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, err
 	}
-	var list []figure
+	var list []figure.Figure
 	for _, s := range r.Summary {
 		name := fmt.Sprintf("%s to %s, %d clients, %s", s.Client, s.Gateway, s.Clients, s.Test)
-		add := func(what, unit string, m *middle) {
+		add := func(what, unit string, m *figure.Spread) {
 			if m != nil {
-				list = append(list, figure{name + ": " + what, m.Median, unit})
+				list = append(list, figure.Figure{Name: name + ": " + what, Value: m.Median, Unit: unit})
 			}
 		}
 		if s.PPS == nil {
