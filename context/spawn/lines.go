@@ -2,6 +2,7 @@ package spawn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -24,6 +25,13 @@ const (
 	savedUp = 10
 	// leastBurst lets the last words of a worker that panics pass.
 	leastBurst = 256
+	// gather is how long lines may gather before they are read: a worker that
+	// writes many of them wakes this program once for all, not for each. Where that
+	// were more than plenty, in bytes, they gather for gatherLess: the pipe has 64
+	// KiB, and a worker whose pipe is full waits.
+	gather     = 50 * time.Millisecond
+	gatherLess = 10 * time.Millisecond
+	plenty     = 16 << 10
 	// drainTime is what a dead worker's lines get to arrive.
 	drainTime = 100 * time.Millisecond
 )
@@ -41,6 +49,7 @@ type lines struct {
 	from *os.File
 	done chan struct{}
 	linesConfig
+	out     []byte // records for the log, not yet written
 	bucket  resource.Bucket
 	dropped int64
 	notice  resource.Notice
@@ -78,6 +87,7 @@ func (l *lines) run() {
 	defer l.from.Close()
 	b := bufio.NewReaderSize(l.from, lineBuffer)
 	var long []byte // the beginning of a line that is longer than the buffer
+	var size int    // of the lines that have gathered
 	for {
 		line, err := b.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -88,29 +98,53 @@ func (l *lines) run() {
 			line = append(long, line[:min(len(line), longestLine-len(long))]...)
 			long = nil
 		}
+		size += len(line)
 		if len(line) > 0 {
 			l.pass(time.Now(), line)
 		}
 		if err != nil {
+			l.flush()
 			return
+		}
+		// The first line after silence is not late; those that follow it gather.
+		if rest, _ := b.Peek(b.Buffered()); bytes.IndexByte(rest, '\n') < 0 {
+			l.flush()
+			if len(rest) == 0 {
+				pause := gather
+				if size > plenty {
+					pause = gatherLess
+				}
+				<-time.After(pause)
+				size = 0
+			}
 		}
 	}
 }
 
-// pass writes one line to the log, if there is room for it.
+// flush writes to the log what has been passed.
+func (l *lines) flush() {
+	if len(l.out) > 0 {
+		l.to.Write(l.out) // where it cannot be written there is nobody to tell
+		l.out = nil
+	}
+}
+
+// pass passes one line on, if there is room for it; flush writes it.
 func (l *lines) pass(now time.Time, line []byte) {
 	if !l.bucket.Take(now, float64(1+len(line)/lineCost)) {
 		l.dropped++
 		if count, due := l.notice.Due(now, l.dropped); due {
+			l.flush()
 			l.tell(count)
 		}
 		return
 	}
-	if record, ok := relabel(line, l.format, l.tenant); ok {
-		l.to.Write(record) // where it cannot be written there is nobody to tell
+	var ok bool
+	if l.out, ok = relabel(l.out, line, l.format, l.tenant); ok {
 		return
 	}
 	if text := printable(line); text != "" {
+		l.flush()
 		l.log.Warn("worker wrote outside its log", "text", text)
 	}
 }

@@ -57,6 +57,36 @@ func TestLinesAreBounded(t *testing.T) {
 	}
 }
 
+// writes counts how often something is written.
+type writes struct{ count, bytes int }
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.count, w.bytes = w.count+1, w.bytes+len(b)
+	return len(b), nil
+}
+
+// TestLinesGather: lines that wait are passed on together.
+func TestLinesGather(t *testing.T) {
+	var out writes
+	l, w, err := newLines(linesConfig{tenant: "blue", format: "text", to: &out, log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 1000 // less than a pipe holds
+	line := "time=2026-01-02T03:04:05Z level=INFO msg=x tenant=blue\n"
+	for range n {
+		if _, err := w.WriteString(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	go l.run()
+	l.stop()
+	if out.bytes != n*len(line) || out.count > n/10 {
+		t.Errorf("%d bytes in %d writes, want %d in %d at most", out.bytes, out.count, n*len(line), n/10)
+	}
+}
+
 // TestForgedLines: whatever a worker writes is its own tenant's, is printable,
 // and begins a line of its own.
 func TestForgedLines(t *testing.T) {
@@ -141,7 +171,7 @@ func FuzzRelabel(f *testing.F) {
 	f.Add("panic: x", false)
 	f.Fuzz(func(t *testing.T, line string, isJSON bool) {
 		format := map[bool]string{true: "json", false: "text"}[isJSON]
-		out, ok := relabel([]byte(line), format, "blue")
+		out, ok := relabel(nil, []byte(line), format, "blue")
 		if !ok {
 			return
 		}
@@ -149,7 +179,7 @@ func FuzzRelabel(f *testing.F) {
 		if !ended || printable([]byte(text)) != text {
 			t.Fatalf("%q becomes %q", line, out)
 		}
-		again, ok := relabel(out, format, "blue")
+		again, ok := relabel(nil, out, format, "blue")
 		if !ok || !bytes.Equal(again, out) {
 			t.Fatalf("%q becomes %q, and that %q", line, out, again)
 		}

@@ -3,6 +3,7 @@ package spawn
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,42 +17,42 @@ const maxAttrs = 64
 // attr is one key of a record with its value as the record has it.
 type attr struct{ key, value string }
 
-// relabel returns a worker's log record as this program would have written it for
-// the tenant, with its own line end, and false where line is not a record in
-// format: time, level, msg, and keys. What the record says of a tenant is
-// replaced.
-func relabel(line []byte, format, tenant string) ([]byte, bool) {
+// relabel appends to b a worker's log record as this program would have written it
+// for the tenant, with its own line end; it reports false, and appends nothing,
+// where line is not a record in format: time, level, msg, and keys. What the record
+// says of a tenant is replaced.
+func relabel(b, line []byte, format, tenant string) ([]byte, bool) {
 	text := strings.TrimSuffix(string(line), "\n")
-	if printable([]byte(text)) != text {
-		return nil, false
+	if !isPrintable(text) {
+		return b, false
 	}
-	parse, write := parseText, appendText
+	var room [16]attr // what most records need; more are allocated
+	attrs, ok := room[:0], false
 	if format == "json" {
-		parse, write = parseJSON, appendJSON
+		attrs, ok = parseJSON(attrs, text)
+	} else {
+		attrs, ok = parseText(attrs, text)
 	}
-	attrs, ok := parse(text)
 	if !ok || len(attrs) < 3 || attrs[0].key != "time" || attrs[1].key != "level" || attrs[2].key != "msg" {
-		return nil, false
+		return b, false
 	}
 	if _, err := time.Parse(time.RFC3339Nano, strings.Trim(attrs[0].value, `"`)); err != nil {
-		return nil, false
+		return b, false
 	}
-	out := append(make([]attr, 0, len(attrs)+1), attrs[:3]...)
-	out = append(out, attr{"tenant", tenant})
-	for _, a := range attrs[3:] {
-		switch a.key {
-		case "tenant":
-		case "time", "level", "msg": // whoever reads the log would find the wrong one
-			return nil, false
-		default:
-			out = append(out, a)
-		}
+	if slices.ContainsFunc(attrs[3:], func(a attr) bool { return a.key == "time" || a.key == "level" || a.key == "msg" }) {
+		return b, false // whoever reads the log would find the wrong one
 	}
-	return append(write(nil, out), '\n'), true
+	attrs = slices.DeleteFunc(attrs, func(a attr) bool { return a.key == "tenant" })
+	attrs = slices.Insert(attrs, 3, attr{"tenant", tenant})
+	if format == "json" {
+		return append(appendJSON(b, attrs), '\n'), true
+	}
+	return append(appendText(b, attrs), '\n'), true
 }
 
-// parseText takes apart what slog.TextHandler writes.
-func parseText(s string) (attrs []attr, ok bool) {
+// parseText takes apart what slog.TextHandler writes, into room.
+func parseText(room []attr, s string) (attrs []attr, ok bool) {
+	attrs = room
 	for s != "" {
 		key, rest, found := strings.Cut(s, "=")
 		if !found || !plain(key) || len(attrs) == maxAttrs {
@@ -93,8 +94,9 @@ func appendText(b []byte, attrs []attr) []byte {
 	return b
 }
 
-// parseJSON takes apart what slog.JSONHandler writes.
-func parseJSON(s string) (attrs []attr, ok bool) {
+// parseJSON takes apart what slog.JSONHandler writes, into room.
+func parseJSON(room []attr, s string) (attrs []attr, ok bool) {
+	attrs = room
 	d := json.NewDecoder(strings.NewReader(s))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
 		return nil, false
@@ -139,6 +141,16 @@ func plain(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isPrintable reports whether printable would change nothing.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return printable([]byte(s)) == s // beyond ASCII, which is rare, or not printable
+		}
+	}
+	return true
 }
 
 // printable returns b without its line end and with a question mark for all that
