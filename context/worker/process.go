@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -161,7 +160,6 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	debug.FreeOSMemory() // what building took is not needed again
 	return nil
 }
 
