@@ -13,7 +13,7 @@ PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongs
 	ethtool nftables gcc libc6-dev user-mode-linux
 
 # Packages with goroutines of their own: these are tested with the race detector, too.
-CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/capture|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
+CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/capture|context/replica|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
 
 .PHONY: help
 help: ## say what each target does

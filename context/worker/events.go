@@ -49,13 +49,10 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	case exchange.AddressAssigned:
 		w.join(e)
 	case exchange.SkipNumbers:
-		if p, ok := w.children.byID[e.ID]; ok {
-			slot := w.counters.Slot(p.slot)
-			slot.SkipOut(slot.OutNext() + e.Numbers)
-		}
+		w.replica.SkipOut(e.ID, e.Numbers)
 	case exchange.PeerSkipped:
-		if p, ok := w.children.byID[e.ID]; ok {
-			w.plane.AdvanceIn(e.ID, p.taken+e.Numbers)
+		if known, ok := w.replica.Known(e.ID); ok {
+			w.plane.AdvanceIn(e.ID, known+e.Numbers)
 		}
 	default:
 		panic(fmt.Sprintf("worker: internal error: event %T", e))

@@ -18,15 +18,14 @@ const reasonStopped = "the context is stopped"
 // pair goes on at the other node.
 func (w *Worker) Goodbye(ctx context.Context) error {
 	return w.do(ctx, func(now time.Time) error {
-		if w.twin != nil {
-			return nil
-		}
-		ended := w.engine.Status()
-		for _, s := range ended {
-			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reasonStopped})
-		}
-		w.carry(now)
-		tellEnded(w.log, ended)
+		w.replica.Last(func() {
+			ended := w.engine.Status()
+			for _, s := range ended {
+				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reasonStopped})
+			}
+			w.carry(now)
+			tellEnded(w.log, ended)
+		})
 		return nil
 	})
 }

@@ -2,18 +2,14 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
-
-// errStopped is what a call gets when the loop has ended.
-var errStopped = errors.New("worker: stopped")
 
 // Run serves the tenant until ctx ends or the data plane fails.
 func (w *Worker) Run(ctx context.Context) error {
@@ -34,18 +30,15 @@ func (w *Worker) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if err := w.begin(w.clock.now()); err != nil {
+	if err := w.start(w.clock.now()); err != nil {
 		cancel(err)
 		return err
 	}
 	close(w.ready)
-	w.loop(ctx)
-	if w.broken != nil {
-		cancel(w.broken)
+	if err := w.loop(ctx); err != nil {
+		cancel(err)
 	}
-	if w.twin != nil {
-		w.twin.detach(w, "the worker ends")
-	}
+	w.replica.Stop("the worker ends")
 	return context.Cause(ctx)
 }
 
@@ -56,121 +49,88 @@ func (w *Worker) Ready() <-chan struct{} { return w.ready }
 // String names the task.
 func (w *Worker) String() string { return "worker" }
 
-// loop owns the engine and everything else that has no lock.
-func (w *Worker) loop(ctx context.Context) {
+// loop owns the engine and everything else that has no lock. It returns an error where
+// a call says that it cannot go on.
+func (w *Worker) loop(ctx context.Context) error {
 	deadline := time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	chores := time.NewTicker(housekeeping)
 	defer chores.Stop()
 	for {
-		if at, ok := w.engine.Deadline(); ok && w.twin.speaks() {
+		if at, ok := w.engine.Deadline(); ok {
 			deadline.Reset(w.clock.until(at))
 		} else {
 			deadline.Stop()
 		}
-		known, strangers := w.queues()
+		known, strangers := replica.WhenListening(w.replica, w.inbox.known), replica.WhenListening(w.replica, w.inbox.strangers)
+		twin := w.replica.Inputs()
 		select {
 		case <-ctx.Done():
-			return
-		case b, ok := <-w.twin.messages():
-			w.hear(w.clock.now(), b, ok)
-		case <-w.twin.sending():
-			w.twin.feed(w.clock.now())
-			w.twin.report(w)
-		case <-w.twin.pace():
-			w.twin.feed(w.clock.now())
-			w.twin.report(w)
-		case <-w.twin.patience():
-			w.twin.overdue(w)
+			return nil
+		case b, ok := <-twin.Received:
+			w.replica.Receive(w.clock.now(), b, ok)
+		case <-twin.Room:
+			w.replica.Feed(w.clock.now())
+		case <-twin.Pace:
+			w.replica.Feed(w.clock.now())
+		case <-twin.Overdue:
+			w.replica.Overdue()
 		case d := <-known:
-			w.take(w.clock.now(), d)
+			w.receive(w.clock.now(), d)
 		case d := <-strangers:
 			for range len(known) {
-				w.take(w.clock.now(), <-known)
+				w.receive(w.clock.now(), <-known)
 			}
-			w.take(w.clock.now(), d)
-		case r := <-w.reports:
-			w.heed(w.clock.now(), r)
-		case f := <-w.calls:
-			if f(w.clock.now()); w.broken != nil {
-				return
+			w.receive(w.clock.now(), d)
+		case r := <-replica.WhenServing(w.replica, w.inbox.reports):
+			w.report(w.clock.now(), r)
+		case f := <-w.inbox.calls:
+			if err := f(w.clock.now()); err != nil {
+				return err
 			}
-		case <-deadline.C:
+		case <-replica.WhenServing(w.replica, deadline.C):
 			now := w.clock.now()
 			w.engine.Expire(now, &w.out)
 			w.carry(now)
 		case <-chores.C:
-			now := w.clock.now()
-			w.keepHouse(now)
-			w.balance(now)
-			w.tellStanding(now)
-			w.watchLimits(now)
+			w.keepHouse(w.clock.now())
 		}
 	}
 }
 
-// take gives a message to the engine.
-func (w *Worker) take(now time.Time, d exchange.Datagram) {
+// receive gives a message to the engine.
+func (w *Worker) receive(now time.Time, d exchange.Datagram) {
 	if err := w.engine.Receive(now, d, &w.out); err != nil {
 		w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
 	}
 	w.carry(now)
 }
 
-// begin starts the timers of what was restored and the connections that the
-// configuration wants, unless the worker begins as the standby.
-func (w *Worker) begin(now time.Time) error {
-	switch {
-	case w.twin == nil:
-		for _, p := range w.children.byID {
-			w.unbind(p)
-		}
-		for _, s := range w.engine.Status() {
-			w.adoptAddresses(s)
-		}
-		w.engine.Activate(now, &w.out)
-		w.carry(now)
-		return nil
-	case w.role.Active:
-		rest, err := w.serve(w.role.Epoch)
-		if err != nil {
-			return err
-		}
-		return rest(now)
+// start begins the role that the supervisor wants. Nothing else runs in the loop yet.
+func (w *Worker) start(now time.Time) error {
+	step, err := w.replica.Start(w.role)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
 	}
-	w.attend(w.role.Epoch)
-	return nil
+	w.plane.Mute(!w.role.Active)
+	return w.change(now, step, w.role.Epoch)
 }
 
 // do runs f in the loop and waits for it.
 func (w *Worker) do(ctx context.Context, f func(now time.Time) error) error {
 	done := make(chan error, 1)
-	select {
-	case w.calls <- func(now time.Time) { done <- f(now) }:
-		return <-done
-	case <-ctx.Done():
-		return errStopped
+	err := w.inbox.call(ctx, func(now time.Time) error {
+		done <- f(now)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	return <-done
 }
 
-// receive takes an IKE message from the data plane, whose buffer it is.
-func (w *Worker) receive(local, remote netip.AddrPort, payload []byte) {
-	w.inbox.put(exchange.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)})
-}
-
-// report takes a report of the data plane.
-func (w *Worker) report(r plane.Report) {
-	select {
-	case w.reports <- r:
-	default: // reports that matter are repeated
-	}
-}
-
-// heed does what a report of the data plane calls for.
-func (w *Worker) heed(now time.Time, r plane.Report) {
-	if !w.twin.speaks() {
-		return
-	}
+// report does what a report of the data plane calls for.
+func (w *Worker) report(now time.Time, r plane.Report) {
 	switch r.Kind {
 	case plane.ReportMoved:
 		w.command(now, exchange.PeerMoved{ID: r.Child, Remote: r.Remote})
@@ -189,7 +149,9 @@ func (w *Worker) heed(now time.Time, r plane.Report) {
 	case plane.ReportPathMTU:
 		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
 	case plane.ReportReserve:
-		w.extend(now, r.Child)
+		if err := w.replica.Raise(now, r.Child); err != nil {
+			w.command(now, exchange.RekeyChild{ID: r.Child})
+		}
 	}
 	w.carry(now)
 }

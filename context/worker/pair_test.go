@@ -28,6 +28,7 @@ type pair struct {
 	nodes [2]*host
 	epoch uint64
 	owner int // the node that has the addresses
+	cable *linktest.Cable
 
 	mu     sync.Mutex // guards what follows
 	steps  int        // datagrams of the nodes, and writes on the cable
@@ -159,7 +160,7 @@ func (p *pair) follow(i int) {
 }
 
 // join connects the twins.
-func (p *pair) join() *linktest.Cable {
+func (p *pair) join() {
 	p.t.Helper()
 	c := linktest.NewCable(func(from int) bool { return !p.step(from) })
 	errs := make(chan error)
@@ -171,7 +172,21 @@ func (p *pair) join() *linktest.Cable {
 			p.t.Logf("link: %v", err)
 		}
 	}
-	return c
+	p.cable = c
+}
+
+// cut ends the session between the twins.
+func (p *pair) cut() {
+	p.t.Helper()
+	for _, end := range p.cable.Ends {
+		end.Close()
+	}
+	synctest.Wait()
+	for i, h := range p.nodes {
+		if h.facts().Replication.Connected {
+			p.t.Fatalf("node %d still has a session", i)
+		}
+	}
 }
 
 func (h *host) replication() string {

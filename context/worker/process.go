@@ -15,6 +15,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -231,9 +232,9 @@ func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
 	for i, d := range boot.Descriptors {
 		switch d.Kind {
 		case control.DescriptorJournal:
-			cfg.Journal, err = MapFile(files[i])
+			cfg.Journal, err = replica.MapFile(files[i])
 		case control.DescriptorCounters:
-			cfg.Counters, err = MapFile(files[i])
+			cfg.Counters, err = replica.MapFile(files[i])
 		case control.DescriptorTUN:
 			var dev tun.Device
 			if dev, err = tun.NewDevice(take(i)); err == nil {

@@ -15,14 +15,7 @@ import (
 // (ike.Engine.Reconfigure, session.Table.Unfit).
 func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 	return w.do(ctx, func(now time.Time) error {
-		serves := w.twin.speaks()
-		var err error
-		if serves {
-			err = w.engine.Reconfigure(now, engineConfig(t), &w.out)
-		} else {
-			err = w.engine.Configure(engineConfig(t))
-		}
-		if err != nil {
+		if err := w.engine.Reconfigure(now, engineConfig(t), &w.out); err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}
 		var out session.Output
@@ -35,23 +28,25 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
-		w.recount(t)
+		w.standing.reconfigure(t, w.engine.Status())
 		w.log.Info("configuration changed")
 		w.tellStanding(now)
-		if !serves {
-			return nil
-		}
-		for _, s := range w.engine.Status() {
-			var granted *session.Grant
-			if !s.Dialled && !s.Established.IsZero() {
-				g := grantOf(s.Session)
-				granted = &g
-			}
-			if reason := w.sessions.Unfit(session.IKEv2, s.Peer.Profile, granted); reason != "" {
-				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
-			}
-		}
-		w.carry(now)
+		_ = w.replica.Serve(func() { w.endUnfit(now) })
 		return nil
 	})
+}
+
+// endUnfit ends what the configuration of now would not let in.
+func (w *Worker) endUnfit(now time.Time) {
+	for _, s := range w.engine.Status() {
+		var granted *session.Grant
+		if !s.Dialled && !s.Established.IsZero() {
+			g := grantOf(s.Session)
+			granted = &g
+		}
+		if reason := w.sessions.Unfit(session.IKEv2, s.Peer.Profile, granted); reason != "" {
+			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
+		}
+	}
+	w.carry(now)
 }

@@ -4,6 +4,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/plane"
+	"github.com/warrenvpn/warren/failover/journal"
 )
 
 // TestExtendWithoutTwin: while the twin is away, a child SA that it knows is
@@ -13,7 +17,7 @@ func TestExtendWithoutTwin(t *testing.T) {
 		p := newPair(t, testGateway)
 		alice := p.newClient(2, "alice@example")
 		time.Sleep(time.Second) // the twin has all
-		p.nodes[0].in(func(_ time.Time, w *Worker) { w.twin.detach(w, "the test cuts the cable") })
+		p.cut()
 		bob := p.newClient(3, "bob@example")
 		child := func(identity string) (id uint64) {
 			p.nodes[0].in(func(_ time.Time, w *Worker) {
@@ -27,17 +31,22 @@ func TestExtendWithoutTwin(t *testing.T) {
 		}
 		known, unknown := child("alice@example"), child("bob@example")
 		p.nodes[0].in(func(now time.Time, w *Worker) {
-			w.extend(now, known)
-			w.extend(now, unknown)
-			w.carry(now)
-			if !w.twin.raising(known) || w.twin.raising(unknown) {
-				t.Errorf("waiting for the twin: %v, %v, want true, false", w.twin.raising(known), w.twin.raising(unknown))
-			}
-			c := w.children.byID[unknown]
-			if got := w.counters.Slot(c.slot).OutLimit(); got != 2*c.block {
-				t.Errorf("limit of the one that the twin does not know: %d, want %d", got, 2*c.block)
+			for _, id := range []uint64{known, unknown} {
+				w.report(now, plane.Report{Kind: plane.ReportReserve, Child: id})
 			}
 		})
+		counters, err := esp.NewCounters(p.nodes[0].counters.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		limits := map[uint64]uint64{}
+		for i := range uint32(counters.Len()) {
+			limits[counters.Slot(i).Owner()] = counters.Slot(i).OutLimit()
+		}
+		if limits[known] != journal.BlockLong || limits[unknown] != 2*journal.BlockLong {
+			t.Errorf("limits %d and %d, want %d for the one that the twin knows, twice that for the other", limits[known], limits[unknown], uint64(journal.BlockLong))
+		}
+
 		time.Sleep(5 * time.Second)
 		if child("alice@example") == known {
 			t.Error("the child SA that the twin knows was not rekeyed")

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
@@ -58,17 +59,17 @@ var engineRefusals = map[session.Cause]exchange.Refusal{
 // already.
 func (w *Worker) decide(now time.Time, s session.Subject, final bool) {
 	var out session.Output
-	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.ledger.crowded()}, &out)
+	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.replica.Crowded()}, &out)
 	w.perform(now, &out)
 }
 
 // perform does what the sessions ask for. The standby tells no peer anything.
 func (w *Worker) perform(now time.Time, out *session.Output) {
-	for _, e := range out.End {
-		if w.twin.speaks() {
+	_ = w.replica.Serve(func() {
+		for _, e := range out.End {
 			w.command(now, exchange.DeleteIKE{SPI: e.Handle.Number, Reason: e.Reason})
 		}
-	}
+	})
 	for _, c := range out.Claims {
 		if !w.supervisor.claim(control.Claim(c)) {
 			w.sessions.Postpone(c)
@@ -98,13 +99,12 @@ func (w *Worker) answer(now time.Time, a *session.Answer) {
 // granted goes on with the peers that waited for the answer to a claim.
 func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
 	waiting := w.sessions.Granted(session.Claim(c), g.Most)
-	if !w.twin.speaks() {
-		return
-	}
-	for i, s := range waiting {
-		w.decide(now, s, int64(i) < c.More)
-	}
-	w.carry(now)
+	_ = w.replica.Serve(func() {
+		for i, s := range waiting {
+			w.decide(now, s, int64(i) < c.More)
+		}
+		w.carry(now)
+	})
 }
 
 // balance claims what is held of what the contexts share.
@@ -118,56 +118,55 @@ func (w *Worker) balance(now time.Time) {
 func (w *Worker) closeSession(h session.Handle) {
 	x, free := w.sessions.Close(h)
 	for _, a := range free {
-		w.record(appendHabit(nil, habitEntry{addr: a, identity: x.User}))
+		w.replica.Returned(a, x.User)
 	}
 }
 
 // keepSession makes durable what the IKE SA of a session does not say. nil: there
 // is no session.
 func (w *Worker) keepSession(x *session.Session) {
-	if x == nil || !w.twin.speaks() {
-		return // what the twin says counts
+	if x != nil {
+		w.replica.SetAccount(x.Handle.Number, replica.Account{Since: x.Since, BytesIn: x.BytesIn, BytesOut: x.BytesOut})
 	}
-	spi := x.Handle.Number
-	w.past[spi] = sessionEntry{spi: spi, since: x.Since, bytesIn: x.BytesIn, bytesOut: x.BytesOut}
-	w.record(appendSession(nil, w.clock.now(), w.past[spi]))
 }
 
-// adoptSession opens the session of an IKE SA that came from the journal, where it
-// has one: a peer let it in, and no other IKE SA has followed it.
-func (w *Worker) adoptSession(now time.Time, s exchange.Status) {
-	if s.Dialled || s.Established.IsZero() || s.Followed {
-		return
-	}
-	past := session.Past{Since: s.Established}
-	if p, ok := w.past[s.Peer.SPI]; ok {
-		past = session.Past{Since: p.since, BytesIn: p.bytesIn, BytesOut: p.bytesOut}
-	}
+// adoptSessions opens the sessions of IKE SAs that came from the journal. One has a
+// session where we let the peer in, and no other IKE SA has followed it.
+func (w *Worker) adoptSessions(now time.Time) {
 	var out session.Output
-	w.sessions.Adopt(now, subjectOf(exchange.AskSession{Peer: s.Peer}), grantOf(s.Session), past, &out)
+	for _, s := range w.engine.Status() {
+		if s.Dialled || s.Established.IsZero() || s.Followed {
+			continue
+		}
+		past := session.Past{Since: s.Established}
+		if a, ok := w.replica.Account(s.Peer.SPI); ok {
+			past = session.Past(a)
+		}
+		w.sessions.Adopt(now, subjectOf(exchange.AskSession{Peer: s.Peer}), grantOf(s.Session), past, &out)
+	}
 	w.perform(now, &out)
 }
 
-// keepHouse looks at every session: traffic proves that its peer lives, and a
-// session without traffic may have been idle for too long.
+// keepHouse is what is done every second.
 func (w *Worker) keepHouse(now time.Time) {
-	if !w.twin.speaks() {
-		return
-	}
-	w.tellCounters(now)
-	w.refusals.tell(now)
-	for id, p := range w.children.byID {
-		facts := w.counters.Slot(p.slot).Facts()
-		heard, moved := facts.LastIn != p.heard, facts.LastIn != p.heard || facts.LastOut != p.sent
-		if !moved {
-			continue
+	_ = w.replica.Serve(func() {
+		w.replica.TellCounters(now)
+		w.refusals.tell(now)
+		w.expireSessions(now)
+	})
+	w.balance(now)
+	w.tellStanding(now)
+	w.watchLimits(now)
+}
+
+// expireSessions looks at every session: traffic proves that its peer lives, and a
+// session without traffic may have been idle for too long.
+func (w *Worker) expireSessions(now time.Time) {
+	for x := range w.replica.Traffic {
+		if x.Heard {
+			w.command(now, exchange.Alive{ID: x.Child})
 		}
-		p.heard, p.sent = facts.LastIn, facts.LastOut
-		w.children.byID[id] = p
-		if heard {
-			w.command(now, exchange.Alive{ID: id})
-		}
-		w.sessions.Active(now, handleOf(p.owner))
+		w.sessions.Active(now, handleOf(x.IKE))
 	}
 	var out session.Output
 	w.sessions.Expire(now, &out)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/session"
-	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
@@ -16,18 +15,19 @@ import (
 func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
 	f := control.Facts{Started: w.started}
 	err := w.do(ctx, func(now time.Time) error {
+		f.Replication = w.replica.Progress()
+		standby := f.Replication != nil && !f.Replication.Active
 		for _, s := range w.engine.Status() {
 			if s.Rejected {
 				continue
 			}
 			row := w.ikeRow(s)
 			if x := w.sessions.Lookup(handleOf(s.Peer.SPI)); x != nil {
-				f.Sessions = append(f.Sessions, w.sessionRow(now, x, row))
+				f.Sessions = append(f.Sessions, w.sessionRow(now, x, row, standby))
 			}
 			f.IKESAs = append(f.IKESAs, row)
 		}
 		f.Resources = w.resources()
-		f.Replication = w.twin.progress()
 		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.started, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
 		return nil
 	})
@@ -81,7 +81,7 @@ func (w *Worker) ikeRow(s exchange.Status) control.IKESA {
 
 // childRow describes one child SA with its counters.
 func (w *Worker) childRow(c *sa.Child) control.ChildSA {
-	facts := w.factsOf(c.ID)
+	facts := w.replica.Facts(c.ID)
 	return control.ChildSA{
 		Context:         w.tenant.Name,
 		SPIIn:           c.In.SPI.String(),
@@ -107,9 +107,9 @@ func (w *Worker) childRow(c *sa.Child) control.ChildSA {
 }
 
 // sessionRow describes a session whose IKE SA is row.
-func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA) control.Session {
+func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA, standby bool) control.Session {
 	out := control.Session{
-		Standby:     w.twin != nil && !w.twin.active,
+		Standby:     standby,
 		Context:     row.Context,
 		User:        x.User,
 		TunnelGroup: x.Group,
@@ -127,15 +127,6 @@ func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA
 		out.BytesOut += c.BytesOut
 	}
 	return out
-}
-
-// factsOf returns the counters of an installed child SA.
-func (w *Worker) factsOf(id uint64) esp.Facts {
-	p, ok := w.children.byID[id]
-	if !ok {
-		return esp.Facts{}
-	}
-	return w.counters.Slot(p.slot).Facts()
 }
 
 func nameOf(p sa.Proposal, t sa.TransformType) string {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -24,6 +25,9 @@ const (
 // interface answers for. Changes are told together, one message at a time, so
 // that a storm of SAs makes few.
 type standing struct {
+	log        *slog.Logger
+	supervisor *supervisor
+
 	tenant   *spec.Tenant
 	children map[uint64]carriage
 	routes   map[netip.Prefix]standingRoute
@@ -51,8 +55,9 @@ type standingRoute struct {
 	users  int
 }
 
-func newStanding(t *spec.Tenant) *standing {
+func newStanding(t *spec.Tenant, log *slog.Logger, s *supervisor) *standing {
 	return &standing{
+		log: log, supervisor: s,
 		tenant: t, children: make(map[uint64]carriage), routes: make(map[netip.Prefix]standingRoute), answers: make(map[netip.Addr]int),
 		changedRoutes: make(map[netip.Prefix]struct{}), changedAnswers: make(map[netip.Addr]struct{}), reset: true,
 	}
@@ -204,54 +209,56 @@ func oneAddress(list []sa.Selector, v4 bool) (one netip.Addr) {
 	return one
 }
 
-// recount notes anew what all child SAs carry, for another configuration.
-func (w *Worker) recount(t *spec.Tenant) {
-	old := w.standing
-	w.standing = newStanding(t)
-	if old != nil {
-		w.standing.telling, w.standing.refusal = old.telling, old.refusal
-	}
-	for _, s := range w.engine.Status() {
+// reconfigure notes anew what all child SAs carry, for another configuration, or for
+// IKE SAs that came from the journal.
+func (c *standing) reconfigure(t *spec.Tenant, all []exchange.Status) {
+	fresh := newStanding(t, c.log, c.supervisor)
+	fresh.telling, fresh.refusal = c.telling, c.refusal
+	*c = *fresh
+	for _, s := range all {
 		for i := range s.Children {
-			w.standing.add(&s.Children[i])
+			c.add(&s.Children[i])
 		}
 	}
 }
 
-// tellStanding tells the supervisor what child SAs carry, where that has changed and
-// this worker serves. An answer that is awaited is awaited first.
-func (w *Worker) tellStanding(now time.Time) {
-	c := w.standing
-	if c.telling || !w.twin.speaks() || now.Before(c.retry) {
+// tell tells the supervisor what child SAs carry, where that has changed. An answer
+// that is awaited is awaited first; again is called behind it.
+func (c *standing) tell(now time.Time, again func(now time.Time)) {
+	if c.telling || now.Before(c.retry) {
 		return
 	}
 	m, any := c.message()
 	if !any {
 		return
 	}
-	c.telling = w.supervisor.request(control.KindRoutes, m, func(now time.Time, err error) {
-		w.standing.telling = false
+	c.telling = c.supervisor.request(control.KindRoutes, m, func(now time.Time, err error) {
+		c.telling = false
 		if err != nil {
-			w.standingRefused(now, err)
+			c.refused(now, err)
 			return
 		}
-		w.standing.refusal = ""
-		w.tellStanding(now)
+		c.refusal = ""
+		again(now)
 	})
 	if !c.telling {
 		c.reset, c.retry = true, now.Add(standingRetry)
 	}
 }
 
-// standingRefused has everything told again later. The networks that the
-// configuration protects are guarded meanwhile.
-func (w *Worker) standingRefused(now time.Time, err error) {
-	c := w.standing
+// refused has everything told again later. The networks that the configuration
+// protects are guarded meanwhile.
+func (c *standing) refused(now time.Time, err error) {
 	if text := err.Error(); text != c.refusal {
 		c.refusal = text
-		w.log.Error("the supervisor refuses routes into the tunnel", "reason", text)
+		c.log.Error("the supervisor refuses routes into the tunnel", "reason", text)
 	}
 	c.reset, c.retry = true, now.Add(standingRetry)
+}
+
+// tellStanding tells the supervisor what child SAs carry, where this worker serves.
+func (w *Worker) tellStanding(now time.Time) {
+	_ = w.replica.Serve(func() { w.standing.tell(now, w.tellStanding) })
 }
 
 // adoptAddresses asks for the addresses that a gateway gave us in an IKE SA that

@@ -49,7 +49,7 @@ func cutRange(text string) (a, b netip.Addr, ok bool) {
 
 // TestStanding: what the supervisor is told as child SAs come and go.
 func TestStanding(t *testing.T) {
-	c := newStanding(standingTenant())
+	c := newStanding(standingTenant(), nil, nil)
 	del := func(id uint64) *sa.Change { return &sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id}} }
 	steps := []struct {
 		what   string
@@ -94,7 +94,7 @@ func TestStanding(t *testing.T) {
 // TestStandingIsBounded: a child SA with a selector that no prefix fits makes a few
 // routes, not thousands.
 func TestStandingIsBounded(t *testing.T) {
-	c := newStanding(standingTenant())
+	c := newStanding(standingTenant(), nil, nil)
 	ch := childOf(1, "::/0", "2001:db8::1-2001:dbf:ffff:ffff:ffff:ffff:ffff:fffe")
 	for range 63 {
 		s := ch.Child.Remote[len(ch.Child.Remote)-1]
@@ -118,26 +118,29 @@ func TestStandingIsBounded(t *testing.T) {
 // TestStandingIsToldTogether: while an answer is awaited changes gather, and after a
 // refusal everything is told anew, later.
 func TestStandingIsToldTogether(t *testing.T) {
-	w := &Worker{supervisor: &supervisor{requests: make(chan request, 8)}, standing: newStanding(standingTenant()), log: slog.New(slog.DiscardHandler)}
+	s := &supervisor{requests: make(chan request, 8)}
+	c := newStanding(standingTenant(), slog.New(slog.DiscardHandler), s)
+	var tell func(time.Time)
+	tell = func(now time.Time) { c.tell(now, tell) }
 	now := time.Unix(1000, 0)
 	next := func() (control.Routes, func(time.Time, error)) {
 		t.Helper()
 		select {
-		case r := <-w.supervisor.requests:
+		case r := <-s.requests:
 			return r.body.(control.Routes), r.then
 		default:
 			t.Fatal("nothing is told")
 			return control.Routes{}, nil
 		}
 	}
-	w.tellStanding(now)
+	tell(now)
 	_, then := next()
 	for id := range uint64(100) {
-		w.standing.change(childOf(id, "10.10.0.0/24", fmt.Sprintf("10.77.%d.0/24", id)))
-		w.tellStanding(now)
+		c.change(childOf(id, "10.10.0.0/24", fmt.Sprintf("10.77.%d.0/24", id)))
+		tell(now)
 	}
-	if len(w.supervisor.requests) != 0 {
-		t.Fatalf("%d messages before the answer to the first", len(w.supervisor.requests))
+	if len(s.requests) != 0 {
+		t.Fatalf("%d messages before the answer to the first", len(s.requests))
 	}
 	then(now, nil)
 	m, then := next()
@@ -145,11 +148,11 @@ func TestStandingIsToldTogether(t *testing.T) {
 		t.Errorf("%d together, reset %v, want 100 added", len(m.Add), m.Reset)
 	}
 	then(now, errors.New("no"))
-	w.tellStanding(now.Add(standingRetry - 1))
-	if len(w.supervisor.requests) != 0 {
+	tell(now.Add(standingRetry - 1))
+	if len(s.requests) != 0 {
 		t.Error("told again at once after a refusal")
 	}
-	w.tellStanding(now.Add(standingRetry))
+	tell(now.Add(standingRetry))
 	if m, _ := next(); len(m.Add) != 100 || !m.Reset {
 		t.Errorf("after a refusal: %d, reset %v, want all 100 anew", len(m.Add), m.Reset)
 	}

@@ -25,7 +25,7 @@ type supervisor struct {
 	ration   func(context.Context, control.Claim) (control.Grant, error)
 	requests chan request
 	claims   chan control.Claim
-	calls    chan<- func(now time.Time) // into the loop
+	inbox    *inbox // of the loop
 	granted  func(now time.Time, c control.Claim, g control.Grant)
 }
 
@@ -96,8 +96,8 @@ func (s *supervisor) claimAll(ctx context.Context) {
 
 // answered has f called in the loop, unless that has ended.
 func (s *supervisor) answered(ctx context.Context, f func(now time.Time)) {
-	select {
-	case s.calls <- f:
-	case <-ctx.Done():
-	}
+	_ = s.inbox.call(ctx, func(now time.Time) error {
+		f(now)
+		return nil
+	})
 }

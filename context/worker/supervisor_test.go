@@ -8,7 +8,7 @@ import (
 
 // TestAnsweredEnds: an answer that comes after the loop has ended waits for nobody.
 func TestAnsweredEnds(t *testing.T) {
-	s := &supervisor{calls: make(chan func(time.Time))}
+	s := &supervisor{inbox: newInbox()}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	s.answered(ctx, func(time.Time) {})

@@ -6,11 +6,13 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/esptest"
@@ -176,7 +178,7 @@ func TestWorkersRestart(t *testing.T) {
 }
 
 // TestHungStandby: a twin that keeps the session up and acknowledges nothing
-// holds no answer for longer than twice ackTimeout.
+// holds no answer for longer than twice link.DefaultIdle.
 func TestHungStandby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, testGateway)
@@ -189,7 +191,7 @@ func TestHungStandby(t *testing.T) {
 		for len(alice.established()) == 0 && time.Since(begin) < time.Minute {
 			time.Sleep(10 * time.Millisecond)
 		}
-		if took := time.Since(begin); took < ackTimeout/2 || took > 2*ackTimeout+100*time.Millisecond {
+		if took := time.Since(begin); took < link.DefaultIdle/2 || took > 2*link.DefaultIdle+100*time.Millisecond {
 			t.Errorf("the set-up took %v", took)
 		}
 		if got := p.nodes[0].facts().Replication; got.State != "none" || got.Reason == "" {
@@ -211,7 +213,7 @@ func TestHungStandby(t *testing.T) {
 func TestJournalFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newDeadPair(t, testGateway)
-		p.nodes[0].journal = Memory{Bytes: make([]byte, 8<<10)}
+		p.nodes[0].journal = replica.Memory{Bytes: make([]byte, 8<<10)}
 		for _, h := range p.nodes {
 			h.start()
 		}
@@ -266,9 +268,7 @@ func TestLostEntry(t *testing.T) {
 		alice := p.newClient(2, "alice@example")
 		before := p.nodes[0].facts().Replication
 		p.nodes[0].in(func(_ time.Time, w *Worker) {
-			if at := w.record(make([]byte, journal.MaxRecord+1)); at != 0 {
-				t.Errorf("an impossible entry has position %d", at)
-			}
+			w.replica.Returned(netip.MustParseAddr("10.99.0.10"), strings.Repeat("x", journal.MaxRecord))
 		})
 		lost := p.nodes[0].facts().Replication
 		if lost.Stream == before.Stream || lost.State != "none" || lost.Last != before.Last {
@@ -296,7 +296,7 @@ func TestNoCounters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newDeadPair(t, testGateway)
 		for _, h := range p.nodes {
-			h.counters = Memory{Bytes: make([]byte, esp.CountersSize(1))}
+			h.counters = replica.Memory{Bytes: make([]byte, esp.CountersSize(1))}
 			h.start()
 		}
 		p.serve(0)
@@ -363,43 +363,35 @@ func TestHalfASnapshot(t *testing.T) {
 		bob := p.newClient(3, "bob@example")
 		p.mustPing(bob, "with one node")
 		p.revive(1)
-		// A twin by hand sends the first half of a snapshot.
-		c := linktest.NewCable(nil)
-		sessions := make(chan *link.Session, 1)
-		go func() {
-			s, err := link.NewSession(context.Background(), c.Ends[0], link.SessionConfig{
-				Key: secret.Copy([]byte("the key of the twins")), Unit: failover.UnitPrimary,
-			})
-			if err != nil {
-				t.Error(err)
+		// Between the twins somebody carries their messages by hand, and stops within
+		// the snapshot.
+		var sessions [2]*link.Session
+		for i, unit := range []failover.Unit{failover.UnitSecondary, failover.UnitPrimary} {
+			c, done := linktest.NewCable(nil), make(chan struct{})
+			go func() {
+				defer close(done)
+				s, err := link.NewSession(context.Background(), c.Ends[0], link.SessionConfig{Key: secret.Copy([]byte("the key of the twins")), Unit: unit})
+				if err != nil {
+					t.Error(err)
+				}
+				sessions[i] = s
+			}()
+			if err := p.nodes[i].worker.Link(context.Background(), c.Ends[1]); err != nil {
+				t.Fatal(err)
 			}
-			sessions <- s
-		}()
-		if err := p.nodes[1].worker.Link(context.Background(), c.Ends[1]); err != nil {
-			t.Fatal(err)
+			<-done
 		}
-		s := <-sessions
-		sender := journal.NewSender(journal.SenderConfig{Stream: journal.StreamID{9}, Epoch: p.epoch, Next: 100})
-		sender.Connected()
-		if err := sender.Receive(<-s.Received()); err != nil {
-			t.Fatal(err)
-		}
-		var items [][]byte
-		p.nodes[0].in(func(_ time.Time, w *Worker) {
-			for b := range w.snapshot {
-				items = append(items, slices.Clone(b))
-			}
-		})
-		sender.Snapshot(items)
-		for range len(items)/2 + 1 {
-			b, _ := sender.Message(nil)
-			s.Send(b)
+		active, s := sessions[0], sessions[1]
+		active.Send(<-s.Received()) // what the standby has
+		for range 4 {
+			s.Send(<-active.Received())
 		}
 		time.Sleep(100 * time.Millisecond)
 		if got := p.nodes[1].replication(); got != "bulk" {
 			t.Errorf("replication: %s", got)
 		}
 		s.Close()
+		active.Close()
 		if got := len(p.nodes[1].established()); got != 0 {
 			t.Errorf("%d SAs of half a snapshot", got)
 		}
@@ -424,8 +416,10 @@ func TestStaleCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, testGateway)
 		alice := p.newClient(2, "alice@example")
-		for range 4 { // no session from here on: both copies grow old
-			p.nodes[1].in(func(_ time.Time, w *Worker) { w.twin.detach(w, "test") })
+		for i := range 4 { // no session from here on: both copies grow old
+			if i == 0 {
+				p.cut()
+			}
 			p.mustPing(alice, "with the active of the moment")
 			p.follow(p.owner)
 			p.serve(1 - p.owner)

@@ -18,12 +18,14 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
@@ -41,8 +43,8 @@ type host struct {
 	tenant   *spec.Tenant
 	name     string // in logs
 	addr     string
-	journal  Memory
-	counters Memory
+	journal  replica.Memory
+	counters replica.Memory
 	failover *control.Failover // nil: no twin
 	skew     time.Duration     // by how much its clock is ahead of the true time
 
@@ -79,8 +81,8 @@ func (l *lockedBuffer) contains(text string) bool {
 func newHost(t *testing.T, net *esptest.Net, tenant *spec.Tenant, addr string) *host {
 	h := &host{
 		t: t, net: net, tenant: tenant, name: addr, addr: addr,
-		journal:  Memory{Bytes: make([]byte, 4<<20)},
-		counters: Memory{Bytes: make([]byte, esp.CountersSize(64))},
+		journal:  replica.Memory{Bytes: make([]byte, 4<<20)},
+		counters: replica.Memory{Bytes: make([]byte, esp.CountersSize(64))},
 	}
 	t.Cleanup(func() {
 		if h.worker != nil {
@@ -486,11 +488,11 @@ func TestUnreadableMemory(t *testing.T) {
 		"journal":  func(c *Config) { copy(c.Journal.Bytes[256:], "garbage") },
 		"counters": func(c *Config) { c.Counters.Bytes[0] = 99 },
 		"records": func(c *Config) {
-			l, err := openLedger(c.Journal)
+			store, err := journal.Open(c.Journal.Bytes)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := l.store.Append([]byte{0}); err != nil {
+			if _, err := store.Append([]byte{0}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -498,8 +500,8 @@ func TestUnreadableMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := &Config{
 				Tenant: gatewayTenant(8), Log: slog.New(slog.DiscardHandler),
-				Journal:  Memory{Bytes: make([]byte, 4<<20)},
-				Counters: Memory{Bytes: make([]byte, esp.CountersSize(4))},
+				Journal:  replica.Memory{Bytes: make([]byte, 4<<20)},
+				Counters: replica.Memory{Bytes: make([]byte, esp.CountersSize(4))},
 				Devices:  []tun.Device{esptest.NewDevice(1)},
 			}
 			damage(cfg)

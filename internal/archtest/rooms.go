@@ -75,10 +75,13 @@ var rooms = []room{
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
+	{path: "context/replica", may: []string{"context/control", "esp", "esp/sa", "failover", "failover/journal", "failover/link",
+		"ike", "ike/exchange", "internal/record", "internal/secret"},
+		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
-		"context/control", "context/capture", "context/pipe", "context/session", "context/aaa", "context/spec",
-		"failover", "failover/journal", "failover/link", "resource", "internal/record", "internal/secret", "internal/uptime"},
-		because: "the worker brings engine, data plane and journal together, and may not reach what is privileged"},
+		"context/control", "context/capture", "context/pipe", "context/pool", "context/replica", "context/session", "context/aaa", "context/spec",
+		"resource", "internal/secret", "internal/uptime"},
+		because: "the worker brings engine, data plane, sessions and journal together, and may not reach what is privileged"},
 
 	// Protocols.
 	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/panics", "internal/secret", "resource"},

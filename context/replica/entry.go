@@ -1,4 +1,4 @@
-package worker
+package replica
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 )
 
 // errEntry is returned for an entry that no worker wrote.
-var errEntry = errors.New("worker: malformed journal entry")
+var errEntry = errors.New("replica: malformed journal entry")
 
 // counterEntry is what the other node needs to go on with a child SA: how far
 // its outbound sequence numbers are reserved, and where its inbound window and
@@ -215,7 +215,7 @@ func parseEntry(b []byte) (e entry, err error) {
 	}
 	r, err := ike.ParseRecord(body)
 	if err != nil {
-		e.lost = fmt.Errorf("worker: reading journal: %w", err)
+		e.lost = fmt.Errorf("replica: reading journal: %w", err)
 		r = exchange.Record{Kind: exchange.RecordIKEDown, SPI: r.SPI}
 	}
 	if r.SPI != 0 {

@@ -1,4 +1,4 @@
-package worker
+package replica
 
 import (
 	"fmt"
@@ -19,11 +19,11 @@ type Memory struct {
 func MapFile(f *os.File) (Memory, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return Memory{}, fmt.Errorf("worker: measuring %s: %w", f.Name(), err)
+		return Memory{}, fmt.Errorf("replica: measuring %s: %w", f.Name(), err)
 	}
 	b, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return Memory{}, fmt.Errorf("worker: mapping %s: %w", f.Name(), err)
+		return Memory{}, fmt.Errorf("replica: mapping %s: %w", f.Name(), err)
 	}
 	return Memory{Bytes: b, shared: true}, nil
 }

@@ -1,4 +1,4 @@
-package worker
+package replica
 
 import (
 	"fmt"
@@ -19,43 +19,39 @@ const (
 	catchUpTimeout = 10 * time.Second
 )
 
-// messagesAtOnce bounds the messages of the twin that are taken in a row: others
-// wait for the loop, too.
-const messagesAtOnce = 64
-
 // expect waits for the acknowledgement of all there is, if it does not wait yet
 // and there is any.
-func (t *twin) expect() {
-	if t.session == nil || !t.active || t.settled() {
-		t.watch.Stop()
-		t.limit = 0
+func (a *active) expect() {
+	if a.twin.session == nil || a.settled() {
+		a.twin.ack.Stop()
+		a.limit = 0
 		return
 	}
 	limit := catchUpTimeout
-	if t.sender.InStep() {
+	if a.sender.InStep() {
 		limit = ackTimeout
 	}
-	if limit != t.limit {
-		t.limit, t.target = limit, t.sender.Next()-1
-		t.watch.Reset(limit)
+	if limit != a.limit {
+		a.limit, a.target = limit, a.sender.Next()-1
+		a.twin.ack.Reset(limit)
 	}
 }
 
 // settled reports whether the twin has everything.
-func (t *twin) settled() bool {
-	return t.sender.InStep() && t.sender.Acked() >= t.sender.Next()-1
+func (a *active) settled() bool {
+	return a.sender.InStep() && a.sender.Acked() >= a.sender.Next()-1
 }
 
 // overdue ends a session whose twin has not acknowledged what expect waited for.
-func (t *twin) overdue(w *Worker) {
-	limit := t.limit
-	t.limit = 0
+func (a *active) overdue() {
+	limit := a.limit
+	a.limit = 0
 	// A snapshot that is still leaving is not overdue: a twin that does not read
 	// it is found by the session itself.
-	if t.session == nil || !t.active || limit == 0 || t.sender.Bulk() || t.sender.Acked() >= t.target {
-		t.expect()
+	if a.twin.session == nil || limit == 0 || a.sender.Bulk() || a.sender.Acked() >= a.target {
+		a.expect()
 		return
 	}
-	w.log.Warn("session with the twin ended", "reason", "no acknowledgement", "limit", limit)
-	t.detach(w, fmt.Sprintf("the twin acknowledged nothing for %v", limit))
+	a.log.Warn("session with the twin ended", "reason", "no acknowledgement", "limit", limit)
+	a.detach(fmt.Sprintf("the twin acknowledged nothing for %v", limit))
 }

@@ -1,0 +1,343 @@
+package replica
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/ike/exchange"
+)
+
+// store is the state of a tenant as its journal says it, and the journal.
+type store struct {
+	log      *slog.Logger
+	host     Host
+	journal  *ledger
+	counters *esp.Counters
+	reserves bool // child SAs have reservations: there is a twin
+	lost     int  // entries that could not be applied
+
+	state    State
+	slots    *slots
+	accounts map[uint64]sessionEntry // by our SPI of the IKE SA
+	early    map[uint64]counterEntry // counters that came before their child SA
+}
+
+func newStore(cfg *Config) (*store, error) {
+	l, err := openLedger(cfg.Journal)
+	if err != nil {
+		return nil, fmt.Errorf("replica: %w: %w", ErrJournal, err)
+	}
+	return &store{
+		log: cfg.Log, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
+		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry), early: make(map[uint64]counterEntry),
+	}, nil
+}
+
+// image is a state while entries are applied to it.
+type image struct {
+	state    State
+	accounts map[uint64]sessionEntry
+	early    map[uint64]counterEntry
+	// ours: the entries are of this node's journal, where instants are on its clock
+	// and slots are chosen. Otherwise another node has just sent them.
+	ours bool
+	// live: it is the state that the data plane carries traffic with.
+	live bool
+}
+
+// apply brings one entry into an image, and returns it as this node writes it down.
+// An entry that cannot be applied costs the SA that it is about; the error is
+// of one that leaves the image in doubt.
+func (s *store) apply(now time.Time, e entry, im *image) (entry, error) {
+	if !im.ours {
+		e = e.received(now)
+	}
+	switch {
+	case e.session != nil:
+		im.accounts[e.session.spi] = *e.session
+	case e.habit != nil:
+		im.state.Remember(e.habit.addr, e.habit.identity)
+	case e.counters != nil && im.live:
+		s.learn(*e.counters)
+	case e.counters != nil:
+		im.early[e.counters.child] = *e.counters
+	case e.lost != nil && e.record == nil: // it is not known what it is about
+		s.giveUp(0, e.lost)
+	case e.lost != nil: // the record is the end of the SA
+		s.giveUp(e.record.SPI, e.lost)
+		return e, s.applyRecord(now, e.record, im)
+	case e.record != nil:
+		return e, s.applyRecord(now, e.record, im)
+	}
+	return e, nil
+}
+
+// applyRecord brings a record of the engine into an image.
+func (s *store) applyRecord(now time.Time, r *exchange.Record, im *image) error {
+	if c := r.Child; c != nil {
+		if !im.ours {
+			if err := s.slots.place(c); err != nil {
+				return err
+			}
+		} else if err := s.slots.replay(c); err != nil {
+			s.giveUp(r.SPI, err)
+			return nil
+		}
+	}
+	if err := im.state.Replay(now, *r); err != nil {
+		s.giveUp(r.SPI, err)
+		return nil
+	}
+	if !im.live {
+		return nil
+	}
+	s.install(r)
+	if r.Child != nil {
+		if c, ok := s.early[r.Child.Child.ID]; ok { // its counters came first
+			delete(s.early, r.Child.Child.ID)
+			s.learn(c)
+		}
+	}
+	return nil
+}
+
+// giveUp tells that a record cannot be used, which the engine has forgotten the SA
+// for: all others are worth more than that one.
+func (s *store) giveUp(spi uint64, err error) {
+	s.lost++
+	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err, "count", s.lost)
+}
+
+// restore makes the state that of the journal, as after the death of a worker, and
+// returns the number of its IKE SAs.
+func (s *store) restore(now time.Time) (int, error) {
+	im, use, err := s.blank(true)
+	if err != nil {
+		return 0, err
+	}
+	s.slots = newSlots(s.counters.Len())
+	err = s.journal.replay(func(e entry) error {
+		_, err := s.apply(now, e, im)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("replica: %w: %w", ErrJournal, err)
+	}
+	return s.use(im, use), nil
+}
+
+// adopt makes the state, and the journal, the copy that a snapshot of the twin
+// describes. What was held before is replaced as a whole; on an error it is held
+// still.
+func (s *store) adopt(now time.Time, step journal.Step, items [][]byte) error {
+	im, use, err := s.blank(false)
+	if err != nil {
+		return err
+	}
+	for i, b := range items {
+		e, err := parseEntry(b)
+		if err != nil {
+			return err
+		}
+		if e, err = s.apply(now, e, im); err != nil {
+			return err
+		}
+		items[i] = e.encode()
+	}
+	if err := s.journal.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
+		return err
+	}
+	s.use(im, use)
+	return nil
+}
+
+// repeat applies one entry of the active twin, and writes it to the journal with
+// the counter slots that child SAs have here.
+func (s *store) repeat(now time.Time, payload []byte) error {
+	all, err := parseEntries(payload)
+	if err != nil {
+		return err
+	}
+	im := &image{state: s.state, accounts: s.accounts, early: s.early, live: true}
+	parts := make([][]byte, len(all))
+	for i, e := range all {
+		if e, err = s.apply(now, e, im); err != nil {
+			return err
+		}
+		parts[i] = e.encode()
+	}
+	entry := parts[0]
+	if isBatch(payload) {
+		entry = appendBatch(nil, parts)
+	}
+	_, err = s.journal.append(entry, s.snapshot)
+	clear(entry)
+	for _, p := range parts {
+		clear(p)
+	}
+	if err != nil {
+		return err
+	}
+	return s.journal.tidy(s.snapshot)
+}
+
+// blank returns an image without SAs, and what puts its state into use.
+func (s *store) blank(ours bool) (*image, func(), error) {
+	state, use, err := s.host.Rebuild()
+	return &image{
+		state: state, accounts: make(map[uint64]sessionEntry), early: make(map[uint64]counterEntry), ours: ours,
+	}, use, err
+}
+
+// use makes an image the state that the tenant is served with, and returns the
+// number of its IKE SAs: the data plane holds exactly their child SAs then.
+func (s *store) use(im *image, use func()) int {
+	use()
+	s.state, s.accounts, s.early = im.state, im.accounts, make(map[uint64]counterEntry)
+	all, owners, spis := im.state.Status(), make(map[uint64]uint64), make(map[uint64]bool)
+	for _, x := range all {
+		spis[x.Peer.SPI] = true
+		for _, c := range x.Children {
+			owners[c.ID] = x.Peer.SPI
+		}
+	}
+	maps.DeleteFunc(s.accounts, func(spi uint64, _ sessionEntry) bool { return !spis[spi] })
+	for id, c := range s.slots.byID {
+		if _, alive := owners[id]; !alive {
+			s.installChild(&sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: c.owner, Slot: c.slot}})
+		}
+	}
+	s.slots.reconcile(owners)
+	for r := range im.state.Snapshot {
+		if r.Child != nil && s.slots.has(r.Child.Child.ID) {
+			s.slots.fill(r.Child)
+			s.installChild(r.Child)
+		}
+	}
+	for _, c := range im.early {
+		if im.ours { // its counts are in the counter memory
+			s.slots.reserve(c.child, c.reservation)
+			continue
+		}
+		s.learn(c)
+	}
+	return len(all)
+}
+
+// learn takes over the counters of a child SA that another node has counted. Those of
+// one that is not here yet wait for it.
+func (s *store) learn(e counterEntry) {
+	c := s.slots.byID[e.child]
+	if c == nil || s.counters.Slot(c.slot).Owner() != e.child {
+		s.early[e.child] = e
+		return
+	}
+	c.reservation = e.reservation
+	window := s.counters.Window(c.slot)
+	window.Advance(e.facts.SequenceIn)
+	s.counters.Slot(c.slot).Learn(e.facts)
+}
+
+// install brings one record to the data plane.
+func (s *store) install(r *exchange.Record) {
+	switch {
+	case r.Child != nil:
+		s.installChild(r.Child)
+	case r.Kind == exchange.RecordIKE && r.Replaces != 0:
+		s.slots.inherit(r.Replaces, r.SPI)
+	case r.Kind == exchange.RecordIKEDown:
+		for _, c := range s.slots.of(r.SPI) {
+			s.installChild(&c)
+		}
+		delete(s.accounts, r.SPI)
+	}
+}
+
+// installChild brings one change to the data plane.
+func (s *store) installChild(ch *sa.Change) {
+	id := ch.Child.ID
+	if c := s.slots.byID[id]; c != nil {
+		ch.Child.Owner = c.owner
+	}
+	if err := s.host.Install(ch); err != nil {
+		s.log.Error("data plane refuses a child SA", "child", id, "op", ch.Op.String(), "reason", err)
+	}
+	s.slots.done(ch)
+	if c := s.slots.byID[id]; c != nil && ch.Op.Installs() && c.reservation.Limit > 0 {
+		s.counters.Slot(c.slot).SetOutLimit(c.reservation.Limit)
+	}
+}
+
+// account notes what a session has behind it, and returns the entry that says so.
+func (s *store) account(e sessionEntry) []byte {
+	s.accounts[e.spi] = e
+	return appendSession(nil, s.host.Now(), e)
+}
+
+// append writes an entry to the journal. It returns 0 where the journal has no room for
+// it: a restart would lose what the entry says.
+func (s *store) append(payload []byte) journal.Position {
+	p, err := s.journal.append(payload, s.snapshot)
+	if err != nil {
+		s.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+		return 0
+	}
+	return p
+}
+
+// tidy keeps the journal from growing far over the state that it describes.
+func (s *store) tidy() {
+	if err := s.journal.tidy(s.snapshot); err != nil {
+		s.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
+	}
+}
+
+// snapshot yields the entries that say the whole state.
+func (s *store) snapshot(yield func([]byte) bool) {
+	for a, identity := range s.state.Habits {
+		if !yield(appendHabit(nil, habitEntry{addr: a, identity: identity})) {
+			return
+		}
+	}
+	now := s.host.Now()
+	s.state.Snapshot(func(r exchange.Record) bool {
+		if r.Child != nil {
+			if !s.slots.has(r.Child.Child.ID) {
+				return true // it is being ended: see commit
+			}
+			s.slots.fill(r.Child)
+			if s.reserves && !yield(appendCounters(nil, s.countersOf(r.Child.Child.ID))) {
+				return false
+			}
+		}
+		if !yield(appendRecord(nil, now, r)) {
+			return false
+		}
+		past, ok := s.accounts[r.SPI]
+		return !ok || r.Kind != exchange.RecordIKE || yield(appendSession(nil, now, past))
+	})
+}
+
+// countersOf returns the counters entry of a child SA as it is now.
+func (s *store) countersOf(id uint64) counterEntry {
+	e := counterEntry{child: id, facts: s.facts(id)}
+	if c := s.slots.byID[id]; c != nil {
+		e.reservation = c.reservation
+	}
+	return e
+}
+
+// facts returns the counters of an installed child SA.
+func (s *store) facts(id uint64) esp.Facts {
+	c := s.slots.byID[id]
+	if c == nil {
+		return esp.Facts{}
+	}
+	return s.counters.Slot(c.slot).Facts()
+}

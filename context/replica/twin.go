@@ -1,0 +1,95 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// twin is the worker of the same tenant on the other node, and the session with it.
+// The zero value is a twin that never comes.
+type twin struct {
+	unit failover.Unit // this node's
+	key  secret.Value
+
+	epoch uint64 // of the latest activation, here or there
+
+	session  *link.Session // nil: none
+	room     <-chan struct{}
+	received <-chan []byte
+	pace     *time.Timer // when a paced bulk copy goes on
+	ack      *time.Timer // when an acknowledgement is overdue
+
+	bulk   time.Time // when the last snapshot was complete
+	reason string    // why the last session ended
+	told   string    // the state that the supervisor knows
+}
+
+// newTwin returns the twin of a pair.
+func newTwin(cfg *Config) (*twin, error) {
+	t := &twin{key: secret.Copy(cfg.Failover.Key), pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour)}
+	t.pace.Stop()
+	t.ack.Stop()
+	switch cfg.Failover.Unit {
+	case failover.UnitPrimary.String():
+		t.unit = failover.UnitPrimary
+	case failover.UnitSecondary.String():
+		t.unit = failover.UnitSecondary
+	default:
+		return nil, fmt.Errorf("replica: unknown unit %q", cfg.Failover.Unit)
+	}
+	return t, nil
+}
+
+// inputs returns what can come from the twin.
+func (t *twin) inputs() Inputs {
+	in := Inputs{Received: t.received, Room: t.room}
+	if t.pace != nil {
+		in.Pace, in.Overdue = t.pace.C, t.ack.C
+	}
+	return in
+}
+
+// authenticate makes a session of a connection, which it owns.
+func (t *twin) authenticate(ctx context.Context, conn net.Conn) (*link.Session, error) {
+	if t.unit == 0 {
+		return nil, errors.Join(ErrNoTwin, conn.Close())
+	}
+	s, err := link.NewSession(ctx, conn, link.SessionConfig{Key: t.key, Unit: t.unit})
+	if err != nil {
+		return nil, fmt.Errorf("replica: %w", err)
+	}
+	return s, nil
+}
+
+// open takes over a session.
+func (t *twin) open(s *link.Session) {
+	t.session, t.room, t.received = s, s.Room(), s.Received()
+}
+
+// close ends the session, and reports whether there was one.
+func (t *twin) close(reason string) bool {
+	if t.session == nil {
+		return false
+	}
+	t.session.Close()
+	t.session, t.room, t.received, t.reason = nil, nil, nil, reason
+	t.pace.Stop()
+	t.ack.Stop()
+	return true
+}
+
+// report tells the supervisor of a state, where it knows another one.
+func (t *twin) report(host Host, p *control.Replication) {
+	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds); key != t.told {
+		t.told = key
+		host.Request(control.KindReplication, p)
+	}
+}
