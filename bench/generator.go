@@ -143,7 +143,7 @@ func (t target) clientConfig(n int) *exchange.Config {
 		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
 			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{t.gatewayID},
-			LocalPSK: secret.Copy([]byte(t.clientKey)), RemotePSK: secret.Copy([]byte(t.gatewayKey)),
+			Local: exchange.PSK{Key: secret.Copy([]byte(t.clientKey))}, Remote: exchange.PSK{Key: secret.Copy([]byte(t.gatewayKey))},
 		})
 		cfg.Entries = append(cfg.Entries, exchange.Entry{
 			Name: name, Local: netip.MustParseAddr(t.local), Proposals: child,

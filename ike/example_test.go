@@ -14,7 +14,7 @@ import (
 // Two engines in one program: what one sends, the other receives.
 func ExampleNew() {
 	gateway, client := netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("192.0.2.1")
-	key := secret.Copy([]byte("a long and random key"))
+	key := exchange.PSK{Key: secret.Copy([]byte("a long and random key"))}
 	policies := []exchange.Policy{{Name: "10", Lifetime: 24 * time.Hour, Proposal: sa.Proposal{
 		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256},
 		{Type: sa.PRF, ID: sa.PRFHMACSHA256},
@@ -30,14 +30,14 @@ func ExampleNew() {
 		gateway: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", LocalPSK: key, RemotePSK: key,
+				Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
 		},
 		client: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "gateway", LocalIdentity: "user@example", RemoteIdentities: []string{"gw.example"}, LocalPSK: key, RemotePSK: key,
+				Name: "gateway", LocalIdentity: "user@example", RemoteIdentities: []string{"gw.example"}, Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{
 				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true, Proposals: proposals,

@@ -46,9 +46,9 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 			LocalIdentity:    g.LocalIdentity,
 			RemoteIdentities: g.RemoteIdentities,
 			Fallback:         g.Name == spec.DefaultRAGroup || g.Name == spec.DefaultL2LGroup,
-			LocalPSK:         t.Secret(g.LocalPSK),
-			RemotePSK:        t.Secret(g.RemotePSK),
-			RemotePSKs:       identityPSKs(t, g.RemotePSKs),
+			Local:            exchange.PSK{Key: t.Secret(g.LocalPSK)},
+			Remote:           exchange.PSK{Key: t.Secret(g.RemotePSK)},
+			Remotes:          identityPSKs(t, g.RemotePSKs),
 			RemoteNetworks:   selectors(g.RemoteNetworks),
 			DPD:              g.DPD,
 			IgnoreContact:    g.Unique == spec.UniqueNever,
@@ -85,10 +85,10 @@ func insideNetworks(t *spec.Tenant) []netip.Prefix {
 }
 
 // identityPSKs returns the keys of single identities.
-func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []exchange.IdentityPSK {
-	var out []exchange.IdentityPSK
+func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []exchange.IdentityCredential {
+	var out []exchange.IdentityCredential
 	for _, k := range keys {
-		out = append(out, exchange.IdentityPSK{Identity: k.Identity, PSK: t.Secret(k.PSK)})
+		out = append(out, exchange.IdentityCredential{Identity: k.Identity, Credential: exchange.PSK{Key: t.Secret(k.PSK)}})
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -38,12 +39,12 @@ func TestEngineConfig(t *testing.T) {
 	}
 	var profiles, entries string
 	for _, p := range cfg.Profiles {
-		profiles += fmt.Sprintf("%s %v %v %d; ", p.Name, p.Fallback, p.RemoteNetworks, len(p.RemotePSKs))
+		profiles += fmt.Sprintf("%s %v %v %d; ", p.Name, p.Fallback, p.RemoteNetworks, len(p.Remotes))
 	}
 	if want := "DefaultRAGroup true [] 1; DefaultL2LGroup true [] 0; sites false [10.30.0.0/16] 0; "; profiles != want {
 		t.Errorf("profiles: got %s\nwant %s", profiles, want)
 	}
-	if k := cfg.Profiles[0].RemotePSKs[0]; k.Identity != "alice@x" || string(k.PSK.Reveal()) != "key of alice" {
+	if k := cfg.Profiles[0].Remotes[0]; k.Identity != "alice@x" || string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
 		t.Errorf("key of %s", k.Identity)
 	}
 	for _, e := range cfg.Entries {

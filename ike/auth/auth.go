@@ -24,6 +24,8 @@ type Prover interface {
 // Verifier checks the AUTH payload of the peer against the octets that it must
 // have signed. Every error is or wraps ErrFailed.
 type Verifier interface {
+	// Method is the only one that is accepted.
+	Method() wire.AuthMethod
 	Verify(prf suite.PRF, octets []byte, proof wire.Auth) error
 }
 

@@ -29,6 +29,9 @@ func (p PSK) Prove(prf suite.PRF, octets []byte) (wire.Auth, error) {
 	return wire.Auth{Method: wire.AuthSharedKey, Data: p.sum(prf, octets)}, nil
 }
 
+// Method implements Verifier.
+func (PSK) Method() wire.AuthMethod { return wire.AuthSharedKey }
+
 // Verify implements Verifier. Without a key nothing is accepted; that, another
 // method and a wrong proof take the same time as a right one.
 func (p PSK) Verify(prf suite.PRF, octets []byte, proof wire.Auth) error {

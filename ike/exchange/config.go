@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Config is what an Engine works from. It is not changed after New or
@@ -111,11 +110,11 @@ type Profile struct {
 	RemoteIdentities []string
 	Fallback         bool
 
-	LocalPSK secret.Value
-	// RemotePSK is the key of every peer. RemotePSKs, where there are any, take
+	Local Credential // ours
+	// Remote is the credential of every peer. Remotes, where there are any, take
 	// its place: an identity that is not among them has no key.
-	RemotePSK  secret.Value
-	RemotePSKs []IdentityPSK
+	Remote  Credential
+	Remotes []IdentityCredential
 
 	// RemoteNetworks bound what a site may bring that a dynamic entry serves;
 	// empty: nothing, so that it gets no child SA.
@@ -125,13 +124,6 @@ type Profile struct {
 
 	// IgnoreContact: an INITIAL_CONTACT of a peer ends nothing.
 	IgnoreContact bool
-}
-
-// IdentityPSK is the pre-shared key of one identity, in the notation of
-// ike/auth.
-type IdentityPSK struct {
-	Identity string
-	PSK      secret.Value
 }
 
 // Entry is one crypto map entry. A profile that a static entry names is served

@@ -30,7 +30,7 @@ func sitesConfig(tune func(*exchange.Config)) exchange.Config {
 	site := func(name, id string, networks ...string) exchange.Profile {
 		return exchange.Profile{
 			Name: name, LocalIdentity: "gw.example", RemoteIdentities: []string{id}, RemoteNetworks: selectorsOf(networks...),
-			LocalPSK: secret.Copy([]byte("key of the gateway")), RemotePSK: secret.Copy([]byte("key of " + name)),
+			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of " + name))},
 		}
 	}
 	cfg.Profiles = append(cfg.Profiles, site("branch", "branch.example"), site("sites", "*.sites", "10.30.0.0/16", "10.99.0.0/16"), site("poor", "*.poor"))
@@ -251,9 +251,9 @@ func TestKeysOfIdentities(t *testing.T) {
 	} {
 		t.Run(tt.id+" with the "+tt.key, func(t *testing.T) {
 			_, g, s := alone(t, func(c *exchange.Config) {
-				c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{
-					{Identity: "alice@example", PSK: secret.Copy([]byte("key of alice"))},
-					{Identity: "bob@example", PSK: secret.Copy([]byte("key of bob"))},
+				c.Profiles[0].Remotes = []exchange.IdentityCredential{
+					{Identity: "alice@example", Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
+					{Identity: "bob@example", Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
 				}
 			})
 			s.Init()

@@ -264,8 +264,8 @@ func TestSiteToSite(t *testing.T) {
 	left, right := sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")), sa.SelectorOf(netip.MustParsePrefix("10.2.0.0/16"))
 	site := func(local, peer netip.Addr, l, r sa.Selector, initiate bool) exchange.Config {
 		cfg := ClientConfig()
-		key := cfg.Profiles[0].LocalPSK
-		cfg.Profiles = []exchange.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
+		key := cfg.Profiles[0].Local
+		cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: []string{peer.String()}}}
 		cfg.Entries = []exchange.Entry{{
 			Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 			LocalTS: []sa.Selector{l}, RemoteTS: []sa.Selector{r}, Proposals: childProposals(),

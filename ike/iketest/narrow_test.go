@@ -44,8 +44,8 @@ func TestNarrowedAnswer(t *testing.T) {
 			left, right := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
 			config := func(local, peer netip.Addr, ours, theirs []string, initiate bool) exchange.Config {
 				cfg := ClientConfig()
-				key := cfg.Profiles[0].LocalPSK
-				cfg.Profiles = []exchange.Profile{{Name: "site", LocalPSK: key, RemotePSK: key, RemoteIdentities: []string{peer.String()}}}
+				key := cfg.Profiles[0].Local
+				cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: []string{peer.String()}}}
 				cfg.Entries = []exchange.Entry{{
 					Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 					LocalTS: selectorsOf(ours...), RemoteTS: selectorsOf(theirs...), Proposals: childProposals(),

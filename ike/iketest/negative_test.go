@@ -639,7 +639,7 @@ func TestAlwaysCookie(t *testing.T) {
 // grows, and says why.
 func TestClientRefused(t *testing.T) {
 	l := New(12, Faults{Delay: 10 * time.Millisecond})
-	g, c := l.Pair(func(_, c *exchange.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("wrong")) })
+	g, c := l.Pair(func(_, c *exchange.Config) { c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("wrong"))} })
 	l.Run(10 * time.Minute)
 	n := 0
 	for _, e := range c.Events {

@@ -35,7 +35,7 @@ func GatewayConfig() exchange.Config {
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
 			Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", RemoteIdentities: []string{"*@example"},
-			LocalPSK: secret.Copy([]byte("key of the gateway")), RemotePSK: secret.Copy([]byte("key of the client")),
+			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
 			DPD: 30 * time.Second,
 		}},
 		Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: childProposals()}},
@@ -48,7 +48,7 @@ func ClientConfig() exchange.Config {
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
 			Name: "gateway", LocalIdentity: "client@example", RemoteIdentities: []string{"gw.example"},
-			LocalPSK: secret.Copy([]byte("key of the client")), RemotePSK: secret.Copy([]byte("key of the gateway")),
+			Local: exchange.PSK{Key: secret.Copy([]byte("key of the client"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
 			DPD: 30 * time.Second,
 		}},
 		Entries: []exchange.Entry{{

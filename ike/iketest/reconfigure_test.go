@@ -54,13 +54,13 @@ func TestReconfigureEnds(t *testing.T) {
 		{"another group", func(c *exchange.Config) {
 			c.Profiles = append(c.Profiles, exchange.Profile{Name: "other", RemoteIdentities: []string{"x@other"}})
 		}, ""},
-		{"the peer's key", func(c *exchange.Config) { c.Profiles[0].RemotePSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
-		{"our key", func(c *exchange.Config) { c.Profiles[0].LocalPSK = secret.Copy([]byte("another one")) }, "its pre-shared key was changed"},
+		{"the peer's key", func(c *exchange.Config) { c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
+		{"our key", func(c *exchange.Config) { c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
 		{"a key of its own", func(c *exchange.Config) {
-			c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{{Identity: "client@example", PSK: secret.Copy([]byte("another one"))}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: "client@example", Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
 		}, "its pre-shared key was changed"},
 		{"the same key as its own", func(c *exchange.Config) {
-			c.Profiles[0].RemotePSKs = []exchange.IdentityPSK{{Identity: "client@example", PSK: c.Profiles[0].RemotePSK}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: "client@example", Credential: c.Profiles[0].Remote}}
 		}, ""},
 		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
 		{"our identity", func(c *exchange.Config) { c.Profiles[0].LocalIdentity = "gw2.example" }, "the identity of this gateway was changed"},
@@ -198,7 +198,7 @@ func TestReconfigureDuringAnExchange(t *testing.T) {
 					}()}})
 					g.reconfigure(func(c *exchange.Config) {
 						if key {
-							c.Profiles[0].RemotePSK = secret.Copy([]byte("another one"))
+							c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))}
 							return
 						}
 						c.Entries[0].LocalTS = []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.10.0.0/25"))}

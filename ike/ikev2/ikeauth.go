@@ -92,7 +92,7 @@ func (s *SA) authRequest(now time.Time, d exchange.Datagram, m *wire.Message, ou
 
 // decoy is verified against where there is no profile, so that an unknown
 // identity takes the time of a wrong key.
-var decoy = auth.PSK{Key: secret.Copy([]byte("no profile has this"))}
+var decoy auth.Verifier = auth.PSK{Key: secret.Copy([]byte("no profile has this"))}
 
 // authenticate chooses the profile and verifies the peer; the result is why it
 // is not let in, for the operator.
@@ -103,7 +103,7 @@ func (s *SA) authenticate(a *authRequest) string {
 	a.profile, a.entry, unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), id, a.wanted)
 	verifier := decoy
 	if a.profile != nil {
-		verifier = auth.PSK{Key: a.profile.remoteKey(id)}
+		verifier = a.profile.verifier(id)
 	}
 	h, prf := s.handshake, s.suite.PRF()
 	octets := auth.InitiatorSignedOctets(prf, h.request, h.nr, s.keys.Pi, a.id)
@@ -115,12 +115,12 @@ func (s *SA) authenticate(a *authRequest) string {
 		return fmt.Sprintf("no tunnel group is for peer %v", id)
 	case a.proof.Data == nil:
 		return fmt.Sprintf("peer %v wants EAP, which tunnel group %s does not have", id, a.profile.Name)
-	case a.proof.Method != wire.AuthSharedKey:
-		return fmt.Sprintf("peer %v authenticates with %v; tunnel group %s has a pre-shared key", id, a.proof.Method, a.profile.Name)
-	case verifier.Key.Len() == 0:
+	case a.proof.Method != verifier.Method():
+		return fmt.Sprintf("peer %v authenticates with %v; tunnel group %s has a %s", id, a.proof.Method, a.profile.Name, noun(verifier))
+	case lacks(a.profile.remote(id)):
 		return fmt.Sprintf("tunnel group %s has no pre-shared key for peer %v", a.profile.Name, id)
 	case err != nil:
-		return fmt.Sprintf("wrong pre-shared key or identity of peer %v (tunnel group %s)", id, a.profile.Name)
+		return fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier), id, a.profile.Name)
 	case a.entry == nil:
 		return unserved
 	}
@@ -171,7 +171,7 @@ func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) 
 	s.session = r.Session
 	idr := wire.IDr{ID: s.localID.Wire()}
 	octets := auth.ResponderSignedOctets(s.suite.PRF(), s.handshake.response, s.handshake.ni, s.keys.Pr, idr)
-	proof, err := auth.PSK{Key: a.profile.LocalPSK}.Prove(s.suite.PRF(), octets)
+	proof, err := a.profile.prover().Prove(s.suite.PRF(), octets)
 	if err != nil {
 		reason := fmt.Sprintf("tunnel group %s has no pre-shared key for this gateway", a.profile.Name)
 		_ = s.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, reason, out)
@@ -262,7 +262,7 @@ func (s *SA) startAuth(now time.Time, out *exchange.Output) error {
 	}
 	idi := wire.IDi{ID: s.localID.Wire()}
 	octets := auth.InitiatorSignedOctets(s.suite.PRF(), h.request, h.nr, s.keys.Pi, idi)
-	proof, err := auth.PSK{Key: p.LocalPSK}.Prove(s.suite.PRF(), octets)
+	proof, err := p.prover().Prove(s.suite.PRF(), octets)
 	if err != nil {
 		return s.fail(out, "", "tunnel group "+s.profile+" has no pre-shared key for this side")
 	}
@@ -308,11 +308,12 @@ func (s *SA) authResponse(now time.Time, ps wire.Payloads, out *exchange.Output)
 	}
 	s.remoteID = auth.FromWire(idr.ID)
 	octets := auth.ResponderSignedOctets(s.suite.PRF(), h.response, h.ni, s.keys.Pr, idr)
-	err := auth.PSK{Key: p.remoteKey(s.remoteID)}.Verify(s.suite.PRF(), octets, proof)
+	verifier := p.verifier(s.remoteID)
+	err := verifier.Verify(s.suite.PRF(), octets, proof)
 	if err != nil || !p.accepts(s.remoteID, auth.Identity{}) {
 		n := wire.Notify{Type: wire.AuthenticationFailed}
 		s.post(s.seal(wire.Informational, s.window.next, false, []wire.Payload{n}), out)
-		return s.fail(out, n.Type.String(), fmt.Sprintf("wrong pre-shared key or identity of peer %v (tunnel group %s)", s.remoteID, s.profile))
+		return s.fail(out, n.Type.String(), fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier), s.remoteID, s.profile))
 	}
 	e := h.entry
 	s.agreed.learn(wire.IKEAuth, false, ps)

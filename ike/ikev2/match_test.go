@@ -126,8 +126,8 @@ func TestWantedIdentity(t *testing.T) {
 func TestRemoteKey(t *testing.T) {
 	key := func(s string) secret.Value { return secret.Copy([]byte(s)) }
 	r, err := Compile(&exchange.Config{Profiles: []exchange.Profile{
-		{Name: "one", RemotePSK: key("all")},
-		{Name: "each", RemotePSK: key("all"), RemotePSKs: []exchange.IdentityPSK{{Identity: "alice@x", PSK: key("a")}, {Identity: "bob@x", PSK: key("b")}}},
+		{Name: "one", Remote: exchange.PSK{Key: key("all")}},
+		{Name: "each", Remote: exchange.PSK{Key: key("all")}, Remotes: []exchange.IdentityCredential{{Identity: "alice@x", Credential: exchange.PSK{Key: key("a")}}, {Identity: "bob@x", Credential: exchange.PSK{Key: key("b")}}}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -136,11 +136,11 @@ func TestRemoteKey(t *testing.T) {
 		{"one", "alice@x", "all"}, {"each", "alice@x", "a"}, {"each", "Bob@x", "b"}, {"each", "carol@x", ""}, {"each", "alice.x", ""},
 	} {
 		id, _ := auth.ParseIdentity(tt.id)
-		if got := r.profileByName(tt.profile).remoteKey(id); string(got.Reveal()) != tt.want {
+		if got, _ := r.profileByName(tt.profile).remote(id).(exchange.PSK); string(got.Key.Reveal()) != tt.want {
 			t.Errorf("%s, %s: wrong key", tt.profile, tt.id)
 		}
 	}
-	if _, err := Compile(&exchange.Config{Profiles: []exchange.Profile{{Name: "bad", RemotePSKs: []exchange.IdentityPSK{{Identity: "a b", PSK: key("a")}}}}}); err == nil {
+	if _, err := Compile(&exchange.Config{Profiles: []exchange.Profile{{Name: "bad", Remotes: []exchange.IdentityCredential{{Identity: "a b", Credential: exchange.PSK{Key: key("a")}}}}}}); err == nil {
 		t.Error("a key of no identity was accepted")
 	}
 }

@@ -162,7 +162,7 @@ func (s *SA) unwanted(old *Rules) string {
 		return ""
 	case was.RemoteAccess != is.RemoteAccess:
 		return "its tunnel group is of another type now"
-	case !was.LocalPSK.Equal(is.LocalPSK) || !was.remoteKey(s.remoteID).Equal(is.remoteKey(s.remoteID)):
+	case !exchange.SameCredential(was.Local, is.Local) || !exchange.SameCredential(was.remote(s.remoteID), is.remote(s.remoteID)):
 		return "its pre-shared key was changed"
 	case was.identityOf(s.local.Addr()).Equal(s.localID) && !is.identityOf(s.local.Addr()).Equal(s.localID):
 		return "the identity of this gateway was changed"

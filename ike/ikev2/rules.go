@@ -10,7 +10,6 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Rules is a Config made ready: defaults filled in, names resolved, identities
@@ -28,14 +27,14 @@ type profile struct {
 	exchange.Profile
 	local   auth.Identity // zero: our address
 	remotes []auth.Pattern
-	keys    []identityKey // of RemotePSKs
-	static  bool          // a static entry names it
+	peers   []peerCredential // of Remotes
+	static  bool             // a static entry names it
 }
 
-// identityKey is an IdentityPSK made ready.
-type identityKey struct {
-	identity auth.Identity
-	key      secret.Value
+// peerCredential is an exchange.IdentityCredential made ready.
+type peerCredential struct {
+	identity   auth.Identity
+	credential exchange.Credential
 }
 
 // entry is an Entry made ready.
@@ -104,14 +103,14 @@ func compileProfile(p exchange.Profile) (profile, error) {
 		}
 		out.remotes = append(out.remotes, m)
 	}
-	for _, k := range p.RemotePSKs {
+	for _, k := range p.Remotes {
 		id, err := auth.ParseIdentity(k.Identity)
 		if err != nil {
 			return out, err
 		}
-		out.keys = append(out.keys, identityKey{id, k.PSK})
+		out.peers = append(out.peers, peerCredential{id, k.Credential})
 	}
-	return out, nil
+	return out, out.checkCredentials()
 }
 
 func compileEntry(e exchange.Entry) *entry {
@@ -174,17 +173,4 @@ func (p *profile) identityOf(local netip.Addr) auth.Identity {
 		return auth.FromAddr(local)
 	}
 	return p.local
-}
-
-// remoteKey returns the key that a peer called id has; the empty Value: none.
-func (p *profile) remoteKey(id auth.Identity) secret.Value {
-	if len(p.keys) == 0 {
-		return p.RemotePSK
-	}
-	for _, k := range p.keys {
-		if k.identity.Equal(id) {
-			return k.key
-		}
-	}
-	return secret.Value{}
 }
