@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,18 +63,20 @@ func scratch(t testing.TB) *Host {
 	return h
 }
 
-// inside runs a shell in a namespace and returns its output.
+// inside runs a shell in a namespace and returns what it prints, without its
+// complaints: ip has some about namespaces of others that come and go.
 func inside(t testing.TB, ns *Namespace, script string) string {
 	t.Helper()
-	var out []byte
-	err := ns.Do(func() (err error) {
-		out, err = exec.Command("sh", "-ec", script).CombinedOutput()
-		return err
+	var out, complaints bytes.Buffer
+	err := ns.Do(func() error {
+		cmd := exec.Command("sh", "-ec", script)
+		cmd.Stdout, cmd.Stderr = &out, &complaints
+		return cmd.Run()
 	})
 	if err != nil {
-		t.Fatalf("%s: %v\n%s", script, err, out)
+		t.Fatalf("%s: %v\n%s%s", script, err, &out, &complaints)
 	}
-	return string(out)
+	return out.String()
 }
 
 func tenant() *spec.Tenant {
