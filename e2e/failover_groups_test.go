@@ -3,10 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"debug/buildinfo"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -92,7 +88,6 @@ func TestFailoverRefused(t *testing.T) {
 	tests := []struct {
 		name string
 		edit func(unit, name, text string) string
-		bin  string
 		want string // in what both nodes say
 		// stranger: what the nodes hear of each other is not signed with their key.
 		// Nobody waits for a stranger, so that both serve.
@@ -100,13 +95,12 @@ func TestFailoverRefused(t *testing.T) {
 	}{
 		{name: "another key", edit: change("failover.key", "1ab0", "1ab1"), want: "key", stranger: true},
 		{name: "the same unit", edit: change("system.hcl", `"secondary"`, `"primary"`), want: "unit"},
-		{name: "another version", bin: otherVersion(t), want: "version"},
 		{name: "another configuration", edit: change("acme.hcl", "10.55.1.250", "10.55.1.200"), want: "different"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := lab.New(t)
-			p := l.Pair(lab.PairConfig{Edit: tt.edit, Bin: [2]string{lab.Secondary: tt.bin}})
+			p := l.Pair(lab.PairConfig{Edit: tt.edit})
 			a, b := p.Nodes[lab.Primary], p.Nodes[lab.Secondary]
 			p.StartNode(a)
 			p.WaitRole(a, "1", "active")
@@ -147,33 +141,3 @@ func says(n *lab.PairNode, word string) error {
 type unsaid struct{ out string }
 
 func (u *unsaid) Error() string { return "it says\n" + u.out }
-
-// otherVersion makes a folder of programs whose warrend says that it is of
-// another version: one letter of what the Go tool recorded in it is different.
-func otherVersion(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	path := filepath.Join(lab.Bin(), "warrend")
-	info, err := buildinfo.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := []byte("mod\t" + info.Main.Path + "\t" + info.Main.Version)
-	other := append(bytes.Clone(version[:len(version)-1]), 'X')
-	if !bytes.Contains(b, version) {
-		t.Fatal("warrend has no record of its version")
-	}
-	if err := os.WriteFile(filepath.Join(dir, "warrend"), bytes.ReplaceAll(b, version, other), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"warren-context", "warren"} {
-		if err := os.Symlink(filepath.Join(lab.Bin(), name), filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
