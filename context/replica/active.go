@@ -55,6 +55,7 @@ func (a *active) start(to control.Role) (role, Step, error) { return a.set(to) }
 func (a *active) set(to control.Role) (role, Step, error) {
 	switch {
 	case !to.Active:
+		a.twin.epoch = to.Epoch
 		return a, StepBack, nil
 	case to.Epoch == a.twin.epoch:
 		a.silent, a.quiescing = false, false

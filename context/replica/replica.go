@@ -98,6 +98,8 @@ type Replica struct {
 	store *store
 	twin  *twin
 	role  role
+
+	begins control.Role // what Start makes of it
 }
 
 // New opens the journal. A tenant with a twin begins as the standby, without what
@@ -112,6 +114,7 @@ func New(cfg *Config) (*Replica, error) {
 		if r.twin, err = newTwin(cfg); err != nil {
 			return nil, err
 		}
+		r.begins = cfg.Failover.Role
 		r.role = &standby{log: cfg.Log, host: cfg.Host, store: s, twin: r.twin}
 	}
 	return r, nil
@@ -133,8 +136,8 @@ const (
 	StepBack                 // the engine is silent: call Replica.StepBack
 )
 
-// Start begins the role; without a twin r is passed over.
-func (r *Replica) Start(to control.Role) (Step, error) { return r.change(r.role.start(to)) }
+// Start begins the role of Config.
+func (r *Replica) Start() (Step, error) { return r.change(r.role.start(r.begins)) }
 
 // SetRole changes the role. The outbound sequence numbers of every child SA are
 // beyond all that another activation may have used when it returns, and nothing else
@@ -153,15 +156,18 @@ func (r *Replica) change(next role, step Step, err error) (Step, error) {
 // epoch has changed of every child SA.
 func (r *Replica) Open() { r.role.open() }
 
+// Epoch is that of the latest activation, here or at the twin; 0: there is no twin.
+func (r *Replica) Epoch() uint64 { return r.twin.epoch }
+
 // StepBack makes this node the standby, with what its journal holds until the twin's
 // snapshot is here. It returns the number of IKE SAs.
-func (r *Replica) StepBack(epoch uint64) (int, error) {
+func (r *Replica) StepBack() (int, error) {
 	r.role.retire("this node became standby")
 	x := &standby{log: r.log, host: r.host, store: r.store, twin: r.twin}
 	r.role = x
 	n, err := r.store.restore(r.host.Now())
 	if err == nil {
-		x.await(epoch)
+		x.await()
 	}
 	return n, err
 }

@@ -32,7 +32,8 @@ func (x *standby) start(to control.Role) (role, Step, error) {
 	if to.Active {
 		return x.set(to)
 	}
-	x.await(to.Epoch)
+	x.twin.epoch = to.Epoch
+	x.await()
 	return x, StepNone, nil
 }
 
@@ -52,12 +53,11 @@ func (x *standby) set(to control.Role) (role, Step, error) {
 }
 
 // await makes ready to receive what the twin has beyond the end of the journal.
-func (x *standby) await(epoch uint64) {
+func (x *standby) await() {
 	store := x.store.journal.store
-	x.twin.epoch = epoch
 	x.receiver = journal.NewReceiver(journal.ReceiverConfig{
 		Stream: store.Stream(), Position: store.Next() - 1,
-		Holds: store.Stream() != journal.StreamID{} && !store.Torn(), Epoch: epoch,
+		Holds: store.Stream() != journal.StreamID{} && !store.Torn(), Epoch: x.twin.epoch,
 	})
 	x.report()
 }

@@ -36,7 +36,7 @@ func (p *process) capture(ctx context.Context, req *pipe.Request) error {
 			return err
 		}
 	}
-	run, err := p.worker.captures.Prepare(order.Capture, frames, out)
+	run, err := p.captures.Prepare(order.Capture, frames, out)
 	if err != nil {
 		out.Close()
 		if frames != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp/esptest"
 )
@@ -49,7 +50,7 @@ func TestCaptureDecrypted(t *testing.T) {
 		defer client.stop()
 		defer gateway.stop()
 		ours, theirs := net.Pipe()
-		run, err := gateway.worker.captures.Prepare(control.Capture{Interface: control.CaptureDecrypted, Count: 3}, nil, theirs)
+		run, err := capture.NewSet(gateway.worker.log, gateway.worker.plane.SetTaps).Prepare(control.Capture{Interface: control.CaptureDecrypted, Count: 3}, nil, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}

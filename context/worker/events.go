@@ -3,11 +3,9 @@ package worker
 import (
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
@@ -22,11 +20,11 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	case exchange.IKEDown:
 		of(w.log, e.Peer).Info("IKE SA ended", "reason", e.Reason)
 		w.closeSession(handleOf(e.Peer.SPI))
-		w.leave(e.Peer.SPI)
+		w.assigned.remove(e.Peer.SPI)
 	case exchange.IKERekeyed:
 		of(w.log, e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
 		w.keepSession(w.sessions.Rename(handleOf(e.Old), handleOf(e.Peer.SPI)))
-		w.rename(e.Old, e.Peer)
+		w.assigned.rename(e.Old, e.Peer)
 	case exchange.ChildUp:
 		of(w.log, e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
 			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
@@ -38,16 +36,16 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	case exchange.Moved:
 		of(w.log, e.Peer).Info("peer has a new address", "from", e.From)
 	case exchange.Refused:
-		w.refusals.engine(now, e)
+		w.limits.refusals.engine(now, e)
 	case exchange.Garbled:
-		w.refusals.garbled(now, e)
+		w.limits.refusals.garbled(now, e)
 	case exchange.Narrowed:
 		of(w.log, e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
 			"lost", texts(e.Lost), "detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
 	case exchange.Fault:
 		of(w.log, e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
 	case exchange.AddressAssigned:
-		w.join(e)
+		w.assigned.add(e)
 	case exchange.SkipNumbers:
 		w.replica.SkipOut(e.ID, e.Numbers)
 	case exchange.PeerSkipped:
@@ -62,38 +60,6 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 // of returns the logger for what happens to one IKE SA.
 func of(log *slog.Logger, p exchange.Peer) *slog.Logger {
 	return log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
-}
-
-// join puts what a gateway gave us on the tunnel device.
-func (w *Worker) join(e exchange.AddressAssigned) {
-	of(w.log, e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
-	w.clients[e.Peer.SPI] = e
-	w.requestFor(e, true)
-}
-
-// leave takes it off again.
-func (w *Worker) leave(spi uint64) {
-	if e, ok := w.clients[spi]; ok {
-		delete(w.clients, spi)
-		w.requestFor(e, false)
-	}
-}
-
-// rename follows an IKE SA that was rekeyed.
-func (w *Worker) rename(from uint64, peer exchange.Peer) {
-	if e, ok := w.clients[from]; ok {
-		delete(w.clients, from)
-		e.Peer = peer
-		w.clients[peer.SPI] = e
-	}
-}
-
-// requestFor asks the supervisor for the addresses of e. What its child SAs carry is
-// told behind it (standing).
-func (w *Worker) requestFor(e exchange.AddressAssigned, add bool) {
-	for _, a := range e.Session.Addresses {
-		w.supervisor.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(a, a.BitLen())}, nil)
-	}
 }
 
 func spiText(spi uint64) string { return fmt.Sprintf("%016x", spi) }

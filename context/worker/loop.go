@@ -46,9 +46,6 @@ func (w *Worker) Run(ctx context.Context) error {
 // follows its twin.
 func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
-// String names the task.
-func (w *Worker) String() string { return "worker" }
-
 // loop owns the engine and everything else that has no lock. It returns an error where
 // a call says that it cannot go on.
 func (w *Worker) loop(ctx context.Context) error {
@@ -108,12 +105,11 @@ func (w *Worker) receive(now time.Time, d exchange.Datagram) {
 
 // start begins the role that the supervisor wants. Nothing else runs in the loop yet.
 func (w *Worker) start(now time.Time) error {
-	step, err := w.replica.Start(w.role)
+	step, err := w.replica.Start()
 	if err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
-	w.plane.Mute(!w.role.Active)
-	return w.change(now, step, w.role.Epoch)
+	return w.change(now, step)
 }
 
 // do runs f in the loop and waits for it.
@@ -145,7 +141,7 @@ func (w *Worker) report(now time.Time, r plane.Report) {
 		}
 		w.log.Info("ESP packets for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String(), "count", r.Count)
 	case plane.ReportClear:
-		w.clearTo = r.Remote.Addr()
+		w.limits.clearTo = r.Remote.Addr()
 	case plane.ReportPathMTU:
 		w.log.Debug("path MTU changed", "child", r.Child, "mtu", r.MTU)
 	case plane.ReportReserve:

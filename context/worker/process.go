@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/replica"
@@ -55,13 +56,14 @@ var errStop = errors.New("worker: told to stop")
 // process is the worker as its supervisor sees it. Its methods run one at a
 // time, on the goroutine that serves the connection.
 type process struct {
-	conn   *pipe.Conn
-	logs   io.Writer
-	box    control.Sandbox
-	end    context.CancelCauseFunc
-	worker *Worker
-	done   chan struct{}  // closed when the worker has ended
-	links  sync.WaitGroup // connections to the twin that are not yet sessions, and captures
+	conn     *pipe.Conn
+	logs     io.Writer
+	box      control.Sandbox
+	end      context.CancelCauseFunc
+	worker   *Worker
+	captures *capture.Set   // of worker
+	done     chan struct{}  // closed when the worker has ended
+	links    sync.WaitGroup // connections to the twin that are not yet sessions, and captures
 	// linking has room for as many connections as may be on the way to a session.
 	linking chan struct{}
 }
@@ -151,7 +153,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return err
 	}
-	p.worker = w
+	p.worker, p.captures = w, capture.NewSet(w.log, w.plane.SetTaps)
 	go func() {
 		defer close(p.done)
 		p.end(w.Run(ctx))

@@ -23,7 +23,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 			return err
 		}
 		w.tenant = t
-		w.limit(t.Limits)
+		w.limits.set(t.Limits)
 		w.perform(now, &out)
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
@@ -31,22 +31,27 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		w.standing.reconfigure(t, w.engine.Status())
 		w.log.Info("configuration changed")
 		w.tellStanding(now)
-		_ = w.replica.Serve(func() { w.endUnfit(now) })
+		_ = w.replica.Serve(func() {
+			for _, c := range unfit(w.sessions, w.engine.Status()) {
+				w.command(now, c)
+			}
+			w.carry(now)
+		})
 		return nil
 	})
 }
 
-// endUnfit ends what the configuration of now would not let in.
-func (w *Worker) endUnfit(now time.Time) {
-	for _, s := range w.engine.Status() {
+// unfit returns what ends the IKE SAs that the configuration of now would not let in.
+func unfit(t *session.Table, all []exchange.Status) (ends []exchange.DeleteIKE) {
+	for _, s := range all {
 		var granted *session.Grant
 		if !s.Dialled && !s.Established.IsZero() {
 			g := grantOf(s.Session)
 			granted = &g
 		}
-		if reason := w.sessions.Unfit(session.IKEv2, s.Peer.Profile, granted); reason != "" {
-			w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
+		if reason := t.Unfit(session.IKEv2, s.Peer.Profile, granted); reason != "" {
+			ends = append(ends, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
 		}
 	}
-	w.carry(now)
+	return ends
 }

@@ -26,7 +26,7 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 		}
 		w.plane.Mute(!r.Active)
 		answer <- nil
-		if err := w.change(now, step, r.Epoch); err != nil {
+		if err := w.change(now, step); err != nil {
 			return fmt.Errorf("worker: changing the role: %w", err)
 		}
 		return nil
@@ -38,7 +38,8 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 }
 
 // change does what a change of the role asks for.
-func (w *Worker) change(now time.Time, step replica.Step, epoch uint64) error {
+func (w *Worker) change(now time.Time, step replica.Step) error {
+	epoch := w.replica.Epoch()
 	switch step {
 	case replica.StepNone:
 		return nil
@@ -46,6 +47,7 @@ func (w *Worker) change(now time.Time, step replica.Step, epoch uint64) error {
 		w.replica.Open()
 		w.engine.SetEpoch(epoch)
 	case replica.StepTakeOver:
+		w.plane.Mute(false)
 		w.replica.Open()
 		if err := w.takeOver(now, epoch); err != nil {
 			return err
@@ -80,7 +82,7 @@ func (w *Worker) takeOver(now time.Time, epoch uint64) error {
 // the configuration wants.
 func (w *Worker) resume(now time.Time) {
 	for _, s := range w.engine.Status() {
-		w.adoptAddresses(s)
+		w.assigned.adopt(s)
 	}
 	w.engine.Activate(now, &w.out)
 	w.carry(now)
@@ -94,7 +96,7 @@ func (w *Worker) stepBack(now time.Time, epoch uint64) error {
 		return err
 	}
 	w.sessions = sessions
-	n, err := w.replica.StepBack(epoch)
+	n, err := w.replica.StepBack()
 	if err != nil {
 		return err
 	}

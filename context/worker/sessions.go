@@ -88,7 +88,7 @@ func (w *Worker) answer(now time.Time, a *session.Answer) {
 	reply := exchange.AnswerSession{Question: exchange.QuestionID(a.Subject.Question), Session: engineSession(a.Granted)}
 	if a.Refused != nil {
 		reply.Refuse = engineRefusals[a.Refused.Cause]
-		w.refusals.session(now, a, w.tenant.Class)
+		w.limits.refusals.session(now, a, w.tenant.Class)
 	}
 	if err := w.engine.Answer(now, reply, &w.out); err != nil {
 		w.log.Debug("nobody waits for the session any more", "peer", a.Subject.Public, "reason", err)
@@ -105,13 +105,6 @@ func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
 		}
 		w.carry(now)
 	})
-}
-
-// balance claims what is held of what the contexts share.
-func (w *Worker) balance(now time.Time) {
-	var out session.Output
-	w.sessions.Balance(&out)
-	w.perform(now, &out)
 }
 
 // closeSession ends a session, and writes down which addresses came back.
@@ -151,12 +144,19 @@ func (w *Worker) adoptSessions(now time.Time) {
 func (w *Worker) keepHouse(now time.Time) {
 	_ = w.replica.Serve(func() {
 		w.replica.TellCounters(now)
-		w.refusals.tell(now)
+		w.limits.refusals.tell(now)
 		w.expireSessions(now)
 	})
-	w.balance(now)
+	var out session.Output
+	w.sessions.Balance(&out)
+	w.perform(now, &out)
 	w.tellStanding(now)
-	w.watchLimits(now)
+	w.limits.watch(now, w.usage())
+}
+
+// usage is what the tenant uses of what its class rations.
+func (w *Worker) usage() usage {
+	return usage{tenant: w.tenant, engine: w.engine.Usage(), sessions: w.sessions.Usage()}
 }
 
 // expireSessions looks at every session: traffic proves that its peer lives, and a

@@ -7,28 +7,32 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/session"
+	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // Facts returns what the `show` commands print.
 func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
-	f := control.Facts{Started: w.started}
+	f := control.Facts{Started: w.clock.start}
 	err := w.do(ctx, func(now time.Time) error {
 		f.Replication = w.replica.Progress()
-		standby := f.Replication != nil && !f.Replication.Active
+		v := view{
+			tenant: w.tenant.Name, clock: w.clock, facts: w.replica.Facts, now: now,
+			standby: f.Replication != nil && !f.Replication.Active,
+		}
 		for _, s := range w.engine.Status() {
 			if s.Rejected {
 				continue
 			}
-			row := w.ikeRow(s)
+			row := v.ikeRow(s)
 			if x := w.sessions.Lookup(handleOf(s.Peer.SPI)); x != nil {
-				f.Sessions = append(f.Sessions, w.sessionRow(now, x, row, standby))
+				f.Sessions = append(f.Sessions, v.sessionRow(x, row))
 			}
 			f.IKESAs = append(f.IKESAs, row)
 		}
-		f.Resources = w.resources()
-		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.started, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
+		f.Resources = w.limits.resources(w.usage())
+		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.clock.start, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
 		return nil
 	})
 	return f, err
@@ -45,14 +49,23 @@ func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
 	return k, err
 }
 
+// view is what rows are made with.
+type view struct {
+	tenant  string
+	clock   *clock
+	facts   func(child uint64) esp.Facts
+	now     time.Time
+	standby bool
+}
+
 // ikeRow describes one IKE SA with its children.
-func (w *Worker) ikeRow(s exchange.Status) control.IKESA {
+func (v *view) ikeRow(s exchange.Status) control.IKESA {
 	initiator, responder, role := s.PeerSPI, s.Peer.SPI, "responder"
 	if s.Initiator {
 		initiator, responder, role = s.Peer.SPI, s.PeerSPI, "initiator"
 	}
 	row := control.IKESA{
-		Context:     w.tenant.Name,
+		Context:     v.tenant,
 		SPIi:        fmt.Sprintf("%016x", initiator),
 		SPIr:        fmt.Sprintf("%016x", responder),
 		Role:        role,
@@ -68,22 +81,22 @@ func (w *Worker) ikeRow(s exchange.Status) control.IKESA {
 		KeyExchange: nameOf(s.Suite, sa.KeyExchange),
 		NATT:        s.NAT,
 		Assigned:    s.Session.Addresses,
-		Established: w.clock.wall(s.Established),
+		Established: v.clock.wall(s.Established),
 
 		IntegrityFailed: s.IntegrityFailed,
 		ChildSAs:        make([]control.ChildSA, 0, len(s.Children)),
 	}
 	for i := range s.Children {
-		row.ChildSAs = append(row.ChildSAs, w.childRow(&s.Children[i]))
+		row.ChildSAs = append(row.ChildSAs, v.childRow(&s.Children[i]))
 	}
 	return row
 }
 
 // childRow describes one child SA with its counters.
-func (w *Worker) childRow(c *sa.Child) control.ChildSA {
-	facts := w.replica.Facts(c.ID)
+func (v *view) childRow(c *sa.Child) control.ChildSA {
+	facts := v.facts(c.ID)
 	return control.ChildSA{
-		Context:         w.tenant.Name,
+		Context:         v.tenant,
 		SPIIn:           c.In.SPI.String(),
 		SPIOut:          c.Out.SPI.String(),
 		Local:           c.LocalAddr.String(),
@@ -102,14 +115,14 @@ func (w *Worker) childRow(c *sa.Child) control.ChildSA {
 		ReplayDropped:   facts.ReplayDropped,
 		IntegrityFailed: facts.IntegrityFailed,
 		SequenceOut:     facts.SequenceOut,
-		Expires:         w.clock.wall(c.Expires),
+		Expires:         v.clock.wall(c.Expires),
 	}
 }
 
 // sessionRow describes a session whose IKE SA is row.
-func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA, standby bool) control.Session {
+func (v *view) sessionRow(x *session.Session, row control.IKESA) control.Session {
 	out := control.Session{
-		Standby:     standby,
+		Standby:     v.standby,
 		Context:     row.Context,
 		User:        x.User,
 		TunnelGroup: x.Group,
@@ -117,8 +130,8 @@ func (w *Worker) sessionRow(now time.Time, x *session.Session, row control.IKESA
 		Assigned:    x.Granted.Addresses,
 		Public:      row.Remote,
 		Protocol:    string(x.Handle.Protocol),
-		LoginTime:   w.clock.wall(x.Since),
-		Duration:    now.Sub(x.Since).Seconds(),
+		LoginTime:   v.clock.wall(x.Since),
+		Duration:    v.now.Sub(x.Since).Seconds(),
 		BytesIn:     x.BytesIn,
 		BytesOut:    x.BytesOut,
 	}

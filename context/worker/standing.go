@@ -260,13 +260,3 @@ func (c *standing) refused(now time.Time, err error) {
 func (w *Worker) tellStanding(now time.Time) {
 	_ = w.replica.Serve(func() { w.standing.tell(now, w.tellStanding) })
 }
-
-// adoptAddresses asks for the addresses that a gateway gave us in an IKE SA that
-// came from the journal; whoever served before may have them already.
-func (w *Worker) adoptAddresses(s exchange.Status) {
-	if _, known := w.clients[s.Peer.SPI]; s.Dialled && len(s.Session.Addresses) > 0 && !known {
-		e := exchange.AddressAssigned{Peer: s.Peer, Session: s.Session}
-		w.clients[s.Peer.SPI] = e
-		w.requestFor(e, true)
-	}
-}

@@ -29,6 +29,22 @@ type supervisor struct {
 	granted  func(now time.Time, c control.Claim, g control.Grant)
 }
 
+func newSupervisor(cfg *Config, log *slog.Logger, b *inbox, granted func(time.Time, control.Claim, control.Grant)) *supervisor {
+	s := &supervisor{
+		log: log, ask: cfg.Ask, ration: cfg.Claim, inbox: b, granted: granted,
+		requests: make(chan request, requestsSize), claims: make(chan control.Claim, claimsSize),
+	}
+	if s.ration == nil {
+		s.ration = enough
+	}
+	return s
+}
+
+// enough answers claims where the worker shares with nobody.
+func enough(_ context.Context, c control.Claim) (control.Grant, error) {
+	return control.Grant{Most: c.Held + c.More}, nil
+}
+
 // request is one request to the supervisor.
 type request struct {
 	kind control.Kind

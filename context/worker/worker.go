@@ -21,7 +21,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/session"
@@ -75,54 +74,35 @@ type Config struct {
 // Worker is one tenant at work. Run it once; the other methods may be called by
 // any goroutine while it runs.
 type Worker struct {
-	tenant *spec.Tenant
-	log    *slog.Logger
+	tenant  *spec.Tenant
+	log     *slog.Logger
+	clock   *clock
+	isolate bool // of every engine
 
 	engine   *ike.Engine
-	isolate  bool // of every engine
+	out      exchange.Output // of engine, to be carried out
 	plane    *plane.Plane
 	replica  *replica.Replica
-	role     control.Role // to begin with
-	standing *standing
-	clearTo  netip.Addr // where the last packet went that no SA stood for
 	sessions *session.Table
-	limits   limits
-	syslogs  *syslogs
-	refusals refusals
-	clients  map[uint64]exchange.AddressAssigned // by our SPI: what gateways gave us
+	limits   *limits
 
-	inbox      *inbox
 	supervisor *supervisor
+	standing   *standing
+	assigned   *assigned
 
-	clock   *clock
-	started time.Time // by the wall clock
-	ready   chan struct{}
-	out     exchange.Output
-
-	captures *capture.Set
+	inbox *inbox
+	ready chan struct{}
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
 func New(cfg *Config) (*Worker, error) {
 	lines := &syslogs{}
 	w := &Worker{
-		log:     slog.New(lines.limit(cfg.Log.Handler())),
-		syslogs: lines,
-		limits:  newLimits(cfg.Log),
-		isolate: cfg.Isolate,
-		clients: make(map[uint64]exchange.AddressAssigned),
-		inbox:   newInbox(),
-		clock:   newClock(cfg.Clock),
-		started: time.Now(), ready: make(chan struct{}),
+		tenant: cfg.Tenant, log: slog.New(lines.limit(cfg.Log.Handler())), clock: newClock(cfg.Clock), isolate: cfg.Isolate,
+		inbox: newInbox(), ready: make(chan struct{}),
 	}
-	w.refusals = newRefusals(w.log)
-	w.supervisor = &supervisor{
-		log: w.log, ask: cfg.Ask, ration: cfg.Claim, inbox: w.inbox, granted: w.granted,
-		requests: make(chan request, requestsSize), claims: make(chan control.Claim, claimsSize),
-	}
-	if w.supervisor.ration == nil {
-		w.supervisor.ration = enough
-	}
+	w.supervisor = newSupervisor(cfg, w.log, w.inbox, w.granted)
+	w.standing, w.assigned = newStanding(cfg.Tenant, w.log, w.supervisor), newAssigned(w.log, w.supervisor)
 	counters, err := esp.NewCounters(cfg.Counters.Bytes)
 	if err != nil {
 		closeAll(cfg)
@@ -141,15 +121,11 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the data plane: %w", err)
 	}
-	w.captures = capture.NewSet(w.log, w.plane.SetTaps)
+	w.limits = newLimits(cfg.Log, w.plane, lines)
+	w.limits.set(cfg.Tenant.Limits)
 	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
 		return nil, err
 	}
-	if w.role = (control.Role{Active: true}); cfg.Failover != nil {
-		w.role = cfg.Failover.Role
-	}
-	w.tenant, w.standing = cfg.Tenant, newStanding(cfg.Tenant, w.log, w.supervisor)
-	w.limit(cfg.Tenant.Limits)
 	w.replica, err = replica.New(&replica.Config{Log: w.log, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover})
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", unreadable(err))
