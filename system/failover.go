@@ -79,7 +79,8 @@ type pair struct {
 
 	mu    sync.Mutex // protects what follows
 	roles map[string]failover.Role
-	gone  []string // what of the redundancy is gone, in sentences
+	owner map[string]string // the group of each context
+	gone  []string          // what of the redundancy is gone, in sentences
 }
 
 // newPair returns the half of a pair that the configuration wants; nil: none.
@@ -97,7 +98,7 @@ func newPair(s *System, conf *configs.System) (*pair, error) {
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
 		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
-		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath), roles: make(map[string]failover.Role),
+		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath), roles: make(map[string]failover.Role), owner: groupOf(conf),
 	}
 	p.open = func(c netns.UplinkConfig) (linkDevice, error) { return s.host.OpenUplink(c) }
 	p.watch = func(ctx context.Context, changed func()) error { return s.host.WatchLinks(ctx, changed) }
@@ -601,3 +602,27 @@ func (p *pair) role(group string) failover.Role {
 
 // active tells whether a group is active on this unit.
 func (p *pair) active(group string) bool { return p != nil && p.role(group) == failover.RoleActive }
+
+// standby tells of a context that is standby here: its disk follows the other unit's.
+func (p *pair) standby(tenant string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	group := p.owner[tenant]
+	return group != "" && p.roles[group].Standby()
+}
+
+// twinned tells of a context that has a standby unit.
+func (p *pair) twinned(tenant string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.owner[tenant] != ""
+}
+
+// groupOf returns the group of each context.
+func groupOf(conf *configs.System) map[string]string {
+	owner := make(map[string]string)
+	for _, c := range conf.Contexts {
+		owner[c.Name] = c.FailoverGroup
+	}
+	return owner
+}

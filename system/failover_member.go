@@ -18,6 +18,8 @@ const (
 	// workerLimit is how long a context may be without a worker before its
 	// group goes to the peer: replacing one takes a tenth of a second.
 	workerLimit = 5 * time.Second
+	// lossesFailed is how many losses of its worker in a row a context may have.
+	lossesFailed = 3
 	// workerStable is how long a worker that was given up must run again to be
 	// trusted.
 	workerStable = 10 * time.Second
@@ -67,12 +69,12 @@ type member struct {
 	role   control.Role       // what the worker was told last; belongs to the player
 }
 
-// pairs reports whether a context is one of a pair.
-func (p *pair) pairs(w *plan.Wanted) bool { return p != nil && w.FailoverGroup != "" }
+// Paired implements tenants.Pair.
+func (p *pair) Paired(w *plan.Wanted) bool { return p != nil && w.FailoverGroup != "" }
 
-// twin is what the worker of a context is told about the pair; nil: nothing.
-func (p *pair) twin(w *plan.Wanted) *spawn.Failover {
-	if !p.pairs(w) {
+// Twin implements tenants.Pair.
+func (p *pair) Twin(w *plan.Wanted) *spawn.Failover {
+	if !p.Paired(w) {
 		return nil
 	}
 	name := w.Name
@@ -84,9 +86,14 @@ func (p *pair) twin(w *plan.Wanted) *spawn.Failover {
 	}
 }
 
+// Join implements tenants.Pair.
+func (p *pair) Join(w *plan.Wanted, gateway *netns.Gateway, worker *spawn.Worker) {
+	p.join(w, gateway, worker)
+}
+
 // join makes a context that has been built play the role of its group.
 func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
-	if !p.pairs(w) {
+	if !p.Paired(w) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with part alone
@@ -116,8 +123,8 @@ func (p *pair) join(w *plan.Wanted, gateway network, worker servant) {
 	playing.Wait() // the worker has not been started: it begins with the role
 }
 
-// part forgets a context, before it is taken apart.
-func (p *pair) part(name string) {
+// Part implements tenants.Pair.
+func (p *pair) Part(name string) {
 	if p == nil {
 		return
 	}
@@ -374,9 +381,9 @@ func (p *pair) healthOfInterfaces(now time.Time, out *failover.Output) {
 	}
 }
 
-// roleOf is the role of a context as `show context` prints it.
-func (p *pair) roleOf(w *plan.Wanted) string {
-	if !p.pairs(w) {
+// Role implements tenants.Pair.
+func (p *pair) Role(w *plan.Wanted) string {
+	if !p.Paired(w) {
 		return "active"
 	}
 	role := p.role(w.FailoverGroup)

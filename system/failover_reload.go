@@ -17,7 +17,7 @@ func (p *pair) configure(conf *configs.System) {
 	if p == nil {
 		return
 	}
-	contexts := contextsByGroup(conf)
+	contexts, owner := contextsByGroup(conf), groupOf(conf)
 	var groups []failover.GroupConfig // a thousand contexts take a while: not in run
 	for _, g := range conf.Failover.Groups {
 		groups = append(groups, groupConfig(conf, g, p.epochs.of(g.Name)))
@@ -25,6 +25,7 @@ func (p *pair) configure(conf *configs.System) {
 	p.post(func(now time.Time, out *failover.Output) {
 		p.conf, p.contexts = conf, contexts
 		p.mu.Lock()
+		p.owner = owner
 		maps.DeleteFunc(p.roles, func(group string, _ failover.Role) bool { return contexts[group] == nil })
 		p.mu.Unlock()
 		clear(p.byGroup)

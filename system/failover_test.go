@@ -88,7 +88,7 @@ func (l logTo) Write(b []byte) (int, error) {
 func (u *pairUnit) boot() {
 	u.pair.start()
 	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
-	if twin := u.pair.twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
+	if twin := u.pair.Twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
 		u.t.Errorf("the worker begins as %+v", twin.Role)
 	}
 	u.worker.run(u.pair)

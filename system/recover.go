@@ -7,16 +7,20 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
+// recoverTimeout bounds what taking away what is left over may take.
+const recoverTimeout = 10 * time.Second
+
 // recover takes away what an earlier process has left: workers and their
 // groups, then namespaces, whose devices go back to the host. What a living
 // process owns is not touched: then nothing is.
 func (s *System) recover(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
+	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
 	left := s.groups.Groups()
 	for _, name := range left {

@@ -34,23 +34,6 @@ func (s *System) peerDisks() disks.Peer {
 	return peerDisks{s}
 }
 
-// standbyHere reports whether a context is standby here, and its disk that of the
-// other unit.
-func (s *System) standbyHere(tenant string) bool {
-	group, ok := s.paired(tenant)
-	return ok && s.pair.role(group).Standby()
-}
-
-// paired returns the failover group of a context that has a standby unit.
-func (s *System) paired(tenant string) (string, bool) {
-	t := s.tenant(tenant)
-	if s.pair == nil || t == nil {
-		return "", false
-	}
-	w := t.view().want
-	return w.FailoverGroup, s.pair.pairs(w)
-}
-
 // ask asks the peer's API and reads all of the answer.
 func ask[T any](ctx context.Context, p peerDisks, path string) (T, error) {
 	var none T

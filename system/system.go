@@ -21,25 +21,17 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
-	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
+	"github.com/warrenvpn/warren/system/tenants"
 )
 
-const (
-	// builders is how many contexts are built or taken apart at once. The
-	// kernel does most of that under one lock.
-	builders = 8
-	// configureTimeout bounds how long a reload waits for one worker.
-	configureTimeout = 10 * time.Second
-	// socketName is the API's socket in run_dir.
-	socketName = "warren.sock"
-)
+// socketName is the API's socket in run_dir.
+const socketName = "warren.sock"
 
 // Config is what a System needs.
 type Config struct {
@@ -55,23 +47,19 @@ type Config struct {
 
 // System is the supervisor. It implements task.Task.
 type System struct {
-	life    *lifecycle.Lifecycle
 	cfg     Config
 	name    string
 	run     *rundir
 	host    *netns.Host
 	groups  *cgroup.Manager
 	started time.Time
-	slots   chan struct{} // one token for each context that is being built
-	rests   *rests
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
-	disks   *disks.Disks
-	pair    *pair // nil: a node alone
-	uids    *uids // belongs to the holder of the lifecycle's token
 
-	mu      sync.Mutex         // protects tenants
-	tenants map[string]*tenant // by name
+	pair    *pair // nil: a node alone
+	disks   *disks.Disks
+	tenants *tenants.Tenants
+	life    *lifecycle.Lifecycle
 }
 
 // New reads the configuration, locks run_dir, and removes what an earlier
@@ -112,10 +100,8 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	}
 	s := &System{
 		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
-		slots: make(chan struct{}, builders), changed: make(chan struct{}, 1), up: make(chan struct{}),
-		rests: newRests(), uids: newUIDs(conf.Name), tenants: make(map[string]*tenant),
+		changed: make(chan struct{}, 1), up: make(chan struct{}),
 	}
-	s.disks = disks.New(s.disksConfig(conf))
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
 		err = s.recover(context.Background())
 	}
@@ -123,19 +109,12 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		err = startup.Decide(time.Now())
 	}
 	if err == nil {
-		s.pair, err = newPair(s, startup.Running())
+		err = s.compose(startup)
 	}
 	if err != nil {
 		s.Close()
 		return nil, err
 	}
-	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s, Active: s.pair.active, Changed: s.pair.configure, Now: time.Now, Log: cfg.Log,
-		WriteDisk: func(ctx context.Context, name string, body []byte) error {
-			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
-			return err
-		},
-	})
 	files := raiseFileLimit()
 	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts), "cgroup", string(s.groups.Mode()), "max_files", files)
 	if need := uint64(filesAlone + filesPerContext*len(conf.Contexts)); files < need {
@@ -144,14 +123,32 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	return s, nil
 }
 
-// disksConfig is what the disks are told of this node.
-func (s *System) disksConfig(conf *configs.System) *disks.Config {
-	cfg := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
-	if conf.Failover != nil {
-		cfg.Unit, cfg.Standby, cfg.Peer = string(conf.Failover.Unit), s.standbyHere, s.peerDisks
-		cfg.Paired = func(tenant string) bool { _, ok := s.paired(tenant); return ok }
+// compose makes the rooms: each is given those that it needs.
+func (s *System) compose(startup *lifecycle.Startup) (err error) {
+	conf := startup.Running()
+	if s.pair, err = newPair(s, conf); err != nil {
+		return err
 	}
-	return cfg
+	files := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
+	contexts := &tenants.Config{
+		System: conf.Name, Host: s.host, Groups: s.groups, Records: s.recordDir(), Changed: s.poke,
+		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel, Log: s.cfg.Log,
+	}
+	if s.pair != nil {
+		files.Unit, files.Standby, files.Paired, files.Peer = string(conf.Failover.Unit), s.pair.standby, s.pair.twinned, s.peerDisks
+		contexts.Pair = s.pair
+	}
+	s.disks = disks.New(files)
+	contexts.Disks = s.disks
+	s.tenants = tenants.New(contexts)
+	s.life = lifecycle.New(&lifecycle.Config{
+		Startup: startup, Actor: s.tenants, Active: s.pair.active, Changed: s.pair.configure, Now: time.Now, Log: s.cfg.Log,
+		WriteDisk: func(ctx context.Context, name string, body []byte) error {
+			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
+			return err
+		},
+	})
+	return nil
 }
 
 // Close lets go of what New has opened.
@@ -162,8 +159,10 @@ func (s *System) Close() {
 	if s.host != nil {
 		s.host.Close()
 	}
-	if err := s.disks.Close(); err != nil {
-		s.cfg.Log.Error("files not closed", "reason", err.Error())
+	if s.disks != nil {
+		if err := s.disks.Close(); err != nil {
+			s.cfg.Log.Error("files not closed", "reason", err.Error())
+		}
 	}
 	s.run.close()
 }
@@ -192,7 +191,7 @@ func (s *System) Run(ctx context.Context) error {
 	s.life.Begin(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
-	watching.Go(func() { s.watch(ctx) })
+	watching.Go(func() { s.tenants.Watch(ctx) })
 	watching.Go(func() { s.disks.Run(ctx) })
 	s.loop(ctx)
 	watching.Wait()
@@ -202,7 +201,7 @@ func (s *System) Run(ctx context.Context) error {
 	s.life.Close()
 	s.pair.handOver(handOverLimit)
 	s.pair.stop()
-	s.End(s.names())
+	s.tenants.Close()
 	s.Close()
 	s.cfg.Log.Info("system stopped", "took", time.Since(stopping).Round(time.Millisecond))
 	return nil
@@ -216,7 +215,7 @@ func (s *System) loop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-s.changed:
-			if !settled && s.allSettled() {
+			if !settled && s.tenants.AllSettled() {
 				settled = true
 				s.pair.settled()
 				st := s.Status()
@@ -231,17 +230,6 @@ func (s *System) loop(ctx context.Context) {
 			}
 		}
 	}
-}
-
-// allSettled tells whether every context is ready, or has failed to become so.
-func (s *System) allSettled() bool {
-	for _, t := range s.list() {
-		state, _ := t.condition()
-		if state != api.StateReady && state != api.StateFailed && state != api.StateSuspended {
-			return false
-		}
-	}
-	return true
 }
 
 // notify tells systemd, if it is there.

@@ -204,34 +204,12 @@ context "blue" {
 	if len(steps) != 1 {
 		t.Fatalf("steps: %v", steps)
 	}
-	err = s.Check(steps[0], nil)
+	err = s.tenants.Check(steps[0], nil)
 	switch lacks := netns.ProbeVLAN(); {
 	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) || !strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
 		t.Errorf("a kernel without 802.1Q: %v", err)
 	case lacks == nil && (err == nil || !strings.Contains(err.Error(), "there is no device wt-in")):
 		t.Errorf("a kernel with 802.1Q, but no such device: %v", err)
-	}
-}
-
-func TestUIDs(t *testing.T) {
-	u, other := newUIDs("warren"), newUIDs("tour")
-	seen := map[uint32]bool{}
-	for i := range 100 {
-		for _, x := range []*uids{u, other} {
-			uid, err := x.of(fmt.Sprint(i))
-			if err != nil || seen[uid] || uid < firstUID {
-				t.Fatalf("context %d: uid %d, %v", i, uid, err)
-			}
-			seen[uid] = true
-		}
-	}
-	seven, _ := u.of("7")
-	if again, _ := u.of("7"); again != seven {
-		t.Errorf("context 7 has %d and then %d", seven, again)
-	}
-	u.release("7")
-	if next, _ := u.of("new"); next != seven {
-		t.Errorf("%d is free, and %d was given", seven, next)
 	}
 }
 

@@ -29,10 +29,9 @@ var rooms = []room{
 		because: "who checks a configuration reads the same as who runs it: files as vfs reads them"},
 
 	// The supervisor.
-	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "esp/stats", "failover",
-		"failover/link", "resource", "resource/cgroup", "vfs", "internal/build", "internal/guard",
-		"internal/durable",
-		"system/api", "system/disks", "system/fault", "system/lifecycle", "system/plan"},
+	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "failover", "failover/link", "resource",
+		"resource/cgroup", "vfs", "internal/build", "internal/durable", "internal/guard",
+		"system/api", "system/disks", "system/fault", "system/lifecycle", "system/plan", "system/tenants"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
 		because: "the API knows the facts that it passes on, gets them from a Backend, and outlives a fault of one answer"},
@@ -45,6 +44,9 @@ var rooms = []room{
 	{path: "system/lifecycle", may: []string{"configs", "configs/host", "internal/durable", "resource", "system/disks", "system/fault", "system/plan", "system/texts",
 		"vfs", "vfs/fetch"},
 		because: "it has the configuration and its versions, and knows contexts by an Actor"},
+	{path: "system/tenants", may: []string{"configs", "context/spawn", "context/netns", "context/control", "context/spec", "esp/stats", "resource", "resource/cgroup",
+		"internal/guard", "system/disks", "system/fault", "system/plan"},
+		because: "it runs contexts, and is told by others what is to run and which role it has"},
 	{path: "system/texts", pure: true, may: []string{"configs"},
 		because: "it keeps what a configuration was read from, whoever reads it"},
 	{path: "system/fault", pure: true, because: "it is a leaf: what an error is for an operator, whoever finds it"},

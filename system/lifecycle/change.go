@@ -16,8 +16,8 @@ import (
 // Actor does to the contexts of a host what a plan says. Only Configure and
 // Settled are called for several contexts at once.
 type Actor interface {
-	// Check tells, before anything is touched, what stands against a step that
-	// has a want. Devices that freed have now will have come back.
+	// Check reports why a step that has a Want cannot be taken. Nothing is touched.
+	// Devices of the contexts in freed count as available.
 	Check(st plan.Step, freed []*plan.Wanted) error
 	// Serve makes exactly these contexts have files and a share of the totals.
 	Serve(totals resource.Totals, list []*plan.Wanted) error

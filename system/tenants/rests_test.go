@@ -1,23 +1,19 @@
-package system
+package tenants
 
 import (
-	"bytes"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-// member is a context with limits.
+// tenantOf is a context with limits.
 func tenantOf(name string, l spec.Limits) *plan.Wanted {
 	return &plan.Wanted{Tenant: configs.Tenant{Name: name, Class: "gold", Spec: &spec.Tenant{Name: name, Limits: l}}}
 }
@@ -53,7 +49,7 @@ func TestRests(t *testing.T) {
 		t.Errorf("a context that there is not: %+v", g)
 	}
 
-	rows := (&System{rests: r}).Shared()
+	rows := (&Tenants{env: &env{rests: r}}).Shared()
 	if len(rows) != 2 || rows[0].Context != "system" || rows[0].Limit != 8 || rows[0].Current != 6 || rows[0].Denied == 0 || rows[1].Limit != 6 {
 		t.Errorf("rows of the system: %+v", rows)
 	}
@@ -66,9 +62,9 @@ func TestRests(t *testing.T) {
 
 // TestEnter lets two requests about a context be answered at once.
 func TestEnter(t *testing.T) {
-	s := &System{tenants: map[string]*tenant{}}
-	blue := &tenant{sys: s, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 2})}
-	s.tenants["blue"] = blue
+	s := New(&Config{})
+	blue := &tenant{env: s.env, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 2})}
+	s.byName["blue"] = blue
 	var leave []func()
 	for range 2 {
 		f, err := s.Enter("blue")
@@ -95,50 +91,5 @@ func TestEnter(t *testing.T) {
 	}
 	if _, err := s.Enter("nobody"); err != nil {
 		t.Errorf("a context that there is not: %v", err)
-	}
-}
-
-// TestRefusalsAreLogged refuses requests, and looks for the class in the log,
-// once in a minute.
-func TestRefusalsAreLogged(t *testing.T) {
-	var log bytes.Buffer
-	s := &System{tenants: map[string]*tenant{}, disks: disks.New(&disks.Config{StateDir: t.TempDir()})}
-	blue := &tenant{
-		sys: s, name: "blue", want: tenantOf("blue", spec.Limits{APISessions: 1}), notices: map[resource.Name]*resource.Notice{},
-		log: slog.New(slog.NewTextHandler(&log, nil)).With("tenant", "blue"),
-	}
-	s.tenants["blue"] = blue
-	now := time.Now()
-	blue.watchLimits(now, true)
-	leave, err := s.Enter("blue")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 90 {
-		s.Enter("blue")
-		blue.watchLimits(now.Add(time.Duration(i)*time.Second), true)
-	}
-	leave()
-	got := log.String()
-	if n := strings.Count(got, "\n"); n != 2 {
-		t.Errorf("%d lines in 90 seconds, want 2:\n%s", n, got)
-	}
-	for _, part := range []string{"tenant=blue", "class=gold", "resource=api_sessions", "limit=1", "count=1\n", "count=60\n"} {
-		if !strings.Contains(got, part) {
-			t.Errorf("no %q in\n%s", part, got)
-		}
-	}
-}
-
-func TestRowsInOrder(t *testing.T) {
-	var rows []control.Resource
-	for _, k := range resource.Kinds() {
-		rows = append([]control.Resource{{Resource: string(k.Name), Unit: unitOf(k.Name)}}, rows...)
-	}
-	inOrder(rows)
-	for i, k := range resource.Kinds() {
-		if rows[i].Resource != string(k.Name) {
-			t.Errorf("row %d is %s, want %s", i, rows[i].Resource, k.Name)
-		}
 	}
 }

@@ -1,4 +1,4 @@
-package system
+package tenants
 
 import (
 	"context"
@@ -10,15 +10,12 @@ import (
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
-	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-var _ lifecycle.Actor = (*System)(nil)
-
 // Check implements lifecycle.Actor.
-func (s *System) Check(st plan.Step, freed []*plan.Wanted) error {
-	if err := s.groups.Check(cgroup.Limits(st.Want.Limits)); err != nil {
+func (s *Tenants) Check(st plan.Step, freed []*plan.Wanted) error {
+	if err := s.env.Groups.Check(cgroup.Limits(st.Want.Limits)); err != nil {
 		return err
 	}
 	if err := disks.CheckStorage(st.Want.Storage); err != nil {
@@ -34,7 +31,7 @@ func (s *System) Check(st plan.Step, freed []*plan.Wanted) error {
 		}
 	}
 	for _, d := range st.Want.Devices {
-		if err := s.host.Check(d, held); err != nil {
+		if err := s.env.Host.Check(d, held); err != nil {
 			return fmt.Errorf("interface %q: %w", d.Interface, err)
 		}
 	}
@@ -42,34 +39,27 @@ func (s *System) Check(st plan.Step, freed []*plan.Wanted) error {
 }
 
 // Serve implements lifecycle.Actor.
-func (s *System) Serve(totals resource.Totals, list []*plan.Wanted) error {
-	s.rests.set(totals, list)
-	return s.disks.Set(disks.Of(list))
+func (s *Tenants) Serve(totals resource.Totals, list []*plan.Wanted) error {
+	s.env.rests.set(totals, list)
+	return s.env.Disks.Set(disks.Of(list))
 }
 
 // Begin implements lifecycle.Actor.
-func (s *System) Begin(w *plan.Wanted) error {
+func (s *Tenants) Begin(w *plan.Wanted) error {
 	uid, err := s.uids.of(w.Name)
 	if err != nil {
 		return err
 	}
 	t := s.live(w, uid)
 	s.mu.Lock()
-	s.tenants[w.Name] = t
+	s.byName[w.Name] = t
 	s.mu.Unlock()
-	s.poke()
+	s.env.Changed()
 	return nil
 }
 
-// tenant returns a context, nil if there is none.
-func (s *System) tenant(name string) *tenant {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.tenants[name]
-}
-
 // Settled implements lifecycle.Actor.
-func (s *System) Settled(ctx context.Context, name string) error {
+func (s *Tenants) Settled(ctx context.Context, name string) error {
 	t := s.tenant(name)
 	if t == nil {
 		return fault.NoContext(name)
@@ -83,7 +73,7 @@ func (s *System) Settled(ctx context.Context, name string) error {
 }
 
 // Configure implements lifecycle.Actor.
-func (s *System) Configure(ctx context.Context, w *plan.Wanted) error {
+func (s *Tenants) Configure(ctx context.Context, w *plan.Wanted) error {
 	t := s.tenant(w.Name)
 	if t == nil {
 		return fault.NoContext(w.Name)
@@ -94,7 +84,7 @@ func (s *System) Configure(ctx context.Context, w *plan.Wanted) error {
 }
 
 // End implements lifecycle.Actor.
-func (s *System) End(names []string) {
+func (s *Tenants) End(names []string) {
 	var ending sync.WaitGroup
 	for _, name := range names {
 		if t := s.tenant(name); t != nil {
@@ -104,9 +94,9 @@ func (s *System) End(names []string) {
 	ending.Wait()
 	s.mu.Lock()
 	for _, name := range names {
-		delete(s.tenants, name)
+		delete(s.byName, name)
 		s.uids.release(name)
 	}
 	s.mu.Unlock()
-	s.poke()
+	s.env.Changed()
 }

@@ -1,4 +1,4 @@
-package system
+package tenants
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package system
+package tenants
 
 import (
 	"context"
@@ -59,7 +59,7 @@ func (t *tenant) lookAtLinks(g gatewayLinks) {
 			t.log.Info("interface is back", "interface", name)
 		}
 	}
-	t.sys.poke()
+	t.env.Changed()
 }
 
 // problems are what is not as it should be although the context may run.
@@ -105,7 +105,7 @@ func (t *tenant) mendGroup(g *cgroup.Group) (bool, error) {
 	t.mu.Lock()
 	limits := cgroup.Limits(t.want.Limits)
 	t.mu.Unlock()
-	if _, err := t.sys.groups.Create(t.name, limits); err != nil {
+	if _, err := t.env.Groups.Create(t.name, limits); err != nil {
 		return false, err
 	}
 	t.mu.Lock()
@@ -129,12 +129,12 @@ func (t *tenant) lookAtGroup(g *cgroup.Group) {
 		t.log.Warn("control group was removed: limits are not enforced")
 	}
 	if missing != was {
-		t.sys.poke()
+		t.env.Changed()
 	}
 }
 
 // Restore implements lifecycle.Actor.
-func (s *System) Restore(context.Context) (steps []string, errs []fault.ContextError) {
+func (s *Tenants) Restore(context.Context) (steps []string, errs []fault.ContextError) {
 	for _, t := range s.list() {
 		var done []string
 		err := guard.Run(t.log, "a reload", func() (err error) {
@@ -180,7 +180,7 @@ func (t *tenant) restore() (done []string, err error) {
 			if !slices.Contains(gone, d.Interface) {
 				continue
 			}
-			if err := t.sys.host.Check(d, nil); err != nil {
+			if err := t.env.Host.Check(d, nil); err != nil {
 				return done, err
 			}
 		}

@@ -1,9 +1,10 @@
-package system
+package tenants
 
 import (
 	"bytes"
 	"context"
 	"log/slog"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -43,19 +44,26 @@ func (f *fakeLinks) WatchLinks(ctx context.Context, changed func()) {
 	}
 }
 
-// loneTenant is a context without anything that runs.
-func loneTenant(log *bytes.Buffer) *tenant {
-	s := &System{changed: make(chan struct{}, 1), tenants: map[string]*tenant{}}
-	t := &tenant{sys: s, name: "blue", log: slog.New(slog.NewTextHandler(log, nil)), want: &plan.Wanted{}}
-	s.tenants["blue"] = t
-	return t
+// loneTenant is a context without anything that runs; changed has something after a
+// change of its state.
+func loneTenant(log *bytes.Buffer) (t *tenant, changed <-chan struct{}) {
+	c := make(chan struct{}, 1)
+	s := New(&Config{Changed: func() {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}})
+	t = &tenant{env: s.env, name: "blue", log: slog.New(slog.NewTextHandler(log, nil)), want: &plan.Wanted{}}
+	s.byName["blue"] = t
+	return t, c
 }
 
 // TestLinksAreWatched: a context without a twin notices what becomes of its links,
 // and says so.
 func TestLinksAreWatched(t *testing.T) {
 	var log bytes.Buffer
-	b := loneTenant(&log)
+	b, changed := loneTenant(&log)
 	f := &fakeLinks{events: make(chan map[string]netns.Fault)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -76,7 +84,7 @@ func TestLinksAreWatched(t *testing.T) {
 			[]string{"blue interface inside: its device is gone" + back, "blue interface outside: its device is down" + back}},
 		{nil, nil},
 	} {
-		<-b.sys.changed // the change before is known
+		<-changed // the change before is known
 		f.events <- step.faults
 		f.events <- step.faults // which is taken when the first one is done
 		if got := said(); !slices.Equal(got, step.want) {
@@ -101,11 +109,11 @@ func TestLinksAreWatched(t *testing.T) {
 func TestGroupIsMade(t *testing.T) {
 	needRoot(t)
 	var log bytes.Buffer
-	b := loneTenant(&log)
-	b.sys.groups = cgroup.Detect("wt-group")
-	defer b.sys.groups.Close()
+	b, _ := loneTenant(&log)
+	b.env.Groups = cgroup.Detect("wt-group")
+	defer b.env.Groups.Close()
 	b.want.Limits = plan.Limits{PIDs: 20}
-	g, err := b.sys.groups.Create("blue", cgroup.Limits(b.want.Limits))
+	g, err := b.env.Groups.Create("blue", cgroup.Limits(b.want.Limits))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,4 +145,16 @@ func TestGroupIsMade(t *testing.T) {
 	if !strings.Contains(log.String(), "control group was removed") || !strings.Contains(log.String(), "control group made again") {
 		t.Errorf("log: %s", &log)
 	}
+}
+
+// needRoot skips on a developer's machine and fails where tests must run.
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("this test needs root")
+	}
+	t.Skip("this test needs root")
 }

@@ -1,0 +1,123 @@
+package tenants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/esp/stats"
+	"github.com/warrenvpn/warren/system/fault"
+)
+
+// ready returns the worker of a context, for a question.
+func (s *Tenants) ready(name string) (*tenant, *spawn.Worker, error) {
+	s.mu.Lock()
+	t := s.byName[name]
+	s.mu.Unlock()
+	if t == nil {
+		return nil, nil, fault.NoContext(name)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.worker == nil {
+		if t.want.Suspended {
+			return nil, nil, fault.NotReady(name, "it is suspended")
+		}
+		return nil, nil, fault.NotReady(name, t.reason)
+	}
+	return t, t.worker, nil
+}
+
+// answered translates the error of a worker's answer.
+func answered(name string, w *spawn.Worker, err error) error {
+	var refused *spawn.Refused
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, spawn.ErrNotReady):
+		return fault.NotReady(name, w.Status().Reason)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault.NotReady(name, "its worker has not answered in time")
+	case errors.As(err, &refused):
+		return &fault.Error{Code: fault.CodeRefused, Reason: refused.Reason}
+	}
+	return err
+}
+
+// Facts asks the worker of a context, and adds to its resources those that the supervisor
+// counts. NoContext when there is no such context, NotReady when its worker cannot be asked;
+// then the Facts may hold what the supervisor counts.
+func (s *Tenants) Facts(ctx context.Context, name string) (control.Facts, error) {
+	t, worker, err := s.ready(name)
+	if err != nil {
+		return control.Facts{}, err
+	}
+	facts, err := worker.Facts(ctx)
+	facts.Resources = append(facts.Resources, t.resources()...)
+	facts.Resources = append(facts.Resources, s.env.Disks.Resources(name)...)
+	inOrder(facts.Resources)
+	if gateway := t.view().gateway; gateway != nil {
+		facts.IPsec.Counts[stats.DropClearIn].N, _ = t.clearDrops(gateway)
+	}
+	return facts, answered(name, worker, err)
+}
+
+// Logoff ends sessions of a context with a proper DELETE.
+func (s *Tenants) Logoff(ctx context.Context, name string, which control.Logoff) (control.LogoffDone, error) {
+	_, worker, err := s.ready(name)
+	if err != nil {
+		return control.LogoffDone{}, err
+	}
+	done, err := worker.Logoff(ctx, which)
+	return done, answered(name, worker, err)
+}
+
+// Keys returns the keys of a context's SAs, for Wireshark.
+func (s *Tenants) Keys(ctx context.Context, name string) (control.Keys, error) {
+	t, worker, err := s.ready(name)
+	if err != nil {
+		return control.Keys{}, err
+	}
+	t.log.Warn("keys of all SAs are handed out")
+	keys, err := worker.Keys(ctx)
+	return keys, answered(name, worker, err)
+}
+
+// Capture begins a capture of a context's packets, and returns it as it comes. It ends with
+// ctx, or when it is closed.
+func (s *Tenants) Capture(ctx context.Context, name string, which control.Capture) (io.ReadCloser, error) {
+	t, worker, err := s.ready(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.mayCapture(which.Interface); err != nil {
+		return nil, err
+	}
+	t.log.Warn("packets are captured", "interface", which.Interface)
+	body, err := worker.Capture(ctx, which)
+	if err != nil {
+		return nil, answered(name, worker, err)
+	}
+	return body, nil
+}
+
+// mayCapture reports whether there is such an interface.
+func (t *tenant) mayCapture(iface string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	names := []string{control.CaptureDecrypted}
+	for _, i := range t.want.Spec.Interfaces {
+		names = append(names, i.Name)
+	}
+	for _, n := range names {
+		if n == iface {
+			return nil
+		}
+	}
+	return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("context %q has no interface %q", t.name, iface),
+		Hint: "there are " + strings.Join(names, ", ")}
+}

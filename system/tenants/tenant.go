@@ -1,0 +1,198 @@
+package tenants
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/resource"
+	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/plan"
+)
+
+const (
+	// retryFirst is when a context that could not be built is tried again; each
+	// later time after twice as long, to retryMost. A missing device may appear.
+	retryFirst = time.Second
+	retryMost  = 30 * time.Second
+	// teardownTimeout bounds what the end of one context may take.
+	teardownTimeout = 10 * time.Second
+	// lossesFailed is how many losses in a row make a context a failed one.
+	lossesFailed = 3
+)
+
+// tenant is one running context. One goroutine lives its life: run.
+type tenant struct {
+	env    *env
+	name   string
+	uid    uint32
+	log    *slog.Logger
+	cancel context.CancelFunc
+	ended  chan struct{}
+	// settled is closed once the context is ready for the first time, or cannot
+	// be; outcome is valid then.
+	settled chan struct{}
+	outcome error
+
+	looking sync.Mutex // makes looks at the links one at a time, so that the last one counts; taken before mu
+
+	mu         sync.Mutex // protects what follows
+	want       *plan.Wanted
+	state      State // while there is no worker to ask
+	reason     string
+	worker     *spawn.Worker  // nil: not built
+	gateway    *netns.Gateway // as worker
+	group      *cgroup.Group  // as worker
+	cpu        resource.RateMeter
+	faults     map[string]netns.Fault // of interfaces, while it is built
+	unconfined bool                   // its control group was removed
+
+	again   chan struct{} // holds one token when the context is to be built anew
+	api     apiSessions
+	notices map[resource.Name]*resource.Notice // Tenants.Watch has them
+	clear   resource.Notice                    // of packets that came in clear; Tenants.Watch has it
+}
+
+// live starts the life of a context. A suspended one only waits for its end.
+func (s *Tenants) live(w *plan.Wanted, uid uint32) *tenant {
+	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
+	t := &tenant{
+		env: s.env, name: w.Name, uid: uid, log: s.env.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
+		settled: make(chan struct{}), again: make(chan struct{}, 1), want: w, state: StateStarting, reason: "waiting to be built",
+		notices: make(map[resource.Name]*resource.Notice),
+	}
+	if w.Suspended {
+		t.state, t.reason = StateSuspended, ""
+		close(t.settled)
+		close(t.ended)
+		return t
+	}
+	go func() {
+		defer close(t.ended)
+		t.run(ctx)
+		t.settle(errors.New("system: it was stopped before it was ready"))
+	}()
+	return t
+}
+
+// end stops the context and waits until nothing is left of it.
+func (t *tenant) end() {
+	t.mu.Lock()
+	t.state, t.reason = StateStopping, "stopping"
+	t.mu.Unlock()
+	t.cancel()
+	<-t.ended
+}
+
+// run builds the context and keeps it until ctx ends; what cannot be built is
+// tried again.
+func (t *tenant) run(ctx context.Context) {
+	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
+		err := guard.Run(t.log, "a context", func() error { return t.serve(ctx) })
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil { // it is to be built anew
+			delay = retryFirst / 2
+			continue
+		}
+		t.settle(err)
+		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
+		t.set(StateFailed, err.Error())
+		timer := time.NewTimer(delay)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// settle says, the first time, how the start of the context has ended.
+func (t *tenant) settle(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	select {
+	case <-t.settled:
+	default:
+		t.outcome = err
+		close(t.settled)
+	}
+}
+
+// watch is told of every change of the worker.
+func (t *tenant) watch() {
+	t.mu.Lock()
+	worker := t.worker
+	t.mu.Unlock()
+	if worker != nil {
+		switch s := worker.Status(); {
+		case s.Ready:
+			t.settle(nil)
+		case s.Losses > 0:
+			t.settle(errors.New(s.Reason))
+		}
+	}
+	t.env.Changed()
+}
+
+// set changes the state, unless the context is being stopped, and tells.
+func (t *tenant) set(state State, reason string) {
+	t.mu.Lock()
+	if t.state != StateStopping {
+		t.state, t.reason = state, reason
+	}
+	t.mu.Unlock()
+	t.env.Changed()
+}
+
+// serve is one life of the context: built, run, taken apart. Without an error
+// another one is to follow.
+func (t *tenant) serve(ctx context.Context) (err error) {
+	t.mu.Lock()
+	w := t.want
+	t.mu.Unlock()
+	for _, d := range w.Devices {
+		if err := t.env.Host.Check(d, nil); err != nil {
+			return err
+		}
+	}
+	if err := t.build(ctx, w); err != nil {
+		return err
+	}
+	defer func() {
+		if downErr := t.takeApart(); downErr != nil {
+			t.log.Error("context not wholly removed", "reason", downErr.Error())
+		}
+	}()
+	t.log.Info("context built", "namespace", w.Namespace, "class", w.Class)
+	life, end := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	defer func() {
+		end()
+		watching.Wait()
+	}()
+	watching.Go(func() { t.watchLinks(life, t.gateway) })
+	anew := false
+	watching.Go(func() {
+		select {
+		case <-t.again:
+			anew = true
+			end()
+		case <-life.Done():
+		}
+	})
+	err = t.worker.Run(life)
+	end()
+	watching.Wait()
+	if anew && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,95 @@
+package tenants
+
+import (
+	"context"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/resource"
+)
+
+const (
+	// watchEvery is how often refusals are looked for, and the neighbours of
+	// contexts with a limit are counted.
+	watchEvery = time.Second
+	// groupsEvery: counters of the kernel are read every so many ticks. Reading
+	// them costs a dozen files for every context.
+	groupsEvery = 5
+)
+
+// Watch tells the log what was refused to contexts, until ctx ends.
+func (s *Tenants) Watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for round := 0; ; round++ {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for _, t := range s.list() {
+				all := round%groupsEvery == 0
+				_ = guard.Run(t.log, "the watch over limits", func() error { // the log has it
+					t.watchLimits(now, all)
+					if all {
+						t.lookAtGroup(t.view().group)
+					}
+					return nil
+				})
+			}
+		}
+	}
+}
+
+// watchLimits tells what was refused to one context since it was told last.
+func (t *tenant) watchLimits(now time.Time, all bool) {
+	v := t.view()
+	l := v.want.Spec.Limits
+	var rows []control.Resource
+	if l.APISessions > 0 || l.Routes > 0 {
+		rows = t.counted(v)
+	}
+	if l.MACAddresses > 0 {
+		rows = append(rows, t.neighbours(v)...)
+	}
+	if all && (l.CPU > 0 || l.Memory > 0 || l.PIDs > 0) {
+		rows = append(rows, t.confined(v)...)
+	}
+	if l.Storage > 0 || l.StorageFiles > 0 {
+		rows = append(rows, t.env.Disks.Resources(t.name)...)
+	}
+	for _, r := range rows {
+		n := t.notices[resource.Name(r.Resource)]
+		if n == nil {
+			n = &resource.Notice{}
+			t.notices[resource.Name(r.Resource)] = n
+		}
+		if count, due := n.Due(now, r.Denied); due && r.Limit != 0 {
+			t.log.Warn("limit of the class reached", "class", v.want.Class, "resource", r.Resource, "limit", r.Limit, "count", count)
+		}
+	}
+	if v.gateway != nil && all {
+		t.watchClear(now, v.gateway)
+	}
+}
+
+// clearDrops is how many packets came in clear and may not; false: nobody can say.
+func (t *tenant) clearDrops(g *netns.Gateway) (uint64, bool) {
+	drops, err := g.ClearDrops()
+	if err != nil {
+		t.log.Debug("packets in clear are not counted", "err", err.Error())
+	}
+	return drops, err == nil
+}
+
+// watchClear tells the log of what came in clear and may not.
+func (t *tenant) watchClear(now time.Time, g *netns.Gateway) {
+	drops, ok := t.clearDrops(g)
+	if !ok {
+		return
+	}
+	if count, due := t.clear.Due(now, int64(drops)); due {
+		t.log.Warn("packets came in clear over an interface with a crypto map; they were dropped", "count", count)
+	}
+}
