@@ -144,7 +144,7 @@ func (in *Inbound) unwrap(body []byte, tos uint8) ([]byte, error) {
 		return nil, ErrMalformed
 	}
 	body = body[:p.Len]
-	if !covers(in.remote, p.Src, p, p.SrcPort) || !covers(in.local, p.Dst, p, p.DstPort) {
+	if !Covers(in.local, in.remote, p) {
 		return nil, ErrSelector
 	}
 	if !decapsulateECN(body, p, tos) {

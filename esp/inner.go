@@ -149,6 +149,12 @@ func (p *Inner) ports(b []byte) {
 	p.HasPorts = true
 }
 
+// Covers reports whether the packet p, which a peer has sent, is between these
+// selectors: from one of remote to one of local (RFC 4301 section 5.2).
+func Covers(local, remote []sa.Selector, p *Inner) bool {
+	return covers(remote, p.Src, p, p.SrcPort) && covers(local, p.Dst, p, p.DstPort)
+}
+
 // covers reports whether one of the selectors covers this end of a packet. A
 // packet whose ports cannot be known, such as a later fragment, is covered only
 // by a selector for all ports (RFC 4301 section 7).

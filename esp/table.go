@@ -143,6 +143,7 @@ const (
 // Errors of PolicyTable.Add.
 var (
 	ErrPrefixes       = errors.New("esp: the remote selectors of a child SA consist of too many prefixes")
+	ErrPolicyID       = errors.New("esp: the ID is in use")
 	ErrTenantPrefixes = errors.New("esp: the remote selectors of all child SAs consist of too many prefixes")
 )
 
@@ -211,13 +212,15 @@ func (l *lengths) add(bits uint8, n int) (empty bool) {
 }
 
 // Add installs v for the packets between these selectors, in front of what is
-// there already for the same destinations. The selectors are not copied. The id
-// must be new. It returns ErrPrefixes above sa.MaxPrefixes, ErrTenantPrefixes
-// where the table would have more than sa.MaxTenantPrefixes, and then changes
-// nothing.
+// there already for the same destinations. The selectors are not copied. It
+// returns ErrPolicyID where another policy has the id, ErrPrefixes above
+// sa.MaxPrefixes, ErrTenantPrefixes where the table would have more than
+// sa.MaxTenantPrefixes, and then changes nothing.
 func (t *PolicyTable[T]) Add(id uint64, local, remote []sa.Selector, v *T) error {
 	n := sa.CountPrefixes(remote)
 	switch {
+	case t.policies[id] != nil:
+		return ErrPolicyID
 	case n > sa.MaxPrefixes:
 		return ErrPrefixes
 	case t.prefixes+n > sa.MaxTenantPrefixes:

@@ -136,7 +136,7 @@ func (in *inbound) overload() error {
 		}
 		for i := 0; more && i < maxEvicted && in.outer.Conn.Pressed(); i++ {
 			packets, bytes := b.evict()
-			in.stats.count(stats.DropOverload, packets, bytes)
+			in.rx.stats.count(stats.DropOverload, packets, bytes)
 			var err error
 			if more, err = in.takeIn(1); err != nil {
 				return err
@@ -180,7 +180,7 @@ func (in *inbound) takeIn(n int) (more bool, err error) {
 // serve gives the next SA its turn.
 func (in *inbound) serve() {
 	b := &in.backlog
-	in.tick()
+	in.rx.Start()
 	q := &b.queues[0]
 	q.credit += turn
 	for q.head != none && q.credit > 0 {

@@ -75,7 +75,7 @@ func TestFlood(t *testing.T) {
 	perMessage := uint64(40_000/1300 + 1)
 
 	l.listen(s)
-	flooded, other := l.p.children[2].slot, l.p.children[3].slot
+	flooded, other := l.p.esp.children[2].slot, l.p.esp.children[3].slot
 	before := l.p.Stats()
 	if err := l.in.receive(); err != os.ErrClosed {
 		t.Fatal(err)

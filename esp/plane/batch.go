@@ -1,62 +1,75 @@
 package plane
 
-import "github.com/warrenvpn/warren/esp/stats"
+import (
+	"net/netip"
 
-// worthCrew is how many packets make it worth to have somebody else seal them.
-const worthCrew = 8
+	"github.com/warrenvpn/warren/esp/stats"
+)
 
-// batch is what one send of a TUN pipeline consists of.
+// batch is what one send of a TUN queue consists of.
 type batch struct {
 	slab     []byte // packets, sealed or to be sealed
 	used     int
 	ms       []Message
 	to       *outer        // of ms
+	header   outerHeader   // of the packets that come next
 	unsealed []unsealed    // with a crew: in order
-	ready    chan struct{} // has one token when all is sealed
+	ready    chan struct{} // with a crew: has one token when all is sealed
 	spoilt   bool          // some messages are not to be sent
 }
 
-// unsealed is one packet that has its place and its sequence number.
-type unsealed struct {
-	c     *child
-	at, n int // offset in the slab, and inner bytes
-	seq   uint64
-	m     int // its message
+// outerHeader is what the headers around ESP say.
+type outerHeader struct {
+	remote netip.AddrPort
+	tos    uint8
+	df     bool
 }
 
-// do seals what is not yet sealed, which makes the batch ready.
-func (b *batch) do(member int) {
-	for i := 0; i < len(b.unsealed); {
-		c := b.unsealed[i].c
-		c.outMu.RLock()
-		s, from := c.sealer(member), i
-		for ; i < len(b.unsealed) && b.unsealed[i].c == c; i++ {
-			u := &b.unsealed[i]
-			if s == nil { // deleted since; nothing of its message may leave
-				b.ms[u.m].Data, b.spoilt = nil, true
-				continue
-			}
-			s.Seal(b.slab[u.at:], u.n, u.seq)
-		}
-		c.outMu.RUnlock()
-		c.sealed(i - from)
-	}
-	b.ready <- struct{}{}
-}
+func newBatch(slab []byte) *batch { return &batch{slab: slab, ready: make(chan struct{}, 1)} }
 
 // reset empties the batch.
 func (b *batch) reset() {
 	b.ms, b.used, b.unsealed, b.spoilt = b.ms[:0], 0, b.unsealed[:0], false
 }
 
-// send sends the batch, which is sealed, and empties it.
-func (o *outbound) send(b *batch) {
+// room is the part of the slab that is not used.
+func (b *batch) room() []byte { return b.slab[b.used:] }
+
+// append adds the packet p, which lies at the start of the room, to what will be
+// sent. Packets of one size that follow each other become one message.
+func (b *batch) append(p []byte) {
+	b.used += len(p)
+	h := &b.header
+	if n := len(b.ms); n > 0 {
+		m := &b.ms[n-1]
+		size := m.Segment
+		if size == 0 {
+			size = len(m.Data)
+		}
+		if len(p) <= size && len(m.Data)%size == 0 && len(m.Data)/size < maxSegments && len(m.Data)+len(p) <= maxSend &&
+			m.Remote == h.remote && m.TOS == h.tos && m.DF == h.df {
+			m.Segment = size
+			m.Data = m.Data[:len(m.Data)+len(p)]
+			return
+		}
+	}
+	b.ms = append(b.ms, Message{Data: p, Remote: h.remote, TOS: h.tos, DF: h.df})
+}
+
+// transmitter sends batches that are sealed, and counts what does not leave.
+type transmitter struct {
+	*base
+	stats *counters
+}
+
+// transmit sends the batch and empties it.
+func (t *transmitter) transmit(b *batch) {
 	ms := b.ms
 	if b.spoilt {
 		ms = ms[:0]
 		for _, m := range b.ms {
 			if m.Data == nil {
-				o.stats.count(stats.DropPolicy, 1, 0)
+				t.stats.count(stats.DropPolicy, 1, 0)
 				continue
 			}
 			ms = append(ms, m)
@@ -64,49 +77,17 @@ func (o *outbound) send(b *batch) {
 	}
 	switch {
 	case len(ms) == 0:
-	case o.p.muted.Load():
+	case t.muted.Load():
 		loss := lossOf(ms)
-		o.stats.count(stats.DropMuted, loss.Packets, loss.Bytes)
+		t.stats.count(stats.DropMuted, loss.Packets, loss.Bytes)
 	default:
 		loss, err := b.to.Conn.Send(ms)
 		if err != nil {
 			loss = lossOf(ms)
 		}
-		o.stats.count(stats.DropSend, loss.Packets, loss.Bytes)
+		t.stats.count(stats.DropSend, loss.Packets, loss.Bytes)
 	}
 	b.reset()
-}
-
-// flush sends what is waiting, or has it sealed and sent behind what is under
-// way already.
-func (o *outbound) flush() {
-	b := o.batch
-	switch {
-	case len(b.ms) == 0:
-		b.reset()
-	case o.line == nil:
-		o.send(b)
-	case len(b.unsealed) < worthCrew && o.flying.Load() == 0:
-		b.do(o.member)
-		<-b.ready
-		o.send(b)
-	default:
-		o.flying.Add(1)
-		o.p.crew.work <- b
-		o.line <- b
-		o.batch = <-o.spare
-		o.to = b.to
-	}
-}
-
-// sendInOrder sends the batches that the crew seals in the order of the line.
-func (o *outbound) sendInOrder() {
-	for b := range o.line {
-		<-b.ready
-		o.send(b)
-		o.flying.Add(-1)
-		o.spare <- b
-	}
 }
 
 // lossOf is the loss of everything.

@@ -3,6 +3,7 @@ package plane
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenvpn/warren/esp"
@@ -31,23 +32,17 @@ type crew struct {
 type task interface{ do(member int) }
 
 // newCrew returns a crew for this many pipelines of the TUN device. size 0 means
-// that the number of processors decides, and a negative one none.
+// that the number of processors decides, and a negative one that nobody is in it.
 func newCrew(size, pipelines int) *crew {
 	if size == 0 {
 		size = min(runtime.GOMAXPROCS(0)-2, maxCrew)
 	}
-	if size <= 0 {
-		return nil
-	}
-	size = min(size, maxCrew)
+	size = max(0, min(size, maxCrew))
 	return &crew{size: size, members: size + pipelines, work: make(chan task, 4*size)}
 }
 
-// start starts the crew; a nil crew has nobody.
+// start starts the crew.
 func (c *crew) start() {
-	if c == nil {
-		return
-	}
 	for i := range c.size {
 		c.group.Go(func() {
 			for t := range c.work {
@@ -59,10 +54,8 @@ func (c *crew) start() {
 
 // stop ends the crew, when nobody has work for it any more.
 func (c *crew) stop() {
-	if c != nil {
-		close(c.work)
-		c.group.Wait()
-	}
+	close(c.work)
+	c.group.Wait()
 }
 
 // copies are one half of a child SA for every member, made when the member
@@ -86,13 +79,34 @@ func (c copies[T]) each(fn func(*T)) {
 	}
 }
 
+// crewed is what the crew needs of a child SA.
+type crewed struct {
+	// outMu and inMu stand for those of the child. Members share them, each with a
+	// copy of its own.
+	outMu, inMu sync.RWMutex
+	outs        copies[esp.Outbound] // outMu guards it
+	ins         copies[esp.Inbound]  // inMu guards it
+	unsealed    atomic.Int64         // packets that the crew has
+	closing     atomic.Bool
+	drained     chan struct{} // has a token when the crew has none any more
+}
+
+// equip makes what the crew needs of a new child SA.
+func (c *crew) equip(x *crewed) {
+	if c.size == 0 {
+		return
+	}
+	x.drained = make(chan struct{}, 1)
+	x.outs, x.ins = make(copies[esp.Outbound], c.members), make(copies[esp.Inbound], c.members)
+}
+
 // sealer returns what a member seals with; nil where the child was deleted. The
-// caller holds outMu, shared with others at least.
+// caller holds crewed.outMu, shared with others at least.
 func (c *child) sealer(member int) *esp.Outbound {
 	if c.out == nil {
 		return nil
 	}
-	return c.outs.of(member, c.out.Clone)
+	return c.crewed.outs.of(member, c.out.Clone)
 }
 
 // drainTime bounds how long the end of a child waits for the crew. A socket that
@@ -101,34 +115,34 @@ const drainTime = 20 * time.Millisecond
 
 // drain waits until the crew has sealed what it was given for a child that takes
 // nothing new any more.
-func (c *child) drain() {
-	c.closing.Store(true)
-	if c.unsealed.Load() == 0 {
+func (x *crewed) drain() {
+	x.closing.Store(true)
+	if x.unsealed.Load() == 0 {
 		return
 	}
 	t := time.NewTimer(drainTime)
 	defer t.Stop()
 	select {
-	case <-c.drained:
+	case <-x.drained:
 	case <-t.C:
 	}
 }
 
 // sealed takes n packets back from what the crew was given.
-func (c *child) sealed(n int) {
-	if c.unsealed.Add(-int64(n)) == 0 && c.closing.Load() {
+func (x *crewed) sealed(n int) {
+	if x.unsealed.Add(-int64(n)) == 0 && x.closing.Load() {
 		select {
-		case c.drained <- struct{}{}:
+		case x.drained <- struct{}{}:
 		default:
 		}
 	}
 }
 
 // opener returns what a member decrypts with; nil where the child was deleted.
-// The caller holds inMu, shared with others at least.
+// The caller holds crewed.inMu, shared with others at least.
 func (c *child) opener(member int) *esp.Inbound {
 	if c.in == nil {
 		return nil
 	}
-	return c.ins.of(member, c.in.Clone)
+	return c.crewed.ins.of(member, c.in.Clone)
 }

@@ -3,9 +3,9 @@ package plane
 // PathMTU returns the path MTU of a child, and the largest inner packet that
 // fits through it.
 func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ch := p.children[child]
+	p.esp.mu.Lock()
+	defer p.esp.mu.Unlock()
+	ch := p.esp.children[child]
 	if ch == nil {
 		return 0, 0, false
 	}

@@ -9,13 +9,6 @@ import (
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/stats"
-	"github.com/warrenvpn/warren/esp/tun"
-)
-
-// RFC 3948.
-const (
-	markerLen = 4    // section 2.2: four zero bytes in front of IKE
-	keepalive = 0xff // section 2.3
 )
 
 const (
@@ -30,25 +23,19 @@ const (
 
 // inbound is the pipeline of one socket.
 type inbound struct {
-	p     *Plane
+	esp   *espSide
 	outer *outer
-	join  *tun.Coalescer
-	stats counters
+	rx    *Receiver // of what is opened
 
 	backlog backlog
-	now     int64
-	clock   int64 // as now, in nanoseconds
-	taps    *[]Tap
-	options *Options // what join was told of
 	ms      []Message
-	cur     *child // whose inMu is held
+	cur     *child // whose inbound half is locked
 	spi     sa.SPI
 	packets uint64 // of cur, not yet counted
+	bytes   uint64
 
-	ahead     ahead
-	decrypted []aheadMessage // of this batch; nil: not done ahead
-	done      []decrypted    // of the datagrams of this message that are still to come
-	bytes     uint64
+	opener opener
+	done   []decrypted // ahead, of the datagrams of this message that are still to come
 }
 
 // run moves packets until the socket is closed.
@@ -105,52 +92,38 @@ func (in *inbound) receive() error {
 
 // batch processes the messages that arrived together, and returns their size.
 func (in *inbound) batch(n int) (total int) {
-	in.tick()
-	in.decryptAhead(n)
+	in.rx.Start()
+	ahead := in.opener.ahead(in.ms[:n])
 	for i := range in.ms[:n] {
 		total += len(in.ms[i].Data)
 		in.done = nil
-		if in.decrypted != nil {
-			in.done = in.decrypted[i].done
+		if ahead != nil {
+			in.done = ahead[i].done
 		}
 		in.message(&in.ms[i])
 	}
-	in.decrypted, in.done = nil, nil
+	in.done = nil
 	in.finish()
 	return total
 }
 
-// tick looks at the clock.
-func (in *inbound) tick() {
-	now := in.p.now()
-	in.now, in.clock, in.taps = now.Unix(), now.UnixNano(), in.p.taps.Load()
-	if o := in.p.options.Load(); o != in.options {
-		in.options = o
-		in.join.Refresh()
-	}
-}
-
-// finish lets go of the SA, delivers what is joined, and counts it.
+// finish lets go of the SA, and delivers what is joined.
 func (in *inbound) finish() {
 	in.hold(nil, 0)
-	in.join.Flush()
-	in.stats.count(stats.PacketsIn, in.join.Packets, in.join.Bytes)
-	in.stats.count(stats.DropDeliver, in.join.Failed, in.join.FailedBytes)
-	in.stats.add(stats.SuperPackets, in.join.Supers)
-	in.join.Packets, in.join.Bytes, in.join.Failed, in.join.FailedBytes, in.join.Supers = 0, 0, 0, 0, 0
+	in.rx.Flush()
 }
 
 // message takes a message of the socket apart.
 func (in *inbound) message(m *Message) {
 	if m.TooBig > 0 {
-		in.stats.add(stats.ReceiveErrors, 1)
+		in.rx.stats.add(stats.ReceiveErrors, 1)
 		in.hold(nil, 0)
-		in.p.lowerMTU(m)
+		in.esp.lowerMTU(m)
 		return
 	}
 	data := m.Data
 	if len(data) == 0 {
-		in.stats.add(stats.ReceiveErrors, 1)
+		in.rx.stats.add(stats.ReceiveErrors, 1)
 		return
 	}
 	size := m.Segment
@@ -171,28 +144,29 @@ func (in *inbound) message(m *Message) {
 func (in *inbound) datagram(m *Message, d []byte) {
 	switch {
 	case in.outer.Kind == KindIKE:
-		in.ike(m, d)
+		in.receiveIKE(m, d)
 	case in.outer.Kind == KindESP:
-		in.esp(m, d)
+		in.receiveESP(m, d)
 	case len(d) == 1 && d[0] == keepalive:
-		in.stats.add(stats.Keepalives, 1)
+		in.rx.stats.add(stats.Keepalives, 1)
 	case len(d) < markerLen:
-		in.stats.count(stats.DropMalformed, 1, len(d))
+		in.rx.stats.count(stats.DropMalformed, 1, len(d))
 	case binary.BigEndian.Uint32(d) == 0:
-		in.ike(m, d[markerLen:])
+		in.receiveIKE(m, d[markerLen:])
 	default:
-		in.esp(m, d)
+		in.receiveESP(m, d)
 	}
 }
 
-func (in *inbound) ike(m *Message, d []byte) {
-	if in.p.muted.Load() {
-		in.stats.count(stats.DropMuted, 1, len(d))
+// receiveIKE hands an IKE message to the engine.
+func (in *inbound) receiveIKE(m *Message, d []byte) {
+	if in.esp.muted.Load() {
+		in.rx.stats.count(stats.DropMuted, 1, len(d))
 		return
 	}
-	in.stats.add(stats.IKEIn, 1)
-	if in.p.cfg.IKE != nil {
-		in.p.cfg.IKE(in.outer.Local, m.Remote, d)
+	in.rx.stats.add(stats.IKEIn, 1)
+	if in.esp.takeIKE != nil {
+		in.esp.takeIKE(in.outer.Local, m.Remote, d)
 	}
 }
 
@@ -201,57 +175,57 @@ func (in *inbound) ike(m *Message, d []byte) {
 func (in *inbound) hold(c *child, spi sa.SPI) bool {
 	if in.cur != nil {
 		if in.packets > 0 {
-			in.cur.slot.CountIn(in.packets, in.bytes, in.now)
-			in.p.checkVolume(in.cur, in.cur.slot.BytesIn(), in.now)
+			in.cur.slot.CountIn(in.packets, in.bytes, in.rx.now)
+			in.esp.checkVolume(in.cur, in.cur.slot.BytesIn(), in.rx.now)
 		}
-		in.cur.inMu.Unlock()
+		in.opener.unlock(in.cur)
 		if in.packets > 0 && in.cur.waits.Load() {
-			in.p.heard(in.cur)
+			in.esp.peerUses(in.cur)
 		}
 	}
 	in.cur, in.spi, in.packets, in.bytes = nil, spi, 0, 0
 	if c == nil {
 		return false
 	}
-	c.inMu.Lock()
+	in.opener.lock(c)
 	if c.in == nil {
-		c.inMu.Unlock()
+		in.opener.unlock(c)
 		return false
 	}
 	in.cur = c
 	return true
 }
 
-// esp opens one ESP packet and passes it on.
-func (in *inbound) esp(m *Message, d []byte) {
-	if in.p.muted.Load() {
-		in.stats.count(stats.DropMuted, 1, len(d))
+// receiveESP opens one ESP packet and delivers what is inside.
+func (in *inbound) receiveESP(m *Message, d []byte) {
+	if in.esp.muted.Load() {
+		in.rx.stats.count(stats.DropMuted, 1, len(d))
 		return
 	}
 	spi, ok := esp.SPI(d)
 	if !ok {
-		in.stats.count(stats.DropMalformed, 1, len(d))
+		in.rx.stats.count(stats.DropMalformed, 1, len(d))
 		return
 	}
 	if in.cur == nil || in.spi != spi {
-		if !in.hold(in.p.spis.Find(spi), spi) {
-			in.stats.count(stats.DropSPI, 1, len(d))
-			in.p.unknown.packet(spi, in.outer.Local, m.Remote)
+		if !in.hold(in.esp.spis.Find(spi), spi) {
+			in.rx.stats.count(stats.DropSPI, 1, len(d))
+			in.esp.unknown.packet(spi, in.outer.Local, m.Remote)
 			return
 		}
 	}
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
-		in.p.checkVolume(c, c.slot.BytesIn(), in.now)
-		in.stats.count(stats.DropVolume, 1, len(d))
+		in.esp.checkVolume(c, c.slot.BytesIn(), in.rx.now)
+		in.rx.stats.count(stats.DropVolume, 1, len(d))
 		return
 	}
-	if !in.rationIn(c, len(d)) {
+	if !in.rx.ration(&c.link, len(d)) {
 		return
 	}
 	inner, newest, err := in.open(c, m, d)
 	if err != nil {
-		in.stats.count(dropCause(err), 1, len(d))
+		in.rx.stats.count(dropCause(err), 1, len(d))
 		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
 			return
 		}
@@ -262,17 +236,9 @@ func (in *inbound) esp(m *Message, d []byte) {
 	if err != nil {
 		return
 	}
-	if in.taps != nil {
-		show(in.taps, true, spi, inner)
-	}
 	in.packets++
 	in.bytes += uint64(len(inner))
-	h := c.in.Inner()
-	if h.Protocol == esp.ProtoTCP {
-		to := c.path.Load()
-		clampMSS(inner, h, to, true)
-	}
-	in.join.Add(inner)
+	in.rx.deliver(&c.link, spi, inner, c.in.Inner())
 }
 
 // open opens one packet, or goes on with what the crew has made of it.
@@ -313,28 +279,7 @@ func (in *inbound) checkPath(c *child, m *Message) {
 	if to.remote == m.Remote || to.encap != sa.EncapUDP || in.outer.Kind != KindNATT {
 		return
 	}
-	if c.toldAt[ReportMoved].Swap(in.now) != in.now {
-		in.p.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote, Encap: sa.EncapUDP})
-	}
-}
-
-// checkVolume reports a child that is near its volume limit, or at it.
-func (p *Plane) checkVolume(c *child, bytes uint64, now int64) {
-	if c.bytesLimit == 0 {
-		return
-	}
-	if bytes >= c.bytesLimit-c.bytesLimit/8 {
-		p.repeat(c, ReportRekey, now)
-	}
-	if bytes >= c.bytesLimit {
-		p.repeat(c, ReportExpired, now)
-	}
-}
-
-// repeat sends a report about c, once a second at most: one may be lost, and what
-// it asks for may fail.
-func (p *Plane) repeat(c *child, k ReportKind, now int64) {
-	if c.toldAt[k].Swap(now) != now {
-		p.report(Report{Kind: k, Child: c.id})
+	if c.toldAt[ReportMoved].Swap(in.rx.now) != in.rx.now {
+		in.esp.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote, Encap: sa.EncapUDP})
 	}
 }

@@ -48,26 +48,19 @@ type (
 // where every UDP socket has it, "tun_tcp" and "tun_udp" for super-packets of the
 // TUN device, and "crew" where others help the pipelines.
 func (p *Plane) Offloads() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var names []string
 	add := func(name string, on bool) {
 		if on {
 			names = append(names, name)
 		}
 	}
-	sockets, gso, gro := 0, true, true
-	for _, o := range p.outers {
-		if c, ok := o.Conn.(socketOffloader); ok && o.Kind == KindNATT {
-			sends, receives := c.Offloads()
-			sockets, gso, gro = sockets+1, gso && sends, gro && receives
-		}
-	}
-	add("gso", sockets > 0 && gso)
-	add("gro", sockets > 0 && gro)
-	add("tun_tcp", p.outs[0].dev.TCPOffload())
-	add("tun_udp", p.outs[0].dev.UDPOffload())
-	add("crew", p.crew != nil)
+	gso, gro := p.esp.offloads()
+	device := p.tun.queues[0].dev
+	add("gso", gso)
+	add("gro", gro)
+	add("tun_tcp", device.TCPOffload())
+	add("tun_udp", device.UDPOffload())
+	add("crew", p.esp.crew.size > 0)
 	return names
 }
 
@@ -78,18 +71,10 @@ func (p *Plane) SetOptions(o Options) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, out := range p.outs {
-		if d, ok := out.dev.(deviceOffloader); ok {
-			d.SetOffload(!o.NoTUNOffload)
-		}
-	}
-	for _, s := range p.outers {
-		if c, ok := s.Conn.(socketOffloader); ok {
-			c.SetOffload(&o)
-		}
-	}
+	p.setting.Lock()
+	defer p.setting.Unlock()
+	p.tun.setOptions(&o)
+	p.esp.setOptions(&o)
 	p.options.Store(&o)
 	return nil
 }

@@ -67,7 +67,7 @@ type share struct {
 	turn, used atomic.Int64
 }
 
-// shares are those of one child SA.
+// shares are those of one link.
 type shares struct {
 	in, out, packetsIn, packetsOut share
 }
@@ -90,63 +90,68 @@ func (r *ration) init(rate float64, least int) {
 // SetRates sets the bounds, also while the plane runs.
 func (p *Plane) SetRates(to Rates) {
 	if to == (Rates{}) {
-		p.rations.Store(nil)
+		p.tun.rations.Store(nil)
 		return
 	}
 	r := &rations{}
 	r.in.init(to.BytesIn, leastBytes)
 	r.out.init(to.BytesOut, leastBytes)
 	r.packets.init(to.Packets, leastPackets)
-	p.rations.Store(r)
+	p.tun.rations.Store(r)
 }
 
 // RateUse returns the counters since New.
 func (p *Plane) RateUse() RateUse {
-	u := &p.rated
+	u := &p.tun.rated
 	return RateUse{
 		BytesIn: u.passedIn.Load(), BytesOut: u.passedOut.Load(), Packets: u.passed.Load(),
 		DroppedIn: u.droppedIn.Load(), DroppedOut: u.droppedOut.Load(), DroppedPackets: u.dropped.Load(),
 	}
 }
 
-// rationIn reports whether a packet of size bytes for c may be opened.
-func (in *inbound) rationIn(c *child, size int) bool {
-	r := in.p.rations.Load()
-	if r == nil {
-		return true
-	}
-	u := &in.p.rated
+// ration reports whether a packet of size bytes for l may be delivered.
+func (r *Receiver) ration(l *Link, size int) bool {
+	bound := r.tun.rations.Load()
+	return bound == nil || r.within(bound, l, size)
+}
+
+// within is ration where there are bounds.
+func (r *Receiver) within(bound *rations, l *Link, size int) bool {
+	u := &r.tun.rated
 	switch {
-	case r.packets.take(in.clock, 1, 1, &c.shares.packetsIn) == 0:
+	case bound.packets.take(r.clock, 1, 1, &l.shares.packetsIn) == 0:
 		u.dropped.Add(1)
-	case r.in.take(in.clock, 1, size, &c.shares.in) == 0:
+	case bound.in.take(r.clock, 1, size, &l.shares.in) == 0:
 		u.droppedIn.Add(1)
 	default:
 		u.passed.Add(1)
 		u.passedIn.Add(uint64(size))
 		return true
 	}
-	in.stats.count(stats.DropRate, 1, size)
+	r.stats.count(stats.DropRate, 1, size)
 	return false
 }
 
-// rationOut returns how many of n packets of size bytes of c may be sealed.
-func (o *outbound) rationOut(c *child, n, size int) int {
-	r := o.p.rations.Load()
-	if r == nil {
+// ration returns how many of n packets of size bytes may be sent over l.
+func (q *queue) ration(l *Link, n, size int) int {
+	bound := q.tun.rations.Load()
+	if bound == nil {
 		return n
 	}
-	now := o.p.now().UnixNano()
-	u := &o.p.rated
-	some := r.packets.take(now, n, 1, &c.shares.packetsOut)
+	return q.within(bound, l, n, size)
+}
+
+// within is ration where there are bounds.
+func (q *queue) within(bound *rations, l *Link, n, size int) int {
+	now := q.tun.now().UnixNano()
+	u := &q.tun.rated
+	some := bound.packets.take(now, n, 1, &l.shares.packetsOut)
 	u.dropped.Add(uint64(n - some))
-	passed := r.out.take(now, some, size, &c.shares.out)
+	passed := bound.out.take(now, some, size, &l.shares.out)
 	u.droppedOut.Add(uint64(some - passed))
 	u.passed.Add(uint64(passed))
 	u.passedOut.Add(uint64(passed * size))
-	if passed < n {
-		o.stats.count(stats.DropRate, n-passed, (n-passed)*size)
-	}
+	q.stats.count(stats.DropRate, n-passed, (n-passed)*size)
 	return passed
 }
 

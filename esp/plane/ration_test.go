@@ -114,39 +114,39 @@ func TestRationConcurrently(t *testing.T) {
 // TestRates has packets of one child pass a plane in both directions.
 func TestRates(t *testing.T) {
 	l := newLoop(t, 2)
-	l.out.p.SetRates(Rates{Packets: 100})
-	l.in.tick()
+	l.p.SetRates(Rates{Packets: 100})
+	l.in.rx.Start()
 	for range 10 {
 		l.turn(tcpSuper(0, 45*1300, 1300))
 	}
-	u := l.out.p.RateUse()
+	u := l.p.RateUse()
 	if u.Packets == 0 || u.Packets > leastPackets || u.DroppedPackets == 0 || u.Packets+u.DroppedPackets < 450 {
 		t.Errorf("100 packets a second: %+v", u)
 	}
-	if s := l.out.p.Stats(); s.Sum(stats.PacketsOut) == 0 || s.Sum(stats.PacketsOut) > u.Packets || s.Sum(stats.DropRate) != u.DroppedPackets {
+	if s := l.p.Stats(); s.Sum(stats.PacketsOut) == 0 || s.Sum(stats.PacketsOut) > u.Packets || s.Sum(stats.DropRate) != u.DroppedPackets {
 		t.Errorf("got %+v, and %+v", s, u)
 	}
-	l.out.p.SetRates(Rates{BytesOut: 1e5})
-	before := l.out.p.Stats().Sum(stats.PacketsOut)
+	l.p.SetRates(Rates{BytesOut: 1e5})
+	before := l.p.Stats().Sum(stats.PacketsOut)
 	for range 10 {
 		l.turn(tcpSuper(1, 45*1300, 1300))
 	}
-	u = l.out.p.RateUse()
-	if got := l.out.p.Stats().Sum(stats.PacketsOut) - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 || u.BytesOut == 0 {
+	u = l.p.RateUse()
+	if got := l.p.Stats().Sum(stats.PacketsOut) - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 || u.BytesOut == 0 {
 		t.Errorf("%d packets left, %+v", got, u)
 	}
-	l.out.p.SetRates(Rates{BytesIn: 1e5})
-	l.in.tick()
+	l.p.SetRates(Rates{BytesIn: 1e5})
+	l.in.rx.Start()
 	for range 10 {
 		l.turn(tcpSuper(0, 45*1300, 1300))
 	}
-	if u = l.out.p.RateUse(); u.DroppedIn == 0 || u.BytesIn == 0 {
+	if u = l.p.RateUse(); u.DroppedIn == 0 || u.BytesIn == 0 {
 		t.Errorf("%+v", u)
 	}
-	l.out.p.SetRates(Rates{})
-	before = l.out.p.Stats().Sum(stats.DropRate)
+	l.p.SetRates(Rates{})
+	before = l.p.Stats().Sum(stats.DropRate)
 	l.turn(tcpSuper(1, 45*1300, 1300))
-	if l.out.p.Stats().Sum(stats.DropRate) != before {
+	if l.p.Stats().Sum(stats.DropRate) != before {
 		t.Error("no bound, and dropped")
 	}
 }

@@ -32,3 +32,11 @@ func (c *counters) addTo(s *stats.Counts) {
 		s[i].Bytes += c.bytes[i].Load()
 	}
 }
+
+// merge adds what o has counted.
+func (c *counters) merge(o *counters) {
+	for i := range c.v {
+		c.v[i].Add(o.v[i].Load())
+		c.bytes[i].Add(o.bytes[i].Load())
+	}
+}

@@ -15,10 +15,10 @@ type Tap interface {
 // be called for a moment.
 func (p *Plane) SetTaps(taps ...Tap) {
 	if len(taps) == 0 {
-		p.taps.Store(nil)
+		p.tun.taps.Store(nil)
 		return
 	}
-	p.taps.Store(&taps)
+	p.tun.taps.Store(&taps)
 }
 
 // show shows a packet to taps.

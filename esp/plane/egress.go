@@ -1,0 +1,148 @@
+package plane
+
+import (
+	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/stats"
+)
+
+const (
+	// sealSlab holds the sealed packets that wait for one send; a send starts
+	// when it is half full, so that a super-packet of any kind can follow.
+	sealSlab = 256 << 10
+	sealGoal = sealSlab / 2
+	// maxChunk bounds the packets that are sealed under one lock.
+	maxChunk = 512
+)
+
+// egress is ESP on its way out of one TUN queue: packets gather, sealed or to be
+// sealed, in a batch for one socket, which is sent as a whole. It belongs to the
+// pipeline of the queue.
+type egress struct {
+	*batch // that is being filled
+	esp    *espSide
+	sealer sealer
+}
+
+// sealer is who seals: the pipeline of the TUN queue itself (inlineSealer), or the
+// crew (crewSealer).
+type sealer interface {
+	// during gives the sealer what it needs while run runs, and returns the error of
+	// run. first is the batch that will be filled first.
+	during(first *batch, run func() error) error
+	// seal puts packets of b with numbers from i on into the batch to, as many as
+	// there is room for, with the next sequence numbers of c. It returns their
+	// number; 0 where none may be sealed, with the counter of the cause, which is
+	// stats.DropPolicy for a child SA that is deleted.
+	seal(to *batch, c *child, b *Burst, i int) (n int, why stats.Counter)
+	// send has a batch that is not empty sent behind those before it, and returns an
+	// empty one.
+	send(b *batch) *batch
+}
+
+func newEgress(e *espSide, q *queue) *egress {
+	out := &egress{esp: e, batch: newBatch(nil)}
+	network := transmitter{base: e.base, stats: &q.stats}
+	if e.crew.size == 0 {
+		out.sealer = &inlineSealer{transmitter: network}
+	} else {
+		out.sealer = newCrewSealer(e.crew, network, q.burst.queue)
+	}
+	return out
+}
+
+// during gives the egress its memory while run runs, and returns the error of run.
+func (e *egress) during(run func() error) error { return e.sealer.during(e.batch, run) }
+
+// Send implements Carrier.
+func (c *child) Send(b *Burst) bool {
+	e, to := c.esp.egress[b.queue], c.path.Load()
+	if to.outer == nil {
+		b.Drop(stats.DropNoSocket, 0)
+		return true
+	}
+	if e.to != to.outer {
+		e.Flush()
+		e.to = to.outer
+	}
+	e.header = outerHeader{remote: to.remote, tos: b.inner.TOS, df: e.outerDF(to, &b.inner)}
+	b.FlushLater(e)
+	for i := 0; i < b.n; {
+		if e.used >= sealGoal {
+			e.Flush()
+		}
+		bytes := b.bytes
+		n, why := e.sealer.seal(e.batch, c, b, i)
+		switch {
+		case n > 0:
+			c.slot.CountOut(uint64(n), uint64(b.bytes-bytes), b.now)
+			i += n
+		case i == 0 && why == stats.DropPolicy:
+			return false
+		default:
+			b.Drop(why, i)
+			return true
+		}
+	}
+	c.esp.checkVolume(c, c.slot.BytesOut(), b.now)
+	return true
+}
+
+// Flush implements Flusher: it has the batch sent.
+func (e *egress) Flush() {
+	if len(e.ms) == 0 {
+		e.reset()
+		return
+	}
+	to, header := e.to, e.header
+	e.batch = e.sealer.send(e.batch)
+	e.to, e.header = to, header
+}
+
+// outerDF decides on the Don't Fragment bit of the outer header (RFC 4301
+// section 8.1).
+func (e *egress) outerDF(to *path, inner *esp.Inner) bool {
+	switch e.esp.options.Load().DF {
+	case DFSet:
+		return true
+	case DFClear:
+		return false
+	}
+	if inner.V6 {
+		// A path too narrow for what IPv6 guarantees has to fragment outside.
+		return to.inner4 >= to.inner6
+	}
+	return inner.DF
+}
+
+// reserve takes the next sequence numbers for packets of b from number i on, as
+// many as there is room for in the batch to. It returns what sealer.seal does. The
+// caller holds the lock of its sealer.
+func (c *child) reserve(to *batch, b *Burst, i int) (seq uint64, n int, why stats.Counter) {
+	if c.out == nil {
+		return 0, 0, stats.DropPolicy
+	}
+	n = min(b.n-i, maxChunk, max(1, (len(to.slab)-to.used)/(c.out.PacketLen(b.size)+16)))
+	seq, ok := c.out.Reserve(n)
+	ceiling := c.out.Ceiling()
+	next := c.slot.OutNext()
+	if next > ceiling-ceiling/8 {
+		c.esp.repeat(c, ReportRekey, b.now)
+	}
+	limit := c.slot.OutLimit()
+	if !ok && (limit == 0 || limit >= ceiling) {
+		c.esp.repeat(c, ReportExpired, b.now)
+		return 0, 0, stats.DropSequence
+	}
+	if limit != 0 {
+		if c.lastLimit.Swap(limit) != limit {
+			c.askAt.Store(limit - (limit-min(next, limit))/4)
+		}
+		if !ok || next >= c.askAt.Load() {
+			c.esp.repeat(c, ReportReserve, b.now)
+		}
+	}
+	if !ok {
+		return 0, 0, stats.DropSequence
+	}
+	return seq, n, 0
+}
