@@ -29,6 +29,38 @@ type Verifier interface {
 	Verify(prf suite.PRF, octets []byte, proof wire.Auth) error
 }
 
+// Challenger is a Verifier that asks the peer something first, in rounds of
+// IKE_AUTH before the one with the proof, as EAP does (RFC 7296 section 2.16).
+type Challenger interface {
+	Verifier
+	// Challenge begins one conversation.
+	Challenge() Challenge
+}
+
+// Challenge is one conversation of a Challenger. It verifies the proof that ends
+// it.
+type Challenge interface {
+	Verifier
+	// Next takes what the peer has answered, nil in the first round, and returns what
+	// it is asked next. An error ends the conversation.
+	Next(answer wire.Payloads) (ask []wire.Payload, err error)
+}
+
+// Challenged is a Prover for a peer that is a Challenger.
+type Challenged interface {
+	Prover
+	// Reply begins one conversation.
+	Reply() Reply
+}
+
+// Reply is one conversation of a Challenged. It makes the proof that ends it.
+type Reply interface {
+	Prover
+	// Next takes what the peer asks, and returns the answer. With done it is the last
+	// one, and the proof goes with it. An error ends the conversation.
+	Next(ask wire.Payloads) (answer []wire.Payload, done bool, err error)
+}
+
 // InitiatorSignedOctets returns what the initiator signs: its IKE_SA_INIT
 // request as it was sent, last one of several, the responder's nonce, and its
 // identity under SK_pi (RFC 7296 section 2.15).

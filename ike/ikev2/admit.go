@@ -10,7 +10,7 @@ import (
 
 // wants reports whether the peer asks for an address with an attribute of type t,
 // and for which one; invalid: any.
-func (a *authRequest) wants(t wire.AttributeType) (bool, netip.Addr) {
+func (a *authResponder) wants(t wire.AttributeType) (bool, netip.Addr) {
 	if !a.hasCP {
 		return false, netip.Addr{}
 	}
@@ -22,13 +22,13 @@ func (a *authRequest) wants(t wire.AttributeType) (bool, netip.Addr) {
 	return ok, wanted
 }
 
-// succeeds reports whether o, an SA of the same peer and profile, ends when s
+// succeeds reports whether o, an SA of the same peer and profile, ends when ours
 // stands: the peer has said INITIAL_CONTACT (RFC 7296 section 2.4), and o is of
 // the same device. One identity may have several devices, each of which knows of
 // its own SAs alone: the same device comes from the same address, or asks for the
 // address that o has been given, or has been given it itself by now.
-func (s *SA) succeeds(o exchange.SA) bool {
-	a := s.handshake.auth
+func (a *authResponder) succeeds(o exchange.SA) bool {
+	s := a.sa
 	if !a.contact || a.profile.IgnoreContact {
 		return false
 	}
@@ -45,8 +45,8 @@ func (s *SA) succeeds(o exchange.SA) bool {
 // unaddressed says why a client gets no child SA, and what it is told: it has no
 // address, and packets for the one that it comes from are not for the tunnel. The
 // IKE SA stands for a while, as RFC 7296 section 3.15.4 has it.
-func (s *SA) unaddressed(r exchange.AnswerSession) (wire.Notify, string) {
-	a := s.handshake.auth
+func (a *authResponder) unaddressed(r exchange.AnswerSession) (wire.Notify, string) {
+	s := a.sa
 	wants := a.hasCP && asksAddress(a.cp)
 	switch {
 	case r.Refuse == exchange.RefuseNoAddress || wants && len(s.session.Addresses) == 0:

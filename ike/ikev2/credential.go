@@ -95,3 +95,11 @@ func noun(v auth.Verifier) string {
 	}
 	return v.Method().String()
 }
+
+// nounOf is noun with its article, where it needs one.
+func nounOf(v auth.Verifier) string {
+	if v.Method() == wire.AuthSharedKey {
+		return "a pre-shared key"
+	}
+	return v.Method().String()
+}

@@ -17,13 +17,13 @@ import (
 // record holds is the request and a seed; the answer, nonce and private key are
 // made from them once more where they are needed.
 
-// halfOpenRecord returns the record of the handshake, false where it has none:
-// it is over, or was not recorded.
-func (s *SA) halfOpenRecord() (exchange.Record, bool) {
-	if h := s.handshake; (s.state == HalfOpen || s.state == Asking) && h != nil && h.recorded {
-		v := halfOpen{from: h.from, request: h.request, answer: sha256.Sum256(h.response), seed: h.seed, until: h.until}
+// record returns the record of the handshake, false where it has none: it is over,
+// or was not recorded.
+func (r *responding) record() (exchange.Record, bool) {
+	if s := r.sa; (s.state == HalfOpen || s.state == Asking) && r.recorded {
+		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until}
 		body := record.Append(make([]byte, 0, 512), v.fields)
-		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: h.until, Body: secret.New(body)}, true
+		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: secret.New(body)}, true
 	}
 	return exchange.Record{}, false
 }
@@ -78,13 +78,13 @@ func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, er
 	if err != nil {
 		return nil, err
 	}
-	if sha256.Sum256(s.handshake.response) != h.answer {
+	r := s.responding
+	if sha256.Sum256(r.response) != h.answer {
 		s.die()
 		return nil, errors.New("ikev2: a half-open SA would be answered differently now")
 	}
 	s.window.iv = host.Epoch() << 32 // as if something had been sealed, though no record says so
 	s.skipIV()
-	s.handshake.recorded, s.endAt = true, h.until
-	s.handshake.until = h.until
+	r.recorded, s.endAt, r.until = true, h.until, h.until
 	return s, nil
 }

@@ -140,17 +140,14 @@ func (s *SA) die() {
 	if s.window.request != nil {
 		s.host.Bury(s.window.request.seed)
 	}
-	if h := s.handshake; h != nil {
-		s.host.Bury(h.seed)
-		s.host.Withdraw(h.question)
-		if h.key != nil {
-			h.key.Clear()
-		}
-		if h.answer != nil {
-			h.answer.Clear()
-		}
+	if s.initiating != nil {
+		s.initiating.clear()
 	}
-	s.handshake, s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil, nil
+	if s.responding != nil {
+		s.responding.clear()
+	}
+	s.initiating, s.responding = nil, nil
+	s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil
 }
 
 // Wipe implements exchange.SA.

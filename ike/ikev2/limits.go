@@ -48,6 +48,10 @@ const (
 	// forges its address gets no more out of us.
 	maxInitRepeats = 16
 
+	// maxAuthRounds bounds the requests of one IKE_AUTH after the first: EAP methods take
+	// some ten.
+	maxAuthRounds = 32
+
 	// minNonce and maxNonce are the bounds of RFC 7296 section 3.9; nonceSize is
 	// half of the longest PRF key that is offered (section 2.10).
 	minNonce, maxNonce = 16, 256

@@ -28,18 +28,13 @@ func (s *SA) Receive(now time.Time, d exchange.Datagram, out *exchange.Output) e
 	return s.receiveRequest(now, d, m, out)
 }
 
-// receiveRequest serves a request, by state. Before the SA is established only
-// IKE_AUTH is, and only the message with ID 1: nothing else, CREATE_CHILD_SA
-// least of all, can go around authentication.
+// receiveRequest serves a request, by state.
 func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	switch s.state {
 	case Connecting, Authenticating, Asking, Dead:
 		return exchange.ErrState
 	case HalfOpen:
-		if m.Exchange != wire.IKEAuth || m.MessageID != 1 {
-			return exchange.ErrState
-		}
-		return s.authRequest(now, d, m, out)
+		return s.responding.receive(now, d, m, out)
 	case Rejected, Established, Replaced, Deleting:
 	}
 	ps, err := s.open(d, m)
@@ -106,7 +101,7 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 		return exchange.ErrStale
 	}
 	if r.task.kind == taskInit {
-		return s.initResponse(now, d, m, out)
+		return s.initiating.receive(now, d, m, out)
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
@@ -124,9 +119,9 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	s.follow(d.Local, d.Remote, out)
 	if r.task.kind == taskAuth {
 		if err != nil {
-			return s.fail(out, "", "peer sent a malformed message: "+err.Error())
+			return s.initiating.fail(out, "", "peer sent a malformed message: "+err.Error())
 		}
-		return s.authResponse(now, ps, out)
+		return s.initiating.auth.receive(now, ps, out)
 	}
 	s.settled()
 	if err != nil {

@@ -285,8 +285,10 @@ func (s *SA) Drop(now time.Time) {
 
 // Snapshot implements exchange.SA.
 func (s *SA) Snapshot(yield func(exchange.Record) bool) bool {
-	if r, ok := s.halfOpenRecord(); ok && !yield(r) {
-		return false
+	if s.responding != nil {
+		if r, ok := s.responding.record(); ok && !yield(r) {
+			return false
+		}
 	}
 	if !s.recorded {
 		return true

@@ -64,11 +64,13 @@ func goldenRecords(t testing.TB) []exchange.Record {
 		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"), Remote: selectors("2001:db8::/32"),
 		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10), BytesLimit: 14,
 	}}
-	h := SA{spi: 7, state: HalfOpen, handshake: &handshake{
-		request: []byte("request"), response: []byte("response"), recorded: true, seed: secret.New(make([]byte, seedSize)),
+	h := SA{spi: 7, state: HalfOpen}
+	h.responding = &responding{
+		sa: &h, transcript: transcript{request: []byte("request"), response: []byte("response")}, recorded: true,
+		seed: secret.New(make([]byte, seedSize)),
 		from: exchange.Datagram{Local: s.local, Remote: s.remote}, until: time.Unix(1, 0),
-	}}
-	begun, ok := h.halfOpenRecord()
+	}
+	begun, ok := h.responding.record()
 	if !ok {
 		t.Fatal("no record of a handshake")
 	}

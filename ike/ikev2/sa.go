@@ -53,8 +53,9 @@ type SA struct {
 
 	predecessor *SA // that s has replaced, while it may still stand
 
-	handshake *handshake        // until Established
-	asker     exchange.Datagram // addresses of the request that is being served
+	initiating *initiating       // until Established, of an SA that we have begun
+	responding *responding       // and of one that the peer has
+	asker      exchange.Datagram // addresses of the request that is being served
 
 	heard       time.Time // when the peer last proved that it lives
 	proven      bool      // an authentic message has shown that the peer has the same keys

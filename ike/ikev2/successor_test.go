@@ -27,7 +27,7 @@ var fate = map[string]string{
 	"localID": inherited, "remoteID": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "creates": inherited,
-	"predecessor": anew, "handshake": anew, "asker": anew, "heard": anew, "proven": anew, "garbled": anew, "forged": anew,
+	"predecessor": anew, "initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew, "garbled": anew, "forged": anew,
 	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,
@@ -41,7 +41,7 @@ func full(t *testing.T) *SA {
 	s.host, s.initiator, s.natLocal = &Version{}, true, true
 	s.creates = resource.Bucket{Rate: 1, Burst: 2}
 	s.tasks, s.children, s.predecessor = []task{{kind: taskLiveness}}, []*child{{}}, &SA{}
-	s.handshake, s.asker = &handshake{}, exchange.Datagram{Local: s.local}
+	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, exchange.Datagram{Local: s.local}
 	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retireAt = now, now, now, now, now
 	s.proven, s.garbled, s.forged, s.endReason, s.retireFor, s.failure = true, 1, 1, "end", "retired", "failed"
 	s.served, s.wasReplaced, s.tired, s.refused = true, true, true, 1

@@ -141,8 +141,8 @@ func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	r.tries++
 	rules := s.host.Rules()
 	switch {
-	case r.task.kind == taskInit && s.handshake.refusal.reason != "" && r.tries > min(initPatience, rules.RetransmitTries):
-		_ = s.fail(out, s.handshake.refusal.notify, s.handshake.refusal.reason)
+	case r.task.kind == taskInit && s.initiating.refusal.reason != "" && r.tries > min(initPatience, rules.RetransmitTries):
+		_ = s.initiating.fail(out, s.initiating.refusal.notify, s.initiating.refusal.reason)
 	case r.tries <= rules.RetransmitTries && r.task.kind == taskSync:
 		s.sync().start(now, *r, out)
 	case r.tries <= rules.RetransmitTries:
@@ -151,7 +151,7 @@ func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	case s.standing():
 		s.down(now, reason, out)
 	default:
-		_ = s.fail(out, "", reason)
+		_ = s.initiating.fail(out, "", reason)
 	}
 }
 

@@ -1,0 +1,179 @@
+package ikev2
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// authInitiator is IKE_AUTH as its initiator sees it: who we say we are, what
+// proves it, and what we ask for.
+type authInitiator struct {
+	*initiating
+	id    wire.IDi
+	spi   sa.SPI // of the first child
+	first terms  // of it
+
+	prover auth.Prover
+	reply  auth.Reply // of a method of several rounds
+	ready  bool       // our proof has been sent
+	peer   *wire.IDr  // who the peer says it is, once that is verified
+}
+
+// start sends the first IKE_AUTH request.
+func (a *authInitiator) start(now time.Time, out *exchange.Output) error {
+	s := a.sa
+	p := s.host.Rules().profileByName(s.profile)
+	if p == nil {
+		return a.fail(out, "", "tunnel group "+s.profile+" has vanished")
+	}
+	a.id, a.prover = wire.IDi{ID: s.localID.Wire()}, p.prover()
+	ps := []wire.Payload{a.id}
+	if len(p.remotes) == 1 {
+		if id, one := p.remotes[0].Identity(); one {
+			ps = append(ps, wire.IDr{ID: id.Wire()})
+		}
+	}
+	if c, several := a.prover.(auth.Challenged); several {
+		a.reply = c.Reply()
+		a.prover = a.reply
+	} else {
+		proof, err := a.prove()
+		if err != nil {
+			return a.fail(out, "", "tunnel group "+s.profile+" has no pre-shared key for this side")
+		}
+		ps = append(ps, proof)
+	}
+	if s.host.OnlyContact(s) {
+		ps = append(ps, wire.Notify{Type: wire.InitialContact})
+	}
+	ps = append(ps, s.agreed.offer(wire.IKEAuth)...)
+	if a.entry.RequestAddress {
+		ps = append(ps, configRequest(a.entry))
+	}
+	a.spi = s.host.NewESPSPI()
+	a.first = a.entry.on(a.entry.first)
+	tsi, tsr := a.entry.selectors()
+	ps = append(ps, offerChild(a.first, a.spi), wire.TSi{TS: wire.TS{Selectors: tsi}}, wire.TSr{TS: wire.TS{Selectors: tsr}})
+	s.send(now, request{task: task{kind: taskAuth}}, wire.IKEAuth, ps, out)
+	return nil
+}
+
+// prove returns our proof.
+func (a *authInitiator) prove() (wire.Auth, error) {
+	prf := a.sa.suite.PRF()
+	a.ready = true
+	return a.prover.Prove(prf, a.initiatorOctets(prf, &a.sa.keys, a.id))
+}
+
+// receive takes a response of the conversation.
+func (a *authInitiator) receive(now time.Time, ps wire.Payloads, out *exchange.Output) error {
+	s := a.sa
+	s.settled()
+	switch o := a.step(ps); {
+	case o.reason != "" && o.notify.Type != 0: // the peer does not know that it is over
+		s.post(s.seal(wire.Informational, s.window.next, false, []wire.Payload{o.notify}), out)
+		return a.fail(out, o.notify.Type.String(), o.reason)
+	case o.reason != "":
+		return a.fail(out, o.told, o.reason)
+	case o.proven:
+		a.complete(now, ps, out)
+		return nil
+	default:
+		s.send(now, request{task: task{kind: taskAuth}}, wire.IKEAuth, o.more, out)
+		return nil
+	}
+}
+
+// step takes the next message of the peer.
+func (a *authInitiator) step(ps wire.Payloads) outcome {
+	first := a.peer == nil
+	if first || a.ready {
+		if o := a.verify(ps); !o.proven || a.ready {
+			return o
+		}
+	}
+	answer, done, err := a.reply.Next(ps)
+	if err != nil {
+		return denied(fmt.Sprintf("peer %v is not answered (tunnel group %s): %v", a.sa.remoteID, a.sa.profile, err))
+	}
+	if done {
+		proof, err := a.prove()
+		if err != nil {
+			return denied("tunnel group " + a.sa.profile + " has no proof for this side")
+		}
+		answer = append(answer, proof)
+	}
+	return outcome{more: answer}
+}
+
+// verify checks who the peer is.
+func (a *authInitiator) verify(ps wire.Payloads) outcome {
+	s := a.sa
+	if ps.Count(wire.TypeAuth) == 0 || a.peer == nil && ps.Count(wire.TypeIDr) == 0 {
+		for _, p := range ps {
+			if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
+				return outcome{told: n.Type.String(), reason: "peer refuses IKE_AUTH: " + hint(n.Type)}
+			}
+		}
+		return outcome{reason: "peer did not authenticate itself"}
+	}
+	p := s.host.Rules().profileByName(s.profile)
+	if p == nil {
+		return outcome{reason: "tunnel group " + s.profile + " has vanished"}
+	}
+	if a.peer == nil {
+		idr, _ := wire.Find[wire.IDr](ps)
+		a.peer, s.remoteID = &idr, auth.FromWire(idr.ID)
+	}
+	proof, _ := wire.Find[wire.Auth](ps)
+	verifier, prf := p.verifier(s.remoteID), s.suite.PRF()
+	err := verifier.Verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
+	if err != nil || !p.accepts(s.remoteID, auth.Identity{}) {
+		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier), s.remoteID, s.profile))
+	}
+	return outcome{proven: true}
+}
+
+// complete takes what the peer, which is authentic, gives us.
+func (a *authInitiator) complete(now time.Time, ps wire.Payloads, out *exchange.Output) {
+	s, e := a.sa, a.entry
+	s.agreed.learn(wire.IKEAuth, false, ps)
+	if cp, ok := wire.Find[wire.CP](ps); ok && e.RequestAddress && cp.Type == wire.CPReply {
+		s.session = configSession(cp)
+	}
+	tsi, tsr := e.selectors()
+	c, reason := s.takeAnswer(now, childAnswer{
+		ps: ps, terms: a.first, spi: a.spi, keying: a.keying(), local: tsi, remote: tsr, own: s.own(e),
+	})
+	s.establish(now, out)
+	if reason == "" && e.RequestAddress && len(s.session.Addresses) == 0 {
+		reason = "peer assigned no address"
+	}
+	if c == nil && singlePair(ps) && !e.RequestAddress {
+		s.askRest(e)
+		return
+	}
+	if foreign := s.host.Rules().foreign(&s.session); reason == "" && foreign != "" {
+		s.session = exchange.Session{}
+		reason = foreign
+	}
+	if reason != "" {
+		s.refuse("", reason, out)
+		s.failure = reason
+		s.enqueue(task{kind: taskDeleteIKE, reason: reason})
+		return
+	}
+	if e.RequestAddress {
+		out.Events = append(out.Events, exchange.AddressAssigned{Peer: s.Peer(), Entry: e.Name, Session: s.session})
+	}
+	s.addChild(now, c, nil, out)
+	if !e.RequestAddress { // with an address of the peer, it narrows what was asked for to that
+		s.tellNarrowed(c, tsi, tsr, out)
+	}
+	s.askRest(e)
+}

@@ -1,0 +1,232 @@
+package ikev2
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// authResponder is IKE_AUTH as its responder sees it: who the peer says it is, what
+// verifies that, and what it asks for, which waits until it has proven it and the
+// AskSession is answered.
+type authResponder struct {
+	*responding
+	id      wire.IDi
+	wanted  auth.Identity // IDr; zero: does not care
+	cp      wire.CP
+	hasCP   bool
+	child   childRequest
+	contact bool           // INITIAL_CONTACT
+	agreed  []wire.Payload // what is answered about extensions
+
+	entry     *entry
+	profile   *profile
+	unserved  string // why entry is nil
+	verifier  auth.Verifier
+	challenge auth.Challenge // of a method of several rounds, from the first on
+	rounds    int
+	question  exchange.QuestionID
+}
+
+// newAuthResponder finds the payloads of the first IKE_AUTH request (RFC 7296
+// section 1.2), and who is to verify the peer.
+func newAuthResponder(r *responding, ps wire.Payloads) (*authResponder, error) {
+	if err := exactly(ps, wire.TypeIDi, wire.TypeSA, wire.TypeTSi, wire.TypeTSr); err != nil {
+		return nil, err
+	}
+	if ps.Count(wire.TypeAuth) > 1 || ps.Count(wire.TypeIDr) > 1 || ps.Count(wire.TypeCP) > 1 {
+		return nil, exchange.ErrMalformed
+	}
+	a := &authResponder{responding: r}
+	a.id, _ = wire.Find[wire.IDi](ps)
+	if idr, ok := wire.Find[wire.IDr](ps); ok {
+		a.wanted = auth.FromWire(idr.ID)
+	}
+	a.cp, a.hasCP = wire.Find[wire.CP](ps)
+	a.hasCP = a.hasCP && a.cp.Type == wire.CPRequest
+	_, a.contact = ps.Notify(wire.InitialContact)
+	a.child = takeChild(ps)
+	return a, nil
+}
+
+// decoy is verified against where there is no profile, so that an unknown
+// identity takes the time of a wrong key.
+var decoy auth.Verifier = auth.PSK{Key: secret.Copy([]byte("no profile has this"))}
+
+// first takes the first request of the conversation.
+func (a *authResponder) first(ps wire.Payloads) outcome {
+	s := a.sa
+	a.agreed = s.agreed.learn(wire.IKEAuth, true, ps)
+	s.remoteID = auth.FromWire(a.id.ID)
+	a.profile, a.entry, a.unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), s.remoteID, a.wanted)
+	a.verifier = decoy
+	if a.profile != nil {
+		a.verifier = a.profile.verifier(s.remoteID)
+	}
+	proof, _ := wire.Find[wire.Auth](ps)
+	c, several := a.verifier.(auth.Challenger)
+	switch {
+	case !several || proof.Data != nil:
+		return a.verify(proof)
+	case a.entry == nil:
+		return denied(a.unserved)
+	}
+	a.challenge = c.Challenge()
+	a.verifier = a.challenge
+	idr, own, err := a.prove()
+	if err != nil {
+		return denied(a.unproven())
+	}
+	return a.asked(nil, idr, own)
+}
+
+// next takes a further request: what the peer answers, or the proof that ends the
+// conversation.
+func (a *authResponder) next(ps wire.Payloads) outcome {
+	if a.rounds++; a.rounds > maxAuthRounds {
+		return denied(fmt.Sprintf("peer %v has not proven its identity after %d rounds", a.sa.remoteID, maxAuthRounds))
+	}
+	switch ps.Count(wire.TypeAuth) {
+	case 0:
+		return a.asked(ps)
+	case 1:
+		proof, _ := wire.Find[wire.Auth](ps)
+		return a.verify(proof)
+	}
+	return refused(wire.InvalidSyntax, exchange.ErrMalformed.Error())
+}
+
+// asked returns what the peer is asked next, behind the payloads before.
+func (a *authResponder) asked(answer wire.Payloads, before ...wire.Payload) outcome {
+	ask, err := a.challenge.Next(answer)
+	if err != nil {
+		return denied(fmt.Sprintf("peer %v does not prove its identity (tunnel group %s): %v", a.sa.remoteID, a.profile.Name, err))
+	}
+	return outcome{more: append(before, ask...)}
+}
+
+// verify checks the proof of the peer; the reason says why it is not let in, for
+// the operator.
+func (a *authResponder) verify(proof wire.Auth) outcome {
+	s := a.sa
+	id, prf := s.remoteID, s.suite.PRF()
+	err := a.verifier.Verify(prf, a.initiatorOctets(prf, &s.keys, a.id), proof)
+	switch {
+	case a.profile == nil && !a.wanted.IsZero():
+		return denied(fmt.Sprintf("no tunnel group is for peer %v that wants to reach %v", id, a.wanted))
+	case a.profile == nil:
+		return denied(fmt.Sprintf("no tunnel group is for peer %v", id))
+	case proof.Data == nil:
+		return denied(fmt.Sprintf("peer %v wants EAP, which tunnel group %s does not have", id, a.profile.Name))
+	case proof.Method != a.verifier.Method():
+		return denied(fmt.Sprintf("peer %v authenticates with %v; tunnel group %s has %s",
+			id, proof.Method, a.profile.Name, nounOf(a.verifier)))
+	case lacks(a.profile.remote(id)):
+		return denied(fmt.Sprintf("tunnel group %s has no pre-shared key for peer %v", a.profile.Name, id))
+	case err != nil:
+		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(a.verifier), id, a.profile.Name))
+	case a.entry == nil:
+		return denied(a.unserved)
+	}
+	s.profile, s.remoteAccess, s.dpd = a.profile.Name, a.profile.RemoteAccess, a.profile.DPD
+	s.localID = a.profile.identityOf(s.local.Addr())
+	s.entry = a.entry.Name
+	return outcome{proven: true}
+}
+
+// prove returns who we are, and the proof.
+func (a *authResponder) prove() (idr, proof wire.Payload, err error) {
+	s := a.sa
+	id := wire.IDr{ID: a.profile.identityOf(s.local.Addr()).Wire()}
+	proof, err = a.profile.prover().Prove(s.suite.PRF(), a.responderOctets(s.suite.PRF(), &s.keys, id))
+	return id, proof, err
+}
+
+// unproven says that we have nothing to prove our identity with.
+func (a *authResponder) unproven() string {
+	return fmt.Sprintf("tunnel group %s has no pre-shared key for this gateway", a.profile.Name)
+}
+
+// ask asks what the peer, which has proven its identity, gets.
+func (a *authResponder) ask(out *exchange.Output) {
+	s := a.sa
+	a.question = s.host.Ask(s)
+	s.transition(Asking)
+	q := exchange.AskSession{Question: a.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
+	q.WantIPv4, q.WantedIPv4 = a.wants(wire.InternalIP4Address)
+	q.WantIPv6, q.WantedIPv6 = a.wants(wire.InternalIP6Address)
+	for _, o := range s.host.Others(s) {
+		if a.succeeds(o) {
+			q.Replaces = append(q.Replaces, o.SPI())
+		}
+	}
+	out.Events = append(out.Events, q)
+}
+
+// Answer implements exchange.SA.
+func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) error {
+	r, ok := given.(exchange.AnswerSession)
+	if !ok || s.state != Asking || s.responding.auth.question != r.Question {
+		return exchange.ErrState
+	}
+	defer s.finish(now, out)
+	return s.responding.auth.grant(now, r, out)
+}
+
+// grant ends the conversation with the answer to ask. An error says that what is
+// granted is not used.
+func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exchange.Output) error {
+	a.question = 0
+	switch r.Refuse {
+	case exchange.RefuseLimit:
+		return a.reject(now, wire.Notify{Type: wire.NoAdditionalSAs}, "limit of sessions is reached", out)
+	case exchange.RefuseUnauthorised:
+		return a.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, "session is not authorised", out)
+	case exchange.RefuseNone, exchange.RefuseNoAddress:
+	}
+	s := a.sa
+	s.session = r.Session
+	idr, proof, err := a.prove()
+	if err != nil {
+		_ = a.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, a.unproven(), out)
+		return errors.New("ikev2: " + a.unproven())
+	}
+	var ps []wire.Payload
+	if a.challenge == nil { // else it was said in the first round
+		ps = append(ps, idr)
+	}
+	ps = append(append(ps, proof), a.agreed...)
+	respond := func(more ...wire.Payload) {
+		s.respond(wire.IKEAuth, s.window.expect, append(ps, more...), out)
+		s.establish(now, out)
+	}
+	if n, reason := a.unaddressed(r); reason != "" {
+		s.session.Addresses = nil
+		respond(n)
+		s.refuse(n.Type.String(), reason, out)
+		return nil
+	}
+	for _, o := range s.host.Others(s) {
+		if a.succeeds(o) {
+			s.host.Replace(now, o, out)
+		}
+	}
+	if a.hasCP {
+		if reply, ok := configReply(a.cp, &s.session); ok {
+			ps = append(ps, reply)
+		}
+	}
+	c, answer, refusal := s.acceptChild(now, &a.child, a.keying(), true)
+	respond(answer...)
+	if refusal != "" {
+		s.refuse(answer[0].(wire.Notify).Type.String(), refusal, out)
+		return nil
+	}
+	s.addChild(now, c, nil, out)
+	return nil
+}

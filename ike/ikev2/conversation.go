@@ -1,0 +1,53 @@
+package ikev2
+
+import (
+	"errors"
+
+	"github.com/warrenvpn/warren/ike/wire"
+)
+
+// IKE_AUTH is a conversation (RFC 7296 sections 1.2 and 2.16): of one exchange with
+// most methods, of as many as it takes where one side asks the other something
+// first. Each side takes the messages of the other as steps; a step comes to one of
+// three outcomes.
+
+// outcome is what a step of a conversation comes to: the peer has proven who it is,
+// or it is told notify, and the operator reason, or else more is said to it.
+type outcome struct {
+	more   []wire.Payload
+	proven bool
+	notify wire.Notify
+	reason string // not "": the conversation is over
+	told   string // what the peer has said about it
+}
+
+// refused is the outcome that ends a conversation.
+func refused(n wire.NotifyType, reason string) outcome {
+	return outcome{notify: wire.Notify{Type: n}, reason: reason}
+}
+
+// denied is refused with AUTHENTICATION_FAILED.
+func denied(reason string) outcome { return refused(wire.AuthenticationFailed, reason) }
+
+// hint says what an operator should look at.
+func hint(t wire.NotifyType) string {
+	switch t {
+	case wire.AuthenticationFailed:
+		return t.String() + ": check pre-shared keys and identities on both sides"
+	case wire.NoAdditionalSAs:
+		return t.String() + ": its limit of sessions is reached"
+	case wire.NoProposalChosen:
+		return t.String() + ": no proposal in common"
+	}
+	return t.String()
+}
+
+// errorNotify returns the notification for a message that was authentic but
+// cannot be understood.
+func errorNotify(err error) wire.Notify {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return e.Response()
+	}
+	return wire.Notify{Type: wire.InvalidSyntax}
+}

@@ -1,0 +1,207 @@
+package ikev2
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// responding is what an SA that a peer has begun needs until it is established.
+type responding struct {
+	sa *SA
+	transcript
+	key     *suite.Response
+	repeats int // of the first request that were answered
+
+	// What it was made from, whether that is on record, and when it is given up.
+	seed     secret.Value
+	from     exchange.Datagram
+	recorded bool
+	until    time.Time
+
+	auth *authResponder // from the first IKE_AUTH request on
+}
+
+// newResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
+// error there is no SA.
+//
+// With record the handshake survives us: out.Changes says so.
+func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, record bool, out *exchange.Output) (*SA, error) {
+	s, err := respondTo(h, now, d, m, h.NewIKESPI(), secret.New(bytesFrom(h.Rand(), seedSize)), out)
+	if err == nil && record {
+		s.responding.recorded = true
+		r, _ := s.responding.record()
+		out.Changes = append(out.Changes, r)
+	}
+	return s, err
+}
+
+// respondTo does what newResponder says with a given SPI and seed.
+func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value, out *exchange.Output) (*SA, error) {
+	p, err := takeInit(m.Payloads)
+	if err != nil {
+		return nil, err
+	}
+	s := &SA{
+		host: h, state: HalfOpen, spi: spi, peerSPI: m.SPIi,
+		local: d.Local, remote: d.Remote, agreed: newAgreements(),
+	}
+	rules := h.Rules()
+	choice, err := chooseIKE(rules, 0, p.sa)
+	if err != nil {
+		return nil, err
+	}
+	if n, wrong := choice.WrongGroup(p.ke, true); wrong {
+		return nil, &initError{n, fmt.Sprintf("peer guessed another key exchange than %v", choice.Proposal.One(sa.KeyExchange))}
+	}
+	st, err := suite.New(choice.Proposal)
+	if err != nil {
+		return nil, err
+	}
+	random := seeded(seed)
+	nr := bytesFrom(random, nonceSize)
+	key, err := suite.Respond(choice.Group(), random, bytes.Clone(p.ke.Data))
+	if errors.Is(err, suite.ErrPublicValue) {
+		return nil, &initError{wire.Notify{Type: wire.InvalidSyntax}, "public value of the peer has a wrong length"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.suite = st
+	r := &responding{
+		sa: s, transcript: transcript{request: bytes.Clone(d.Payload), ni: bytes.Clone(p.nonce.Data), nr: nr},
+		key: key, seed: seed, from: exchange.Datagram{Local: d.Local, Remote: d.Remote},
+	}
+	s.responding = r
+	s.lifetime = rules.Policies[choice.Policy].Lifetime
+	s.detectNAT(m.Payloads, 0)
+
+	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagResponse}
+	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: r.nr}}
+	ps = append(ps, s.natPayloads(s.spi)...)
+	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)
+	r.response = wire.AppendMessage(nil, hdr, ps...)
+	s.window.expect = 1
+	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
+	r.until = s.endAt
+	s.post(datagrams{r.response}, out)
+	return s, nil
+}
+
+// RepeatFirst implements exchange.SA.
+func (s *SA) RepeatFirst(d exchange.Datagram, out *exchange.Output) bool {
+	r := s.responding
+	if r == nil || !bytes.Equal(r.request, d.Payload) {
+		return false
+	}
+	if r.repeats++; r.repeats > maxInitRepeats {
+		return true
+	}
+	out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: r.response})
+	return true
+}
+
+// clear forgets what is secret.
+func (r *responding) clear() {
+	r.sa.host.Bury(r.seed)
+	r.key.Clear()
+	if r.auth != nil {
+		r.sa.host.Withdraw(r.auth.question)
+	}
+}
+
+// receive serves a request before the SA is established: nothing but the next
+// message of IKE_AUTH, so that nothing else, CREATE_CHILD_SA least of all, can go
+// around authentication.
+func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
+	s := r.sa
+	repeat := m.MessageID+1 == s.window.expect && s.window.response != nil
+	if m.Exchange != wire.IKEAuth || m.MessageID != s.window.expect && !repeat {
+		return exchange.ErrState
+	}
+	if s.opener == nil {
+		if err := r.derive(); err != nil {
+			s.refuse("", "key exchange: "+err.Error(), out)
+			s.die()
+			return nil
+		}
+	}
+	ps, err := s.open(d, m)
+	switch {
+	case err != nil && !authentic(err):
+		return err
+	case repeat && !s.mayRepeat(now, d.Remote):
+		return exchange.ErrStale
+	case repeat:
+		s.window.response.send(d, out)
+		return nil
+	}
+	s.local, s.remote = d.Local, d.Remote // a NAT made the initiator use port 4500
+	if err != nil {
+		return r.reject(now, errorNotify(err), err.Error(), out)
+	}
+	switch o := r.step(ps); {
+	case o.reason != "":
+		return r.reject(now, o.notify, o.reason, out)
+	case o.proven:
+		r.auth.ask(out)
+	default:
+		r.strike(out)
+		s.respond(wire.IKEAuth, s.window.expect, o.more, out)
+	}
+	return nil
+}
+
+// derive does the half of the key exchange that costs, now that the initiator has
+// gone on.
+func (r *responding) derive() error {
+	shared, err := r.key.Secret()
+	if err != nil {
+		return err
+	}
+	defer r.key.Clear()
+	return r.sa.deriveKeys(shared, &r.transcript)
+}
+
+// step takes the next message of the conversation.
+func (r *responding) step(ps wire.Payloads) outcome {
+	if r.auth != nil {
+		return r.auth.next(ps)
+	}
+	a, err := newAuthResponder(r, ps)
+	if err != nil {
+		return refused(wire.InvalidSyntax, err.Error())
+	}
+	r.auth = a
+	return a.first(ps)
+}
+
+// reject answers IKE_AUTH with nothing but n and keeps the SA only to answer
+// repeats (RFC 7296 section 2.21.2).
+func (r *responding) reject(now time.Time, n wire.Notify, reason string, out *exchange.Output) error {
+	s := r.sa
+	r.strike(out)
+	s.respond(wire.IKEAuth, s.window.expect, []wire.Payload{n}, out)
+	s.refuse(n.Type.String(), reason, out)
+	s.transition(Rejected)
+	s.endAt = now.Add(s.host.HalfOpenLife())
+	r.auth = nil
+	return nil
+}
+
+// strike strikes a handshake out that is on record and that a record cannot bring
+// to where it stands: who comes after us would answer the same request otherwise,
+// with the same keys and the same initialisation vector.
+func (r *responding) strike(out *exchange.Output) {
+	if r.recorded {
+		r.recorded = false
+		out.Changes = append(out.Changes, exchange.Record{Kind: exchange.RecordIKEDown, SPI: r.sa.spi})
+	}
+}
