@@ -31,6 +31,10 @@ type System struct {
 	// confinement.
 	RequireSandbox bool
 
+	// APIGroup is the group of the host whose members may use the API to read; "":
+	// nobody but root.
+	APIGroup string
+
 	// Totals are what percentages in a class refer to.
 	Totals resource.Totals
 

@@ -4,7 +4,7 @@ package configs
 var systemSchema = &schema{blocks: []*schema{
 	{kind: "system", single: true,
 		attrs: []attr{{name: "name"}, {name: "state_dir"}, {name: "run_dir"}, {name: "require_sandbox"}},
-		blocks: []*schema{{kind: "limits", single: true, attrs: []attr{
+		blocks: []*schema{{kind: "api", single: true, attrs: []attr{{name: "group"}}}, {kind: "limits", single: true, attrs: []attr{
 			{name: "vpn_sessions"}, {name: "ikev2_in_negotiation"}, {name: "cpu"}, {name: "memory"}, {name: "pids"}, {name: "storage"}, {name: "storage_files"},
 			{name: "ike_setups"}, {name: "bandwidth_in"}, {name: "bandwidth_out"}, {name: "packets"},
 			{name: "routes"}, {name: "mac_addresses"}, {name: "api_sessions"}, {name: "syslogs"},

@@ -81,7 +81,20 @@ func (s *systemReader) readGlobals(n *node) {
 	}
 
 	s.sys.RequireSandbox = n.boolean("require_sandbox", false)
+	s.sys.APIGroup = n.one("api").groupName("group")
 	s.sys.Totals = s.readTotals(n.one("limits"))
+}
+
+// groupName returns an attribute that is the name of a group of the host.
+func (n *node) groupName(name string) string {
+	text := n.text(name, "")
+	if len(text) > 32 || strings.HasPrefix(text, "-") || n.written(name) && text == "" ||
+		strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("._-", r) }) {
+		n.problem(n.where(name), "Unusable name",
+			"%q: the name of a group has 1 to 32 letters, digits, points, underscores and hyphens, and no hyphen in front.", text)
+		return ""
+	}
+	return text
 }
 
 // readTotals reads what percentages in a class refer to. What the machine does

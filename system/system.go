@@ -3,8 +3,8 @@
 // namespaces, devices and groups, and watches the workers that run in them; it
 // answers the API. It does I/O, and never parses a packet from the network.
 //
-// What is wrong with one context stays with that context. A configuration that
-// is not valid changes nothing.
+// What is wrong with one context stays with that context. A system file that is not
+// valid changes nothing.
 package system
 
 import (
@@ -21,6 +21,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
@@ -29,9 +30,6 @@ import (
 	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/tenants"
 )
-
-// socketName is the API's socket in run_dir.
-const socketName = "warren.sock"
 
 // Config is what a System needs.
 type Config struct {
@@ -142,7 +140,11 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s.tenants, Active: s.pair.active, Changed: s.pair.configure, Now: time.Now, Log: s.cfg.Log,
+		Startup: startup, Actor: s.tenants, Active: s.pair.active, Now: time.Now, Log: s.cfg.Log,
+		Changed: func(conf *configs.System) {
+			s.pair.configure(conf)
+			restrict(s.Socket(), conf, s.cfg.Log)
+		},
 		WriteDisk: func(ctx context.Context, name string, body []byte) error {
 			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
 			return err
@@ -166,15 +168,6 @@ func (s *System) Close() {
 	}
 	s.run.close()
 }
-
-// Socket is the path of the API's socket.
-func (s *System) Socket() string { return filepath.Join(s.run.path, socketName) }
-
-// String implements task.Task.
-func (s *System) String() string { return "system" }
-
-// Ready is closed once every context has begun to start.
-func (s *System) Ready() <-chan struct{} { return s.up }
 
 // poke says that the state of a context has changed.
 func (s *System) poke() {

@@ -29,6 +29,9 @@ func newValidate(e *env) *cobra.Command {
 			if diags.HasErrors() {
 				return errSaid
 			}
+			if _, err := host.APIGroup(sys); err != nil {
+				fmt.Fprintf(e.stderr, "%s: warning: %v: nobody but root can use it on this host\n", args[0], err)
+			}
 			_, err := fmt.Fprintf(e.stdout, "%s: %s, %s\n", args[0],
 				count(len(sys.Contexts), "context", "contexts"), count(len(diags.Warnings()), "warning", "warnings"))
 			return err

@@ -76,7 +76,10 @@ func serve(cfg *system.Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := api.New(&api.Config{Socket: sys.Socket(), Backend: sys.Backend(), Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared, Renew: renew, Log: cfg.Log})
+	server, err := api.New(&api.Config{
+		Socket: sys.Socket(), Group: sys.Group, Renew: renew, Log: cfg.Log,
+		Backend: sys.Backend(), Peers: sys.Peers(), Enter: sys.Enter, Shared: sys.Shared,
+	})
 	if err != nil {
 		sys.Close()
 		return err

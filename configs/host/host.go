@@ -6,11 +6,14 @@ package host
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -67,6 +70,22 @@ func (Files) Mode(at configs.Location) (fs.FileMode, error) {
 		return 0, err
 	}
 	return info.Mode(), nil
+}
+
+// APIGroup returns the number of the group that may use the API's socket; -1: none, or
+// with an error, none that this host has.
+func APIGroup(conf *configs.System) (gid int, err error) {
+	if conf.APIGroup == "" {
+		return -1, nil
+	}
+	g, err := user.LookupGroup(conf.APIGroup)
+	if err == nil {
+		gid, err = strconv.Atoi(g.Gid)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("host: there is no group %q, which the API is for", conf.APIGroup)
+	}
+	return gid, nil
 }
 
 // Machine is the size of what we run on; a memory of 0 is one that the kernel

@@ -19,6 +19,12 @@ system {
 
   require_sandbox = false # true: no worker starts where the kernel lacks seccomp, namespaces or Landlock for it
 
+  # Root alone may use the API. The members of a group of the host may read, too:
+  # show and status, neither keys nor configurations nor packets.
+  api {
+    group = null # "adm"
+  }
+
   # What percentages in a class refer to. Where the value is null the total is
   # unknown: then a class has an absolute number, and "all" leaves it out.
   limits {

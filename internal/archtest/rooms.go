@@ -29,7 +29,7 @@ var rooms = []room{
 		because: "who checks a configuration reads the same as who runs it: files as vfs reads them"},
 
 	// The supervisor.
-	{path: "system", may: []string{"configs", "context/spawn", "context/netns", "context/control", "failover", "failover/link", "resource",
+	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "failover", "failover/link", "resource",
 		"resource/cgroup", "vfs", "internal/build", "internal/durable", "internal/guard",
 		"system/api", "system/disks", "system/fault", "system/lifecycle", "system/plan", "system/tenants"},
 		because: "the supervisor never parses a packet from the network"},

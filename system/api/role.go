@@ -32,8 +32,8 @@ type caller struct {
 }
 
 // role of a caller: root, and the user that runs the server, are admins. Anyone
-// else reaches the socket only where the operator opened it to a group, and may
-// only read.
+// else reaches the socket only where the operator opened it to a group (api { group }
+// in the system block), and may only read.
 func (c caller) role() Role {
 	if c.peer {
 		return RolePeer

@@ -40,8 +40,11 @@ const (
 
 // Config is what a Server needs.
 type Config struct {
-	// Socket is the path of the unix socket. It is made with mode 0600.
+	// Socket is the path of the unix socket. It is made with mode 0600, or see Group.
 	Socket string
+	// Group returns the number of the group whose members may use the socket to read;
+	// -1: there is none. It is asked when the socket is made; nil: there never is one.
+	Group func() int
 	// Peers are connections of the other node of a failover pair, authenticated;
 	// nil: there is none.
 	Peers net.Listener
@@ -113,7 +116,7 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 // Run serves until ctx ends, gives open requests a moment to finish, and
 // removes the socket. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	l, err := listen(s.cfg.Socket)
+	l, err := listen(s.cfg.Socket, s.group())
 	if err != nil {
 		return err
 	}
@@ -176,7 +179,7 @@ func (s *Server) renew() (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(s.cfg.Socket), 0o755); err != nil {
 		return nil, err
 	}
-	l, err := listen(s.cfg.Socket)
+	l, err := listen(s.cfg.Socket, s.group())
 	if err != nil {
 		return nil, err
 	}
@@ -210,10 +213,32 @@ func detached(r *http.Request, timeout time.Duration) (context.Context, context.
 	return context.WithTimeout(base, timeout)
 }
 
-// listen makes the socket with mode 0600 from its first moment on: it is bound
-// beside its place and renamed into it. A socket that a dead server left behind
-// is replaced; one that somebody serves is not.
-func listen(path string) (*net.UnixListener, error) {
+func (s *Server) group() int {
+	if s.cfg.Group == nil {
+		return -1
+	}
+	return s.cfg.Group()
+}
+
+// Restrict lets nobody but root and the members of a group use the socket at path;
+// -1: nobody but root.
+func Restrict(path string, group int) error {
+	err := os.Chmod(path, 0o600)
+	if err == nil && group >= 0 {
+		if err = os.Chown(path, -1, group); err == nil {
+			err = os.Chmod(path, 0o660)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("api: protecting socket: %w", err)
+	}
+	return nil
+}
+
+// listen makes the socket, restricted to the group from its first moment on: it is
+// bound beside its place and renamed into it. A socket that a dead server left
+// behind is replaced; one that somebody serves is not.
+func listen(path string, group int) (*net.UnixListener, error) {
 	if err := checkFree(path); err != nil {
 		return nil, err
 	}
@@ -224,10 +249,10 @@ func listen(path string) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("api: making socket %s: %w", path, err)
 	}
 	l.SetUnlinkOnClose(false)
-	if err := os.Chmod(aside, 0o600); err != nil {
+	if err := Restrict(aside, group); err != nil {
 		l.Close()
 		os.Remove(aside)
-		return nil, fmt.Errorf("api: protecting socket %s: %w", path, err)
+		return nil, err
 	}
 	if err := os.Rename(aside, path); err != nil {
 		l.Close()

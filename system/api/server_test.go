@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -376,7 +378,7 @@ func TestListen(t *testing.T) {
 	}
 	l.SetUnlinkOnClose(false)
 	l.Close()
-	if l, err = listen(stale); err != nil {
+	if l, err = listen(stale, -1); err != nil {
 		t.Errorf("stale socket: %v", err)
 	} else {
 		l.Close()
@@ -386,10 +388,10 @@ func TestListen(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(file); err == nil || !strings.Contains(err.Error(), "no socket") {
+	if _, err := listen(file, -1); err == nil || !strings.Contains(err.Error(), "no socket") {
 		t.Errorf("file in the way: got %v", err)
 	}
-	if _, err := listen(filepath.Join(dir, "none", "s")); err == nil {
+	if _, err := listen(filepath.Join(dir, "none", "s"), -1); err == nil {
 		t.Error("directory that is not there: no error")
 	}
 }
@@ -472,5 +474,41 @@ func TestChanges(t *testing.T) {
 				t.Errorf("author: %+v", c.by[0])
 			}
 		})
+	}
+}
+
+// TestSocketOfAGroup: the socket is root's alone, or a group's as well, also after the
+// group has changed.
+func TestSocketOfAGroup(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	want := func(when string, mode fs.FileMode, group int) {
+		t.Helper()
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != mode || group >= 0 && int(info.Sys().(*syscall.Stat_t).Gid) != group {
+			t.Errorf("%s: mode %v, %+v; want %v and group %d", when, got, info.Sys(), mode, group)
+		}
+	}
+	group := os.Getgid()
+	l, err := listen(path, group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	want("made for a group", 0o660, group)
+	for _, change := range []int{-1, group, -1} {
+		if err := Restrict(path, change); err != nil {
+			t.Fatal(err)
+		}
+		mode := fs.FileMode(0o600)
+		if change >= 0 {
+			mode = 0o660
+		}
+		want("changed", mode, change)
+	}
+	if err := Restrict(path+"none", -1); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no socket: %v", err)
 	}
 }

@@ -6,18 +6,23 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/configs/host"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
-// fixed says what cannot change while warrend runs.
+// fixed says what cannot change while warrend runs, or not to that.
 func fixed(is, next *configs.System) error {
-	if next.Name == is.Name && next.RunDir == is.RunDir && next.StateDir == is.StateDir {
-		return pairFixed(is, next)
+	if next.Name != is.Name || next.RunDir != is.RunDir || next.StateDir != is.StateDir {
+		return &fault.Error{
+			Code: fault.CodeRefused, Reason: "system: name, run_dir and state_dir cannot change while warrend runs",
+			Hint: "restart warrend, or undo that change",
+		}
 	}
-	return &fault.Error{
-		Code: fault.CodeRefused, Reason: "system: name, run_dir and state_dir cannot change while warrend runs",
-		Hint: "restart warrend, or undo that change",
+	if _, err := host.APIGroup(next); err != nil {
+		return &fault.Error{Code: fault.CodeRefused, Reason: err.Error() + ": nothing was changed",
+			Hint: "make it on this host, or name another one in system { api { group } }"}
 	}
+	return pairFixed(is, next)
 }
 
 // pairFixed says what of failover cannot change while warrend runs.

@@ -51,3 +51,11 @@ func TestPairFixed(t *testing.T) {
 		t.Error("a node alone cannot become one of a pair, nor the other way round")
 	}
 }
+
+// TestGroupOfTheAPI: a group that the host does not have refuses a change.
+func TestGroupOfTheAPI(t *testing.T) {
+	r := newRig(t)
+	r.edit("system.hcl", "system {", "system {\n  api { group = \"warren-none\" }")
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, `there is no group "warren-none"`)
+	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err }, `there is no group "warren-none"`)
+}
