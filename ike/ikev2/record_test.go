@@ -101,14 +101,6 @@ func TestRecordRoundTrip(t *testing.T) {
 	}
 }
 
-// TestRecordSizes prints how many octets the records take.
-func TestRecordSizes(t *testing.T) {
-	names := []string{"", "RecordIKE", "RecordWindow", "RecordIKEDown", "RecordChild", "RecordHalfOpen"}
-	for _, r := range goldenRecords(t) {
-		t.Logf("%s: %d octets", names[r.Kind], len(AppendRecord(nil, r)))
-	}
-}
-
 // addUnknown returns the record b with a field that nobody knows.
 func addUnknown(b []byte) []byte {
 	more := uint64(7)
