@@ -149,7 +149,9 @@ func (f *Fields) Instant(tag Tag, v *time.Time) {
 		f.start(tag)
 		return
 	}
-	f.put(tag, binary.BigEndian.AppendUint64(nil, uint64(v.UnixNano())))
+	var b [InstantSize]byte
+	binary.BigEndian.PutUint64(b[:], uint64(v.UnixNano()))
+	f.put(tag, b[:])
 }
 
 // ShiftInstant makes the Instant with this tag in the record b later by d, where
@@ -173,7 +175,8 @@ func (f *Fields) Duration(tag Tag, v *time.Duration) {
 // Addr is a field of 4 or 16 octets; an Addr that is not valid is not written,
 // and a zone is not, either.
 func (f *Fields) Addr(tag Tag, v *netip.Addr) {
-	if b := f.bytes(tag, v.AsSlice()); len(b) > 0 {
+	var room [maxAddr]byte
+	if b := f.bytes(tag, appendAddr(room[:0], *v)); len(b) > 0 {
 		var ok bool
 		*v, ok = netip.AddrFromSlice(b)
 		f.Require(ok)
@@ -182,9 +185,10 @@ func (f *Fields) Addr(tag Tag, v *netip.Addr) {
 
 // AddrPort is an Addr and two octets of port.
 func (f *Fields) AddrPort(tag Tag, v *netip.AddrPort) {
-	var b []byte
-	if a := v.Addr(); a.IsValid() {
-		b = binary.BigEndian.AppendUint16(a.AsSlice(), v.Port())
+	var room [maxAddr]byte
+	b := appendAddr(room[:0], v.Addr())
+	if len(b) > 0 {
+		b = binary.BigEndian.AppendUint16(b, v.Port())
 	}
 	if b = f.bytes(tag, b); len(b) > 2 {
 		a, ok := netip.AddrFromSlice(b[:len(b)-2])
@@ -197,13 +201,30 @@ func (f *Fields) AddrPort(tag Tag, v *netip.AddrPort) {
 
 // Prefix is an Addr and an octet with the number of bits.
 func (f *Fields) Prefix(tag Tag, v *netip.Prefix) {
-	var b []byte
+	var room [maxAddr]byte
+	b := room[:0]
 	if v.IsValid() {
-		b = append(v.Addr().AsSlice(), byte(v.Bits()))
+		b = append(appendAddr(b, v.Addr()), byte(v.Bits()))
 	}
 	if b = f.bytes(tag, b); len(b) > 0 {
 		a, _ := netip.AddrFromSlice(b[:len(b)-1])
 		*v = netip.PrefixFrom(a, int(b[len(b)-1]))
 		f.Require(v.IsValid())
 	}
+}
+
+// maxAddr is what an address takes at most, with a port.
+const maxAddr = 16 + 2
+
+// appendAddr appends the octets of a; nothing where it is not valid.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	switch {
+	case a.Is4():
+		v := a.As4()
+		return append(b, v[:]...)
+	case a.Is6():
+		v := a.As16()
+		return append(b, v[:]...)
+	}
+	return b
 }

@@ -1,18 +1,25 @@
 package record
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Record is a field that is a record, and not written while that is empty.
 func (f *Fields) Record(tag Tag, fields func(*Fields)) {
 	if f.reading {
 		b, ok := f.value(tag)
 		f.Require(!ok || len(b) > 0)
-		f.parse(b, fields)
+		o := f.enter(b)
+		fields(f)
+		f.leave(o)
 		return
 	}
 	f.start(tag)
-	start := len(f.b)
-	if f.b = Append(f.b, fields); len(f.b) > start {
+	start, o := len(f.b), f.enter(nil)
+	fields(f)
+	f.leave(o)
+	if len(f.b) > start {
 		f.enclose(tag, start)
 	}
 }
@@ -22,7 +29,9 @@ func Optional[T any](f *Fields, tag Tag, v **T, fields func(*Fields, *T)) {
 	if f.reading {
 		if b, ok := f.value(tag); ok {
 			*v = new(T)
-			f.parse(b, func(f *Fields) { fields(f, *v) })
+			o := f.enter(b)
+			fields(f, *v)
+			f.leave(o)
 		}
 		return
 	}
@@ -30,8 +39,9 @@ func Optional[T any](f *Fields, tag Tag, v **T, fields func(*Fields, *T)) {
 	if *v == nil {
 		return
 	}
-	start := len(f.b)
-	f.b = Append(f.b, func(f *Fields) { fields(f, *v) })
+	start, o := len(f.b), f.enter(nil)
+	fields(f, *v)
+	f.leave(o)
 	f.enclose(tag, start)
 }
 
@@ -39,16 +49,17 @@ func Optional[T any](f *Fields, tag Tag, v **T, fields func(*Fields, *T)) {
 // varint: at most as many as most. It is not written while it is empty.
 func List[T any](f *Fields, tag Tag, v *[]T, most int, fields func(*Fields, *T)) {
 	if f.reading {
-		b, ok := f.value(tag)
-		n, whole := count(b)
-		if f.Require(whole && n <= most && (!ok || n > 0)); f.bad || n == 0 {
+		b, n := f.items(tag, most)
+		if n == 0 {
 			return
 		}
 		*v = make([]T, n)
 		for i := range *v {
 			var item []byte
 			item, b = next(b)
-			f.parse(item, func(f *Fields) { fields(f, &(*v)[i]) })
+			o := f.enter(item)
+			fields(f, &(*v)[i])
+			f.leave(o)
 		}
 		return
 	}
@@ -57,13 +68,13 @@ func List[T any](f *Fields, tag Tag, v *[]T, most int, fields func(*Fields, *T))
 		return
 	}
 	start := len(f.b)
-	var item []byte
 	for i := range *v {
-		item = Append(item[:0], func(f *Fields) { fields(f, &(*v)[i]) })
-		f.b = binary.AppendUvarint(f.b, uint64(len(item)))
-		f.b = append(f.b, item...)
+		item, o := len(f.b), f.enter(nil)
+		fields(f, &(*v)[i])
+		f.leave(o)
+		var size [binary.MaxVarintLen32]byte
+		f.b = slices.Insert(f.b, item, binary.AppendUvarint(size[:0], uint64(len(f.b)-item))...)
 	}
-	clear(item) // it may have held keys
 	f.enclose(tag, start)
 }
 
@@ -71,9 +82,8 @@ func List[T any](f *Fields, tag Tag, v *[]T, most int, fields func(*Fields, *T))
 // input.
 func (f *Fields) Items(tag Tag, v *[][]byte, most int) {
 	if f.reading {
-		b, ok := f.value(tag)
-		n, whole := count(b)
-		if f.Require(whole && n <= most && (!ok || n > 0)); f.bad || n == 0 {
+		b, n := f.items(tag, most)
+		if n == 0 {
 			return
 		}
 		*v = make([][]byte, n)
@@ -94,11 +104,47 @@ func (f *Fields) Items(tag Tag, v *[][]byte, most int) {
 	f.enclose(tag, start)
 }
 
-// parse reads a record within the record.
-func (f *Fields) parse(b []byte, fields func(*Fields)) {
-	if Parse(b, fields) != nil {
-		f.fail()
+// outside is where a pass goes on behind a record within the record.
+type outside struct {
+	level
+	b []byte
+}
+
+// enter begins a record within the record: b, where the pass reads.
+func (f *Fields) enter(b []byte) outside {
+	o := outside{f.level, f.b}
+	f.level = level{}
+	if f.reading && !f.bad {
+		f.b = b
 	}
+	return o
+}
+
+// leave ends what enter has begun.
+func (f *Fields) leave(o outside) {
+	f.end()
+	f.level = o.level
+	if f.reading && !f.bad {
+		f.b = o.b
+	}
+}
+
+// enclose makes what was written since start the value of a field with this
+// tag.
+func (f *Fields) enclose(tag Tag, start int) {
+	var head [maxHead]byte
+	f.b = slices.Insert(f.b, start, appendHead(head[:0], tag, len(f.b)-start)...)
+}
+
+// items returns the list with this tag and the number of its items, 0 where there is
+// none.
+func (f *Fields) items(tag Tag, most int) ([]byte, int) {
+	b, ok := f.value(tag)
+	n, whole := count(b)
+	if f.Require(whole && n <= most && (!ok || n > 0)); f.bad {
+		return nil, 0
+	}
+	return b, n
 }
 
 // count returns how many items a list has, and whether all of it is one.

@@ -28,7 +28,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // ErrMalformed says that bytes are no record of the wanted form.
@@ -51,8 +50,13 @@ type Fields struct {
 	reading bool
 	bad     bool
 	b       []byte // reading: what is left; writing: what is written
-	last    Tag    // the last field in b that was read or written
-	asked   Tag    // the last tag of the list
+	level          // of the record that the pass is in
+}
+
+// level is what a pass has to know of one record.
+type level struct {
+	last  Tag // the last field in b that was read
+	asked Tag // the last tag of the list
 
 	keep *Unknown
 	kept []byte // fields of keep; writing: those that are still to be written
@@ -63,7 +67,8 @@ type Fields struct {
 func Append(b []byte, fields func(*Fields)) []byte {
 	f := Fields{b: b}
 	fields(&f)
-	return f.end()
+	f.end()
+	return f.b
 }
 
 // Parse reads the record in b into what fields point to, which must be zero. The
@@ -142,8 +147,7 @@ func (f *Fields) value(tag Tag) ([]byte, bool) {
 // put writes a field.
 func (f *Fields) put(tag Tag, value []byte) {
 	f.start(tag)
-	f.b = append(f.b, head(tag, len(value))...)
-	f.b = append(f.b, value...)
+	f.b = append(appendHead(f.b, tag, len(value)), value...)
 }
 
 // start prepares for the field with this tag: unknown ones go before it.
@@ -159,11 +163,11 @@ func (f *Fields) start(tag Tag) {
 	}
 }
 
-// end finishes the pass, and returns what was written.
-func (f *Fields) end() []byte {
+// end finishes the record.
+func (f *Fields) end() {
 	if !f.reading {
 		f.b = append(f.b, f.kept...)
-		return f.b
+		return
 	}
 	for len(f.b) > 0 {
 		t, _, rest, ok := split(f.b)
@@ -177,13 +181,14 @@ func (f *Fields) end() []byte {
 	if f.keep != nil && !f.bad {
 		*f.keep = newUnknown(f.kept)
 	}
-	return nil
 }
 
-// head returns what a field begins with.
-func head(tag Tag, length int) []byte {
-	b := make([]byte, 1, 1+2*binary.MaxVarintLen32)
-	b[0] = byte(min(tag, extended))<<4 | byte(min(length, extended))
+// maxHead is the length of the longest head of a field.
+const maxHead = 1 + 2*binary.MaxVarintLen32
+
+// appendHead appends what a field begins with.
+func appendHead(b []byte, tag Tag, length int) []byte {
+	b = append(b, byte(min(tag, extended))<<4|byte(min(length, extended)))
 	if tag >= extended {
 		b = binary.AppendUvarint(b, uint64(tag-extended))
 	}
@@ -227,10 +232,4 @@ func varint(b []byte) (v uint64, rest []byte, ok bool) {
 		return 0, nil, false
 	}
 	return v, b[n:], true
-}
-
-// enclose makes what was written since start the value of a field with this
-// tag.
-func (f *Fields) enclose(tag Tag, start int) {
-	f.b = slices.Insert(f.b, start, head(tag, len(f.b)-start)...)
 }

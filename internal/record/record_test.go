@@ -273,6 +273,16 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// TestAppendAllocates: a record that has room is written without more memory than
+// the pass itself takes.
+func TestAppendAllocates(t *testing.T) {
+	s, room := full(), make([]byte, 0, 1024)
+	fields := s.fields
+	if got := testing.AllocsPerRun(100, func() { Append(room, fields) }); got > 2 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	for _, c := range []struct {
 		a, b Versions
