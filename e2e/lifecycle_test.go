@@ -161,7 +161,7 @@ func sas(s lab.IKESA) []string {
 // TestConfirmAfterRestart: warrend is killed while a configuration waits to be
 // confirmed; when it starts again in time it can be, and too late it is gone.
 func TestConfirmAfterRestart(t *testing.T) {
-	_, _, w := start(t, nil)
+	l, _, w := start(t, nil)
 	original := lab.File("red.hcl")
 	changed := strings.ReplaceAll(original, "10.99.0.250", "10.99.0.99")
 	runs := func(what string) bool {
@@ -185,7 +185,13 @@ func TestConfirmAfterRestart(t *testing.T) {
 	w.Kill()
 	time.Sleep(1200 * time.Millisecond)
 	w.Start()
-	w.Ready()
+	l.Eventually("the status to say what runs", 10*time.Second, func() error {
+		stdout, stderr, err := w.CLI("status")
+		if lab.ExitCode(err) != 1 || !strings.Contains(stdout, "2 of 2 contexts ready") || !strings.Contains(stderr, "was not confirmed in time") {
+			return fmt.Errorf("%v: %s%s", err, stdout, stderr)
+		}
+		return nil
+	})
 	if !runs("10.99.0.99") {
 		t.Error("after the deadline the version before does not run")
 	}

@@ -330,12 +330,12 @@ func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
 	if word != wordKnown {
 		return
 	}
-	result, text := comparedSame, "the same on both units"
+	result, kind, text := comparedSame, EventConfiguration, "a standby that is in step can take over"
 	if theirs.Hash != g.cfg.Hash {
-		result, text = comparedDifferent, "differs between the units: the standby will not become ready"
+		result, kind, text = comparedDifferent, EventConfigurationDiffers, "the standby will not become ready"
 	}
 	if g.compared != result {
 		g.compared = result
-		out.event(Event{At: now, Kind: EventConfiguration, Group: g.cfg.Name, Text: text})
+		out.event(Event{At: now, Kind: kind, Group: g.cfg.Name, Text: text})
 	}
 }

@@ -115,7 +115,7 @@ func TestAllGroupsHandedOver(t *testing.T) {
 	l.allReady(1)
 	for _, g := range l.cfg[0].Groups {
 		l.do(0, func(n *Node, out *Output) {
-			if err := n.Switch(l.now, g.Name, out); err != nil {
+			if err := n.Switch(l.now, g.Name, "the operator switched", out); err != nil {
 				t.Fatal(err)
 			}
 		})

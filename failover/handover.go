@@ -27,8 +27,9 @@ const (
 )
 
 // Switch is the operator's wish that the other unit become active for the
-// group. It may be asked on either node.
-func (n *Node) Switch(now time.Time, name string, out *Output) error {
+// group. It may be asked on either node. On the active one why is the reason that
+// is told: "the operator switched".
+func (n *Node) Switch(now time.Time, name, why string, out *Output) error {
 	g := n.groupNamed(name)
 	if g == nil {
 		return ErrNoGroup
@@ -47,7 +48,7 @@ func (n *Node) Switch(now time.Time, name string, out *Output) error {
 		g.role.Standby() && g.role != RoleStandbyReady:
 		return ErrNotReady
 	case g.role == RoleActive:
-		n.beginHandover(now, g, "the operator switched", out)
+		n.beginHandover(now, g, why, out)
 		g.handover.byOperator = true
 	case g.role == RoleStandbyReady:
 		g.want, g.wantUntil = WantOperator, now.Add(n.cfg.Hold+wantLimit)

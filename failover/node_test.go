@@ -273,7 +273,7 @@ func TestSwitch(t *testing.T) {
 			l.pair()
 			l.run(200 * time.Millisecond)
 			var err error
-			l.do(asked, func(n *Node, out *Output) { err = n.Switch(l.now, "g", out) })
+			l.do(asked, func(n *Node, out *Output) { err = n.Switch(l.now, "g", "the operator switched", out) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -299,7 +299,7 @@ func TestSwitchOutOfStep(t *testing.T) {
 	l.pair()
 	l.run(200 * time.Millisecond)
 	l.do(1, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", out); err != nil {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 		n.Replication(l.now, "acme", ReplicationNone, out)
@@ -323,7 +323,7 @@ func TestSwitchQuickTwin(t *testing.T) {
 	l.pair()
 	l.run(200 * time.Millisecond)
 	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", out); err != nil {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 		n.Quiesced(l.now, "g", out)
@@ -342,7 +342,7 @@ func TestSwitchRefused(t *testing.T) {
 	check := func(i int, group string, want error) {
 		t.Helper()
 		l.do(i, func(n *Node, out *Output) {
-			if err := n.Switch(l.now, group, out); !errors.Is(err, want) {
+			if err := n.Switch(l.now, group, "the operator switched", out); !errors.Is(err, want) {
 				t.Errorf("node %d: got %v, want %v", i, err, want)
 			}
 		})
@@ -358,7 +358,7 @@ func TestSwitchNotTakenUp(t *testing.T) {
 	l.pair()
 	l.run(200 * time.Millisecond)
 	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", out); err != nil {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 		n.Quiesced(l.now, "g", out)
@@ -397,8 +397,8 @@ func TestConfigurationsDiffer(t *testing.T) {
 	l.run(100 * time.Millisecond)
 	l.ready(1)
 	l.want("active", "standby-cold")
-	l.event(0, EventConfiguration, "differs")
-	l.event(1, EventConfiguration, "differs")
+	l.event(0, EventConfigurationDiffers, "not become ready")
+	l.event(1, EventConfigurationDiffers, "not become ready")
 	l.do(1, func(n *Node, out *Output) {
 		cfg := l.cfg[1].Groups[0]
 		cfg.Hash = [16]byte{}
@@ -783,7 +783,7 @@ func TestDeadlineOfLateNode(t *testing.T) {
 	l.pair()
 	l.run(200 * time.Millisecond)
 	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", out); err != nil {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 		n.Quiesced(l.now, "g", out)
@@ -804,7 +804,7 @@ func TestPeerRestartsInHandover(t *testing.T) {
 	l.pair()
 	l.run(200 * time.Millisecond)
 	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", out); err != nil {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 	})

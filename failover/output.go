@@ -72,19 +72,20 @@ type EventKind uint8
 
 // The events.
 const (
-	EventRole           EventKind = iota + 1 // Group, From, To, Epoch, Text
-	EventPeerUp                              // Text: its instance
-	EventPeerDown                            // Text: for how long nothing was heard, and where
-	EventPeerRefused                         // Text: why; Path
-	EventLinkUp                              // Path
-	EventLinkDown                            // Path, Text
-	EventLinksFailed                         // all links silent, but the peer answers over data interfaces
-	EventSplitBrain                          // Group, Epoch, Text: who stays
-	EventConfiguration                       // Group, Text: whether the configurations are the same
-	EventInterface                           // Path, Text
-	EventHandover                            // Group, Text: steps of a switch
-	EventTakeoverDenied                      // Group, Text
-	EventSkew                                // Text: by how much the clocks differ
+	EventRole                 EventKind = iota + 1 // Group, From, To, Epoch, Text
+	EventPeerUp                                    // Text: its instance
+	EventPeerDown                                  // Text: for how long nothing was heard, and where
+	EventPeerRefused                               // Text: why; Path
+	EventLinkUp                                    // Path
+	EventLinkDown                                  // Path, Text
+	EventLinksFailed                               // all links silent, but the peer answers over data interfaces
+	EventSplitBrain                                // Group, Epoch, Text: who stays
+	EventConfiguration                             // Group, Text: the configurations are the same
+	EventConfigurationDiffers                      // Group, Text: what follows from it
+	EventInterface                                 // Path, Text
+	EventHandover                                  // Group, Text: steps of a switch
+	EventTakeoverDenied                            // Group, Text
+	EventSkew                                      // Text: by how much the clocks differ
 )
 
 // String returns the message of the log.
@@ -107,7 +108,9 @@ func (k EventKind) String() string {
 	case EventSplitBrain:
 		return "failover split brain resolved"
 	case EventConfiguration:
-		return "failover configuration compared"
+		return "failover configurations are the same"
+	case EventConfigurationDiffers:
+		return "failover configurations differ"
 	case EventInterface:
 		return "failover interface changed"
 	case EventHandover:

@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/tenants"
 )
 
@@ -22,7 +23,7 @@ type backend struct {
 
 // Backend returns what answers the API.
 func (s *System) Backend() api.Backend {
-	return backend{s, contexts{s.tenants}, files{s.disks}, configurations{s.life}}
+	return backend{s, contexts{s.tenants, s.life}, files{s.disks}, configurations{s.life, s.pair.differences}}
 }
 
 // Status implements api.Backend.
@@ -58,11 +59,15 @@ func (s *System) Enter(name string) (leave func(), err error) { return s.tenants
 func (s *System) Shared() []control.Resource { return s.tenants.Shared() }
 
 // contexts answers the API for what runs, in its words.
-type contexts struct{ tenants *tenants.Tenants }
+type contexts struct {
+	tenants *tenants.Tenants
+	life    *lifecycle.Lifecycle
+}
 
 // Contexts implements api.Backend.
 func (c contexts) Contexts() []api.Tenant {
 	var rows []api.Tenant
+	problems := append(c.life.Problems(), c.tenants.Problems()...)
 	for _, r := range c.tenants.Rows() {
 		row := api.Tenant{
 			Name: r.Name, State: api.State(r.State), Reason: r.Reason, Class: r.Class, Role: r.Role, PID: r.PID, Restarts: r.Restarts,
@@ -70,6 +75,11 @@ func (c contexts) Contexts() []api.Tenant {
 		}
 		for _, i := range r.Interfaces {
 			row.Interfaces = append(row.Interfaces, api.Interface(i))
+		}
+		for _, p := range problems {
+			if p.Context == r.Name {
+				row.Problems = append(row.Problems, p)
+			}
 		}
 		rows = append(rows, row)
 	}

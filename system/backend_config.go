@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"slices"
 
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/lifecycle"
@@ -9,7 +10,12 @@ import (
 )
 
 // configurations answers the API for the configuration, in its words.
-type configurations struct{ life *lifecycle.Lifecycle }
+type configurations struct {
+	life *lifecycle.Lifecycle
+	// differences says what the other unit of a pair does not have of it, and what
+	// brings that along; nothing on a unit alone.
+	differences func() []string
+}
 
 var _ api.Configurations = configurations{}
 
@@ -24,7 +30,15 @@ func (c configurations) Apply(ctx context.Context, by api.Author, how api.Apply)
 	done, err := c.life.Apply(ctx, lifecycle.Author(by), lifecycle.Apply{
 		Confirm: how.Confirm, Comment: how.Comment, Leniency: lifecycle.Leniency(how.Leniency),
 	})
-	return appliedOf(done), err
+	return c.told(appliedOf(done), err)
+}
+
+// told adds what is to be told of the other unit.
+func (c configurations) told(done api.Applied, err error) (api.Applied, error) {
+	if err == nil {
+		done.Warnings = append(slices.Clip(done.Warnings), c.differences()...)
+	}
+	return done, err
 }
 
 // Confirm implements api.Configurations.
@@ -36,7 +50,7 @@ func (c configurations) Confirm(_ context.Context, by api.Author) (api.Version, 
 // Rollback implements api.Configurations.
 func (c configurations) Rollback(ctx context.Context, by api.Author, how api.Rollback) (api.Applied, error) {
 	done, err := c.life.Rollback(ctx, lifecycle.Author(by), lifecycle.Rollback(how))
-	return appliedOf(done), err
+	return c.told(appliedOf(done), err)
 }
 
 // WriteMemory implements api.Configurations.
@@ -79,6 +93,9 @@ func (c configurations) History(context.Context) (api.History, error) {
 // Reload implements api.Configurations.
 func (c configurations) Reload(ctx context.Context, by api.Author, how api.Leniency) (api.Reload, error) {
 	done, err := c.life.Reload(ctx, lifecycle.Author(by), lifecycle.Leniency(how))
+	if err == nil {
+		done.Warnings = append(slices.Clip(done.Warnings), c.differences()...)
+	}
 	return api.Reload(done), err
 }
 

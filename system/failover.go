@@ -550,7 +550,7 @@ func (p *pair) tell(e failover.Event) {
 	level := slog.LevelInfo
 	switch e.Kind {
 	case failover.EventPeerDown, failover.EventPeerRefused, failover.EventLinkDown, failover.EventLinksFailed,
-		failover.EventSplitBrain, failover.EventTakeoverDenied, failover.EventSkew:
+		failover.EventSplitBrain, failover.EventTakeoverDenied, failover.EventSkew, failover.EventConfigurationDiffers:
 		level = slog.LevelWarn
 	case failover.EventRole, failover.EventPeerUp, failover.EventLinkUp, failover.EventConfiguration,
 		failover.EventInterface, failover.EventHandover:
@@ -573,7 +573,7 @@ func (p *pair) handOver(limit time.Duration) {
 			if p.node == nil || p.role(g.Name) != failover.RoleActive {
 				continue
 			}
-			if err := p.node.Switch(now, g.Name, out); err != nil {
+			if err := p.node.Switch(now, g.Name, "this unit is being stopped", out); err != nil {
 				p.log.Info("failover group not handed over", "group", g.Name, "reason", err.Error())
 				continue
 			}

@@ -87,22 +87,45 @@ func (p *pair) gaps(now time.Time) (list []string) {
 			list = append(list, fmt.Sprintf("failover link %s: %s", l.Name, l.State))
 		}
 	}
-	var without, differ []string
+	var without []string
 	for _, g := range st.Groups {
-		if st.Peer.State == "alive" && g.Configuration == "different" {
-			differ = append(differ, g.Name)
-		}
 		roles := []string{g.Role, g.PeerRole}
 		if !slices.Contains(roles, failover.RoleActive.String()) || !slices.Contains(roles, failover.RoleStandbyReady.String()) {
 			without = append(without, g.Name)
 		}
 	}
-	if len(differ) > 0 {
-		list = append(list, someOf(differ, len(st.Groups), "with another configuration on the other unit (`warren failover sync-config` on the active one copies it)"))
-	}
+	list = append(list, differences(st)...)
 	if len(without) > 0 {
 		list = append(list, someOf(without, len(st.Groups), "without a standby that is ready"))
 	}
+	return list
+}
+
+// differences says, in a sentence or none, which groups have another configuration
+// on the other unit, as far as that is heard, and what helps.
+func differences(st failover.Status) []string {
+	var differ []string
+	for _, g := range st.Groups {
+		if g.Configuration == "different" {
+			differ = append(differ, g.Name)
+		}
+	}
+	if len(differ) == 0 || st.Peer.State != "alive" {
+		return nil
+	}
+	return []string{someOf(differ, len(st.Groups), "with another configuration on the other unit (`warren failover sync-config` on the active one copies it)")}
+}
+
+// differences says what of this unit's configuration the other one does not have.
+func (p *pair) differences() (list []string) {
+	if p == nil {
+		return nil
+	}
+	p.do(func(now time.Time, _ *failover.Output) {
+		if p.node != nil {
+			list = differences(p.node.Status(now))
+		}
+	})
 	return list
 }
 
@@ -198,7 +221,7 @@ func (s *System) Switch(ctx context.Context, how api.Switch) (api.Switched, erro
 			return
 		}
 		for _, name := range p.toSwitch(how.Group) {
-			if err = p.node.Switch(now, name, out); err != nil {
+			if err = p.node.Switch(now, name, "the operator switched", out); err != nil {
 				err = &fault.Error{Code: fault.CodeRefused, Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
 				return
 			}

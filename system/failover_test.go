@@ -249,6 +249,9 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 			t.Fatalf("it says %q, want %q", a.pair.redundancy(), want)
 		}
 	}
+	if got := a.pair.differences(); !slices.Equal(got, want[:1]) {
+		t.Errorf("an apply says %q, want %q", got, want[:1])
+	}
 	a.kill()
 	b.kill()
 }
@@ -408,7 +411,7 @@ func TestFaultInRoleMachine(t *testing.T) {
 	b.boot()
 	formed(a, b)
 	a.pair.do(func(now time.Time, out *failover.Output) {
-		if err := a.pair.node.Switch(now, "1", out); err != nil {
+		if err := a.pair.node.Switch(now, "1", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
 		a.pair.node.Quiesced(now, "1", out)

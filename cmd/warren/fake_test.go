@@ -77,6 +77,7 @@ func (*two) Contexts() []api.Tenant {
 				{Name: "outside", Allocated: "Ethernet1/1", Device: "wb-out", Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 				{Name: "inside", Allocated: "Ethernet1/2", Device: "wb-in", Shared: true, MAC: "02:00:00:00:00:01"},
 			},
+			Problems: []fault.ContextError{{Context: "blue", Error: "interface inside: its device is gone"}},
 		},
 		{Name: "green", State: api.StateStarting, Class: "default", Role: "active", PID: 4714, ConfigURL: "file:green.hcl"},
 		{Name: "grey", State: api.StateFailed, Reason: "device wg-out is not there", Class: "default", Role: "active", ConfigURL: "disk0:/grey.hcl"},

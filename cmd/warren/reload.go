@@ -27,7 +27,7 @@ func newReload(e *env) *cobra.Command {
 			for _, step := range done.Steps {
 				fmt.Fprintf(e.stdout, "%s\n", plain(step))
 			}
-			if len(done.Steps) == 0 {
+			if len(done.Steps)+len(done.Errors) == 0 {
 				fmt.Fprintln(e.stdout, "nothing has changed")
 			}
 			e.lament(done.Errors)

@@ -55,6 +55,9 @@ func contextsInShort(w io.Writer, list []api.Tenant) {
 		if c.State != api.StateReady && c.Reason != "" {
 			t.notef("%s", c.Reason)
 		}
+		for _, p := range c.Problems {
+			t.notef("%s", p.Error)
+		}
 	}
 	t.write(w)
 	fmt.Fprintf(w, "\nTotal contexts: %d\n", len(list))
@@ -72,6 +75,9 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 		fmt.Fprintf(w, "Context %q %s %s\n", c.Name, verb, c.State)
 		if c.Reason != "" {
 			fmt.Fprintf(w, "  Reason:     %s\n", plain(c.Reason))
+		}
+		for _, p := range c.Problems {
+			fmt.Fprintf(w, "  Problem:    %s\n", plain(p.Error))
 		}
 		fmt.Fprintf(w, "  Config URL: %s\n", plain(c.ConfigURL))
 		fmt.Fprintf(w, "  Class:      %s\n", plain(c.Class))

@@ -46,7 +46,7 @@ func (w *world) disturb() {
 		n.hang(w.rand.IntN(2) == 0)
 	default:
 		n.tell(func(out *failover.Output) {
-			if err := n.machine.Switch(n.now(), groupName, out); err == nil {
+			if err := n.machine.Switch(n.now(), groupName, "the operator switched", out); err == nil {
 				w.result.Switches++
 				w.logf("the operator switches on node %d", i)
 			}

@@ -58,6 +58,9 @@ type Tenant struct {
 	ConfigURL  string      `json:"config_url"`
 	Namespace  string      `json:"namespace"`
 	Interfaces []Interface `json:"interfaces"`
+	// Problems are what is not as configured although the context may run: those of
+	// Status that are about it.
+	Problems []fault.ContextError `json:"problems,omitempty"`
 }
 
 // Interface is one data interface of a context.

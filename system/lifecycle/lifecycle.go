@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,8 +86,18 @@ func New(cfg *Config) *Lifecycle {
 func (l *Lifecycle) Running() *configs.System { return l.snapshot().running.conf }
 
 // Problems are the contexts for which something earlier runs than what the files say, and
-// "" for the system file.
-func (l *Lifecycle) Problems() []fault.ContextError { return l.snapshot().running.problems }
+// "" for the system file, or for all of it.
+func (l *Lifecycle) Problems() []fault.ContextError {
+	st := l.snapshot()
+	list := slices.Clone(st.running.problems)
+	if st.pend != nil && st.pend.Rejected {
+		list = append(list, fault.ContextError{
+			Error: fmt.Sprintf("version %d, which is what the files say, was not confirmed in time: version %d runs instead", st.pend.Version, st.number),
+			Hint:  "`warren apply` runs what the files say, `warren write memory` writes what runs into them",
+		})
+	}
+	return list
+}
 
 // Wanted is what the configuration that runs wants of every context.
 func (l *Lifecycle) Wanted() []*plan.Wanted { return plan.Want(l.Running(), l.cfg.Key) }

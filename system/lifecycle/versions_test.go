@@ -96,12 +96,18 @@ func TestNotConfirmed(t *testing.T) {
 	for range 2 {
 		r.start()
 		r.wantPool("after a start", oldPool)
+		if got := r.Problems(); len(got) != 1 || !strings.Contains(got[0].Error, "was not confirmed in time") || !strings.Contains(got[0].Hint, "warren apply") {
+			t.Errorf("the status says %v", got)
+		}
 	}
 	if _, err := r.WriteMemory(t.Context(), operator); err != nil {
 		t.Fatal(err)
 	}
 	if r.differs() || !strings.Contains(r.read("blue.hcl"), oldPool) {
 		t.Errorf("the files after write memory:\n%s", r.read("blue.hcl"))
+	}
+	if got := r.Problems(); len(got) > 0 {
+		t.Errorf("after write memory the status says %v", got)
 	}
 	r.edit("blue.hcl", oldPool, newPool)
 	r.start()
