@@ -31,6 +31,7 @@ type Rule struct {
 // Rules are all rules.
 var Rules = []Rule{
 	{"imports run one way", checkEdges},
+	{"imports that are allowed are used", checkUnusedEdges},
 	{"modules of others stay in their rooms", checkThirdParty},
 	{"test packages are for tests", checkTestPackages},
 	{"pure packages are pure", checkPure},

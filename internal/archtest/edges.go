@@ -21,6 +21,12 @@ func roomOf(pkg string) (room, bool) {
 	if isTestPackage(pkg) {
 		return testRoom, true
 	}
+	return roomIn(rooms, pkg)
+}
+
+// roomIn returns the room of a package in a table of rooms: the one with the longest path
+// that covers it.
+func roomIn(rooms []room, pkg string) (room, bool) {
 	var best room
 	for _, r := range rooms {
 		if covers(r.path, pkg) && len(r.path) > len(best.path) {

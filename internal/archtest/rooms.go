@@ -6,6 +6,7 @@ package archtest
 type room struct {
 	path    string
 	pure    bool // no I/O, no clock, no goroutine, no mutex
+	planned bool // later work will fill it
 	may     []string
 	because string
 }
@@ -51,7 +52,7 @@ var rooms = []room{
 		because: "it keeps what a configuration was read from, whoever reads it"},
 	{path: "system/fault", pure: true, because: "it is a leaf: what an error is for an operator, whoever finds it"},
 	{path: "system/task", because: "it is a leaf"},
-	{path: "system/web/...", may: []string{"system/api", "system/client"},
+	{path: "system/web/...", planned: true, may: []string{"system/api", "system/client"},
 		because: "the dashboard uses the same API as everybody"},
 
 	// Tenants.
@@ -75,13 +76,13 @@ var rooms = []room{
 	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
 		"resource/cgroup", "internal/secret", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
-	{path: "context/aaa", may: []string{"context/spec", "context/policy", "internal/secret"},
+	{path: "context/aaa", planned: true, may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/replica", may: []string{"context/control", "esp", "esp/sa", "failover", "failover/journal", "failover/link",
 		"ike", "ike/exchange", "internal/record", "internal/secret"},
 		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
-		"context/control", "context/capture", "context/pipe", "context/pool", "context/replica", "context/session", "context/aaa", "context/spec",
+		"context/control", "context/capture", "context/pipe", "context/pool", "context/replica", "context/session", "context/spec",
 		"resource", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane, sessions and journal together, and may not reach what is privileged"},
 
@@ -90,13 +91,13 @@ var rooms = []room{
 		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker; a token bucket is arithmetic"},
 	{path: "ike/exchange", pure: true, may: []string{"esp/sa", "internal/record", "internal/secret"},
 		because: "it is a leaf: what every version of IKE has in common knows none of them, and no message"},
-	{path: "ike/ikev1/...", pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap", "ike/exchange", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
+	{path: "ike/ikev1/...", planned: true, pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap", "ike/exchange", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
 		because: "a version of IKE knows neither the engine above it nor the other version"},
-	{path: "ike/ikev2/...", pure: true, may: []string{"ike/ikev2/...", "ike/auth", "ike/eap", "ike/exchange", "ike/suite", "ike/wire", "esp/sa", "internal/record", "internal/secret", "resource"},
+	{path: "ike/ikev2/...", pure: true, may: []string{"ike/auth", "ike/exchange", "ike/suite", "ike/wire", "esp/sa", "internal/record", "internal/secret", "resource"},
 		because: "a version of IKE knows neither the engine above it nor the other version; a token bucket is arithmetic"},
 	{path: "ike/auth", pure: true, may: []string{"ike/suite", "ike/wire", "internal/secret"},
 		because: "identities and signatures know messages and algorithms, not exchanges"},
-	{path: "ike/eap/...", pure: true, may: []string{"ike/eap/...", "ike/suite", "ike/wire", "internal/secret"},
+	{path: "ike/eap/...", planned: true, pure: true, may: []string{"ike/eap/...", "ike/suite", "ike/wire", "internal/secret"},
 		because: "EAP methods know nothing of the exchanges that carry them"},
 	{path: "ike/suite", pure: true, may: []string{"ike/wire", "esp/sa", "internal/secret"},
 		because: "algorithms know nothing of exchanges"},
@@ -141,7 +142,7 @@ var rooms = []room{
 		because: "the lab runs the programs as an operator does, from outside"},
 	{path: "internal/lab/taken", may: []string{"context/worker", "context/pipe"},
 		because: "it is the worker, in the hands of somebody else"},
-	{path: "e2e/...", may: []string{"e2e/...", "internal/lab/...", "system/api", "system/client", "context/control"},
+	{path: "e2e/...", may: []string{"internal/lab/..."},
 		because: "ring iv sees the programs from outside"},
 	{path: "bench/...", may: []string{"..."}, because: "it measures anything"},
 }
