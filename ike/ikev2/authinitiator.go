@@ -114,7 +114,11 @@ func (a *authInitiator) step(ps wire.Payloads) outcome {
 // verify checks who the peer is.
 func (a *authInitiator) verify(ps wire.Payloads) outcome {
 	s := a.sa
-	if ps.Count(wire.TypeAuth) == 0 || a.peer == nil && ps.Count(wire.TypeIDr) == 0 {
+	f := &formAuthResponse
+	if a.peer != nil {
+		f = &formAuthLastResponse
+	}
+	if f.check(ps) != nil {
 		for _, p := range ps {
 			if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
 				return outcome{told: n.Type.String(), reason: "peer refuses IKE_AUTH: " + hint(n.Type)}

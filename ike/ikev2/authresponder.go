@@ -36,11 +36,8 @@ type authResponder struct {
 // newAuthResponder finds the payloads of the first IKE_AUTH request (RFC 7296
 // section 1.2), and who is to verify the peer.
 func newAuthResponder(r *responding, ps wire.Payloads) (*authResponder, error) {
-	if err := exactly(ps, wire.TypeIDi, wire.TypeSA, wire.TypeTSi, wire.TypeTSr); err != nil {
+	if err := formAuthRequest.check(ps); err != nil {
 		return nil, err
-	}
-	if ps.Count(wire.TypeAuth) > 1 || ps.Count(wire.TypeIDr) > 1 || ps.Count(wire.TypeCP) > 1 {
-		return nil, exchange.ErrMalformed
 	}
 	a := &authResponder{responding: r}
 	a.id, _ = wire.Find[wire.IDi](ps)
@@ -91,14 +88,13 @@ func (a *authResponder) next(ps wire.Payloads) outcome {
 	if a.rounds++; a.rounds > maxAuthRounds {
 		return denied(fmt.Sprintf("peer %v has not proven its identity after %d rounds", a.sa.remoteID, maxAuthRounds))
 	}
-	switch ps.Count(wire.TypeAuth) {
-	case 0:
-		return a.asked(ps)
-	case 1:
-		proof, _ := wire.Find[wire.Auth](ps)
+	if err := formAuthNextRequest.check(ps); err != nil {
+		return refused(wire.InvalidSyntax, err.Error())
+	}
+	if proof, ok := wire.Find[wire.Auth](ps); ok {
 		return a.verify(proof)
 	}
-	return refused(wire.InvalidSyntax, exchange.ErrMalformed.Error())
+	return a.asked(ps)
 }
 
 // asked returns what the peer is asked next, behind the payloads before.

@@ -289,7 +289,7 @@ func (s *SA) takeAnswer(now time.Time, a childAnswer) (*child, string) {
 			return nil, "peer makes no child SA: " + n.Type.String()
 		}
 	}
-	if err := exactly(a.ps, wire.TypeSA, wire.TypeTSi, wire.TypeTSr); err != nil {
+	if err := formChildAnswer.check(a.ps); err != nil {
 		return nil, err.Error()
 	}
 	r := takeChild(a.ps)

@@ -30,7 +30,7 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
 		return
 	}
-	if err := exactly(ps, wire.TypeSA, wire.TypeNonce); err != nil || ps.Count(wire.TypeKE) > 1 {
+	if formCreateRequest.check(ps) != nil {
 		deny(wire.Notify{Type: wire.InvalidSyntax}, "CREATE_CHILD_SA without one SA and one nonce")
 		return
 	}
@@ -49,7 +49,7 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		deny(*refusal, "")
 		return
 	}
-	if err := exactly(ps, wire.TypeTSi, wire.TypeTSr); err != nil {
+	if err := formChildRequest.check(ps); err != nil {
 		deny(wire.Notify{Type: wire.InvalidSyntax}, err.Error())
 		return
 	}

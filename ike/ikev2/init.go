@@ -62,32 +62,23 @@ func ClearResponse(h *wire.Header, n wire.Notify) []byte {
 	return wire.AppendMessage(nil, r, n)
 }
 
-// initPayloads are what both IKE_SA_INIT messages must hold.
+// initPayloads are what both IKE_SA_INIT messages hold, and those that rekey an IKE
+// SA.
 type initPayloads struct {
 	sa    wire.SA
 	ke    wire.KE
 	nonce wire.Nonce
 }
 
-// takeInit finds the required payloads, each exactly once.
-func takeInit(ps wire.Payloads) (p initPayloads, err error) {
-	if err := exactly(ps, wire.TypeSA, wire.TypeKE, wire.TypeNonce); err != nil {
+// takeInit finds them in a message of form f.
+func takeInit(f *form, ps wire.Payloads) (p initPayloads, err error) {
+	if err := f.check(ps); err != nil {
 		return p, err
 	}
 	p.sa, _ = wire.Find[wire.SA](ps)
 	p.ke, _ = wire.Find[wire.KE](ps)
 	p.nonce, _ = wire.Find[wire.Nonce](ps)
 	return p, nil
-}
-
-// exactly checks that each of types occurs once.
-func exactly(ps wire.Payloads, types ...wire.PayloadType) error {
-	for _, t := range types {
-		if n := ps.Count(t); n != 1 {
-			return fmt.Errorf("ikev2: %d %v payloads instead of one", n, t)
-		}
-	}
-	return nil
 }
 
 // chooseIKE selects the IKE proposal, with an error that names both sides.

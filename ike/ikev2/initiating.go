@@ -107,7 +107,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 			return i.distrust(n.Type.String(), "peer refuses IKE_SA_INIT: "+n.Type.String())
 		}
 	}
-	p, err := takeInit(m.Payloads)
+	p, err := takeInit(&formInitResponse, m.Payloads)
 	if err != nil || m.SPIr == 0 {
 		return exchange.ErrMalformed
 	}

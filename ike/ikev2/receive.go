@@ -28,14 +28,13 @@ func (s *SA) Receive(now time.Time, d exchange.Datagram, out *exchange.Output) e
 	return s.receiveRequest(now, d, m, out)
 }
 
-// receiveRequest serves a request, by state.
+// receiveRequest serves a request, by state: see forms.
 func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
-	switch s.state {
-	case Connecting, Authenticating, Asking, Dead:
-		return exchange.ErrState
-	case HalfOpen:
+	switch {
+	case s.state == HalfOpen:
 		return s.responding.receive(now, d, m, out)
-	case Rejected, Established, Replaced, Deleting:
+	case s.state != Rejected && !s.standing():
+		return exchange.ErrState
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
@@ -75,13 +74,13 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		}
 		return nil
 	}
-	switch m.Exchange {
-	case wire.CreateChildSA:
-		s.createChildRequest(now, m.MessageID, ps, out)
-	case wire.Informational:
-		s.informationalRequest(now, m.MessageID, ps, out)
-	default:
+	switch {
+	case !s.state.serves(m.Exchange):
 		s.respond(m.Exchange, m.MessageID, []wire.Payload{wire.Notify{Type: wire.InvalidSyntax}}, out)
+	case m.Exchange == wire.CreateChildSA:
+		s.createChildRequest(now, m.MessageID, ps, out)
+	default:
+		s.informationalRequest(now, m.MessageID, ps, out)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *ex
 		deny(wire.TemporaryFailure, "")
 		return
 	}
-	p, err := takeInit(ps)
+	p, err := takeInit(&formRekeyRequest, ps)
 	if err != nil {
 		deny(wire.InvalidSyntax, err.Error())
 		return
@@ -189,7 +189,7 @@ func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *
 
 // finishRekeyIKE makes the successor from a good answer.
 func (s *SA) finishRekeyIKE(r *request, ps wire.Payloads) (*SA, error) {
-	p, err := takeInit(ps)
+	p, err := takeInit(&formRekeyResponse, ps)
 	if err != nil {
 		return nil, err
 	}

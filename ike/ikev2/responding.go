@@ -45,7 +45,7 @@ func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Messag
 
 // respondTo does what newResponder says with a given SPI and seed.
 func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value, out *exchange.Output) (*SA, error) {
-	p, err := takeInit(m.Payloads)
+	p, err := takeInit(&formInitRequest, m.Payloads)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (r *responding) clear() {
 func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	s := r.sa
 	repeat := m.MessageID+1 == s.window.expect && s.window.response != nil
-	if m.Exchange != wire.IKEAuth || m.MessageID != s.window.expect && !repeat {
+	if !s.state.serves(m.Exchange) || m.MessageID != s.window.expect && !repeat {
 		return exchange.ErrState
 	}
 	if s.opener == nil {
