@@ -2,7 +2,6 @@ package plane
 
 import (
 	"encoding/binary"
-	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -152,16 +151,16 @@ func (s *sender) put(m *Message, data []byte) {
 	oob := &s.oobs[i]
 	s.whole[i] = m.Segment > 0 && len(data) > m.Segment
 	if s.whole[i] {
-		c := cmsg(oob[n:], unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
+		c := putControl(oob[n:], unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
 		binary.NativeEndian.PutUint16(c, uint16(m.Segment))
 		n += unix.CmsgSpace(2)
 	}
 	if m.TOS != 0 {
 		var c []byte
 		if s.c.v6 {
-			c = cmsg(oob[n:], unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 4)
+			c = putControl(oob[n:], unix.IPPROTO_IPV6, unix.IPV6_TCLASS, 4)
 		} else {
-			c = cmsg(oob[n:], unix.IPPROTO_IP, unix.IP_TOS, 4)
+			c = putControl(oob[n:], unix.IPPROTO_IP, unix.IP_TOS, 4)
 		}
 		binary.NativeEndian.PutUint32(c, uint32(m.TOS))
 		n += unix.CmsgSpace(4)
@@ -171,14 +170,6 @@ func (s *sender) put(m *Message, data []byte) {
 		h.Control = &oob[0]
 	}
 	h.SetControllen(n)
-}
-
-// cmsg writes the header of a control message and returns its data.
-func cmsg(b []byte, level, kind int32, n int) []byte {
-	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-	h.Level, h.Type = level, kind
-	h.SetLen(unix.CmsgLen(n))
-	return b[unix.CmsgLen(0):unix.CmsgLen(n)]
 }
 
 // send hands the prepared headers over, and waits while the socket is full.
@@ -229,7 +220,8 @@ func (s *sender) call(fd uintptr) bool {
 
 // sendmmsg is the system call.
 func sendmmsg(fd uintptr, hdrs []mmsghdr) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd,
+		uintptr(unsafe.Pointer(&hdrs[0])), uintptr(len(hdrs)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
 }
 
@@ -241,19 +233,4 @@ func (c *socket) setDF(on bool) {
 			c.df.Store(on)
 		}
 	})
-}
-
-// putAddr writes a socket address and returns its length.
-func putAddr(sa *unix.RawSockaddrInet6, a netip.AddrPort, v6 bool, k Kind) uint32 {
-	port := swap16(a.Port())
-	if k == KindESP {
-		port = 0 // the kernel takes it for a protocol number
-	}
-	if !v6 {
-		s4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
-		*s4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: a.Addr().Unmap().As4()}
-		return unix.SizeofSockaddrInet4
-	}
-	*sa = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: a.Addr().As16()}
-	return unix.SizeofSockaddrInet6
 }
