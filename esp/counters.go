@@ -133,7 +133,8 @@ func (c *Counters) Claim(i uint32, id uint64, window uint32) (adopted bool, err 
 		return false, fmt.Errorf("esp: counter slot %d of %d", i, len(c.slots))
 	}
 	if window != 0 && (window < replay.MinSize || window > replay.MaxSize) {
-		return false, fmt.Errorf("esp: replay window of %d packets is not 0 or %d to %d", window, replay.MinSize, replay.MaxSize)
+		return false, fmt.Errorf("esp: replay window of %d packets is not 0 or %d to %d", window, replay.MinSize,
+			replay.MaxSize)
 	}
 	if s.owner.Load() == id && id != 0 {
 		s.outNext.Add(AdoptMargin)
@@ -147,7 +148,8 @@ func (c *Counters) Claim(i uint32, id uint64, window uint32) (adopted bool, err 
 	s.owner.Store(0) // a crash from here on leaves the slot free, not half set up
 	s.outNext.Store(1)
 	s.outLimit.Store(0)
-	for _, a := range []*atomic.Uint64{&s.packetsIn, &s.bytesIn, &s.packetsOut, &s.bytesOut, &s.replayDropped, &s.integrityFailed} {
+	for _, a := range []*atomic.Uint64{&s.packetsIn, &s.bytesIn, &s.packetsOut, &s.bytesOut, &s.replayDropped,
+		&s.integrityFailed} {
 		a.Store(0)
 	}
 	s.lastIn.Store(0)

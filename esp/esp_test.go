@@ -421,7 +421,8 @@ func TestPolicyPreference(t *testing.T) {
 	anywhere := esptest.Selectors("0.0.0.0/0")
 	web := esptest.Selectors("10.2.0.7/32")
 	web[0].Protocol, web[0].StartPort, web[0].EndPort = 6, 80, 80
-	for id, remote := range [][]sa.Selector{1: anywhere, 2: esptest.Selectors("10.2.0.0/16"), 3: esptest.Selectors("10.2.0.7/32"), 4: esptest.Selectors("10.2.0.7/32"), 5: web} {
+	for id, remote := range [][]sa.Selector{1: anywhere, 2: esptest.Selectors("10.2.0.0/16"),
+		3: esptest.Selectors("10.2.0.7/32"), 4: esptest.Selectors("10.2.0.7/32"), 5: web} {
 		if id > 0 {
 			table.Add(uint64(id), anywhere, remote, &names[id])
 		}
@@ -486,8 +487,10 @@ func TestAllocs(t *testing.T) {
 
 func FuzzParseInner(f *testing.F) {
 	f.Add(flow.UDP([]byte("x")))
-	f.Add(esptest.NewFlow("[2001:db8:1::1]:1", "[2001:db8:2::1]:1").IP(0, append([]byte{6, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 20)...)))
-	f.Add(esptest.NewFlow("[2001:db8:1::1]:1", "[2001:db8:2::1]:1").IP(44, append([]byte{17, 0, 0, 9, 0, 0, 0, 0}, make([]byte, 20)...)))
+	f.Add(esptest.NewFlow("[2001:db8:1::1]:1", "[2001:db8:2::1]:1").IP(0,
+		append([]byte{6, 0, 0, 0, 0, 0, 0, 0}, make([]byte, 20)...)))
+	f.Add(esptest.NewFlow("[2001:db8:1::1]:1", "[2001:db8:2::1]:1").IP(44,
+		append([]byte{17, 0, 0, 9, 0, 0, 0, 0}, make([]byte, 20)...)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p esp.Inner
 		if !esp.ParseInner(b, &p) {

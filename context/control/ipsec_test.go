@@ -17,7 +17,8 @@ func TestIPsecStatsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := IPsecStats{Context: "blue", Offloads: []string{"gso"}, Counts: stats.Counts{stats.DropSPI: {N: 7, Bytes: 900}, stats.PacketsIn: {Bytes: 5}}}
+	want := IPsecStats{Context: "blue", Offloads: []string{"gso"},
+		Counts: stats.Counts{stats.DropSPI: {N: 7, Bytes: 900}, stats.PacketsIn: {Bytes: 5}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -52,7 +52,8 @@ func TestParseFacts(t *testing.T) {
 		t.Errorf("empty lists: %v", err)
 	}
 	long := strings.Repeat("é", MaxString)
-	got, err = ParseFacts(marshal(t, Facts{IKESAs: []IKESA{{RemoteID: long, ChildSAs: []ChildSA{{LocalTS: []string{long}}}}}}))
+	got, err = ParseFacts(marshal(t, Facts{IKESAs: []IKESA{{RemoteID: long,
+		ChildSAs: []ChildSA{{LocalTS: []string{long}}}}}}))
 	if err != nil || len(got.IKESAs[0].RemoteID) != MaxString || len(got.IKESAs[0].ChildSAs[0].LocalTS[0]) != MaxString {
 		t.Errorf("long texts are not cut: %v", err)
 	}

@@ -62,15 +62,18 @@ func compare(t testing.TB, i aesgcm.Implementation, key, nonce, text, aad []byte
 	const before = "before"
 	dst := append(append([]byte(before), make([]byte, len(want))...), "after"...)
 	got := ours.Seal(dst[:len(before)], nonce, text, aad)
-	if !bytes.Equal(got[len(before):], want) || string(dst[:len(before)]) != before || string(dst[len(before)+len(want):]) != "after" {
-		t.Fatalf("key of %d, %d bytes, %d of additional data: sealed\n% x, want\n% x", len(key), len(text), len(aad), dst, want)
+	if !bytes.Equal(got[len(before):], want) || string(dst[:len(before)]) != before ||
+		string(dst[len(before)+len(want):]) != "after" {
+		t.Fatalf("key of %d, %d bytes, %d of additional data: sealed\n% x, want\n% x", len(key), len(text), len(aad),
+			dst, want)
 	}
 	inPlace := append(append([]byte(nil), text...), make([]byte, 16)...)
 	if got := ours.Seal(inPlace[:0], nonce, inPlace[:len(text)], aad); !bytes.Equal(got, want) || &got[0] != &inPlace[0] {
 		t.Fatalf("key of %d, %d bytes: sealed in place\n% x, want\n% x", len(key), len(text), got, want)
 	}
 	opened, err := ours.Open(got[len(before):len(before)], nonce, got[len(before):], aad)
-	if err != nil || !bytes.Equal(opened, text) || string(dst[:len(before)]) != before || string(dst[len(before)+len(want):]) != "after" {
+	if err != nil || !bytes.Equal(opened, text) || string(dst[:len(before)]) != before ||
+		string(dst[len(before)+len(want):]) != "after" {
 		t.Fatalf("key of %d, %d bytes: opened % x, %v, want % x", len(key), len(text), opened, err, text)
 	}
 	if len(want) > 0 {

@@ -104,7 +104,7 @@ func (l *loop) turn(b []byte) {
 	for i := range l.tap.sent {
 		l.in.message(&l.tap.sent[i])
 	}
-	l.in.hold(nil, 0)
+	l.in.switchTo(nil, 0)
 	l.in.rx.join.Flush()
 	l.tap.sent, l.tap.data = l.tap.sent[:0], l.tap.data[:0]
 }
@@ -143,11 +143,13 @@ func TestAllocsPerPacket(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 		after := l.p.Stats()
-		if after.Sum(stats.PacketsOut) == before.Sum(stats.PacketsOut) && after.Sum(stats.DropTooBig) == before.Sum(stats.DropTooBig) {
+		if after.Sum(stats.PacketsOut) == before.Sum(stats.PacketsOut) &&
+			after.Sum(stats.DropTooBig) == before.Sum(stats.DropTooBig) {
 			t.Errorf("%s: nothing passed: %+v", name, after)
 		}
 	}
-	if s := l.p.Stats(); s.Sum(stats.DropReplay, stats.DropIntegrity, stats.DropSelector, stats.DropMalformed, stats.DropPolicy, stats.DropClear) > 0 {
+	if s := l.p.Stats(); s.Sum(stats.DropReplay, stats.DropIntegrity, stats.DropSelector, stats.DropMalformed,
+		stats.DropPolicy, stats.DropClear) > 0 {
 		t.Errorf("stats are %+v", s)
 	}
 }
@@ -177,7 +179,7 @@ func TestAllocsWithCrew(t *testing.T) {
 		l.in.batch(len(l.tap.sent))
 		l.tap.sent, l.tap.data = l.tap.sent[:0], l.tap.data[:0]
 	}
-	err := l.p.esp.egress[0].during(func() error {
+	err := l.p.esp.egress[0].withMemory(func() error {
 		for range 10 {
 			turn()
 		}
@@ -191,11 +193,26 @@ func TestAllocsWithCrew(t *testing.T) {
 	}
 	l.p.esp.crew.stop()
 	s := l.p.Stats()
-	if s.Sum(stats.PacketsIn) != s.Sum(stats.PacketsOut) || s.Sum(stats.PacketsIn) == 0 || s.Sum(stats.DropIntegrity, stats.DropReplay) > 0 {
+	if s.Sum(stats.PacketsIn) != s.Sum(stats.PacketsOut) || s.Sum(stats.PacketsIn) == 0 ||
+		s.Sum(stats.DropIntegrity, stats.DropReplay) > 0 {
 		t.Errorf("stats are %+v", s)
 	}
-	if x := &l.p.esp.children[2].crewed; x.outs[0] == nil && x.outs[1] == nil || x.ins[0] == nil && x.ins[1] == nil {
+	if x := &l.p.esp.children[2].crew; x.outs[0] == nil && x.outs[1] == nil || x.ins[0] == nil && x.ins[1] == nil {
 		t.Error("the crew had nothing to do")
+	}
+}
+
+// BenchmarkTurn is a packet or super-packet of one SA on its way out and back in.
+func BenchmarkTurn(b *testing.B) {
+	for _, size := range []int{60_000, 1300, 64} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			l := newLoop(b, 1)
+			p := tcpSuper(0, size, 1300)
+			b.ReportAllocs()
+			for b.Loop() {
+				l.turn(p)
+			}
+		})
 	}
 }
 

@@ -1,9 +1,6 @@
 package plane
 
 import (
-	"encoding/binary"
-
-	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/stats"
 )
@@ -130,7 +127,7 @@ func (in *inbound) overload() error {
 		more := true
 		for more && b.free != none {
 			var err error
-			if more, err = in.takeIn(min(fewMessages, b.room(fewMessages))); err != nil {
+			if more, err = in.receiveAhead(min(fewMessages, b.room(fewMessages))); err != nil {
 				return err
 			}
 		}
@@ -138,14 +135,14 @@ func (in *inbound) overload() error {
 			packets, bytes := b.evict()
 			in.rx.stats.count(stats.DropOverload, packets, bytes)
 			var err error
-			if more, err = in.takeIn(1); err != nil {
+			if more, err = in.receiveAhead(1); err != nil {
 				return err
 			}
 		}
 		if len(b.queues) == 0 {
 			return nil
 		}
-		in.serve()
+		in.serveQueue()
 	}
 }
 
@@ -158,17 +155,17 @@ func (b *backlog) room(most int) int {
 	return n
 }
 
-// takeIn receives up to n messages, for which there is room, and reports whether
+// receiveAhead receives up to n messages, for which there is room, and reports whether
 // there may be more. What is not ESP is handled at once.
-func (in *inbound) takeIn(n int) (more bool, err error) {
+func (in *inbound) receiveAhead(n int) (more bool, err error) {
 	got, err := in.outer.Conn.TryReceive(in.ms[:n])
 	if err != nil {
 		return false, err
 	}
 	for i := range in.ms[:got] {
 		m := &in.ms[i]
-		spi, isESP := esp.SPI(m.Data)
-		if m.TooBig > 0 || !isESP || in.outer.Kind == KindIKE || in.outer.Kind == KindNATT && binary.BigEndian.Uint32(m.Data) == 0 {
+		spi, isESP := in.outer.Kind.spiOf(m.Data)
+		if m.TooBig > 0 || !isESP {
 			in.message(m)
 			continue
 		}
@@ -177,8 +174,8 @@ func (in *inbound) takeIn(n int) (more bool, err error) {
 	return got == n, nil
 }
 
-// serve gives the next SA its turn.
-func (in *inbound) serve() {
+// serveQueue gives the next SA its turn.
+func (in *inbound) serveQueue() {
 	b := &in.backlog
 	in.rx.Start()
 	q := &b.queues[0]
@@ -189,7 +186,7 @@ func (in *inbound) serve() {
 		in.message(&b.nodes[i].m)
 		b.nodes[i].next, b.served = b.served, i
 	}
-	in.finish()
+	in.endBatch()
 	for b.served != none {
 		i := b.served
 		b.served = b.nodes[i].next

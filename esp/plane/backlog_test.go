@@ -141,6 +141,7 @@ func TestAllWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	if st := l.p.Stats(); st.Sum(stats.PacketsIn, stats.DropOverload) != 2*children {
-		t.Errorf("of %d packets %d were delivered and %d dropped", 2*children, st.Sum(stats.PacketsIn), st.Sum(stats.DropOverload))
+		t.Errorf("of %d packets %d were delivered and %d dropped", 2*children, st.Sum(stats.PacketsIn),
+			st.Sum(stats.DropOverload))
 	}
 }

@@ -242,8 +242,8 @@ func TestCarrierReceives(t *testing.T) {
 		deliver(toA.UDP(nil))
 	}
 	c := g.Stats()
-	if c.Sum(stats.DropSelector) != 2 || c.Sum(stats.DropMalformed) != 2 || c.Sum(stats.DropMuted) != 1 || c.Sum(stats.DropRate) == 0 ||
-		c.Sum(stats.PacketsIn, stats.DropRate) != 212 || c.Sum(stats.SuperPackets) == 0 {
+	if c.Sum(stats.DropSelector) != 2 || c.Sum(stats.DropMalformed) != 2 || c.Sum(stats.DropMuted) != 1 ||
+		c.Sum(stats.DropRate) == 0 || c.Sum(stats.PacketsIn, stats.DropRate) != 212 || c.Sum(stats.SuperPackets) == 0 {
 		t.Errorf("stats are %v", c)
 	}
 	if len(w.in) != int(c.Sum(stats.PacketsIn)) {

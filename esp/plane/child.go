@@ -21,12 +21,12 @@ type child struct {
 	bytesLimit   uint64
 	path         atomic.Pointer[path]
 	waits        atomic.Bool // for the peer to use it, before outbound traffic does
-	followers    []*child    // that wait; the lock of the ESP side guards it
+	successors   []*child    // that wait; the lock of the ESP side guards it
 
 	// outMu and inMu keep the two directions to one pipeline each, for a run of
-	// packets; with a crew, the locks of crewed stand for them. A deleted child has
-	// neither half. Lock order: a lock before that of crewed for the same direction;
-	// those of two directions are never held together.
+	// packets; where there is a crew, the locks in crew stand for them. A deleted
+	// child has neither half. Lock order: outMu before crew.outMu, inMu before
+	// crew.inMu; those of two directions are never held together.
 	outMu     sync.Mutex
 	out       *esp.Outbound
 	lastLimit atomic.Uint64 // reservation: the limit last seen, and when to ask for more
@@ -35,7 +35,7 @@ type child struct {
 	inMu sync.Mutex
 	in   *esp.Inbound
 
-	crewed   crewed
+	crew     crewState
 	outSPI   sa.SPI
 	toldAt   [ReportPathMTU + 1]atomic.Int64 // Unix seconds of the last report of each kind
 	maxInner func(int) int
@@ -107,7 +107,7 @@ func (e *espSide) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 	e.spis.Set(c.In.SPI, ch)
 	if old := e.children[replaces]; follows && old != nil {
 		ch.waits.Store(true)
-		old.followers = append(old.followers, ch)
+		old.successors = append(old.successors, ch)
 		e.tun.demote(c.ID, true)
 		return nil
 	}
@@ -151,7 +151,7 @@ func (e *espSide) newChildLocked(c *sa.Child, replaces uint64) (*child, error) {
 		esp: e, id: c.ID, replaces: replaces, slot: e.counters.Slot(c.Slot), slotIndex: c.Slot, bytesLimit: c.BytesLimit,
 		out: out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
 	}
-	e.crew.equip(&ch.crewed)
+	e.crew.initState(&ch.crew)
 	ch.link = Link{carrier: ch, spi: c.Out.SPI, id: c.ID}
 	ch.path.Store(e.newPathLocked(c, out.MaxInner))
 	return ch, nil
@@ -180,26 +180,26 @@ func (e *espSide) deleteLocked(id uint64) {
 	}
 	e.tun.detach(id)
 	e.tun.demote(ch.replaces, false) // the old pair, if it outlives the new one
-	for _, next := range ch.followers {
+	for _, next := range ch.successors {
 		if next.waits.Swap(false) {
 			e.tun.demote(next.id, false)
 		}
 	}
-	ch.crewed.drain()
+	ch.crew.drain()
 	ch.outMu.Lock()
-	ch.crewed.outMu.Lock()
+	ch.crew.outMu.Lock()
 	ch.out.Clear()
-	ch.crewed.outs.each((*esp.Outbound).Clear)
-	ch.out, ch.crewed.outs = nil, nil
-	ch.crewed.outMu.Unlock()
+	ch.crew.outs.each((*esp.Outbound).Clear)
+	ch.out, ch.crew.outs = nil, nil
+	ch.crew.outMu.Unlock()
 	ch.outMu.Unlock()
 	ch.inMu.Lock()
-	ch.crewed.inMu.Lock()
+	ch.crew.inMu.Lock()
 	e.spis.Set(ch.in.SPI(), nil)
 	ch.in.Clear()
-	ch.crewed.ins.each((*esp.Inbound).Clear)
-	ch.in, ch.crewed.ins = nil, nil
-	ch.crewed.inMu.Unlock()
+	ch.crew.ins.each((*esp.Inbound).Clear)
+	ch.in, ch.crew.ins = nil, nil
+	ch.crew.inMu.Unlock()
 	ch.inMu.Unlock()
 	e.counters.Release(ch.slotIndex)
 }
@@ -212,8 +212,8 @@ func (e *espSide) advanceIn(id, seq uint64) {
 	}
 	ch.inMu.Lock()
 	defer ch.inMu.Unlock()
-	ch.crewed.inMu.Lock()
-	defer ch.crewed.inMu.Unlock()
+	ch.crew.inMu.Lock()
+	defer ch.crew.inMu.Unlock()
 	w := e.counters.Window(ch.slotIndex)
 	if ch.in != nil && seq > w.Top() {
 		w.Advance(seq)

@@ -19,9 +19,13 @@ func TestNoSAStands(t *testing.T) {
 	}
 	a.dev.Inject <- esptest.Super(lost.TCP(1, 0x10, nil, make([]byte, 50_000)), 1000)
 	a.dev.Inject <- esptest.Plain(esptest.NewFlow("[2001:db8:1::5]:1", "[ff02::16]:1").UDP(make([]byte, 20)))
-	until(t, "the drops", func() bool { s := a.Stats(); return s.Sum(stats.DropClear) == 70 && s.Sum(stats.DropPolicy) == 1 })
+	until(t, "the drops", func() bool {
+		s := a.Stats()
+		return s.Sum(stats.DropClear) == 70 && s.Sum(stats.DropPolicy) == 1
+	})
 	until(t, "a report", func() bool { return a.count(plane.ReportClear) > 0 })
-	if r, _ := a.reported(plane.ReportClear); r.Remote.Addr().String() != "10.77.0.7" || r.Local.Addr().String() != "10.1.0.5" {
+	r, _ := a.reported(plane.ReportClear)
+	if r.Remote.Addr().String() != "10.77.0.7" || r.Local.Addr().String() != "10.1.0.5" {
 		t.Errorf("reported %+v", r)
 	}
 	if n := a.count(plane.ReportClear); n > 3 {

@@ -15,7 +15,8 @@ func TestControl(t *testing.T) {
 	binary.NativeEndian.PutUint16(putControl(oob[unix.CmsgSpace(4):], unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2), 1300)
 
 	c, rest, ok := nextControl(oob)
-	if !ok || !c.is(unix.IPPROTO_IP, unix.IP_TOS, 4) || c.is(unix.IPPROTO_IP, unix.IP_TOS, 5) || binary.NativeEndian.Uint32(c.data) != 0xb8 {
+	if !ok || !c.is(unix.IPPROTO_IP, unix.IP_TOS, 4) || c.is(unix.IPPROTO_IP, unix.IP_TOS, 5) ||
+		binary.NativeEndian.Uint32(c.data) != 0xb8 {
 		t.Errorf("first: %+v, %v", c, ok)
 	}
 	c, rest, ok = nextControl(rest)

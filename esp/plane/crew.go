@@ -79,8 +79,8 @@ func (c copies[T]) each(fn func(*T)) {
 	}
 }
 
-// crewed is what the crew needs of a child SA.
-type crewed struct {
+// crewState is what the crew needs of a child SA.
+type crewState struct {
 	// outMu and inMu stand for those of the child. Members share them, each with a
 	// copy of its own.
 	outMu, inMu sync.RWMutex
@@ -91,8 +91,8 @@ type crewed struct {
 	drained     chan struct{} // has a token when the crew has none any more
 }
 
-// equip makes what the crew needs of a new child SA.
-func (c *crew) equip(x *crewed) {
+// initState makes what the crew needs of a new child SA.
+func (c *crew) initState(x *crewState) {
 	if c.size == 0 {
 		return
 	}
@@ -101,21 +101,22 @@ func (c *crew) equip(x *crewed) {
 }
 
 // sealer returns what a member seals with; nil where the child was deleted. The
-// caller holds crewed.outMu, shared with others at least.
+// caller holds crew.outMu, shared with others at least.
 func (c *child) sealer(member int) *esp.Outbound {
 	if c.out == nil {
 		return nil
 	}
-	return c.crewed.outs.of(member, c.out.Clone)
+	return c.crew.outs.of(member, c.out.Clone)
 }
 
 // drainTime bounds how long the end of a child waits for the crew. A socket that
-// is full may hold it up, and IKE must not wait for that.
-const drainTime = 20 * time.Millisecond
+// is full may hold it up, and IKE must not wait for that. It is longer in tests,
+// which a busy machine holds up, too.
+var drainTime = 20 * time.Millisecond
 
 // drain waits until the crew has sealed what it was given for a child that takes
 // nothing new any more.
-func (x *crewed) drain() {
+func (x *crewState) drain() {
 	x.closing.Store(true)
 	if x.unsealed.Load() == 0 {
 		return
@@ -129,7 +130,7 @@ func (x *crewed) drain() {
 }
 
 // sealed takes n packets back from what the crew was given.
-func (x *crewed) sealed(n int) {
+func (x *crewState) sealed(n int) {
 	if x.unsealed.Add(-int64(n)) == 0 && x.closing.Load() {
 		select {
 		case x.drained <- struct{}{}:
@@ -139,10 +140,10 @@ func (x *crewed) sealed(n int) {
 }
 
 // opener returns what a member decrypts with; nil where the child was deleted.
-// The caller holds crewed.inMu, shared with others at least.
+// The caller holds crew.inMu, shared with others at least.
 func (c *child) opener(member int) *esp.Inbound {
 	if c.in == nil {
 		return nil
 	}
-	return c.crewed.ins.of(member, c.in.Clone)
+	return c.crew.ins.of(member, c.in.Clone)
 }

@@ -19,11 +19,24 @@ func TestCrew(t *testing.T) {
 	crewSize = 3
 	defer func() { crewSize = -1 }()
 	for name, test := range map[string]func(*testing.T){
-		"both ways": TestBothWays, "super-packets": TestSuperPackets, "UDP super-packet": TestUDPSuperPacket,
-		"hostile wire": TestHostileWire, "rekey under load": TestRekeyUnderLoad, "rekeyed pair comes back": TestRekeyedPairComesBack,
-		"move": TestMove, "forged move": TestForgedMove, "mute": TestMute, "limits": TestLimits, "sequence ends": TestSequenceEnds,
-		"reservation": TestReservation, "too big": TestTooBig, "fragments": TestFragments, "clamp": TestClampMSS,
-		"path MTU": TestPathMTUFromOutside, "outer header": TestOuterHeader, "kernel": kernelWithCrew,
+		"both ways":               TestBothWays,
+		"super-packets":           TestSuperPackets,
+		"UDP super-packet":        TestUDPSuperPacket,
+		"hostile wire":            TestHostileWire,
+		"rekey under load":        TestRekeyUnderLoad,
+		"rekeyed pair comes back": TestRekeyedPairComesBack,
+		"move":                    TestMove,
+		"forged move":             TestForgedMove,
+		"mute":                    TestMute,
+		"limits":                  TestLimits,
+		"sequence ends":           TestSequenceEnds,
+		"reservation":             TestReservation,
+		"too big":                 TestTooBig,
+		"fragments":               TestFragments,
+		"clamp":                   TestClampMSS,
+		"path MTU":                TestPathMTUFromOutside,
+		"outer header":            TestOuterHeader,
+		"kernel":                  kernelWithCrew,
 	} {
 		t.Run(name, test)
 	}
@@ -39,7 +52,8 @@ func kernelWithCrew(t *testing.T) {
 		transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 		transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 		for _, g := range []*real{a, b} {
-			if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
+			if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend,
+				stats.DropDeliver, stats.DropReplay) > 0 {
 				t.Errorf("%s: drops: %+v", p.Encryption, s)
 			}
 		}

@@ -38,8 +38,8 @@ func newCrewSealer(w *crew, t transmitter, queue int) *crewSealer {
 	}
 }
 
-// during implements sealer.
-func (s *crewSealer) during(first *batch, run func() error) error {
+// withMemory implements sealer.
+func (s *crewSealer) withMemory(first *batch, run func() error) error {
 	memory, err := newSlab(cap(s.line) * sealSlab)
 	if err != nil {
 		return err
@@ -59,8 +59,8 @@ func (s *crewSealer) during(first *batch, run func() error) error {
 // seal implements sealer: the packets get their place and are sealed later. The
 // lock is shared with the crew, which is enough to take sequence numbers.
 func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why stats.Counter) {
-	c.crewed.outMu.RLock()
-	defer c.crewed.outMu.RUnlock()
+	c.crew.outMu.RLock()
+	defer c.crew.outMu.RUnlock()
 	seq, n, why := c.reserve(to, b, i)
 	for k := range n {
 		room := to.room()
@@ -70,7 +70,7 @@ func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why stat
 		u.m = len(to.ms) - 1
 		to.unsealed = append(to.unsealed, u)
 	}
-	c.crewed.unsealed.Add(int64(n))
+	c.crew.unsealed.Add(int64(n))
 	return n, why
 }
 
@@ -104,7 +104,7 @@ func (s *crewSealer) transmitInOrder() {
 func (b *batch) do(member int) {
 	for i := 0; i < len(b.unsealed); {
 		c := b.unsealed[i].c
-		c.crewed.outMu.RLock()
+		c.crew.outMu.RLock()
 		out, from := c.sealer(member), i
 		for ; i < len(b.unsealed) && b.unsealed[i].c == c; i++ {
 			u := &b.unsealed[i]
@@ -114,8 +114,8 @@ func (b *batch) do(member int) {
 			}
 			out.Seal(b.slab[u.at:], u.n, u.seq)
 		}
-		c.crewed.outMu.RUnlock()
-		c.crewed.sealed(i - from)
+		c.crew.outMu.RUnlock()
+		c.crew.sealed(i - from)
 	}
 	b.ready <- struct{}{}
 }

@@ -26,9 +26,9 @@ type egress struct {
 // sealer is who seals: the pipeline of the TUN queue itself (inlineSealer), or the
 // crew (crewSealer).
 type sealer interface {
-	// during gives the sealer what it needs while run runs, and returns the error of
+	// withMemory gives the sealer what it needs while run runs, and returns the error of
 	// run. first is the batch that will be filled first.
-	during(first *batch, run func() error) error
+	withMemory(first *batch, run func() error) error
 	// seal puts packets of b with numbers from i on into the batch to, as many as
 	// there is room for, with the next sequence numbers of c. It returns their
 	// number; 0 where none may be sealed, with the counter of the cause, which is
@@ -50,8 +50,8 @@ func newEgress(e *espSide, q *queue) *egress {
 	return out
 }
 
-// during gives the egress its memory while run runs, and returns the error of run.
-func (e *egress) during(run func() error) error { return e.sealer.during(e.batch, run) }
+// withMemory gives the egress its memory while run runs, and returns the error of run.
+func (e *egress) withMemory(run func() error) error { return e.sealer.withMemory(e.batch, run) }
 
 // Send implements Carrier.
 func (c *child) Send(b *Burst) bool {
@@ -126,11 +126,11 @@ func (c *child) reserve(to *batch, b *Burst, i int) (seq uint64, n int, why stat
 	ceiling := c.out.Ceiling()
 	next := c.slot.OutNext()
 	if next > ceiling-ceiling/8 {
-		c.esp.repeat(c, ReportRekey, b.now)
+		c.esp.reportChild(c, ReportRekey, b.now)
 	}
 	limit := c.slot.OutLimit()
 	if !ok && (limit == 0 || limit >= ceiling) {
-		c.esp.repeat(c, ReportExpired, b.now)
+		c.esp.reportChild(c, ReportExpired, b.now)
 		return 0, 0, stats.DropSequence
 	}
 	if limit != 0 {
@@ -138,7 +138,7 @@ func (c *child) reserve(to *batch, b *Burst, i int) (seq uint64, n int, why stat
 			c.askAt.Store(limit - (limit-min(next, limit))/4)
 		}
 		if !ok || next >= c.askAt.Load() {
-			c.esp.repeat(c, ReportReserve, b.now)
+			c.esp.reportChild(c, ReportReserve, b.now)
 		}
 	}
 	if !ok {

@@ -16,7 +16,7 @@ type espSide struct {
 	tun        *tunSide
 	counters   *esp.Counters
 	maxPathMTU int
-	takeIKE    func(local, remote netip.AddrPort, payload []byte) // nil: IKE is dropped
+	handleIKE  func(local, remote netip.AddrPort, payload []byte) // nil: IKE is dropped
 	crew       *crew
 	spis       esp.SPITable[child]
 	egress     []*egress // by TUN queue
@@ -30,7 +30,7 @@ type espSide struct {
 	peerSPIs map[sa.SPI][]*child // by the SPI of the peer, which two peers may choose alike
 	lowered  bool                // some path MTU is not the highest
 
-	unknown stale
+	unknown unknownSPIs
 	tooBig  limiter // "too big" from our own kernel, which is about all child SAs with a peer
 }
 
@@ -42,7 +42,7 @@ type outer struct {
 
 func newESPSide(b *base, t *tunSide, c *Config) *espSide {
 	e := &espSide{
-		base: b, tun: t, counters: c.Counters, maxPathMTU: c.MaxPathMTU, takeIKE: c.IKE,
+		base: b, tun: t, counters: c.Counters, maxPathMTU: c.MaxPathMTU, handleIKE: c.IKE,
 		crew:     newCrew(c.Crew, len(c.Devices)),
 		ike:      make(chan ikeMessage, ikeQueue),
 		children: make(map[uint64]*child),
@@ -113,7 +113,7 @@ func (e *espSide) offloads() (gso, gro bool) {
 // housekeep forgets what the network said long ago, and reports unknown SPIs.
 func (e *espSide) housekeep() {
 	e.raiseMTUs(e.now())
-	e.unknown.turn()
+	e.unknown.endPeriod()
 }
 
 // child returns the child SA with this ID; nil where there is none.
@@ -135,16 +135,16 @@ func (e *espSide) checkVolume(c *child, bytes uint64, now int64) {
 		return
 	}
 	if bytes >= c.bytesLimit-c.bytesLimit/8 {
-		e.repeat(c, ReportRekey, now)
+		e.reportChild(c, ReportRekey, now)
 	}
 	if bytes >= c.bytesLimit {
-		e.repeat(c, ReportExpired, now)
+		e.reportChild(c, ReportExpired, now)
 	}
 }
 
-// repeat sends a report about c, once a second at most: one may be lost, and what
+// reportChild sends a report about c, once a second at most: one may be lost, and what
 // it asks for may fail.
-func (e *espSide) repeat(c *child, k ReportKind, now int64) {
+func (e *espSide) reportChild(c *child, k ReportKind, now int64) {
 	if c.toldAt[k].Swap(now) != now {
 		e.report(Report{Kind: k, Child: c.id})
 	}

@@ -1,5 +1,10 @@
 package plane
 
+import "time"
+
+// SetDrainTime sets how long the end of a child SA waits for the crew.
+func SetDrainTime(d time.Duration) { drainTime = d }
+
 // PathMTU returns the path MTU of a child, and the largest inner packet that
 // fits through it.
 func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {

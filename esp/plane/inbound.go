@@ -103,13 +103,13 @@ func (in *inbound) batch(n int) (total int) {
 		in.message(&in.ms[i])
 	}
 	in.done = nil
-	in.finish()
+	in.endBatch()
 	return total
 }
 
-// finish lets go of the SA, and delivers what is joined.
-func (in *inbound) finish() {
-	in.hold(nil, 0)
+// endBatch lets go of the SA, and delivers what is joined.
+func (in *inbound) endBatch() {
+	in.switchTo(nil, 0)
 	in.rx.Flush()
 }
 
@@ -117,7 +117,7 @@ func (in *inbound) finish() {
 func (in *inbound) message(m *Message) {
 	if m.TooBig > 0 {
 		in.rx.stats.add(stats.ReceiveErrors, 1)
-		in.hold(nil, 0)
+		in.switchTo(nil, 0)
 		in.esp.lowerMTU(m)
 		return
 	}
@@ -158,6 +158,13 @@ func (in *inbound) datagram(m *Message, d []byte) {
 	}
 }
 
+// spiOf returns the SPI of the ESP packet that a datagram of a socket of this kind
+// is, and false where it is something else.
+func (k Kind) spiOf(d []byte) (sa.SPI, bool) {
+	spi, ok := esp.SPI(d)
+	return spi, ok && k != KindIKE && (k != KindNATT || spi != 0) // 0: the non-ESP marker
+}
+
 // receiveIKE hands an IKE message to the engine.
 func (in *inbound) receiveIKE(m *Message, d []byte) {
 	if in.esp.muted.Load() {
@@ -165,14 +172,14 @@ func (in *inbound) receiveIKE(m *Message, d []byte) {
 		return
 	}
 	in.rx.stats.add(stats.IKEIn, 1)
-	if in.esp.takeIKE != nil {
-		in.esp.takeIKE(in.outer.Local, m.Remote, d)
+	if in.esp.handleIKE != nil {
+		in.esp.handleIKE(in.outer.Local, m.Remote, d)
 	}
 }
 
-// hold locks the inbound half of c, which has this SPI, and lets go of the one
+// switchTo locks the inbound half of c, which has this SPI, and lets go of the one
 // before. It reports false where c has been deleted.
-func (in *inbound) hold(c *child, spi sa.SPI) bool {
+func (in *inbound) switchTo(c *child, spi sa.SPI) bool {
 	if in.cur != nil {
 		if in.packets > 0 {
 			in.cur.slot.CountIn(in.packets, in.bytes, in.rx.now)
@@ -208,7 +215,7 @@ func (in *inbound) receiveESP(m *Message, d []byte) {
 		return
 	}
 	if in.cur == nil || in.spi != spi {
-		if !in.hold(in.esp.spis.Find(spi), spi) {
+		if !in.switchTo(in.esp.spis.Find(spi), spi) {
 			in.rx.stats.count(stats.DropSPI, 1, len(d))
 			in.esp.unknown.packet(spi, in.outer.Local, m.Remote)
 			return
@@ -220,7 +227,7 @@ func (in *inbound) receiveESP(m *Message, d []byte) {
 		in.rx.stats.count(stats.DropVolume, 1, len(d))
 		return
 	}
-	if !in.rx.ration(&c.link, len(d)) {
+	if !in.rx.police(&c.link, len(d)) {
 		return
 	}
 	inner, newest, err := in.open(c, m, d)

@@ -6,8 +6,8 @@ import "github.com/warrenvpn/warren/esp/stats"
 // send: with two processors or fewer handing work over costs more than it brings.
 type inlineSealer struct{ transmitter }
 
-// during implements sealer.
-func (s *inlineSealer) during(first *batch, run func() error) error {
+// withMemory implements sealer.
+func (s *inlineSealer) withMemory(first *batch, run func() error) error {
 	memory, err := newSlab(sealSlab)
 	if err != nil {
 		return err

@@ -144,7 +144,8 @@ func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) 
 		out = outerNet[1]
 	}
 	sa1, sb1 := newSpace(t), newSpace(t)
-	sa1.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v0", "netns", fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), sb1.file.Fd()))
+	sa1.run("ip", "link", "add", "v0", "type", "veth", "peer", "name", "v0", "netns",
+		fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), sb1.file.Fd()))
 	spaces := [2]*space{sa1, sb1}
 	var gs [2]*real
 	ca, cb := p.Children()
@@ -170,13 +171,15 @@ func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) 
 		}
 		c := &plane.Config{Devices: []tun.Device{dev}, Counters: esptest.Counters(8)}
 		for _, k := range []plane.Kind{plane.KindIKE, plane.KindNATT, plane.KindESP} {
-			local := netip.AddrPortFrom(netip.MustParseAddr(out[i]), map[plane.Kind]uint16{plane.KindIKE: 500, plane.KindNATT: 4500}[k])
+			local := netip.AddrPortFrom(netip.MustParseAddr(out[i]),
+				map[plane.Kind]uint16{plane.KindIKE: 500, plane.KindNATT: 4500}[k])
 			c.Sockets = append(c.Sockets, plane.Socket{Kind: k, Local: local, MTU: 1500, File: s.socket(k, local)})
 		}
 		if shared { // four sockets share the address
 			local := c.Sockets[1].Local
 			for range 3 {
-				c.Sockets = append(c.Sockets, plane.Socket{Kind: plane.KindNATT, Local: local, MTU: 1500, File: s.socket(plane.KindNATT, local)})
+				c.Sockets = append(c.Sockets, plane.Socket{Kind: plane.KindNATT, Local: local, MTU: 1500,
+					File: s.socket(plane.KindNATT, local)})
 			}
 		}
 		c.Crew = crewSize
@@ -230,7 +233,8 @@ func transfer(t testing.TB, a, b *real, addr string, n int) {
 	in.SetDeadline(time.Now().Add(60 * time.Second))
 	got, err := io.ReadAll(in)
 	if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("got %d of %d bytes, right: %v, %v; stats %+v and %+v", len(got), len(want), bytes.Equal(got, want), err, a.Stats(), b.Stats())
+		t.Errorf("got %d of %d bytes, right: %v, %v; stats %+v and %+v", len(got), len(want), bytes.Equal(got, want),
+			err, a.Stats(), b.Stats())
 	}
 }
 
@@ -323,7 +327,8 @@ func TestKernel(t *testing.T) {
 			transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 			transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 			for _, g := range []*real{a, b} {
-				if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
+				if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend,
+					stats.DropDeliver, stats.DropReplay) > 0 {
 					t.Errorf("drops: %+v", s)
 				}
 			}
@@ -341,7 +346,8 @@ func TestKernelSharedAddress(t *testing.T) {
 	transfer(t, a, b, "10.2.0.1:7000", 8<<20)
 	transfer(t, b, a, "[2001:db8:1::1]:7000", 8<<20)
 	for _, g := range []*real{a, b} {
-		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropDeliver, stats.DropReplay) > 0 {
+		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend,
+			stats.DropDeliver, stats.DropReplay) > 0 {
 			t.Errorf("drops: %+v", s)
 		}
 	}
@@ -378,7 +384,8 @@ func TestKernelSwitches(t *testing.T) {
 	close(stop)
 	<-done
 	for _, g := range []*real{a, b} {
-		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend, stats.DropReplay) > 0 || s.Sum(stats.SuperPackets) == 0 {
+		if s := g.Stats(); s.Sum(stats.DropIntegrity, stats.DropMalformed, stats.DropSelector, stats.DropSend,
+			stats.DropReplay) > 0 || s.Sum(stats.SuperPackets) == 0 {
 			t.Errorf("drops: %+v", s)
 		}
 	}

@@ -45,10 +45,13 @@ func TestTooBig(t *testing.T) {
 			}
 			icmp := got[p.Transport:]
 			if p.V6 {
-				if p.Protocol != esp.ProtoICMPv6 || icmp[0] != 2 || binary.BigEndian.Uint32(icmp[4:]) != 1280 || tun.Checksum(got, 40, 58) != 0 || len(got) > 1280 {
+				if p.Protocol != esp.ProtoICMPv6 || icmp[0] != 2 || binary.BigEndian.Uint32(icmp[4:]) != 1280 ||
+					tun.Checksum(got, 40, 58) != 0 || len(got) > 1280 {
 					t.Errorf("answer is % x", got)
 				}
-			} else if p.Protocol != esp.ProtoICMP || icmp[0] != 3 || icmp[1] != 4 || binary.BigEndian.Uint16(icmp[6:]) != limit || tun.HeaderChecksum(icmp) != 0 || tun.HeaderChecksum(got[:20]) != 0 {
+			} else if p.Protocol != esp.ProtoICMP || icmp[0] != 3 || icmp[1] != 4 ||
+				binary.BigEndian.Uint16(icmp[6:]) != limit ||
+				tun.HeaderChecksum(icmp) != 0 || tun.HeaderChecksum(got[:20]) != 0 {
 				t.Errorf("answer is % x", got)
 			}
 			if !bytes.HasPrefix(large, icmp[8:]) || len(icmp) < 8+28 {
@@ -209,7 +212,8 @@ func TestPathMTUFromOutside(t *testing.T) {
 func TestPathMTUAmongForgeries(t *testing.T) {
 	a, b, _ := connected(t, pair, func(c *plane.Config) { c.Now = func() time.Time { return time.Unix(1e9, 0) } })
 	for spi := range uint32(1000) {
-		a.natt.TooBig(plane.Message{TooBig: 600, Data: append(binary.BigEndian.AppendUint32(nil, 0x9000+spi), 0, 0, 0, 1), Remote: b.natt.Addr})
+		quoted := append(binary.BigEndian.AppendUint32(nil, 0x9000+spi), 0, 0, 0, 1)
+		a.natt.TooBig(plane.Message{TooBig: 600, Data: quoted, Remote: b.natt.Addr})
 	}
 	a.natt.TooBig(plane.Message{TooBig: 1300, Data: []byte{0, 0, 0x10, 1, 0, 0, 0, 1}, Remote: b.natt.Addr})
 	until(t, "the lower path MTU", func() bool { mtu, _, _ := a.PathMTU(1); return mtu == 1300 })

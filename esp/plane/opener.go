@@ -1,7 +1,6 @@
 package plane
 
 import (
-	"encoding/binary"
 	"sync"
 
 	"github.com/warrenvpn/warren/esp"
@@ -25,7 +24,7 @@ func newOpener(e *espSide, o *outer) opener {
 	if e.crew.size == 0 || o.Kind == KindIKE {
 		return inlineOpener{}
 	}
-	return &crewOpener{esp: e, natt: o.Kind == KindNATT}
+	return &crewOpener{esp: e, kind: o.Kind}
 }
 
 // inlineOpener does nothing ahead.
@@ -42,7 +41,7 @@ const worthAhead = 32 << 10
 // other.
 type crewOpener struct {
 	esp      *espSide
-	natt     bool // the socket carries IKE too
+	kind     Kind // of the socket
 	messages []aheadMessage
 	pending  sync.WaitGroup
 }
@@ -62,12 +61,12 @@ type decrypted struct {
 	err  error
 }
 
-func (o *crewOpener) lock(c *child)   { c.crewed.inMu.Lock() }
-func (o *crewOpener) unlock(c *child) { c.crewed.inMu.Unlock() }
+func (o *crewOpener) lock(c *child)   { c.crew.inMu.Lock() }
+func (o *crewOpener) unlock(c *child) { c.crew.inMu.Unlock() }
 
 // ahead implements opener.
 func (o *crewOpener) ahead(ms []Message) []aheadMessage {
-	if len(ms) < 2 || o.esp.muted.Load() || o.esp.tun.rations.Load() != nil {
+	if len(ms) < 2 || o.esp.muted.Load() || o.esp.tun.policers.Load() != nil {
 		return nil
 	}
 	total := 0
@@ -99,17 +98,17 @@ func (t *aheadMessage) do(member int) {
 		last sa.SPI
 	)
 	eachDatagram(t.m, func(d []byte) {
-		spi, ok := esp.SPI(d)
-		if !ok || t.m.TooBig > 0 || t.o.natt && binary.BigEndian.Uint32(d) == 0 {
+		spi, ok := t.o.kind.spiOf(d)
+		if !ok || t.m.TooBig > 0 {
 			t.done = append(t.done, decrypted{})
 			return
 		}
 		if c == nil || spi != last {
 			if c != nil {
-				c.crewed.inMu.RUnlock()
+				c.crew.inMu.RUnlock()
 			}
 			if c = t.o.esp.spis.Find(spi); c != nil {
-				c.crewed.inMu.RLock()
+				c.crew.inMu.RLock()
 				last, x = spi, c.opener(member)
 			}
 		}
@@ -122,7 +121,7 @@ func (t *aheadMessage) do(member int) {
 		t.done = append(t.done, r)
 	})
 	if c != nil {
-		c.crewed.inMu.RUnlock()
+		c.crew.inMu.RUnlock()
 	}
 }
 

@@ -68,7 +68,7 @@ func New(c *Config) (*Plane, error) {
 func (p *Plane) Run(ctx context.Context) error {
 	p.esp.crew.start()
 	for i, q := range p.tun.queues {
-		p.start(func() error { return p.esp.egress[i].during(q.run) })
+		p.start(func() error { return p.esp.egress[i].withMemory(q.run) })
 	}
 	for _, o := range p.esp.outers {
 		p.start(o.in.run)

@@ -25,7 +25,10 @@ import (
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	plane.SetDrainTime(10 * time.Second)
+	goleak.VerifyTestMain(m)
+}
 
 // gateway is a plane with fakes around it.
 type gateway struct {
@@ -215,7 +218,8 @@ func TestBothWays(t *testing.T) {
 				}
 			}
 			facts := a.counters.Slot(0).Facts()
-			if facts.PacketsOut != 2*186 || facts.PacketsIn != 186 || facts.LastIn == 0 || facts.LastOut == 0 || facts.SequenceOut != 2*186 {
+			if facts.PacketsOut != 2*186 || facts.PacketsIn != 186 || facts.LastIn == 0 || facts.LastOut == 0 ||
+				facts.SequenceOut != 2*186 {
 				t.Errorf("counters are %+v", facts)
 			}
 		})
@@ -329,7 +333,8 @@ func TestHostileWire(t *testing.T) {
 	until(t, "all sent", func() bool { return put.Load() == n })
 	until(t, "all received", func() bool {
 		s := b.Stats()
-		return int64(s.Sum(stats.PacketsIn, stats.DropReplay, stats.DropIntegrity, stats.DropMalformed, stats.DropSPI, stats.ReceiveErrors)) == arrived.Load()
+		return int64(s.Sum(stats.PacketsIn, stats.DropReplay, stats.DropIntegrity, stats.DropMalformed, stats.DropSPI,
+			stats.ReceiveErrors)) == arrived.Load()
 	})
 	seen := 0
 	for len(b.dev.Written) > 0 {
@@ -344,7 +349,8 @@ func TestHostileWire(t *testing.T) {
 		}
 	}
 	s := b.Stats()
-	if seen < n/2 || s.Sum(stats.DropReplay) == 0 || s.Sum(stats.DropIntegrity) == 0 || s.Sum(stats.DropMalformed) == 0 || int(s.Sum(stats.PacketsIn)) != seen {
+	if seen < n/2 || s.Sum(stats.DropReplay) == 0 || s.Sum(stats.DropIntegrity) == 0 ||
+		s.Sum(stats.DropMalformed) == 0 || int(s.Sum(stats.PacketsIn)) != seen {
 		t.Errorf("%d of %d arrived, stats %+v", seen, n, s)
 	}
 }
@@ -379,7 +385,8 @@ func TestRekeyUnderLoad(t *testing.T) {
 		}
 	}
 	<-a.dev.Written // closed: the rekeys are done
-	if s := b.Stats(); s.Sum(stats.DropSPI, stats.DropIntegrity, stats.DropReplay)+a.Stats().Sum(stats.DropPolicy, stats.DropClear) > 0 {
+	if s := b.Stats(); s.Sum(stats.DropSPI, stats.DropIntegrity, stats.DropReplay)+a.Stats().Sum(stats.DropPolicy,
+		stats.DropClear) > 0 {
 		t.Errorf("packets were dropped: %+v", s)
 	}
 }
@@ -534,7 +541,8 @@ func TestIKE(t *testing.T) {
 	if err := a.SendIKE(netip.MustParseAddrPort("192.0.2.9:500"), b.natt.Addr, nil); !errors.Is(err, plane.ErrNoSocket) {
 		t.Errorf("from an address that is not ours: %v", err)
 	}
-	if err := a.SendIKE(a.natt.Addr, netip.MustParseAddrPort("[2001:db8::1]:500"), nil); !errors.Is(err, plane.ErrNoSocket) {
+	if err := a.SendIKE(a.natt.Addr, netip.MustParseAddrPort("[2001:db8::1]:500"), nil); !errors.Is(err,
+		plane.ErrNoSocket) {
 		t.Errorf("to another family: %v", err)
 	}
 }
@@ -542,11 +550,13 @@ func TestIKE(t *testing.T) {
 func TestUnknownSPI(t *testing.T) {
 	_, b, net := connected(t, pair, nil)
 	for i := range 100 {
-		net.Deliver(esptest.Datagram{From: netip.MustParseAddrPort("203.0.113.1:4500"), To: b.natt.Addr, Data: append([]byte{0, 0, 9, byte(i)}, random(60)...)})
+		net.Deliver(esptest.Datagram{From: netip.MustParseAddrPort("203.0.113.1:4500"), To: b.natt.Addr,
+			Data: append([]byte{0, 0, 9, byte(i)}, random(60)...)})
 	}
 	until(t, "the packets", func() bool { return b.Stats().Sum(stats.DropSPI) == 100 })
 	until(t, "a report for each of 32 SPIs", func() bool { return b.count(plane.ReportUnknownSPI) == 32 })
-	want := plane.Report{Kind: plane.ReportUnknownSPI, SPI: 0x900, Local: b.natt.Addr, Remote: netip.MustParseAddrPort("203.0.113.1:4500"), Count: 1}
+	want := plane.Report{Kind: plane.ReportUnknownSPI, SPI: 0x900, Local: b.natt.Addr,
+		Remote: netip.MustParseAddrPort("203.0.113.1:4500"), Count: 1}
 	if got, _ := b.reported(plane.ReportUnknownSPI); got != want {
 		t.Errorf("report is %+v, want %+v", got, want)
 	}
@@ -584,7 +594,8 @@ func TestReportsRepeat(t *testing.T) {
 		kind plane.ReportKind
 		end  func(a, b *gateway)
 	}{
-		{"sequence numbers near their end", plane.ReportRekey, func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1<<28) }},
+		{"sequence numbers near their end", plane.ReportRekey,
+			func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1<<28) }},
 		{"sequence numbers used up", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1) }},
 		{"volume out", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountOut(1, 1<<30, 0) }},
 		{"volume in", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountIn(1, 1<<30, 0) }},
@@ -592,7 +603,8 @@ func TestReportsRepeat(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var seconds atomic.Int64
 			net := esptest.NewNet()
-			a := newGateway(t, net, "192.0.2.1", func(c *plane.Config) { c.Now = func() time.Time { return time.Unix(1e9+seconds.Load(), 0) } })
+			now := func() time.Time { return time.Unix(1e9+seconds.Load(), 0) }
+			a := newGateway(t, net, "192.0.2.1", func(c *plane.Config) { c.Now = now })
 			b := newGateway(t, net, "192.0.2.2", nil)
 			ca, cb := pair.Children()
 			ca.BytesLimit = 1 << 30

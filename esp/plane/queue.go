@@ -125,7 +125,7 @@ func (q *queue) dropClear() {
 // packet in scratch. It returns false where the carrier has been closed.
 func (q *queue) send(l *Link, n, size, fragment int) bool {
 	b := &q.burst
-	b.n, b.size, b.fragment, b.spi = q.ration(l, n, size), size, fragment, l.spi
+	b.n, b.size, b.fragment, b.spi = q.police(l, n, size), size, fragment, l.spi
 	if b.n == 0 {
 		return true
 	}

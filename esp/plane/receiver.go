@@ -45,7 +45,7 @@ func (r *Receiver) Deliver(l *Link, packet []byte) {
 	switch {
 	case r.tun.muted.Load():
 		r.stats.count(stats.DropMuted, 1, len(packet))
-	case !r.ration(l, len(packet)):
+	case !r.police(l, len(packet)):
 	case !esp.ParseInner(packet, &r.inner):
 		r.stats.count(stats.DropMalformed, 1, len(packet))
 	case !esp.Covers(l.local, l.remote, &r.inner):

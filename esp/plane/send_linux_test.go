@@ -70,7 +70,8 @@ func TestSendRefused(t *testing.T) {
 			for i := range 8 {
 				data = append(data, bytes.Repeat([]byte{byte(i)}, 100)...)
 			}
-			ms := []Message{{Data: data[:500], Segment: 100, Remote: to, DF: true}, {Data: data[500:], Segment: 100, Remote: to, DF: true}}
+			ms := []Message{{Data: data[:500], Segment: 100, Remote: to, DF: true},
+				{Data: data[500:], Segment: 100, Remote: to, DF: true}}
 			loss, err := s.Send(ms)
 			if err != nil || loss != tt.loss || s.gso.Load() != tt.gso {
 				t.Errorf("lost %+v, %v, gso %v; want %+v, %v", loss, err, s.gso.Load(), tt.loss, tt.gso)

@@ -40,12 +40,14 @@ func TestSpoofing(t *testing.T) {
 				a.dev.Inject <- esptest.Plain(p)
 				until(t, fmt.Sprint("drop ", i+1), func() bool { return b.Stats().Sum(stats.DropSelector) == uint64(i+1) })
 			}
-			a.dev.Inject <- esptest.Super(esptest.NewFlow("10.9.0.5:4000", "10.2.0.7:80").TCP(1, 0x10, nil, make([]byte, 50_000)), 1000)
+			a.dev.Inject <- esptest.Super(esptest.NewFlow("10.9.0.5:4000", "10.2.0.7:80").TCP(1, 0x10, nil,
+				make([]byte, 50_000)), 1000)
 			until(t, "a super-packet of lies", func() bool { return b.Stats().Sum(stats.DropSelector) == 56 })
 			a.dev.Inject <- esptest.Plain(toB.UDP([]byte("the truth")))
 			b.inner(t, 1)
 			until(t, "its count", func() bool { return b.Stats().Sum(stats.PacketsIn) > 0 })
-			if s := b.Stats(); s.Sum(stats.PacketsIn) != 1 || s[stats.DropSelector].Bytes < uint64(size) || len(b.dev.Written) > 0 {
+			if s := b.Stats(); s.Sum(stats.PacketsIn) != 1 || s[stats.DropSelector].Bytes < uint64(size) ||
+				len(b.dev.Written) > 0 {
 				t.Errorf("stats are %+v", s)
 			}
 		})

@@ -28,7 +28,7 @@ func (q *queue) tooBig(l *Link, limit int) {
 		}
 		if b.inner.V6 || b.inner.DF {
 			q.stats.count(stats.DropTooBig, 1, s.Len(i))
-			q.tell(limit)
+			q.answerTooBig(limit)
 			continue
 		}
 		n := s.Put(b.scratch, i)
@@ -56,20 +56,20 @@ func (q *queue) fragments(l *Link, n, limit int) {
 	}
 }
 
-// tell writes an ICMP message into the TUN that says how large packets may be
+// answerTooBig writes an ICMP message into the TUN that says how large packets may be
 // (RFC 792 with RFC 1191, RFC 4443 section 3.2). It comes from the address that
 // the packet was for, which is routed into the tunnel, as reverse path filters
 // want to see.
-func (q *queue) tell(limit int) {
+func (q *queue) answerTooBig(limit int) {
 	src := q.burst.super.Bytes()
-	if !mayTell(src, &q.burst.inner) || !q.icmp.allow(q.burst.now) {
+	if !mayAnswer(src, &q.burst.inner) || !q.icmp.allow(q.burst.now) {
 		return
 	}
 	var b []byte
 	if q.burst.inner.V6 {
-		b = tellIPv6(q.burst.scratch, src, limit)
+		b = putTooBigIPv6(q.burst.scratch, src, limit)
 	} else {
-		b = tellIPv4(q.burst.scratch, src, limit)
+		b = putTooBigIPv4(q.burst.scratch, src, limit)
 	}
 	q.pieces[0], q.pieces[1] = tun.NoOffload(), b
 	if q.dev.Write(q.pieces[:]) == nil {
@@ -77,9 +77,9 @@ func (q *queue) tell(limit int) {
 	}
 }
 
-// mayTell reports whether an ICMP error about p may be sent at all (RFC 1122
+// mayAnswer reports whether an ICMP error about p may be sent at all (RFC 1122
 // section 3.2.2, RFC 4443 section 2.4).
-func mayTell(b []byte, p *esp.Inner) bool {
+func mayAnswer(b []byte, p *esp.Inner) bool {
 	if p.Dst.IsMulticast() && !p.V6 || p.Src.IsUnspecified() || p.Src.IsMulticast() || p.Fragment && !p.HasPorts {
 		return false
 	}
@@ -95,7 +95,7 @@ func mayTell(b []byte, p *esp.Inner) bool {
 	return true
 }
 
-func tellIPv4(b, src []byte, limit int) []byte {
+func putTooBigIPv4(b, src []byte, limit int) []byte {
 	n := ipv4Len + icmpLen + copy(b[ipv4Len+icmpLen:], src[:min(len(src), quoteLimit)])
 	b = b[:n]
 	clear(b[:ipv4Len+icmpLen])
@@ -110,7 +110,7 @@ func tellIPv4(b, src []byte, limit int) []byte {
 	return b
 }
 
-func tellIPv6(b, src []byte, limit int) []byte {
+func putTooBigIPv6(b, src []byte, limit int) []byte {
 	n := ipv6Len + icmpLen + copy(b[ipv6Len+icmpLen:], src[:min(len(src), minMTU6-ipv6Len-icmpLen)])
 	b = b[:n]
 	clear(b[:ipv6Len+icmpLen])

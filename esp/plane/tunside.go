@@ -16,8 +16,8 @@ import (
 type tunSide struct {
 	*base
 	policies esp.PolicyTable[Link]
-	taps     atomic.Pointer[[]Tap]   // nil: none
-	rations  atomic.Pointer[rations] // nil: there is no bound
+	taps     atomic.Pointer[[]Tap]    // nil: none
+	policers atomic.Pointer[policers] // nil: there is no bound
 	rated    rateUse
 	clear    limiter // reports about packets that no carrier takes
 	queues   []*queue

@@ -83,7 +83,8 @@ func TestAdvance(t *testing.T) {
 func TestInfer(t *testing.T) {
 	for _, size := range []uint32{0, 64, 1024, 4096} {
 		span := uint64(max(size, MinSize))
-		for _, top := range []uint64{0, 1, span - 2, span - 1, span, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<32 + span/2, 1<<32 + span - 2, 1<<32 + span - 1, 1<<32 + span, 7<<32 + 5, 7<<32 - 5} {
+		for _, top := range []uint64{0, 1, span - 2, span - 1, span, 1<<32 - 1, 1 << 32, 1<<32 + 1, 1<<32 + span/2,
+			1<<32 + span - 2, 1<<32 + span - 1, 1<<32 + span, 7<<32 + 5, 7<<32 - 5} {
 			w := newWindow(size)
 			w.raise(top)
 			for _, d := range []int64{-int64(span) + 1, -int64(span) / 2, -1, 0, 1, 100, 1 << 20, 1 << 30} {

@@ -32,7 +32,8 @@ func newCipher(t testing.TB, suite [2]string, esn bool) *Cipher {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := New(newSA(suite[0], suite[1], esn, bytes.Repeat([]byte{0x17, 0x2b, 3}, 64)[:enc], bytes.Repeat([]byte{5, 0xc6}, 64)[:integ]), nil)
+	c, err := New(newSA(suite[0], suite[1], esn, bytes.Repeat([]byte{0x17, 0x2b, 3}, 64)[:enc],
+		bytes.Repeat([]byte{5, 0xc6}, 64)[:integ]), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,8 @@ func TestIVsDiffer(t *testing.T) {
 		a, b := build(c, 20, 1), build(again, 20, 1)
 		c.Seal(a, 1)
 		again.Seal(b, 1)
-		if predictable := bytes.Equal(a[HeaderLen:HeaderLen+c.IVLen()], b[HeaderLen:HeaderLen+c.IVLen()]); predictable != (suite[1] == "") {
+		if predictable := bytes.Equal(a[HeaderLen:HeaderLen+c.IVLen()],
+			b[HeaderLen:HeaderLen+c.IVLen()]); predictable != (suite[1] == "") {
 			t.Errorf("%v: predictable IV: %v", suite, predictable)
 		}
 	}
@@ -142,13 +144,15 @@ func TestNewRefuses(t *testing.T) {
 		{"integrity key with an AEAD", newSA("aes-256-gcm", "", false, make([]byte, 36), make([]byte, 20))},
 		{"no integrity", newSA("aes-256-cbc", "", false, make([]byte, 32), nil)},
 		{"short integrity key", newSA("aes-256-cbc", "sha256", false, make([]byte, 32), make([]byte, 31))},
-		{"prf as integrity", &sa.SA{Encryption: sa.Transform{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 128}, Integrity: sa.Transform{Type: sa.PRF, ID: 12}}},
+		{"prf as integrity", &sa.SA{Encryption: sa.Transform{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 128},
+			Integrity: sa.Transform{Type: sa.PRF, ID: 12}}},
 	} {
 		if _, err := New(tt.sa, nil); err == nil {
 			t.Errorf("%s: no error", tt.name)
 		}
 	}
-	if _, err := New(newSA("aes-128-cbc", "sha1", false, make([]byte, 16), make([]byte, 20)), bytes.NewReader(nil)); err == nil {
+	if _, err := New(newSA("aes-128-cbc", "sha1", false, make([]byte, 16), make([]byte, 20)),
+		bytes.NewReader(nil)); err == nil {
 		t.Error("no randomness: no error")
 	}
 }
@@ -190,7 +194,8 @@ func BenchmarkSeal(b *testing.B) { benchmark(b, false) }
 func BenchmarkOpen(b *testing.B) { benchmark(b, true) }
 
 func benchmark(b *testing.B, open bool) {
-	for _, suite := range [][2]string{{"aes-128-gcm", ""}, {"aes-256-gcm", ""}, {"chacha20-poly1305", ""}, {"aes-256-cbc", "sha256"}} {
+	for _, suite := range [][2]string{{"aes-128-gcm", ""}, {"aes-256-gcm", ""}, {"chacha20-poly1305", ""},
+		{"aes-256-cbc", "sha256"}} {
 		for _, n := range []int{64, 576, 1400, 8192} {
 			b.Run(fmt.Sprint(suite[0], "/", n), func(b *testing.B) {
 				c := newCipher(b, suite, false)

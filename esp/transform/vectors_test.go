@@ -56,7 +56,8 @@ func unhex(t testing.TB, s string) []byte {
 func newSA(enc, integ string, esn bool, key, integKey []byte) *sa.SA {
 	e, _ := sa.TransformByName(sa.Encryption, enc)
 	i, _ := sa.TransformByName(sa.Integrity, integ)
-	return &sa.SA{Encryption: e.Transform, Integrity: i.Transform, ESN: esn, EncryptionKey: secret.Copy(key), IntegrityKey: secret.Copy(integKey)}
+	return &sa.SA{Encryption: e.Transform, Integrity: i.Transform, ESN: esn, EncryptionKey: secret.Copy(key),
+		IntegrityKey: secret.Copy(integKey)}
 }
 
 // TestWholePackets opens ESP packets that DPDK's tests hold.
@@ -134,7 +135,8 @@ type wycheproof struct {
 // TestWycheproofAEAD puts the vectors that fit ESP's nonce through the ciphers
 // as they are built here.
 func TestWycheproofAEAD(t *testing.T) {
-	for file, format := range map[string]string{"aes_gcm_test.json": "aes-%d-gcm", "chacha20_poly1305_test.json": "chacha20-poly1305"} {
+	for file, format := range map[string]string{"aes_gcm_test.json": "aes-%d-gcm",
+		"chacha20_poly1305_test.json": "chacha20-poly1305"} {
 		var w wycheproof
 		if err := json.Unmarshal(data(t, "wycheproof/"+file), &w); err != nil {
 			t.Fatal(err)
@@ -169,7 +171,8 @@ func TestWycheproofAEAD(t *testing.T) {
 }
 
 func TestWycheproofHMAC(t *testing.T) {
-	for file, integ := range map[string]string{"hmac_sha1_test.json": "sha1", "hmac_sha256_test.json": "sha256", "hmac_sha384_test.json": "sha384", "hmac_sha512_test.json": "sha512"} {
+	for file, integ := range map[string]string{"hmac_sha1_test.json": "sha1", "hmac_sha256_test.json": "sha256",
+		"hmac_sha384_test.json": "sha384", "hmac_sha512_test.json": "sha512"} {
 		var w wycheproof
 		if err := json.Unmarshal(data(t, "wycheproof/"+file), &w); err != nil {
 			t.Fatal(err)
@@ -246,14 +249,16 @@ func TestRFC3602(t *testing.T) {
 	m := c.mode.(*cbc)
 	packet = append(packet, m.check(packet, 2)...)
 	body, err := c.Open(packet, 2)
-	if err != nil || !bytes.HasPrefix(body, plain) || !bytes.HasSuffix(body, []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 4}) {
+	if err != nil || !bytes.HasPrefix(body, plain) ||
+		!bytes.HasSuffix(body, []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 4}) {
 		t.Errorf("body is % x, %v", body, err)
 	}
 }
 
 // TestRFC7634 is the packet of RFC 7634 appendix A.
 func TestRFC7634(t *testing.T) {
-	key := unhex(t, `80 81 82 83 84 85 86 87 88 89 8a 8b 8c 8d 8e 8f 90 91 92 93 94 95 96 97 98 99 9a 9b 9c 9d 9e 9f a0 a1 a2 a3`)
+	key := unhex(t, `80 81 82 83 84 85 86 87 88 89 8a 8b 8c 8d 8e 8f
+		90 91 92 93 94 95 96 97 98 99 9a 9b 9c 9d 9e 9f a0 a1 a2 a3`)
 	plain := unhex(t, `45 00 00 54 a6 f2 00 00 40 01 e7 78 c6 33 64 05 c0 00 02 05 08 00 5b 7a 3a 08 00 00 55 3b ec 10
 		00 07 36 27 08 09 0a 0b 0c 0d 0e 0f 10 11 12 13 14 15 16 17 18 19 1a 1b 1c 1d 1e 1f 20 21 22 23
 		24 25 26 27 28 29 2a 2b 2c 2d 2e 2f 30 31 32 33 34 35 36 37 01 02 02 04`)

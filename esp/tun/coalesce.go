@@ -161,14 +161,16 @@ func (c *Coalescer) candidate(p []byte, it *item) bool {
 func (c *Coalescer) join(at, new *item, p []byte) bool {
 	first := at.parts[0]
 	if at.closed || at.protocol != new.protocol || at.header != new.header || at.transport != new.transport ||
-		new.size > at.size || at.total+new.size > MaxPacket || len(at.parts) == maxParts || !sameFlow(first, p, at.transport) {
+		new.size > at.size || at.total+new.size > MaxPacket || len(at.parts) == maxParts ||
+		!sameFlow(first, p, at.transport) {
 		return false
 	}
 	if first[0] == 0x45 {
 		id := binary.BigEndian.Uint16(first[4:]) + uint16(len(at.parts))
 		// TOS, TTL and DF must be equal, and where DF does not make the ID
 		// meaningless (RFC 6864) it must count up.
-		if first[1] != p[1] || first[8] != p[8] || first[6] != p[6] || first[6]&0x40 == 0 && binary.BigEndian.Uint16(p[4:]) != id {
+		if first[1] != p[1] || first[8] != p[8] || first[6] != p[6] || first[6]&0x40 == 0 &&
+			binary.BigEndian.Uint16(p[4:]) != id {
 			return false
 		}
 	} else if !bytes.Equal(first[:4], p[:4]) || first[7] != p[7] {

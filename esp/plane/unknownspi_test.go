@@ -13,7 +13,7 @@ import (
 // TestStale: a line for each SPI and period, whatever comes.
 func TestStale(t *testing.T) {
 	var got []Report
-	s := stale{report: func(r Report) { got = append(got, r) }}
+	s := unknownSPIs{report: func(r Report) { got = append(got, r) }}
 	at := netip.MustParseAddrPort("192.0.2.1:4500")
 	packets := func(spi sa.SPI, n int) {
 		for range n {
@@ -36,25 +36,25 @@ func TestStale(t *testing.T) {
 	packets(7, 100)
 	packets(8, 1)
 	want("first seen", Report{SPI: 7, Count: 1}, Report{SPI: 8, Count: 1})
-	s.turn()
+	s.endPeriod()
 	want("a period later", Report{SPI: 7, Count: 99})
 	packets(7, 5)
 	packets(8, 2)
 	want("8 was forgotten", Report{SPI: 8, Count: 1})
-	s.turn()
+	s.endPeriod()
 	want("both go on", Report{SPI: 7, Count: 5}, Report{SPI: 8, Count: 1})
-	s.turn()
-	s.turn()
+	s.endPeriod()
+	s.endPeriod()
 	want("nothing came")
 	for spi := range sa.SPI(1000) {
 		packets(1000+spi, 1)
 	}
-	if len(got) != maxStale {
-		t.Errorf("%d reports of 1000 SPIs, want %d", len(got), maxStale)
+	if len(got) != maxUnknown {
+		t.Errorf("%d reports of 1000 SPIs, want %d", len(got), maxUnknown)
 	}
 	got = nil
-	s.turn()
-	want("the others together", Report{Count: 1000 - maxStale})
+	s.endPeriod()
+	want("the others together", Report{Count: 1000 - maxUnknown})
 	if n := testing.AllocsPerRun(100, func() { s.packet(2000, at, at) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}

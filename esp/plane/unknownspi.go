@@ -7,30 +7,30 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 )
 
-// maxStale bounds the unknown SPIs that are told apart at a time.
-const maxStale = 32
+// maxUnknown bounds the unknown SPIs that are told apart at a time.
+const maxUnknown = 32
 
-// stale counts ESP packets for SPIs that nobody has: mostly clients that do not
+// unknownSPIs counts ESP packets for SPIs that nobody has: mostly clients that do not
 // know yet that their gateway was restarted. Each SPI is reported when it is
 // first seen, and from then on once in each period, with a count, while packets
 // keep coming. What finds no place is counted together.
-type stale struct {
+type unknownSPIs struct {
 	mu     sync.Mutex // guards the following; it is taken once for each packet without an SA
-	seen   [maxStale]staleSPI
+	seen   [maxUnknown]unknownSPI
 	n      int
 	others uint64
 	report func(Report)
 }
 
-// staleSPI is one SPI with what came for it since it was last reported.
-type staleSPI struct {
+// unknownSPI is one SPI with what came for it since it was last reported.
+type unknownSPI struct {
 	spi           sa.SPI
 	local, remote netip.AddrPort
 	count         uint64
 }
 
 // packet counts one packet for spi.
-func (s *stale) packet(spi sa.SPI, local, remote netip.AddrPort) {
+func (s *unknownSPIs) packet(spi sa.SPI, local, remote netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.seen[:s.n] {
@@ -40,25 +40,25 @@ func (s *stale) packet(spi sa.SPI, local, remote netip.AddrPort) {
 			return
 		}
 	}
-	if s.n == maxStale {
+	if s.n == maxUnknown {
 		s.others++
 		return
 	}
-	x := staleSPI{spi: spi, local: local, remote: remote, count: 1}
-	x.tell(s.report)
+	x := unknownSPI{spi: spi, local: local, remote: remote, count: 1}
+	x.reportTo(s.report)
 	s.seen[s.n] = x
 	s.n++
 }
 
-// turn ends a period: it reports what was counted and forgets the SPIs that
+// endPeriod ends a period: it reports what was counted and forgets the SPIs that
 // were not seen in it.
-func (s *stale) turn() {
+func (s *unknownSPIs) endPeriod() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
 	for _, x := range s.seen[:s.n] {
 		if x.count > 0 {
-			x.tell(s.report)
+			x.reportTo(s.report)
 			s.seen[n] = x
 			n++
 		}
@@ -70,8 +70,8 @@ func (s *stale) turn() {
 	}
 }
 
-// tell reports the SPI, and counts anew.
-func (x *staleSPI) tell(report func(Report)) {
+// reportTo reports the SPI, and counts anew.
+func (x *unknownSPI) reportTo(report func(Report)) {
 	report(Report{Kind: ReportUnknownSPI, SPI: x.spi, Local: x.local, Remote: x.remote, Count: x.count})
 	x.count = 0
 }

@@ -20,7 +20,8 @@ func oddRange(p string) sa.Selector {
 // the look-ups of others nothing.
 func TestHostileSelectors(t *testing.T) {
 	var table PolicyTable[int]
-	anywhere := []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("::/0")), sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))}
+	anywhere := []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("::/0")),
+		sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))}
 	value := 1
 	add := func(id uint64, want error, remote ...sa.Selector) {
 		t.Helper()
@@ -32,7 +33,8 @@ func TestHostileSelectors(t *testing.T) {
 			t.Fatalf("policy %d was refused, and is there", id)
 		}
 	}
-	add(1, nil, sa.SelectorOf(netip.MustParsePrefix("2001:db8:aaaa::/48")), sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")))
+	add(1, nil, sa.SelectorOf(netip.MustParsePrefix("2001:db8:aaaa::/48")),
+		sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")))
 	probes := func(a string) (n int) {
 		long, short := table.lengthsOf(keyOf(netip.MustParseAddr(a)))
 		for _, l := range []*lengths{long, short} {

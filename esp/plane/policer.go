@@ -32,24 +32,24 @@ const (
 	// than it takes to use up half a burst, so that the shares of all SAs are
 	// there when a turn begins.
 	turnTime = int64(burstTime / 2)
-	// eachBits is where the point is in ration.each: 64 KiB at one byte a second
+	// eachBits is where the point is in policer.each: 64 KiB at one byte a second
 	// still fit into 63 bits.
 	eachBits = 14
 )
 
-// rations hold a plane to its Rates. They are applied before a packet costs
+// policers hold a plane to its Rates. They are applied before a packet costs
 // anything: inbound before it is opened, outbound before it is sealed.
 //
 // What there is belongs to all SAs alike: as long as more than half of a burst
 // is left, anybody may take of it; below that, an SA that has had its share of
 // this twentieth of a second has to wait for the next. So an SA that floods
 // takes nothing from one that does not.
-type rations struct {
-	in, out, packets ration
+type policers struct {
+	in, out, packets policer
 }
 
-// ration is one bound.
-type ration struct {
+// policer is one bound.
+type policer struct {
 	each  uint64 // 2^-eachBits nanoseconds that one byte, or packet, stands for; 0: no bound
 	burst int64  // nanoseconds
 	rate  int64  // per turn
@@ -62,7 +62,7 @@ type ration struct {
 	active, last atomic.Int64 // SAs in this turn, and in the one before
 }
 
-// share is what one SA has had of a ration in a turn.
+// share is what one SA has had of a policer in a turn.
 type share struct {
 	turn, used atomic.Int64
 }
@@ -77,7 +77,7 @@ type rateUse struct {
 	passedIn, passedOut, passed, droppedIn, droppedOut, dropped atomic.Uint64
 }
 
-func (r *ration) init(rate float64, least int) {
+func (r *policer) init(rate float64, least int) {
 	if rate <= 0 {
 		return
 	}
@@ -90,14 +90,14 @@ func (r *ration) init(rate float64, least int) {
 // SetRates sets the bounds, also while the plane runs.
 func (p *Plane) SetRates(to Rates) {
 	if to == (Rates{}) {
-		p.tun.rations.Store(nil)
+		p.tun.policers.Store(nil)
 		return
 	}
-	r := &rations{}
+	r := &policers{}
 	r.in.init(to.BytesIn, leastBytes)
 	r.out.init(to.BytesOut, leastBytes)
 	r.packets.init(to.Packets, leastPackets)
-	p.tun.rations.Store(r)
+	p.tun.policers.Store(r)
 }
 
 // RateUse returns the counters since New.
@@ -109,19 +109,19 @@ func (p *Plane) RateUse() RateUse {
 	}
 }
 
-// ration reports whether a packet of size bytes for l may be delivered.
-func (r *Receiver) ration(l *Link, size int) bool {
-	bound := r.tun.rations.Load()
+// police reports whether a packet of size bytes for l may be delivered.
+func (r *Receiver) police(l *Link, size int) bool {
+	bound := r.tun.policers.Load()
 	return bound == nil || r.within(bound, l, size)
 }
 
-// within is ration where there are bounds.
-func (r *Receiver) within(bound *rations, l *Link, size int) bool {
+// within is police where there are bounds.
+func (r *Receiver) within(bound *policers, l *Link, size int) bool {
 	u := &r.tun.rated
 	switch {
-	case bound.packets.take(r.clock, 1, 1, &l.shares.packetsIn) == 0:
+	case bound.packets.conform(r.clock, 1, 1, &l.shares.packetsIn) == 0:
 		u.dropped.Add(1)
-	case bound.in.take(r.clock, 1, size, &l.shares.in) == 0:
+	case bound.in.conform(r.clock, 1, size, &l.shares.in) == 0:
 		u.droppedIn.Add(1)
 	default:
 		u.passed.Add(1)
@@ -132,22 +132,22 @@ func (r *Receiver) within(bound *rations, l *Link, size int) bool {
 	return false
 }
 
-// ration returns how many of n packets of size bytes may be sent over l.
-func (q *queue) ration(l *Link, n, size int) int {
-	bound := q.tun.rations.Load()
+// police returns how many of n packets of size bytes may be sent over l.
+func (q *queue) police(l *Link, n, size int) int {
+	bound := q.tun.policers.Load()
 	if bound == nil {
 		return n
 	}
 	return q.within(bound, l, n, size)
 }
 
-// within is ration where there are bounds.
-func (q *queue) within(bound *rations, l *Link, n, size int) int {
+// within is police where there are bounds.
+func (q *queue) within(bound *policers, l *Link, n, size int) int {
 	now := q.tun.now().UnixNano()
 	u := &q.tun.rated
-	some := bound.packets.take(now, n, 1, &l.shares.packetsOut)
+	some := bound.packets.conform(now, n, 1, &l.shares.packetsOut)
 	u.dropped.Add(uint64(n - some))
-	passed := bound.out.take(now, some, size, &l.shares.out)
+	passed := bound.out.conform(now, some, size, &l.shares.out)
 	u.droppedOut.Add(uint64(some - passed))
 	u.passed.Add(uint64(passed))
 	u.passedOut.Add(uint64(passed * size))
@@ -155,14 +155,14 @@ func (q *queue) within(bound *rations, l *Link, n, size int) int {
 	return passed
 }
 
-// take takes as many of n things as there are, each of size tokens, for the SA
+// conform takes as many of n things as there are, each of size tokens, for the SA
 // whose share is s, and returns their number.
-func (r *ration) take(now int64, n, size int, s *share) int {
+func (r *policer) conform(now int64, n, size int, s *share) int {
 	if r.each == 0 || n == 0 {
 		return n
 	}
 	if turn := now / turnTime; s.turn.Load() != turn {
-		r.join(turn, s)
+		r.enterTurn(turn, s)
 	}
 	cost := max(1, int64(uint64(size)*r.each+1<<eachBits-1)>>eachBits)
 	for {
@@ -175,7 +175,7 @@ func (r *ration) take(now int64, n, size int, s *share) int {
 		k := min(int64(n), left/cost)
 		scarce := left < r.burst/2
 		if scarce {
-			more := r.fair() - s.used.Load()
+			more := r.fairShare() - s.used.Load()
 			k = min(k, max(0, more+int64(size)-1)/int64(size))
 		}
 		if k <= 0 {
@@ -190,8 +190,8 @@ func (r *ration) take(now int64, n, size int, s *share) int {
 	}
 }
 
-// join counts an SA in when it takes something for the first time in a turn.
-func (r *ration) join(turn int64, s *share) {
+// enterTurn counts an SA in when it takes something for the first time in a turn.
+func (r *policer) enterTurn(turn int64, s *share) {
 	if was := r.turn.Load(); was != turn && r.turn.CompareAndSwap(was, turn) {
 		r.last.Store(r.active.Swap(0))
 	}
@@ -200,7 +200,7 @@ func (r *ration) join(turn int64, s *share) {
 	r.active.Add(1)
 }
 
-// fair is what an SA may have in a turn when little is left.
-func (r *ration) fair() int64 {
+// fairShare is what an SA may have in a turn when little is left.
+func (r *policer) fairShare() int64 {
 	return r.rate / max(r.active.Load(), r.last.Load(), 1)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
-// TestRation lets SAs send for ten seconds, each packets of one size at an even
+// TestPolicer lets SAs send for ten seconds, each packets of one size at an even
 // pace, and looks at what they were let.
-func TestRation(t *testing.T) {
+func TestPolicer(t *testing.T) {
 	const (
 		rate    = 1e6 // bytes per second
 		seconds = 10
@@ -25,11 +25,13 @@ func TestRation(t *testing.T) {
 		{"alone above it", []sender{{1000, 4000}}, []float64{0.24, 0}, []float64{0.28, 0}},
 		{"a flood beside a trickle", []sender{{1400, 20000}, {84, 10}}, []float64{0.03, 1}, []float64{0.04, 1}},
 		{"a flood beside a stream", []sender{{1400, 20000}, {1000, 300}}, []float64{0.02, 1}, []float64{0.03, 1}},
-		{"two floods of different size", []sender{{1400, 5000}, {100, 70000}}, []float64{0.06, 0.06}, []float64{0.085, 0.085}},
-		{"many", []sender{{500, 5000}, {500, 5000}, {500, 5000}, {500, 100}}, []float64{0.1, 0.1, 0.1, 1}, []float64{0.2, 0.2, 0.2, 1}},
+		{"two floods of different size", []sender{{1400, 5000}, {100, 70000}}, []float64{0.06, 0.06},
+			[]float64{0.085, 0.085}},
+		{"many", []sender{{500, 5000}, {500, 5000}, {500, 5000}, {500, 100}}, []float64{0.1, 0.1, 0.1, 1},
+			[]float64{0.2, 0.2, 0.2, 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var r ration
+			var r policer
 			r.init(rate, leastBytes)
 			shares := make([]share, len(tt.senders))
 			passed, wanted := make([]float64, len(tt.senders)), make([]float64, len(tt.senders))
@@ -43,7 +45,7 @@ func TestRation(t *testing.T) {
 						continue
 					}
 					wanted[i]++
-					if r.take(start+int64(at), 1, s.size, &shares[i]) == 1 {
+					if r.conform(start+int64(at), 1, s.size, &shares[i]) == 1 {
 						passed[i]++
 						total += float64(s.size)
 					}
@@ -61,38 +63,38 @@ func TestRation(t *testing.T) {
 	}
 }
 
-func TestRationParts(t *testing.T) {
-	var r ration
+func TestPolicerParts(t *testing.T) {
+	var r policer
 	r.init(1e6, leastBytes)
 	now := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC).UnixNano()
 	var s share
-	if got := r.take(now, 45, 1400, &s); got != 45 {
+	if got := r.conform(now, 45, 1400, &s); got != 45 {
 		t.Errorf("a super-packet after a pause: %d of 45", got)
 	}
-	if got := r.take(now, 45, 1400, &s); got == 0 || got >= 45 {
+	if got := r.conform(now, 45, 1400, &s); got == 0 || got >= 45 {
 		t.Errorf("the next one: %d of 45, want a part", got)
 	}
-	if got := r.take(now, 45, 1400, &s); got != 0 {
+	if got := r.conform(now, 45, 1400, &s); got != 0 {
 		t.Errorf("and the one after: %d, want none", got)
 	}
-	if got := r.take(now-int64(time.Hour), 1, 1400, &s); got != 1 {
+	if got := r.conform(now-int64(time.Hour), 1, 1400, &s); got != 1 {
 		t.Error("the clock went back an hour, and nothing passes")
 	}
-	var none ration
+	var none policer
 	none.init(0, leastBytes)
-	if got := none.take(now, 7, 1<<30, &s); got != 7 {
+	if got := none.conform(now, 7, 1<<30, &s); got != 7 {
 		t.Errorf("no bound: %d of 7", got)
 	}
-	var slow ration
+	var slow policer
 	slow.init(1, leastBytes)
-	if got := slow.take(now, 1, leastBytes, &s); got != 1 {
+	if got := slow.conform(now, 1, leastBytes, &s); got != 1 {
 		t.Error("the largest packet never passes")
 	}
 }
 
-// TestRationConcurrently has several queues take from one ration.
-func TestRationConcurrently(t *testing.T) {
-	var r ration
+// TestPolicerConcurrently has several queues take from one policer.
+func TestPolicerConcurrently(t *testing.T) {
+	var r policer
 	r.init(1e6, leastBytes)
 	now := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC).UnixNano()
 	var s share
@@ -101,7 +103,7 @@ func TestRationConcurrently(t *testing.T) {
 	for i := range total {
 		wg.Go(func() {
 			for range 1000 {
-				total[i] += r.take(now, 1, 100, &s)
+				total[i] += r.conform(now, 1, 100, &s)
 			}
 		})
 	}
@@ -123,7 +125,8 @@ func TestRates(t *testing.T) {
 	if u.Packets == 0 || u.Packets > leastPackets || u.DroppedPackets == 0 || u.Packets+u.DroppedPackets < 450 {
 		t.Errorf("100 packets a second: %+v", u)
 	}
-	if s := l.p.Stats(); s.Sum(stats.PacketsOut) == 0 || s.Sum(stats.PacketsOut) > u.Packets || s.Sum(stats.DropRate) != u.DroppedPackets {
+	if s := l.p.Stats(); s.Sum(stats.PacketsOut) == 0 || s.Sum(stats.PacketsOut) > u.Packets ||
+		s.Sum(stats.DropRate) != u.DroppedPackets {
 		t.Errorf("got %+v, and %+v", s, u)
 	}
 	l.p.SetRates(Rates{BytesOut: 1e5})
@@ -132,7 +135,8 @@ func TestRates(t *testing.T) {
 		l.turn(tcpSuper(1, 45*1300, 1300))
 	}
 	u = l.p.RateUse()
-	if got := l.p.Stats().Sum(stats.PacketsOut) - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 || u.BytesOut == 0 {
+	if got := l.p.Stats().Sum(stats.PacketsOut) - before; got == 0 || got > leastBytes/1300 || u.DroppedOut == 0 ||
+		u.BytesOut == 0 {
 		t.Errorf("%d packets left, %+v", got, u)
 	}
 	l.p.SetRates(Rates{BytesIn: 1e5})
@@ -151,15 +155,15 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// BenchmarkRation is what a bound costs a packet.
-func BenchmarkRation(b *testing.B) {
-	var r ration
+// BenchmarkPolicer is what a bound costs a packet.
+func BenchmarkPolicer(b *testing.B) {
+	var r policer
 	r.init(1e12, leastBytes)
 	var s share
 	now := time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC).UnixNano()
 	for b.Loop() {
 		now += 1000
-		if r.take(now, 1, 1400, &s) == 0 {
+		if r.conform(now, 1, 1400, &s) == 0 {
 			b.Fatal("refused")
 		}
 	}
