@@ -18,7 +18,8 @@ var heartbeatKey = deriveKey(secret.Copy([]byte("sixteen characters")))
 
 var fullHeartbeat = &Heartbeat{
 	Unit: UnitSecondary, Active: true, Instance: 0x1122334455667788, Counter: 9, Challenge: 7, Echo: 8,
-	Clock: 1893456000000, Path: "direct", Program: "1.0", Protocol: record.Versions{Oldest: 2, Newest: 3}, Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2,
+	Clock: 1893456000000, Path: "direct", Program: "1.0", Protocol: record.Versions{Oldest: 2, Newest: 3},
+	Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2,
 	Entries: []Entry{
 		{Kind: EntryGroup, Name: "1", Group: GroupState{
 			Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1, Broken: 2, Ready: 300, Held: 301,

@@ -70,8 +70,10 @@ func TestHostileMessages(t *testing.T) {
 		"resume elsewhere":      good(message{kind: kindResume, version: 1, stream: StreamID{1}, epoch: 1, position: 99}),
 		"resume of a stranger":  good(message{kind: kindResume, version: 1, stream: StreamID{8}, epoch: 1}),
 		"snapshot of the past":  good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 0, count: 1}),
-		"endless snapshot":      good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 1, count: MaxItems + 1}),
-		"too long":              good(message{kind: kindItem, payload: make([]byte, MaxRecord+1)}),
+		"endless snapshot": good(message{
+			kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 1, count: MaxItems + 1,
+		}),
+		"too long": good(message{kind: kindItem, payload: make([]byte, MaxRecord+1)}),
 	}
 	for state := range states {
 		for name, b := range tests {
@@ -84,7 +86,8 @@ func TestHostileMessages(t *testing.T) {
 			if err == nil || ok {
 				t.Errorf("%s, %s: accepted as %+v", state, name, step)
 			}
-			if !cmp.Equal(*p.r, before, cmp.AllowUnexported(Receiver{}, message{})) || !slices.Equal(p.copy, copied) || !slices.Equal(p.staged, staged) {
+			if !cmp.Equal(*p.r, before, cmp.AllowUnexported(Receiver{}, message{})) ||
+				!slices.Equal(p.copy, copied) || !slices.Equal(p.staged, staged) {
 				t.Errorf("%s, %s: the receiver changed", state, name)
 			}
 		}

@@ -157,7 +157,8 @@ func (r *Receiver) beginSnapshot(m *message) (Step, bool, error) {
 
 func (r *Receiver) item(m *message) (Step, bool, error) {
 	if m.count != r.items || r.items >= r.begin.count || r.bytes+len(m.payload) > MaxSnapshot {
-		return Step{}, false, fmt.Errorf("journal: item %d of %d, expected %d: %w", m.count, r.begin.count, r.items, ErrUnexpected)
+		return Step{}, false, fmt.Errorf("journal: item %d of %d, expected %d: %w",
+			m.count, r.begin.count, r.items, ErrUnexpected)
 	}
 	r.items++
 	r.bytes += len(m.payload)
@@ -171,7 +172,9 @@ func (r *Receiver) end(m *message) (Step, bool, error) {
 	r.cfg.Stream, r.cfg.Epoch, r.cfg.Holds = r.begin.stream, r.begin.epoch, true
 	r.applied, r.due = r.begin.position, true
 	r.state = receiverLive
-	return Step{Op: StepCommit, Stream: r.cfg.Stream, Epoch: r.cfg.Epoch, Position: r.applied, Count: int(m.count)}, true, nil
+	return Step{
+		Op: StepCommit, Stream: r.cfg.Stream, Epoch: r.cfg.Epoch, Position: r.applied, Count: int(m.count),
+	}, true, nil
 }
 
 func (r *Receiver) entry(m *message) (Step, bool, error) {

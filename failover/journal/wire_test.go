@@ -14,7 +14,10 @@ import (
 )
 
 var wireMessages = []message{
-	{kind: kindHello, protocol: record.Versions{Oldest: 1, Newest: 2}, stream: StreamID{1, 2, 3}, epoch: 5, position: 7, holds: true},
+	{
+		kind: kindHello, protocol: record.Versions{Oldest: 1, Newest: 2}, stream: StreamID{1, 2, 3}, epoch: 5, position: 7,
+		holds: true,
+	},
 	{kind: kindHello, protocol: Protocol},
 	{kind: kindResume, version: 1, stream: StreamID{9}, epoch: 3, position: 1 << 40},
 	{kind: kindBegin, version: 1, stream: StreamID{9}, epoch: 3, position: 4, count: 2},

@@ -29,7 +29,8 @@ func TestGreeting(t *testing.T) {
 				t.Errorf("prefix of %d bytes: got %v, want %v", n, err, ErrGreeting)
 			}
 		}
-		if _, err := ParseGreeting(b, secret.New([]byte("another key of sixteen")), testNonce); !errors.Is(err, ErrGreetingKey) {
+		other := secret.New([]byte("another key of sixteen"))
+		if _, err := ParseGreeting(b, other, testNonce); !errors.Is(err, ErrGreetingKey) {
 			t.Errorf("another key: got %v, want %v", err, ErrGreetingKey)
 		}
 		if _, err := ParseGreeting(b, testKey, [greetingNonce]byte{9}); !errors.Is(err, ErrGreetingOld) {
@@ -56,7 +57,8 @@ func TestGreetingSaysMore(t *testing.T) {
 	b := append([]byte(greetingMagic), 0, 0)
 	binary.BigEndian.PutUint16(b[len(greetingMagic):], uint16(len(body)))
 	b = append(b, body...)
-	if name, err := ParseGreeting(append(b, greetingMAC(testKey, b)...), testKey, testNonce); err != nil || name != "acme" {
+	name, err := ParseGreeting(append(b, greetingMAC(testKey, b)...), testKey, testNonce)
+	if err != nil || name != "acme" {
 		t.Errorf("got %q, %v", name, err)
 	}
 }
@@ -73,7 +75,8 @@ func FuzzParseGreeting(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, err := ParseGreeting(AppendGreeting(nil, testKey, name, testNonce), testKey, testNonce); err != nil || got != name {
+		got, err := ParseGreeting(AppendGreeting(nil, testKey, name, testNonce), testKey, testNonce)
+		if err != nil || got != name {
 			t.Errorf("greeting for %q: parsed again %q, %v", name, got, err)
 		}
 	})
