@@ -30,8 +30,7 @@ func (e *Engine) Usage() Usage {
 
 // pace sets the rate of set-ups: what is saved up is that of a second.
 func (e *Engine) pace() {
-	e.setups.Rate = e.cfg.SetupRate
-	e.setups.Burst = max(1, e.cfg.SetupRate)
+	e.setups.SetRate(e.cfg.SetupRate, max(1, e.cfg.SetupRate))
 }
 
 // pressed reports whether a stranger has to prove with a cookie that he is

@@ -12,6 +12,9 @@ type Bucket struct {
 	last  time.Time
 }
 
+// SetRate sets Rate and Burst. What is saved up stays, as far as there is room for it.
+func (b *Bucket) SetRate(rate, burst float64) { b.Rate, b.Burst = rate, burst }
+
 // Take takes n tokens, all or nothing, and reports whether they were there.
 // Where now is before an earlier one, no time has passed.
 func (b *Bucket) Take(now time.Time, n float64) bool {

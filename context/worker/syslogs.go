@@ -25,7 +25,7 @@ const syslogsSaved = 10
 func (s *syslogs) rate(perSecond int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.bucket.Rate, s.bucket.Burst = float64(perSecond), syslogsSaved*float64(perSecond)
+	s.bucket.SetRate(float64(perSecond), syslogsSaved*float64(perSecond))
 }
 
 // counts returns how many lines were let pass, and how many were not.

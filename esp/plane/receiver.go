@@ -74,7 +74,7 @@ func (r *Receiver) Flush() {
 	r.stats.count(stats.PacketsIn, j.Packets, j.Bytes)
 	r.stats.count(stats.DropDeliver, j.Failed, j.FailedBytes)
 	r.stats.add(stats.SuperPackets, j.Supers)
-	j.Packets, j.Bytes, j.Failed, j.FailedBytes, j.Supers = 0, 0, 0, 0, 0
+	j.ResetStats()
 }
 
 // Close ends the use of r; what it has counted stays counted.

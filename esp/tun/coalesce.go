@@ -32,7 +32,7 @@ type Coalescer struct {
 	pieces   [][]byte
 	header   [HeaderLen]byte
 
-	// Stats of what was written; the owner reads and resets them.
+	// Stats of what was written since ResetStats, for the owner to read.
 	Packets, Bytes, Failed, FailedBytes, Supers int
 }
 
@@ -54,6 +54,11 @@ func NewCoalescer(dev Device) *Coalescer {
 	c := &Coalescer{dev: dev}
 	c.Refresh()
 	return c
+}
+
+// ResetStats begins the stats anew.
+func (c *Coalescer) ResetStats() {
+	c.Packets, c.Bytes, c.Failed, c.FailedBytes, c.Supers = 0, 0, 0, 0, 0
 }
 
 // Refresh asks the device again what it takes.

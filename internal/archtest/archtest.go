@@ -43,6 +43,8 @@ var Rules = []Rule{
 	{"every parser has a fuzz target", checkFuzz},
 	{"files are short", checkSizes},
 	{"functions are short", checkFuncs},
+	{"nothing ends in one type", checkWide},
+	{"roles are known in one room", checkRoles},
 	{"the tree stands alone", checkForeign},
 	{"nothing is left unfinished", checkUnfinished},
 	{"tests do not skip in CI", checkSkips},
