@@ -122,5 +122,5 @@ func (p *pair) dialOver(ctx context.Context, m *member, l *uplink) error {
 		return err
 	}
 	defer conn.Close()
-	return pass(ctx, m, conn)
+	return p.pass(ctx, m, conn)
 }

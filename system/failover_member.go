@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
@@ -39,7 +40,7 @@ type network interface {
 type servant interface {
 	SetRole(context.Context, control.Role) error
 	Quiesce(context.Context, control.Quiesce) error
-	Link(context.Context, *os.File) error
+	Link(context.Context, *os.File, secret.Value) error
 	Kill() error
 	Status() spawn.Status
 	Facts(context.Context) (control.Facts, error)
@@ -79,7 +80,7 @@ func (p *pair) Twin(w *plan.Wanted) *spawn.Failover {
 	}
 	name := w.Name
 	return &spawn.Failover{
-		Unit: string(p.cfg.Unit), Key: failover.TenantKey(p.cfg.Key, name),
+		Unit:        string(p.cfg.Unit),
 		Role:        control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
 		Replication: func(r *control.Replication) { p.replicates(name, r) },
 		Quiesced:    func() { p.quiesced(name) },

@@ -290,14 +290,14 @@ func (p *pair) accept(ctx context.Context, name string, conn *net.TCPConn) error
 		p.log.Debug("connection of the peer dropped", "tenant", name, "reason", "the context is not active here")
 		return conn.Close()
 	}
-	if err := pass(ctx, m, conn); err != nil {
+	if err := p.pass(ctx, m, conn); err != nil {
 		p.log.Warn("connection of the peer not passed on", "tenant", name, "reason", err.Error())
 	}
 	return conn.Close()
 }
 
 // pass gives a connection to the worker of a context.
-func pass(ctx context.Context, m *member, conn *net.TCPConn) error {
+func (p *pair) pass(ctx context.Context, m *member, conn *net.TCPConn) error {
 	file, err := conn.File()
 	if err != nil {
 		return fmt.Errorf("system: passing a connection on: %w", err)
@@ -305,7 +305,7 @@ func pass(ctx context.Context, m *member, conn *net.TCPConn) error {
 	defer file.Close()
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	return m.worker.Link(ctx, file)
+	return m.worker.Link(ctx, file, failover.TenantKey(p.cfg.Key, m.name))
 }
 
 // heardLinks are the links over which the peer is heard.

@@ -593,7 +593,7 @@ func (s *fakeServant) play(r control.Role, fresh bool) {
 	}
 }
 
-func (s *fakeServant) Link(_ context.Context, conn *os.File) error {
+func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reports <- control.Replication{State: "ready", Connected: true, Active: s.role.Active, Holds: true}

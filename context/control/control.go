@@ -36,7 +36,7 @@ const (
 	KindRole      Kind = "role"      // Role; answered when the worker plays it
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
 	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: where it is written to, and where frames come from, if any; answered when it has begun
-	KindLink      Kind = "link"      // nothing, with one descriptor: a connection to the twin; answered at once
+	KindLink      Kind = "link"      // Link, with one descriptor: a connection to the twin; answered at once
 )
 
 // Requests of the worker, answered in the same way.
@@ -170,8 +170,12 @@ func (s Sandbox) String() string {
 // unless Role says otherwise.
 type Failover struct {
 	Unit string `json:"unit"` // "primary" or "secondary"
-	Key  []byte `json:"key"`  // failover.TenantKey of the context
 	Role Role   `json:"role"`
+}
+
+// Link says how the worker and its twin prove to each other who they are.
+type Link struct {
+	Key []byte `json:"key"` // failover.TenantKey of the context, of the key that both nodes have
 }
 
 // Role is what a worker of a pair does: serve, or follow its twin in silence.

@@ -38,6 +38,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Errors that callers tell apart.
@@ -262,12 +263,12 @@ func (r *Replica) Overdue() { r.role.overdue() }
 const linkTimeout = 5 * time.Second
 
 // Authenticate proves over conn, which it owns from now on, that the twin is at the
-// other end. It waits for the twin, and may be called by any goroutine. The
+// other end: it has the same key (failover.TenantKey). It waits for the twin, and may be called by any goroutine. The
 // session is for Attach.
-func (r *Replica) Authenticate(ctx context.Context, conn net.Conn) (*link.Session, error) {
+func (r *Replica) Authenticate(ctx context.Context, conn net.Conn, key secret.Value) (*link.Session, error) {
 	handshake, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	return r.twin.authenticate(handshake, conn)
+	return r.twin.authenticate(handshake, conn, key)
 }
 
 // Attach begins to replicate over a session; err is why there is none. The

@@ -17,7 +17,6 @@ import (
 // The zero value is a twin that never comes.
 type twin struct {
 	unit failover.Unit // this node's
-	key  secret.Value
 
 	epoch uint64 // of the latest activation, here or there
 
@@ -34,7 +33,7 @@ type twin struct {
 
 // newTwin returns the twin of a pair.
 func newTwin(cfg *Config) (*twin, error) {
-	t := &twin{key: secret.Copy(cfg.Failover.Key), pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour)}
+	t := &twin{pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour)}
 	t.pace.Stop()
 	t.ack.Stop()
 	switch cfg.Failover.Unit {
@@ -58,11 +57,11 @@ func (t *twin) inputs() Inputs {
 }
 
 // authenticate makes a session of a connection, which it owns.
-func (t *twin) authenticate(ctx context.Context, conn net.Conn) (*link.Session, error) {
+func (t *twin) authenticate(ctx context.Context, conn net.Conn, key secret.Value) (*link.Session, error) {
 	if t.unit == 0 {
 		return nil, errors.Join(ErrNoTwin, conn.Close())
 	}
-	s, err := link.NewSession(ctx, conn, link.SessionConfig{Key: t.key, Unit: t.unit})
+	s, err := link.NewSession(ctx, conn, link.SessionConfig{Key: key, Unit: t.unit})
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}

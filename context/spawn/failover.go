@@ -14,7 +14,6 @@ import (
 // Failover makes a worker one of a pair of twins.
 type Failover struct {
 	Unit string       // "primary" or "secondary"
-	Key  secret.Value // failover.TenantKey of the context
 	Role control.Role // what the first process begins as
 	// Replication is called when the worker tells how far the copy is, and with
 	// nil when its process has ended. Quiesced is called when it has finished
@@ -80,10 +79,11 @@ func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
 	return err
 }
 
-// Link passes a connection that leads to the twin. The file stays the caller's.
-// How it went on is told through Failover.Replication.
-func (w *Worker) Link(ctx context.Context, conn *os.File) error {
-	_, err := w.call(ctx, control.KindLink, nil, conn)
+// Link passes a connection that leads to the twin, with the key that both prove to
+// have: failover.TenantKey of the context. The file stays the caller's. How it went
+// on is told through Failover.Replication.
+func (w *Worker) Link(ctx context.Context, conn *os.File, key secret.Value) error {
+	_, err := w.call(ctx, control.KindLink, control.Link{Key: key.Reveal()}, conn)
 	return err
 }
 

@@ -390,7 +390,7 @@ func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*o
 		boot.Secrets = append(boot.Secrets, s.Reveal())
 	}
 	if f := w.cfg.Failover; f != nil {
-		boot.Failover = &control.Failover{Unit: f.Unit, Key: f.Key.Reveal(), Role: role}
+		boot.Failover = &control.Failover{Unit: f.Unit, Role: role}
 	}
 	w.mu.Lock()
 	files := []*os.File{w.memory.journal, w.memory.counters}

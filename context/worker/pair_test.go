@@ -51,13 +51,16 @@ func newPair(t *testing.T, tenant func() *spec.Tenant) *pair {
 	return p
 }
 
+// twinKey is the key of the two workers of a tenant.
+var twinKey = secret.Copy([]byte("the key of the twins"))
+
 func newDeadPair(t *testing.T, tenant func() *spec.Tenant) *pair {
 	p := &pair{t: t, net: esptest.NewNet(), inits: map[uint64]bool{}, used: map[string][32]byte{}}
 	p.net.Fault = p.carry
 	for i, unit := range []failover.Unit{failover.UnitPrimary, failover.UnitSecondary} {
 		h := newHost(t, p.net, tenant(), gatewayAddr)
 		h.name = fmt.Sprint("node", i)
-		h.failover = &control.Failover{Unit: unit.String(), Key: []byte("the key of the twins")}
+		h.failover = &control.Failover{Unit: unit.String()}
 		p.nodes[i] = h
 	}
 	return p
@@ -165,7 +168,7 @@ func (p *pair) join() {
 	c := linktest.NewCable(func(from int) bool { return !p.step(from) })
 	errs := make(chan error)
 	for i, h := range p.nodes {
-		go func() { errs <- h.worker.Link(context.Background(), c.Ends[i]) }()
+		go func() { errs <- h.worker.Link(context.Background(), c.Ends[i], twinKey) }()
 	}
 	for range p.nodes {
 		if err := <-errs; err != nil {
@@ -458,7 +461,7 @@ func TestLinkRefused(t *testing.T) {
 				_, err := link.NewSession(ctx, c.Ends[1], cfg)
 				done <- err
 			}()
-			if err := p.nodes[0].worker.Link(context.Background(), c.Ends[0]); err == nil {
+			if err := p.nodes[0].worker.Link(context.Background(), c.Ends[0], twinKey); err == nil {
 				t.Errorf("%s: a session began", name)
 			}
 			if err := <-done; err == nil {

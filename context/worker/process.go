@@ -182,6 +182,10 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	if len(req.Files) != 1 {
 		return fmt.Errorf("worker: %s with %d descriptors", req.Kind, len(req.Files))
 	}
+	var how control.Link
+	if err := json.Unmarshal(req.Body, &how); err != nil {
+		return fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+	}
 	conn, err := net.FileConn(req.Files[0])
 	if err != nil {
 		return fmt.Errorf("worker: taking over the connection to the twin: %w", err)
@@ -193,7 +197,7 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	}
 	p.links.Go(func() {
 		defer func() { <-p.linking }()
-		if err := p.worker.Link(ctx, conn); err != nil {
+		if err := p.worker.Link(ctx, conn, secret.New(how.Key)); err != nil {
 			p.worker.log.Warn("no session with the twin", "reason", err)
 		}
 	})

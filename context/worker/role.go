@@ -11,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // SetRole makes the worker serve the tenant, or hold what its twin serves. It answers
@@ -116,9 +117,10 @@ func (w *Worker) Quiesce(ctx context.Context, q control.Quiesce) error {
 }
 
 // Link authenticates the twin at the other end of conn, which the worker owns
-// from now on, and starts to replicate. It returns when that is so.
-func (w *Worker) Link(ctx context.Context, conn net.Conn) error {
-	s, failed := w.replica.Authenticate(ctx, conn)
+// from now on, and starts to replicate. Both have the key. It returns when that is
+// so.
+func (w *Worker) Link(ctx context.Context, conn net.Conn, key secret.Value) error {
+	s, failed := w.replica.Authenticate(ctx, conn, key)
 	if failed != nil {
 		failed = fmt.Errorf("worker: %w", failed)
 	}

@@ -376,7 +376,7 @@ func TestHalfASnapshot(t *testing.T) {
 				}
 				sessions[i] = s
 			}()
-			if err := p.nodes[i].worker.Link(context.Background(), c.Ends[1]); err != nil {
+			if err := p.nodes[i].worker.Link(context.Background(), c.Ends[1], twinKey); err != nil {
 				t.Fatal(err)
 			}
 			<-done

@@ -31,7 +31,7 @@ var rooms = []room{
 
 	// The supervisor.
 	{path: "system", may: []string{"configs", "configs/host", "context/spawn", "context/netns", "context/control", "failover", "failover/link", "resource",
-		"resource/cgroup", "vfs", "internal/build", "internal/durable", "internal/guard",
+		"resource/cgroup", "vfs", "internal/build", "internal/durable", "internal/guard", "internal/secret",
 		"system/api", "system/disks", "system/fault", "system/lifecycle", "system/plan", "system/tenants"},
 		because: "the supervisor never parses a packet from the network"},
 	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
