@@ -5,15 +5,20 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// announceAfter are the waits before an announcement is repeated: the first is
-// what moves traffic, the next two are for a switch that was busy, or a host that
-// lost one, the last two for a port that passes nothing at first.
-var announceAfter = []time.Duration{5 * time.Millisecond, 5 * time.Millisecond, time.Second, 2 * time.Second}
+// announceAtOnce and announceLater are the waits before an announcement is
+// repeated. The first is what moves traffic. Those at once are for a switch that
+// was busy, or a host that lost one, while the traffic of a pair waits; those later
+// for a port that passes nothing at first.
+var (
+	announceAtOnce = []time.Duration{5 * time.Millisecond, 5 * time.Millisecond}
+	announceLater  = []time.Duration{time.Second, 2 * time.Second}
+)
 
 const (
 	etherARP  = 0x0806
@@ -42,10 +47,14 @@ func (g *Gateway) announceLocked() {
 	}
 	g.announceOnceLocked()
 	turn := g.announcement
+	waits := announceLater
+	if g.role != Alone { // of many tenants on one Ethernet each hears what all others announce
+		waits = slices.Concat(announceAtOnce, announceLater)
+	}
 	g.owned.Go(func() {
 		wait := time.NewTimer(0)
 		defer wait.Stop()
-		for _, after := range announceAfter {
+		for _, after := range waits {
 			wait.Reset(after)
 			select {
 			case <-wait.C:

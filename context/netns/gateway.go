@@ -93,6 +93,7 @@ type Gateway struct {
 	installed    map[place]route
 	up           map[int]bool // by index: the devices that there are, and whether they are up
 	asked        requests
+	proxies      map[int]proxy             // by index: what devices were set to
 	carried      map[netip.Prefix]struct{} // what tunnels have carried
 	sites        sites                     // of tenant
 	limits       spec.Limits
@@ -126,7 +127,7 @@ func Build(cfg *Config) (*Gateway, error) {
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
-		asked: newRequests(), installed: make(map[place]route), carried: make(map[netip.Prefix]struct{}),
+		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route), carried: make(map[netip.Prefix]struct{}),
 		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
 	}
 	if g.attempt == nil {

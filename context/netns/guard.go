@@ -47,9 +47,9 @@ func (g *Gateway) guardedLocked() []guarded {
 		}
 	}
 	for _, p := range t.Pools {
-		source := insideAddress(t, p.Start.Is4(), nil)
+		source, whole := insideAddress(t, p.Start.Is4(), nil), wholePool(t, p.Name)
 		for _, prefix := range control.Cover(p.Start, p.End) {
-			add(prefix, source, metricTunnel, wholePool(t, p.Name))
+			add(prefix, source, metricTunnel, whole)
 		}
 	}
 	for e := range staticEntries(t) {
@@ -255,6 +255,7 @@ func (s sites) reverseRoute(p netip.Prefix) bool {
 // wholePool reports whether clients with an address of the pool may reach what is
 // outside through the tunnel.
 func wholePool(t *spec.Tenant, name string) bool {
+	known := append(configured(t), placedAt(t, false)...)
 	for _, group := range t.TunnelGroups {
 		if group.Type != spec.RemoteAccess {
 			continue
@@ -271,7 +272,6 @@ func wholePool(t *spec.Tenant, name string) bool {
 				pools = p.AddressPools
 			}
 		}
-		known := append(configured(t), placedAt(t, false)...)
 		if slices.Contains(pools, name) && slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
 			return true
 		}

@@ -12,6 +12,9 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 )
 
+// proxy says what a device answers that is asked for addresses of others.
+type proxy struct{ arp, nd bool }
+
 // settleProxiesLocked has the interfaces answer for clients whose addresses lie
 // within their subnets: ARP (RFC 1027) for all that is routed elsewhere, neighbour
 // solicitations (RFC 4389) for one address after the other, as the kernel has it.
@@ -22,12 +25,17 @@ func (g *Gateway) settleProxiesLocked() error {
 			if _, exists := g.up[l.index]; !ok || !exists {
 				continue
 			}
-			if err := set("ipv4/conf/"+l.name+"/proxy_arp", toggle(g.serves() && poolWithin(g.tenant, i, true))); err != nil {
+			want := proxy{g.serves() && poolWithin(g.tenant, i, true), g.serves() && poolWithin(g.tenant, i, false)}
+			if is, known := g.proxies[l.index]; known && is == want {
+				continue
+			}
+			if err := set("ipv4/conf/"+l.name+"/proxy_arp", toggle(want.arp)); err != nil {
 				return fmt.Errorf("netns: proxy ARP on %s: %w", i.Name, err)
 			}
-			if err := set("ipv6/conf/"+l.name+"/proxy_ndp", toggle(g.serves() && poolWithin(g.tenant, i, false))); err != nil {
+			if err := set("ipv6/conf/"+l.name+"/proxy_ndp", toggle(want.nd)); err != nil {
 				return fmt.Errorf("netns: proxy ND on %s: %w", i.Name, err)
 			}
+			g.proxies[l.index] = want
 		}
 		return nil
 	})

@@ -131,8 +131,8 @@ func TestStandbyHasNone(t *testing.T) {
 }
 
 // TestAnnouncements counts what leaves after a takeover, and when a tenant without
-// a twin begins: three gratuitous ARPs and unsolicited NAs for every address, and
-// more later.
+// a twin begins: three gratuitous ARPs and unsolicited NAs for every address or
+// more; of a takeover three at once.
 func TestAnnouncements(t *testing.T) {
 	h := scratch(t)
 	t.Run("takeover", func(t *testing.T) {
