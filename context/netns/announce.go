@@ -75,7 +75,8 @@ func (g *Gateway) announceLocked() {
 }
 
 // announceOnceLocked sends a gratuitous ARP or an unsolicited NA for every
-// address that is ours. A packet that does not leave is like one that is lost.
+// address that is ours, link-local ones included where the interface has other IPv6
+// addresses, or a twin. A packet that does not leave is like one that is lost.
 func (g *Gateway) announceOnceLocked() {
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
@@ -87,14 +88,18 @@ func (g *Gateway) announceOnceLocked() {
 			continue
 		}
 		source := linkLocal(mac).Addr()
+		v6 := g.paired
 		for _, p := range addressesOf(i, g.role) {
 			if p.Addr().Is4() {
 				g.sendFrame(l, etherARP, gratuitousARP(mac, p.Addr()))
 			} else {
+				v6 = true
 				g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, p.Addr()))
 			}
 		}
-		g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, source))
+		if v6 {
+			g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, source))
+		}
 	}
 }
 
