@@ -50,6 +50,15 @@ func Run(log *slog.Logger, what string, fn func() error) (err error) {
 	return fn()
 }
 
+// Apart calls fn as Run does, on a goroutine of its own, and waits. A call that
+// needs a large stack leaves it to nobody: a goroutine that lives for long would
+// keep what it has once grown to.
+func Apart(log *slog.Logger, what string, fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- Run(log, what, fn) }()
+	return <-done
+}
+
 // Keep calls fn as Run does, again and again until ctx ends: after rest where it has
 // returned. Errors of its own are told to failed; of a panic the log has been told.
 // It returns when ctx has ended and fn has returned.

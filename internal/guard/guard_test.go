@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -73,5 +74,18 @@ func TestKeep(t *testing.T) {
 	}, func(error) { failures++ })
 	if calls != 4 || failures != 1 {
 		t.Errorf("%d calls, %d failures told, want 4 and 1", calls, failures)
+	}
+}
+
+// TestApart: what runs apart is waited for, returns its error, and is caught like
+// any other.
+func TestApart(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	if err := Apart(log, "a test", func() error { return io.EOF }); err != io.EOF {
+		t.Errorf("got %v, want the function's error", err)
+	}
+	defer Enable()()
+	if err := Apart(log, "a test", func() error { panic("x") }); !errors.Is(err, ErrPanic) {
+		t.Errorf("got %v, want ErrPanic", err)
 	}
 }

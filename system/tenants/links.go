@@ -31,9 +31,9 @@ func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 }
 
 // tendLinks does what the Gateway of the context does when a device has changed,
-// and tells what has gone wrong.
+// and tells what has gone wrong. The netlink library needs 128 KiB of stack.
 func (t *tenant) tendLinks(do func() error) error {
-	err := guard.Run(t.log, "the watch over links", do)
+	err := guard.Apart(t.log, "the watch over links", do)
 	if err != nil && !errors.Is(err, guard.ErrPanic) { // which has been told
 		t.log.Warn("devices of a context not tended", "reason", err.Error())
 	}

@@ -158,12 +158,16 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 	t.mu.Lock()
 	w := t.want
 	t.mu.Unlock()
-	for _, d := range w.Devices {
-		if err := t.env.Host.Check(d, nil); err != nil {
-			return err
+	// The netlink library needs 128 KiB of stack, which this goroutine would keep.
+	err = guard.Apart(t.log, "the building of a context", func() error {
+		for _, d := range w.Devices {
+			if err := t.env.Host.Check(d, nil); err != nil {
+				return err
+			}
 		}
-	}
-	if err := t.build(ctx, w); err != nil {
+		return t.build(ctx, w)
+	})
+	if err != nil {
 		return err
 	}
 	defer func() {
