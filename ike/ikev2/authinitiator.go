@@ -151,8 +151,8 @@ func (a *authInitiator) complete(now time.Time, ps wire.Payloads, out *exchange.
 		s.session = configSession(cp)
 	}
 	tsi, tsr := e.selectors()
-	c, reason := s.takeAnswer(now, childAnswer{
-		ps: ps, terms: a.first, spi: a.spi, keying: a.keying(), local: tsi, remote: tsr, own: s.own(e),
+	c, reason := createInitiator{s}.accept(now, childAnswer{
+		ps: ps, terms: a.first, spi: a.spi, keying: a.keying(), local: tsi, remote: tsr, own: s.allowance().own(e),
 	})
 	s.establish(now, out)
 	if reason == "" && e.RequestAddress && len(s.session.Addresses) == 0 {

@@ -217,7 +217,7 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 			ps = append(ps, reply)
 		}
 	}
-	c, answer, refusal := s.acceptChild(now, &a.child, a.keying(), true)
+	c, answer, refusal := createResponder{s}.accept(now, &a.child, a.keying(), true)
 	respond(answer...)
 	if refusal != "" {
 		s.refuse(answer[0].(wire.Notify).Type.String(), refusal, out)

@@ -18,12 +18,13 @@ import (
 // contested returns whose the selectors are that this SA would get on entry e,
 // for the operator; "": nobody's. Clients have addresses of pools, and as a
 // client we offer what we like.
-func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
+func (a allowance) contested(e *entry, local, remote []sa.Selector) string {
+	s := a.sa
 	if e == nil || s.remoteAccess || e.RequestAddress {
 		return ""
 	}
 	for _, r := range remote {
-		for _, p := range s.host.Rules().Pools {
+		for _, p := range a.rules.Pools {
 			// An entry of the operator's may cover a pool as a whole, as 0.0.0.0/0
 			// does: each leased address goes before it.
 			if _, meet := r.Intersect(p); meet && (e.Dynamic || !r.Covers(p)) {
@@ -32,7 +33,7 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 		}
 	}
 	if e.Dynamic {
-		if reason := s.contestsEntry(local, remote); reason != "" {
+		if reason := a.contestsEntry(local, remote); reason != "" {
 			return reason
 		}
 	}
@@ -41,7 +42,7 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 		if o == s || !meet(remote, c.Remote) || !meet(local, c.Local) || s.samePeer(o) {
 			continue
 		}
-		if r, t, clash := s.clash(e, remote, o, c.Remote); clash {
+		if r, t, clash := a.clash(e, remote, o, c.Remote); clash {
 			return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t, o.Peer().RemoteID)
 		}
 	}
@@ -51,14 +52,14 @@ func (s *SA) contested(e *entry, local, remote []sa.Selector) string {
 // contestsEntry returns what of remote is a static entry's, whether that is up or
 // not. Where the entry covers all that the profile names, the operator has cut
 // that out of it.
-func (s *SA) contestsEntry(local, remote []sa.Selector) string {
-	for _, x := range s.host.Rules().Entries {
+func (a allowance) contestsEntry(local, remote []sa.Selector) string {
+	for _, x := range a.rules.Entries {
 		if x.Dynamic || x.RequestAddress || !meet(local, x.LocalTS) {
 			continue
 		}
 		for _, t := range x.RemoteTS {
 			for _, r := range remote {
-				if _, meet := r.Intersect(t); meet && !s.cutOut(r, t) {
+				if _, meet := r.Intersect(t); meet && !a.cutOut(r, t) {
 					return fmt.Sprintf("network %v of the peer overlaps %v of the static entry %s", r, t, x.Name)
 				}
 			}
@@ -69,8 +70,8 @@ func (s *SA) contestsEntry(local, remote []sa.Selector) string {
 
 // clash returns which of the selectors remote, that this SA would get on entry e,
 // would take packets of the selectors theirs of another peer.
-func (s *SA) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Selector) (r, t sa.Selector, found bool) {
-	x := s.host.Rules().entry(o.Entry(), o.Peer().Local.Addr())
+func (a allowance) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Selector) (r, t sa.Selector, found bool) {
+	x := a.rules.entry(o.Entry(), o.Peer().Local.Addr())
 	static := x != nil && !x.Dynamic
 	if !e.Dynamic && static && x.Name != e.Name {
 		return r, t, false // both are the operator's word
@@ -82,7 +83,7 @@ func (s *SA) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Se
 			}
 			switch wider := r.Covers(t) && r != t; {
 			case !e.Dynamic && (o.RemoteAccess() || !static) && wider:
-			case e.Dynamic && static && s.cutOut(r, t):
+			case e.Dynamic && static && a.cutOut(r, t):
 			default:
 				return r, t, true
 			}
@@ -94,8 +95,8 @@ func (s *SA) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Se
 // cutOut reports whether the selector t of the operator's is wider than the
 // network of the profile that r lies in: both were written, and the longer prefix
 // goes first.
-func (s *SA) cutOut(r, t sa.Selector) bool {
-	p := s.host.Rules().profileByName(s.profile)
+func (a allowance) cutOut(r, t sa.Selector) bool {
+	p := a.rules.profileByName(a.sa.profile)
 	if p == nil {
 		return false
 	}

@@ -55,5 +55,5 @@ func (s *SA) softAfter(d time.Duration) time.Duration {
 		share = softInitiator
 	}
 	d = time.Duration(float64(d) * share)
-	return s.jittered(d, softJitter)
+	return s.host.jittered(d, softJitter)
 }

@@ -78,7 +78,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	case !s.state.serves(m.Exchange):
 		s.respond(m.Exchange, m.MessageID, []wire.Payload{wire.Notify{Type: wire.InvalidSyntax}}, out)
 	case m.Exchange == wire.CreateChildSA:
-		s.createChildRequest(now, m.MessageID, ps, out)
+		createResponder{s}.serve(now, m.MessageID, ps, out)
 	default:
 		s.informationalRequest(now, m.MessageID, ps, out)
 	}
@@ -136,9 +136,9 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 			s.removeChild(now, c, r.task.reason, out)
 		}
 	case taskRekeyChild, taskNewChild:
-		s.childResponse(now, r, ps, out)
+		createInitiator{s}.receive(now, r, ps, out)
 	case taskRekeyIKE:
-		s.rekeyIKEResponse(now, r, ps, out)
+		(&rekeying{sa: s}).receive(now, r, ps, out)
 	}
 	return nil
 }

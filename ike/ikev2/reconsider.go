@@ -37,8 +37,8 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 	if was == nil || is == nil {
 		return
 	}
-	oldLocal, oldRemote := s.allowedBy(old, was)
-	local, remote := s.allowedBy(s.host.Rules(), is)
+	oldLocal, oldRemote := allowance{s, old}.allowed(was)
+	local, remote := s.allowance().allowed(is)
 	if slices.Equal(oldLocal, local) && slices.Equal(oldRemote, remote) {
 		return
 	}
@@ -99,10 +99,10 @@ func (s *SA) current() int {
 // nothing is left of it.
 func (s *SA) conform(c *child) {
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
-	if e == nil || s.conforms(e, c) {
+	if e == nil || s.allowance().conforms(e, c) {
 		return
 	}
-	if local, remote := s.successorTS(e, c); len(local) == 0 || len(remote) == 0 {
+	if local, remote := s.allowance().successor(e, c); len(local) == 0 || len(remote) == 0 {
 		s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reasonNetworks})
 		return
 	}
@@ -117,7 +117,7 @@ func (s *SA) reconsiderNew(r *request, c, old *child) {
 		return
 	}
 	if old != nil && old.anew {
-		local, remote := s.successorTS(e, old)
+		local, remote := s.allowance().successor(e, old)
 		if !slices.Equal(local, r.local) || !slices.Equal(remote, r.remote) {
 			s.markAnew(c, true)
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
@@ -129,26 +129,6 @@ func (s *SA) reconsiderNew(r *request, c, old *child) {
 
 // reasonNetworks is why a child SA ends that has too much.
 const reasonNetworks = "its networks are no longer those of the configuration"
-
-// conforms reports whether c has no more than is allowed.
-func (s *SA) conforms(e *entry, c *child) bool {
-	local, remote := s.allowedBy(s.host.Rules(), e)
-	return within(c.Local, local) && within(c.Remote, remote)
-}
-
-// successorTS returns what is asked for when c is rekeyed: what it has, as far as
-// that is allowed, or all that its entry has now.
-func (s *SA) successorTS(e *entry, c *child) (local, remote []sa.Selector) {
-	if c.anew && !e.Dynamic {
-		local, remote = e.selectors()
-		if own := s.own(e); own != nil {
-			local = own
-		}
-		return local, remote
-	}
-	local, remote = s.allowedBy(s.host.Rules(), e)
-	return narrow(c.Local, local), narrow(c.Remote, remote)
-}
 
 // unwanted returns why the SA would not come about under the present Rules
 // although it would under old, "" where that is not so.

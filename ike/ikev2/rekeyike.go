@@ -12,10 +12,16 @@ import (
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// rekeyIKERequest serves the rekeying of this SA by the peer (RFC 7296 sections
-// 1.3.2 and 2.18). The successor takes the children; this SA waits for the
-// peer's DELETE.
-func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+// rekeying is one rekeying of an IKE SA (RFC 7296 sections 1.3.2 and 2.18), by
+// either side. The successor takes the children.
+type rekeying struct {
+	sa   *SA
+	next *SA // the successor
+}
+
+// serve serves the peer's request. The SA waits for the peer's DELETE.
+func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+	s := k.sa
 	deny := func(t wire.NotifyType, reason string) {
 		s.respond(wire.CreateChildSA, id, []wire.Payload{wire.Notify{Type: t}}, out)
 		if reason != "" {
@@ -31,7 +37,7 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *ex
 		deny(wire.InvalidSyntax, err.Error())
 		return
 	}
-	choice, lifetime, err := s.chooseSuccessor(p.sa)
+	choice, lifetime, err := k.chooseSuccessor(p.sa)
 	if err != nil {
 		deny(wire.NoProposalChosen, err.Error())
 		return
@@ -40,34 +46,35 @@ func (s *SA) rekeyIKERequest(now time.Time, id uint32, ps wire.Payloads, out *ex
 		s.respond(wire.CreateChildSA, id, []wire.Payload{n}, out)
 		return
 	}
-	public, shared, err := s.agree(p.ke)
+	public, shared, err := s.host.agree(p.ke)
 	if err != nil {
 		deny(wire.InvalidSyntax, err.Error())
 		return
 	}
 	defer shared.Clear()
 	nr := bytesFrom(s.host.Rand(), nonceSize)
-	n := s.successor(false, s.host.NewIKESPI(), binary.BigEndian.Uint64(choice.SPI))
+	n := k.successor(false, s.host.NewIKESPI(), binary.BigEndian.Uint64(choice.SPI))
 	if n.peerSPI == 0 {
 		deny(wire.InvalidSyntax, "peer rekeys to an SPI of zero")
 		return
 	}
 	x := suite.Exchange{Shared: shared, Ni: p.nonce.Data, Nr: nr}
 	n.lifetime = lifetime
-	if err := s.derive(n, choice, &x); err != nil {
+	if err := k.derive(choice, &x); err != nil {
 		deny(wire.NoProposalChosen, err.Error())
 		return
 	}
 	s.respond(wire.CreateChildSA, id, []wire.Payload{
 		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr}, wire.KE{Group: p.ke.Group, Data: public},
 	}, out)
-	s.handOver(now, n, out)
+	k.handOver(now, out)
 }
 
 // chooseSuccessor selects the suite of the successor that the peer asks for, and
-// its lifetime. One with the PRF of s and nothing weaker goes before the order of
+// its lifetime. One with the PRF of the SA and nothing weaker goes before the order of
 // the policies: see suite.Successors.
-func (s *SA) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration, error) {
+func (k *rekeying) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration, error) {
+	s := k.sa
 	rules := s.host.Rules()
 	kept := rules.ikeSuccessors(s.suite.Proposal())
 	if c, ok := suite.Choose(kept.proposals(), wire.ProtocolIKE, 8, offered.Proposals); ok {
@@ -80,31 +87,35 @@ func (s *SA) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration, erro
 	return c, rules.Policies[c.Policy].Lifetime, nil
 }
 
-// successor makes the SA that replaces s, still without keys.
-func (s *SA) successor(initiator bool, spi, peerSPI uint64) *SA {
-	return &SA{
+// successor makes the SA that replaces ours, still without keys.
+func (k *rekeying) successor(initiator bool, spi, peerSPI uint64) *SA {
+	s := k.sa
+	k.next = &SA{
 		host: s.host, state: Established, initiator: initiator, dialled: s.dialled, served: s.served, spi: spi, peerSPI: peerSPI,
 		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
 		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
 		localID: s.localID, remoteID: s.remoteID, session: s.session,
 		agreed: s.agreed.inherit(), creates: s.creates,
 	}
+	return k.next
 }
 
-// derive gives n the keys of a rekeying of s.
-func (s *SA) derive(n *SA, choice suite.Choice, x *suite.Exchange) error {
+// derive gives the successor its keys.
+func (k *rekeying) derive(choice suite.Choice, x *suite.Exchange) error {
+	s := k.sa
 	st, err := suite.New(choice.Proposal)
 	if err != nil {
 		return err
 	}
-	x.SPIi, x.SPIr = n.spis()
-	return n.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
+	x.SPIi, x.SPIr = k.next.spis()
+	return k.next.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
 }
 
-// handOver gives children, timers and name to the successor n. What s itself has
+// handOver gives children, timers and name to the successor. What the SA itself has
 // replaced and still stands is forgotten without a word: at most one SA waits for
 // its DELETE, however often the peer rekeys.
-func (s *SA) handOver(now time.Time, n *SA, out *exchange.Output) {
+func (k *rekeying) handOver(now time.Time, out *exchange.Output) {
+	s, n := k.sa, k.next
 	if p := s.predecessor; p != nil && p.standing() {
 		s.host.Touch(p)
 		p.End(now, "rekeyed again", out)
@@ -134,10 +145,11 @@ func (s *SA) handOver(now time.Time, n *SA, out *exchange.Output) {
 	n.finish(now, out)
 }
 
-// startRekeyIKE asks for a successor of this SA: with the suite that it has, or
-// one with the same PRF that is not weaker. Where the policies have neither any
+// start asks for a successor: with the suite that the SA has, or one with the same
+// PRF that is not weaker. Where the policies have neither any
 // more, the SA ends with its lifetime.
-func (s *SA) startRekeyIKE(now time.Time, t task, out *exchange.Output) {
+func (k *rekeying) start(now time.Time, t task, out *exchange.Output) {
+	s := k.sa
 	offer := s.host.Rules().ikeSuccessors(s.suite.Proposal())
 	if s.state != Established || len(offer) == 0 {
 		return
@@ -156,8 +168,9 @@ func (s *SA) startRekeyIKE(now time.Time, t task, out *exchange.Output) {
 	}, out)
 }
 
-// rekeyIKEResponse takes the answer to startRekeyIKE.
-func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
+// receive takes the answer to start.
+func (k *rekeying) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
+	s := k.sa
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
 		t := task{kind: taskRekeyIKE, group: binary.BigEndian.Uint16(n.Data), turns: r.task.turns + 1}
 		if t.turns <= maxTurns && t.group != r.group && r.terms.hasGroup(t.group) {
@@ -170,7 +183,7 @@ func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *
 			if tellRefusal(s.refused, n.Type) {
 				s.refuse(n.Type.String(), "peer refuses to rekey the IKE SA: "+n.Type.String(), out)
 			}
-			s.soft = now.Add(s.retryAfter(s.refused))
+			s.soft = now.Add(s.host.retryAfter(s.refused))
 			s.refused++
 			if s.soft.After(s.hard.Add(-renewBefore)) {
 				s.host.Renew(now, s, out) // the next attempt would be too late
@@ -178,39 +191,38 @@ func (s *SA) rekeyIKEResponse(now time.Time, r *request, ps wire.Payloads, out *
 			return
 		}
 	}
-	n, err := s.finishRekeyIKE(r, ps)
-	if err != nil {
+	if err := k.finish(r, ps); err != nil {
 		s.enqueue(task{kind: taskDeleteIKE, reason: err.Error()})
 		return
 	}
-	s.handOver(now, n, out)
+	k.handOver(now, out)
 	s.enqueue(task{kind: taskDeleteIKE, reason: "rekeyed"})
 }
 
-// finishRekeyIKE makes the successor from a good answer.
-func (s *SA) finishRekeyIKE(r *request, ps wire.Payloads) (*SA, error) {
+// finish makes the successor from a good answer.
+func (k *rekeying) finish(r *request, ps wire.Payloads) error {
 	p, err := takeInit(&formRekeyResponse, ps)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	choice, err := suite.CheckAnswer(r.terms.proposals(), wire.ProtocolIKE, 8, p.sa)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	peer := binary.BigEndian.Uint64(choice.SPI)
 	if choice.Group() != r.group || peer == 0 {
-		return nil, errors.New("ikev2: answer to the rekeying of the IKE SA does not fit")
+		return errors.New("ikev2: answer to the rekeying of the IKE SA does not fit")
 	}
 	ni, err := r.begin()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	shared, err := r.finishKE(ps)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer shared.Clear()
-	n := s.successor(true, r.spi, peer)
+	n := k.successor(true, r.spi, peer)
 	n.lifetime = r.terms[choice.Policy].lifetime
-	return n, s.derive(n, choice, &suite.Exchange{Shared: shared, Ni: ni, Nr: p.nonce.Data})
+	return k.derive(choice, &suite.Exchange{Shared: shared, Ni: ni, Nr: p.nonce.Data})
 }

@@ -156,8 +156,8 @@ func bytesFrom(r io.Reader, n int) []byte {
 }
 
 // jittered returns d shortened by up to share of it, at random.
-func (s *SA) jittered(d time.Duration, share float64) time.Duration {
-	b := bytesFrom(s.host.Rand(), 2)
+func (v *Version) jittered(d time.Duration, share float64) time.Duration {
+	b := bytesFrom(v.Rand(), 2)
 	f := float64(uint(b[0])<<8|uint(b[1])) / 65536
 	return d - time.Duration(float64(d)*share*f)
 }

@@ -57,7 +57,7 @@ func full(t *testing.T) *SA {
 // field is inherited, is not, or is one that a successor has of its own.
 func TestSuccessorFieldByField(t *testing.T) {
 	s := full(t)
-	n := s.successor(false, 100, 200)
+	n := (&rekeying{sa: s}).successor(false, 100, 200)
 	old, successor := reflect.ValueOf(s).Elem(), reflect.ValueOf(n).Elem()
 	seen := 0
 	for i := range old.NumField() {

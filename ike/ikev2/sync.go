@@ -97,7 +97,7 @@ func (y syncing) takenOver(now time.Time) {
 		return
 	}
 	y.unproven = true
-	y.sa.heard = now.Add(syncAfter + y.sa.jittered(activationSpread, 1) - y.sa.dpd)
+	y.sa.heard = now.Add(syncAfter + y.sa.host.jittered(activationSpread, 1) - y.sa.dpd)
 	if r := y.sa.window.request; r != nil && r.task.kind == taskSync {
 		y.sa.window.request = nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/record"
 )
 
@@ -79,4 +80,39 @@ func (t *term) fields(f *record.Fields) {
 
 func termsFields(f *record.Fields, tag record.Tag, list *terms) {
 	record.List(f, tag, (*[]term)(list), maxTerms, func(f *record.Fields, t *term) { t.fields(f) })
+}
+
+// chooseChild selects the proposal. Where an entry has no key exchange, one
+// that the peer insists on is accepted if an IKE policy has it: perfect forward
+// secrecy costs us nothing but the arithmetic.
+func (r *Rules) chooseChild(e *entry, offered []wire.Proposal, first bool) (suite.Choice, bool) {
+	if first {
+		return suite.Choose(e.first, wire.ProtocolESP, 4, suite.WithoutExchange(offered))
+	}
+	if c, ok := suite.Choose(e.later, wire.ProtocolESP, 4, offered); ok {
+		return c, true
+	}
+	return suite.Choose(r.extended(e), wire.ProtocolESP, 4, offered)
+}
+
+// extended returns the proposals of e, each with the key exchanges of the IKE
+// policies where it has none of its own.
+func (r *Rules) extended(e *entry) []sa.Proposal {
+	var out []sa.Proposal
+	for _, p := range e.later {
+		if len(p.OfType(sa.KeyExchange)) == 0 {
+			p = append(p[:len(p):len(p)], r.groups...)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// successors returns what is offered for the successor of a pair with a key
+// exchange of group.
+func (r *Rules) successors(e *entry, group uint16) terms {
+	if group == sa.KENone {
+		return e.on(e.later)
+	}
+	return e.on(r.extended(e))
 }

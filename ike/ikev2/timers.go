@@ -162,7 +162,7 @@ func (s *SA) softAgain(now time.Time, c *child) time.Time {
 	if !c.soft.IsZero() && !due(now, c.soft) {
 		return c.soft
 	}
-	return now.Add(s.jittered(max(c.Expires.Sub(now)/2, 0), 1))
+	return now.Add(s.host.jittered(max(c.Expires.Sub(now)/2, 0), 1))
 }
 
 // Activate implements exchange.SA. What is overdue, and
@@ -176,13 +176,13 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 		s.down(now, spentReason, out)
 		return
 	}
-	soon := func() time.Time { return now.Add(s.jittered(activationSpread, 1)) }
+	soon := func() time.Time { return now.Add(s.host.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
 	if fresh || s.sync().unproven { // or an earlier worker had not come to it
 		s.sync().takenOver(now)
 	}
 	if r := s.window.request; r != nil {
-		r.at, r.tries = now.Add(s.jittered(s.host.Rules().repeatAfter(0), 1)), 0
+		r.at, r.tries = now.Add(s.host.jittered(s.host.Rules().repeatAfter(0), 1)), 0
 	}
 	if s.state == Replaced {
 		s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
@@ -193,7 +193,7 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	}
 	s.armKeepalive(now)
 	if !s.keepaliveAt.IsZero() {
-		s.keepaliveAt = now.Add(s.jittered(s.host.Rules().NATKeepalive, 1))
+		s.keepaliveAt = now.Add(s.host.jittered(s.host.Rules().NATKeepalive, 1))
 	}
 	if due(now, s.soft) {
 		s.soft = soon()

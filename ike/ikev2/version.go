@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Version is IKEv2 for one Engine: what all its SAs share. It implements
@@ -97,4 +99,21 @@ func (v *Version) RestoreHalfOpen(now time.Time, r exchange.Record) (exchange.SA
 		return nil, err
 	}
 	return s, nil
+}
+
+// agree does a whole key exchange as its responder.
+func (v *Version) agree(ke wire.KE) (public []byte, shared secret.Value, err error) {
+	r, err := suite.Respond(ke.Group, v.Rand(), ke.Data)
+	if err != nil {
+		return nil, secret.Value{}, err
+	}
+	defer r.Clear()
+	shared, err = r.Secret()
+	return r.Public(), shared, err
+}
+
+// retryAfter returns the pause after a rekeying that was refused: doubled with
+// every refusal before it, jittered.
+func (v *Version) retryAfter(before int) time.Duration {
+	return v.jittered(rekeyRetry<<min(before, rekeyDoublings), 0.5)
 }

@@ -128,11 +128,11 @@ func (s *SA) pump(now time.Time, out *exchange.Output) {
 		case taskDeleteChild:
 			s.startDeleteChild(now, t, out)
 		case taskRekeyChild:
-			s.startRekeyChild(now, t, out)
+			createInitiator{s}.startRekey(now, t, out)
 		case taskNewChild:
-			s.startNewChild(now, t, out)
+			createInitiator{s}.startNew(now, t, out)
 		case taskRekeyIKE:
-			s.startRekeyIKE(now, t, out)
+			(&rekeying{sa: s}).start(now, t, out)
 		case taskSync:
 			s.sync().start(now, request{}, out)
 		case taskInit, taskAuth:
@@ -230,4 +230,9 @@ func (s *SA) settled() {
 	s.host.Bury(s.window.request.seed)
 	s.window.request = nil
 	s.dirty = true
+}
+
+// busyWith reports whether our outstanding exchange is of that kind.
+func (s *SA) busyWith(k taskKind) bool {
+	return s.window.request != nil && s.window.request.task.kind == k
 }

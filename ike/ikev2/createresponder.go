@@ -9,16 +9,18 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
-	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
 
-// createChildRequest serves CREATE_CHILD_SA: a new child SA, the rekeying of
-// one, or of the IKE SA itself (RFC 7296 section 1.3). When both ends rekey the
-// same SA at once, each tells the other TEMPORARY_FAILURE and tries again after
-// a random pause (section 2.25), instead of making both and closing one. What we
-// begin is in rekeychild.go.
-func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+// createResponder is CREATE_CHILD_SA as its responder sees it (RFC 7296 section 1.3):
+// a new child SA, the rekeying of one, or of the IKE SA itself. When both ends rekey
+// the same SA at once, each tells the other TEMPORARY_FAILURE and tries again after
+// a random pause (section 2.25), instead of making both and closing one.
+type createResponder struct{ sa *SA }
+
+// serve serves a request.
+func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+	s := x.sa
 	answer := func(ps ...wire.Payload) { s.respond(wire.CreateChildSA, id, ps, out) }
 	deny := func(n wire.Notify, reason string) {
 		answer(n)
@@ -36,15 +38,15 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 	}
 	offer, _ := wire.Find[wire.SA](ps)
 	rekeysIKE := len(offer.Proposals) > 0 && offer.Proposals[0].Protocol == wire.ProtocolIKE
-	if !s.affords(now, rekeysIKE) {
+	if !x.affords(now, rekeysIKE) {
 		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
 		return
 	}
 	if rekeysIKE {
-		s.rekeyIKERequest(now, id, ps, out)
+		(&rekeying{sa: s}).serve(now, id, ps, out)
 		return
 	}
-	old, refusal := s.rekeyed(ps)
+	old, refusal := x.rekeyed(ps)
 	if refusal != nil {
 		deny(*refusal, "")
 		return
@@ -54,12 +56,12 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 		return
 	}
 	request := takeChild(ps)
-	n, no, reason := s.negotiate(&request, false)
+	n, no, reason := s.allowance().negotiate(&request, false)
 	if reason != "" {
 		deny(no, reason)
 		return
 	}
-	if no, reason, c, answers := s.makeChild(now, ps, n); c != nil {
+	if no, reason, c, answers := x.makeChild(now, ps, n); c != nil {
 		answer(answers...)
 		s.addChild(now, c, old, out)
 	} else {
@@ -69,7 +71,8 @@ func (s *SA) createChildRequest(now time.Time, id uint32, ps wire.Payloads, out 
 
 // makeChild does the key exchange of a negotiated child SA, where it has one, and
 // makes the pair and the answer; nil: the refusal and the reason say why not.
-func (s *SA) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.Notify, reason string, c *child, answers []wire.Payload) {
+func (x createResponder) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.Notify, reason string, c *child, answers []wire.Payload) {
+	s := x.sa
 	ke, haveKE := wire.Find[wire.KE](ps)
 	if n.choice.Group() == sa.KENone {
 		haveKE = false // offered for another proposal than the chosen one
@@ -80,7 +83,7 @@ func (s *SA) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.N
 	k := childKeying{ni: nonce.Data, nr: bytesFrom(s.host.Rand(), nonceSize)}
 	extra := []wire.Payload{wire.Nonce{Data: k.nr}}
 	if haveKE {
-		public, shared, err := s.agree(ke)
+		public, shared, err := s.host.agree(ke)
 		if err != nil {
 			return wire.Notify{Type: wire.InvalidSyntax}, err.Error(), nil, nil
 		}
@@ -88,7 +91,7 @@ func (s *SA) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.N
 		k.shared = shared
 		extra = append(extra, wire.KE{Group: ke.Group, Data: public})
 	}
-	c, payloads, err := s.buildChild(now, n, k)
+	c, payloads, err := x.build(now, n, k)
 	if err != nil {
 		return wire.Notify{Type: wire.NoProposalChosen}, err.Error(), nil, nil
 	}
@@ -103,7 +106,8 @@ func newCreates() resource.Bucket {
 
 // affords reports whether the peer may have another child SA, or rekey the IKE
 // SA, so soon. A successor inherits what is left.
-func (s *SA) affords(now time.Time, rekeysIKE bool) bool {
+func (x createResponder) affords(now time.Time, rekeysIKE bool) bool {
+	s := x.sa
 	cost := 1.0
 	if rekeysIKE {
 		cost = rekeyIKECost
@@ -115,14 +119,10 @@ func (s *SA) affords(now time.Time, rekeysIKE bool) bool {
 	return false
 }
 
-// busyWith reports whether our outstanding exchange is of that kind.
-func (s *SA) busyWith(k taskKind) bool {
-	return s.window.request != nil && s.window.request.task.kind == k
-}
-
 // rekeyed finds the pair that REKEY_SA names; nil without that notification.
 // The SPI is the one that the peer receives with.
-func (s *SA) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
+func (x createResponder) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
+	s := x.sa
 	n, ok := ps.Notify(wire.RekeySA)
 	if !ok {
 		return nil, nil
@@ -134,7 +134,7 @@ func (s *SA) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 	switch r := s.window.request; {
 	case c == nil:
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
-	case !c.replaced.IsZero() && s.followed(c): // it has not got our answer: it asks for a new one then
+	case !c.replaced.IsZero() && x.followed(c): // it has not got our answer: it asks for a new one then
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
 	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID: // section 2.25.1: we are closing or rekeying it
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
@@ -143,7 +143,8 @@ func (s *SA) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 }
 
 // followed reports whether c was replaced because the peer has asked for it.
-func (s *SA) followed(c *child) bool {
+func (x createResponder) followed(c *child) bool {
+	s := x.sa
 	for _, o := range s.children {
 		if o.replaces == c.ID {
 			return o.follows
@@ -152,13 +153,34 @@ func (s *SA) followed(c *child) bool {
 	return false
 }
 
-// agree does a whole key exchange as its responder.
-func (s *SA) agree(ke wire.KE) (public []byte, shared secret.Value, err error) {
-	r, err := suite.Respond(ke.Group, s.host.Rand(), ke.Data)
-	if err != nil {
-		return nil, secret.Value{}, err
+// accept does all for a child SA that the peer asked for, but install it.
+// The payloads are the answer: with a refusal one notification, and why.
+func (x createResponder) accept(now time.Time, r *childRequest, k childKeying, first bool) (*child, []wire.Payload, string) {
+	s := x.sa
+	n, refusal, reason := s.allowance().negotiate(r, first)
+	if reason != "" {
+		return nil, []wire.Payload{refusal}, reason
 	}
-	defer r.Clear()
-	shared, err = r.Secret()
-	return r.Public(), shared, err
+	c, ps, err := x.build(now, n, k)
+	if err != nil {
+		return nil, []wire.Payload{wire.Notify{Type: wire.NoProposalChosen}}, err.Error()
+	}
+	return c, ps, ""
+}
+
+// build makes the pair that was negotiated, and the answer.
+func (x createResponder) build(now time.Time, n negotiated, k childKeying) (*child, []wire.Payload, error) {
+	s := x.sa
+	spi := s.host.NewESPSPI()
+	toUs, toPeer, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: k.shared, Ni: k.ni, Nr: k.nr}, n.choice.Proposal)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := s.newChild(now, n.term, n.choice)
+	c.In, c.Out = direction(n.choice, spi, toUs), direction(n.choice, n.out, toPeer)
+	c.Local, c.Remote, c.lost = n.local, n.remote, n.lost
+	return c, []wire.Payload{
+		n.choice.Answer(spiBytes(spi)),
+		wire.TSi{TS: wire.TS{Selectors: n.remote}}, wire.TSr{TS: wire.TS{Selectors: n.local}},
+	}, nil
 }

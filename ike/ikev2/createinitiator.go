@@ -47,8 +47,13 @@ type want struct{ local, remote []sa.Selector }
 // single reports whether it is one pair of networks.
 func (w *want) single() bool { return len(w.local) == 1 && len(w.remote) == 1 }
 
-// startRekeyChild asks for the successor of a pair.
-func (s *SA) startRekeyChild(now time.Time, t task, out *exchange.Output) {
+// createInitiator is CREATE_CHILD_SA for child SAs as its initiator sees it: see
+// above. rekeying is that for the IKE SA.
+type createInitiator struct{ sa *SA }
+
+// startRekey asks for the successor of a pair.
+func (x createInitiator) startRekey(now time.Time, t task, out *exchange.Output) {
+	s := x.sa
 	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
 	if c == nil || !c.replaced.IsZero() || s.state != Established {
 		return
@@ -60,33 +65,35 @@ func (s *SA) startRekeyChild(now time.Time, t task, out *exchange.Output) {
 	if t.group == sa.KENone {
 		t.group = c.group
 	}
-	local, remote := s.successorTS(e, c)
+	local, remote := s.allowance().successor(e, c)
 	if len(local) == 0 || len(remote) == 0 {
 		s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reasonNetworks})
 		return
 	}
 	rekey := wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: spiBytes(c.In.SPI)}
-	s.askChild(now, request{task: t, local: local, remote: remote}, e, []wire.Payload{rekey}, out)
+	x.send(now, request{task: t, local: local, remote: remote}, e, []wire.Payload{rekey}, out)
 }
 
-// startNewChild asks for a pair that replaces none.
-func (s *SA) startNewChild(now time.Time, t task, out *exchange.Output) {
+// startNew asks for a pair that replaces none.
+func (x createInitiator) startNew(now time.Time, t task, out *exchange.Output) {
+	s := x.sa
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
 	if e == nil || len(e.later) == 0 || s.state != Established || t.want.single() && s.carries(t.want) {
 		return
 	}
-	s.askChild(now, request{task: t, local: t.want.local, remote: t.want.remote}, e, nil, out)
+	x.send(now, request{task: t, local: t.want.local, remote: t.want.remote}, e, nil, out)
 }
 
-// askChild sends the CREATE_CHILD_SA request r for a child SA of e. Its key
+// send sends the request r for a child SA of e. Its key
 // exchange is that of the task, or else the first of the entry.
-func (s *SA) askChild(now time.Time, r request, e *entry, ps []wire.Payload, out *exchange.Output) {
+func (x createInitiator) send(now time.Time, r request, e *entry, ps []wire.Payload, out *exchange.Output) {
+	s := x.sa
 	spi := s.host.NewESPSPI()
 	r.seed, r.spi, r.group = secret.New(bytesFrom(s.host.Rand(), seedSize)), uint64(spi), r.task.group
 	if r.group == sa.KENone {
 		r.group = e.later[0].One(sa.KeyExchange).ID
 	}
-	r.terms = s.successors(e, r.group)
+	r.terms = s.host.Rules().successors(e, r.group)
 	ni, err := r.begin()
 	if err != nil {
 		return
@@ -99,29 +106,30 @@ func (s *SA) askChild(now time.Time, r request, e *entry, ps []wire.Payload, out
 	s.send(now, r, wire.CreateChildSA, ps, out)
 }
 
-// childResponse takes the answer to startRekeyChild or startNewChild. The pair
+// receive takes the answer to startRekey or startNew. The pair
 // that was to be replaced may be gone: then the new one stands for itself.
-func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
+func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
+	s := x.sa
 	old := s.childByID(r.task.child)
-	if t, ok := s.otherExchange(r, old, ps); ok {
+	if t, ok := x.otherExchange(r, old, ps); ok {
 		s.enqueue(t)
 		return
 	}
 	for _, p := range ps {
 		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
-			s.childRefused(now, r, old, n.Type, out)
+			x.declined(now, r, old, n.Type, out)
 			return
 		}
 	}
-	c, reason := s.answeredChild(now, r, ps)
+	c, reason := x.answered(now, r, ps)
 	switch {
 	case reason != "": // what the peer has made of it goes, the IKE SA is as good as before
 		s.refuse("", "peer's answer for a child SA does not do: "+reason, out)
 		s.enqueue(task{kind: taskDeleteChild, spi: sa.SPI(r.spi), reason: reason})
-		s.waitChild(now, old)
+		createInitiator{s}.wait(now, old)
 	case slices.Contains(r.deleted, c.Out.SPI): // its DELETE was faster than the answer
 		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
-		s.waitChild(now, old)
+		createInitiator{s}.wait(now, old)
 	default:
 		s.addChild(now, c, old, out)
 		s.tellNarrowed(c, r.local, r.remote, out)
@@ -132,9 +140,9 @@ func (s *SA) childResponse(now time.Time, r *request, ps wire.Payloads, out *exc
 	}
 }
 
-// answeredChild makes the pair of a good answer; the reason says what is wrong
+// answered makes the pair of a good answer; the reason says what is wrong
 // with it.
-func (s *SA) answeredChild(now time.Time, r *request, ps wire.Payloads) (*child, string) {
+func (x createInitiator) answered(now time.Time, r *request, ps wire.Payloads) (*child, string) {
 	ni, err := r.begin()
 	if err != nil {
 		return nil, err.Error()
@@ -148,7 +156,7 @@ func (s *SA) answeredChild(now time.Time, r *request, ps wire.Payloads) (*child,
 		return nil, err.Error()
 	}
 	defer shared.Clear()
-	return s.takeAnswer(now, childAnswer{
+	return x.accept(now, childAnswer{
 		ps: ps, terms: r.terms, spi: sa.SPI(r.spi), group: r.group, local: r.local, remote: r.remote,
 		keying: childKeying{ni: ni, nr: nonce.Data, shared: shared},
 	})
@@ -157,7 +165,8 @@ func (s *SA) answeredChild(now time.Time, r *request, ps wire.Payloads) (*child,
 // otherExchange returns the same task with the key exchange that the peer insists
 // on. A peer that wants something else every time waits, as after any other
 // refusal.
-func (s *SA) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool) {
+func (x createInitiator) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool) {
+	s := x.sa
 	rules, t := s.host.Rules(), r.task
 	e := rules.entry(s.entry, s.local.Addr())
 	if t.turns >= maxTurns || e == nil {
@@ -166,7 +175,7 @@ func (s *SA) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool
 	t.turns++
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
 		t.group = binary.BigEndian.Uint16(n.Data)
-		if t.group != r.group && s.successors(e, t.group).hasGroup(t.group) {
+		if t.group != r.group && s.host.Rules().successors(e, t.group).hasGroup(t.group) {
 			if old != nil {
 				old.group = t.group
 			}
@@ -180,10 +189,11 @@ func (s *SA) otherExchange(r *request, old *child, ps wire.Payloads) (task, bool
 	return t, false
 }
 
-// childRefused does what a refusal of a new child SA, or of the successor of old,
+// declined does what a refusal of a new child SA, or of the successor of old,
 // calls for (section 2.25). A peer that no longer has the old one is asked for a
 // new one instead; everything else is tried again, after pauses that grow.
-func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyType, out *exchange.Output) {
+func (x createInitiator) declined(now time.Time, r *request, old *child, n wire.NotifyType, out *exchange.Output) {
+	s := x.sa
 	switch {
 	case r.task.kind == taskNewChild:
 		s.refuse(n.String(), fmt.Sprintf("peer refuses a child SA for %v: %v", r.task.want, n), out)
@@ -196,12 +206,12 @@ func (s *SA) childRefused(now time.Time, r *request, old *child, n wire.NotifyTy
 			s.refuse(n.String(), "peer refuses to rekey a child SA: "+n.String(), out)
 		}
 		e := s.host.Rules().entry(s.entry, s.local.Addr())
-		if n != wire.TemporaryFailure && e != nil && !s.conforms(e, old) {
+		if n != wire.TemporaryFailure && e != nil && !s.allowance().conforms(e, old) {
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: reasonNetworks})
 			return
 		}
 		s.markAnew(old, false) // the peer does not want them
-		s.waitChild(now, old)
+		createInitiator{s}.wait(now, old)
 		if old.soft.After(old.Expires.Add(-renewBefore)) {
 			s.host.Renew(now, s, out) // the next attempt would be too late
 		}
@@ -217,16 +227,67 @@ func tellRefusal(before int, n wire.NotifyType) bool {
 	return before == 0
 }
 
-// waitChild plans the next attempt to rekey old, which may be nil.
-func (s *SA) waitChild(now time.Time, old *child) {
+// wait plans the next attempt to rekey old, which may be nil.
+func (x createInitiator) wait(now time.Time, old *child) {
+	s := x.sa
 	if old != nil {
-		old.soft = now.Add(s.retryAfter(old.refused))
+		old.soft = now.Add(s.host.retryAfter(old.refused))
 		old.refused++
 	}
 }
 
-// retryAfter returns the pause after a rekeying that was refused: doubled with
-// every refusal before it, jittered.
-func (s *SA) retryAfter(before int) time.Duration {
-	return s.jittered(rekeyRetry<<min(before, rekeyDoublings), 0.5)
+// childAnswer is a response to what we asked for, with all that it is checked
+// against.
+type childAnswer struct {
+	ps            wire.Payloads
+	terms         terms
+	spi           sa.SPI
+	group         uint16 // of the key exchange that was done
+	keying        childKeying
+	local, remote []sa.Selector // as offered
+	own           []sa.Selector // what local is narrowed to; nil: as the peer says
+}
+
+// accept makes the pair that the peer answered with; the reason says what
+// is wrong with the answer.
+func (x createInitiator) accept(now time.Time, a childAnswer) (*child, string) {
+	s := x.sa
+	for _, p := range a.ps {
+		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
+			return nil, "peer makes no child SA: " + n.Type.String()
+		}
+	}
+	if err := formChildAnswer.check(a.ps); err != nil {
+		return nil, err.Error()
+	}
+	r := takeChild(a.ps)
+	choice, err := suite.CheckAnswer(a.terms.proposals(), wire.ProtocolESP, 4, r.sa)
+	if err != nil {
+		return nil, err.Error()
+	}
+	out := sa.SPI(binary.BigEndian.Uint32(choice.SPI))
+	if out <= 255 || choice.Group() != a.group {
+		return nil, "peer chose a reserved SPI, or another key exchange than was done"
+	}
+	local := r.tsi
+	if a.own != nil {
+		local = narrow(local, a.own)
+	}
+	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
+		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
+	}
+	if reason := s.allowance().contested(s.host.Rules().entry(s.entry, s.local.Addr()), local, r.tsr); reason != "" {
+		return nil, reason
+	}
+	if reason := s.allowance().unroutable(r.tsr); reason != "" {
+		return nil, reason
+	}
+	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)
+	if err != nil {
+		return nil, err.Error()
+	}
+	c := s.newChild(now, a.terms[choice.Policy], choice)
+	c.In, c.Out = direction(choice, a.spi, toUs), direction(choice, out, toPeer)
+	c.Local, c.Remote = local, r.tsr
+	return c, ""
 }
