@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -42,6 +43,12 @@ func TestHeartbeatRoundTrip(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
+}
+
+// TestOlderHeartbeats reads what older programs sent.
+func TestOlderHeartbeats(t *testing.T) {
+	samples := []recordtest.Sample{{Name: "heartbeat", Bytes: AppendHeartbeat(nil, fullHeartbeat, heartbeatKey)}}
+	recordtest.Read(t, samples, func(b []byte) error { _, err := ParseHeartbeat(b, heartbeatKey); return err })
 }
 
 // TestHeartbeatRoom: what a heartbeat takes beside its entries is what room

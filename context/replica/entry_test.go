@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 )
 
 // entries is one entry of every kind.
@@ -42,6 +44,21 @@ func TestEntriesRoundTrip(t *testing.T) {
 			t.Errorf("entry %d: got % x, want % x", i, again, b)
 		}
 	}
+}
+
+// TestOlderEntries reads what older programs wrote.
+func TestOlderEntries(t *testing.T) {
+	samples := []recordtest.Sample{{Name: "batch", Bytes: appendBatch(nil, entries)}}
+	for i, name := range []string{"record", "counters", "session", "habit-IPv4", "habit-IPv6"} {
+		samples = append(samples, recordtest.Sample{Name: name, Bytes: entries[i]})
+	}
+	recordtest.Read(t, samples, func(b []byte) error {
+		all, err := parseEntries(b)
+		for _, e := range all {
+			err = errors.Join(err, e.lost)
+		}
+		return err
+	})
 }
 
 func TestEntriesMalformed(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 )
 
 var wireMessages = []message{
@@ -52,6 +53,15 @@ func TestMessageRoundTrip(t *testing.T) {
 			t.Errorf("kind %d: a byte too many is accepted", want.kind)
 		}
 	}
+}
+
+// TestOlderMessages reads what older programs sent.
+func TestOlderMessages(t *testing.T) {
+	var samples []recordtest.Sample
+	for i, m := range wireMessages {
+		samples = append(samples, recordtest.Sample{Name: fmt.Sprintf("message-%d", i+1), Bytes: appendMessage(nil, &m)})
+	}
+	recordtest.Read(t, samples, func(b []byte) error { _, err := parseMessage(b); return err })
 }
 
 // TestProtocol: a sender and a receiver of neighbouring programs speak what both

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -44,6 +45,12 @@ func TestGreeting(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOlderGreetings reads what older programs sent.
+func TestOlderGreetings(t *testing.T) {
+	samples := []recordtest.Sample{{Name: "greeting", Bytes: AppendGreeting(nil, testKey, "acme", testNonce)}}
+	recordtest.Read(t, samples, func(b []byte) error { _, err := ParseGreeting(b, testKey, testNonce); return err })
 }
 
 // TestGreetingSaysMore: a field that this version does not know keeps nobody out.

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -99,6 +100,16 @@ func TestRecordRoundTrip(t *testing.T) {
 			t.Errorf("kind %d: a byte left over was accepted", r.Kind)
 		}
 	}
+}
+
+// TestOlderRecords reads what older programs wrote.
+func TestOlderRecords(t *testing.T) {
+	names := []string{"", "RecordIKE", "RecordWindow", "RecordIKEDown", "RecordChild", "RecordHalfOpen"}
+	var samples []recordtest.Sample
+	for _, r := range goldenRecords(t) {
+		samples = append(samples, recordtest.Sample{Name: names[r.Kind], Bytes: AppendRecord(nil, r)})
+	}
+	recordtest.Read(t, samples, func(b []byte) error { _, err := ParseRecord(b); return err })
 }
 
 // addUnknown returns the record b with a field that nobody knows.

@@ -33,7 +33,10 @@ func ReplicaBase(tb testing.TB) string {
 			tb.Fatalf("lab: programs of %s: %s %s: %v\n%s", commit, name, strings.Join(args, " "), err, out)
 		}
 	}
-	run("git", "-C", root, "merge-base", "--is-ancestor", commit, "HEAD")
+	if err := exec.Command("git", "-C", root, "merge-base", "--is-ancestor", commit, "HEAD").Run(); err != nil {
+		tb.Fatalf("lab: internal/lab/replica-base names %s, which is no ancestor of this tree: %v "+
+			"(a shallow clone does not have it: git fetch --unshallow)", commit, err)
+	}
 	dir := filepath.Join(root, ".cache", "replica-base-"+commit)
 	if _, err := os.Stat(dir); err == nil {
 		return dir
