@@ -55,7 +55,7 @@ func (s *SA) Retire(now time.Time, reason string) {
 
 // deleteChild ends one child SA with a DELETE to the peer.
 func (s *SA) deleteChild(now time.Time, id uint64, reason string, out *exchange.Output) error {
-	if s.childByID(id) == nil {
+	if s.children.byID(id) == nil {
 		return exchange.ErrNoChild
 	}
 	defer s.finish(now, out)
@@ -67,7 +67,7 @@ func (s *SA) deleteChild(now time.Time, id uint64, reason string, out *exchange.
 // urgeChild replaces one child SA now. It may be said again and again: where the
 // peer has refused, the next try waits for its time.
 func (s *SA) urgeChild(now time.Time, id uint64, out *exchange.Output) error {
-	c := s.childByID(id)
+	c := s.children.byID(id)
 	if c == nil {
 		return exchange.ErrNoChild
 	}
@@ -98,7 +98,7 @@ func (s *SA) rekeyNow(now time.Time, out *exchange.Output) error {
 // peerMoved adopts the source of an authentic ESP packet, under the conditions
 // of follow.
 func (s *SA) peerMoved(now time.Time, id uint64, remote netip.AddrPort, out *exchange.Output) error {
-	if s.childByID(id) == nil {
+	if s.children.byID(id) == nil {
 		return exchange.ErrNoChild
 	}
 	defer s.finish(now, out)

@@ -54,7 +54,7 @@ type createInitiator struct{ sa *SA }
 // startRekey asks for the successor of a pair.
 func (x createInitiator) startRekey(now time.Time, t task, out *exchange.Output) {
 	s := x.sa
-	c, e := s.childByID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
+	c, e := s.children.byID(t.child), s.host.Rules().entry(s.entry, s.local.Addr())
 	if c == nil || !c.replaced.IsZero() || s.state != Established {
 		return
 	}
@@ -78,7 +78,7 @@ func (x createInitiator) startRekey(now time.Time, t task, out *exchange.Output)
 func (x createInitiator) startNew(now time.Time, t task, out *exchange.Output) {
 	s := x.sa
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
-	if e == nil || len(e.later) == 0 || s.state != Established || t.want.single() && s.carries(t.want) {
+	if e == nil || len(e.later) == 0 || s.state != Established || t.want.single() && s.children.carries(t.want) {
 		return
 	}
 	x.send(now, request{task: t, local: t.want.local, remote: t.want.remote}, e, nil, out)
@@ -110,7 +110,7 @@ func (x createInitiator) send(now time.Time, r request, e *entry, ps []wire.Payl
 // that was to be replaced may be gone: then the new one stands for itself.
 func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	s := x.sa
-	old := s.childByID(r.task.child)
+	old := s.children.byID(r.task.child)
 	if t, ok := x.otherExchange(r, old, ps); ok {
 		s.enqueue(t)
 		return
@@ -136,7 +136,7 @@ func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, ou
 		if old != nil {
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 		}
-		s.reconsiderNew(r, c, old)
+		reconsideration{s}.conformNew(r, c, old)
 	}
 }
 
@@ -210,7 +210,7 @@ func (x createInitiator) declined(now time.Time, r *request, old *child, n wire.
 			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: reasonNetworks})
 			return
 		}
-		s.markAnew(old, false) // the peer does not want them
+		reconsideration{s}.markAnew(old, false) // the peer does not want them
 		createInitiator{s}.wait(now, old)
 		if old.soft.After(old.Expires.Add(-renewBefore)) {
 			s.host.Renew(now, s, out) // the next attempt would be too late

@@ -28,7 +28,7 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 			s.refuse(n.Type.String(), reason, out)
 		}
 	}
-	if s.state != Established || s.busyWith(taskRekeyIKE) || s.busyWith(taskDeleteIKE) {
+	if s.state != Established || s.window.busyWith(taskRekeyIKE) || s.window.busyWith(taskDeleteIKE) {
 		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
 		return
 	}
@@ -130,27 +130,16 @@ func (x createResponder) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 	if n.Protocol != wire.ProtocolESP || len(n.SPI) != 4 {
 		return nil, &wire.Notify{Type: wire.InvalidSyntax}
 	}
-	c := s.childBySPI(sa.SPI(binary.BigEndian.Uint32(n.SPI)))
+	c := s.children.bySPI(sa.SPI(binary.BigEndian.Uint32(n.SPI)))
 	switch r := s.window.request; {
 	case c == nil:
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
-	case !c.replaced.IsZero() && x.followed(c): // it has not got our answer: it asks for a new one then
+	case !c.replaced.IsZero() && s.children.followed(c): // it has not got our answer: it asks for a new one then
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
 	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID: // section 2.25.1: we are closing or rekeying it
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
 	}
 	return c, nil
-}
-
-// followed reports whether c was replaced because the peer has asked for it.
-func (x createResponder) followed(c *child) bool {
-	s := x.sa
-	for _, o := range s.children {
-		if o.replaces == c.ID {
-			return o.follows
-		}
-	}
-	return false
 }
 
 // accept does all for a child SA that the peer asked for, but install it.

@@ -84,7 +84,7 @@ func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, er
 		return nil, errors.New("ikev2: a half-open SA would be answered differently now")
 	}
 	s.window.iv = host.Epoch() << 32 // as if something had been sealed, though no record says so
-	s.skipIV()
+	s.window.skipIV(s.host.Epoch())
 	r.recorded, s.endAt, r.until = true, h.until, h.until
 	return s, nil
 }

@@ -8,9 +8,13 @@ import (
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
-// informationalRequest serves INFORMATIONAL: DELETE, notifications, and the
-// empty request that only asks whether we live (RFC 7296 section 1.4).
-func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+// informational is INFORMATIONAL (RFC 7296 section 1.4): DELETE, notifications, and
+// the empty request that only asks whether the other lives.
+type informational struct{ sa *SA }
+
+// serve serves a request.
+func (x informational) serve(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
+	s := x.sa
 	var answer []wire.Payload
 	end := ""
 	for _, p := range ps {
@@ -20,7 +24,7 @@ func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, ou
 			case wire.ProtocolIKE:
 				end = "deleted by the peer"
 			case wire.ProtocolESP:
-				if d := s.deleted(now, p.SPIs, out); len(d.SPIs) > 0 {
+				if d := x.deleted(now, p.SPIs, out); len(d.SPIs) > 0 {
 					answer = append(answer, d)
 				}
 			case wire.ProtocolAH, wire.ProtocolNone:
@@ -43,12 +47,13 @@ func (s *SA) informationalRequest(now time.Time, id uint32, ps wire.Payloads, ou
 // deleted removes the children that the peer names by the SPIs it receives
 // with, and returns the other halves of the pairs. Where both ends delete a
 // pair at once, the half is not named again (section 1.4.1).
-func (s *SA) deleted(now time.Time, spis []sa.SPI, out *exchange.Output) wire.Delete {
+func (x informational) deleted(now time.Time, spis []sa.SPI, out *exchange.Output) wire.Delete {
+	s := x.sa
 	d := wire.Delete{Protocol: wire.ProtocolESP}
 	for _, spi := range spis {
-		c := s.childBySPI(spi)
+		c := s.children.bySPI(spi)
 		if c == nil {
-			s.deletedEarly(spi)
+			x.deletedEarly(spi)
 			continue
 		}
 		if r := s.window.request; r == nil || r.task.kind != taskDeleteChild || r.task.child != c.ID {
@@ -65,7 +70,8 @@ func (s *SA) deleted(now time.Time, spis []sa.SPI, out *exchange.Output) wire.De
 
 // deletedEarly notes an SPI that the peer deletes before we know it: that of the
 // pair whose answer is still on its way.
-func (s *SA) deletedEarly(spi sa.SPI) {
+func (x informational) deletedEarly(spi sa.SPI) {
+	s := x.sa
 	r := s.window.request
 	if r != nil && (r.task.kind == taskRekeyChild || r.task.kind == taskNewChild) && len(r.deleted) < maxEarlyDeletes {
 		r.deleted = append(r.deleted, spi)
@@ -74,9 +80,10 @@ func (s *SA) deletedEarly(spi sa.SPI) {
 
 // startDeleteChild tells the peer that a pair is gone; it goes when the peer
 // has answered.
-func (s *SA) startDeleteChild(now time.Time, t task, out *exchange.Output) {
+func (x informational) startDeleteChild(now time.Time, t task, out *exchange.Output) {
+	s := x.sa
 	spi := t.spi
-	if c := s.childByID(t.child); c != nil {
+	if c := s.children.byID(t.child); c != nil {
 		c.soft, c.ending, spi = time.Time{}, true, c.In.SPI
 	}
 	if spi == 0 {
@@ -89,7 +96,8 @@ func (s *SA) startDeleteChild(now time.Time, t task, out *exchange.Output) {
 
 // startDeleteIKE tells the peer that the SA ends. The children of an SA that
 // was not replaced are out of service from here on.
-func (s *SA) startDeleteIKE(now time.Time, t task, out *exchange.Output) {
+func (x informational) startDeleteIKE(now time.Time, t task, out *exchange.Output) {
+	s := x.sa
 	if s.state != Deleting { // a request that begins anew: see sync.go
 		s.wasReplaced = s.state == Replaced
 		s.transition(Deleting)

@@ -53,9 +53,10 @@ func newInitiator(h *Version, now time.Time, name string, out *exchange.Output) 
 	}
 	p := h.Rules().profileByName(e.Profile)
 	s := &SA{
-		host: h, state: Connecting, initiator: true, dialled: true, spi: h.NewIKESPI(), entry: name,
-		local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500),
-		profile: p.Name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local), agreed: newAgreements(),
+		host: h, state: Connecting, agreed: newAgreements(),
+		names:  names{initiator: true, dialled: true, spi: h.NewIKESPI()},
+		path:   path{local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500)},
+		member: member{profile: p.Name, entry: name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local)},
 	}
 	s.initiating = &initiating{sa: s, entry: e, terms: h.Rules().ikeTerms(), transcript: transcript{ni: bytesFrom(h.Rand(), nonceSize)}}
 	if err := s.initiating.send(now, h.Rules().groups[0].ID, out); err != nil {
@@ -81,7 +82,7 @@ func (i *initiating) send(now time.Time, group uint16, out *exchange.Output) err
 	}
 	ps = append(ps, suite.Offer(i.terms.proposals(), wire.ProtocolIKE, nil),
 		wire.KE{Group: group, Data: i.key.Public()}, wire.Nonce{Data: i.ni})
-	ps = append(ps, s.natPayloads(0)...)
+	ps = append(ps, s.natPayloads(s.spi, 0, s.host.Rules().ForceUDP)...)
 	ps = append(ps, s.agreed.offer(wire.IKESAInit)...)
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
 	i.request = wire.AppendMessage(nil, hdr, ps...)
@@ -134,7 +135,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 		return i.distrust("", "key exchange: "+err.Error())
 	}
 	i.key.Clear()
-	s.detectNAT(m.Payloads, m.SPIr)
+	s.detectNAT(m.Payloads, s.spi, m.SPIr, s.host.Rules().ForceUDP)
 	s.agreed.learn(wire.IKESAInit, false, m.Payloads)
 	if s.udp {
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)

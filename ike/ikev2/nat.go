@@ -15,6 +15,17 @@ import (
 // natPort is the port of IKE and ESP through a NAT (RFC 7296 section 2.23).
 const natPort = 4500
 
+// path is how messages reach the peer, and ESP with them.
+type path struct {
+	local, remote netip.AddrPort
+	natLocal      bool // a NAT is before us
+	natRemote     bool // a NAT is before the peer
+	udp           bool // ESP travels in UDP
+}
+
+// Remote implements exchange.SA.
+func (p *path) Remote() netip.AddrPort { return p.remote }
+
 // natHash is the data of a NAT detection notification: SHA-1 of both SPIs, an
 // address and a port. It is no signature; anybody can make one.
 func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {
@@ -28,41 +39,39 @@ func natHash(spiI, spiR uint64, at netip.AddrPort) []byte {
 
 // natPayloads returns our two notifications. With ForceUDP the hash of our own
 // address is of no address, so that the peer finds a NAT and encapsulates.
-func (s *SA) natPayloads(spiR uint64) []wire.Payload {
-	spiI, _ := s.spis()
-	source := natHash(spiI, spiR, s.local)
-	if s.host.Rules().ForceUDP {
+func (p *path) natPayloads(spiI, spiR uint64, forceUDP bool) []wire.Payload {
+	source := natHash(spiI, spiR, p.local)
+	if forceUDP {
 		source = natHash(spiI, spiR, netip.AddrPort{})
 	}
 	return []wire.Payload{
 		wire.Notify{Type: wire.NATDetectionSourceIP, Data: source},
-		wire.Notify{Type: wire.NATDetectionDestinationIP, Data: natHash(spiI, spiR, s.remote)},
+		wire.Notify{Type: wire.NATDetectionDestinationIP, Data: natHash(spiI, spiR, p.remote)},
 	}
 }
 
 // detectNAT compares what the peer says about both addresses with what we see.
 // A peer may list several source addresses; one that fits is enough. A peer
 // that says nothing cannot do NAT traversal.
-func (s *SA) detectNAT(ps wire.Payloads, spiR uint64) {
-	spiI, _ := s.spis()
+func (p *path) detectNAT(ps wire.Payloads, spiI, spiR uint64, forceUDP bool) {
 	destination, ok := ps.Notify(wire.NATDetectionDestinationIP)
 	sources := ps.Notifies(wire.NATDetectionSourceIP)
 	if !ok || len(sources) == 0 {
 		return
 	}
-	s.natLocal = !bytes.Equal(destination.Data, natHash(spiI, spiR, s.local))
-	s.natRemote = true
+	p.natLocal = !bytes.Equal(destination.Data, natHash(spiI, spiR, p.local))
+	p.natRemote = true
 	for _, n := range sources {
-		if bytes.Equal(n.Data, natHash(spiI, spiR, s.remote)) {
-			s.natRemote = false
+		if bytes.Equal(n.Data, natHash(spiI, spiR, p.remote)) {
+			p.natRemote = false
 		}
 	}
-	s.udp = s.natLocal || s.natRemote || s.host.Rules().ForceUDP
+	p.udp = p.natLocal || p.natRemote || forceUDP
 }
 
 // encap returns how ESP of the SA travels.
-func (s *SA) encap() sa.Encap {
-	if s.udp {
+func (p *path) encap() sa.Encap {
+	if p.udp {
 		return sa.EncapUDP
 	}
 	return sa.EncapRaw

@@ -59,7 +59,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		}
 		return exchange.ErrStale
 	}
-	if s.busyWith(taskSync) { // see sync.go
+	if s.window.busyWith(taskSync) { // see sync.go
 		return exchange.ErrStale
 	}
 	s.heard = now
@@ -80,7 +80,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	case m.Exchange == wire.CreateChildSA:
 		createResponder{s}.serve(now, m.MessageID, ps, out)
 	default:
-		s.informationalRequest(now, m.MessageID, ps, out)
+		informational{s}.serve(now, m.MessageID, ps, out)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	case taskDeleteIKE:
 		s.down(now, r.task.reason, out)
 	case taskDeleteChild:
-		if c := s.childByID(r.task.child); c != nil {
+		if c := s.children.byID(r.task.child); c != nil {
 			s.removeChild(now, c, r.task.reason, out)
 		}
 	case taskRekeyChild, taskNewChild:

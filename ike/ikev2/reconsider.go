@@ -8,6 +8,9 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
+// reconsideration is what another configuration does to an SA.
+type reconsideration struct{ sa *SA }
+
 // Reconsider implements exchange.SA. The SA obeys the Rules that its Version has
 // now, instead of those before:
 //
@@ -24,8 +27,9 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 	if s.state != Established || old == nil {
 		return
 	}
-	if reason := s.unwanted(old); reason != "" {
-		if s.busyWith(taskRekeyIKE) {
+	x := reconsideration{s}
+	if reason := x.unwanted(old); reason != "" {
+		if s.window.busyWith(taskRekeyIKE) {
 			s.End(now, reason, out) // its successor must not be born
 			return
 		}
@@ -42,17 +46,17 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 	if slices.Equal(oldLocal, local) && slices.Equal(oldRemote, remote) {
 		return
 	}
-	only := s.current() == 1 && !is.Dynamic
+	only := s.children.current() == 1 && !is.Dynamic
 	for _, c := range s.children {
 		if !c.isCurrent() {
 			continue
 		}
 		if only {
-			s.markAnew(c, true)
+			x.markAnew(c, true)
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 			continue
 		}
-		s.conform(c)
+		x.conform(c)
 	}
 	s.pump(now, out)
 }
@@ -60,7 +64,8 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 // markAnew notes whether the successor of c is to have all networks that its entry
 // has now. Whoever goes on with the SA, a new worker or the standby, knows it from
 // a record: that c moves to where it is.
-func (s *SA) markAnew(c *child, anew bool) {
+func (x reconsideration) markAnew(c *child, anew bool) {
+	s := x.sa
 	if c.anew != anew {
 		c.anew = anew
 		s.changes = append(s.changes, c.record(s.spi, sa.Change{Op: sa.OpMove, Child: c.Child}))
@@ -69,14 +74,15 @@ func (s *SA) markAnew(c *child, anew bool) {
 
 // resume does what Reconsider had begun before a takeover or a restart, and what
 // the Rules of this node ask for.
-func (s *SA) resume() {
+func (x reconsideration) resume() {
+	s := x.sa
 	for _, c := range s.children {
 		switch {
 		case !c.isCurrent():
 		case c.anew:
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 		default:
-			s.conform(c)
+			x.conform(c)
 		}
 	}
 }
@@ -84,20 +90,10 @@ func (s *SA) resume() {
 // isCurrent reports whether c is neither replaced nor about to end.
 func (c *child) isCurrent() bool { return c.replaced.IsZero() && !c.ending }
 
-// current is how many child SAs are.
-func (s *SA) current() int {
-	n := 0
-	for _, c := range s.children {
-		if c.isCurrent() {
-			n++
-		}
-	}
-	return n
-}
-
 // conform has a child SA rekeyed that has more than is allowed, or ended where
 // nothing is left of it.
-func (s *SA) conform(c *child) {
+func (x reconsideration) conform(c *child) {
+	s := x.sa
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
 	if e == nil || s.allowance().conforms(e, c) {
 		return
@@ -109,9 +105,10 @@ func (s *SA) conform(c *child) {
 	s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 }
 
-// reconsiderNew looks at the child SA c that came of the request r of ours in place
+// conformNew looks at the child SA c that came of the request r of ours in place
 // of old: the rules may have changed meanwhile.
-func (s *SA) reconsiderNew(r *request, c, old *child) {
+func (x reconsideration) conformNew(r *request, c, old *child) {
+	s := x.sa
 	e := s.host.Rules().entry(s.entry, s.local.Addr())
 	if e == nil {
 		return
@@ -119,12 +116,12 @@ func (s *SA) reconsiderNew(r *request, c, old *child) {
 	if old != nil && old.anew {
 		local, remote := s.allowance().successor(e, old)
 		if !slices.Equal(local, r.local) || !slices.Equal(remote, r.remote) {
-			s.markAnew(c, true)
+			x.markAnew(c, true)
 			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 			return
 		}
 	}
-	s.conform(c)
+	x.conform(c)
 }
 
 // reasonNetworks is why a child SA ends that has too much.
@@ -132,7 +129,8 @@ const reasonNetworks = "its networks are no longer those of the configuration"
 
 // unwanted returns why the SA would not come about under the present Rules
 // although it would under old, "" where that is not so.
-func (s *SA) unwanted(old *Rules) string {
+func (x reconsideration) unwanted(old *Rules) string {
+	s := x.sa
 	rules := s.host.Rules()
 	was, is := old.profileByName(s.profile), rules.profileByName(s.profile)
 	switch {
@@ -157,14 +155,15 @@ func (s *SA) unwanted(old *Rules) string {
 		return "its crypto map entry is for another peer now"
 	case s.dialled && was.accepts(s.remoteID, s.localID) && !is.accepts(s.remoteID, s.localID):
 		return "its tunnel group does not take its identity any more"
-	case !s.dialled && s.matches(old) && !s.matches(rules):
+	case !s.dialled && x.matches(old) && !x.matches(rules):
 		return "its tunnel group or crypto map entry does not take its peer any more"
 	}
 	return ""
 }
 
-// matches reports whether a peer like that of s would get what s has.
-func (s *SA) matches(r *Rules) bool {
+// matches reports whether a peer like that of the SA would get what it has.
+func (x reconsideration) matches(r *Rules) bool {
+	s := x.sa
 	p, e, _ := r.match(s.local.Addr(), s.remote.Addr(), s.remoteID, s.localID)
 	return p != nil && e != nil && p.Name == s.profile && e.Name == s.entry
 }

@@ -222,7 +222,7 @@ func (s *SA) ReplayWindow(rec exchange.Record) error { return s.restoreWindow(re
 // ReplayChild implements exchange.SA.
 func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 	c := rec.Child.Child
-	old := s.childByID(c.ID)
+	old := s.children.byID(c.ID)
 	switch rec.Child.Op {
 	case sa.OpAdd, sa.OpRekey, sa.OpFollow:
 		if old != nil {
@@ -232,7 +232,7 @@ func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 			follows: rec.Child.Op == sa.OpFollow, unknown: rec.Unknown}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
-			if o := s.childByID(n.replaces); o != nil {
+			if o := s.children.byID(n.replaces); o != nil {
 				o.replaced, o.soft = now, time.Time{}
 			}
 		}
@@ -298,7 +298,7 @@ func (s *SA) Snapshot(yield func(exchange.Record) bool) bool {
 	}
 	for _, c := range s.children {
 		change := sa.Change{Op: sa.OpAdd, Child: c.Child}
-		if c.replaces != 0 && s.childByID(c.replaces) != nil {
+		if c.replaces != 0 && s.children.byID(c.replaces) != nil {
 			change.Op, change.Replaces = c.succession(), c.replaces
 		}
 		if !yield(c.record(s.spi, change)) {

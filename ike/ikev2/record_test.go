@@ -28,15 +28,21 @@ func golden(t testing.TB) *SA {
 	}
 	client, _ := auth.ParseIdentity("client@example")
 	s := &SA{
-		state: Established, spi: 1, peerSPI: 2, dialled: true, natRemote: true, udp: true, profile: "staff", entry: "any",
-		local: netip.MustParseAddrPort("198.51.100.1:4500"), remote: netip.MustParseAddrPort("[2001:db8::1]:4500"),
-		remoteAccess: true, dpd: time.Minute, localID: auth.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
-		established: time.Unix(1, 2), soft: time.Unix(3, 4), hard: time.Unix(5, 6), lifetime: time.Hour, replaces: 9,
-		session: exchange.Session{
-			GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example", Banner: "hello",
-			DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-			Expires: time.Unix(7, 8),
+		state: Established, names: names{spi: 1, peerSPI: 2, dialled: true},
+		path: path{
+			local: netip.MustParseAddrPort("198.51.100.1:4500"), remote: netip.MustParseAddrPort("[2001:db8::1]:4500"),
+			natRemote: true, udp: true,
 		},
+		member: member{
+			profile: "staff", entry: "any", remoteAccess: true, dpd: time.Minute,
+			localID: auth.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
+			session: exchange.Session{
+				GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example", Banner: "hello",
+				DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+				Expires: time.Unix(7, 8),
+			},
+		},
+		established: time.Unix(1, 2), soft: time.Unix(3, 4), hard: time.Unix(5, 6), lifetime: time.Hour, replaces: 9,
 		agreed: newAgreements(),
 		window: window{expect: 3, response: datagrams{messageOf("response")}, next: 4, iv: 5, request: &request{
 			id: 3, message: datagrams{messageOf("request")}, task: task{kind: taskRekeyChild, child: 6, reason: "why"},
@@ -65,7 +71,7 @@ func goldenRecords(t testing.TB) []exchange.Record {
 		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"), Remote: selectors("2001:db8::/32"),
 		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10), BytesLimit: 14,
 	}}
-	h := SA{spi: 7, state: HalfOpen}
+	h := SA{names: names{spi: 7}, state: HalfOpen}
 	h.responding = &responding{
 		sa: &h, transcript: transcript{request: []byte("request"), response: []byte("response")}, recorded: true,
 		seed: secret.New(make([]byte, seedSize)),

@@ -91,11 +91,8 @@ func (k *rekeying) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration
 func (k *rekeying) successor(initiator bool, spi, peerSPI uint64) *SA {
 	s := k.sa
 	k.next = &SA{
-		host: s.host, state: Established, initiator: initiator, dialled: s.dialled, served: s.served, spi: spi, peerSPI: peerSPI,
-		local: s.local, remote: s.remote, natLocal: s.natLocal, natRemote: s.natRemote, udp: s.udp,
-		profile: s.profile, entry: s.entry, remoteAccess: s.remoteAccess, dpd: s.dpd,
-		localID: s.localID, remoteID: s.remoteID, session: s.session,
-		agreed: s.agreed.inherit(), creates: s.creates,
+		host: s.host, state: Established, names: names{initiator: initiator, dialled: s.dialled, spi: spi, peerSPI: peerSPI},
+		path: s.path, member: s.member, served: s.served, agreed: s.agreed.inherit(), creates: s.creates,
 	}
 	return k.next
 }

@@ -50,8 +50,8 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 		return nil, err
 	}
 	s := &SA{
-		host: h, state: HalfOpen, spi: spi, peerSPI: m.SPIi,
-		local: d.Local, remote: d.Remote, agreed: newAgreements(),
+		host: h, state: HalfOpen, agreed: newAgreements(),
+		names: names{spi: spi, peerSPI: m.SPIi}, path: path{local: d.Local, remote: d.Remote},
 	}
 	rules := h.Rules()
 	choice, err := chooseIKE(rules, 0, p.sa)
@@ -81,11 +81,11 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	}
 	s.responding = r
 	s.lifetime = rules.Policies[choice.Policy].Lifetime
-	s.detectNAT(m.Payloads, 0)
+	s.detectNAT(m.Payloads, s.peerSPI, 0, rules.ForceUDP)
 
 	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagResponse}
 	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: r.nr}}
-	ps = append(ps, s.natPayloads(s.spi)...)
+	ps = append(ps, s.natPayloads(s.peerSPI, s.spi, rules.ForceUDP)...)
 	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)
 	r.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = 1

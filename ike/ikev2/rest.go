@@ -38,22 +38,12 @@ func (s *SA) askRest(e *entry) {
 	for _, l := range local {
 		for _, r := range remote {
 			w := want{[]sa.Selector{l}, []sa.Selector{r}}
-			if asked < maxRest && !s.carries(&w) {
+			if asked < maxRest && !s.children.carries(&w) {
 				asked++
 				s.enqueue(task{kind: taskNewChild, want: &w})
 			}
 		}
 	}
-}
-
-// carries reports whether a child SA carries some of w already.
-func (s *SA) carries(w *want) bool {
-	for _, c := range s.children {
-		if c.replaced.IsZero() && meet(w.local, c.Local) && meet(w.remote, c.Remote) {
-			return true
-		}
-	}
-	return false
 }
 
 // singlePair reports whether the peer makes one child SA for each pair of

@@ -5,11 +5,9 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"io"
-	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/record"
@@ -22,24 +20,13 @@ type SA struct {
 	host  *Version
 	state State
 
-	initiator     bool // we are the original initiator: in IKE's sense, of this SA
-	dialled       bool // we connected to the peer: the first SA before all rekeyings
-	spi, peerSPI  uint64
-	local, remote netip.AddrPort
-	natLocal      bool // a NAT is before us
-	natRemote     bool // a NAT is before the peer
-	udp           bool // ESP travels in UDP
+	names
+	path
+	member
 
 	suite          *suite.Suite
 	keys           suite.Keys
 	sealer, opener *suite.Cipher
-
-	profile           string
-	entry             string
-	remoteAccess      bool
-	dpd               time.Duration
-	localID, remoteID auth.Identity
-	session           exchange.Session
 
 	established time.Time
 	soft, hard  time.Time // rekey, end
@@ -48,7 +35,7 @@ type SA struct {
 	window   window
 	agreed   agreements
 	tasks    []task
-	children []*child
+	children childList
 	creates  resource.Bucket // CREATE_CHILD_SA of the peer
 
 	predecessor *SA // that s has replaced, while it may still stand
@@ -113,34 +100,6 @@ func (s *SA) install(st *suite.Suite, keys suite.Keys) error {
 		s.sealer, s.opener = toR, toI
 	} else {
 		s.sealer, s.opener = toI, toR
-	}
-	return nil
-}
-
-// spis returns SPIi and SPIr.
-func (s *SA) spis() (i, r uint64) {
-	if s.initiator {
-		return s.spi, s.peerSPI
-	}
-	return s.peerSPI, s.spi
-}
-
-// childByID returns the child called id.
-func (s *SA) childByID(id uint64) *child {
-	for _, c := range s.children {
-		if c.ID == id {
-			return c
-		}
-	}
-	return nil
-}
-
-// childBySPI returns the child that the peer receives with spi.
-func (s *SA) childBySPI(spi sa.SPI) *child {
-	for _, c := range s.children {
-		if c.Out.SPI == spi {
-			return c
-		}
 	}
 	return nil
 }

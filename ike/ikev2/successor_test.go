@@ -58,32 +58,42 @@ func full(t *testing.T) *SA {
 func TestSuccessorFieldByField(t *testing.T) {
 	s := full(t)
 	n := (&rekeying{sa: s}).successor(false, 100, 200)
-	old, successor := reflect.ValueOf(s).Elem(), reflect.ValueOf(n).Elem()
-	seen := 0
-	for i := range old.NumField() {
-		name := old.Type().Field(i).Name
-		if old.Field(i).IsZero() {
-			t.Errorf("%s: the SA of this test has nothing there", name)
-		}
-		what, known := fate[name]
-		same := equal(old.Field(i), successor.Field(i))
-		switch {
-		case !known:
-			t.Errorf("%s: say in fate what becomes of it", name)
-			continue
-		case what == inherited && !same:
-			t.Errorf("%s: the successor has not inherited it", name)
-		case what == anew && !successor.Field(i).IsZero():
-			t.Errorf("%s: the successor has something", name)
-		}
-		seen++
-	}
-	if seen != len(fate) {
+	if seen := compareFields(t, reflect.ValueOf(s).Elem(), reflect.ValueOf(n).Elem()); seen != len(fate) {
 		t.Errorf("fate has %d fields, the SA %d", len(fate), seen)
 	}
 	if n.state != Established || n.initiator || n.spi != 100 || n.peerSPI != 200 {
 		t.Errorf("state %v, initiator %v, SPIs %d and %d", n.state, n.initiator, n.spi, n.peerSPI)
 	}
+}
+
+// compareFields compares the fields of an SA, or of a part of it, and returns how
+// many there are.
+func compareFields(t *testing.T, old, successor reflect.Value) int {
+	t.Helper()
+	seen := 0
+	for i := range old.NumField() {
+		field := old.Type().Field(i)
+		if field.Anonymous {
+			seen += compareFields(t, old.Field(i), successor.Field(i))
+			continue
+		}
+		if old.Field(i).IsZero() {
+			t.Errorf("%s: the SA of this test has nothing there", field.Name)
+		}
+		what, known := fate[field.Name]
+		same := equal(old.Field(i), successor.Field(i))
+		switch {
+		case !known:
+			t.Errorf("%s: say in fate what becomes of it", field.Name)
+			continue
+		case what == inherited && !same:
+			t.Errorf("%s: the successor has not inherited it", field.Name)
+		case what == anew && !successor.Field(i).IsZero():
+			t.Errorf("%s: the successor has something", field.Name)
+		}
+		seen++
+	}
+	return seen
 }
 
 // equal compares fields, which are not exported.

@@ -171,8 +171,8 @@ func (s *SA) softAgain(now time.Time, c *child) time.Time {
 func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	defer s.finish(now, out)
 	fresh := s.window.iv>>32 < s.host.Epoch()
-	s.skipIV()
-	if s.Spent() && s.standing() { // nothing more can be said
+	s.window.skipIV(s.host.Epoch())
+	if s.window.spent(s.host.Epoch()) && s.standing() { // nothing more can be said
 		s.down(now, spentReason, out)
 		return
 	}
@@ -206,7 +206,7 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 			c.soft = s.softAgain(now, c)
 		}
 	}
-	s.resume()
+	reconsideration{s}.resume()
 	if e := s.host.Rules().entry(s.entry, s.local.Addr()); len(s.children) > 0 {
 		s.askRest(e)
 	}

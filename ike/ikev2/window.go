@@ -124,9 +124,9 @@ func (s *SA) pump(now time.Time, out *exchange.Output) {
 		case taskLiveness:
 			s.send(now, request{task: t}, wire.Informational, nil, out)
 		case taskDeleteIKE:
-			s.startDeleteIKE(now, t, out)
+			informational{s}.startDeleteIKE(now, t, out)
 		case taskDeleteChild:
-			s.startDeleteChild(now, t, out)
+			informational{s}.startDeleteChild(now, t, out)
 		case taskRekeyChild:
 			createInitiator{s}.startRekey(now, t, out)
 		case taskNewChild:
@@ -151,7 +151,7 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 	if response {
 		h.Flags |= wire.FlagResponse
 	}
-	b, err := s.sealer.Seal(nil, h, s.nextIV(), s.host.Rand(), ps...)
+	b, err := s.sealer.Seal(nil, h, s.window.nextIV(s.host.Epoch()), s.host.Rand(), ps...)
 	if err != nil {
 		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
 	}
@@ -160,30 +160,28 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 }
 
 // nextIV returns the initialisation vector of the next message.
-func (s *SA) nextIV() uint64 {
-	s.window.iv = max(s.window.iv+1, s.host.Epoch()<<32)
-	return s.window.iv
+func (w *window) nextIV(epoch uint64) uint64 {
+	w.iv = max(w.iv+1, epoch<<32)
+	return w.iv
 }
 
 // skipIV is for a successor of the worker in the same activation.
-func (s *SA) skipIV() {
-	if number := uint32(s.window.iv); number > ivLast-ivSkip {
-		s.window.iv |= 1<<32 - 1 // spent
-	} else if s.window.iv>>32 >= s.host.Epoch() {
-		s.window.iv += ivSkip
+func (w *window) skipIV(epoch uint64) {
+	if number := uint32(w.iv); number > ivLast-ivSkip {
+		w.iv |= 1<<32 - 1 // spent
+	} else if w.iv>>32 >= epoch {
+		w.iv += ivSkip
 	}
 }
 
-// Spent reports whether no more messages can be sealed in this activation. A new
+// spent reports whether no more messages can be sealed in this activation. A new
 // activation has new numbers.
-func (s *SA) Spent() bool {
-	return s.window.iv>>32 >= s.host.Epoch() && uint32(s.window.iv) > ivLast
-}
+func (w *window) spent(epoch uint64) bool { return w.iv>>32 >= epoch && uint32(w.iv) > ivLast }
 
 // watchIV rekeys the SA in time, and ends one that is not rekeyed.
 func (s *SA) watchIV(now time.Time, out *exchange.Output) {
 	switch {
-	case s.Spent() && s.standing():
+	case s.window.spent(s.host.Epoch()) && s.standing():
 		s.down(now, spentReason, out)
 	case uint32(s.window.iv) > ivRekey && s.state == Established && !s.tired:
 		s.tired, s.soft = true, now
@@ -233,6 +231,4 @@ func (s *SA) settled() {
 }
 
 // busyWith reports whether our outstanding exchange is of that kind.
-func (s *SA) busyWith(k taskKind) bool {
-	return s.window.request != nil && s.window.request.task.kind == k
-}
+func (w *window) busyWith(k taskKind) bool { return w.request != nil && w.request.task.kind == k }

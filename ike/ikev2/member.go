@@ -1,0 +1,38 @@
+package ikev2
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
+)
+
+// member is who is at the other end of an IKE SA, by which profile and entry it was
+// let in, or we were, and what came with that.
+type member struct {
+	profile           string
+	entry             string
+	remoteAccess      bool
+	dpd               time.Duration
+	localID, remoteID auth.Identity
+	session           exchange.Session
+}
+
+// Entry implements exchange.SA.
+func (m *member) Entry() string { return m.entry }
+
+// RemoteAccess implements exchange.SA.
+func (m *member) RemoteAccess() bool { return m.remoteAccess }
+
+// Assigned implements exchange.SA.
+func (m *member) Assigned() []netip.Addr { return m.session.Addresses }
+
+// samePeer reports whether o is with this peer, under the same profile.
+func (m *member) samePeer(o exchange.SA) bool {
+	if o, ok := o.(*SA); ok {
+		return m.profile == o.profile && m.remoteID.Equal(o.remoteID)
+	}
+	p := o.Peer()
+	return m.profile == p.Profile && m.remoteID.String() == p.RemoteID
+}
