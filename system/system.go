@@ -181,7 +181,7 @@ func (s *System) poke() {
 // apart: devices are given back, and nothing is left on the host.
 func (s *System) Run(ctx context.Context) error {
 	s.pair.start()
-	s.life.Begin(ctx)
+	s.life.Start(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
 	watching.Go(func() { s.tenants.Watch(ctx) })

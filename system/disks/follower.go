@@ -96,21 +96,21 @@ func (w *follower) pass(ctx context.Context) {
 	}
 	list, err := peer.Versions(ctx, false)
 	if err != nil {
-		w.tell(ctx, "", err)
+		w.logOnce(ctx, "", err)
 		return
 	}
-	w.tell(ctx, "", nil)
-	w.disks.heard(list)
+	w.logOnce(ctx, "", nil)
+	w.disks.notePeer(list)
 	for _, d := range list {
 		if w.disks.standby(d.Context) == d.Standby {
 			continue // the units do not agree yet who is active
 		}
-		w.tell(ctx, d.Context, guard.Run(w.log, "the replication of files", func() error { return w.level(ctx, peer, d) }))
+		w.logOnce(ctx, d.Context, guard.Run(w.log, "the replication of files", func() error { return w.syncDisk(ctx, peer, d) }))
 	}
 }
 
-// tell logs what is wrong with a context, or with all (""), once.
-func (w *follower) tell(ctx context.Context, tenant string, err error) {
+// logOnce logs what is wrong with a context, or with all (""), once.
+func (w *follower) logOnce(ctx context.Context, tenant string, err error) {
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -130,8 +130,8 @@ func (w *follower) tell(ctx context.Context, tenant string, err error) {
 // errNoLonger ends what is under way when the context has become active here.
 var errNoLonger = errors.New("the context is no longer standby here")
 
-// level does for one disk what is to be done here.
-func (w *follower) level(ctx context.Context, peer Peer, d Version) error {
+// syncDisk compares one disk with the peer's, and copies what this unit lacks.
+func (w *follower) syncDisk(ctx context.Context, peer Peer, d Version) error {
 	ctx, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
 	v, err := w.disks.store.Volume(vfs.Name{Context: d.Context, Volume: vfs.Disk, Path: "/"})
@@ -158,9 +158,9 @@ func (w *follower) level(ctx context.Context, peer Peer, d Version) error {
 	case theirs.Standby != d.Standby || f.over() != nil:
 		return nil // another pass sees what has become of it
 	case d.Standby:
-		err = f.adopt(ctx, theirs, have)
+		err = f.backfill(ctx, theirs, have)
 	default:
-		err = f.become(ctx, theirs, have)
+		err = f.mirror(ctx, theirs, have)
 	}
 	if errors.Is(err, errNoLonger) {
 		return nil
@@ -170,7 +170,7 @@ func (w *follower) level(ctx context.Context, peer Peer, d Version) error {
 	f.report()
 	if ours, err = v.Version(0); err == nil {
 		w.theirs[d.Context], w.ours[d.Context] = theirs.Version, ours
-		w.disks.follow(d.Context, theirs.Version, ours)
+		w.disks.noteFollowed(d.Context, theirs.Version, ours)
 	}
 	return err
 }

@@ -58,10 +58,11 @@ func (f *following) listed(m Manifest) (map[string]vfs.Info, error) {
 	return list, nil
 }
 
-// become makes the disk that of the active unit: it makes way for what is
-// another there, copies what differs, and then deletes what was deleted there;
-// where the disk is too full for that, the other way round.
-func (f *following) become(ctx context.Context, want Manifest, have vfs.Manifest) error {
+// mirror makes the disk of this standby unit equal to that of the active unit: first it
+// moves files aside that the active unit has with another content, then it copies files
+// that differ, and at last it deletes files that were deleted there. Where the disk is too
+// full for that it deletes before it copies.
+func (f *following) mirror(ctx context.Context, want Manifest, have vfs.Manifest) error {
 	wanted, err := f.listed(want)
 	if err != nil {
 		return err
@@ -177,8 +178,8 @@ func (f *following) remove(which vfs.Info) error {
 	return nil
 }
 
-// adopt copies what the standby unit has and this one never had.
-func (f *following) adopt(ctx context.Context, theirs Manifest, have vfs.Manifest) error {
+// backfill copies what the standby unit has and this one never had.
+func (f *following) backfill(ctx context.Context, theirs Manifest, have vfs.Manifest) error {
 	listed, err := f.listed(theirs)
 	if err != nil {
 		return err
@@ -190,7 +191,7 @@ func (f *following) adopt(ctx context.Context, theirs Manifest, have vfs.Manifes
 		if _, missing := listed[one.Path]; !missing || f.disk.IsGone(goneOf(one)) {
 			continue
 		}
-		switch err := f.take(ctx, one); {
+		switch err := f.copyMissing(ctx, one); {
 		case errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTDIR): // it is in the way of something newer here
 		case err != nil:
 			return err
@@ -199,8 +200,8 @@ func (f *following) adopt(ctx context.Context, theirs Manifest, have vfs.Manifes
 	return nil
 }
 
-// take copies one file that is not here, unless it comes to be here meanwhile.
-func (f *following) take(ctx context.Context, one vfs.Info) error {
+// copyMissing copies one file that is not here, unless it comes to be here meanwhile.
+func (f *following) copyMissing(ctx context.Context, one vfs.Info) error {
 	if err := f.over(); err != nil {
 		return err
 	}

@@ -19,15 +19,15 @@ const (
 // followed says that a disk here, of that version, is what the peer's was.
 type followed struct{ theirs, ours string }
 
-// follow notes the end of a good pass.
-func (d *Disks) follow(tenant, theirs, ours string) {
+// noteFollowed notes that a disk here, of version ours, has all of the peer's version theirs.
+func (d *Disks) noteFollowed(tenant, theirs, ours string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.followed[tenant] = followed{theirs, ours}
 }
 
-// heard notes what the peer says that it has.
-func (d *Disks) heard(list []Version) {
+// notePeer notes which versions of our disks the peer says that it has.
+func (d *Disks) notePeer(list []Version) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	clear(d.has)
@@ -70,7 +70,7 @@ func (d *Disks) await(ctx context.Context, n vfs.Name) bool {
 			return true
 		}
 		if list, err := peer.Versions(ctx, true); err == nil {
-			d.heard(list)
+			d.notePeer(list)
 		}
 		if !d.pending(n) {
 			return false

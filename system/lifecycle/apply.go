@@ -67,7 +67,7 @@ func (l *Lifecycle) changeTo(next *loaded, st state) *change {
 // Plan says what Apply would do now, and changes nothing.
 func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
 	st := l.snapshot()
-	next, err := l.look(ctx, readingOf(how, st.running))
+	next, err := l.peek(ctx, readingOf(how, st.running))
 	if err == nil {
 		err = next.current(how)
 	}
@@ -87,10 +87,10 @@ func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
 // *fault.Error whose Detail is the text of the diagnostics. Contexts with a mistake in
 // their own configuration, and those that could not follow, are in Reloaded.Errors.
 func (l *Lifecycle) Reload(ctx context.Context, by Author, how Leniency) (Reloaded, error) {
-	if err := l.claim("a reload", by); err != nil {
+	if err := l.lock("a reload", by); err != nil {
 		return Reloaded{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	return l.reload(ctx, by, how)
 }
 
@@ -102,8 +102,8 @@ func (l *Lifecycle) Hangup(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	l.hold("a reload", warrend)
-	defer l.release()
+	l.noteHolder("a reload", warrend)
+	defer l.unlock()
 	_, err := l.reload(ctx, Author{Name: "SIGHUP"}, Leniency{AllowStale: true})
 	return err
 }
@@ -118,7 +118,7 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 		return Reloaded{}, err
 	}
 	out := Reloaded{Warnings: next.warnings}
-	out.Steps, out.Errors, err = l.follow(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
+	out.Steps, out.Errors, err = l.reconcile(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
 	out.Errors = append(slices.Clone(next.problems), out.Errors...)
 	if err == nil {
 		steps, errs := l.cfg.Actor.Restore(ctx)
@@ -131,8 +131,8 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 	return out, err
 }
 
-// follow makes next the running configuration as far as it can be.
-func (l *Lifecycle) follow(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
+// reconcile makes next the running configuration as far as it can be.
+func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	if next.texts.Digest() != st.running.texts.Digest() {
@@ -155,9 +155,9 @@ func (l *Lifecycle) follow(ctx context.Context, next *loaded, note version, p *p
 		l.log.Info("reload step", "tenant", s.Context, "action", string(s.Action), "reason", s.Why)
 	}
 	var errs []fault.ContextError
-	st.is, errs = c.follow(ctx)
+	st.is, errs = c.reconcile(ctx)
 	st.running, st.pend = next, p
-	l.set(st)
+	l.setState(st)
 	return texts, errs, nil
 }
 
@@ -170,10 +170,10 @@ func refusedBy(err error) error {
 // nothing. A context with a mistake in its own configuration goes on as it runs, or is left
 // out where it is new; a mistake in the system file is everybody's.
 func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, error) {
-	if err := l.claim("an apply", by); err != nil {
+	if err := l.lock("an apply", by); err != nil {
 		return Applied{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return Applied{}, err
@@ -182,16 +182,16 @@ func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, e
 	if err != nil {
 		return Applied{}, err
 	}
-	return l.take(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil, how.Confirm)
+	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil, how.Confirm)
 }
 
 // Rollback makes an earlier version the running one, as Apply does. The startup
 // configuration stays as it is.
 func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Applied, error) {
-	if err := l.claim("a rollback", by); err != nil {
+	if err := l.lock("a rollback", by); err != nil {
 		return Applied{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	st := l.snapshot()
 	t, err := l.history.texts(how.Version)
 	if err != nil {
@@ -216,12 +216,12 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	if st.pend != nil {
 		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true}
 	}
-	return l.take(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment}, rejected, how.Confirm)
+	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment}, rejected, how.Confirm)
 }
 
-// take makes next the running configuration, or changes nothing. With confirm it
+// commit makes next the running configuration, or changes nothing. With confirm it
 // waits to be confirmed for so many seconds; without, after is noted.
-func (l *Lifecycle) take(ctx context.Context, next *loaded, note version, after *pending, confirm int) (Applied, error) {
+func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, after *pending, confirm int) (Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
@@ -231,7 +231,7 @@ func (l *Lifecycle) take(ctx context.Context, next *loaded, note version, after 
 			return out, nil // it runs already
 		}
 		st.running, st.pend = next, nil
-		l.set(st)
+		l.setState(st)
 		return out, l.history.setPending(nil)
 	}
 	previous := st.number
@@ -267,7 +267,7 @@ func (l *Lifecycle) take(ctx context.Context, next *loaded, note version, after 
 		l.log.Error("configuration not noted", "reason", err.Error())
 	}
 	st.running, st.number, st.pend = next, v.Number, after
-	l.set(st)
+	l.setState(st)
 	out.Version = v.Number
 	if confirm > 0 {
 		out.ConfirmBefore = after.Deadline
@@ -283,7 +283,7 @@ func (l *Lifecycle) undone(err error, number int, before *pending) error {
 			l.log.Error("history not cleaned", "reason", more.Error())
 		}
 	}
-	l.set(l.snapshot())
+	l.setState(l.snapshot())
 	l.log.Error("configuration not applied", "reason", err.Error())
 	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
 	var f *failed

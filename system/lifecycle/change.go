@@ -13,29 +13,29 @@ import (
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-// Actor does to the contexts of a host what a plan says. Only Configure and
-// Settled are called for several contexts at once.
+// Actor does to the contexts of a host what a plan says. Only Configure and AwaitReady are
+// called for several contexts at once.
 type Actor interface {
 	// Check reports why a step that has a Want cannot be taken. Nothing is touched.
 	// Devices of the contexts in freed count as available.
 	Check(st plan.Step, freed []*plan.Wanted) error
 	// Serve makes exactly these contexts have files and a share of the totals.
 	Serve(totals resource.Totals, list []*plan.Wanted) error
-	// Begin begins the life of a context, and does not wait for it.
-	Begin(w *plan.Wanted) error
-	// Settled waits until a context that has begun is ready, and returns why it
-	// cannot be. It is tried again all the same, until its end.
-	Settled(ctx context.Context, name string) error
+	// Start starts the life of a context, and does not wait until it is built.
+	Start(w *plan.Wanted) error
+	// AwaitReady waits until a context that was started is ready, and returns why it
+	// cannot be. Building it is tried again all the same, until Stop.
+	AwaitReady(ctx context.Context, name string) error
 	// Configure changes a context in place. After an error it may be half done.
 	Configure(ctx context.Context, w *plan.Wanted) error
-	// Restore puts back what somebody else has taken from contexts that run, and
-	// says what it was.
+	// Restore puts back what somebody else has taken from contexts that run, such as a
+	// device or a control group, and says what it was.
 	Restore(ctx context.Context) ([]string, []fault.ContextError)
-	// End ends contexts, all at once, and waits until nothing is left of them.
-	End(names []string)
+	// Stop ends contexts, all at once, and waits until nothing is left of them.
+	Stop(names []string)
 }
 
-// change is a transition, and who takes its steps: as many as can be taken (follow),
+// change is a transition, and who takes its steps: as many as can be taken (reconcile),
 // or all or none (transact).
 type change struct {
 	plan.Transition
@@ -86,10 +86,10 @@ func (c *change) problems() []fault.ContextError {
 	return errs
 }
 
-// follow takes every step that can be taken. One that cannot leaves its context
-// as it is, unless there is none yet: then it is tried again until it can. It
-// returns what is afterwards.
-func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextError) {
+// reconcile takes every step that can be taken, and returns what there is afterwards. A
+// step that cannot be taken leaves its context as it is. A context that is new is started
+// all the same: building it is tried again until it can be built.
+func (c *change) reconcile(ctx context.Context) ([]*plan.Wanted, []fault.ContextError) {
 	errs := c.problems()
 	var todo, ending []plan.Step
 	for _, st := range c.Steps {
@@ -98,7 +98,7 @@ func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextErr
 			continue
 		}
 		todo = append(todo, st)
-		if st.Ends() {
+		if st.Stops() {
 			ending = append(ending, st)
 		}
 	}
@@ -106,17 +106,17 @@ func (c *change) follow(ctx context.Context) ([]*plan.Wanted, []fault.ContextErr
 	if err := c.act.Serve(c.To, is); err != nil {
 		c.report("files of a context cannot be used", "reason", err.Error())
 	}
-	c.act.End(plan.Names(ending))
+	c.act.Stop(plan.Names(ending))
 	var inPlace []*plan.Wanted
 	for _, st := range todo {
 		switch {
 		case st.Action == plan.ActionConfigure:
 			inPlace = append(inPlace, st.Want)
-		case st.Begins():
+		case st.Starts():
 			if st.Action == plan.ActionResume {
-				c.act.End([]string{st.Context}) // what stands for a suspended one
+				c.act.Stop([]string{st.Context}) // what stands for a suspended one
 			}
-			if err := c.act.Begin(st.Want); err != nil {
+			if err := c.act.Start(st.Want); err != nil {
 				errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
 			}
 		}
@@ -160,9 +160,9 @@ func (c *change) work(ctx context.Context, w plan.Work) error {
 	if err := fail(c.configure(ctx, w.Configure)); err != nil {
 		return err
 	}
-	c.act.End(w.End)
-	for _, one := range w.Begin {
-		if err := c.act.Begin(one); err != nil {
+	c.act.Stop(w.Stop)
+	for _, one := range w.Start {
+		if err := c.act.Start(one); err != nil {
 			return fail([]fault.ContextError{{Context: one.Name, Error: err.Error()}})
 		}
 	}
@@ -206,7 +206,7 @@ func (c *change) await(ctx context.Context, names []string) []fault.ContextError
 	var waiting sync.WaitGroup
 	for _, name := range names {
 		waiting.Go(func() {
-			if err := c.act.Settled(ctx, name); err != nil {
+			if err := c.act.AwaitReady(ctx, name); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				if ctx.Err() == nil || len(errs) == 0 { // those that were not waited for say nothing

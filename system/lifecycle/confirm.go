@@ -10,10 +10,10 @@ import (
 
 // Confirm keeps what an Apply or Rollback with Confirm has made.
 func (l *Lifecycle) Confirm(by Author) (Version, error) {
-	if err := l.claim("a confirmation", by); err != nil {
+	if err := l.lock("a confirmation", by); err != nil {
 		return Version{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	st := l.snapshot()
 	if !st.pend.open() {
 		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed", Hint: "`warren show history` lists what has run"}
@@ -23,7 +23,7 @@ func (l *Lifecycle) Confirm(by Author) (Version, error) {
 	}
 	l.expiry.Stop()
 	st.pend = nil
-	l.set(st)
+	l.setState(st)
 	l.log.Info("configuration confirmed", "version", st.number, "author", by.Name)
 	v, _ := l.history.find(st.number)
 	return st.row(v), nil
@@ -40,8 +40,8 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	l.hold("a rollback of what was not confirmed", warrend)
-	defer l.release()
+	l.noteHolder("a rollback of what was not confirmed", warrend)
+	defer l.unlock()
 	st := l.snapshot()
 	if !st.pend.open() || l.cfg.Now().Before(st.pend.Deadline) {
 		return nil // it was confirmed, or given up, just now
@@ -58,7 +58,7 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	p.Rejected = true
 	note := version{Author: warrend.Name, Origin: "rollback",
 		Comment: fmt.Sprintf("rollback to version %d: version %d was not confirmed", p.Previous, p.Version)}
-	_, errs, err := l.follow(ctx, before, note, &p)
+	_, errs, err := l.reconcile(ctx, before, note, &p)
 	for _, e := range errs {
 		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
 	}

@@ -62,26 +62,26 @@ func (f *fallback) load(path string) (*loaded, error) {
 			l.problems = f.problems()
 			return l, nil
 		}
-		if diags == nil || !f.more(diags) {
+		if diags == nil || !f.replaceMore(diags) {
 			return l, err
 		}
 	}
 }
 
-// more takes something from the old version, on account of errors. It returns
+// replaceMore replaces something that has an error by the old version of it. It returns
 // false when there is nothing left that could help.
-func (f *fallback) more(diags *configs.Diagnostics) bool {
+func (f *fallback) replaceMore(diags *configs.Diagnostics) bool {
 	mistakes := diags.Mistakes()
 	if len(mistakes) == 0 {
 		return false
 	}
 	took := false
 	for context, why := range reasons(mistakes) {
-		took = f.take(context, why) || took
+		took = f.useOld(context, why) || took
 	}
 	for _, m := range mistakes { // others may have the same file, and it is told once
 		if m.Context != "" {
-			took = f.takeFile(m.File, m.Line) || took
+			took = f.useOldFile(m.File, m.Line) || took
 		}
 	}
 	first := mistakes[0].Line
@@ -97,7 +97,7 @@ func (f *fallback) more(diags *configs.Diagnostics) bool {
 	}
 	for _, one := range f.old.List { // what is left contradicts the old system file
 		for _, name := range one.Contexts {
-			took = f.take(name, first) || took
+			took = f.useOld(name, first) || took
 		}
 	}
 	return took
@@ -122,23 +122,24 @@ func reasons(mistakes []configs.Mistake) map[string]string {
 	return list
 }
 
-// takeFile takes the contexts whose configuration is in a file.
-func (f *fallback) takeFile(file, why string) bool {
+// useOldFile takes the contexts whose configuration is in a file.
+func (f *fallback) useOldFile(file, why string) bool {
 	took := false
 	for _, one := range f.old.List {
 		if !one.Config || one.At.String() != file {
 			continue
 		}
 		for _, name := range one.Contexts {
-			took = f.take(name, why) || took
+			took = f.useOld(name, why) || took
 		}
 	}
 	return took
 }
 
-// take takes everything that a context was made from, except the system file, or
-// leaves it out.
-func (f *fallback) take(context, why string) bool {
+// useOld replaces everything that a context was made from, except the system file, by the
+// old version; a context that the old version does not have is left out. why is the mistake.
+// It returns false for a context that it was called for before.
+func (f *fallback) useOld(context, why string) bool {
 	if _, done := f.contexts[context]; done {
 		return false
 	}

@@ -202,9 +202,9 @@ func (h *history) add(v version, t *texts.Set, kept ...int) (version, error) {
 	return v, nil
 }
 
-// keep adds a version unless it is the newest already, and returns its number; 0 where it
+// record adds a version unless it is the newest already, and returns its number; 0 where it
 // cannot be kept, which is no reason not to run.
-func (h *history) keep(note version, t *texts.Set, p *pending, log *slog.Logger) int {
+func (h *history) record(note version, t *texts.Set, p *pending, log *slog.Logger) int {
 	if n := len(h.list); n > 0 && h.list[n-1].Digest == t.Digest() {
 		return h.list[n-1].Number
 	}

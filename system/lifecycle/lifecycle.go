@@ -46,7 +46,7 @@ type Lifecycle struct {
 	log  *slog.Logger
 	// load reads the startup configuration for a change and keeps copies of what servers
 	// sent; look reads it without side effects.
-	load, look func(ctx context.Context, how reading) (*loaded, error)
+	load, peek func(ctx context.Context, how reading) (*loaded, error)
 	// stored reads one source of it.
 	stored  configs.Loader
 	history *history // belongs to the holder of the token
@@ -67,9 +67,9 @@ func New(cfg *Config) *Lifecycle {
 	l := &Lifecycle{
 		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
 		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
-		look:   func(ctx context.Context, how reading) (*loaded, error) { return look(ctx, path, how) },
+		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, how) },
 		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
-		current: cfg.Startup.begin, doing: "warrend starts",
+		current: cfg.Startup.chosen, doing: "warrend starts",
 	}
 	if l.cfg.Key == nil {
 		l.cfg.Key = make([]byte, 32)
@@ -124,8 +124,8 @@ func (l *Lifecycle) snapshot() state {
 	return l.current
 }
 
-// set changes what is running.
-func (l *Lifecycle) set(st state) {
+// setState changes what is running.
+func (l *Lifecycle) setState(st state) {
 	st.versions = l.history.all()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,11 +135,11 @@ func (l *Lifecycle) set(st state) {
 	}
 }
 
-// claim takes the token, or says who has it.
-func (l *Lifecycle) claim(what string, by Author) error {
+// lock takes the token, or says who has it.
+func (l *Lifecycle) lock(what string, by Author) error {
 	select {
 	case <-l.turn:
-		l.hold(what, by)
+		l.noteHolder(what, by)
 		return nil
 	default:
 	}
@@ -151,17 +151,17 @@ func (l *Lifecycle) claim(what string, by Author) error {
 	}
 }
 
-func (l *Lifecycle) hold(what string, by Author) {
+func (l *Lifecycle) noteHolder(what string, by Author) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.doing = fmt.Sprintf("%s by %s since %s", what, by.Name, l.cfg.Now().UTC().Format("15:04:05 UTC"))
 }
 
-// release gives the token back.
-func (l *Lifecycle) release() { l.turn <- struct{}{} }
+// unlock gives the token back.
+func (l *Lifecycle) unlock() { l.turn <- struct{}{} }
 
-// Begin runs what was decided, as far as it can be, and allows changes from then on.
-func (l *Lifecycle) Begin(ctx context.Context) {
+// Start runs what was decided, as far as it can be, and allows changes from then on.
+func (l *Lifecycle) Start(ctx context.Context) {
 	st := l.snapshot()
 	wants := plan.Want(st.running.conf, l.cfg.Key)
 	c := &change{
@@ -169,10 +169,10 @@ func (l *Lifecycle) Begin(ctx context.Context) {
 		Transition: plan.Transition{To: st.running.conf.Totals, Steps: plan.Steps(nil, wants)},
 	}
 	var errs []fault.ContextError
-	st.is, errs = c.follow(ctx)
+	st.is, errs = c.reconcile(ctx)
 	for _, e := range errs {
 		l.log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
 	}
-	l.set(st)
-	l.release()
+	l.setState(st)
+	l.unlock()
 }

@@ -70,10 +70,10 @@ func (h *fakeHost) Serve(_ resource.Totals, list []*plan.Wanted) error {
 	return h.fail["serve"]
 }
 
-func (h *fakeHost) Begin(w *plan.Wanted) error {
+func (h *fakeHost) Start(w *plan.Wanted) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.call("begin", w.Name); err != nil {
+	if err := h.call("start", w.Name); err != nil {
 		return err
 	}
 	if _, twice := h.lives[w.Name]; twice {
@@ -87,7 +87,7 @@ func (h *fakeHost) Begin(w *plan.Wanted) error {
 	return nil
 }
 
-func (h *fakeHost) Settled(ctx context.Context, name string) error {
+func (h *fakeHost) AwaitReady(ctx context.Context, name string) error {
 	h.mu.Lock()
 	block := h.block
 	h.mu.Unlock()
@@ -96,7 +96,7 @@ func (h *fakeHost) Settled(ctx context.Context, name string) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.call("settled", name)
+	return h.call("await", name)
 }
 
 func (h *fakeHost) Configure(_ context.Context, w *plan.Wanted) error {
@@ -118,11 +118,11 @@ func (h *fakeHost) Restore(context.Context) ([]string, []fault.ContextError) {
 	return []string{"restore context \"" + h.broken + "\": its control group had been removed"}, nil
 }
 
-func (h *fakeHost) End(names []string) {
+func (h *fakeHost) Stop(names []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, name := range names {
-		h.call("end", name)
+		h.call("stop", name)
 		delete(h.lives, name)
 	}
 }
@@ -259,7 +259,7 @@ func (r *rig) start() {
 		},
 	})
 	r.t.Cleanup(func() { r.expiry.Stop() })
-	r.Begin(r.t.Context())
+	r.Start(r.t.Context())
 }
 
 var operator = Author{UID: 1000, Name: "alice"}
@@ -403,10 +403,10 @@ func TestApplyIsAllOrNothing(t *testing.T) {
 		{"a device is missing", "check green", nil},
 		{"no memory for files", "serve", nil},
 		{"a worker refuses", "configure blue", nil},
-		{"a new context has no user", "begin green", nil},
-		{"a new context's worker dies", "settled green", nil},
+		{"a new context has no user", "start green", nil},
+		{"a new context's worker dies", "await green", nil},
 		{"a worker refuses what ends SAs", "configure guest", nil},
-		{"a rebuilt context cannot be built", "settled red", []string{"red", "grey"}},
+		{"a rebuilt context cannot be built", "await red", []string{"red", "grey"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -439,8 +439,8 @@ context "red" {`, 1))
 			r.edit("guest.hcl", `tunnel_group "guests"`, `tunnel_group "visitors"`)
 			r.host.calls = nil
 			r.host.fail[tt.fail] = errors.New("told to fail")
-			if tt.fail == "settled red" { // once: the old one comes back
-				r.host.fail["begin red"] = nil
+			if tt.fail == "await red" { // once: the old one comes back
+				r.host.fail["start red"] = nil
 			}
 			before := r.host.now()
 			failing := func() error {
@@ -497,7 +497,7 @@ context "new" {
 	r.edit("blue.hcl", "10.99.0.250", "10.99.0.254") // no SA needs to end for that
 	r.host.calls = nil
 	r.apply(0)
-	want := []string{"configure blue", "begin new", "settled new", "end red", "begin heir", "settled heir"}
+	want := []string{"configure blue", "start new", "await new", "stop red", "start heir", "await heir"}
 	if diff := cmp.Diff(want, r.host.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
@@ -522,7 +522,7 @@ func TestSuspend(t *testing.T) {
 		t.Errorf("changed while it is suspended: %+v, %v", done, r.host.now())
 	}
 	r.edit("system.hcl", "suspended = true", "suspended = false")
-	r.host.fail["settled red"] = errors.New("told to fail")
+	r.host.fail["await red"] = errors.New("told to fail")
 	r.unchanged(func() error {
 		_, err := r.Apply(t.Context(), operator, Apply{})
 		return err

@@ -54,30 +54,30 @@ func load(ctx context.Context, path string, how reading) (*loaded, error) {
 	return fetchAll(ctx, path).load(path, how)
 }
 
-// look is load for those who only look: what servers have is not kept.
-func look(ctx context.Context, path string, how reading) (*loaded, error) {
-	return fetchAll(ctx, path).look(path, how)
+// peek is load without side effects: no copy is kept of what servers sent.
+func peek(ctx context.Context, path string, how reading) (*loaded, error) {
+	return fetchAll(ctx, path).peek(path, how)
 }
 
 // load is load with what was fetched.
 func (src *source) load(path string, how reading) (*loaded, error) {
-	l, err := src.look(path, how)
+	l, err := src.peek(path, how)
 	if err != nil {
 		return l, err
 	}
-	l.warnings = append(l.warnings, src.keep(l.problems)...)
+	l.warnings = append(l.warnings, src.keepCopies(l.problems)...)
 	return l, nil
 }
 
-// look is load without keeping what servers have.
-func (src *source) look(path string, how reading) (*loaded, error) {
+// peek is load without side effects: no copy is kept of what servers sent.
+func (src *source) peek(path string, how reading) (*loaded, error) {
 	l, diags, err := read(src, path)
 	src.diags = diags
 	var held map[string]bool
 	if how.old != nil && (err != nil || len(src.stale) > 0 && !how.allowStale) {
 		old := newFallback(src, how.old)
 		if !how.allowStale {
-			held = src.hold(old)
+			held = src.holdStale(old)
 		}
 		if part, partErr := old.load(path); partErr == nil {
 			l, err = part, nil

@@ -44,16 +44,16 @@ type rewrite struct {
 // WriteMemory makes the running configuration the startup configuration: all files that
 // can be written, or on an error none.
 func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error) {
-	if err := l.claim("a write memory", by); err != nil {
+	if err := l.lock("a write memory", by); err != nil {
 		return Written{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return Written{}, err
 	}
 	out := Written{Version: st.number}
-	startup, _ := l.look(ctx, reading{allowStale: true}) // whatever it is, it is to be replaced
+	startup, _ := l.peek(ctx, reading{allowStale: true}) // whatever it is, it is to be replaced
 	var todo []rewrite
 	for _, one := range st.running.texts.List {
 		was, exists := l.readStored(startup.texts, one.At)
@@ -79,7 +79,7 @@ func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error)
 		st.pend = nil
 	}
 	out.Version = st.number
-	l.set(st)
+	l.setState(st)
 	l.log.Info("running configuration written to startup", "version", st.number, "author", by.Name, "count", len(todo))
 	return out, nil
 }
@@ -110,7 +110,7 @@ func (l *Lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 		return nil
 	}
 	if st.number == 0 { // it could not be kept when it began to run
-		if st.number = l.history.keep(version{Time: l.cfg.Now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend, l.log); st.number == 0 {
+		if st.number = l.history.record(version{Time: l.cfg.Now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend, l.log); st.number == 0 {
 			return &fault.Error{Code: fault.CodeRefused, Reason: "the running configuration cannot be kept in the history: nothing was written",
 				Hint: "warrend's log says why"}
 		}

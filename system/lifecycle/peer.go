@@ -63,10 +63,10 @@ func relativeName(c configs.Tenant, t texts.Text) string {
 // they say: wholly or, on any error, not at all.
 func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, error) {
 	by := Author{Name: "peer/" + take.Author}
-	if err := l.claim("a copy of the peer's configuration", by); err != nil {
+	if err := l.lock("a copy of the peer's configuration", by); err != nil {
 		return Synced{}, err
 	}
-	defer l.release()
+	defer l.unlock()
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return Synced{}, err
@@ -116,7 +116,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 		return out, l.undone(err, v.Number, st.pend)
 	}
 	st.running, st.number = next, v.Number
-	l.set(st)
+	l.setState(st)
 	out.Version = v.Number
 	l.log.Info("configuration taken from the peer", "version", v.Number, "steps", len(c.Steps), "count", len(todo))
 	return out, nil

@@ -49,13 +49,13 @@ func (src *source) copies(held map[string]bool) []string {
 	return list
 }
 
-// hold has contexts go on as they run of which there is nothing but a copy: whoever
-// has just changed the server's file would take the old one for the new.
-func (src *source) hold(f *fallback) map[string]bool {
+// holdStale lets contexts go on as they run of which there is only a copy: whoever has just
+// changed the server's file would take the old one for the new. It returns their names.
+func (src *source) holdStale(f *fallback) map[string]bool {
 	held := map[string]bool{}
 	for _, c := range src.stale {
 		held[c.context] = true
-		f.take(c.context, fmt.Sprintf("%s; %s is taken with --allow-stale only", c.reason, c.copy))
+		f.useOld(c.context, fmt.Sprintf("%s; %s is taken with --allow-stale only", c.reason, c.copy))
 	}
 	return held
 }
@@ -155,9 +155,9 @@ func (src *source) fallBack() bool {
 // keeping is held by whoever writes copies.
 var keeping sync.Mutex
 
-// keep makes what servers have sent the last good copies, but not for contexts with
+// keepCopies makes what servers have sent the last good copies, but not for contexts with
 // problems. That it cannot is no more than a warning.
-func (src *source) keep(problems []fault.ContextError) (warnings []string) {
+func (src *source) keepCopies(problems []fault.ContextError) (warnings []string) {
 	keeping.Lock()
 	defer keeping.Unlock()
 	for _, r := range src.remotes {

@@ -56,7 +56,7 @@ func shown(t *texts.Set, name string) (Texts, error) {
 // valid: then the error says why, and files that the running configuration has
 // are read by themselves.
 func (l *Lifecycle) startupTexts(ctx context.Context) (*texts.Set, error) {
-	next, err := l.look(ctx, reading{allowStale: true})
+	next, err := l.peek(ctx, reading{allowStale: true})
 	if err == nil {
 		return next.texts, nil
 	}

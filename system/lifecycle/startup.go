@@ -20,7 +20,7 @@ type Startup struct {
 	// What follows is known after Decide.
 
 	history *history
-	begin   state
+	chosen  state
 }
 
 // PlacesOf returns what the system has for itself. Where the system file at path does
@@ -63,7 +63,7 @@ func Read(ctx context.Context, path, stateDir string, log *slog.Logger) (*Startu
 func (s *Startup) Files() *configs.System { return s.files.conf }
 
 // Running is the configuration that is to be run, known after Decide.
-func (s *Startup) Running() *configs.System { return s.begin.running.conf }
+func (s *Startup) Running() *configs.System { return s.chosen.running.conf }
 
 // Decide opens the history, and decides what is to be run: what the files say, or the
 // version before it where that was to be confirmed and has not been. now is the time.
@@ -96,13 +96,13 @@ func (s *Startup) Decide(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	st.number = h.keep(note, st.running.texts, st.pend, s.log)
+	st.number = h.record(note, st.running.texts, st.pend, s.log)
 	if st.pend != nil && st.pend.Rejected {
 		st.pend.Previous = st.number
 		err = h.setPending(st.pend)
 	}
 	st.versions = h.all()
-	s.begin = st
+	s.chosen = st
 	return err
 }
 

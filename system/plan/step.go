@@ -41,11 +41,11 @@ func (s Step) String() string {
 	return fmt.Sprintf("%s context %q: %s", s.Action, s.Context, s.Why)
 }
 
-// Ends tells whether the step takes apart what there is of the context.
-func (s Step) Ends() bool {
+// Stops tells whether the step ends the present life of the context.
+func (s Step) Stops() bool {
 	return s.Action == ActionRemove || s.Action == ActionRebuild || s.Action == ActionSuspend
 }
 
-// Begins tells whether the step begins a life of the context: it is built, or waits
-// suspended.
-func (s Step) Begins() bool { return s.Action != ActionRemove && s.Action != ActionConfigure }
+// Starts tells whether the step starts a life of the context: afterwards the context is
+// built, or waits suspended.
+func (s Step) Starts() bool { return s.Action != ActionRemove && s.Action != ActionConfigure }

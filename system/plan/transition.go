@@ -18,11 +18,11 @@ type Transition struct {
 type Stage struct{ Do, Undo Work }
 
 // Work is what an actor does at one stage, in the order of the fields. Contexts of one
-// field may be worked on at once, except where Begin says which is first.
+// field may be worked on at once, except those of Start.
 type Work struct {
 	Configure []*Wanted // in place; the first error ends the stage
-	End       []string  // and wait until nothing is left of them
-	Begin     []*Wanted // in this order
+	Stop      []string  // and wait until nothing is left of them
+	Start     []*Wanted // in this order
 	Await     []string  // until each is ready, or one cannot be
 }
 
@@ -31,26 +31,26 @@ type Work struct {
 // those cannot be brought back:
 //
 //	configure what keeps its SAs            undone by the old configuration
-//	begin what needs no device in use       undone by its end
+//	start what needs no device in use       undone by its stop
 //	configure what ends SAs                 undone by the old configuration
-//	end what goes, is suspended or rebuilt  undone by its beginning
-//	begin the rest                          undone by its end
+//	stop what goes, is suspended or rebuilt undone by its start
+//	start the rest                          undone by its stop
 func (t *Transition) Stages() []Stage {
 	first, rest := t.independent()
 	stay, lose := partition(t.Steps, func(st Step) bool { return st.SAs != EffectSomeEnd })
-	ending, _ := partition(t.Steps, Step.Ends)
+	ending, _ := partition(t.Steps, Step.Stops)
 	return []Stage{
 		{configure(stay), reconfigure(stay)},
-		{begin(first), unbegin(first)},
+		{starting(first), undoStart(first)},
 		{configure(lose), reconfigure(lose)},
-		{Work{End: Names(ending)}, Work{Begin: olds(ending), Await: Names(ending)}},
-		{begin(rest), unbegin(rest)},
+		{Work{Stop: Names(ending)}, Work{Start: olds(ending), Await: Names(ending)}},
+		{starting(rest), undoStart(rest)},
 	}
 }
 
 // Freed are the contexts whose devices come back.
 func (t *Transition) Freed() []*Wanted {
-	ending, _ := partition(t.Steps, Step.Ends)
+	ending, _ := partition(t.Steps, Step.Stops)
 	return olds(ending)
 }
 
@@ -125,24 +125,24 @@ func reconfigure(steps []Step) (w Work) {
 	return w
 }
 
-// begin begins contexts, and waits until all of them are ready. What stands for a
-// suspended one goes first.
-func begin(steps []Step) (w Work) {
+// starting starts contexts, and waits until all of them are ready. A suspended context has
+// a placeholder, which is stopped first.
+func starting(steps []Step) (w Work) {
 	for _, st := range steps {
 		if st.Action == ActionResume {
-			w.End = append(w.End, st.Context)
+			w.Stop = append(w.Stop, st.Context)
 		}
-		w.Begin, w.Await = append(w.Begin, st.Want), append(w.Await, st.Context)
+		w.Start, w.Await = append(w.Start, st.Want), append(w.Await, st.Context)
 	}
 	return w
 }
 
-// unbegin undoes begin, also one that has stopped on its way.
-func unbegin(steps []Step) Work {
-	w := Work{End: Names(steps)}
+// undoStart undoes starting, also where that has stopped on its way.
+func undoStart(steps []Step) Work {
+	w := Work{Stop: Names(steps)}
 	for _, st := range steps {
 		if st.Action == ActionResume {
-			w.Begin = append(w.Begin, st.Old)
+			w.Start = append(w.Start, st.Old)
 		}
 	}
 	return w
@@ -157,9 +157,9 @@ func (t *Transition) independent() (first, rest []Step) {
 			used[d.Host] = true
 		}
 	}
-	beginning, _ := partition(t.Steps, Step.Begins)
+	beginning, _ := partition(t.Steps, Step.Starts)
 	return partition(beginning, func(st Step) bool {
-		return !st.Ends() && !slices.ContainsFunc(st.Want.Devices, func(d spec.Device) bool { return used[d.Host] })
+		return !st.Stops() && !slices.ContainsFunc(st.Want.Devices, func(d spec.Device) bool { return used[d.Host] })
 	})
 }
 

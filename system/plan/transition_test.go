@@ -11,7 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 )
 
-// text is work in one line, such as "configure a; end b; begin b; await b".
+// text is work in one line, such as "configure a; stop b; start b; await b".
 func (w Work) text() string {
 	var parts []string
 	add := func(what string, names ...string) {
@@ -20,8 +20,8 @@ func (w Work) text() string {
 		}
 	}
 	add("configure", namesOf(w.Configure)...)
-	add("end", w.End...)
-	add("begin", namesOf(w.Begin)...)
+	add("stop", w.Stop...)
+	add("start", namesOf(w.Start)...)
 	add("await", w.Await...)
 	return strings.Join(parts, "; ")
 }
@@ -62,12 +62,12 @@ func TestStages(t *testing.T) {
 				{Context: "wakes", Action: ActionResume, SAs: EffectNone, Want: want("wakes", "d8"), Old: old("wakes", "d8")},
 			},
 			[]string{
-				"configure stays", "end wakes; begin new wakes; await new wakes", "configure loses", "end gone anew rests",
-				"begin heir anew rests; await heir anew rests",
+				"configure stays", "stop wakes; start new wakes; await new wakes", "configure loses", "stop gone anew rests",
+				"start heir anew rests; await heir anew rests",
 			},
 			[]string{
-				"configure old-stays", "end new wakes; begin old-wakes", "configure old-loses",
-				"begin old-gone old-anew old-rests; await gone anew rests", "end heir anew rests",
+				"configure old-stays", "stop new wakes; start old-wakes", "configure old-loses",
+				"start old-gone old-anew old-rests; await gone anew rests", "stop heir anew rests",
 			},
 		},
 	}

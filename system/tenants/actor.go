@@ -21,7 +21,7 @@ func (s *Tenants) Check(st plan.Step, freed []*plan.Wanted) error {
 	if err := disks.CheckStorage(st.Want.Storage); err != nil {
 		return err
 	}
-	if !st.Begins() || st.Want.Suspended {
+	if !st.Starts() || st.Want.Suspended {
 		return nil
 	}
 	var held []string
@@ -40,17 +40,17 @@ func (s *Tenants) Check(st plan.Step, freed []*plan.Wanted) error {
 
 // Serve implements lifecycle.Actor.
 func (s *Tenants) Serve(totals resource.Totals, list []*plan.Wanted) error {
-	s.env.rests.set(totals, list)
+	s.env.rests.resize(totals, list)
 	return s.env.Disks.Set(disks.Of(list))
 }
 
-// Begin implements lifecycle.Actor.
-func (s *Tenants) Begin(w *plan.Wanted) error {
+// Start implements lifecycle.Actor.
+func (s *Tenants) Start(w *plan.Wanted) error {
 	uid, err := s.uids.of(w.Name)
 	if err != nil {
 		return err
 	}
-	t := s.live(w, uid)
+	t := s.newTenant(w, uid)
 	s.mu.Lock()
 	s.byName[w.Name] = t
 	s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *Tenants) Begin(w *plan.Wanted) error {
 	return nil
 }
 
-// Settled implements lifecycle.Actor.
-func (s *Tenants) Settled(ctx context.Context, name string) error {
+// AwaitReady implements lifecycle.Actor.
+func (s *Tenants) AwaitReady(ctx context.Context, name string) error {
 	t := s.tenant(name)
 	if t == nil {
 		return fault.NoContext(name)
@@ -83,12 +83,12 @@ func (s *Tenants) Configure(ctx context.Context, w *plan.Wanted) error {
 	return guard.Run(t.log, "a change of a context", func() error { return t.configure(ctx, w) })
 }
 
-// End implements lifecycle.Actor.
-func (s *Tenants) End(names []string) {
+// Stop implements lifecycle.Actor.
+func (s *Tenants) Stop(names []string) {
 	var ending sync.WaitGroup
 	for _, name := range names {
 		if t := s.tenant(name); t != nil {
-			ending.Go(t.end)
+			ending.Go(t.stop)
 		}
 	}
 	ending.Wait()

@@ -22,7 +22,7 @@ func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 		return ctx.Err()
 	}
 	defer func() { <-t.env.slots }()
-	t.set(StateStarting, "being built")
+	t.setState(StateStarting, "being built")
 
 	group, err := t.env.Groups.Create(w.Name, cgroup.Limits(w.Limits))
 	if err != nil {
@@ -42,7 +42,7 @@ func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 		Tenant: w.Spec, Binary: t.env.Worker, UID: t.uid, Network: gateway, Group: confinement{group, t},
 		MemoryLimit: w.Limits.Memory, Stderr: t.env.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.env.rests.claim(t.name, c) },
-		LogFormat: t.env.LogFormat, LogLevel: t.env.LogLevel, Log: t.log, Changed: t.watch,
+		LogFormat: t.env.LogFormat, LogLevel: t.env.LogLevel, Log: t.log, Changed: t.workerChanged,
 		Failover: t.env.Pair.Twin(w), RequireSandbox: w.RequireSandbox,
 	})
 	if err != nil {

@@ -30,9 +30,9 @@ func newRests() *rests {
 	return r
 }
 
-// set makes the rests those of a list of contexts. What those that have gone
-// held is free again.
-func (r *rests) set(totals resource.Totals, list []*plan.Wanted) {
+// resize computes what the guarantees of a list of contexts leave. What contexts held that
+// are no longer in the list is free again.
+func (r *rests) resize(totals resource.Totals, list []*plan.Wanted) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gone := r.limits

@@ -23,7 +23,7 @@ func TestRests(t *testing.T) {
 	totals := resource.Totals{resource.Sessions: 100, resource.SiteToSite: 10}
 	blue := tenantOf("blue", spec.Limits{Sessions: 60, BurstSessions: 5, BurstSiteToSite: resource.None})
 	red := tenantOf("red", spec.Limits{Sessions: 32, SiteToSite: 4})
-	r.set(totals, []*plan.Wanted{blue, red})
+	r.resize(totals, []*plan.Wanted{blue, red})
 	for i, step := range []struct {
 		tenant, name     string
 		held, more, want int64
@@ -53,7 +53,7 @@ func TestRests(t *testing.T) {
 	if len(rows) != 2 || rows[0].Context != "system" || rows[0].Limit != 8 || rows[0].Current != 6 || rows[0].Denied == 0 || rows[1].Limit != 6 {
 		t.Errorf("rows of the system: %+v", rows)
 	}
-	r.set(totals, []*plan.Wanted{red})
+	r.resize(totals, []*plan.Wanted{red})
 	g, err := r.claim("red", control.Claim{Resource: "vpn_burst_anyconnect", Held: 1, More: 60})
 	if err != nil || g.Most != 61 {
 		t.Errorf("after blue has gone: %+v, %v; want 61", g, err)

@@ -58,8 +58,8 @@ type tenant struct {
 	clear   resource.Notice                    // of packets that came in clear; Tenants.Watch has it
 }
 
-// live starts the life of a context. A suspended one only waits for its end.
-func (s *Tenants) live(w *plan.Wanted, uid uint32) *tenant {
+// newTenant starts the life of a context. A suspended context only waits for stop.
+func (s *Tenants) newTenant(w *plan.Wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
 		env: s.env, name: w.Name, uid: uid, log: s.env.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
@@ -75,13 +75,13 @@ func (s *Tenants) live(w *plan.Wanted, uid uint32) *tenant {
 	go func() {
 		defer close(t.ended)
 		t.run(ctx)
-		t.settle(errors.New("system: it was stopped before it was ready"))
+		t.reportOutcome(errors.New("system: it was stopped before it was ready"))
 	}()
 	return t
 }
 
-// end stops the context and waits until nothing is left of it.
-func (t *tenant) end() {
+// stop stops the context and waits until nothing is left of it.
+func (t *tenant) stop() {
 	t.mu.Lock()
 	t.state, t.reason = StateStopping, "stopping"
 	t.mu.Unlock()
@@ -101,9 +101,9 @@ func (t *tenant) run(ctx context.Context) {
 			delay = retryFirst / 2
 			continue
 		}
-		t.settle(err)
+		t.reportOutcome(err)
 		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
-		t.set(StateFailed, err.Error())
+		t.setState(StateFailed, err.Error())
 		timer := time.NewTimer(delay)
 		select {
 		case <-timer.C:
@@ -114,8 +114,8 @@ func (t *tenant) run(ctx context.Context) {
 	}
 }
 
-// settle says, the first time, how the start of the context has ended.
-func (t *tenant) settle(err error) {
+// reportOutcome says how the start of the context has ended. Only the first call counts.
+func (t *tenant) reportOutcome(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	select {
@@ -126,24 +126,24 @@ func (t *tenant) settle(err error) {
 	}
 }
 
-// watch is told of every change of the worker.
-func (t *tenant) watch() {
+// workerChanged is called after every change of the worker's state.
+func (t *tenant) workerChanged() {
 	t.mu.Lock()
 	worker := t.worker
 	t.mu.Unlock()
 	if worker != nil {
 		switch s := worker.Status(); {
 		case s.Ready:
-			t.settle(nil)
+			t.reportOutcome(nil)
 		case s.Losses > 0:
-			t.settle(errors.New(s.Reason))
+			t.reportOutcome(errors.New(s.Reason))
 		}
 	}
 	t.env.Changed()
 }
 
-// set changes the state, unless the context is being stopped, and tells.
-func (t *tenant) set(state State, reason string) {
+// setState changes the state, unless the context is being stopped, and tells.
+func (t *tenant) setState(state State, reason string) {
 	t.mu.Lock()
 	if t.state != StateStopping {
 		t.state, t.reason = state, reason

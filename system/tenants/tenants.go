@@ -103,7 +103,7 @@ func (s *Tenants) Close() {
 	for _, t := range s.list() {
 		names = append(names, t.name)
 	}
-	s.End(names)
+	s.Stop(names)
 }
 
 // list returns the contexts in the order of their names.
