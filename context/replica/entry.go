@@ -115,13 +115,16 @@ func (e *entry) fields(f *record.Fields, body *[]byte) {
 const entryRoom = 32
 
 // encode returns the entry as the journal has it. The bytes hold keys.
-func (e entry) encode() []byte {
+func (e entry) encode() []byte { return e.append(nil) }
+
+// append appends the entry to b. No copy of its keys is left elsewhere.
+func (e entry) append(b []byte) []byte {
 	var body []byte
 	if e.record != nil {
 		body = ike.AppendRecord(make([]byte, 0, 512), *e.record)
 		defer clear(body)
 	}
-	return record.Append(make([]byte, 0, len(body)+entryRoom), func(f *record.Fields) { e.fields(f, &body) })
+	return record.Append(slices.Grow(b, len(body)+entryRoom), func(f *record.Fields) { e.fields(f, &body) })
 }
 
 // received makes e, that another node has just sent, an entry of a node whose
@@ -144,21 +147,21 @@ func (e entry) received(now time.Time) entry {
 
 // appendRecord appends the entry for a record of the engine at the instant at.
 func appendRecord(b []byte, at time.Time, r exchange.Record) []byte {
-	return append(b, entry{at: at, record: &r}.encode()...)
+	return entry{at: at, record: &r}.append(b)
 }
 
 // appendCounters appends the entry for c.
 func appendCounters(b []byte, c counterEntry) []byte {
-	return append(b, entry{counters: &c}.encode()...)
+	return entry{counters: &c}.append(b)
 }
 
 // appendSession appends the entry for s at the instant at.
 func appendSession(b []byte, at time.Time, s sessionEntry) []byte {
-	return append(b, entry{at: at, session: &s}.encode()...)
+	return entry{at: at, session: &s}.append(b)
 }
 
 // appendHabit appends the entry for h.
-func appendHabit(b []byte, h habitEntry) []byte { return append(b, entry{habit: &h}.encode()...) }
+func appendHabit(b []byte, h habitEntry) []byte { return entry{habit: &h}.append(b) }
 
 const (
 	// maxBatch is the size from which a batch is cut. What belongs together is
