@@ -10,8 +10,8 @@ import (
 )
 
 // AdoptMargin is how many outbound sequence numbers a worker skips when it
-// takes over a slot from its predecessor. The reservation itself is already in
-// shared memory, so this is a second belt.
+// adopts a slot of its predecessor. The reservation itself is in shared memory
+// already, so this is a second safeguard.
 const AdoptMargin = 64
 
 // smallWindow is the widest replay window that fits into the slot itself. A

@@ -9,7 +9,7 @@ import (
 	"github.com/warrenvpn/warren/esp/transform"
 )
 
-// What Inbound.Open says of a packet that must be dropped.
+// The errors of Inbound.Open. The packet must be dropped.
 var (
 	ErrReplay    = errors.New("esp: packet was seen before or is too old")
 	ErrIntegrity = errors.New("esp: integrity check failed")
@@ -128,7 +128,8 @@ func (in *Inbound) SPI() sa.SPI { return in.spi }
 // Inner returns the headers of the packet that Open returned last.
 func (in *Inbound) Inner() *Inner { return &in.inner }
 
-// unwrap takes padding away from an authentic body and checks what is inside.
+// unwrap removes the padding from an authentic body and checks the inner
+// packet.
 func (in *Inbound) unwrap(body []byte, tos uint8) ([]byte, error) {
 	n := len(body)
 	pad, next := int(body[n-2]), body[n-1]

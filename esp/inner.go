@@ -131,7 +131,8 @@ func parseIPv6(b []byte, p *Inner) bool {
 	}
 }
 
-// ports reads the ports where the protocol has some and they are there.
+// ports reads the ports, where the protocol has ports and the packet holds
+// them.
 func (p *Inner) ports(b []byte) {
 	t := b[p.Transport:]
 	if len(t) < 4 {

@@ -11,11 +11,11 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 )
 
-// PolicyTable finds the child SA that an outbound packet takes, by its
-// destination: selectors become prefixes, every prefix length in use is one
-// look into a hash table, the longest first. Lengths above that of a root are
-// known for each root, so that whoever brings selectors of many lengths makes
-// only look-ups in his own networks longer. Reads may run beside each other and
+// PolicyTable finds the value of the policy that covers an outbound packet, by
+// its destination: selectors become prefixes, and every prefix length in use is
+// one look into a hash table, the longest first. Lengths above that of a root
+// are known for each root, so that a peer with selectors of many lengths makes
+// only look-ups in its own networks longer. Reads may run beside each other and
 // beside one writer.
 type PolicyTable[T any] struct {
 	x        index[prefixKey, []*policy[T]]
@@ -38,7 +38,7 @@ var (
 	ErrTenantPrefixes = errors.New("esp: the remote selectors of all child SAs consist of too many prefixes")
 )
 
-// policy is one child SA in the table.
+// policy is one entry of the table.
 type policy[T any] struct {
 	local, remote []sa.Selector
 	value         *T
@@ -182,15 +182,16 @@ func (t *PolicyTable[T]) count(k prefixKey, n int) {
 	}
 }
 
-// Demote says whether the policy with this id is only for packets that no other
-// covers: what happens to a child SA that has been rekeyed.
+// Demote sets whether the policy with this id applies only to packets that no
+// other policy covers, as for a child SA that has been rekeyed.
 func (t *PolicyTable[T]) Demote(id uint64, on bool) {
 	if p := t.policies[id]; p != nil {
 		p.demoted.Store(on)
 	}
 }
 
-// Find returns the value for the packet p; nil where no child SA covers it.
+// Find returns the value of the policy that covers the packet p; nil where
+// there is none.
 func (t *PolicyTable[T]) Find(p *Inner) *T {
 	k := keyOf(p.Dst)
 	var second *policy[T]

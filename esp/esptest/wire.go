@@ -61,16 +61,15 @@ func (n *Net) Conn(addr string, room int) *Conn {
 	return c
 }
 
-// Own makes c the socket that gets what is sent to its address: the address has
-// moved to another node.
+// Own routes datagrams for the address of c to c, as after a takeover.
 func (n *Net) Own(c *Conn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.conns[c.Addr] = c
 }
 
-// Alias gives c another address, as a NAT before it does: what c sends comes from
-// there, and what is sent there arrives at c.
+// Alias gives c a second address, as a NAT in front of it does: c sends from
+// there, and receives what is sent there.
 func (c *Conn) Alias(at netip.AddrPort) {
 	c.net.mu.Lock()
 	defer c.net.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// backlogSize is how many messages wait at most: 4 MB of big ones, 5 ms at 6
+	// backlogSize is the most messages that wait: 4 MB of big ones, 5 ms at 6
 	// Gbit/s, which is about what the socket itself holds.
 	backlogSize = 64
 	// turn is what one SA may cost before the next one has its turn: enough
@@ -19,13 +19,13 @@ const (
 	maxEvicted = 16
 )
 
-// backlog is what a pipeline does when packets come faster than it can open
-// them. Left to itself the socket would overflow, and drop of everybody's
-// packets alike: one flooding client would starve the others, and IKE with
-// them. So while more waits than one batch, messages are taken in ahead, IKE is
-// handled at once, ESP is sorted by SA, and the SAs take turns (deficit round
-// robin, RFC 8290 section 3 explains the idea). When there is no more room here
-// and the socket is half full, the SA that waits with most loses its oldest
+// backlog is the messages that wait while packets come faster than a pipeline
+// can open them. Without it the socket would overflow, and drop packets of all
+// SAs alike: one flooding client would starve the others, and IKE with them. So
+// while more than one batch waits, messages are received ahead, IKE is handled
+// at once, ESP is sorted by SA, and the SAs are served in turns (deficit round
+// robin; RFC 8290 section 3 explains the idea). When there is no more room here
+// and the socket is half full, the SA with the largest queue loses its oldest
 // message. Order within an SA is kept.
 type backlog struct {
 	nodes  []node
@@ -120,7 +120,8 @@ func (b *backlog) evict() (packets, bytes int) {
 	return (len(m.Data) + m.Segment - 1) / m.Segment, len(m.Data)
 }
 
-// overload goes on until nothing waits any more, here or in the socket.
+// overload receives and serves until nothing waits any more, here or in the
+// socket.
 func (in *inbound) overload() error {
 	b := &in.backlog
 	for {
@@ -155,8 +156,8 @@ func (b *backlog) room(most int) int {
 	return n
 }
 
-// receiveAhead receives up to n messages, for which there is room, and reports whether
-// there may be more. What is not ESP is handled at once.
+// receiveAhead receives up to n messages, for which there is room, and reports
+// whether there may be more. Messages that are not ESP are handled at once.
 func (in *inbound) receiveAhead(n int) (more bool, err error) {
 	got, err := in.outer.Conn.TryReceive(in.ms[:n])
 	if err != nil {
@@ -174,7 +175,7 @@ func (in *inbound) receiveAhead(n int) (more bool, err error) {
 	return got == n, nil
 }
 
-// serveQueue gives the next SA its turn.
+// serveQueue serves the first queue for one turn and puts it behind the others.
 func (in *inbound) serveQueue() {
 	b := &in.backlog
 	in.rx.Start()

@@ -6,7 +6,7 @@ import (
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
-// batch is what one send of a TUN queue consists of.
+// batch is the packets of one send from a TUN queue.
 type batch struct {
 	slab     []byte // packets, sealed or to be sealed
 	used     int
@@ -18,7 +18,7 @@ type batch struct {
 	spoilt   bool          // some messages are not to be sent
 }
 
-// outerHeader is what the headers around ESP say.
+// outerHeader is what the outer IP headers of packets may differ in.
 type outerHeader struct {
 	remote netip.AddrPort
 	tos    uint8
@@ -90,7 +90,7 @@ func (t *transmitter) transmit(b *batch) {
 	b.reset()
 }
 
-// lossOf is the loss of everything.
+// lossOf returns the loss of all messages.
 func lossOf(ms []Message) (l Loss) {
 	for i := range ms {
 		l.Packets++

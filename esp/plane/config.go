@@ -53,9 +53,10 @@ type Message struct {
 	TOS     uint8 // of the outer header
 	DF      bool  // Send: the outer Don't Fragment bit
 
-	// TooBig is not 0 where Receive tells that a packet to Remote was refused
-	// because it is larger than TooBig bytes. Origin says who refused it, and Data
-	// is how the payload of that packet began, as far as it is quoted.
+	// TooBig is not 0 where Receive returns no datagram, but says that a packet
+	// to Remote was refused because it is larger than TooBig bytes. Origin says
+	// who refused it, and Data is the start of the payload of that packet, as
+	// far as it is quoted.
 	TooBig int
 	Origin Origin
 }
@@ -82,8 +83,8 @@ type Conn interface {
 	// TryReceive is Receive without the wait: 0 where there is nothing. It has
 	// the same caller.
 	TryReceive(ms []Message) (int, error)
-	// Pressed reports whether what waits to be received takes more than half of
-	// the room for it. It has the same caller.
+	// Pressed reports whether the datagrams that wait to be received take more
+	// than half of the room for them. It has the same caller.
 	Pressed() bool
 	// Send sends all messages in order and waits while the socket is full. What
 	// the network refuses is lost, as datagrams are. An error means that the
@@ -121,13 +122,15 @@ type Config struct {
 	// Muted is the state at the start; see Plane.Mute.
 	Muted bool
 
-	// IKE takes one IKE message, without its marker. It is called by the
-	// goroutines that receive, several at a time; it must not block and must not
-	// keep payload, which is reused when it returns. nil: messages are dropped.
+	// IKE is called with each IKE message, without its marker. It is called by
+	// the goroutines that receive, several at a time; it must not block and
+	// must not keep payload, which is reused when it returns. nil: messages are
+	// dropped.
 	IKE func(local, remote netip.AddrPort, payload []byte)
-	// Report takes what the owner of the SAs should know. It is called by one
-	// goroutine at a time, never from inside a method of Plane; it may call
-	// Apply, but must not block for long. nil: nobody wants to know.
+	// Report is called for each event that the owner of the SAs should know. It
+	// is called by one goroutine at a time, never from inside a method of
+	// Plane; it may call Apply, but must not block for long. nil: events are
+	// dropped.
 	Report func(Report)
 
 	// Now is the clock; nil means time.Now.

@@ -9,18 +9,17 @@ import (
 	"github.com/warrenvpn/warren/esp"
 )
 
-// maxCrew bounds the crew: beyond it what does the rest of the work, the network
-// stack, has all there is to do.
+// maxCrew is the most members of a crew. With more, the network stack, which
+// runs inside the system calls of the pipelines, sets the pace.
 const maxCrew = 6
 
-// crew are goroutines that seal and open beside the pipelines, so that even one
-// SA may use more processors than one. Each pipeline keeps the order: it takes
-// sequence numbers in order and sends in order, and it accepts and delivers in
-// order; only the arithmetic happens anywhere.
+// crew is goroutines that seal and open beside the pipelines, so that one SA
+// may use more than one processor. Each pipeline keeps the order: it reserves
+// sequence numbers, sends, accepts and delivers in order; only the arithmetic
+// is done out of order.
 //
 // With two processors there is no crew: generator, clients and the two
-// pipelines have enough to do for both, and handing work over costs more than it
-// brings.
+// pipelines keep both busy, and handing work over costs more than it brings.
 type crew struct {
 	size    int // of the crew; members above it are pipelines
 	members int
@@ -28,11 +27,13 @@ type crew struct {
 	group   sync.WaitGroup
 }
 
-// task is a piece of work; member says who does it.
+// task is work for the crew. The argument of do is the number of the member
+// that does it.
 type task interface{ do(member int) }
 
-// newCrew returns a crew for this many pipelines of the TUN device. size 0 means
-// that the number of processors decides, and a negative one that nobody is in it.
+// newCrew returns a crew for this many pipelines of the TUN device. With size 0
+// the number of processors decides on its size; with a negative one it has no
+// members.
 func newCrew(size, pipelines int) *crew {
 	if size == 0 {
 		size = min(runtime.GOMAXPROCS(0)-2, maxCrew)
@@ -52,14 +53,14 @@ func (c *crew) start() {
 	}
 }
 
-// stop ends the crew, when nobody has work for it any more.
+// stop ends the crew. No pipeline may give it work any more.
 func (c *crew) stop() {
 	close(c.work)
 	c.group.Wait()
 }
 
-// copies are one half of a child SA for every member, made when the member
-// first needs it: most SAs never carry so much.
+// copies is one half of a child SA, once for each member. A copy is made when
+// the member first needs it: most SAs never carry so much.
 type copies[T any] []*T
 
 // of returns the copy for a member. Other members may ask at the same time.
@@ -114,8 +115,8 @@ func (c *child) sealer(member int) *esp.Outbound {
 // which a busy machine holds up, too.
 var drainTime = 20 * time.Millisecond
 
-// drain waits until the crew has sealed what it was given for a child that takes
-// nothing new any more.
+// drain waits until the crew has sealed all packets of a child SA that accepts
+// no new ones.
 func (x *crewState) drain() {
 	x.closing.Store(true)
 	if x.unsealed.Load() == 0 {
@@ -129,7 +130,7 @@ func (x *crewState) drain() {
 	}
 }
 
-// sealed takes n packets back from what the crew was given.
+// sealed counts n packets that the crew has sealed.
 func (x *crewState) sealed(n int) {
 	if x.unsealed.Add(-int64(n)) == 0 && x.closing.Load() {
 		select {

@@ -99,8 +99,7 @@ func (s *crewSealer) transmitInOrder() {
 	}
 }
 
-// do seals what is not yet sealed, which makes the batch ready. It is the work of
-// a member of the crew.
+// do implements task: it seals the packets of the batch, which is ready then.
 func (b *batch) do(member int) {
 	for i := 0; i < len(b.unsealed); {
 		c := b.unsealed[i].c

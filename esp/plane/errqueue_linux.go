@@ -64,8 +64,8 @@ func (f *failure) collect(fd int) bool {
 	return f.mtu > 0
 }
 
-// keep keeps e, which quotes n bytes of what was sent, where it is about the path
-// MTU.
+// keep stores e where it is about the path MTU. It quotes n bytes of the
+// packet.
 func (f *failure) keep(e *extendedErr, n int) {
 	if e.errno != uint32(syscall.EMSGSIZE) || e.info == 0 || e.info > 65535 {
 		return

@@ -110,7 +110,8 @@ func (e *espSide) offloads() (gso, gro bool) {
 	return sockets > 0 && gso, sockets > 0 && gro
 }
 
-// housekeep forgets what the network said long ago, and reports unknown SPIs.
+// housekeep raises path MTUs that were lowered long ago, and reports unknown
+// SPIs.
 func (e *espSide) housekeep() {
 	e.raiseMTUs(e.now())
 	e.unknown.endPeriod()

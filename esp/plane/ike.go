@@ -9,7 +9,7 @@ import (
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
-// RFC 3948.
+// The marker and the keepalive of RFC 3948.
 const (
 	markerLen = 4    // section 2.2: four zero bytes in front of IKE
 	keepalive = 0xff // section 2.3
@@ -18,7 +18,7 @@ const (
 // ikeQueue is how many IKE messages wait for a full socket.
 const ikeQueue = 64
 
-// ikeMessage waits for a full socket.
+// ikeMessage is a message that waits for a full socket.
 type ikeMessage struct {
 	conn Conn
 	m    Message
@@ -56,8 +56,8 @@ func (e *espSide) sendIKE(local, remote netip.AddrPort, payload []byte) error {
 	}
 }
 
-// smallIKE is a size that every path carries whole, so that sending it needs no
-// other setting of the socket than data does.
+// smallIKE is a size in bytes that every path carries whole. Messages up to it
+// are sent with DF, as data is, so that the socket keeps its setting.
 const smallIKE = 1200
 
 // deliverIKE sends the IKE messages that found their socket full.

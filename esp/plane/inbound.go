@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// A batch of big messages goes round in the processor's cache; a batch of
-	// small ones saves system calls.
+	// A batch of few big messages stays in the cache of the processor; a batch
+	// of many small ones saves system calls.
 	fewMessages  = 8
 	bigMessage   = 2048
 	messageSize  = 65536
@@ -65,7 +65,7 @@ func (in *inbound) run() error {
 	return err
 }
 
-// receive moves packets until there is an error.
+// receive handles messages until the socket fails.
 func (in *inbound) receive() error {
 	n := len(in.ms)
 	window := min(n, fewMessages)
@@ -107,13 +107,13 @@ func (in *inbound) batch(n int) (total int) {
 	return total
 }
 
-// endBatch lets go of the SA, and delivers what is joined.
+// endBatch unlocks the current SA and delivers the joined packets.
 func (in *inbound) endBatch() {
 	in.switchTo(nil, 0)
 	in.rx.Flush()
 }
 
-// message takes a message of the socket apart.
+// message handles the datagrams of one message.
 func (in *inbound) message(m *Message) {
 	if m.TooBig > 0 {
 		in.rx.stats.add(stats.ReceiveErrors, 1)
@@ -140,7 +140,7 @@ func (in *inbound) message(m *Message) {
 	}
 }
 
-// datagram tells ESP, IKE and keepalives apart.
+// datagram handles one datagram: ESP, IKE or a NAT keepalive.
 func (in *inbound) datagram(m *Message, d []byte) {
 	switch {
 	case in.outer.Kind == KindIKE:
@@ -177,8 +177,10 @@ func (in *inbound) receiveIKE(m *Message, d []byte) {
 	}
 }
 
-// switchTo locks the inbound half of c, which has this SPI, and lets go of the one
-// before. It reports false where c has been deleted.
+// switchTo makes c, whose SPI is spi, the current SA: it counts the packets of
+// the one before, unlocks it, and locks the inbound half of c. With nil there
+// is no current SA afterwards. It reports false where c is nil or has been
+// deleted.
 func (in *inbound) switchTo(c *child, spi sa.SPI) bool {
 	if in.cur != nil {
 		if in.packets > 0 {
@@ -248,7 +250,7 @@ func (in *inbound) receiveESP(m *Message, d []byte) {
 	in.rx.deliver(&c.link, spi, inner, c.in.Inner())
 }
 
-// open opens one packet, or goes on with what the crew has made of it.
+// open opens one packet, or accepts what the crew has decrypted of it.
 func (in *inbound) open(c *child, m *Message, d []byte) (inner []byte, newest bool, err error) {
 	if len(in.done) == 0 || in.done[0].c == nil {
 		return c.in.Open(d, m.TOS)
@@ -280,7 +282,8 @@ func dropCause(err error) stats.Counter {
 	return stats.DropMalformed
 }
 
-// checkPath reports a peer that is somewhere else now.
+// checkPath reports that the newest packet of c came from another address than
+// that of the peer (RFC 7296 section 2.23).
 func (in *inbound) checkPath(c *child, m *Message) {
 	to := c.path.Load()
 	if to.remote == m.Remote || to.encap != sa.EncapUDP || in.outer.Kind != KindNATT {

@@ -46,7 +46,7 @@ type crewOpener struct {
 	pending  sync.WaitGroup
 }
 
-// aheadMessage is one message whose packets are decrypted ahead.
+// aheadMessage is one message, whose packets the crew decrypts.
 type aheadMessage struct {
 	o    *crewOpener
 	m    *Message
@@ -89,7 +89,7 @@ func (o *crewOpener) ahead(ms []Message) []aheadMessage {
 	return o.messages[:len(ms)]
 }
 
-// do decrypts the message.
+// do implements task: it decrypts the message.
 func (t *aheadMessage) do(member int) {
 	defer t.o.pending.Done()
 	var (

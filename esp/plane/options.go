@@ -13,8 +13,9 @@ const (
 	DFClear DF = "clear"
 )
 
-// Options are what may change while a plane runs. The zero value uses all that
-// the kernel and the devices have; what they refuse is done without by itself.
+// Options are the settings that may change while a plane runs. The zero value
+// uses every offload that the kernel and the devices have; without those that
+// they refuse, the plane works on.
 type Options struct {
 	DF DF
 	// NoGSO sends datagrams one by one, and NoGRO receives them so, where UDP

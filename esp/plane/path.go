@@ -28,7 +28,7 @@ const (
 	pathMTUExpiry = 10 * time.Minute // RFC 1191 section 6.3
 )
 
-// setMTU computes what fits through a path.
+// setMTU sets the path MTU and the sizes of inner packets that follow from it.
 func (p *path) setMTU(mtu int, maxInner func(int) int) {
 	overhead := 20
 	if p.remote.Addr().Is6() {
@@ -50,7 +50,7 @@ func (p *path) mtuOf(v6 bool) int {
 	return p.inner4
 }
 
-// newPathLocked resolves where packets of c go.
+// newPathLocked returns the path of c, with the highest MTU that it may have.
 func (e *espSide) newPathLocked(c *sa.Child, maxInner func(int) int) *path {
 	to := &path{local: c.LocalAddr, remote: c.RemoteAddr, encap: c.Encap}
 	e.resolveLocked(to, maxInner)
@@ -78,11 +78,11 @@ func (e *espSide) resolveLocked(to *path, maxInner func(int) int) {
 	to.lowered = time.Time{}
 }
 
-// lowerMTU follows m, which says that packets to m.Remote may have m.TooBig
-// bytes. What the network says counts for the child SA whose packet it quotes (RFC
-// 4301 section 8.2.1), and not at all where it quotes less than an ESP header, as
-// RFC 792 allows: a stranger could say that. What our own kernel says counts for
-// every child SA with that peer.
+// lowerMTU lowers path MTUs as m says: packets to m.Remote may have m.TooBig
+// bytes. A message from the network counts for the child SA whose packet it
+// quotes (RFC 4301 section 8.2.1), and not at all where it quotes less than an
+// ESP header, as RFC 792 allows: anyone could send that. A message of our own
+// kernel counts for every child SA with that peer.
 func (e *espSide) lowerMTU(m *Message) {
 	remote, mtu := m.Remote, m.TooBig
 	minimum := minMTU4
@@ -123,7 +123,8 @@ func (e *espSide) lowerLocked(ch *child, remote netip.Addr, mtu int) {
 	e.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: mtu})
 }
 
-// raiseMTUs forgets what the network said long ago.
+// raiseMTUs sets path MTUs back to the highest that were lowered longer than
+// pathMTUExpiry ago.
 func (e *espSide) raiseMTUs(now time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -14,8 +14,8 @@ type Rates struct {
 	Packets  float64 // per second, of both directions together
 }
 
-// RateUse is what Rates have let pass while there were any, and what they have
-// held back, in bytes and packets since New.
+// RateUse counts what Rates have let pass while there were any, and what they
+// have dropped, since New.
 type RateUse struct {
 	BytesIn, BytesOut, Packets uint64
 	// Packets that were dropped, by the bound that they would have exceeded.
@@ -32,23 +32,23 @@ const (
 	// than it takes to use up half a burst, so that the shares of all SAs are
 	// there when a turn begins.
 	turnTime = int64(burstTime / 2)
-	// eachBits is where the point is in policer.each: 64 KiB at one byte a second
-	// still fit into 63 bits.
+	// eachBits is the number of fractional bits of policer.each: 64 KiB at one
+	// byte a second still fit into 63 bits.
 	eachBits = 14
 )
 
-// policers hold a plane to its Rates. They are applied before a packet costs
-// anything: inbound before it is opened, outbound before it is sealed.
+// policers keep a plane within its Rates. They are applied before a packet
+// costs anything: inbound before it is opened, outbound before it is sealed.
 //
-// What there is belongs to all SAs alike: as long as more than half of a burst
-// is left, anybody may take of it; below that, an SA that has had its share of
-// this twentieth of a second has to wait for the next. So an SA that floods
-// takes nothing from one that does not.
+// All SAs share a bound. While more than half of a burst is left, any SA may
+// use it. Below that, an SA that has used its share of the current turn, a
+// twentieth of a second, waits for the next one. So an SA that floods takes
+// nothing from one that does not.
 type policers struct {
 	in, out, packets policer
 }
 
-// policer is one bound.
+// policer is one bound: the generic cell rate algorithm of ITU-T I.371.
 type policer struct {
 	each  uint64 // 2^-eachBits nanoseconds that one byte, or packet, stands for; 0: no bound
 	burst int64  // nanoseconds
@@ -62,7 +62,7 @@ type policer struct {
 	active, last atomic.Int64 // SAs in this turn, and in the one before
 }
 
-// share is what one SA has had of a policer in a turn.
+// share is what one SA has used of a policer in one turn.
 type share struct {
 	turn, used atomic.Int64
 }
@@ -155,8 +155,8 @@ func (q *queue) within(bound *policers, l *Link, n, size int) int {
 	return passed
 }
 
-// conform takes as many of n things as there are, each of size tokens, for the SA
-// whose share is s, and returns their number.
+// conform returns how many of n packets, each of size tokens, are within the
+// bound, and takes their tokens. s is the share of their SA.
 func (r *policer) conform(now int64, n, size int, s *share) int {
 	if r.each == 0 || n == 0 {
 		return n
@@ -190,7 +190,7 @@ func (r *policer) conform(now int64, n, size int, s *share) int {
 	}
 }
 
-// enterTurn counts an SA in when it takes something for the first time in a turn.
+// enterTurn counts the SA whose share is s among the active ones of this turn.
 func (r *policer) enterTurn(turn int64, s *share) {
 	if was := r.turn.Load(); was != turn && r.turn.CompareAndSwap(was, turn) {
 		r.last.Store(r.active.Swap(0))
@@ -200,7 +200,8 @@ func (r *policer) enterTurn(turn int64, s *share) {
 	r.active.Add(1)
 }
 
-// fairShare is what an SA may have in a turn when little is left.
+// fairShare returns the tokens that an SA may take in a turn while less than
+// half of a burst is left.
 func (r *policer) fairShare() int64 {
 	return r.rate / max(r.active.Load(), r.last.Load(), 1)
 }

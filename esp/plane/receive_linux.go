@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// receiver is what Receive works with, kept because closures and headers made
-// per call would be garbage.
+// receiver is the memory of Receive. It is kept because closures and headers
+// made for each call would be garbage.
 type receiver struct {
 	c     *socket
 	fn    func(fd uintptr) bool
@@ -86,9 +86,9 @@ func (c *socket) receive(ms []Message) (int, error) {
 		return 0, err
 	}
 	if r.errno != 0 {
-		// Something that was sent came to grief; the error queue knows what.
-		// What is not about the path MTU is the engine's to find out, by its own
-		// retransmissions: anyone can forge an ICMP message.
+		// A packet that was sent was refused, and the error queue says why.
+		// Only path MTUs are used: the engine finds out about everything else
+		// by its retransmissions, because anyone can forge an ICMP message.
 		m := &ms[0]
 		m.Data, m.Segment, m.TooBig, m.TOS = m.Buf[:0], 0, 0, 0
 		if r.failure.mtu > 0 {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sender is what one Send works with. A socket keeps a few, so that goroutines
+// sender is the memory of one Send. A socket keeps a few, so that goroutines
 // that send at the same time do not wait for each other.
 type sender struct {
 	c       *socket

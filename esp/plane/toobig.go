@@ -15,9 +15,9 @@ const (
 	quoteLimit = 548 // RFC 1812 section 4.3.2.3: 576 bytes in all
 )
 
-// tooBig deals with a packet larger than limit, which is what its carrier takes:
-// IPv4 without DF is fragmented, the sender of any other is told (RFC 4301 section
-// 8.2).
+// tooBig handles a packet larger than limit, which is the most that its carrier
+// takes: IPv4 without DF is fragmented, for any other packet its sender gets an
+// ICMP error (RFC 4301 section 8.2).
 func (q *queue) tooBig(l *Link, limit int) {
 	b := &q.burst
 	s := &b.super

@@ -7,13 +7,14 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 )
 
-// maxUnknown bounds the unknown SPIs that are told apart at a time.
+// maxUnknown is the number of unknown SPIs that are counted one by one.
 const maxUnknown = 32
 
-// unknownSPIs counts ESP packets for SPIs that nobody has: mostly clients that do not
-// know yet that their gateway was restarted. Each SPI is reported when it is
-// first seen, and from then on once in each period, with a count, while packets
-// keep coming. What finds no place is counted together.
+// unknownSPIs counts ESP packets for SPIs that no SA has: mostly of clients
+// that do not know yet that their gateway was restarted. Each SPI is reported
+// when it is first seen, and then once in each period, with a count, while
+// packets come. Packets for SPIs beyond the first maxUnknown are counted
+// together.
 type unknownSPIs struct {
 	mu     sync.Mutex // guards the following; it is taken once for each packet without an SA
 	seen   [maxUnknown]unknownSPI
@@ -22,7 +23,8 @@ type unknownSPIs struct {
 	report func(Report)
 }
 
-// unknownSPI is one SPI with what came for it since it was last reported.
+// unknownSPI is one SPI, with the packets that came for it since its last
+// report.
 type unknownSPI struct {
 	spi           sa.SPI
 	local, remote netip.AddrPort
@@ -50,8 +52,8 @@ func (s *unknownSPIs) packet(spi sa.SPI, local, remote netip.AddrPort) {
 	s.n++
 }
 
-// endPeriod ends a period: it reports what was counted and forgets the SPIs that
-// were not seen in it.
+// endPeriod reports the SPIs that were seen in the period that ends, and
+// forgets the others.
 func (s *unknownSPIs) endPeriod() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
