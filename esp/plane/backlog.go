@@ -134,7 +134,7 @@ func (in *inbound) overload() error {
 		}
 		for i := 0; more && i < maxEvicted && in.outer.Conn.Pressed(); i++ {
 			packets, bytes := b.evict()
-			in.rx.stats.count(stats.DropOverload, packets, bytes)
+			in.rx.Drop(stats.DropOverload, packets, bytes)
 			var err error
 			if more, err = in.receiveAhead(1); err != nil {
 				return err

@@ -233,6 +233,7 @@ func TestCarrierReceives(t *testing.T) {
 	if got := g.inner(t, 2); got[0][42] != 5 || got[0][43] != 80 || !bytes.Equal(got[1], toA.UDP([]byte("with padding"))) {
 		t.Errorf("came % x", got)
 	}
+	r.Drop(stats.DropIntegrity, 2, 300) // as a carrier counts what it cannot open
 	deliver(toB.UDP(nil), esptest.NewFlow("10.2.0.7:80", "10.9.0.5:4000").UDP(nil), []byte{0x45, 0}, nil)
 	g.Mute(true)
 	deliver(toA.UDP(nil))
@@ -243,6 +244,7 @@ func TestCarrierReceives(t *testing.T) {
 	}
 	c := g.Stats()
 	if c.Sum(stats.DropSelector) != 2 || c.Sum(stats.DropMalformed) != 2 || c.Sum(stats.DropMuted) != 1 ||
+		c[stats.DropIntegrity] != (stats.Count{N: 2, Bytes: 300}) ||
 		c.Sum(stats.DropRate) == 0 || c.Sum(stats.PacketsIn, stats.DropRate) != 212 || c.Sum(stats.SuperPackets) == 0 {
 		t.Errorf("stats are %v", c)
 	}

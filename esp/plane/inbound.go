@@ -150,7 +150,7 @@ func (in *inbound) datagram(m *Message, d []byte) {
 	case len(d) == 1 && d[0] == keepalive:
 		in.rx.stats.add(stats.Keepalives, 1)
 	case len(d) < markerLen:
-		in.rx.stats.count(stats.DropMalformed, 1, len(d))
+		in.rx.Drop(stats.DropMalformed, 1, len(d))
 	case binary.BigEndian.Uint32(d) == 0:
 		in.receiveIKE(m, d[markerLen:])
 	default:
@@ -168,7 +168,7 @@ func (k Kind) spiOf(d []byte) (sa.SPI, bool) {
 // receiveIKE hands an IKE message to the engine.
 func (in *inbound) receiveIKE(m *Message, d []byte) {
 	if in.esp.muted.Load() {
-		in.rx.stats.count(stats.DropMuted, 1, len(d))
+		in.rx.Drop(stats.DropMuted, 1, len(d))
 		return
 	}
 	in.rx.stats.add(stats.IKEIn, 1)
@@ -208,17 +208,17 @@ func (in *inbound) switchTo(c *child, spi sa.SPI) bool {
 // receiveESP opens one ESP packet and delivers what is inside.
 func (in *inbound) receiveESP(m *Message, d []byte) {
 	if in.esp.muted.Load() {
-		in.rx.stats.count(stats.DropMuted, 1, len(d))
+		in.rx.Drop(stats.DropMuted, 1, len(d))
 		return
 	}
 	spi, ok := esp.SPI(d)
 	if !ok {
-		in.rx.stats.count(stats.DropMalformed, 1, len(d))
+		in.rx.Drop(stats.DropMalformed, 1, len(d))
 		return
 	}
 	if in.cur == nil || in.spi != spi {
 		if !in.switchTo(in.esp.spis.Find(spi), spi) {
-			in.rx.stats.count(stats.DropSPI, 1, len(d))
+			in.rx.Drop(stats.DropSPI, 1, len(d))
 			in.esp.unknown.packet(spi, in.outer.Local, m.Remote)
 			return
 		}
@@ -226,7 +226,7 @@ func (in *inbound) receiveESP(m *Message, d []byte) {
 	c := in.cur
 	if c.bytesLimit > 0 && c.slot.BytesIn() >= c.bytesLimit {
 		in.esp.checkVolume(c, c.slot.BytesIn(), in.rx.now)
-		in.rx.stats.count(stats.DropVolume, 1, len(d))
+		in.rx.Drop(stats.DropVolume, 1, len(d))
 		return
 	}
 	if !in.rx.police(&c.link, len(d)) {
@@ -234,7 +234,7 @@ func (in *inbound) receiveESP(m *Message, d []byte) {
 	}
 	inner, newest, err := in.open(c, m, d)
 	if err != nil {
-		in.rx.stats.count(dropCause(err), 1, len(d))
+		in.rx.Drop(dropCause(err), 1, len(d))
 		if err != esp.ErrDummy && err != esp.ErrSelector && err != esp.ErrECN {
 			return
 		}

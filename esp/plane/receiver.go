@@ -44,12 +44,12 @@ func (r *Receiver) Start() {
 func (r *Receiver) Deliver(l *Link, packet []byte) {
 	switch {
 	case r.tun.muted.Load():
-		r.stats.count(stats.DropMuted, 1, len(packet))
+		r.Drop(stats.DropMuted, 1, len(packet))
 	case !r.police(l, len(packet)):
 	case !esp.ParseInner(packet, &r.inner):
-		r.stats.count(stats.DropMalformed, 1, len(packet))
+		r.Drop(stats.DropMalformed, 1, len(packet))
 	case !esp.Covers(l.local, l.remote, &r.inner):
-		r.stats.count(stats.DropSelector, 1, len(packet))
+		r.Drop(stats.DropSelector, 1, len(packet))
 	default:
 		r.deliver(l, l.spi, packet[:r.inner.Len], &r.inner)
 	}
@@ -67,12 +67,16 @@ func (r *Receiver) deliver(l *Link, spi sa.SPI, packet []byte, h *esp.Inner) {
 	r.join.Add(packet)
 }
 
+// Drop counts packets that were dropped before Deliver, with their bytes as they
+// were received.
+func (r *Receiver) Drop(why stats.Counter, packets, bytes int) { r.stats.count(why, packets, bytes) }
+
 // Flush ends a batch: it delivers what is joined, and counts it.
 func (r *Receiver) Flush() {
 	j := r.join
 	j.Flush()
 	r.stats.count(stats.PacketsIn, j.Packets, j.Bytes)
-	r.stats.count(stats.DropDeliver, j.Failed, j.FailedBytes)
+	r.Drop(stats.DropDeliver, j.Failed, j.FailedBytes)
 	r.stats.add(stats.SuperPackets, j.Supers)
 	j.ResetStats()
 }

@@ -2,11 +2,12 @@ package plane
 
 import "github.com/warrenvpn/warren/esp/sa"
 
-// Tap sees inner packets as an SA carries them: after they are opened, before
-// they are sealed. A packet that an SA must not carry is not seen.
+// Tap sees inner packets as carriers carry them: after they are opened, before
+// they are sealed. A packet that its SA must not carry is not seen.
 type Tap interface {
 	// Packet is called by the pipelines, several at a time. It must not block,
-	// and must neither keep nor change b. The SPI is that of the ESP packet.
+	// and must neither keep nor change b. The SPI is that of the ESP packet; 0:
+	// another carrier carries it.
 	Packet(inbound bool, spi sa.SPI, b []byte)
 }
 
