@@ -84,7 +84,7 @@ data:
 
 .PHONY: e2e
 e2e: build ## ring iv: namespaces and foreign daemons (root)
-	$(GO) test -tags e2e -count=1 -timeout 45m -p 1 $(E2EFLAGS) ./internal/lab ./e2e
+	$(GO) test -tags e2e -count=1 -timeout 45m -p 1 -parallel 2 $(E2EFLAGS) ./internal/lab ./e2e
 
 .PHONY: fuzz
 fuzz: data ## every fuzz target for FUZZTIME (60s) each, two at a time

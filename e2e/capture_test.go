@@ -18,6 +18,7 @@ import (
 // TestCapture captures at every place at once while pings and a TCP flow pass,
 // and has tshark read what was captured.
 func TestCapture(t *testing.T) {
+	t.Parallel()
 	l, n, w := start(t, nil)
 	_, inner := client(t, n.Blue)
 	config := l.Path("config", "wireshark", "x")

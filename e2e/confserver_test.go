@@ -20,6 +20,7 @@ import (
 // TestConfigServer has blue's configuration on a server that is good, broken,
 // good again, and away when warrend starts.
 func TestConfigServer(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t)
 	n := l.TwoTenants()
 	var content atomic.Pointer[string]

@@ -14,6 +14,7 @@ import (
 // TestKeysOfIdentities has two clients, each with a key of its own: with the key of
 // the other one nobody is let in.
 func TestKeysOfIdentities(t *testing.T) {
+	t.Parallel()
 	_, n, w := start(t, replace(t, "blue.hcl",
 		`remote_authentication = { pre_shared_key = "blue-client-key" }`,
 		`remote_authentication = {
@@ -50,6 +51,7 @@ func TestKeysOfIdentities(t *testing.T) {
 // TestIdentityTypes has a client of every type of identity, each named in full
 // in the configuration, and one more that is not.
 func TestIdentityTypes(t *testing.T) {
+	t.Parallel()
 	identities := []struct{ ours, theirs string }{
 		{"198.51.100.2", "198.51.100.2"},
 		{"2001:db8::2", "2001:db8::2"},

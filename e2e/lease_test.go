@@ -14,6 +14,7 @@ import (
 // TestDualStackLease gives a strongSwan client an address of each family, and
 // sends through the tunnel with both.
 func TestDualStackLease(t *testing.T) {
+	t.Parallel()
 	_, n, w := start(t, replace(t, "blue.hcl",
 		`address = "10.10.0.1/24"`, `address = ["10.10.0.1/24", "2001:db8:10::1/64"]`,
 		`ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }`,
@@ -44,6 +45,7 @@ func TestDualStackLease(t *testing.T) {
 // TestMakeBeforeBreak has a client that authenticates anew every few seconds, and
 // logs in before it logs out: its address and its connections stay.
 func TestMakeBeforeBreak(t *testing.T) {
+	t.Parallel()
 	l, n, w := start(t, nil)
 	conn := n.Blue.Conn()
 	conn.Reauth = "5s"
@@ -80,6 +82,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 // TestTwoDevicesOfOneUser has a laptop and a phone with the same identity: each has
 // an address of its own, though each says that it knows of no other SA.
 func TestTwoDevicesOfOneUser(t *testing.T) {
+	t.Parallel()
 	l, n, w := start(t, nil)
 	hub := n.Blue.Client // a switch now
 	hub.MustRun("ip", "address", "flush", "dev", "out")

@@ -45,6 +45,7 @@ func office(local, remote string) string {
 // those of its child SA at once, without a gap for what stays; what a tunnel does not
 // carry any more leaves neither through it nor in clear.
 func TestNetworksChanged(t *testing.T) {
+	t.Parallel()
 	l, n, w := start(t, func(name, text string) string {
 		if name == "blue.hcl" {
 			return office(`"10.10.0.0/24"`, `"10.2.0.0/24", "10.2.1.0/24"`)

@@ -14,6 +14,7 @@ import (
 // TestThirdPartyDecodes gives the keys to tshark, which must decrypt both IKE
 // and ESP and find nothing malformed.
 func TestThirdPartyDecodes(t *testing.T) {
+	t.Parallel()
 	broad := replace(t, "blue.hcl", policies...)
 	tests := []struct {
 		name, ike, esp string

@@ -16,6 +16,7 @@ import (
 // TestVLAN gives tenants 802.1Q subinterfaces, on a kernel that has them: this
 // one's, or else that of a guest.
 func TestVLAN(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t)
 	probe := l.Namespace("probe")
 	l.Veth(probe, "a", probe, "b")
