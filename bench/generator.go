@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/lab"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -142,7 +143,7 @@ func (t target) clientConfig(n int) *exchange.Config {
 	for i := range n {
 		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
-			Name: name, LocalIdentity: name + "@example", RemoteIdentities: []string{t.gatewayID},
+			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"), RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.gatewayID)},
 			Local: exchange.PSK{Key: secret.Copy([]byte(t.clientKey))}, Remote: exchange.PSK{Key: secret.Copy([]byte(t.gatewayKey))},
 		})
 		cfg.Entries = append(cfg.Entries, exchange.Entry{

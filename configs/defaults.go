@@ -62,7 +62,7 @@ var (
 	defaultPRF             = []string{"sha384", "sha256"}
 	defaultKeyExchange     = []string{"x25519", "ecp384", "ecp256"}
 	defaultSequence        = []string{"esn", "no-esn"}
-	defaultTunnelProtocols = []string{"ikev2"}
+	defaultTunnelProtocols = []spec.Protocol{spec.IKEv2}
 	defaultConnection      = "start"
 )
 

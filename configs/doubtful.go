@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -95,7 +96,7 @@ func (t *tenantReader) checkFamilies(n *node, e *spec.CryptoEntry) {
 // tunnel group.
 type keyHolder struct {
 	name       string
-	identities []string // exact ones and patterns; empty: any
+	identities []auth.Pattern // empty: any, or the name is that of one
 	at         hcl.Range
 }
 
@@ -116,7 +117,7 @@ func (t *tenantReader) checkKeys() {
 	for _, key := range t.keys {
 		first := t.holders[key][0]
 		others := slices.DeleteFunc(t.holders[key][1:], func(h keyHolder) bool { // one peer in two places
-			return len(h.identities) > 0 && slices.Equal(h.identities, first.identities)
+			return len(h.identities) > 0 && slices.EqualFunc(h.identities, first.identities, auth.Pattern.Equal)
 		})
 		if len(others) == 0 {
 			continue

@@ -30,9 +30,9 @@ func TestFingerprint(t *testing.T) {
 		"border of secrets":         func(t *spec.Tenant) { t.Secrets = []secret.Value{secret.Copy([]byte("a")), secret.Copy([]byte("bc"))} },
 		"number of secrets":         func(t *spec.Tenant) { t.Secrets = t.Secrets[:1] },
 		"limit":                     func(t *spec.Tenant) { t.Limits.Sessions = 1 },
-		"reference into secrets":    func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{LocalPSK: 1}} },
-		"other reference into it":   func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{LocalPSK: 2}} },
-		"third kind of a reference": func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{RemotePSK: 2}} },
+		"reference into secrets":    func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 1}}} },
+		"other reference into it":   func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 2}}} },
+		"third kind of a reference": func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Remote: spec.PSK{Key: 2}}} },
 	} {
 		changed := tenant()
 		change(changed)

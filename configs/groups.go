@@ -46,11 +46,12 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 	if n.written("tunnel_protocols") {
 		g.TunnelProtocols = nil
 		for _, it := range n.texts("tunnel_protocols") {
-			if !slices.Contains(defaultTunnelProtocols, it.text) {
-				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text, suggest(it.text, defaultTunnelProtocols))
+			p := spec.Protocol(it.text)
+			if !slices.Contains(defaultTunnelProtocols, p) {
+				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text, suggest(it.text, words(defaultTunnelProtocols)))
 				continue
 			}
-			g.TunnelProtocols = append(g.TunnelProtocols, it.text)
+			g.TunnelProtocols = append(g.TunnelProtocols, p)
 		}
 		if len(n.texts("tunnel_protocols")) == 0 {
 			n.problem(n.where("tunnel_protocols"), "Empty list", "Without a protocol nobody can connect; remove tunnel_protocols for the default.")
@@ -154,23 +155,24 @@ func (t *tenantReader) hasPools(policy string) bool {
 // readAuthentication reads the block "ikev2" of a tunnel group.
 func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 	c := &contender{at: owner}
-	g.LocalIdentity, c.local = n.localIdentity()
+	g.LocalIdentity = n.localIdentity()
 	c.patterns = n.remoteIdentities(owner.at)
 	if len(c.patterns) != 1 || !c.patterns[0].Everybody() {
 		for _, p := range c.patterns {
-			g.RemoteIdentities = append(g.RemoteIdentities, p.text)
+			g.RemoteIdentities = append(g.RemoteIdentities, p.Pattern)
 		}
 	}
 	if f, ok := n.proof("local_authentication", "pre_shared_key"); ok {
-		g.LocalPSK = t.preSharedKey(n, f.val)
+		g.Local = spec.PSK{Key: t.preSharedKey(n, f.val)}
 	}
 	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys"); {
 	case !ok:
 	case f.name.text == "pre_shared_keys":
-		g.RemotePSKs = t.preSharedKeys(n, f.val, c.patterns)
+		g.Remote = t.preSharedKeys(n, f.val, c.patterns)
 	default:
-		g.RemotePSK = t.preSharedKey(n, f.val)
-		t.noteKey(t.t.Secret(g.RemotePSK), keyHolder{owner.String(), g.RemoteIdentities, f.val.at})
+		key := t.preSharedKey(n, f.val)
+		g.Remote = spec.PSK{Key: key}
+		t.noteKey(t.t.Secret(key), keyHolder{owner.String(), g.RemoteIdentities, f.val.at})
 	}
 	c.group = *g
 	t.contenders = append(t.contenders, c)
@@ -213,7 +215,7 @@ type namedKey struct {
 }
 
 // preSharedKeys reads keys by identity, for a group of the patterns.
-func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) []spec.IdentityPSK {
+func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) spec.PSKs {
 	fs, isObject := n.entries(v)
 	switch {
 	case !isObject:
@@ -222,7 +224,7 @@ func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) 
 	case len(fs) == 0 && !v.broken:
 		n.problem(v.at, "Empty list", "Without a key nobody can connect; pre_shared_keys has one for each identity.")
 	}
-	var out []spec.IdentityPSK
+	var out spec.PSKs
 	seen := map[string][]namedKey{}
 	for _, f := range fs {
 		if hasFreeStar(f.name.text) || f.name.text == "" {
@@ -245,8 +247,8 @@ func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) 
 		}
 		seen[bucket] = append(seen[bucket], namedKey{id, f.name.at})
 		key := t.preSharedKey(n, f.val)
-		t.noteKey(t.t.Secret(key), keyHolder{strconv.Quote(f.name.text), []string{f.name.text}, f.val.at})
-		out = append(out, spec.IdentityPSK{Identity: f.name.text, PSK: key})
+		t.noteKey(t.t.Secret(key), keyHolder{name: strconv.Quote(f.name.text), at: f.val.at})
+		out = append(out, spec.IdentityPSK{Identity: id, PSK: key})
 	}
 	return out
 }

@@ -22,21 +22,18 @@ const (
 // a context has: each is compared with each.
 const maxDNPatterns = 512
 
-// localIdentity reads who this gateway says to be; "": its address.
-func (n *node) localIdentity() (text string, id auth.Identity) {
+// localIdentity reads who this gateway says to be; none: its address.
+func (n *node) localIdentity() auth.Identity {
 	it, ok := n.textItem("local_identity")
 	if !ok {
-		return "", id
+		return auth.Identity{}
 	}
 	if hasFreeStar(it.text) || strings.Contains(it.text, "?") {
 		n.problem(it.at, "Unusable identity", "local_identity is one identity, not a pattern. "+identityForms)
-		return "", id
+		return auth.Identity{}
 	}
-	id, ok = n.identity(it)
-	if !ok {
-		return "", id
-	}
-	return it.text, id
+	id, _ := n.identity(it)
+	return id
 }
 
 // identity reads an exact identity, and tells what is wrong with it.
@@ -51,8 +48,7 @@ func (n *node) identity(it item) (auth.Identity, bool) {
 // peerPattern is one pattern of remote_identity.
 type peerPattern struct {
 	auth.Pattern
-	text string
-	at   hcl.Range
+	at hcl.Range
 }
 
 // remoteIdentities reads who may connect. Without the attribute it is everybody,
@@ -68,14 +64,10 @@ func (n *node) remoteIdentities(group hcl.Range) (out []peerPattern) {
 			n.problem(it.at, "Unusable identity", `In %q the star would be a letter like any other: it stands for all of what is before a domain. %s`, it.text, patternForms)
 			continue
 		}
-		out = append(out, peerPattern{p, it.text, it.at})
+		out = append(out, peerPattern{p, it.at})
 	}
 	if !n.written("remote_identity") {
-		everybody, err := auth.ParsePattern("*")
-		if err != nil {
-			panic("configs: internal error: " + err.Error())
-		}
-		out = append(out, peerPattern{everybody, "*", group})
+		out = append(out, peerPattern{auth.MustParsePattern("*"), group})
 	}
 	return out
 }
@@ -98,7 +90,6 @@ func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] 
 type contender struct {
 	group    spec.TunnelGroup
 	at       *node
-	local    auth.Identity
 	patterns []peerPattern
 	entries  []*node      // static ones that name the group
 	peers    []netip.Addr // theirs
@@ -161,11 +152,11 @@ func (t *tenantReader) checkSelection() {
 // wants chooses by that; not every peer does.
 func (t *tenantReader) tellAmbiguous(c *contender, p peerPattern, o *contender, q peerPattern) {
 	const summary = "Two tunnel groups for one identity"
-	if !c.local.IsZero() && !o.local.IsZero() && !c.local.Equal(o.local) {
-		t.warning(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer. It gets the one whose local_identity it asks for; a peer that asks for none gets %s.", p.text, c.at, q.text, o.at, place(q.at), o.at)
+	if a, b := c.group.LocalIdentity, o.group.LocalIdentity; !a.IsZero() && !b.IsZero() && !a.Equal(b) {
+		t.warning(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer. It gets the one whose local_identity it asks for; a peer that asks for none gets %s.", p.String(), c.at, q.String(), o.at, place(q.at), o.at)
 		return
 	}
-	t.problem(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer, and nothing says which of the two it gets. Give one of them a longer pattern or an exact identity in remote_identity.", p.text, c.at, q.text, o.at, place(q.at))
+	t.problem(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer, and nothing says which of the two it gets. Give one of them a longer pattern or an exact identity in remote_identity.", p.String(), c.at, q.String(), o.at, place(q.at))
 }
 
 // freeDN is the key of patterns with free parts of a distinguished name.
@@ -177,8 +168,8 @@ func selectionKey(p peerPattern) string {
 	switch {
 	case exact:
 		return "=" + strings.ToLower(id.String())
-	case strings.HasPrefix(p.text, "asn1dn:"):
+	case strings.HasPrefix(p.String(), "asn1dn:"):
 		return freeDN
 	}
-	return strconv.Itoa(p.Rank()) + strings.ToLower(p.text)
+	return strconv.Itoa(p.Rank()) + strings.ToLower(p.String())
 }

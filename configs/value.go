@@ -62,6 +62,15 @@ func (n *node) choice(name, def string, words ...string) string {
 	return def
 }
 
+// words are values of a type of words as texts.
+func words[W ~string](list []W) []string {
+	out := make([]string, 0, len(list))
+	for _, w := range list {
+		out = append(out, string(w))
+	}
+	return out
+}
+
 // boolean returns an attribute that is true or false, or def.
 func (n *node) boolean(name string, def bool) bool {
 	v, ok := n.get(name)

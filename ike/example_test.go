@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -30,14 +31,14 @@ func ExampleNew() {
 		gateway: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", Local: key, Remote: key,
+				Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"), Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
 		},
 		client: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "gateway", LocalIdentity: "user@example", RemoteIdentities: []string{"gw.example"}, Local: key, Remote: key,
+				Name: "gateway", LocalIdentity: auth.MustParseIdentity("user@example"), RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.example")}, Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{
 				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true, Proposals: proposals,

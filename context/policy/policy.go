@@ -19,7 +19,7 @@ type Attributes struct {
 	DefaultDomain      string
 	SplitTunnel        []netip.Prefix // empty: everything goes through the tunnel
 	AddressPools       []string       // tried in this order
-	TunnelProtocols    []string
+	TunnelProtocols    []spec.Protocol
 	SessionTimeout     time.Duration // 0: none
 	IdleTimeout        time.Duration // 0: none
 	Banner             string
@@ -68,7 +68,7 @@ func (s *Set) Resolve(group string) (Attributes, bool) {
 		GroupPolicy:     g.Policy,
 		RemoteAccess:    g.Type == spec.RemoteAccess,
 		AddressPools:    g.AddressPools,
-		TunnelProtocols: []string{"ikev2"},
+		TunnelProtocols: []spec.Protocol{spec.IKEv2},
 		Unique:          g.Unique,
 	}
 	p, ok := s.policies[g.Policy]

@@ -15,8 +15,8 @@ func TestResolve(t *testing.T) {
 	dns := []netip.Addr{netip.MustParseAddr("10.0.0.53")}
 	set := NewSet(&spec.Tenant{
 		GroupPolicies: []spec.GroupPolicy{
-			{Name: "staff", DNSServers: dns, TunnelProtocols: []string{"ikev2"}, IdleTimeout: time.Hour},
-			{Name: "guests", AddressPools: []string{"g"}, TunnelProtocols: []string{"ikev2"}, SimultaneousLogins: 1},
+			{Name: "staff", DNSServers: dns, TunnelProtocols: []spec.Protocol{spec.IKEv2}, IdleTimeout: time.Hour},
+			{Name: "guests", AddressPools: []string{"g"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 1},
 		},
 		TunnelGroups: []spec.TunnelGroup{
 			{Name: "plain", Type: spec.SiteToSite},
@@ -29,11 +29,11 @@ func TestResolve(t *testing.T) {
 		want  Attributes
 		ok    bool
 	}{
-		{"plain", Attributes{TunnelGroup: "plain", TunnelProtocols: []string{"ikev2"}}, true},
+		{"plain", Attributes{TunnelGroup: "plain", TunnelProtocols: []spec.Protocol{spec.IKEv2}}, true},
 		{"a", Attributes{TunnelGroup: "a", GroupPolicy: "staff", RemoteAccess: true, DNSServers: dns,
-			AddressPools: []string{"p", "q"}, TunnelProtocols: []string{"ikev2"}, IdleTimeout: time.Hour}, true},
+			AddressPools: []string{"p", "q"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, IdleTimeout: time.Hour}, true},
 		{"b", Attributes{TunnelGroup: "b", GroupPolicy: "guests", RemoteAccess: true,
-			AddressPools: []string{"g"}, TunnelProtocols: []string{"ikev2"}, SimultaneousLogins: 1}, true},
+			AddressPools: []string{"g"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 1}, true},
 		{"absent", Attributes{}, false},
 	}
 	for _, tt := range tests {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // Conditions are what a decision depends on beside the sessions.
@@ -27,7 +28,7 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 	outcome := a.judge(l.freed())
 	var no *Refusal
 	switch {
-	case !ok || !slices.Contains(attrs.TunnelProtocols, string(s.Handle.Protocol)):
+	case !ok || !slices.Contains(attrs.TunnelProtocols, s.Handle.Protocol):
 		no = &Refusal{Cause: CauseProtocol, GroupPolicy: attrs.GroupPolicy}
 	case attrs.SimultaneousLogins == 0:
 		no = &Refusal{Cause: CauseNoLogins, GroupPolicy: attrs.GroupPolicy}
@@ -147,14 +148,14 @@ func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output)
 // Unfit returns why a peer of a tunnel group could not have under the
 // configuration of now what it was granted; "" where it could. nil for a peer that we
 // have connected to: it was granted nothing.
-func (t *Table) Unfit(p Protocol, group string, g *Grant) string {
+func (t *Table) Unfit(p spec.Protocol, group string, g *Grant) string {
 	attrs, ok := t.policies.Resolve(group)
 	switch {
 	case !ok:
 		return "its tunnel group was removed from the configuration"
 	case g == nil:
 		return ""
-	case !slices.Contains(attrs.TunnelProtocols, string(p)):
+	case !slices.Contains(attrs.TunnelProtocols, p):
 		return "its group policy does not allow " + string(p) + " any more"
 	case !attrs.RemoteAccess:
 		return ""

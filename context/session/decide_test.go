@@ -22,7 +22,7 @@ func gateway() *spec.Tenant {
 		Class: "bronze",
 		Pools: []spec.Pool{{Name: "p", Start: addr("10.99.0.10"), End: addr("10.99.0.11")}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "gp", TunnelProtocols: []string{"ikev2"}, SimultaneousLogins: 3, IdleTimeout: time.Hour, SessionTimeout: 8 * time.Hour,
+			Name: "gp", TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3, IdleTimeout: time.Hour, SessionTimeout: 8 * time.Hour,
 			DNSServers: []netip.Addr{addr("10.0.0.53")}, DefaultDomain: "corp.example", Banner: "hello",
 		}},
 		TunnelGroups: []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "gp", AddressPools: []string{"p"}}},
@@ -47,7 +47,7 @@ func newDesk(t *testing.T, tenant *spec.Tenant) *desk {
 	return d
 }
 
-func handle(n uint64) Handle { return Handle{IKEv2, n} }
+func handle(n uint64) Handle { return Handle{spec.IKEv2, n} }
 
 // alice is a client that asks for an IPv4 address.
 func alice(n uint64) Subject {
@@ -367,7 +367,7 @@ func TestUnfit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tenant := gateway()
 			tt.change(tenant)
-			if got := newDesk(t, tenant).tab.Unfit(IKEv2, tt.group, tt.g); got != tt.want {
+			if got := newDesk(t, tenant).tab.Unfit(spec.IKEv2, tt.group, tt.g); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

@@ -19,19 +19,14 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/pool"
+	"github.com/warrenvpn/warren/context/spec"
 )
-
-// Protocol is a source of sessions, by the word that tunnel_protocols has for it.
-type Protocol string
-
-// IKEv2 is the source whose sessions are IKE SAs.
-const IKEv2 Protocol = "ikev2"
 
 // Handle is what a source calls a session. A source may give a session another
 // one (Table.Rename): rekeying changes the SPI of an IKE SA.
 type Handle struct {
-	Protocol Protocol
-	Number   uint64 // IKEv2: our SPI of the IKE SA
+	Protocol spec.Protocol // the source
+	Number   uint64        // spec.IKEv2: our SPI of the IKE SA
 }
 
 // Subject is who asks for a session, and for what. The source has proven the

@@ -1,7 +1,7 @@
 // Package spec is what one tenant is: the validated, immutable values that the
 // configuration (package configs) hands to the worker. Names are resolved or
 // known to resolve, defaults are filled in, percentages are absolute numbers.
-// It is a leaf: values only, no I/O, no parsing, no validation.
+// They are values only: no I/O, no validation.
 package spec
 
 import (
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -102,7 +103,7 @@ type GroupPolicy struct {
 	DefaultDomain   string
 	SplitTunnel     []netip.Prefix // empty: everything goes through the tunnel
 	AddressPools    []string       // overrides the tunnel group's when not empty
-	TunnelProtocols []string       // "ikev2"
+	TunnelProtocols []Protocol     // what a session may come by
 	SessionTimeout  time.Duration  // 0: none
 	IdleTimeout     time.Duration  // 0: none
 	Banner          string
@@ -110,6 +111,12 @@ type GroupPolicy struct {
 	// nobody may log in; UnlimitedLogins: any number.
 	SimultaneousLogins int
 }
+
+// Protocol is what a session comes by, in the words of tunnel_protocols.
+type Protocol string
+
+// IKEv2 is the protocol of RFC 7296, the one that Warren speaks so far.
+const IKEv2 Protocol = "ikev2"
 
 // UnlimitedLogins as SimultaneousLogins allows any number of sessions.
 const UnlimitedLogins = -1
@@ -137,18 +144,13 @@ type TunnelGroup struct {
 	Policy       string   // group policy, by name; "" means the built-in defaults
 	AddressPools []string // tried in this order
 
-	// LocalIdentity and RemoteIdentities are in the notation of ike/auth:
-	// "gw.example", "user@example", "198.51.100.1", "keyid:...", "*".
-	LocalIdentity    string   // "": the address that the peer talks to
-	RemoteIdentities []string // patterns, any may match; empty: every identity
+	LocalIdentity    auth.Identity  // zero: the address that the peer talks to
+	RemoteIdentities []auth.Pattern // any may match; empty: every identity
 
-	LocalPSK SecretRef
-	// RemotePSK is the key of every peer of the group, and RemotePSKs are keys of
-	// single identities, of which each proves nothing but its own identity. One of
-	// the two is set: with RemotePSKs, an identity that is not among them has no
-	// key and cannot log in.
-	RemotePSK  SecretRef
-	RemotePSKs []IdentityPSK
+	// Local is what this gateway proves itself with, and Remote what the peers of the
+	// group do. In JSON each is a field of its own, named after its kind: see
+	// credential.go.
+	Local, Remote Credential `json:"-"`
 
 	// RemoteNetworks are what a site that is served by a dynamic entry may bring:
 	// its selectors and routes lie within them. Empty: nothing.
@@ -161,12 +163,6 @@ type TunnelGroup struct {
 	// DPD is how long the peer may be silent before it is asked whether it
 	// lives; 0 switches the question off.
 	DPD time.Duration
-}
-
-// IdentityPSK is the pre-shared key of one identity.
-type IdentityPSK struct {
-	Identity string // an exact one, in the notation of ike/auth
-	PSK      SecretRef
 }
 
 // Unique says which session ends when one identity logs in too often.

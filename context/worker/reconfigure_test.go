@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/esptest"
+	"github.com/warrenvpn/warren/ike/auth"
 )
 
 // TestReconfigureConcerns: a session ends when its pools, networks or key are no
@@ -24,8 +25,10 @@ func TestReconfigureConcerns(t *testing.T) {
 		{"another pool", func(t *spec.Tenant) {
 			t.Pools[0].Start, t.Pools[0].End = netip.MustParseAddr("10.98.0.1"), netip.MustParseAddr("10.98.0.9")
 		}, "its address is in none of its pools any more"},
-		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].RemotePSK = t.TunnelGroups[0].LocalPSK }, "its pre-shared key was changed"},
-		{"identities", func(t *spec.Tenant) { t.TunnelGroups[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
+		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].Remote = t.TunnelGroups[0].Local }, "its pre-shared key was changed"},
+		{"identities", func(t *spec.Tenant) {
+			t.TunnelGroups[0].RemoteIdentities = []auth.Pattern{auth.MustParsePattern("*@elsewhere")}
+		}, "does not take its peer any more"},
 		{"the protocol", func(t *spec.Tenant) {
 			t.GroupPolicies = append(t.GroupPolicies, spec.GroupPolicy{Name: "none"})
 			t.TunnelGroups[0].Policy = "none"

@@ -6,12 +6,13 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/context/session"
+	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
 // handleOf is what the sessions call an IKE SA.
 func handleOf(spi uint64) session.Handle {
-	return session.Handle{Protocol: session.IKEv2, Number: spi}
+	return session.Handle{Protocol: spec.IKEv2, Number: spi}
 }
 
 // subjectOf is a question of the engine in the words of the sessions.

@@ -46,9 +46,9 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 			LocalIdentity:    g.LocalIdentity,
 			RemoteIdentities: g.RemoteIdentities,
 			Fallback:         g.Name == spec.DefaultRAGroup || g.Name == spec.DefaultL2LGroup,
-			Local:            exchange.PSK{Key: t.Secret(g.LocalPSK)},
-			Remote:           exchange.PSK{Key: t.Secret(g.RemotePSK)},
-			Remotes:          identityPSKs(t, g.RemotePSKs),
+			Local:            credential(t, g.Local),
+			Remote:           credential(t, g.Remote),
+			Remotes:          identityCredentials(t, g.Remote),
 			RemoteNetworks:   selectors(g.RemoteNetworks),
 			DPD:              g.DPD,
 			IgnoreContact:    g.Unique == spec.UniqueNever,
@@ -84,8 +84,18 @@ func insideNetworks(t *spec.Tenant) []netip.Prefix {
 	return out
 }
 
-// identityPSKs returns the keys of single identities.
-func identityPSKs(t *spec.Tenant, keys []spec.IdentityPSK) []exchange.IdentityCredential {
+// credential returns what proves all identities of a side; nil: there is no such
+// thing.
+func credential(t *spec.Tenant, c spec.Credential) exchange.Credential {
+	if psk, ok := c.(spec.PSK); ok {
+		return exchange.PSK{Key: t.Secret(psk.Key)}
+	}
+	return nil
+}
+
+// identityCredentials returns what proves single identities.
+func identityCredentials(t *spec.Tenant, c spec.Credential) []exchange.IdentityCredential {
+	keys, _ := c.(spec.PSKs)
 	var out []exchange.IdentityCredential
 	for _, k := range keys {
 		out = append(out, exchange.IdentityCredential{Identity: k.Identity, Credential: exchange.PSK{Key: t.Secret(k.PSK)}})

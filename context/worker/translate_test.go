@@ -9,6 +9,7 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -22,7 +23,7 @@ func TestEngineConfig(t *testing.T) {
 		}}},
 		Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.99.0.10"), End: netip.MustParseAddr("10.99.0.20")}},
 		TunnelGroups: []spec.TunnelGroup{
-			{Name: "DefaultRAGroup", Type: spec.RemoteAccess, RemotePSKs: []spec.IdentityPSK{{Identity: "alice@x", PSK: 1}}},
+			{Name: "DefaultRAGroup", Type: spec.RemoteAccess, Remote: spec.PSKs{{Identity: auth.MustParseIdentity("alice@x"), PSK: 1}}},
 			{Name: "DefaultL2LGroup", Type: spec.SiteToSite},
 			{Name: "sites", Type: spec.SiteToSite, RemoteNetworks: []netip.Prefix{netip.MustParsePrefix("10.30.0.0/16")}},
 		},
@@ -44,7 +45,7 @@ func TestEngineConfig(t *testing.T) {
 	if want := "DefaultRAGroup true [] 1; DefaultL2LGroup true [] 0; sites false [10.30.0.0/16] 0; "; profiles != want {
 		t.Errorf("profiles: got %s\nwant %s", profiles, want)
 	}
-	if k := cfg.Profiles[0].Remotes[0]; k.Identity != "alice@x" || string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
+	if k := cfg.Profiles[0].Remotes[0]; k.Identity != auth.MustParseIdentity("alice@x") || string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
 		t.Errorf("key of %s", k.Identity)
 	}
 	for _, e := range cfg.Entries {

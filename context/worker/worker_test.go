@@ -26,6 +26,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/failover/journal"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
@@ -239,11 +240,11 @@ func gatewayTenant(pool int) *spec.Tenant {
 		Pools:       []spec.Pool{{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: end}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, TunnelProtocols: []string{"ikev2"}, SimultaneousLogins: 3,
+			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3,
 		}},
 		TunnelGroups: []spec.TunnelGroup{{
 			Name: "DefaultRAGroup", Type: spec.RemoteAccess, Policy: "staff", AddressPools: []string{"staff"},
-			LocalIdentity: "gw.blue.example", LocalPSK: 1, RemotePSK: 2, DPD: 30 * time.Second,
+			LocalIdentity: auth.MustParseIdentity("gw.blue.example"), Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 2}, DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
 			Name: "any", Dynamic: true, ReverseRoute: true,
@@ -261,8 +262,8 @@ func clientTenant(addr, identity string) *spec.Tenant {
 		Interfaces:  []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 24)}}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		TunnelGroups: []spec.TunnelGroup{{
-			Name: "hub", Type: spec.SiteToSite, LocalIdentity: identity, RemoteIdentities: []string{"gw.blue.example"},
-			LocalPSK: 2, RemotePSK: 1, DPD: 30 * time.Second,
+			Name: "hub", Type: spec.SiteToSite, LocalIdentity: auth.MustParseIdentity(identity), RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.blue.example")},
+			Local: spec.PSK{Key: 2}, Remote: spec.PSK{Key: 1}, DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
 			Name: "hub", Peer: netip.MustParseAddr(gatewayAddr), TunnelGroup: "hub", Initiate: true, RequestAddress: true,

@@ -30,6 +30,8 @@ const (
 // maxIdentity bounds the text of an identity in a configuration.
 const maxIdentity = 1024
 
+var errTooLong = errors.New("auth: identity too long")
+
 // FromWire returns the identity in a payload.
 func FromWire(id wire.ID) Identity { return Identity{Type: id.Type, Data: string(id.Data)} }
 
@@ -57,8 +59,13 @@ func FromAddr(a netip.Addr) Identity {
 //	asn1dn:CN=gw, O=Example     a distinguished name; asn1dn:#30... is its DER
 func ParseIdentity(text string) (Identity, error) {
 	if len(text) > maxIdentity {
-		return Identity{}, errors.New("auth: identity too long")
+		return Identity{}, errTooLong
 	}
+	return parseIdentity(text)
+}
+
+// parseIdentity is ParseIdentity of a text of any length.
+func parseIdentity(text string) (Identity, error) {
 	if rest, ok := strings.CutPrefix(text, keyIDPrefix); ok {
 		return parseKeyID(rest)
 	}

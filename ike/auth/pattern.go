@@ -9,6 +9,7 @@ import (
 
 // Pattern says which identities are acceptable. The zero Pattern matches none.
 type Pattern struct {
+	text   string // that it was read from
 	any    bool
 	exact  Identity
 	kind   wire.IDType // of a wildcard
@@ -24,19 +25,19 @@ type Pattern struct {
 // distinguished name.
 func ParsePattern(text string) (Pattern, error) {
 	if text == "*" {
-		return Pattern{any: true}, nil
+		return Pattern{text: text, any: true}, nil
 	}
 	if rest, ok := strings.CutPrefix(text, dnPrefix); ok && len(text) <= maxIdentity {
 		if dn, err := parseDNPattern(rest); dn != nil || err != nil {
-			return Pattern{dn: dn}, err
+			return Pattern{text: text, dn: dn}, err
 		}
 	}
 	rest, wild := strings.CutPrefix(text, "*")
 	if !wild {
 		id, err := ParseIdentity(text)
-		return Pattern{exact: id}, err
+		return Pattern{text: text, exact: id}, err
 	}
-	p := Pattern{suffix: strings.ToLower(rest)}
+	p := Pattern{text: text, suffix: strings.ToLower(rest)}
 	switch {
 	case len(rest) > 1 && rest[0] == '@':
 		p.kind = wire.IDRFC822

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
 )
 
 // Config is what an Engine works from. It is not changed after New or
@@ -101,13 +102,12 @@ type Policy struct {
 type Profile struct {
 	Name          string
 	RemoteAccess  bool
-	LocalIdentity string // notation of ike/auth; "": our address
+	LocalIdentity auth.Identity // zero: our address
 
-	// RemoteIdentities are patterns of ike/auth; empty: "*". An identity that
-	// several profiles accept is for the one whose pattern has the highest
+	// RemoteIdentities may be those of peers; empty: "*". An identity that several profiles accept is for the one whose pattern has the highest
 	// auth.Rank, Fallback ones after all others; among equals, for the first one
 	// that an entry serves at the peer's address.
-	RemoteIdentities []string
+	RemoteIdentities []auth.Pattern
 	Fallback         bool
 
 	Local Credential // ours

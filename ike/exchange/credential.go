@@ -1,6 +1,9 @@
 package exchange
 
-import "github.com/warrenvpn/warren/internal/secret"
+import (
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/internal/secret"
+)
 
 // Credential is what one end of an IKE SA proves its identity with, or what the
 // other end verifies that proof with. A version of IKE knows what to do with those
@@ -28,9 +31,8 @@ func SameCredential(a, b Credential) bool {
 	return a.Same(b)
 }
 
-// IdentityCredential is the credential of one identity, in the notation of
-// ike/auth.
+// IdentityCredential is the credential of one identity.
 type IdentityCredential struct {
-	Identity   string
+	Identity   auth.Identity
 	Credential Credential
 }

@@ -29,7 +29,7 @@ func sitesConfig(tune func(*exchange.Config)) exchange.Config {
 	cfg := GatewayConfig()
 	site := func(name, id string, networks ...string) exchange.Profile {
 		return exchange.Profile{
-			Name: name, LocalIdentity: "gw.example", RemoteIdentities: []string{id}, RemoteNetworks: selectorsOf(networks...),
+			Name: name, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns(id), RemoteNetworks: selectorsOf(networks...),
 			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of " + name))},
 		}
 	}
@@ -252,8 +252,8 @@ func TestKeysOfIdentities(t *testing.T) {
 		t.Run(tt.id+" with the "+tt.key, func(t *testing.T) {
 			_, g, s := alone(t, func(c *exchange.Config) {
 				c.Profiles[0].Remotes = []exchange.IdentityCredential{
-					{Identity: "alice@example", Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
-					{Identity: "bob@example", Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
+					{Identity: auth.MustParseIdentity("alice@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
+					{Identity: auth.MustParseIdentity("bob@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
 				}
 			})
 			s.Init()

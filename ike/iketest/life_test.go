@@ -265,7 +265,7 @@ func TestSiteToSite(t *testing.T) {
 	site := func(local, peer netip.Addr, l, r sa.Selector, initiate bool) exchange.Config {
 		cfg := ClientConfig()
 		key := cfg.Profiles[0].Local
-		cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: []string{peer.String()}}}
+		cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String())}}
 		cfg.Entries = []exchange.Entry{{
 			Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 			LocalTS: []sa.Selector{l}, RemoteTS: []sa.Selector{r}, Proposals: childProposals(),
@@ -343,7 +343,7 @@ func TestKeys(t *testing.T) {
 func TestConfigure(t *testing.T) {
 	l, g, c := connected(t, nil)
 	bad := g.Config
-	bad.Profiles = []exchange.Profile{{Name: "x", LocalIdentity: "keyid:#zz"}}
+	bad.Entries = []exchange.Entry{{Name: "x", Profile: "none"}}
 	if err := g.Engine.Configure(&bad); err == nil || !strings.HasPrefix(err.Error(), "ike: ") {
 		t.Errorf("got %v", err)
 	}

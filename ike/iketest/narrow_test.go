@@ -45,7 +45,7 @@ func TestNarrowedAnswer(t *testing.T) {
 			config := func(local, peer netip.Addr, ours, theirs []string, initiate bool) exchange.Config {
 				cfg := ClientConfig()
 				key := cfg.Profiles[0].Local
-				cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: []string{peer.String()}}}
+				cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String())}}
 				cfg.Entries = []exchange.Entry{{
 					Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 					LocalTS: selectorsOf(ours...), RemoteTS: selectorsOf(theirs...), Proposals: childProposals(),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -34,7 +35,7 @@ func GatewayConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "staff", RemoteAccess: true, LocalIdentity: "gw.example", RemoteIdentities: []string{"*@example"},
+			Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns("*@example"),
 			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
 			DPD: 30 * time.Second,
 		}},
@@ -47,7 +48,7 @@ func ClientConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "gateway", LocalIdentity: "client@example", RemoteIdentities: []string{"gw.example"},
+			Name: "gateway", LocalIdentity: auth.MustParseIdentity("client@example"), RemoteIdentities: patterns("gw.example"),
 			Local: exchange.PSK{Key: secret.Copy([]byte("key of the client"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
 			DPD: 30 * time.Second,
 		}},
@@ -84,4 +85,12 @@ func (l *Lab) Pair(tune func(gateway, client *exchange.Config)) (gateway, client
 	gateway.Authorise = Grant
 	client = l.Add("client", ClientAddr, c)
 	return gateway, client
+}
+
+// patterns reads patterns of identities.
+func patterns(texts ...string) (out []auth.Pattern) {
+	for _, text := range texts {
+		out = append(out, auth.MustParsePattern(text))
+	}
+	return out
 }

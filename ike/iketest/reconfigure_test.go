@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -52,20 +53,20 @@ func TestReconfigureEnds(t *testing.T) {
 			c.Policies = []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: time.Hour}}
 		}, ""},
 		{"another group", func(c *exchange.Config) {
-			c.Profiles = append(c.Profiles, exchange.Profile{Name: "other", RemoteIdentities: []string{"x@other"}})
+			c.Profiles = append(c.Profiles, exchange.Profile{Name: "other", RemoteIdentities: patterns("x@other")})
 		}, ""},
 		{"the peer's key", func(c *exchange.Config) { c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
 		{"our key", func(c *exchange.Config) { c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
 		{"a key of its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: "client@example", Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
 		}, "its pre-shared key was changed"},
 		{"the same key as its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: "client@example", Credential: c.Profiles[0].Remote}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"), Credential: c.Profiles[0].Remote}}
 		}, ""},
-		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = []string{"*@elsewhere"} }, "does not take its peer any more"},
-		{"our identity", func(c *exchange.Config) { c.Profiles[0].LocalIdentity = "gw2.example" }, "the identity of this gateway was changed"},
+		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = patterns("*@elsewhere") }, "does not take its peer any more"},
+		{"our identity", func(c *exchange.Config) { c.Profiles[0].LocalIdentity = auth.MustParseIdentity("gw2.example") }, "the identity of this gateway was changed"},
 		{"a group that takes it first", func(c *exchange.Config) {
-			c.Profiles = append(c.Profiles, exchange.Profile{Name: "one", RemoteIdentities: []string{"client@example"}})
+			c.Profiles = append(c.Profiles, exchange.Profile{Name: "one", RemoteIdentities: patterns("client@example")})
 		}, "does not take its peer any more"},
 		{"the group", func(c *exchange.Config) {
 			c.Profiles[0].Name = "renamed"

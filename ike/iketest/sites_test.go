@@ -15,7 +15,7 @@ import (
 func siteConfig(local, peer netip.Addr, l, r string) exchange.Config {
 	cfg := ClientConfig()
 	key := cfg.Profiles[0].Local
-	cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: []string{peer.String()}, DPD: 5 * time.Minute}}
+	cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String()), DPD: 5 * time.Minute}}
 	cfg.Entries = []exchange.Entry{{
 		Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: true, Proposals: childProposals(),
 		LocalTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(l))},

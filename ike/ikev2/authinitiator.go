@@ -33,8 +33,8 @@ func (a *authInitiator) start(now time.Time, out *exchange.Output) error {
 	}
 	a.id, a.prover = wire.IDi{ID: s.localID.Wire()}, p.prover()
 	ps := []wire.Payload{a.id}
-	if len(p.remotes) == 1 {
-		if id, one := p.remotes[0].Identity(); one {
+	if len(p.RemoteIdentities) == 1 {
+		if id, one := p.RemoteIdentities[0].Identity(); one {
 			ps = append(ps, wire.IDr{ID: id.Wire()})
 		}
 	}

@@ -27,12 +27,12 @@ func (p *profile) verifier(id auth.Identity) auth.Verifier {
 
 // remote returns the credential that a peer called id has; nil: none.
 func (p *profile) remote(id auth.Identity) exchange.Credential {
-	if len(p.peers) == 0 {
+	if len(p.Remotes) == 0 {
 		return p.Remote
 	}
-	for _, k := range p.peers {
-		if k.identity.Equal(id) {
-			return k.credential
+	for _, k := range p.Remotes {
+		if k.Identity.Equal(id) {
+			return k.Credential
 		}
 	}
 	return nil
@@ -74,9 +74,9 @@ func (p *profile) checkCredentials() error {
 	if _, ok := verifierOf(p.Remote); !ok {
 		return fmt.Errorf("remote credential %T verifies nothing", p.Remote)
 	}
-	for _, k := range p.peers {
-		if _, ok := verifierOf(k.credential); !ok {
-			return fmt.Errorf("credential %T of %v verifies nothing", k.credential, k.identity)
+	for _, k := range p.Remotes {
+		if _, ok := verifierOf(k.Credential); !ok {
+			return fmt.Errorf("credential %T of %v verifies nothing", k.Credential, k.Identity)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -21,7 +22,7 @@ func TestCompileRefusesUselessCredentials(t *testing.T) {
 		"":                   {Local: key, Remote: key},
 		"proves nothing":     {Local: useless{}, Remote: key},
 		"verifies nothing":   {Local: key, Remote: useless{}},
-		"of alice@x verifie": {Local: key, Remotes: []exchange.IdentityCredential{{Identity: "alice@x", Credential: useless{}}}},
+		"of alice@x verifie": {Local: key, Remotes: []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("alice@x"), Credential: useless{}}}},
 	} {
 		_, err := Compile(&exchange.Config{Profiles: []exchange.Profile{p}})
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -7,6 +7,9 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 )
 
+// everybody is what a profile without RemoteIdentities accepts.
+var everybody = auth.MustParsePattern("*")
+
 // accepts reports whether p is for a peer called remote that wants to talk to
 // wanted; a zero wanted says that it does not care.
 func (p *profile) accepts(remote, wanted auth.Identity) bool { return p.rank(remote, wanted) >= 0 }
@@ -15,10 +18,13 @@ func (p *profile) accepts(remote, wanted auth.Identity) bool { return p.rank(rem
 // remote which wants to talk to wanted, below 0 for none.
 func (p *profile) rank(remote, wanted auth.Identity) int {
 	best := -1
-	if !wanted.IsZero() && !p.local.IsZero() && !p.local.Equal(wanted) {
+	if ours := p.LocalIdentity; !wanted.IsZero() && !ours.IsZero() && !ours.Equal(wanted) {
 		return best
 	}
-	for _, m := range p.remotes {
+	if len(p.RemoteIdentities) == 0 && !remote.IsZero() {
+		return everybody.Rank()
+	}
+	for _, m := range p.RemoteIdentities {
 		if m.Matches(remote) {
 			best = max(best, m.Rank())
 		}

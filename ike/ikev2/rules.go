@@ -12,8 +12,8 @@ import (
 	"github.com/warrenvpn/warren/ike/suite"
 )
 
-// Rules is a Config made ready: defaults filled in, names resolved, identities
-// parsed. It is immutable; SAs look into the current one of their Version.
+// Rules is a Config made ready: defaults filled in, names resolved. It is
+// immutable; SAs look into the current one of their Version.
 type Rules struct {
 	exchange.Config
 	policies []sa.Proposal
@@ -25,16 +25,7 @@ type Rules struct {
 // profile is a Profile made ready.
 type profile struct {
 	exchange.Profile
-	local   auth.Identity // zero: our address
-	remotes []auth.Pattern
-	peers   []peerCredential // of Remotes
-	static  bool             // a static entry names it
-}
-
-// peerCredential is an exchange.IdentityCredential made ready.
-type peerCredential struct {
-	identity   auth.Identity
-	credential exchange.Credential
+	static bool // a static entry names it
 }
 
 // entry is an Entry made ready.
@@ -58,8 +49,8 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 	}
 	names := map[string]bool{}
 	for _, p := range r.Profiles {
-		ready, err := compileProfile(p)
-		if err != nil {
+		ready := profile{Profile: p}
+		if err := ready.checkCredentials(); err != nil {
 			return nil, fmt.Errorf("ikev2: profile %s: %w", p.Name, err)
 		}
 		r.profiles = append(r.profiles, ready)
@@ -82,35 +73,6 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 		}
 	}
 	return r, nil
-}
-
-func compileProfile(p exchange.Profile) (profile, error) {
-	out := profile{Profile: p}
-	var err error
-	if p.LocalIdentity != "" {
-		if out.local, err = auth.ParseIdentity(p.LocalIdentity); err != nil {
-			return out, err
-		}
-	}
-	patterns := p.RemoteIdentities
-	if len(patterns) == 0 {
-		patterns = []string{"*"}
-	}
-	for _, text := range patterns {
-		m, err := auth.ParsePattern(text)
-		if err != nil {
-			return out, err
-		}
-		out.remotes = append(out.remotes, m)
-	}
-	for _, k := range p.Remotes {
-		id, err := auth.ParseIdentity(k.Identity)
-		if err != nil {
-			return out, err
-		}
-		out.peers = append(out.peers, peerCredential{id, k.Credential})
-	}
-	return out, out.checkCredentials()
 }
 
 func compileEntry(e exchange.Entry) *entry {
@@ -169,8 +131,8 @@ func (r *Rules) profileByName(name string) *profile {
 
 // identityOf returns who we are under p at the address local.
 func (p *profile) identityOf(local netip.Addr) auth.Identity {
-	if p.local.IsZero() {
+	if p.LocalIdentity.IsZero() {
 		return auth.FromAddr(local)
 	}
-	return p.local
+	return p.LocalIdentity
 }

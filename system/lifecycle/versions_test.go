@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/durable"
 	"github.com/warrenvpn/warren/system/fault"
 )
@@ -188,7 +189,7 @@ func TestRollback(t *testing.T) {
 	}
 	key := func() string {
 		is := r.snapshot().is[0].Spec
-		return string(is.Secret(is.TunnelGroups[0].RemotePSK).Reveal())
+		return string(is.Secret(is.TunnelGroups[0].Remote.(spec.PSK).Key).Reveal())
 	}
 	if key() != "nobody's key" {
 		t.Errorf("applied: %q", key())

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/auth"
 )
 
 // concerned names what of a tenant has changed that SAs which stand may depend
@@ -25,7 +26,7 @@ func concerned(old, w *spec.Tenant) []string {
 		}
 		n := w.TunnelGroups[i]
 		add(!sameKeys(old, g, w, n), fmt.Sprintf("keys of tunnel_group %q", g.Name))
-		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity || !slices.Equal(g.RemoteIdentities, n.RemoteIdentities),
+		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity || !slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, auth.Pattern.Equal),
 			fmt.Sprintf("identities of tunnel_group %q", g.Name))
 		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy || !slices.Equal(g.AddressPools, n.AddressPools),
 			fmt.Sprintf("networks and pools of tunnel_group %q", g.Name))
@@ -57,9 +58,22 @@ func concerned(old, w *spec.Tenant) []string {
 
 // sameKeys reports whether a tunnel group has the same keys in two versions.
 func sameKeys(old *spec.Tenant, g spec.TunnelGroup, w *spec.Tenant, n spec.TunnelGroup) bool {
+	return sameCredential(old, g.Local, w, n.Local) && sameCredential(old, g.Remote, w, n.Remote)
+}
+
+// sameCredential reports whether the credential a of one version proves what b of
+// another does.
+func sameCredential(old *spec.Tenant, a spec.Credential, w *spec.Tenant, b spec.Credential) bool {
 	same := func(a, b spec.SecretRef) bool { return old.Secret(a).Equal(w.Secret(b)) }
-	return same(g.LocalPSK, n.LocalPSK) && same(g.RemotePSK, n.RemotePSK) &&
-		slices.EqualFunc(g.RemotePSKs, n.RemotePSKs, func(a, b spec.IdentityPSK) bool { return a.Identity == b.Identity && same(a.PSK, b.PSK) })
+	switch a := a.(type) {
+	case spec.PSK:
+		b, ok := b.(spec.PSK)
+		return ok && same(a.Key, b.Key)
+	case spec.PSKs:
+		b, ok := b.(spec.PSKs)
+		return ok && slices.EqualFunc(a, b, func(x, y spec.IdentityPSK) bool { return x.Identity == y.Identity && same(x.PSK, y.PSK) })
+	}
+	return a == nil && b == nil
 }
 
 // entriesOf is what of each crypto map entry decides about who its SAs are with

@@ -1,0 +1,43 @@
+package spec
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/ike/auth"
+)
+
+// TestTunnelGroupInJSON: a tunnel group is the same in another process, whatever proves
+// its sides.
+func TestTunnelGroupInJSON(t *testing.T) {
+	keys := PSKs{{auth.MustParseIdentity("alice@example"), 2}, {auth.MustParseIdentity("asn1dn:CN=bob"), 3}}
+	for name, g := range map[string]TunnelGroup{
+		"nothing": {Name: "a", Type: SiteToSite},
+		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: auth.MustParseIdentity("gw.example"),
+			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("*.example"), auth.MustParsePattern("asn1dn:CN=*,O=Example")}},
+		"a key of each": {Name: "a", Local: PSK{1}, Remote: keys},
+	} {
+		b, err := json.Marshal(g)
+		var back TunnelGroup
+		if err == nil {
+			err = json.Unmarshal(b, &back)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(g, back); diff != "" {
+			t.Errorf("%s: %s\n(-want +got):\n%s", name, b, diff)
+		}
+	}
+	if b, err := json.Marshal(TunnelGroup{Local: keys}); err == nil {
+		t.Errorf("a gateway with keys of single identities: %s", b)
+	}
+	var g TunnelGroup
+	for _, text := range []string{`{"RemotePSK":1,"RemotePSKs":[]}`, `{"LocalIdentity":"two words"}`, `{"LocalPSK":"x"}`} {
+		if err := json.Unmarshal([]byte(text), &g); err == nil {
+			t.Errorf("%s was accepted", text)
+		}
+	}
+}
