@@ -74,10 +74,10 @@ func (e *Engine) expireAttempts(now time.Time, out *exchange.Output) {
 	}
 }
 
-// unite leaves one SA for an entry that both ends connect: the one with the lower
+// resolveCollision leaves one SA for an entry that both ends connect: the one with the lower
 // SPI of its initiator, which both ends know. The other is deleted by the end that
 // has dialled it. While an SA stands that the peer has dialled, we do not.
-func (e *Engine) unite(now time.Time, s exchange.SA) {
+func (e *Engine) resolveCollision(now time.Time, s exchange.SA) {
 	x, ok := e.cfg.Static(s.Entry())
 	if !ok || !x.Initiate || s.Phase() != exchange.PhaseEstablished {
 		return
@@ -155,8 +155,8 @@ func (e *Engine) ended(now time.Time, s exchange.SA) {
 	a.next = now.Add(pause)
 }
 
-// follow notes that n has taken the place of old.
-func (e *Engine) follow(old, n exchange.SA) {
+// succeed notes that n is the SA of an entry in the place of old.
+func (e *Engine) succeed(old, n exchange.SA) {
 	if a := e.attempts[old.Entry()]; a != nil && a.sa == old {
 		a.sa = n
 	}

@@ -45,13 +45,13 @@ type Engine struct {
 	waiting  map[exchange.QuestionID]exchange.SA
 	attempts map[string]*attempt // by name of entry
 
-	halfOpen halfOpenTable
-	begun    []exchange.Record // RecordHalfOpen, until Activate; the oldest first
-	peers    peerTable
-	cookies  cookieJar
-	setups   resource.Bucket
-	usage    Usage
-	known    func(spi uint64, there bool)
+	halfOpen   halfOpenTable
+	handshakes []exchange.Record // RecordHalfOpen, until Activate; the oldest first
+	peers      peerTable
+	cookies    cookieJar
+	setups     resource.Bucket
+	usage      Usage
+	known      func(spi uint64, there bool)
 
 	lastChild    uint64
 	lastQuestion exchange.QuestionID
@@ -139,8 +139,8 @@ func (e *Engine) Configure(cfg *exchange.Config) error {
 // Command does what the operator or the driver wants. An error says that the
 // SA or Entry does not exist, or that it is not in a state to obey.
 func (e *Engine) Command(now time.Time, c exchange.Command, out *exchange.Output) error {
-	e.begin(now)
-	defer e.settle(now)
+	e.clearBuried(now)
+	defer e.reindex(now)
 	return e.guard(now, out, func() error { return e.command(now, c, out) })
 }
 
@@ -175,13 +175,13 @@ func (e *Engine) command(now time.Time, c exchange.Command, out *exchange.Output
 // Answer goes on with the exchange that had asked. An error says
 // that nobody waits for it any more: what it grants should be taken back.
 func (e *Engine) Answer(now time.Time, a exchange.Answer, out *exchange.Output) error {
-	e.begin(now)
+	e.clearBuried(now)
 	s := e.waiting[a.QuestionID()]
 	if s == nil {
 		return ErrUnknown
 	}
 	delete(e.waiting, a.QuestionID())
-	defer e.settle(now)
+	defer e.reindex(now)
 	e.touch(s)
 	return e.guard(now, out, func() error { return s.Answer(now, a, out) })
 }
@@ -191,9 +191,9 @@ func (e *Engine) Expire(now time.Time, out *exchange.Output) {
 	if !e.active {
 		return
 	}
-	e.begin(now)
+	e.clearBuried(now)
 	_ = e.guard(now, out, func() error { e.expireAttempts(now, out); return nil })
-	e.settle(now)
+	e.reindex(now)
 	for {
 		s, at := e.timers.first()
 		if s == nil || now.Before(at) {
@@ -208,7 +208,7 @@ func (e *Engine) Expire(now time.Time, out *exchange.Output) {
 func (e *Engine) expireSA(now time.Time, s exchange.SA, at time.Time, out *exchange.Output) {
 	e.touch(s)
 	s.Expire(now, out)
-	e.settle(now)
+	e.reindex(now)
 	if again, next := e.timers.first(); again == s && next.Equal(at) {
 		e.touch(s)
 		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %s does not pass", s.SPI(), s.Status().State))
@@ -239,8 +239,8 @@ type grave struct {
 // graveTime is how long a driver may hold on to an Output.
 const graveTime = time.Second
 
-// begin clears the keys that were buried long enough ago.
-func (e *Engine) begin(now time.Time) {
+// clearBuried clears the keys that were buried long enough ago.
+func (e *Engine) clearBuried(now time.Time) {
 	n := 0
 	for ; n < len(e.graves); n++ {
 		g := &e.graves[n]
@@ -263,10 +263,10 @@ func (e *Engine) Wipe() {
 		e.graves[i].key.Clear()
 	}
 	e.graves = nil
-	for i := range e.begun {
-		e.begun[i].Clear()
+	for i := range e.handshakes {
+		e.handshakes[i].Clear()
 	}
-	e.begun = nil
+	e.handshakes = nil
 	for spi := range e.sas {
 		e.known(spi, false)
 	}
@@ -280,8 +280,8 @@ func (e *Engine) touch(s exchange.SA) {
 	}
 }
 
-// settle brings all indexes up to date with what has changed.
-func (e *Engine) settle(now time.Time) {
+// reindex brings all indexes up to date with what has changed.
+func (e *Engine) reindex(now time.Time) {
 	for i := len(e.graves) - 1; i >= 0 && e.graves[i].at.IsZero(); i-- {
 		e.graves[i].at = now
 	}
@@ -292,7 +292,7 @@ func (e *Engine) settle(now time.Time) {
 		e.usage.HalfOpenPeak = max(e.usage.HalfOpenPeak, e.halfOpen.count())
 		e.peers.update(s)
 		if s.Phase() != exchange.PhaseDead {
-			e.unite(now, s)
+			e.resolveCollision(now, s)
 			e.timers.set(s, s.Deadline())
 			continue
 		}

@@ -38,7 +38,7 @@ func (e *Engine) guard(now time.Time, out *exchange.Output, do func() error) (er
 				f.Peer = s.Peer()
 			}
 			s.End(now, "internal error", out)
-			e.forget(now, s)
+			e.strikeOut(now, s)
 		}
 		e.usage.Faults++
 		out.Events = append(out.Events, f)
@@ -47,8 +47,8 @@ func (e *Engine) guard(now time.Time, out *exchange.Output, do func() error) (er
 	return do()
 }
 
-// forget strikes a dead SA out of all indexes.
-func (e *Engine) forget(now time.Time, s exchange.SA) {
+// strikeOut strikes a dead SA out of all indexes.
+func (e *Engine) strikeOut(now time.Time, s exchange.SA) {
 	e.touch(s)
-	e.settle(now)
+	e.reindex(now)
 }

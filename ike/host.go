@@ -114,7 +114,7 @@ func (h host) OnlyContact(s exchange.SA) bool {
 
 func (h host) Adopt(old, s exchange.SA) {
 	h.add(s)
-	h.follow(old, s)
+	h.succeed(old, s)
 }
 
 func (h host) Others(s exchange.SA) []exchange.SA { return h.peers.others(s) }

@@ -73,7 +73,7 @@ func (e *Engine) receiveFirst(now time.Time, o *opening, h *wire.Header, d excha
 	if victim != nil {
 		e.usage.Busy++
 		e.giveWay(now, victim, "gave way to a newer half-open SA", out)
-		e.settle(now)
+		e.reindex(now)
 	}
 	e.add(s)
 	return nil

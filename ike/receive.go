@@ -46,8 +46,8 @@ func (e *Engine) Receive(now time.Time, d exchange.Datagram, out *exchange.Outpu
 	if !e.active {
 		return ErrSilent
 	}
-	e.begin(now)
-	defer e.settle(now)
+	e.clearBuried(now)
+	defer e.reindex(now)
 	return e.guard(now, out, func() error { return e.receive(now, d, out) })
 }
 
@@ -55,7 +55,7 @@ func (e *Engine) Receive(now time.Time, d exchange.Datagram, out *exchange.Outpu
 func (e *Engine) receive(now time.Time, d exchange.Datagram, out *exchange.Output) error {
 	for s := e.halfOpen.refused(); s != nil; s = e.halfOpen.refused() {
 		e.giveWay(now, s, "", out)
-		e.settle(now)
+		e.reindex(now)
 	}
 	h, err := wire.ParseHeader(d.Payload)
 	if err != nil {

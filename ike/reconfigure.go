@@ -18,7 +18,7 @@ func (e *Engine) Reconfigure(now time.Time, cfg *exchange.Config, out *exchange.
 	if !e.active {
 		return nil
 	}
-	e.begin(now)
+	e.clearBuried(now)
 	var spis []uint64
 	for spi := range e.sas {
 		spis = append(spis, spi)
@@ -31,7 +31,7 @@ func (e *Engine) Reconfigure(now time.Time, cfg *exchange.Config, out *exchange.
 		}
 		e.touch(s)
 		_ = e.guard(now, out, func() error { s.Reconsider(now, out); return nil })
-		e.settle(now)
+		e.reindex(now)
 	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 // then, and what else is recorded of it is passed over; all others are as they
 // were.
 func (e *Engine) Replay(now time.Time, r exchange.Record) error {
-	e.begin(now)
-	defer e.settle(now)
+	e.clearBuried(now)
+	defer e.reindex(now)
 	var silent exchange.Output
 	err := e.guard(now, &silent, func() error { return e.replay(now, r) })
 	if s := e.sas[r.SPI]; err != nil && s != nil {
@@ -58,17 +58,17 @@ func (e *Engine) replay(now time.Time, r exchange.Record) error {
 // replayHalfOpen keeps a handshake until Activate, or until it is over.
 func (e *Engine) replayHalfOpen(now time.Time, r exchange.Record) {
 	e.dropHalfOpen(r.SPI)
-	for len(e.begun) > 0 && now.After(e.begun[0].Until) {
-		e.dropHalfOpen(e.begun[0].SPI)
+	for len(e.handshakes) > 0 && now.After(e.handshakes[0].Until) {
+		e.dropHalfOpen(e.handshakes[0].SPI)
 	}
 	if now.Before(r.Until) {
-		e.begun = append(e.begun, r)
+		e.handshakes = append(e.handshakes, r)
 	}
 }
 
 // dropHalfOpen forgets a handshake that has come to its end.
 func (e *Engine) dropHalfOpen(spi uint64) {
-	e.begun = slices.DeleteFunc(e.begun, func(r exchange.Record) bool {
+	e.handshakes = slices.DeleteFunc(e.handshakes, func(r exchange.Record) bool {
 		if r.SPI == spi {
 			r.Clear()
 		}
@@ -79,16 +79,16 @@ func (e *Engine) dropHalfOpen(spi uint64) {
 // restoreHalfOpen goes on with the handshakes that Replay brought. One that
 // cannot be continued is the initiator's to begin anew.
 func (e *Engine) restoreHalfOpen(now time.Time) {
-	for _, r := range e.begun {
+	for _, r := range e.handshakes {
 		if e.sas[r.SPI] == nil && now.Before(r.Until) && e.halfOpen.count() < e.cfg.MaxHalfOpen {
 			if s, err := e.v2.RestoreHalfOpen(now, r); err == nil {
 				e.add(s)
-				e.settle(now)
+				e.reindex(now)
 			}
 		}
 		r.Clear()
 	}
-	e.begun = nil
+	e.handshakes = nil
 }
 
 // replayIKE makes an SA anew. It keeps the children of the one that it follows,
@@ -101,7 +101,7 @@ func (e *Engine) replayIKE(now time.Time, r exchange.Record) error {
 	for _, spi := range []uint64{r.SPI, r.Replaces} {
 		if old := e.sas[spi]; old != nil {
 			n.Inherit(old)
-			e.follow(old, n)
+			e.succeed(old, n)
 			if spi == r.SPI {
 				old.Drop(now)
 				e.touch(old)
@@ -120,12 +120,12 @@ func (e *Engine) Activate(now time.Time, out *exchange.Output) {
 	if e.active {
 		return
 	}
-	e.begin(now)
+	e.clearBuried(now)
 	e.active = true
 	for _, s := range e.inOrder() {
 		e.touch(s)
 		_ = e.guard(now, out, func() error { e.activateSA(now, s, out); return nil })
-		e.settle(now)
+		e.reindex(now)
 	}
 	_ = e.guard(now, out, func() error { e.restoreHalfOpen(now); return nil })
 	e.planAttempts(now)
@@ -154,7 +154,7 @@ func (e *Engine) Snapshot(yield func(exchange.Record) bool) {
 			return
 		}
 	}
-	for _, r := range e.begun {
+	for _, r := range e.handshakes {
 		if !yield(r) {
 			return
 		}

@@ -73,7 +73,7 @@ func (a *authInitiator) prove() (wire.Auth, error) {
 // receive takes a response of the conversation.
 func (a *authInitiator) receive(now time.Time, ps wire.Payloads, out *exchange.Output) error {
 	s := a.sa
-	s.settled()
+	s.answered()
 	switch o := a.step(ps); {
 	case o.reason != "" && o.notify.Type != 0: // the peer does not know that it is over
 		s.post(s.seal(wire.Informational, s.window.next, false, []wire.Payload{o.notify}), out)

@@ -47,7 +47,7 @@ func newAuthResponder(r *responding, ps wire.Payloads) (*authResponder, error) {
 	a.cp, a.hasCP = wire.Find[wire.CP](ps)
 	a.hasCP = a.hasCP && a.cp.Type == wire.CPRequest
 	_, a.contact = ps.Notify(wire.InitialContact)
-	a.child = takeChild(ps)
+	a.child = findChild(ps)
 	return a, nil
 }
 

@@ -17,8 +17,8 @@ type childRequest struct {
 	tsi, tsr []sa.Selector
 }
 
-// takeChild finds the payloads; that they are there has been checked.
-func takeChild(ps wire.Payloads) childRequest {
+// findChild finds the payloads; that they are there has been checked.
+func findChild(ps wire.Payloads) childRequest {
 	var r childRequest
 	r.sa, _ = wire.Find[wire.SA](ps)
 	tsi, _ := wire.Find[wire.TSi](ps)

@@ -18,8 +18,8 @@ import (
 // what it is to replace may be gone by then, because a DELETE of the peer crossed
 // it, and so may the configuration that it came from (section 2.25.1).
 
-// begin draws nonce and key of an exchange that we begin, from its seed.
-func (r *request) begin() (nonce []byte, err error) {
+// generate draws nonce and key of an exchange that we begin, from its seed.
+func (r *request) generate() (nonce []byte, err error) {
 	random := seeded(r.seed)
 	nonce = bytesFrom(random, nonceSize)
 	if r.group != sa.KENone && r.key == nil {
@@ -94,7 +94,7 @@ func (x createInitiator) send(now time.Time, r request, e *entry, ps []wire.Payl
 		r.group = e.later[0].One(sa.KeyExchange).ID
 	}
 	r.terms = s.host.Rules().successors(e, r.group)
-	ni, err := r.begin()
+	ni, err := r.generate()
 	if err != nil {
 		return
 	}
@@ -143,7 +143,7 @@ func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, ou
 // answered makes the pair of a good answer; the reason says what is wrong
 // with it.
 func (x createInitiator) answered(now time.Time, r *request, ps wire.Payloads) (*child, string) {
-	ni, err := r.begin()
+	ni, err := r.generate()
 	if err != nil {
 		return nil, err.Error()
 	}
@@ -260,7 +260,7 @@ func (x createInitiator) accept(now time.Time, a childAnswer) (*child, string) {
 	if err := formChildAnswer.check(a.ps); err != nil {
 		return nil, err.Error()
 	}
-	r := takeChild(a.ps)
+	r := findChild(a.ps)
 	choice, err := suite.CheckAnswer(a.terms.proposals(), wire.ProtocolESP, 4, r.sa)
 	if err != nil {
 		return nil, err.Error()

@@ -55,7 +55,7 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 		deny(wire.Notify{Type: wire.InvalidSyntax}, err.Error())
 		return
 	}
-	request := takeChild(ps)
+	request := findChild(ps)
 	n, no, reason := s.allowance().negotiate(&request, false)
 	if reason != "" {
 		deny(no, reason)

@@ -20,7 +20,7 @@ func (s *SA) establish(now time.Time, out *exchange.Output) {
 	}
 	s.initiating, s.responding = nil, nil
 	s.heard, s.creates = now, newCreates()
-	s.age(now)
+	s.setLifetimes(now)
 	s.armKeepalive(now)
 	s.fresh = true
 	s.checkChildless(now)
@@ -34,8 +34,8 @@ func (s *SA) announce(out *exchange.Output) {
 	})
 }
 
-// age sets the instants of rekeying and end.
-func (s *SA) age(now time.Time) {
+// setLifetimes sets the instants of rekeying and end.
+func (s *SA) setLifetimes(now time.Time) {
 	if s.lifetime <= 0 {
 		s.lifetime = DefaultIKELifetime
 	}

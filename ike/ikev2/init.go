@@ -70,8 +70,8 @@ type initPayloads struct {
 	nonce wire.Nonce
 }
 
-// takeInit finds them in a message of form f.
-func takeInit(f *form, ps wire.Payloads) (p initPayloads, err error) {
+// findInit finds them in a message of form f.
+func findInit(f *form, ps wire.Payloads) (p initPayloads, err error) {
 	if err := f.check(ps); err != nil {
 		return p, err
 	}

@@ -108,7 +108,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 			return i.distrust(n.Type.String(), "peer refuses IKE_SA_INIT: "+n.Type.String())
 		}
 	}
-	p, err := takeInit(&formInitResponse, m.Payloads)
+	p, err := findInit(&formInitResponse, m.Payloads)
 	if err != nil || m.SPIr == 0 {
 		return exchange.ErrMalformed
 	}
@@ -141,7 +141,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)
 		s.remote = netip.AddrPortFrom(s.remote.Addr(), natPort)
 	}
-	s.settled()
+	s.answered()
 	s.transition(Authenticating)
 	i.auth = &authInitiator{initiating: i}
 	return i.auth.start(now, out)

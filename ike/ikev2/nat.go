@@ -77,11 +77,11 @@ func (p *path) encap() sa.Encap {
 	return sa.EncapRaw
 }
 
-// follow adopts the source of an authentic, new message as the peer's address
+// updateAddress adopts the source of an authentic, new message as the peer's address
 // when a NAT is before the peer (RFC 7296 section 2.23). A client that is behind
 // a NAT itself does not; a gateway does even there, for it is its clients that
 // move.
-func (s *SA) follow(local, remote netip.AddrPort, out *exchange.Output) {
+func (s *SA) updateAddress(local, remote netip.AddrPort, out *exchange.Output) {
 	if remote == s.remote && local == s.local || !s.natRemote || s.natLocal && s.dialled {
 		return
 	}

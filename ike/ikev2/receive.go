@@ -38,7 +38,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
-		s.garble(err, out)
+		s.countForged(err, out)
 		return err
 	}
 	if err == nil {
@@ -63,7 +63,7 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		return exchange.ErrStale
 	}
 	s.heard = now
-	s.follow(d.Local, d.Remote, out)
+	s.updateAddress(d.Local, d.Remote, out)
 	s.asker = exchange.Datagram{Local: d.Local, Remote: d.Remote}
 	defer func() { s.asker = exchange.Datagram{} }()
 	if err != nil {
@@ -104,7 +104,7 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	}
 	ps, err := s.open(d, m)
 	if err != nil && !authentic(err) {
-		s.garble(err, out)
+		s.countForged(err, out)
 		return err
 	}
 	if r.task.kind == taskSync {
@@ -115,14 +115,14 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	}
 	s.heard = now
 	s.sync().unproven = false
-	s.follow(d.Local, d.Remote, out)
+	s.updateAddress(d.Local, d.Remote, out)
 	if r.task.kind == taskAuth {
 		if err != nil {
 			return s.initiating.fail(out, "", "peer sent a malformed message: "+err.Error())
 		}
 		return s.initiating.auth.receive(now, ps, out)
 	}
-	s.settled()
+	s.answered()
 	if err != nil {
 		s.down(now, "peer sent a malformed message: "+err.Error(), out)
 		return nil
@@ -161,10 +161,10 @@ func (s *SA) open(d exchange.Datagram, m *wire.Message) (wire.Payloads, error) {
 	return wire.ParsePayloads(sk.First, plain)
 }
 
-// garble counts what is not authentic on an SA whose keys the peer has not yet
+// countForged counts what is not authentic on an SA whose keys the peer has not yet
 // shown to have, and asks the peer before it is too late: traffic in the child
 // SAs, which have keys of their own, would hide that nobody understands the other.
-func (s *SA) garble(err error, out *exchange.Output) {
+func (s *SA) countForged(err error, out *exchange.Output) {
 	if errors.Is(err, exchange.ErrForged) {
 		s.forged++
 	}

@@ -32,7 +32,7 @@ func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchan
 		deny(wire.TemporaryFailure, "")
 		return
 	}
-	p, err := takeInit(&formRekeyRequest, ps)
+	p, err := findInit(&formRekeyRequest, ps)
 	if err != nil {
 		deny(wire.InvalidSyntax, err.Error())
 		return
@@ -133,7 +133,7 @@ func (k *rekeying) handOver(now time.Time, out *exchange.Output) {
 		s.host.BindChild(&c.Child, n)
 	}
 	n.heard = now
-	n.age(now)
+	n.setLifetimes(now)
 	n.armKeepalive(now)
 	n.checkChildless(now)
 	n.fresh, n.replaces = true, s.spi
@@ -155,7 +155,7 @@ func (k *rekeying) start(now time.Time, t task, out *exchange.Output) {
 	if !offer.hasGroup(r.group) {
 		r.group = offer[0].proposal.One(sa.KeyExchange).ID
 	}
-	ni, err := r.begin()
+	ni, err := r.generate()
 	if err != nil {
 		return
 	}
@@ -198,7 +198,7 @@ func (k *rekeying) receive(now time.Time, r *request, ps wire.Payloads, out *exc
 
 // finish makes the successor from a good answer.
 func (k *rekeying) finish(r *request, ps wire.Payloads) error {
-	p, err := takeInit(&formRekeyResponse, ps)
+	p, err := findInit(&formRekeyResponse, ps)
 	if err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (k *rekeying) finish(r *request, ps wire.Payloads) error {
 	if choice.Group() != r.group || peer == 0 {
 		return errors.New("ikev2: answer to the rekeying of the IKE SA does not fit")
 	}
-	ni, err := r.begin()
+	ni, err := r.generate()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Messag
 
 // respondTo does what newResponder says with a given SPI and seed.
 func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value, out *exchange.Output) (*SA, error) {
-	p, err := takeInit(&formInitRequest, m.Payloads)
+	p, err := findInit(&formInitRequest, m.Payloads)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	ps = append(ps, s.natPayloads(s.peerSPI, s.spi, rules.ForceUDP)...)
 	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)
 	r.response = wire.AppendMessage(nil, hdr, ps...)
-	s.window.expect = 1
+	s.window.expect = m.MessageID + 1
 	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
 	r.until = s.endAt
 	s.post(datagrams{r.response}, out)
@@ -153,7 +153,7 @@ func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message
 	case o.proven:
 		r.auth.ask(out)
 	default:
-		r.strike(out)
+		r.unrecord(out)
 		s.respond(wire.IKEAuth, s.window.expect, o.more, out)
 	}
 	return nil
@@ -187,7 +187,7 @@ func (r *responding) step(ps wire.Payloads) outcome {
 // repeats (RFC 7296 section 2.21.2).
 func (r *responding) reject(now time.Time, n wire.Notify, reason string, out *exchange.Output) error {
 	s := r.sa
-	r.strike(out)
+	r.unrecord(out)
 	s.respond(wire.IKEAuth, s.window.expect, []wire.Payload{n}, out)
 	s.refuse(n.Type.String(), reason, out)
 	s.transition(Rejected)
@@ -196,10 +196,10 @@ func (r *responding) reject(now time.Time, n wire.Notify, reason string, out *ex
 	return nil
 }
 
-// strike strikes a handshake out that is on record and that a record cannot bring
-// to where it stands: who comes after us would answer the same request otherwise,
+// unrecord strikes a handshake out of the record, which cannot bring it to where it
+// stands: who comes after us would answer the same request otherwise,
 // with the same keys and the same initialisation vector.
-func (r *responding) strike(out *exchange.Output) {
+func (r *responding) unrecord(out *exchange.Output) {
 	if r.recorded {
 		r.recorded = false
 		out.Changes = append(out.Changes, exchange.Record{Kind: exchange.RecordIKEDown, SPI: r.sa.spi})

@@ -58,7 +58,7 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 	}
 	for _, e := range r.Entries {
 		switch {
-		case r.taken(&e):
+		case r.duplicate(&e):
 			return nil, fmt.Errorf("ikev2: two entries on one address are called %s", e.Name)
 		case !e.Dynamic && !names[e.Profile]:
 			return nil, fmt.Errorf("ikev2: entry %s: there is no profile %s", e.Name, e.Profile)
@@ -94,8 +94,8 @@ func (r *Rules) repeatAfter(n int) time.Duration {
 	return time.Duration(min(d, float64(5*time.Minute)))
 }
 
-// taken reports whether another entry has the name and the local address of e.
-func (r *Rules) taken(e *exchange.Entry) bool {
+// duplicate reports whether another entry has the name and the local address of e.
+func (r *Rules) duplicate(e *exchange.Entry) bool {
 	for _, o := range r.entries[e.Name] {
 		if o.Local == e.Local {
 			return true

@@ -90,9 +90,9 @@ type syncing struct {
 // sync returns the agreement about RFC 6311, for what follows from it.
 func (s *SA) sync() syncing { return syncing{s.agreed.list[0].(*synchronisation), s} }
 
-// takenOver arranges the synchronisation of an SA that another activation served
+// afterTakeover arranges the synchronisation of an SA that another activation served
 // before.
-func (y syncing) takenOver(now time.Time) {
+func (y syncing) afterTakeover(now time.Time) {
 	if !y.ids {
 		return
 	}
@@ -183,7 +183,7 @@ func (y syncing) response(now time.Time, r *request, ps wire.Payloads, out *exch
 		return exchange.ErrStale
 	}
 	y.sa.heard = now
-	y.sa.settled()
+	y.sa.answered()
 	y.unproven = false
 	y.sa.window.next = m2
 	if p2 != y.sa.window.expect {
@@ -213,7 +213,7 @@ func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps
 		return true, exchange.ErrStale
 	}
 	y.sa.heard = now
-	y.sa.follow(d.Local, d.Remote, out)
+	y.sa.updateAddress(d.Local, d.Remote, out)
 	y.seen = m1 + 1
 	if m1 != y.sa.window.expect {
 		y.sa.window.expect, y.sa.window.response = m1, nil

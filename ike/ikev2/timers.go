@@ -179,7 +179,7 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	soon := func() time.Time { return now.Add(s.host.jittered(activationSpread, 1)) }
 	s.heard = soon().Add(-s.dpd)
 	if fresh || s.sync().unproven { // or an earlier worker had not come to it
-		s.sync().takenOver(now)
+		s.sync().afterTakeover(now)
 	}
 	if r := s.window.request; r != nil {
 		r.at, r.tries = now.Add(s.host.jittered(s.host.Rules().repeatAfter(0), 1)), 0

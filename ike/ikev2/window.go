@@ -223,8 +223,8 @@ func (s *SA) post(message datagrams, out *exchange.Output) {
 	message.send(exchange.Datagram{Local: s.local, Remote: s.remote}, out)
 }
 
-// settled forgets the outstanding request: its response is here.
-func (s *SA) settled() {
+// answered forgets the outstanding request: its response is here.
+func (s *SA) answered() {
 	s.host.Bury(s.window.request.seed)
 	s.window.request = nil
 	s.dirty = true
