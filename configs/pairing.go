@@ -22,7 +22,8 @@ import (
 //
 // The programs of the two nodes may be neighbouring versions: what is zero does
 // not count, either. So what a newer program adds to a tenant must be zero where the
-// configuration says nothing of it, or its nodes are no pair with older ones.
+// configuration says nothing of it; a default that is not has to be left out by
+// plain. Otherwise its nodes are no pair with older ones.
 func GroupHash(s *System, group string) [16]byte {
 	var key secret.Value
 	if s.Failover != nil {

@@ -1,7 +1,10 @@
 package configs
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/netip"
+	"os"
 	"testing"
 
 	"github.com/warrenvpn/warren/context/spec"
@@ -64,4 +67,27 @@ func TestPlain(t *testing.T) {
 	if want := `{"Interfaces":[null,{"MTU":1400,"Name":"outside","Shutdown":true}],"Name":"blue"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// TestNeighboursCompare shows what nodes compare of some contexts. Where the golden file
+// changes, nodes of neighbouring versions take the same text for different
+// configurations, and neither is ready to take over from the other: see GroupHash.
+func TestNeighboursCompare(t *testing.T) {
+	var out bytes.Buffer
+	for _, file := range []string{"system.hcl", "pair/system-a.hcl", "next/system.hcl"} {
+		sys, diags := Load(withKeys{FSLoader{FS: os.DirFS("testdata/contract")}}, file, machine)
+		if diags.HasErrors() {
+			t.Fatal(report(t, diags))
+		}
+		for _, c := range sys.Contexts {
+			tenant := *c.Spec
+			tenant.Limits = spec.Limits{}
+			out.WriteString(file + ": " + c.Name + "\n")
+			if err := json.Indent(&out, plain(&tenant), "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			out.WriteString("\n")
+		}
+	}
+	golden(t, "testdata/pairing.golden", out.String())
 }
