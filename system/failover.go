@@ -117,7 +117,7 @@ func (p *pair) start() {
 		return
 	}
 	if err := hurry(); err != nil {
-		p.log.Warn("heartbeats may be late under load", "reason", err.Error())
+		p.log.Warn("heartbeats may be late under load", "reason", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with stop alone
 	p.cancel = cancel
@@ -265,7 +265,7 @@ func (p *pair) drain(out *failover.Output) {
 func (p *pair) receive(b beat, out *failover.Output) {
 	if p.node != nil {
 		if err := p.node.Receive(time.Now(), b.path, b.payload, out); err != nil {
-			p.log.Debug("heartbeat dropped", "reason", err.Error())
+			p.log.Debug("heartbeat dropped", "reason", err)
 		}
 	}
 }
@@ -295,7 +295,7 @@ func (p *pair) begin(now time.Time, out *failover.Output) {
 	}
 	node, err := failover.New(now, cfg, out)
 	if err != nil { // the configuration was checked: it cannot be
-		p.log.Error("failover cannot begin", "reason", err.Error())
+		p.log.Error("failover cannot begin", "reason", err)
 		return
 	}
 	p.node = node
@@ -367,7 +367,7 @@ func (p *pair) carry(ctx context.Context, out *failover.Output) {
 	}
 	for _, d := range out.Send {
 		if err := p.send(d); err != nil {
-			p.log.Debug("heartbeat not sent", "reason", err.Error())
+			p.log.Debug("heartbeat not sent", "reason", err)
 		}
 	}
 	for _, e := range out.Events {
@@ -412,7 +412,7 @@ func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
 	if len(later) > 0 {
 		p.async("the epochs of failover groups", func() {
 			if err := p.epochs.set(later); err != nil {
-				p.log.Error("epochs not written down", "count", len(later), "reason", err.Error())
+				p.log.Error("epochs not written down", "count", len(later), "reason", err)
 				return
 			}
 			p.post(func(time.Time, *failover.Output) {
@@ -426,7 +426,7 @@ func (p *pair) remember(list []failover.Remember) (refused map[string]string) {
 		return nil // and waits for no disk
 	}
 	if err := p.epochs.set(now); err != nil {
-		p.log.Error("epochs not written down", "count", len(now), "reason", err.Error())
+		p.log.Error("epochs not written down", "count", len(now), "reason", err)
 		refused = make(map[string]string)
 		for group := range now {
 			refused[group] = err.Error()
@@ -574,7 +574,7 @@ func (p *pair) handOver(limit time.Duration) {
 				continue
 			}
 			if err := p.node.Switch(now, g.Name, "this unit is being stopped", out); err != nil {
-				p.log.Info("failover group not handed over", "group", g.Name, "reason", err.Error())
+				p.log.Info("failover group not handed over", "group", g.Name, "reason", err)
 				continue
 			}
 			given[g.Name] = true

@@ -106,7 +106,7 @@ func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
 		return err
 	})
 	if err != nil {
-		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err.Error())
+		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err)
 	}
 	p.post(func(now time.Time, _ *failover.Output) {
 		p.dials--

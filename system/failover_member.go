@@ -204,11 +204,11 @@ func (p *pair) activate(ctx context.Context, m *member, role control.Role) {
 		return
 	}
 	if err := m.gateway.SetRole(netns.Active); err != nil {
-		p.log.Error("addresses not taken over", "tenant", m.name, "reason", err.Error())
+		p.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
 	}
 	m.role = role
 	if err := m.worker.SetRole(ctx, role); err != nil && ctx.Err() == nil {
-		p.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err.Error())
+		p.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err)
 		p.kill(m)
 	}
 }
@@ -224,19 +224,19 @@ func (p *pair) stepBack(ctx context.Context, m *member, role control.Role, netwo
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.muteTime())
 		defer cancel()
 		if err := m.worker.SetRole(ctx, role); err != nil {
-			p.log.Warn("worker did not fall silent and is replaced", "tenant", m.name, "reason", err.Error())
+			p.log.Warn("worker did not fall silent and is replaced", "tenant", m.name, "reason", err)
 			killing.Go(func() { p.kill(m) })
 		}
 	}
 	if err := m.gateway.SetRole(network); err != nil {
-		p.log.Error("addresses not given back", "tenant", m.name, "reason", err.Error())
+		p.log.Error("addresses not given back", "tenant", m.name, "reason", err)
 	}
 }
 
 // kill ends the worker of a context; another one takes its place.
 func (p *pair) kill(m *member) {
 	if err := m.worker.Kill(); err != nil {
-		p.log.Error("worker cannot be killed", "tenant", m.name, "reason", err.Error())
+		p.log.Error("worker cannot be killed", "tenant", m.name, "reason", err)
 	}
 }
 

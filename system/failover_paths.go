@@ -145,7 +145,7 @@ func (p *pair) watchHost(ctx context.Context) {
 				p.look(l)
 			}
 		})
-	}, func(err error) { p.log.Error("failover links are not watched", "reason", err.Error()) })
+	}, func(err error) { p.log.Error("failover links are not watched", "reason", err) })
 }
 
 // look lets observe tell whether a link has a carrier.
@@ -225,7 +225,7 @@ func (p *pair) openDataPath(name string) {
 			return err
 		})
 		if err != nil {
-			p.log.Debug("no heartbeats on a data interface", "tenant", m.name, "interface", name, "reason", err.Error())
+			p.log.Debug("no heartbeats on a data interface", "tenant", m.name, "interface", name, "reason", err)
 			continue
 		}
 		p.data[name] = &dataPath{m, socket}
@@ -234,7 +234,7 @@ func (p *pair) openDataPath(name string) {
 				return p.read(failover.Path{Link: failover.DataPath, Interface: name}, socket, p.strangers)
 			})
 			if err != nil {
-				p.log.Debug("heartbeats on a data interface ended", "interface", name, "reason", err.Error())
+				p.log.Debug("heartbeats on a data interface ended", "interface", name, "reason", err)
 			}
 		})
 		return
@@ -291,7 +291,7 @@ func (p *pair) accept(ctx context.Context, name string, conn *net.TCPConn) error
 		return conn.Close()
 	}
 	if err := p.pass(ctx, m, conn); err != nil {
-		p.log.Warn("connection of the peer not passed on", "tenant", name, "reason", err.Error())
+		p.log.Warn("connection of the peer not passed on", "tenant", name, "reason", err)
 	}
 	return conn.Close()
 }

@@ -36,7 +36,7 @@ func (r *refusals) refused(log *slog.Logger, link string, err error) {
 		r.silent++
 		return
 	}
-	args := []any{"link", link, "reason", err.Error()}
+	args := []any{"link", link, "reason", err}
 	if r.silent > 0 {
 		args = append(args, "count", r.silent)
 		r.silent = 0

@@ -36,7 +36,7 @@ func (p *pair) configure(conf *configs.System) {
 			return
 		}
 		if err := p.node.Configure(now, groups, out); err != nil {
-			p.log.Error("failover groups not changed", "reason", err.Error())
+			p.log.Error("failover groups not changed", "reason", err)
 		}
 		for _, m := range p.members { // what was told before the group knew the context
 			p.progress(now, m, out)

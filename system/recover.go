@@ -35,7 +35,7 @@ func (s *System) recover(ctx context.Context) error {
 		s.cfg.Log.Warn("left over group removed", "tenant", name)
 	}
 	if err := s.host.RecoverUplinks(s.recordDir()); err != nil {
-		s.cfg.Log.Error("left over failover link not removed", "reason", err.Error())
+		s.cfg.Log.Error("left over failover link not removed", "reason", err)
 	}
 	records, err := netns.Pending(s.recordDir())
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *System) recover(ctx context.Context) error {
 	}
 	for _, path := range records {
 		if err := s.host.Recover(path); err != nil {
-			s.cfg.Log.Error("left over namespace not removed", "record", path, "reason", err.Error())
+			s.cfg.Log.Error("left over namespace not removed", "record", path, "reason", err)
 			continue
 		}
 		s.cfg.Log.Warn("left over namespace removed, devices given back", "record", filepath.Base(path))

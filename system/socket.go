@@ -22,7 +22,7 @@ func (s *System) Socket() string { return filepath.Join(s.run.path, socketName) 
 func (s *System) Group() int {
 	gid, err := host.APIGroup(s.life.Running())
 	if err != nil {
-		s.cfg.Log.Warn("nobody but root can use the API", "reason", err.Error())
+		s.cfg.Log.Warn("nobody but root can use the API", "reason", err)
 	}
 	return gid
 }
@@ -35,7 +35,7 @@ func restrict(path string, conf *configs.System, log *slog.Logger) {
 		err = errors.Join(err, closed)
 	}
 	if err != nil {
-		log.Warn("nobody but root can use the API", "reason", err.Error())
+		log.Warn("nobody but root can use the API", "reason", err)
 	}
 }
 

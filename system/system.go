@@ -156,14 +156,14 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 // Close lets go of what New has opened.
 func (s *System) Close() {
 	if err := s.groups.Close(); err != nil {
-		s.cfg.Log.Error("group of the system not removed", "reason", err.Error())
+		s.cfg.Log.Error("group of the system not removed", "reason", err)
 	}
 	if s.host != nil {
 		s.host.Close()
 	}
 	if s.disks != nil {
 		if err := s.disks.Close(); err != nil {
-			s.cfg.Log.Error("files not closed", "reason", err.Error())
+			s.cfg.Log.Error("files not closed", "reason", err)
 		}
 	}
 	s.run.close()
@@ -219,7 +219,7 @@ func (s *System) loop(ctx context.Context) {
 			s.hup(ctx)
 		case <-s.life.Overdue():
 			if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.life.Expire(ctx) }); err != nil {
-				s.cfg.Log.Error("configuration not rolled back", "reason", err.Error())
+				s.cfg.Log.Error("configuration not rolled back", "reason", err)
 			}
 		}
 	}
@@ -228,7 +228,7 @@ func (s *System) loop(ctx context.Context) {
 // notify tells systemd, if it is there.
 func (s *System) notify(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		s.cfg.Log.Warn("systemd cannot be notified", "reason", err.Error())
+		s.cfg.Log.Warn("systemd cannot be notified", "reason", err)
 	}
 }
 
@@ -242,7 +242,7 @@ func (s *System) hup(ctx context.Context) {
 			s.cfg.Log.Error("reload refused", "reason", e.Reason, "detail", e.Detail)
 			return
 		}
-		s.cfg.Log.Error("reload refused", "reason", err.Error())
+		s.cfg.Log.Error("reload refused", "reason", err)
 	}
 }
 

@@ -49,7 +49,7 @@ func run(args []string) int {
 func record(log *slog.Logger, err error) {
 	var e *fault.Error
 	if !errors.As(err, &e) {
-		log.Error("not started, or ended", "reason", err.Error())
+		log.Error("not started, or ended", "reason", err)
 		return
 	}
 	log.Error("not started, or ended", "reason", e.Reason, "detail", e.Detail, "hint", e.Hint)

@@ -132,7 +132,7 @@ func (w *Worker) setAside(d *doubt, err error) {
 	}
 	fresh, failed := newMemory()
 	if failed != nil {
-		w.cfg.Log.Error("SAs cannot be given up", "reason", failed.Error())
+		w.cfg.Log.Error("SAs cannot be given up", "reason", failed)
 		return
 	}
 	w.mu.Lock()
@@ -142,5 +142,5 @@ func (w *Worker) setAside(d *doubt, err error) {
 	w.mu.Unlock()
 	older.close()
 	*d = doubt{}
-	w.cfg.Log.Error("SAs given up", "reason", err.Error(), "path", path)
+	w.cfg.Log.Error("SAs given up", "reason", err, "path", path)
 }

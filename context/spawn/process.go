@@ -218,7 +218,7 @@ func (p *process) end(log *slog.Logger) {
 	default:
 	}
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		log.Error("worker cannot be killed", "pid", p.pid(), "reason", err.Error())
+		log.Error("worker cannot be killed", "pid", p.pid(), "reason", err)
 	}
 	<-p.exited
 }

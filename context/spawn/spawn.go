@@ -203,7 +203,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		}
 		delay := back.next(readyFor)
-		w.cfg.Log.Error("worker lost", "reason", err.Error(), "restart_in", delay)
+		w.cfg.Log.Error("worker lost", "reason", err, "restart_in", delay)
 		doubt.note(readyFor, err)
 		w.setAside(&doubt, err)
 		w.change(func(s *Status) {
@@ -334,7 +334,7 @@ func (w *Worker) stop(ctx context.Context, p *process) {
 	defer cancel()
 	w.change(func(s *Status) { s.Ready, s.Reason = false, "stopping" })
 	if _, err := p.conn.Call(ctx, control.KindStop, nil); err != nil && !errors.Is(err, pipe.ErrClosed) {
-		w.cfg.Log.Warn("worker did not say goodbye", "reason", err.Error())
+		w.cfg.Log.Warn("worker did not say goodbye", "reason", err)
 	}
 	p.ended(exitTimeout)
 }
@@ -360,7 +360,7 @@ func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sa
 	boot.RequireSandbox = caged
 	var err error
 	if boot.Filters, err = filters(p.inner); err != nil {
-		w.cfg.Log.Error("no filter of system calls", "reason", err.Error()) // the worker says that it has none
+		w.cfg.Log.Error("no filter of system calls", "reason", err) // the worker says that it has none
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()

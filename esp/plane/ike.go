@@ -68,7 +68,7 @@ func (e *espSide) deliverIKE(done <-chan struct{}) {
 			return
 		case m := <-e.ike:
 			if _, err := m.conn.Send([]Message{m.m}); err != nil && !errors.Is(err, os.ErrClosed) {
-				e.log.Warn("IKE not sent", "err", err)
+				e.log.Warn("IKE not sent", "reason", err)
 			}
 		}
 	}

@@ -113,8 +113,21 @@ func (t *Tree) logKeys(args []ast.Expr, spread bool, known map[string]bool) []Fi
 			out = append(out, Finding{t.at(args[i]), fmt.Sprintf("%s has no key %q: take one that it has, or say there what this one means", dictionary, key)})
 		}
 		known[key] = true
+		if i+1 < len(args) && isErrorText(args[i+1]) {
+			out = append(out, Finding{t.at(args[i+1]), "an error is a value of a log record as it is, without Error()"})
+		}
 	}
 	return out
+}
+
+// isErrorText reports whether an expression is x.Error().
+func isErrorText(x ast.Expr) bool {
+	call, ok := x.(*ast.CallExpr)
+	if !ok || len(call.Args) > 0 {
+		return false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	return ok && sel.Sel.Name == "Error"
 }
 
 // isLogger reports whether an expression is a logger, by its name, or by being

@@ -164,6 +164,7 @@ func TestBroken(t *testing.T) {
 		{"log key of a wrapper", logs("w.refused(now, peer, reason, \"pear\", 2)"), `esp/plane/more.go:3: docs/logging.md has no key "pear"`},
 		{"log key that varies", logs("log.Info(\"up\", name, 1)"), "esp/plane/more.go:3: the key of a log record is a constant"},
 		{"log message that varies", logs("log.Info(fmt.Sprint(1))"), "esp/plane/more.go:3: the message of a log record is a constant"},
+		{"text of an error", logs("log.Info(\"up\", \"sa\", 1, \"peer\", err.Error())"), "esp/plane/more.go:3: an error is a value"},
 		{"log key that nobody uses", logs("log.Info(\"up\", \"peer\", 1)"), `docs/logging.md: no log record has the key "sa" any more`},
 		{"module without a row", requires("a.example/x v1.0.0\n\tb.example/y v1.0.0\n\tc.example/z v1.0.0 // indirect"), "docs/dependencies.md: b.example/y is required by go.mod"},
 		{"row without a module", requires("b.example/y v1.0.0"), "docs/dependencies.md: a.example/x is not required by go.mod any more"},

@@ -70,7 +70,7 @@ func (s *Server) capture(t *transfer, r *http.Request) error {
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && r.Context().Err() == nil {
-				s.log.Warn("capture is cut off", "tenant", r.PathValue(contextParam), "err", err)
+				s.log.Warn("capture is cut off", "tenant", r.PathValue(contextParam), "reason", err)
 			}
 			return nil
 		}

@@ -90,7 +90,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, rt *route) (answ
 func (s *Server) setDeadlines(w http.ResponseWriter, t time.Time) {
 	c := http.NewResponseController(w)
 	if err := errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t)); err != nil {
-		s.log.Debug("api deadlines are not set", "err", err)
+		s.log.Debug("api deadlines are not set", "reason", err)
 	}
 }
 
@@ -150,7 +150,7 @@ func kindOf(t reflect.Type) string {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := asError(err)
 	if e.Code == fault.CodeInternal {
-		s.log.Error("api request", "verb", r.Method, "path", r.URL.Path, "err", err)
+		s.log.Error("api request", "verb", r.Method, "path", r.URL.Path, "reason", err)
 	}
 	s.write(w, statuses[e.Code], e)
 }
@@ -174,7 +174,7 @@ func asError(err error) *fault.Error {
 func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
-		s.log.Error("api answer cannot be encoded", "err", err)
+		s.log.Error("api answer cannot be encoded", "reason", err)
 		status, text = http.StatusInternalServerError, []byte(`{"code":"internal","error":"the answer cannot be encoded"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")

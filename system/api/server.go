@@ -151,7 +151,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return fmt.Errorf("api: serving on %s: %w", s.cfg.Socket, err)
 		case <-s.cfg.Renew:
 			if l, err := s.renew(); err != nil {
-				s.log.Error("api socket not made again", "socket", s.cfg.Socket, "err", err)
+				s.log.Error("api socket not made again", "socket", s.cfg.Socket, "reason", err)
 			} else if l != nil {
 				serve(l)
 				s.log.Warn("api socket made again: somebody had removed it", "socket", s.cfg.Socket)

@@ -131,7 +131,7 @@ func (s *Server) readFile(t *transfer, r *http.Request) error {
 	defer body.Close()
 	t.begin(contentType, info.Size)
 	if n, err := io.Copy(t, io.LimitReader(body, info.Size)); err != nil || n < info.Size {
-		s.log.Debug("api answer is cut off", "file", info.Name, "count", n, "err", err)
+		s.log.Debug("api answer is cut off", "file", info.Name, "count", n, "reason", err)
 	}
 	return nil
 }

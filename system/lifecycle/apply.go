@@ -147,7 +147,7 @@ func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version, p
 		p.Previous = st.number
 	}
 	if err := l.history.setPending(p); err != nil {
-		l.log.Error("configuration not noted", "reason", err.Error())
+		l.log.Error("configuration not noted", "reason", err)
 	}
 	var texts []string
 	for _, s := range c.Steps {
@@ -264,7 +264,7 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 		}
 	}
 	if err := l.history.setPending(after); err != nil {
-		l.log.Error("configuration not noted", "reason", err.Error())
+		l.log.Error("configuration not noted", "reason", err)
 	}
 	st.running, st.number, st.pend = next, v.Number, after
 	l.setState(st)
@@ -280,11 +280,11 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 func (l *Lifecycle) undone(err error, number int, before *pending) error {
 	for _, more := range []error{l.history.drop(number), l.history.setPending(before)} {
 		if more != nil {
-			l.log.Error("history not cleaned", "reason", more.Error())
+			l.log.Error("history not cleaned", "reason", more)
 		}
 	}
 	l.setState(l.snapshot())
-	l.log.Error("configuration not applied", "reason", err.Error())
+	l.log.Error("configuration not applied", "reason", err)
 	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
 	var f *failed
 	if errors.As(err, &f) && len(f.errs) > 1 {

@@ -104,7 +104,7 @@ func (c *change) reconcile(ctx context.Context) ([]*plan.Wanted, []fault.Context
 	}
 	is := c.Outcome(todo)
 	if err := c.act.Serve(c.To, is); err != nil {
-		c.report("files of a context cannot be used", "reason", err.Error())
+		c.report("files of a context cannot be used", "reason", err)
 	}
 	c.act.Stop(plan.Names(ending))
 	var inPlace []*plan.Wanted
@@ -144,13 +144,13 @@ func (c *change) transact(ctx context.Context) ([]*plan.Wanted, error) {
 			c.undo(ctx, stage.Undo)
 		}
 		if backErr := c.act.Serve(c.From, c.Is); backErr != nil {
-			c.report("files of a context cannot be used", "reason", backErr.Error())
+			c.report("files of a context cannot be used", "reason", backErr)
 		}
 		return c.Is, err
 	}
 	is := c.Outcome(c.Steps)
 	if err := c.act.Serve(c.To, is); err != nil {
-		c.report("files of a context cannot be used", "reason", err.Error())
+		c.report("files of a context cannot be used", "reason", err)
 	}
 	return is, nil
 }
@@ -174,7 +174,7 @@ func (c *change) undo(ctx context.Context, w plan.Work) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	if err := c.work(ctx, w); err != nil {
-		c.report("change not wholly undone", "reason", err.Error())
+		c.report("change not wholly undone", "reason", err)
 	}
 }
 

@@ -53,7 +53,7 @@ func lastGood(path, stateDir string, log *slog.Logger) *texts.Set {
 	}
 	h, err := openHistory(stateDir, log.Error)
 	if err != nil {
-		log.Error("history not read", "reason", err.Error())
+		log.Error("history not read", "reason", err)
 		return nil
 	}
 	p, err := h.pending()

@@ -92,7 +92,7 @@ func openHistory(stateDir string, report func(msg string, args ...any)) (*histor
 		path := filepath.Join(h.dir, f.Name())
 		if strings.HasSuffix(f.Name(), durable.Unfinished) {
 			if err := os.Remove(path); err != nil {
-				report("unfinished file of the history not removed", "path", path, "reason", err.Error())
+				report("unfinished file of the history not removed", "path", path, "reason", err)
 			}
 			continue
 		}
@@ -105,7 +105,7 @@ func openHistory(stateDir string, report func(msg string, args ...any)) (*histor
 			err = fmt.Errorf("it says that it is version %d", v.Number)
 		}
 		if err != nil {
-			report("version of the history cannot be used", "path", path, "reason", err.Error())
+			report("version of the history cannot be used", "path", path, "reason", err)
 			continue
 		}
 		h.list = append(h.list, v)
@@ -210,7 +210,7 @@ func (h *history) record(note version, t *texts.Set, p *pending, log *slog.Logge
 	}
 	v, err := h.add(note, t, p.versions()...)
 	if err != nil {
-		log.Error("configuration not kept in the history", "reason", err.Error())
+		log.Error("configuration not kept in the history", "reason", err)
 		return 0
 	}
 	return v.Number

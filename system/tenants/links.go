@@ -35,7 +35,7 @@ func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 func (t *tenant) tendLinks(do func() error) error {
 	err := guard.Apart(t.log, "the watch over links", do)
 	if err != nil && !errors.Is(err, guard.ErrPanic) { // which has been told
-		t.log.Warn("devices of a context not tended", "reason", err.Error())
+		t.log.Warn("devices of a context not tended", "reason", err)
 	}
 	return err
 }

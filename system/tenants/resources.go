@@ -69,7 +69,7 @@ func (t *tenant) neighbours(v view) []control.Resource {
 	}
 	macs, err := v.gateway.MACUse()
 	if err != nil {
-		t.log.Debug("neighbours are not counted", "err", err.Error())
+		t.log.Debug("neighbours are not counted", "reason", err)
 	}
 	return []control.Resource{usage(t.name, resource.MACAddresses, macs)}
 }

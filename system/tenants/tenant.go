@@ -102,7 +102,7 @@ func (t *tenant) run(ctx context.Context) {
 			continue
 		}
 		t.reportOutcome(err)
-		t.log.Error("context failed", "reason", err.Error(), "retry_in", delay)
+		t.log.Error("context failed", "reason", err, "retry_in", delay)
 		t.setState(StateFailed, err.Error())
 		timer := time.NewTimer(delay)
 		select {
@@ -172,7 +172,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if downErr := t.takeApart(); downErr != nil {
-			t.log.Error("context not wholly removed", "reason", downErr.Error())
+			t.log.Error("context not wholly removed", "reason", downErr)
 		}
 	}()
 	t.log.Info("context built", "namespace", w.Namespace, "class", w.Class)

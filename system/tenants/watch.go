@@ -78,7 +78,7 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 func (t *tenant) clearDrops(g *netns.Gateway) (uint64, bool) {
 	drops, err := g.ClearDrops()
 	if err != nil {
-		t.log.Debug("packets in clear are not counted", "err", err.Error())
+		t.log.Debug("packets in clear are not counted", "reason", err)
 	}
 	return drops, err == nil
 }
