@@ -86,9 +86,24 @@ func (c contexts) Contexts() []api.Tenant {
 	return rows
 }
 
-// Facts implements api.Backend.
-func (c contexts) Facts(ctx context.Context, name string) (control.Facts, error) {
-	return c.tenants.Facts(ctx, name)
+// IKESAs implements api.Backend.
+func (c contexts) IKESAs(ctx context.Context, name string) ([]control.IKESA, error) {
+	return c.tenants.IKESAs(ctx, name)
+}
+
+// Sessions implements api.Backend.
+func (c contexts) Sessions(ctx context.Context, name string) ([]control.Session, error) {
+	return c.tenants.Sessions(ctx, name)
+}
+
+// Resources implements api.Backend.
+func (c contexts) Resources(ctx context.Context, name string) ([]control.Resource, error) {
+	return c.tenants.Resources(ctx, name)
+}
+
+// IPsecStats implements api.Backend.
+func (c contexts) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {
+	return c.tenants.IPsecStats(ctx, name)
 }
 
 // Logoff implements api.Backend.

@@ -43,7 +43,7 @@ type servant interface {
 	Link(context.Context, *os.File, secret.Value) error
 	Kill() error
 	Status() spawn.Status
-	Facts(context.Context) (control.Facts, error)
+	Replication(context.Context) (*control.Replication, error)
 }
 
 // member is a context of the pair that is built. It belongs to the goroutine

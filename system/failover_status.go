@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// factsTimeout is what a worker gets to say how far its copy is.
-	factsTimeout = 500 * time.Millisecond
+	// replicationTimeout is what a worker gets to say how far its copy is.
+	replicationTimeout = 500 * time.Millisecond
 	// switchLimit is how long a switch may take from the wish to the role, beyond
 	// the hold time for which a new active does not hand over.
 	switchLimit = 5 * time.Second
@@ -182,15 +182,15 @@ func (p *pair) groupRow(g failover.GroupStatus) api.PairGroup {
 // replicationOf asks a worker how far its copy is; where it does not answer,
 // what it said last has to do.
 func (p *pair) replicationOf(ctx context.Context, m *member, last control.Replication) api.ContextReplication {
-	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, replicationTimeout)
 	defer cancel()
 	r := last
-	facts, err := m.worker.Facts(ctx)
+	told, err := m.worker.Replication(ctx)
 	switch {
 	case err != nil:
 		r.Reason = "its worker does not answer: " + m.worker.Status().Reason
-	case facts.Replication != nil:
-		r = *facts.Replication
+	case told != nil:
+		r = *told
 	}
 	out := api.ContextReplication{
 		Context: m.name, Group: m.group, Role: "standby", State: r.State, Connected: r.Connected, Reason: r.Reason,

@@ -631,10 +631,10 @@ func (s *fakeServant) Status() spawn.Status {
 	return spawn.Status{Ready: true, Silences: s.silent}
 }
 
-func (s *fakeServant) Facts(context.Context) (control.Facts, error) {
+func (s *fakeServant) Replication(context.Context) (*control.Replication, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return control.Facts{Replication: &control.Replication{State: "ready", Active: s.role.Active}}, nil
+	return &control.Replication{State: "ready", Active: s.role.Active}, nil
 }
 
 func TestEpochs(t *testing.T) {

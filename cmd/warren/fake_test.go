@@ -84,12 +84,40 @@ func (*two) Contexts() []api.Tenant {
 	}
 }
 
-func (*two) Facts(ctx context.Context, name string) (control.Facts, error) {
+// facts are what a context answers.
+type facts struct {
+	IKESAs    []control.IKESA
+	Sessions  []control.Session
+	Resources []control.Resource
+	IPsec     control.IPsecStats
+}
+
+func (*two) IKESAs(ctx context.Context, name string) ([]control.IKESA, error) {
+	f, err := factsOf(ctx, name)
+	return f.IKESAs, err
+}
+
+func (*two) Sessions(ctx context.Context, name string) ([]control.Session, error) {
+	f, err := factsOf(ctx, name)
+	return f.Sessions, err
+}
+
+func (*two) Resources(ctx context.Context, name string) ([]control.Resource, error) {
+	f, err := factsOf(ctx, name)
+	return f.Resources, err
+}
+
+func (*two) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {
+	f, err := factsOf(ctx, name)
+	return f.IPsec, err
+}
+
+func factsOf(ctx context.Context, name string) (facts, error) {
 	switch name {
 	case "blue":
 		return blueFacts(), nil
 	case "red":
-		return control.Facts{Resources: []control.Resource{
+		return facts{Resources: []control.Resource{
 			{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 2, Peak: 2, Limit: 2, Denied: 17},
 			{Resource: "vpn_burst_anyconnect", Unit: control.UnitCount, Limit: -1},
 			{Resource: "bandwidth_in", Unit: control.UnitBits, Current: 999, Peak: 1_250_000_000, Limit: 1_500_000_000, Denied: 3},
@@ -99,16 +127,16 @@ func (*two) Facts(ctx context.Context, name string) (control.Facts, error) {
 		}}, nil
 	case "green":
 		<-ctx.Done()
-		return control.Facts{}, ctx.Err()
+		return facts{}, ctx.Err()
 	case "grey":
-		return control.Facts{}, fault.NotReady(name, "device wg-out is not there")
+		return facts{}, fault.NotReady(name, "device wg-out is not there")
 	}
-	return control.Facts{}, fault.NoContext(name)
+	return facts{}, fault.NoContext(name)
 }
 
-func blueFacts() control.Facts {
+func blueFacts() facts {
 	pool := netip.MustParseAddr("10.99.0.10")
-	return control.Facts{
+	return facts{
 		IKESAs: []control.IKESA{
 			{
 				SPIi: "0x1122334455667788", SPIr: "0x99aabbccddeeff00", Role: "responder",

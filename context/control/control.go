@@ -1,6 +1,7 @@
 // Package control is the language between the supervisor (context/spawn) and a
-// worker (context/worker): messages and their framing. It does no I/O; package
-// context/pipe moves the frames and the descriptors that belong to them.
+// worker (context/worker): the messages that both know. It does no I/O; package
+// context/pipe frames messages, and moves them with the descriptors that belong to
+// them.
 //
 // A worker parses hostile packets, so the supervisor treats every message of a
 // worker as hostile too: frames are bounded, bodies are JSON, and nothing in a
@@ -28,15 +29,24 @@ type Kind string
 const (
 	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker; answered by Booted
 	KindConfigure Kind = "configure" // Boot, with descriptors: the same tenant, changed
-	KindShow      Kind = "show"      // nothing; answered by Facts
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
-	KindKeys      Kind = "keys"      // nothing; answered by Keys (debugging, root only)
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 	KindRole      Kind = "role"      // Role; answered when the worker plays it
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
 	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: where it is written to, and where frames come from, if any; answered when it has begun
 	KindLink      Kind = "link"      // Link, with one descriptor: a connection to the twin; answered at once
+)
+
+// Questions of the supervisor, one for each fact, with an empty body: who asks for
+// counters every few seconds does not get 10,000 SAs with them.
+const (
+	KindIKESAs    Kind = "ike_sas"     // answered by a list of IKESA, with their child SAs
+	KindSessions  Kind = "sessions"    // answered by a list of Session
+	KindResources Kind = "resources"   // answered by a list of Resource: what the worker counts
+	KindIPsec     Kind = "ipsec_stats" // answered by IPsecStats
+	KindProgress  Kind = "progress"    // answered by Replication, or null: there is no twin
+	KindKeys      Kind = "keys"        // answered by Keys (debugging, root only)
 )
 
 // Requests of the worker, answered in the same way.
@@ -258,18 +268,6 @@ type LogoffDone struct {
 type Keys struct {
 	IKE []string `json:"ike"`
 	ESP []string `json:"esp"`
-}
-
-// Facts are what the `show` commands print of one worker.
-type Facts struct {
-	Started   time.Time  `json:"started"`
-	IKESAs    []IKESA    `json:"ike_sas"`
-	Sessions  []Session  `json:"sessions"`
-	Resources []Resource `json:"resources"`
-	// IPsec is what the data plane has carried and dropped.
-	IPsec IPsecStats `json:"ipsec_stats"`
-	// Replication is nil for a tenant without a twin.
-	Replication *Replication `json:"replication,omitempty"`
 }
 
 // IKESA is one row of `show crypto ikev2 sa`; the keys are those of the

@@ -15,11 +15,11 @@ import (
 const (
 	// MaxBody bounds the body of any message, in bytes.
 	MaxBody = 32 << 20
-	// MaxIKESAs, MaxChildSAs and MaxSessions bound the rows of Facts.
+	// MaxIKESAs, MaxChildSAs and MaxSessions bound the rows of answers.
 	MaxIKESAs   = 50_000
 	MaxChildSAs = 100_000
 	MaxSessions = 50_000
-	// MaxResources bounds its other rows.
+	// MaxResources bounds the rows about resources.
 	MaxResources = 256
 	// MaxString is what is kept of any text, in bytes.
 	MaxString = 1 << 10
@@ -35,7 +35,8 @@ const (
 // MaxAnswer returns the bound of the body of the answer to a question, in bytes:
 // MaxBody where it is a list, and little otherwise.
 func MaxAnswer(asked Kind) int {
-	if asked == KindShow || asked == KindKeys {
+	switch asked {
+	case KindIKESAs, KindSessions, KindKeys:
 		return MaxBody
 	}
 	return smallAnswer
@@ -44,8 +45,8 @@ func MaxAnswer(asked Kind) int {
 // errTooMuch is the error of an answer beyond a bound.
 var errTooMuch = errors.New("control: more than a worker may answer")
 
-// Parse reads the body of a small message from a worker: every one but Facts,
-// Keys and Routes. Texts are cut to MaxString.
+// Parse reads the body of a small message from a worker: every one but Routes,
+// Keys and lists of SAs, sessions and resources. Texts are cut to MaxString.
 func Parse[T any](b []byte) (T, error) {
 	var out T
 	if err := bounded(b, fewValues); err != nil {
@@ -86,76 +87,51 @@ func ParseKeys(b []byte) (Keys, error) {
 	return k, nil
 }
 
-// ParseFacts reads the answer to KindShow. It allocates for a row only when the
-// rows before it are within the bounds.
-func ParseFacts(b []byte) (Facts, error) {
-	var f Facts
+// ParseIKESAs reads the answer to KindIKESAs. Like those below it allocates for a row
+// only when the rows before it are within the bounds.
+func ParseIKESAs(b []byte) ([]IKESA, error) { return parseList[IKESA](b, MaxIKESAs, MaxChildSAs) }
+
+// ParseSessions reads the answer to KindSessions.
+func ParseSessions(b []byte) ([]Session, error) { return parseList[Session](b, MaxSessions, 0) }
+
+// ParseResources reads the answer to KindResources.
+func ParseResources(b []byte) ([]Resource, error) { return parseList[Resource](b, MaxResources, 0) }
+
+// parseList reads a list of at most so many rows, which have at most so many objects
+// in them.
+func parseList[T any](b []byte, most, nested int) ([]T, error) {
 	if err := bounded(b, maxValues); err != nil {
-		return f, err
+		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
-	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return f, errors.New("control: facts are no object")
-	}
-	children := MaxChildSAs
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return f, err
-		}
-		none := 0
-		switch key {
-		case "started":
-			err = d.Decode(&f.Started)
-		case "ike_sas":
-			err = parseRows(d, &f.IKESAs, MaxIKESAs, &children)
-		case "sessions":
-			err = parseRows(d, &f.Sessions, MaxSessions, &none)
-		case "resources":
-			err = parseRows(d, &f.Resources, MaxResources, &none)
-		case "ipsec_stats":
-			err = d.Decode(&f.IPsec)
-		case "replication":
-			err = d.Decode(&f.Replication)
-		default:
-			var skip json.RawMessage
-			err = d.Decode(&skip)
-		}
-		if err != nil {
-			return Facts{}, fmt.Errorf("control: reading %v: %w", key, err)
-		}
-	}
-	cut(reflect.ValueOf(&f))
-	return f, nil
-}
-
-// parseRows adds a list of objects to rows, which has most of them at most. The
-// objects that they hold come out of nested.
-func parseRows[T any](d *json.Decoder, rows *[]T, most int, nested *int) error {
 	start, err := d.Token()
 	if err != nil || start == nil {
-		return err // null is a list without rows
+		return nil, err // null is a list without rows
 	}
 	if start != json.Delim('[') {
-		return errors.New("no list")
+		return nil, errors.New("control: the answer is no list")
 	}
+	var rows []T
 	for d.More() {
 		var raw json.RawMessage
 		if err := d.Decode(&raw); err != nil {
-			return err
+			return nil, err
 		}
 		_, objects, _ := measure(raw)
-		if *nested -= max(0, objects-1); *nested < 0 || len(*rows) >= most {
-			return errTooMuch
+		if nested -= max(0, objects-1); nested < 0 || len(rows) >= most {
+			return nil, errTooMuch
 		}
 		var row T
 		if err := json.Unmarshal(raw, &row); err != nil {
-			return err
+			return nil, err
 		}
-		*rows = append(*rows, row)
+		rows = append(rows, row)
 	}
-	_, err = d.Token()
-	return err
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	cut(reflect.ValueOf(rows))
+	return rows, nil
 }
 
 // bounded reports whether JSON has no more than most values, nested no deeper

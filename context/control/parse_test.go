@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/netip"
 	"runtime"
 	"strings"
@@ -16,20 +17,16 @@ import (
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
-func someFacts() Facts {
-	return Facts{
-		Started: time.Unix(1700000000, 0).UTC(),
-		IKESAs: []IKESA{
-			{Context: "blue", SPIi: "1", RemoteID: "al{ce", Assigned: []netip.Addr{netip.MustParseAddr("10.0.0.1")},
-				ChildSAs: []ChildSA{{SPIIn: "2", LocalTS: []string{"0.0.0.0/0"}}, {SPIIn: "3"}}},
-			{SPIi: "4"},
-		},
-		Sessions:    []Session{{User: "alice"}},
-		Resources:   []Resource{{Resource: "cpu", Current: 7}},
-		IPsec:       IPsecStats{Offloads: []string{"gso"}, Counts: stats.Counts{stats.PacketsIn: {N: 9}}},
-		Replication: &Replication{State: "ready", Last: 5},
+var (
+	someSAs = []IKESA{
+		{Context: "blue", SPIi: "1", RemoteID: "al{ce", Assigned: []netip.Addr{netip.MustParseAddr("10.0.0.1")},
+			ChildSAs: []ChildSA{{SPIIn: "2", LocalTS: []string{"0.0.0.0/0"}}, {SPIIn: "3"}}},
+		{SPIi: "4"},
 	}
-}
+	someSessions  = []Session{{User: "alice", LoginTime: time.Unix(1700000000, 0).UTC()}}
+	someResources = []Resource{{Resource: "cpu", Current: 7}}
+	someStats     = IPsecStats{Offloads: []string{"gso"}, Counts: stats.Counts{stats.PacketsIn: {N: 9}}}
+)
 
 func marshal(t testing.TB, v any) []byte {
 	t.Helper()
@@ -42,20 +39,39 @@ func marshal(t testing.TB, v any) []byte {
 
 var compareAddr = cmpopts.EquateComparable(netip.Addr{})
 
-func TestParseFacts(t *testing.T) {
-	want := someFacts()
-	got, err := ParseFacts(marshal(t, want))
+// parsed compares what was read with what was written.
+func parsed[T any](t *testing.T, want T, parse func([]byte) (T, error)) {
+	t.Helper()
+	got, err := parse(marshal(t, want))
 	if diff := cmp.Diff(want, got, compareAddr); err != nil || diff != "" {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
-	if _, err := ParseFacts([]byte(`{"ike_sas":null,"sessions":null,"later":{"a":[1]}}`)); err != nil {
-		t.Errorf("empty lists: %v", err)
+}
+
+func TestParseAnswers(t *testing.T) {
+	parsed(t, someSAs, ParseIKESAs)
+	parsed(t, someSessions, ParseSessions)
+	parsed(t, someResources, ParseResources)
+	parsed(t, someStats, Parse[IPsecStats])
+	parsed(t, &Replication{State: "ready", Last: 5}, Parse[*Replication])
+	parsed(t, nil, Parse[*Replication])
+	parsed(t, nil, ParseIKESAs)
+	if got, err := ParseSessions([]byte(`[{"later":{"a":[1]}}]`)); err == nil {
+		t.Errorf("a row of objects: %+v", got)
 	}
 	long := strings.Repeat("é", MaxString)
-	got, err = ParseFacts(marshal(t, Facts{IKESAs: []IKESA{{RemoteID: long,
-		ChildSAs: []ChildSA{{LocalTS: []string{long}}}}}}))
-	if err != nil || len(got.IKESAs[0].RemoteID) != MaxString || len(got.IKESAs[0].ChildSAs[0].LocalTS[0]) != MaxString {
+	got, err := ParseIKESAs(marshal(t, []IKESA{{RemoteID: long, ChildSAs: []ChildSA{{LocalTS: []string{long}}}}}))
+	if err != nil || len(got[0].RemoteID) != MaxString || len(got[0].ChildSAs[0].LocalTS[0]) != MaxString {
 		t.Errorf("long texts are not cut: %v", err)
+	}
+	every := stats.Counts{}
+	for i := range every {
+		every[i] = stats.Count{N: math.MaxUint64, Bytes: math.MaxUint64}
+	}
+	if b := marshal(t, IPsecStats{Counts: every}); len(b) > MaxAnswer(KindIPsec)/2 {
+		t.Errorf("counters take %d bytes, and an answer may have %d", len(b), MaxAnswer(KindIPsec))
+	} else if _, err := Parse[IPsecStats](b); err != nil {
+		t.Errorf("all counters: %v", err)
 	}
 }
 
@@ -65,7 +81,9 @@ func TestParseIsBounded(t *testing.T) {
 	list := func(head, one, tail string, n int) string {
 		return head + strings.TrimSuffix(strings.Repeat(one+",", n), ",") + tail
 	}
-	facts := func(b []byte) error { _, err := ParseFacts(b); return err }
+	sas := func(b []byte) error { _, err := ParseIKESAs(b); return err }
+	sessions := func(b []byte) error { _, err := ParseSessions(b); return err }
+	resources := func(b []byte) error { _, err := ParseResources(b); return err }
 	keys := func(b []byte) error { _, err := ParseKeys(b); return err }
 	small := func(b []byte) error { _, err := Parse[Replication](b); return err }
 	for _, tt := range []struct {
@@ -73,14 +91,13 @@ func TestParseIsBounded(t *testing.T) {
 		parse func([]byte) error
 		body  string
 	}{
-		{"IKE SAs", facts, list(`{"ike_sas":[`, `{}`, `]}`, MaxBody/3-100)},
-		{"sessions", facts, list(`{"sessions":[`, `{}`, `]}`, MaxSessions+1)},
-		{"resources", facts, list(`{"resources":[`, `{}`, `]}`, MaxResources+1)},
-		{"child SAs of one SA", facts, list(`{"ike_sas":[{"child_sas":[`, `{}`, `]}]}`, MaxChildSAs+1)},
-		{"child SAs of many", facts, list(`{"ike_sas":[`, list(`{"child_sas":[`, `{}`, `]}`, 100), `]}`, 1100)},
-		{"selectors", facts, list(`{"ike_sas":[{"child_sas":[{"local_ts":[`, `""`, `]}]}]}`, maxValues)},
-		{"the same list again", facts, list(`{`, list(`"sessions":[`, `{}`, `]`, MaxSessions), `}`, 2)},
-		{"depth", facts, `{"later":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}`},
+		{"IKE SAs", sas, list(`[`, `{}`, `]`, MaxBody/3-100)},
+		{"sessions", sessions, list(`[`, `{}`, `]`, MaxSessions+1)},
+		{"resources", resources, list(`[`, `{}`, `]`, MaxResources+1)},
+		{"child SAs of one SA", sas, list(`[{"child_sas":[`, `{}`, `]}]`, MaxChildSAs+1)},
+		{"child SAs of many", sas, list(`[`, list(`{"child_sas":[`, `{}`, `]}`, 100), `]`, 1100)},
+		{"selectors", sas, list(`[{"child_sas":[{"local_ts":[`, `""`, `]}]}]`, maxValues)},
+		{"depth", sessions, `[{"later":` + strings.Repeat("[", 1000) + strings.Repeat("]", 1000) + `}]`},
 		{"keys", keys, list(`{"esp":[`, `""`, `]}`, MaxBody/4)},
 		{"a small message", small, list(`{"x":[`, `1`, `]}`, fewValues)},
 	} {
@@ -131,18 +148,17 @@ func FuzzParseKeys(f *testing.F) {
 	})
 }
 
-// FuzzParseFacts: the same of facts; and what was read, written and read again is
-// the same.
-func FuzzParseFacts(f *testing.F) {
-	f.Add(marshal(f, someFacts()))
-	f.Add([]byte(`{"ike_sas":[{"child_sas":[{},{}]},null],"sessions":[null]}`))
+// again fuzzes a list: what was read, written and read again is the same.
+func again[T any](f *testing.F, some []T, parse func([]byte) ([]T, error)) {
+	f.Add(marshal(f, some))
+	f.Add([]byte(`[{"child_sas":[{},{}]},null]`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		facts, err := ParseFacts(b)
+		rows, err := parse(b)
 		if err != nil {
 			return
 		}
-		text := marshal(t, facts)
-		again, err := ParseFacts(text)
+		text := marshal(t, rows)
+		again, err := parse(text)
 		if err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}
@@ -151,3 +167,12 @@ func FuzzParseFacts(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseIKESAs: the same of SAs.
+func FuzzParseIKESAs(f *testing.F) { again(f, someSAs, ParseIKESAs) }
+
+// FuzzParseSessions: the same of sessions.
+func FuzzParseSessions(f *testing.F) { again(f, someSessions, ParseSessions) }
+
+// FuzzParseResources: the same of resources.
+func FuzzParseResources(f *testing.F) { again(f, someResources, ParseResources) }

@@ -52,7 +52,7 @@ func TestBothSidesAsk(t *testing.T) {
 	for i := range 30 { // fewer than may wait
 		for _, c := range []*Conn{a, b} {
 			asking.Go(func() {
-				msg, err := c.Call(t.Context(), control.KindShow, i)
+				msg, err := c.Call(t.Context(), control.KindIKESAs, i)
 				if err != nil || string(msg.Body) != fmt.Sprint(i) || msg.Kind != control.KindAnswer {
 					t.Errorf("answer to %d: %+v, %v", i, msg, err)
 				}
@@ -108,14 +108,14 @@ func TestThen(t *testing.T) {
 func TestLargeFrame(t *testing.T) {
 	a, _ := join(t, echo, echo)
 	want := strings.Repeat("x", 5<<20)
-	msg, err := a.Call(t.Context(), control.KindShow, want)
+	msg, err := a.Call(t.Context(), control.KindIKESAs, want)
 	if err != nil || len(msg.Body) != len(want)+2 {
 		t.Errorf("got %d bytes, %v", len(msg.Body), err)
 	}
-	if _, err := a.Call(t.Context(), control.KindShow, strings.Repeat("x", MaxFrame)); err == nil {
+	if _, err := a.Call(t.Context(), control.KindIKESAs, strings.Repeat("x", MaxFrame)); err == nil {
 		t.Error("a frame above the bound was sent")
 	}
-	if _, err := a.Call(t.Context(), control.KindShow, "y"); err != nil {
+	if _, err := a.Call(t.Context(), control.KindIKESAs, "y"); err != nil {
 		t.Errorf("after the refused frame: %v", err)
 	}
 }
@@ -180,11 +180,11 @@ func TestEndOfConnection(t *testing.T) {
 		return nil, nil
 	})
 	b.Close()
-	if _, err := a.Call(t.Context(), control.KindShow, nil); !errors.Is(err, ErrClosed) {
+	if _, err := a.Call(t.Context(), control.KindIKESAs, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("call on a closed connection: %v", err)
 	}
 	<-a.Done()
-	if _, err := a.Call(t.Context(), control.KindShow, nil); !errors.Is(err, ErrClosed) {
+	if _, err := a.Call(t.Context(), control.KindIKESAs, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("call after the end: %v", err)
 	}
 }
@@ -193,13 +193,13 @@ func TestCallHonoursContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	release := make(chan struct{})
 	a, _ := join(t, echo, func(_ context.Context, req *Request) (any, error) {
-		if req.Kind == control.KindShow {
+		if req.Kind == control.KindIKESAs {
 			cancel()
 			<-release
 		}
 		return nil, nil
 	})
-	_, err := a.Call(ctx, control.KindShow, nil)
+	_, err := a.Call(ctx, control.KindIKESAs, nil)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -215,13 +215,13 @@ func TestImpatientCalls(t *testing.T) {
 	a, _ := join(t, echo, echo)
 	for i := range 2000 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*time.Microsecond)
-		if _, err := a.Call(ctx, control.KindShow, i); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := a.Call(ctx, control.KindIKESAs, i); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("call %d: %v", i, err)
 		}
 		cancel()
 	}
 	for i := range 10 {
-		msg, err := a.Call(t.Context(), control.KindShow, i)
+		msg, err := a.Call(t.Context(), control.KindIKESAs, i)
 		if err != nil || string(msg.Body) != fmt.Sprint(i) {
 			t.Errorf("patient call %d: %s, %v", i, msg.Body, err)
 		}
@@ -289,7 +289,7 @@ func TestTooManyRequests(t *testing.T) {
 	var asking sync.WaitGroup
 	for range maxRequests + extra + 1 { // one is in the handler's hands
 		asking.Go(func() {
-			_, err := a.Call(t.Context(), control.KindShow, nil)
+			_, err := a.Call(t.Context(), control.KindIKESAs, nil)
 			results <- err
 		})
 	}
@@ -315,7 +315,7 @@ func TestTooManyCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Call(t.Context(), control.KindShow, nil); err == nil || !strings.Contains(err.Error(), "open already") {
+	if _, err := c.Call(t.Context(), control.KindIKESAs, nil); err == nil || !strings.Contains(err.Error(), "open already") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -399,7 +399,7 @@ func TestWorkerIsBounded(t *testing.T) {
 	for _, kind := range []control.Kind{control.KindRoutes, control.KindAnswer} {
 		t.Run(fmt.Sprintf("a large %s while a long answer is due", kind), func(t *testing.T) {
 			c, worker, ended := hostile(t, echo)
-			go c.Call(t.Context(), control.KindShow, nil)
+			go c.Call(t.Context(), control.KindIKESAs, nil)
 			if _, err := worker.Read(make([]byte, 1000)); err != nil { // the question is open
 				t.Fatal(err)
 			}
@@ -425,7 +425,7 @@ func TestWorkerIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		gaveUp := make(chan error)
 		go func() {
-			_, err := c.Call(ctx, control.KindShow, nil)
+			_, err := c.Call(ctx, control.KindIKESAs, nil)
 			gaveUp <- err
 		}()
 		if _, err := worker.Read(make([]byte, 1000)); err != nil {
@@ -491,7 +491,7 @@ func (s *script) ReadMsgUnix(b, _ []byte) (n, oobn, flags int, addr *net.UnixAdd
 }
 
 func FuzzFrame(f *testing.F) {
-	good, err := appendFrame(nil, control.Message{ID: 1, Kind: control.KindShow, Body: json.RawMessage(`{"a":[1]}`)})
+	good, err := appendFrame(nil, control.Message{ID: 1, Kind: control.KindIKESAs, Body: json.RawMessage(`{"a":[1]}`)})
 	if err != nil {
 		f.Fatal(err)
 	}

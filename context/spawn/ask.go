@@ -33,9 +33,29 @@ func (w *Worker) RequireSandbox(required bool) {
 	w.caged = required
 }
 
-// Facts asks the worker for what the show commands print.
-func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
-	return askList(ctx, w, control.KindShow, control.ParseFacts)
+// IKESAs asks for the IKE SAs and their child SAs.
+func (w *Worker) IKESAs(ctx context.Context) ([]control.IKESA, error) {
+	return askList(ctx, w, control.KindIKESAs, control.ParseIKESAs)
+}
+
+// Sessions asks for the sessions.
+func (w *Worker) Sessions(ctx context.Context) ([]control.Session, error) {
+	return askList(ctx, w, control.KindSessions, control.ParseSessions)
+}
+
+// Resources asks for the resources that the worker counts.
+func (w *Worker) Resources(ctx context.Context) ([]control.Resource, error) {
+	return ask(ctx, w, control.KindResources, nil, control.ParseResources)
+}
+
+// IPsecStats asks for what the data plane has carried and dropped.
+func (w *Worker) IPsecStats(ctx context.Context) (control.IPsecStats, error) {
+	return ask(ctx, w, control.KindIPsec, nil, control.Parse[control.IPsecStats])
+}
+
+// Replication asks how far the copy of the tenant is; nil: there is no twin.
+func (w *Worker) Replication(ctx context.Context) (*control.Replication, error) {
+	return ask(ctx, w, control.KindProgress, nil, control.Parse[*control.Replication])
 }
 
 // Logoff ends sessions.

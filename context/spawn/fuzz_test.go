@@ -20,7 +20,7 @@ func FuzzHandle(f *testing.F) {
 		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
 		control.KindRoutes:  control.Routes{Add: []control.Route{{Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")}}},
 		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
-		control.KindShow:    control.Facts{IKESAs: []control.IKESA{{Context: "blue"}}},
+		control.KindIKESAs:  []control.IKESA{{Context: "blue"}},
 		control.KindBoot:    control.Boot{Version: control.Version},
 		control.KindStop:    nil,
 	} {

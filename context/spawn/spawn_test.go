@@ -313,7 +313,7 @@ func TestWorker(t *testing.T) {
 	if strings.Contains(text, "PATH=") {
 		t.Error("our environment has leaked")
 	}
-	if _, err := w.Facts(t.Context()); err == nil {
+	if _, err := w.IKESAs(t.Context()); err == nil {
 		t.Error("an answer that was refused is no error")
 	}
 }
@@ -448,8 +448,8 @@ func TestBadWorkers(t *testing.T) {
 			if s.Reason != want || s.Ready {
 				t.Errorf("got %+v, want reason %q", s, want)
 			}
-			if _, err := w.Facts(t.Context()); !errors.Is(err, ErrNotReady) {
-				t.Errorf("Facts: %v", err)
+			if _, err := w.IKESAs(t.Context()); !errors.Is(err, ErrNotReady) {
+				t.Errorf("IKESAs: %v", err)
 			}
 			if err := w.Configure(t.Context(), w.tenant); err != nil {
 				t.Errorf("Configure: %v", err)

@@ -89,10 +89,8 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		}
 		processors(boot.Tenant.Limits.CPU)
 		return nil, p.worker.Reconfigure(ctx, boot.Tenant)
-	case control.KindShow:
-		return p.worker.Facts(ctx)
-	case control.KindKeys:
-		return p.worker.Keys(ctx)
+	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress, control.KindKeys:
+		return p.worker.Show(ctx, req.Kind)
 	case control.KindLogoff:
 		var which control.Logoff
 		if err := json.Unmarshal(req.Body, &which); err != nil {

@@ -12,41 +12,40 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// Facts returns what the `show` commands print.
-func (w *Worker) Facts(ctx context.Context) (control.Facts, error) {
-	f := control.Facts{Started: w.clock.start}
-	err := w.do(ctx, func(now time.Time) error {
-		f.Replication = w.replica.Progress()
-		v := view{
-			tenant: w.tenant.Name, clock: w.clock, facts: w.replica.Facts, now: now,
-			standby: f.Replication != nil && !f.Replication.Active,
+// Show answers one question of the supervisor: a control.Kind says what about, and with
+// what it is answered.
+func (w *Worker) Show(ctx context.Context, about control.Kind) (answer any, err error) {
+	err = w.do(ctx, func(now time.Time) error {
+		switch about {
+		case control.KindIKESAs:
+			answer = w.view(now).ikeRows(w.engine.Status())
+		case control.KindSessions:
+			answer = w.view(now).sessionRows(w.engine.Status(), w.sessions)
+		case control.KindResources:
+			answer = w.limits.resources(w.usage())
+		case control.KindIPsec:
+			answer = control.IPsecStats{Context: w.tenant.Name, Since: w.clock.start, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
+		case control.KindProgress:
+			answer = w.replica.Progress()
+		case control.KindKeys:
+			w.log.Warn("keys exported for debugging")
+			var k control.Keys
+			k.IKE, k.ESP = w.engine.ExportKeys()
+			answer = k
+		default:
+			return fmt.Errorf("worker: unknown question %q", about)
 		}
-		for _, s := range w.engine.Status() {
-			if s.Rejected {
-				continue
-			}
-			row := v.ikeRow(s)
-			if x := w.sessions.Lookup(handleOf(s.Peer.SPI)); x != nil {
-				f.Sessions = append(f.Sessions, v.sessionRow(x, row))
-			}
-			f.IKESAs = append(f.IKESAs, row)
-		}
-		f.Resources = w.limits.resources(w.usage())
-		f.IPsec = control.IPsecStats{Context: w.tenant.Name, Since: w.clock.start, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
 		return nil
 	})
-	return f, err
+	return answer, err
 }
 
-// Keys returns the keys of every SA in Wireshark's notation, for debugging.
-func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
-	var k control.Keys
-	err := w.do(ctx, func(time.Time) error {
-		w.log.Warn("keys exported for debugging")
-		k.IKE, k.ESP = w.engine.ExportKeys()
-		return nil
-	})
-	return k, err
+// view returns what rows are made with.
+func (w *Worker) view(now time.Time) *view {
+	copied := w.replica.Progress()
+	return &view{
+		tenant: w.tenant.Name, clock: w.clock, facts: w.replica.Facts, now: now, standby: copied != nil && !copied.Active,
+	}
 }
 
 // view is what rows are made with.
@@ -56,6 +55,28 @@ type view struct {
 	facts   func(child uint64) esp.Facts
 	now     time.Time
 	standby bool
+}
+
+// ikeRows describes IKE SAs with their children.
+func (v *view) ikeRows(all []exchange.Status) []control.IKESA {
+	rows := make([]control.IKESA, 0, len(all))
+	for _, s := range all {
+		if !s.Rejected {
+			rows = append(rows, v.ikeRow(s))
+		}
+	}
+	return rows
+}
+
+// sessionRows describes the sessions of IKE SAs.
+func (v *view) sessionRows(all []exchange.Status, sessions *session.Table) []control.Session {
+	rows := make([]control.Session, 0, sessions.Len())
+	for i := range all {
+		if x := sessions.Lookup(handleOf(all[i].Peer.SPI)); x != nil && !all[i].Rejected {
+			rows = append(rows, v.sessionRow(x, &all[i]))
+		}
+	}
+	return rows
 }
 
 // ikeRow describes one IKE SA with its children.
@@ -119,25 +140,26 @@ func (v *view) childRow(c *sa.Child) control.ChildSA {
 	}
 }
 
-// sessionRow describes a session whose IKE SA is row.
-func (v *view) sessionRow(x *session.Session, row control.IKESA) control.Session {
+// sessionRow describes a session with its IKE SA.
+func (v *view) sessionRow(x *session.Session, s *exchange.Status) control.Session {
 	out := control.Session{
 		Standby:     v.standby,
-		Context:     row.Context,
+		Context:     v.tenant,
 		User:        x.User,
 		TunnelGroup: x.Group,
 		GroupPolicy: x.Granted.GroupPolicy,
 		Assigned:    x.Granted.Addresses,
-		Public:      row.Remote,
+		Public:      s.Peer.Remote.String(),
 		Protocol:    string(x.Handle.Protocol),
 		LoginTime:   v.clock.wall(x.Since),
 		Duration:    v.now.Sub(x.Since).Seconds(),
 		BytesIn:     x.BytesIn,
 		BytesOut:    x.BytesOut,
 	}
-	for _, c := range row.ChildSAs {
-		out.BytesIn += c.BytesIn
-		out.BytesOut += c.BytesOut
+	for _, c := range s.Children {
+		facts := v.facts(c.ID)
+		out.BytesIn += facts.BytesIn
+		out.BytesOut += facts.BytesOut
 	}
 	return out
 }

@@ -148,13 +148,27 @@ func (h *host) stop() {
 	<-h.ended
 }
 
-func (h *host) facts() control.Facts {
+// facts is what a worker answers to the questions of its supervisor.
+type facts struct {
+	IKESAs      []control.IKESA
+	Sessions    []control.Session
+	Resources   []control.Resource
+	Replication *control.Replication
+}
+
+func (h *host) facts() facts {
 	h.t.Helper()
-	f, err := h.worker.Facts(context.Background())
-	if err != nil {
-		h.t.Fatalf("%s: facts: %v", h.addr, err)
+	show := func(about control.Kind) any {
+		answer, err := h.worker.Show(context.Background(), about)
+		if err != nil {
+			h.t.Fatalf("%s: %s: %v", h.addr, about, err)
+		}
+		return answer
 	}
-	return f
+	return facts{
+		IKESAs: show(control.KindIKESAs).([]control.IKESA), Sessions: show(control.KindSessions).([]control.Session),
+		Resources: show(control.KindResources).([]control.Resource), Replication: show(control.KindProgress).(*control.Replication),
+	}
 }
 
 // established returns the IKE SAs that are up.

@@ -15,61 +15,72 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
-// ask gets the facts of the context that r names, or of all of them, each
-// within its own time-out and at once: a worker that hangs costs the others
-// nothing. With one context its error is the answer's; with all, it is in the
-// list. Facts and errors are in the order of the contexts' names.
-func (s *Server) ask(r *http.Request) ([]control.Facts, []fault.ContextError, error) {
+// question is one that is asked of contexts, and answered with rows.
+type question[T any] struct {
+	ask func(ctx context.Context, name string) ([]T, error)
+	// normal puts the rows of one context into the form that the API promises. Its
+	// worker parses hostile packets and may itself have been taken over: it cannot
+	// speak for another context, so that normal names the context in every row.
+	normal func(rows []T, name string)
+	// partial: rows that come with an error count, too.
+	partial bool
+}
+
+// ask asks the context that r names, or all of them, each within its own time-out and
+// at once: a worker that hangs costs the others nothing. With one context its error is
+// the answer's; with all, it is in the list. Rows and errors are in the order of
+// the contexts' names.
+func ask[T any](s *Server, r *http.Request, q question[T]) ([]T, []fault.ContextError, error) {
+	rows := []T{}
 	if name := r.URL.Query().Get(contextParam); name != "" {
-		facts, err := s.askOne(r.Context(), name)
+		some, err := askOne(r.Context(), s, name, q)
 		if err != nil {
-			return nil, nil, err
+			return rows, nil, err
 		}
-		return []control.Facts{facts}, nil, nil
+		return append(rows, some...), nil, nil
 	}
 	contexts := slices.DeleteFunc(s.sorted(), func(c Tenant) bool { return c.State == StateSuspended }) // they have nobody to ask
-	facts := make([]control.Facts, len(contexts))
-	errs := make([]error, len(contexts))
+	answers, errs := make([][]T, len(contexts)), make([]error, len(contexts))
 	var wg sync.WaitGroup
 	for i := range contexts {
 		wg.Go(func() {
 			errs[i] = guard.Run(s.log, "a question to a context", func() (err error) {
-				facts[i], err = s.askOne(r.Context(), contexts[i].Name)
+				answers[i], err = askOne(r.Context(), s, contexts[i].Name, q)
 				return err
 			})
 		})
 	}
 	wg.Wait()
-	var answered []control.Facts
 	var failed []fault.ContextError
 	for i, c := range contexts {
 		var e *fault.Error
 		switch {
 		case errs[i] == nil:
-			answered = append(answered, facts[i])
 		case errors.As(errs[i], &e) && e.Code == fault.CodeNoContext: // removed meanwhile
+			continue
 		default:
 			e = asError(errs[i])
 			failed = append(failed, fault.ContextError{Context: c.Name, Error: e.Reason, Hint: e.Hint})
-			answered = append(answered, facts[i]) // only what the supervisor counts
 		}
+		rows = append(rows, answers[i]...)
 	}
-	return answered, failed, nil
+	return rows, failed, nil
 }
 
-// askOne gets the facts of one context. Its worker parses hostile packets and
-// may itself have been taken over: it cannot speak for another context.
-func (s *Server) askOne(ctx context.Context, name string) (control.Facts, error) {
+// askOne asks one context.
+func askOne[T any](ctx context.Context, s *Server, name string, q question[T]) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.WorkerTimeout)
 	defer cancel()
-	facts, err := s.cfg.Backend.Facts(ctx, name)
+	rows, err := q.ask(ctx, name)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fault.NotReady(name, "no answer within "+s.cfg.WorkerTimeout.String())
 	}
-	if err != nil {
-		facts = control.Facts{Resources: facts.Resources}
+	if err != nil && !q.partial {
+		return nil, err
 	}
-	return normalFacts(facts, name), err
+	rows = slices.Clone(rows)
+	q.normal(rows, name)
+	return rows, err
 }
 
 // sorted returns the contexts in the order of their names.
@@ -90,12 +101,11 @@ func normalTenant(c Tenant) Tenant {
 	return c
 }
 
-// normalFacts does the same for facts, names the context in every row, and
-// puts the rows into an order that two calls agree on.
-func normalFacts(f control.Facts, name string) control.Facts {
-	f.IKESAs, f.Sessions, f.Resources = slices.Clone(f.IKESAs), slices.Clone(f.Sessions), slices.Clone(f.Resources)
-	for i := range f.IKESAs {
-		ike := &f.IKESAs[i]
+// normalIKESAs does the same for IKE SAs, names the context in every row, and puts the
+// rows into an order that two calls agree on.
+func normalIKESAs(rows []control.IKESA, name string) {
+	for i := range rows {
+		ike := &rows[i]
 		ike.Context, ike.Assigned, ike.ChildSAs = name, orEmpty(ike.Assigned), slices.Clone(orEmpty(ike.ChildSAs))
 		for j := range ike.ChildSAs {
 			child := &ike.ChildSAs[j]
@@ -103,20 +113,33 @@ func normalFacts(f control.Facts, name string) control.Facts {
 			child.LocalTS, child.RemoteTS = orEmpty(child.LocalTS), orEmpty(child.RemoteTS)
 		}
 	}
-	for i := range f.Sessions {
-		f.Sessions[i].Context, f.Sessions[i].Assigned = name, orEmpty(f.Sessions[i].Assigned)
-	}
-	f.IPsec.Context, f.IPsec.Offloads = name, orEmpty(f.IPsec.Offloads)
-	for i := range f.Resources {
-		f.Resources[i].Context = name
-	}
-	slices.SortStableFunc(f.IKESAs, func(a, b control.IKESA) int {
+	slices.SortStableFunc(rows, func(a, b control.IKESA) int {
 		return cmp.Or(a.Established.Compare(b.Established), strings.Compare(a.SPIi, b.SPIi))
 	})
-	slices.SortStableFunc(f.Sessions, func(a, b control.Session) int {
+}
+
+// normalSessions does it for sessions.
+func normalSessions(rows []control.Session, name string) {
+	for i := range rows {
+		rows[i].Context, rows[i].Assigned = name, orEmpty(rows[i].Assigned)
+	}
+	slices.SortStableFunc(rows, func(a, b control.Session) int {
 		return cmp.Or(a.LoginTime.Compare(b.LoginTime), slices.CompareFunc(a.Assigned, b.Assigned, netip.Addr.Compare))
 	})
-	return f
+}
+
+// normalResources does it for resources, whose order is the backend's.
+func normalResources(rows []control.Resource, name string) {
+	for i := range rows {
+		rows[i].Context = name
+	}
+}
+
+// normalStats does it for the counters of the data plane.
+func normalStats(rows []control.IPsecStats, name string) {
+	for i := range rows {
+		rows[i].Context, rows[i].Offloads = name, orEmpty(rows[i].Offloads)
+	}
 }
 
 // orEmpty returns list, or an empty one instead of nil.

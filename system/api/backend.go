@@ -24,11 +24,17 @@ type Backend interface {
 	// stopping. It never waits for a worker.
 	Contexts() []Tenant
 
-	// Facts asks the worker of a context, and adds to its resources those that
-	// the supervisor counts (cpu, memory, pids). NoContext when there is no such
-	// context, NotReady when its worker cannot be asked; then the Facts may hold
-	// what the supervisor counts, such as why a worker was killed.
-	Facts(ctx context.Context, name string) (control.Facts, error)
+	// IKESAs, Sessions and IPsecStats ask the worker of a context one question each.
+	// NoContext when there is no such context, NotReady when its worker cannot be
+	// asked.
+	IKESAs(ctx context.Context, name string) ([]control.IKESA, error)
+	Sessions(ctx context.Context, name string) ([]control.Session, error)
+	IPsecStats(ctx context.Context, name string) (control.IPsecStats, error)
+
+	// Resources asks the worker of a context for what it counts, and adds what the
+	// supervisor counts (cpu, memory, pids). With NotReady may come what the supervisor
+	// counts, such as why a worker was killed.
+	Resources(ctx context.Context, name string) ([]control.Resource, error)
 
 	// Logoff ends sessions of a context with a proper DELETE.
 	Logoff(ctx context.Context, name string, which control.Logoff) (control.LogoffDone, error)

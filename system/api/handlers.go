@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -39,53 +40,38 @@ func (s *Server) contexts(r *http.Request) (any, error) {
 }
 
 func (s *Server) ikeSAs(r *http.Request) (any, error) {
-	all, errs, err := s.ask(r)
-	out := IKESAs{IKESAs: []control.IKESA{}, Errors: errs}
-	for _, f := range all {
-		out.IKESAs = append(out.IKESAs, f.IKESAs...)
-	}
-	return out, err
+	rows, errs, err := ask(s, r, question[control.IKESA]{ask: s.cfg.Backend.IKESAs, normal: normalIKESAs})
+	return IKESAs{IKESAs: rows, Errors: errs}, err
 }
 
 func (s *Server) childSAs(r *http.Request) (any, error) {
-	all, errs, err := s.ask(r)
+	all, errs, err := ask(s, r, question[control.IKESA]{ask: s.cfg.Backend.IKESAs, normal: normalIKESAs})
 	out := ChildSAs{ChildSAs: []control.ChildSA{}, Errors: errs}
-	for _, f := range all {
-		for _, i := range f.IKESAs {
-			out.ChildSAs = append(out.ChildSAs, i.ChildSAs...)
-		}
+	for _, i := range all {
+		out.ChildSAs = append(out.ChildSAs, i.ChildSAs...)
 	}
 	return out, err
 }
 
 func (s *Server) ipsecStats(r *http.Request) (any, error) {
-	all, errs, err := s.ask(r)
-	out := IPsecStatistics{IPsecStats: []control.IPsecStats{}, Errors: errs}
-	for _, f := range all {
-		out.IPsecStats = append(out.IPsecStats, f.IPsec)
-	}
-	return out, err
+	rows, errs, err := ask(s, r, question[control.IPsecStats]{normal: normalStats, ask: func(ctx context.Context, name string) ([]control.IPsecStats, error) {
+		row, err := s.cfg.Backend.IPsecStats(ctx, name)
+		return []control.IPsecStats{row}, err
+	}})
+	return IPsecStatistics{IPsecStats: rows, Errors: errs}, err
 }
 
 func (s *Server) sessions(r *http.Request) (any, error) {
-	all, errs, err := s.ask(r)
-	out := Sessions{Sessions: []control.Session{}, Errors: errs}
-	for _, f := range all {
-		out.Sessions = append(out.Sessions, f.Sessions...)
-	}
-	return out, err
+	rows, errs, err := ask(s, r, question[control.Session]{ask: s.cfg.Backend.Sessions, normal: normalSessions})
+	return Sessions{Sessions: rows, Errors: errs}, err
 }
 
 func (s *Server) resources(r *http.Request) (any, error) {
-	all, errs, err := s.ask(r)
-	out := Resources{Resources: []control.Resource{}, Errors: errs}
-	for _, f := range all {
-		out.Resources = append(out.Resources, f.Resources...)
-	}
+	rows, errs, err := ask(s, r, question[control.Resource]{ask: s.cfg.Backend.Resources, normal: normalResources, partial: true})
 	if s.cfg.Shared != nil && r.URL.Query().Get(contextParam) == "" {
-		out.Resources = append(out.Resources, s.cfg.Shared()...)
+		rows = append(rows, s.cfg.Shared()...)
 	}
-	return out, err
+	return Resources{Resources: rows, Errors: errs}, err
 }
 
 func (s *Server) logoff(r *http.Request) (any, error) {

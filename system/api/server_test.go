@@ -53,21 +53,49 @@ func (b *backend) Contexts() []Tenant {
 	return out
 }
 
-func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error) {
+// facts are what a context answers.
+type facts struct {
+	IKESAs    []control.IKESA
+	Sessions  []control.Session
+	Resources []control.Resource
+	IPsec     control.IPsecStats
+}
+
+func (b *backend) IKESAs(ctx context.Context, name string) ([]control.IKESA, error) {
+	f, err := b.facts(ctx, name)
+	return f.IKESAs, err
+}
+
+func (b *backend) Sessions(ctx context.Context, name string) ([]control.Session, error) {
+	f, err := b.facts(ctx, name)
+	return f.Sessions, err
+}
+
+func (b *backend) Resources(ctx context.Context, name string) ([]control.Resource, error) {
+	f, err := b.facts(ctx, name)
+	return f.Resources, err
+}
+
+func (b *backend) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {
+	f, err := b.facts(ctx, name)
+	return f.IPsec, err
+}
+
+func (b *backend) facts(ctx context.Context, name string) (facts, error) {
 	switch name {
 	case "hung":
 		if b.asked != nil {
 			b.asked <- name
 		}
 		<-ctx.Done()
-		return control.Facts{}, fmt.Errorf("fake: %w", ctx.Err())
+		return facts{}, fmt.Errorf("fake: %w", ctx.Err())
 	case "dead":
-		return control.Facts{
+		return facts{
 			Sessions:  []control.Session{{User: "nobody"}},
 			Resources: []control.Resource{{Resource: "memory", Denied: 3}},
 		}, fault.NotReady(name, "its worker restarts")
 	case "blue", "red":
-		return control.Facts{
+		return facts{
 			IKESAs: []control.IKESA{{
 				Context: "liar", SPIi: "0x" + name, Established: time.Unix(2, 0),
 				ChildSAs: []control.ChildSA{{Context: "liar", SPIIn: name}},
@@ -76,7 +104,7 @@ func (b *backend) Facts(ctx context.Context, name string) (control.Facts, error)
 			Resources: []control.Resource{{Context: "liar", Resource: "vpn_anyconnect"}},
 		}, nil
 	}
-	return control.Facts{}, fault.NoContext(name)
+	return facts{}, fault.NoContext(name)
 }
 
 func (b *backend) Logoff(_ context.Context, name string, which control.Logoff) (control.LogoffDone, error) {

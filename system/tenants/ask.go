@@ -48,22 +48,54 @@ func answered(name string, w *spawn.Worker, err error) error {
 	return err
 }
 
-// Facts asks the worker of a context, and adds to its resources those that the supervisor
-// counts. NoContext when there is no such context, NotReady when its worker cannot be asked;
-// then the Facts may hold what the supervisor counts.
-func (s *Tenants) Facts(ctx context.Context, name string) (control.Facts, error) {
+// IKESAs asks the worker of a context for its IKE SAs. NoContext when there is no such
+// context, NotReady when its worker cannot be asked.
+func (s *Tenants) IKESAs(ctx context.Context, name string) ([]control.IKESA, error) {
+	return askOne(ctx, s, name, (*spawn.Worker).IKESAs)
+}
+
+// Sessions asks the worker of a context for its sessions, as IKESAs does.
+func (s *Tenants) Sessions(ctx context.Context, name string) ([]control.Session, error) {
+	return askOne(ctx, s, name, (*spawn.Worker).Sessions)
+}
+
+func askOne[T any](ctx context.Context, s *Tenants, name string, ask func(*spawn.Worker, context.Context) (T, error)) (T, error) {
+	_, worker, err := s.ready(name)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	out, err := ask(worker, ctx)
+	return out, answered(name, worker, err)
+}
+
+// Resources asks the worker of a context for the resources that it counts, and adds
+// those that the supervisor counts. With NotReady come the latter alone: they may say why
+// a worker was killed.
+func (s *Tenants) Resources(ctx context.Context, name string) ([]control.Resource, error) {
 	t, worker, err := s.ready(name)
 	if err != nil {
-		return control.Facts{}, err
+		return nil, err
 	}
-	facts, err := worker.Facts(ctx)
-	facts.Resources = append(facts.Resources, t.resources()...)
-	facts.Resources = append(facts.Resources, s.env.Disks.Resources(name)...)
-	inOrder(facts.Resources)
+	rows, err := worker.Resources(ctx)
+	rows = append(rows, t.resources()...)
+	rows = append(rows, s.env.Disks.Resources(name)...)
+	inOrder(rows)
+	return rows, answered(name, worker, err)
+}
+
+// IPsecStats asks the worker of a context for what its data plane has carried and
+// dropped, and adds what the kernel has dropped in front of it.
+func (s *Tenants) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {
+	t, worker, err := s.ready(name)
+	if err != nil {
+		return control.IPsecStats{}, err
+	}
+	out, err := worker.IPsecStats(ctx)
 	if gateway := t.view().gateway; gateway != nil {
-		facts.IPsec.Counts[stats.DropClearIn].N, _ = t.clearDrops(gateway)
+		out.Counts[stats.DropClearIn].N, _ = t.clearDrops(gateway)
 	}
-	return facts, answered(name, worker, err)
+	return out, answered(name, worker, err)
 }
 
 // Logoff ends sessions of a context with a proper DELETE.
