@@ -88,9 +88,17 @@ func (c *Counts) each(fn func(key string, n *uint64)) {
 	}
 }
 
-// Keys returns the keys of all numbers, in the order of AppendJSON.
-func (c Counts) Keys() []string {
-	var keys []string
-	c.each(func(key string, _ *uint64) { keys = append(keys, key) })
-	return keys
+// Describe calls fn for the key of every number, in the order of AppendJSON, with
+// what the number is.
+func (c Counts) Describe(fn func(key, about string)) {
+	for _, r := range rowOf {
+		kind := string(r.Unit)
+		if r.Dropped {
+			kind = "dropped " + kind
+		}
+		fn(r.Key, fmt.Sprintf("%s, %s: %s", kind, r.Direction, r.Help))
+		if r.BytesKey != "" {
+			fn(r.BytesKey, "bytes of "+r.Key)
+		}
+	}
 }

@@ -74,7 +74,14 @@ func TestCountsJSON(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if diff := cmp.Diff(want.Keys(), keys); diff != "" {
+	var described []string
+	want.Describe(func(key, about string) {
+		described = append(described, key)
+		if about == "" {
+			t.Errorf("%s is not described", key)
+		}
+	})
+	if diff := cmp.Diff(described, keys); diff != "" {
 		t.Errorf("keys (-want +got)\n%s", diff)
 	}
 }

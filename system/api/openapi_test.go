@@ -154,11 +154,11 @@ func structSchema(t reflect.Type, schemas object) object {
 	properties := object{}
 	required := []string{}
 	for f := range t.Fields() {
-		if keyed, ok := reflect.Zero(f.Type).Interface().(interface{ Keys() []string }); ok { // numbers that stand beside the others
-			for _, key := range keyed.Keys() {
-				properties[key] = object{"type": "integer"}
+		if counts, ok := reflect.Zero(f.Type).Interface().(interface{ Describe(func(key, about string)) }); ok {
+			counts.Describe(func(key, about string) { // they stand beside the other members
+				properties[key] = object{"type": "integer", "description": about}
 				required = append(required, key)
-			}
+			})
 			continue
 		}
 		tag := f.Tag.Get("json")
