@@ -4,30 +4,51 @@ import (
 	"context"
 	"io"
 	"os"
+	"slices"
+	"time"
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
+	"github.com/warrenvpn/warren/system/pair"
 	"github.com/warrenvpn/warren/system/tenants"
 )
 
 // backend answers the API: each part of it translates the words of one room.
 type backend struct {
-	*System
+	overview
 	contexts
 	files
 	configurations
+	pairs
 }
 
 // Backend returns what answers the API.
 func (s *System) Backend() api.Backend {
-	return backend{s, contexts{s.tenants, s.life}, files{s.disks}, configurations{s.life, s.pair.differences}}
+	return backend{
+		overview: s.overview(),
+		contexts: contexts{s.tenants, s.life}, files: files{s.disks}, configurations: configurations{s.life, s.pair.Differences},
+		pairs: pairs{s.pair, s.life},
+	}
+}
+
+func (s *System) overview() overview {
+	return overview{name: s.name, started: s.started, tenants: s.tenants, life: s.life, pair: s.pair}
+}
+
+// overview answers the API for the system as a whole.
+type overview struct {
+	name    string
+	started time.Time
+	tenants *tenants.Tenants
+	life    *lifecycle.Lifecycle
+	pair    *pair.Pair // nil: a node alone
 }
 
 // Status implements api.Backend.
-func (s *System) Status() api.Status {
+func (s overview) Status() api.Status {
 	out := api.Status{Name: s.name, Version: build.Version(), PID: os.Getpid(), Started: s.started}
 	for _, c := range s.tenants.Conditions() {
 		out.Total++
@@ -45,9 +66,8 @@ func (s *System) Status() api.Status {
 		}
 		out.Waiting = append(out.Waiting, fault.ContextError{Context: c.Name, Error: why})
 	}
-	out.Redundancy = s.pair.redundancy()
-	out.Problems = append(out.Problems, s.life.Problems()...)
-	out.Problems = append(out.Problems, s.tenants.Problems()...)
+	out.Redundancy = s.pair.Redundancy()
+	out.Problems = slices.Concat(s.life.Problems(), s.tenants.Problems())
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total && len(out.Problems) == 0
 	return out
 }
@@ -67,7 +87,7 @@ type contexts struct {
 // Contexts implements api.Backend.
 func (c contexts) Contexts() []api.Tenant {
 	var rows []api.Tenant
-	problems := append(c.life.Problems(), c.tenants.Problems()...)
+	problems := slices.Concat(c.life.Problems(), c.tenants.Problems())
 	for _, r := range c.tenants.Rows() {
 		row := api.Tenant{
 			Name: r.Name, State: api.State(r.State), Reason: r.Reason, Class: r.Class, Role: r.Role, PID: r.PID, Restarts: r.Restarts,

@@ -60,7 +60,7 @@ tunnel_group "DefaultRAGroup" {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			st := s.Status()
+			st := s.overview().Status()
 			if st.Ready || len(st.Problems) != len(tt.problems) {
 				t.Errorf("got %+v, want problems of %v", st, tt.problems)
 			}

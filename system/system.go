@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,8 +29,13 @@ import (
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
+	"github.com/warrenvpn/warren/system/pair"
 	"github.com/warrenvpn/warren/system/tenants"
 )
+
+// handOverLimit bounds how long a node that is stopped waits for the other one to take
+// over.
+const handOverLimit = 2 * time.Second
 
 // Config is what a System needs.
 type Config struct {
@@ -54,7 +60,7 @@ type System struct {
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
 
-	pair    *pair // nil: a node alone
+	pair    *pair.Pair // nil: a node alone
 	disks   *disks.Disks
 	tenants *tenants.Tenants
 	life    *lifecycle.Lifecycle
@@ -124,8 +130,13 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 // compose makes the rooms: each is given those that it needs.
 func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	conf := startup.Running()
-	if s.pair, err = newPair(s, conf); err != nil {
-		return err
+	if conf.Failover != nil {
+		s.pair, err = pair.New(&pair.Config{
+			System: conf, Links: pair.LinksOf(s.host), Records: s.recordDir(), Changed: s.poke, Log: s.cfg.Log,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	files := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
 	contexts := &tenants.Config{
@@ -133,16 +144,16 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel, Log: s.cfg.Log,
 	}
 	if s.pair != nil {
-		files.Unit, files.Standby, files.Paired, files.Peer = string(conf.Failover.Unit), s.pair.standby, s.pair.twinned, s.peerDisks
+		files.Unit, files.Standby, files.Paired, files.Peer = string(conf.Failover.Unit), s.pair.Standby, s.pair.Twinned, disksOf(s.pair)
 		contexts.Pair = s.pair
 	}
 	s.disks = disks.New(files)
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s.tenants, Active: s.pair.active, Now: time.Now, Log: s.cfg.Log,
+		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Now: time.Now, Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {
-			s.pair.configure(conf)
+			s.pair.Configure(conf)
 			restrict(s.Socket(), conf, s.cfg.Log)
 		},
 		WriteDisk: func(ctx context.Context, name string, body []byte) error {
@@ -169,6 +180,15 @@ func (s *System) Close() {
 	s.run.close()
 }
 
+// Peers are the connections of the other node of the pair, for the API to serve; nil for a
+// node alone.
+func (s *System) Peers() net.Listener {
+	if s.pair == nil {
+		return nil
+	}
+	return s.pair.Callers()
+}
+
 // poke says that the state of a context has changed.
 func (s *System) poke() {
 	select {
@@ -180,7 +200,7 @@ func (s *System) poke() {
 // Run starts every context, keeps them until ctx ends, and takes everything
 // apart: devices are given back, and nothing is left on the host.
 func (s *System) Run(ctx context.Context) error {
-	s.pair.start()
+	s.pair.Start()
 	s.life.Start(ctx)
 	close(s.up)
 	var watching sync.WaitGroup
@@ -192,8 +212,8 @@ func (s *System) Run(ctx context.Context) error {
 	stopping := time.Now()
 	s.notify(daemon.SdNotifyStopping)
 	s.life.Close()
-	s.pair.handOver(handOverLimit)
-	s.pair.stop()
+	s.pair.HandOver(handOverLimit)
+	s.pair.Stop()
 	s.tenants.Close()
 	s.Close()
 	s.cfg.Log.Info("system stopped", "took", time.Since(stopping).Round(time.Millisecond))
@@ -210,8 +230,8 @@ func (s *System) loop(ctx context.Context) {
 		case <-s.changed:
 			if !settled && s.tenants.AllSettled() {
 				settled = true
-				s.pair.settled()
-				st := s.Status()
+				s.pair.Settled()
+				st := s.overview().Status()
 				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total, "took", time.Since(s.started).Round(time.Millisecond))
 				s.notify(daemon.SdNotifyReady)
 			}

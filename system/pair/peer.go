@@ -1,4 +1,4 @@
-package system
+package pair
 
 import (
 	"context"
@@ -64,17 +64,11 @@ func (c *callers) offer(conn net.Conn) {
 	}
 }
 
-// Peers are the connections of the other node of the pair, for the API to
-// serve; nil for a node alone.
-func (s *System) Peers() net.Listener {
-	if s.pair == nil {
-		return nil
-	}
-	return s.pair.callers
-}
+// Callers are the connections of the other node's supervisor, for the API to serve.
+func (p *Pair) Callers() net.Listener { return p.callers }
 
 // admit authenticates the peer's supervisor.
-func (p *pair) admit(ctx context.Context, conn *net.TCPConn) error {
+func (p *Pair) admit(ctx context.Context, conn *net.TCPConn) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, failoverUnit(p.cfg.Unit))
@@ -86,7 +80,7 @@ func (p *pair) admit(ctx context.Context, conn *net.TCPConn) error {
 }
 
 // callPeer connects to the peer's supervisor.
-func (p *pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
+func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	var links []*uplink
@@ -106,15 +100,18 @@ func (p *pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, err
 }
 
-// AskPeer implements api.Backend.
-func (s *System) AskPeer(r *http.Request) (*http.Response, error) {
-	if s.pair == nil {
-		return nil, noFailover()
-	}
-	resp, err := s.pair.peer.RoundTrip(r)
+// Ask asks the API of the other node's supervisor. The caller closes the answer's body.
+func (p *Pair) Ask(r *http.Request) (*http.Response, error) {
+	resp, err := p.peer.RoundTrip(r)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("the peer cannot be asked: %v", err),
 			Hint: "`warren show failover` shows the links to it"}
 	}
 	return resp, nil
+}
+
+// PeerAlive tells whether the other node is heard.
+func (p *Pair) PeerAlive() (alive bool) {
+	p.do(func(time.Time, *failover.Output) { alive = p.node != nil && p.node.PeerAlive() })
+	return alive
 }

@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
+	"github.com/warrenvpn/warren/system/pair"
 )
 
 const (
@@ -22,16 +22,16 @@ const (
 
 // peerDisks are the disks of the other unit of the pair, asked over the failover
 // link.
-type peerDisks struct{ sys *System }
+type peerDisks struct{ pair *pair.Pair }
 
-// peerDisks returns the disks of the other unit, nil while it is not there.
-func (s *System) peerDisks() disks.Peer {
-	alive := false
-	s.pair.do(func(time.Time, *failover.Output) { alive = s.pair.node != nil && s.pair.node.PeerAlive() })
-	if !alive {
-		return nil
+// disksOf returns what finds the disks of the other unit: nil while that is not there.
+func disksOf(p *pair.Pair) func() disks.Peer {
+	return func() disks.Peer {
+		if !p.PeerAlive() {
+			return nil
+		}
+		return peerDisks{p}
 	}
-	return peerDisks{s}
 }
 
 // ask asks the peer's API and reads all of the answer.
@@ -50,7 +50,7 @@ func (p peerDisks) open(ctx context.Context, path string) (*http.Response, error
 	if err != nil {
 		return nil, fmt.Errorf("system: asking the peer: %w", err)
 	}
-	return p.sys.AskPeer(r)
+	return p.pair.Ask(r)
 }
 
 // Versions implements disks.Peer.

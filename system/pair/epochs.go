@@ -1,4 +1,4 @@
-package system
+package pair
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package system
+package pair
 
 import (
 	"context"
@@ -21,7 +21,6 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/internal/secret"
-	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
@@ -32,8 +31,8 @@ const patience = 2 * time.Minute
 // pairUnit is one node of a pair over the loopback device, with a context whose
 // network and worker are not real.
 type pairUnit struct {
-	*System
 	t      *testing.T
+	pair   *Pair
 	conf   *configs.System
 	net    *fakeNetwork
 	worker *fakeServant
@@ -66,14 +65,11 @@ func newPairUnit(t *testing.T, unitName configs.Unit, dir string, edit func(*con
 		edit(conf)
 	}
 	log := slog.New(slog.NewTextHandler(logTo{t}, nil)).With("name", string(unitName))
-	s := &System{cfg: Config{Log: log}, changed: make(chan struct{}, 1), run: &rundir{path: t.TempDir()}}
-	var err error
-	if s.pair, err = newPair(s, conf); err != nil {
+	p, err := New(&Config{System: conf, Links: fakeLinks{}, Records: t.TempDir(), Changed: func() {}, Log: log})
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.pair.open = func(netns.UplinkConfig) (linkDevice, error) { return fakeDevice{}, nil }
-	s.pair.watch = func(ctx context.Context, changed func()) error { changed(); <-ctx.Done(); return nil }
-	u := &pairUnit{System: s, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: s.pair.epochs, reports: make(chan control.Replication, 100)}}
+	u := &pairUnit{pair: p, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: p.epochs, reports: make(chan control.Replication, 100)}}
 	return u
 }
 
@@ -86,7 +82,7 @@ func (l logTo) Write(b []byte) (int, error) {
 }
 
 func (u *pairUnit) boot() {
-	u.pair.start()
+	u.pair.Start()
 	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
 	if twin := u.pair.Twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
 		u.t.Errorf("the worker begins as %+v", twin.Role)
@@ -94,12 +90,12 @@ func (u *pairUnit) boot() {
 	u.worker.run(u.pair)
 	u.t.Cleanup(u.kill)
 	u.pair.join(w, u.net, u.worker)
-	u.pair.settled()
+	u.pair.Settled()
 }
 
 // kill is the end of the process, as the peer sees it.
 func (u *pairUnit) kill() {
-	u.pair.stop()
+	u.pair.Stop()
 	u.worker.end()
 }
 
@@ -135,21 +131,21 @@ func formed(active, standby *pairUnit) {
 // configuration.
 func (u *pairUnit) knows(role failover.Role) {
 	u.t.Helper()
-	u.shows("the peer's role "+role.String(), func(st *api.Pair) bool {
+	u.shows("the peer's role "+role.String(), func(st *Status) bool {
 		return st.Peer.State == "alive" && st.Groups[0].PeerRole == role.String() && st.Groups[0].Configuration == "same"
 	})
 }
 
 // shows waits until the status has what is looked for.
-func (u *pairUnit) shows(what string, is func(*api.Pair) bool) {
+func (u *pairUnit) shows(what string, is func(*Status) bool) {
 	u.t.Helper()
 	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		st, err := u.Failover(u.t.Context())
-		if err == nil && is(st) {
+		st := u.pair.Status(u.t.Context())
+		if is(st) {
 			return
 		}
 		if time.Now().After(limit) {
-			u.t.Fatalf("%s does not show %s: %+v, %v", u.conf.Failover.Unit, what, st, err)
+			u.t.Fatalf("%s does not show %s: %+v", u.conf.Failover.Unit, what, st)
 		}
 	}
 }
@@ -163,16 +159,16 @@ func TestPair(t *testing.T) {
 	b.boot()
 	formed(a, b)
 
-	if _, err := a.Switch(t.Context(), api.Switch{Group: "2"}); err == nil {
+	if _, err := a.pair.Switch(t.Context(), "2"); err == nil {
 		t.Error("a group that is not there was switched")
 	}
-	done, err := a.Switch(t.Context(), api.Switch{})
-	if err != nil || len(done.Groups) != 1 || done.Groups[0].PeerRole != "active" {
+	done, err := a.pair.Switch(t.Context(), "")
+	if err != nil || len(done) != 1 || done[0].PeerRole != "active" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	formed(b, a)
-	done, err = a.Switch(t.Context(), api.Switch{Group: "1"}) // on the standby
-	if err != nil || done.Groups[0].Role != "active" {
+	done, err = a.pair.Switch(t.Context(), "1") // on the standby
+	if err != nil || done[0].Role != "active" {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	formed(a, b)
@@ -181,15 +177,15 @@ func TestPair(t *testing.T) {
 	a.kill()
 	b.until(failover.RoleActive)
 	t.Logf("taken over after %v", time.Since(killed).Round(time.Millisecond))
-	b.shows("a silent peer", func(st *api.Pair) bool {
-		return st.Peer.State == "silent" && st.Contexts[0].Role == "active" && len(st.History) > 0
+	b.shows("a silent peer", func(st *Status) bool {
+		return st.Peer.State == "silent" && st.Contexts[0].Active && len(st.History) > 0
 	})
 
 	a = newPairUnit(t, configs.Primary, dirs[0], nil)
 	a.boot()
 	formed(b, a)
 
-	b.pair.handOver(10 * time.Second)
+	b.pair.HandOver(10 * time.Second)
 	b.kill()
 	a.until(failover.RoleActive)
 	a.kill()
@@ -211,7 +207,7 @@ func TestRedundancy(t *testing.T) {
 	says := func(u *pairUnit, want ...string) {
 		t.Helper()
 		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			got := u.pair.redundancy()
+			got := u.pair.Redundancy()
 			if slices.Equal(got, want) {
 				return
 			}
@@ -244,12 +240,12 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 		"1 of 1 failover groups with another configuration on the other unit (`warren failover sync-config` on the active one copies it): 1",
 		"1 of 1 failover groups without a standby that is ready: 1",
 	}
-	for limit := time.Now().Add(patience); !slices.Equal(a.pair.redundancy(), want); time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); !slices.Equal(a.pair.Redundancy(), want); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Fatalf("it says %q, want %q", a.pair.redundancy(), want)
+			t.Fatalf("it says %q, want %q", a.pair.Redundancy(), want)
 		}
 	}
-	if got := a.pair.differences(); !slices.Equal(got, want[:1]) {
+	if got := a.pair.Differences(); !slices.Equal(got, want[:1]) {
 		t.Errorf("an apply says %q, want %q", got, want[:1])
 	}
 	a.kill()
@@ -320,7 +316,7 @@ func TestStubbornWorker(t *testing.T) {
 	b.boot()
 	formed(a, b)
 	a.worker.stubborn(true)
-	if _, err := b.Switch(t.Context(), api.Switch{}); err != nil {
+	if _, err := b.pair.Switch(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	formed(b, a)
@@ -371,12 +367,10 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 	a.worker.stubborn(true)
 	dies := make(chan struct{})
 	a.worker.immortal(dies)
-	if _, err := b.Failover(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	b.pair.Status(t.Context())
 	switched := make(chan error, 1)
 	go func() {
-		_, err := b.Switch(t.Context(), api.Switch{})
+		_, err := b.pair.Switch(t.Context(), "")
 		switched <- err
 	}()
 	for limit := time.Now().Add(patience); a.net.role() != netns.Standby; time.Sleep(time.Millisecond) {
@@ -385,11 +379,9 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 		}
 	}
 	for range 20 { // as often as its goroutine can be asked
-		if _, err := a.Failover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		a.pair.Status(t.Context())
 	}
-	b.shows("an active peer that is heard", func(st *api.Pair) bool { return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active" })
+	b.shows("an active peer that is heard", func(st *Status) bool { return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active" })
 	if b.pair.role("1") == failover.RoleActive {
 		t.Error("the peer has taken over although the worker may be sending")
 	}
@@ -433,13 +425,13 @@ func TestDifferentPeers(t *testing.T) {
 	b.boot()
 	a.until(failover.RoleActive)
 	b.until(failover.RoleStandbyCold)
-	if _, err := a.Switch(t.Context(), api.Switch{}); err == nil {
+	if _, err := a.pair.Switch(t.Context(), ""); err == nil {
 		t.Error("switched to a unit with another configuration")
 	}
 	b.kill()
 	b = newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
 	b.boot()
-	a.shows("a peer with another key", func(st *api.Pair) bool {
+	a.shows("a peer with another key", func(st *Status) bool {
 		return st.Peer.State == "refused" && st.Links[0].Reason != ""
 	})
 	a.until(failover.RoleActive)
@@ -473,6 +465,17 @@ func (n *fakeNetwork) Link(string) (device, mac string, _ int)        { return "
 func (n *fakeNetwork) Do(func() error) error                          { return errors.New("there is no namespace") }
 func (n *fakeNetwork) WatchLinks(ctx context.Context, changed func()) { <-ctx.Done() }
 
+// fakeLinks are links whose devices are always there.
+type fakeLinks struct{}
+
+func (fakeLinks) Open(netns.UplinkConfig) (LinkDevice, error) { return fakeDevice{}, nil }
+
+func (fakeLinks) Watch(ctx context.Context, changed func()) error {
+	changed()
+	<-ctx.Done()
+	return nil
+}
+
 // fakeDevice is a link's device.
 type fakeDevice struct{}
 
@@ -487,7 +490,7 @@ type fakeServant struct {
 	reports chan control.Replication
 	ended   sync.WaitGroup
 	stop    context.CancelFunc
-	pair    *pair
+	pair    *Pair
 
 	mu     sync.Mutex // protects what follows
 	role   control.Role
@@ -500,7 +503,7 @@ type fakeServant struct {
 }
 
 // run tells the pair what the worker has to say.
-func (s *fakeServant) run(p *pair) {
+func (s *fakeServant) run(p *Pair) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.pair = stop, p
 	s.ended.Go(func() {

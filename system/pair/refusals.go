@@ -1,4 +1,4 @@
-package system
+package pair
 
 import (
 	"log/slog"

@@ -1,4 +1,4 @@
-package system
+package pair
 
 import (
 	"context"
@@ -73,7 +73,7 @@ func (d *dialling) due(now time.Time) bool {
 
 // connect makes the connections that standby contexts miss. The standby
 // connects: it is the one that wants something.
-func (p *pair) connect(ctx context.Context, now time.Time) {
+func (p *Pair) connect(ctx context.Context, now time.Time) {
 	if p.node == nil || !p.node.PeerAlive() {
 		return
 	}
@@ -95,7 +95,7 @@ func (p *pair) connect(ctx context.Context, now time.Time) {
 }
 
 // dial makes one connection and gives it to the worker.
-func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
+func (p *Pair) dial(ctx context.Context, m *member, links []*uplink) {
 	err := guard.Run(p.log, "a connection to the twin", func() error {
 		err := errors.New("system: no link")
 		for _, l := range links {
@@ -114,7 +114,7 @@ func (p *pair) dial(ctx context.Context, m *member, links []*uplink) {
 	})
 }
 
-func (p *pair) dialOver(ctx context.Context, m *member, l *uplink) error {
+func (p *Pair) dialOver(ctx context.Context, m *member, l *uplink) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	conn, err := link.Dial(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, m.name)

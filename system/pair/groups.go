@@ -1,0 +1,81 @@
+package pair
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/failover"
+)
+
+// groupConfig translates a group of the configuration.
+func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) failover.GroupConfig {
+	out := failover.GroupConfig{
+		Name: g.Name, Prefer: failoverUnit(g.Prefer), Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
+		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Hash: configs.GroupHash(conf, g.Name), Epoch: epoch,
+	}
+	for _, c := range conf.Group(g.Name) {
+		if !c.Suspended {
+			out.Tenants = append(out.Tenants, c.Name)
+		}
+	}
+	return out
+}
+
+// contextsByGroup returns the names of the contexts of each group, in order.
+func contextsByGroup(conf *configs.System) map[string][]string {
+	groups := make(map[string][]string)
+	for _, c := range conf.Contexts {
+		groups[c.FailoverGroup] = append(groups[c.FailoverGroup], c.Name)
+	}
+	for _, names := range groups {
+		slices.Sort(names)
+	}
+	return groups
+}
+
+func failoverUnit(u configs.Unit) failover.Unit {
+	switch u {
+	case configs.Primary:
+		return failover.UnitPrimary
+	case configs.Secondary:
+		return failover.UnitSecondary
+	}
+	return failover.UnitNone
+}
+
+// Configure changes the groups and their contexts to those of a configuration in which
+// nothing differs that cannot change while warrend runs. It does not block.
+func (p *Pair) Configure(conf *configs.System) {
+	if p == nil {
+		return
+	}
+	contexts, owner := contextsByGroup(conf), groupOf(conf)
+	var groups []failover.GroupConfig // a thousand contexts take a while: not in run
+	for _, g := range conf.Failover.Groups {
+		groups = append(groups, groupConfig(conf, g, p.epochs.of(g.Name)))
+	}
+	p.post(func(now time.Time, out *failover.Output) {
+		p.conf, p.contexts = conf, contexts
+		p.mu.Lock()
+		p.owner = owner
+		maps.DeleteFunc(p.roles, func(group string, _ failover.Role) bool { return contexts[group] == nil })
+		p.mu.Unlock()
+		clear(p.byGroup)
+		for _, m := range p.members {
+			p.index(m.group)
+		}
+		if p.node == nil {
+			return
+		}
+		if err := p.node.Configure(now, groups, out); err != nil {
+			p.log.Error("failover groups not changed", "reason", err)
+		}
+		for _, m := range p.members { // what was told before the group knew the context
+			p.progress(now, m, out)
+		}
+		p.openData()
+		p.healthOfInterfaces(now, out)
+	})
+}

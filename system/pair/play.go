@@ -1,0 +1,135 @@
+package pair
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/guard"
+)
+
+// play makes a context play the present role of its group, and wg wait for it.
+// A change that is still under way is overtaken.
+func (p *Pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
+	role := p.role(m.group)
+	epoch := p.floor[m.group]
+	if p.node != nil {
+		_, now := p.node.Role(m.group)
+		epoch = max(epoch, now)
+	}
+	if m.cancel != nil {
+		m.cancel()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	m.cancel = cancel
+	wg.Add(1)
+	p.owned.Go(func() {
+		defer wg.Done()
+		defer cancel()
+		m.turn <- struct{}{}
+		defer func() { <-m.turn }()
+		err := guard.Run(p.log, "a change of the role of a context", func() error {
+			if role == failover.RoleActive {
+				p.activate(ctx, m, control.Role{Active: true, Epoch: epoch})
+			} else {
+				p.stepBack(ctx, m, control.Role{Epoch: epoch}, networkRole(role))
+			}
+			return nil
+		})
+		if err != nil { // nobody knows how far it came
+			p.kill(m)
+		}
+	})
+}
+
+// activate is the takeover of one context: its addresses first, so that what
+// the worker sends leaves with the right MAC. A worker that hangs is found and
+// replaced by who runs it, and its successor begins with the role.
+func (p *Pair) activate(ctx context.Context, m *member, role control.Role) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err := m.gateway.SetRole(netns.Active); err != nil {
+		p.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
+	}
+	m.role = role
+	if err := m.worker.SetRole(ctx, role); err != nil && ctx.Err() == nil {
+		p.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err)
+		p.kill(m)
+	}
+}
+
+// stepBack makes one context silent: the worker first. One that does not obey
+// in time is killed, and loses its addresses meanwhile; its successor begins as the
+// standby.
+func (p *Pair) stepBack(ctx context.Context, m *member, role control.Role, network netns.Role) {
+	var killing sync.WaitGroup
+	defer killing.Wait()
+	if m.role != role {
+		m.role = role
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.muteTime())
+		defer cancel()
+		if err := m.worker.SetRole(ctx, role); err != nil {
+			p.log.Warn("worker did not fall silent and is replaced", "tenant", m.name, "reason", err)
+			killing.Go(func() { p.kill(m) })
+		}
+	}
+	if err := m.gateway.SetRole(network); err != nil {
+		p.log.Error("addresses not given back", "tenant", m.name, "reason", err)
+	}
+}
+
+// kill ends the worker of a context; another one takes its place.
+func (p *Pair) kill(m *member) {
+	if err := m.worker.Kill(); err != nil {
+		p.log.Error("worker cannot be killed", "tenant", m.name, "reason", err)
+	}
+}
+
+// networkRole says whose addresses a context has that is not active.
+func networkRole(r failover.Role) netns.Role {
+	if r.Standby() || r == failover.RoleFailed {
+		return netns.Standby
+	}
+	return netns.Waiting
+}
+
+// replicates takes what a worker says of its copy; nil: there is no worker.
+func (p *Pair) replicates(name string, r *control.Replication) {
+	p.post(func(now time.Time, out *failover.Output) {
+		m := p.members[name]
+		if m == nil {
+			return
+		}
+		if r == nil {
+			r = &control.Replication{State: failover.ReplicationNone.String(), Reason: "the worker has ended", Holds: m.replication.Holds}
+		}
+		m.replication, m.told = *r, now
+		m.dial.answered(now, r)
+		p.progress(now, m, out)
+		p.assess(now, m, out)
+	})
+}
+
+// progress tells the role machine how far the copy of a context is. What a
+// worker said of itself when it served is none of its business.
+func (p *Pair) progress(now time.Time, m *member, out *failover.Output) {
+	r := m.replication
+	if p.node == nil || m.told.IsZero() || r.Active || p.role(m.group) == failover.RoleActive {
+		return
+	}
+	p.node.Replication(now, m.name, stageOf(r.State), out)
+	p.node.Copy(now, m.name, r.Holds, out)
+}
+
+func stageOf(state string) failover.Replication {
+	for _, r := range []failover.Replication{failover.ReplicationBulk, failover.ReplicationReady} {
+		if r.String() == state {
+			return r
+		}
+	}
+	return failover.ReplicationNone
+}

@@ -1,0 +1,92 @@
+package pair
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+)
+
+// Redundancy says in sentences what stands against a takeover at the moment; nothing for a
+// node alone.
+func (p *Pair) Redundancy() []string {
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.gone)
+}
+
+// gaps looks for what of the redundancy is gone.
+func (p *Pair) gaps(now time.Time) (list []string) {
+	if p.node == nil {
+		return []string{"the other unit was not looked for yet"}
+	}
+	st := p.node.Status(now)
+	switch st.Peer.State {
+	case "alive":
+	case "never heard":
+		list = append(list, "the other unit was never heard")
+	case "refused":
+		list = append(list, "the other unit is refused: "+st.Peer.Reason)
+	default:
+		list = append(list, "the other unit is "+st.Peer.State)
+	}
+	for _, l := range st.Links {
+		if l.State != "up" && st.Peer.State == "alive" {
+			list = append(list, fmt.Sprintf("failover link %s: %s", l.Name, l.State))
+		}
+	}
+	var without []string
+	for _, g := range st.Groups {
+		roles := []string{g.Role, g.PeerRole}
+		if !slices.Contains(roles, failover.RoleActive.String()) || !slices.Contains(roles, failover.RoleStandbyReady.String()) {
+			without = append(without, g.Name)
+		}
+	}
+	list = append(list, differences(st)...)
+	if len(without) > 0 {
+		list = append(list, someOf(without, len(st.Groups), "without a standby that is ready"))
+	}
+	return list
+}
+
+// differences says, in a sentence or none, which groups have another configuration
+// on the other unit, as far as that is heard, and what helps.
+func differences(st failover.Status) []string {
+	var differ []string
+	for _, g := range st.Groups {
+		if g.Configuration == "different" {
+			differ = append(differ, g.Name)
+		}
+	}
+	if len(differ) == 0 || st.Peer.State != "alive" {
+		return nil
+	}
+	return []string{someOf(differ, len(st.Groups), "with another configuration on the other unit (`warren failover sync-config` on the active one copies it)")}
+}
+
+// Differences says what of this unit's configuration the other one does not have.
+func (p *Pair) Differences() (list []string) {
+	if p == nil {
+		return nil
+	}
+	p.do(func(now time.Time, _ *failover.Output) {
+		if p.node != nil {
+			list = differences(p.node.Status(now))
+		}
+	})
+	return list
+}
+
+// someOf says how many of all failover groups something holds for, and names the
+// first of them.
+func someOf(groups []string, all int, what string) string {
+	text := fmt.Sprintf("%d of %d failover groups %s: %s", len(groups), all, what, groups[0])
+	if len(groups) > 1 {
+		text += ", ..."
+	}
+	return text
+}

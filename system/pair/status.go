@@ -1,0 +1,129 @@
+package pair
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/build"
+)
+
+const (
+	// replicationTimeout is what a worker gets to say how far its copy is.
+	replicationTimeout = 500 * time.Millisecond
+	// switchLimit is how long a switch may take from the wish to the role, beyond
+	// the hold time for which a new active does not hand over.
+	switchLimit = 5 * time.Second
+)
+
+// Status is this node's half of the pair.
+type Status struct {
+	Unit       configs.Unit
+	Version    string // of this build
+	Poll, Hold time.Duration
+	// Peer is the other node; its State is "not looked for yet" before the contexts
+	// have started.
+	Peer       failover.PeerStatus
+	Links      []Link
+	Interfaces []failover.InterfaceStatus // that are monitored
+	Groups     []Group
+	Contexts   []Replication           // that are built, by group
+	History    []failover.ChangeStatus // the last changes of roles, oldest first
+}
+
+// Link is one failover link.
+type Link struct {
+	failover.LinkStatus
+	Interface string // of the system
+	Device    string // of the kernel
+	Address   netip.Prefix
+	Peer      netip.Addr
+}
+
+// Group is one failover group, on both nodes.
+type Group struct {
+	failover.GroupStatus
+	Contexts []string
+}
+
+// Replication is how far the copy of one context is.
+type Replication struct {
+	Context, Group string
+	control.Replication
+}
+
+// Status describes this node's half of the pair. It asks workers, each within bounds, and
+// goes on without those that do not answer.
+func (p *Pair) Status(ctx context.Context) *Status {
+	out := &Status{Unit: p.cfg.Unit, Version: build.Version(), Poll: p.cfg.Poll, Hold: p.cfg.Hold}
+	var members []*member
+	var last []control.Replication
+	p.do(func(now time.Time, _ *failover.Output) {
+		p.describe(now, out)
+		for _, g := range p.conf.Failover.Groups {
+			for _, m := range p.byGroup[g.Name] {
+				members, last = append(members, m), append(last, m.replication)
+			}
+		}
+	})
+	out.Contexts = make([]Replication, len(members))
+	var asking sync.WaitGroup
+	for i, m := range members {
+		asking.Go(func() { out.Contexts[i] = p.replicationOf(ctx, m, last[i]) })
+	}
+	asking.Wait()
+	return out
+}
+
+// describe fills in what the role machine knows.
+func (p *Pair) describe(now time.Time, out *Status) {
+	for _, l := range p.links {
+		out.Links = append(out.Links, Link{
+			LinkStatus: failover.LinkStatus{Name: l.cfg.Name, State: "silent"}, Interface: l.cfg.Interface, Device: l.on.Device,
+			Address: l.cfg.Address, Peer: l.cfg.Peer,
+		})
+	}
+	if p.node == nil {
+		out.Peer.State = "not looked for yet"
+		for _, g := range p.conf.Failover.Groups {
+			out.Groups = append(out.Groups, p.groupRow(failover.GroupStatus{Name: g.Name, Role: failover.RoleInit.String(), PeerRole: "unknown",
+				Reason: "the contexts start", Prefer: string(g.Prefer), Preempt: g.Preempt}))
+		}
+		return
+	}
+	st := p.node.Status(now)
+	out.Peer = st.Peer
+	for i, l := range st.Links {
+		out.Links[i].LinkStatus = l
+	}
+	out.Interfaces, out.History = st.Interfaces, st.History
+	for _, g := range st.Groups {
+		out.Groups = append(out.Groups, p.groupRow(g))
+	}
+}
+
+func (p *Pair) groupRow(g failover.GroupStatus) Group { return Group{g, p.contexts[g.Name]} }
+
+// replicationOf asks a worker how far its copy is; where it does not answer,
+// what it said last has to do.
+func (p *Pair) replicationOf(ctx context.Context, m *member, last control.Replication) Replication {
+	ctx, cancel := context.WithTimeout(ctx, replicationTimeout)
+	defer cancel()
+	r := last
+	told, err := m.worker.Replication(ctx)
+	switch {
+	case err != nil:
+		r.Reason = "its worker does not answer: " + m.worker.Status().Reason
+	case told != nil:
+		r = *told
+	}
+	out := Replication{m.name, m.group, r}
+	if r.Connected && err == nil {
+		out.Reason = ""
+	}
+	return out
+}
