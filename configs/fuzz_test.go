@@ -14,7 +14,7 @@ import (
 // Nothing panics; what is accepted has a fingerprint; what is refused has a
 // reason; and formatting is stable.
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"reference/*.hcl", "testdata/contract/*.hcl", "testdata/contract/pair/*.hcl", "testdata/contract/next/*.hcl"} {
+	for _, pattern := range []string{"reference/*.hcl", "contract/*.hcl", "contract/pair/*.hcl", "contract/next/*.hcl"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatal(pattern, err)

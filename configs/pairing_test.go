@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"os"
 	"testing"
 
+	"github.com/warrenvpn/warren/configs/contract"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -75,7 +75,7 @@ func TestPlain(t *testing.T) {
 func TestNeighboursCompare(t *testing.T) {
 	var out bytes.Buffer
 	for _, file := range []string{"system.hcl", "pair/system-a.hcl", "next/system.hcl"} {
-		sys, diags := Load(withKeys{FSLoader{FS: os.DirFS("testdata/contract")}}, file, machine)
+		sys, diags := Load(withKeys{FSLoader{FS: contract.Files}}, file, machine)
 		if diags.HasErrors() {
 			t.Fatal(report(t, diags))
 		}

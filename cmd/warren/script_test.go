@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/warrenvpn/warren/configs/contract"
 	"github.com/warrenvpn/warren/system/api"
 )
 
@@ -25,7 +26,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestScripts runs the commands of testdata/script/*.txt and compares what they
 // print. A line "$ args" is a command; below it stand its standard output, then
 // its standard error with "2> " before each line, then its exit code if that is
-// not 0. Scripts run in a copy of testdata/files, which is $DIR, with servers on
+// not 0. Scripts run in a copy of testdata/files and of
+// the contract's tenants, which is $DIR, with servers on
 // the sockets $TWO (two contexts and some that do not answer), $EMPTY (none),
 // $REFUSING (refuses what changes something) and $PAIR (as $TWO, one of a pair).
 // -update rewrites the files.
@@ -51,6 +53,15 @@ func TestScripts(t *testing.T) {
 			dir := t.TempDir()
 			if err := os.CopyFS(dir, os.DirFS("testdata/files")); err != nil {
 				t.Fatal(err)
+			}
+			for _, name := range []string{"system.hcl", "blue.hcl", "red.hcl"} {
+				b, err := contract.Files.ReadFile(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			files, err := filepath.Glob(filepath.Join(dir, "*"))
 			if err != nil {

@@ -80,7 +80,7 @@ func TestCookies(t *testing.T) {
 // the files that users rely on and the reference say it.
 func TestWhatValidatesCanBeServed(t *testing.T) {
 	root := os.DirFS("../../configs")
-	for _, file := range []string{"testdata/contract/system.hcl", "testdata/contract/pair/system-a.hcl", "testdata/contract/next/system.hcl", "reference/system.hcl"} {
+	for _, file := range []string{"contract/system.hcl", "contract/pair/system-a.hcl", "contract/next/system.hcl", "reference/system.hcl"} {
 		t.Run(file, func(t *testing.T) {
 			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}}, file, configs.Machine{Cores: 2, Memory: 4 << 30})
 			if conf == nil {

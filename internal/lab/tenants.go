@@ -3,17 +3,26 @@ package lab
 import (
 	"embed"
 	"strings"
+
+	"github.com/warrenvpn/warren/configs/contract"
 )
 
 //go:embed files/*.hcl
 var files embed.FS
 
-// File is one of the lab's own configurations: "blue.hcl" and "red.hcl" are the
-// two tenants, "system.hcl" is the box that has both (without its system block,
-// which Warrend writes), and "client-blue.hcl", "client-red.hcl" and
-// "client-system.hcl" are a box with a client of each.
+// agreed are the configurations of the contract that are the lab's, too.
+var agreed = map[string]string{"blue.hcl": "blue.hcl", "red.hcl": "red.hcl", "acme.hcl": "pair/acme.hcl"}
+
+// File is one of the lab's configurations: "blue.hcl" and "red.hcl" are the two
+// tenants, "system.hcl" is the box that has both (without its system block, which
+// Warrend writes), and "client-blue.hcl", "client-red.hcl" and "client-system.hcl"
+// are a box with a client of each; "acme.hcl" is the context of a pair, and
+// "pair-client.hcl" with "pair-client-system.hcl" its client.
 func File(name string) string {
 	b, err := files.ReadFile("files/" + name)
+	if at, ok := agreed[name]; ok {
+		b, err = contract.Files.ReadFile(at)
+	}
 	if err != nil {
 		panic("lab: internal error: " + err.Error())
 	}
