@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,9 +123,7 @@ func evaluates(f *hcl.File) bool {
 	var all func(*hclsyntax.Body) bool
 	all = func(b *hclsyntax.Body) bool {
 		for _, a := range b.Attributes {
-			switch a.Expr.(type) {
-			case *hclsyntax.TemplateExpr, *hclsyntax.ObjectConsExpr, *hclsyntax.LiteralValueExpr, *hclsyntax.TupleConsExpr:
-			default:
+			if !isValue(a.Expr) {
 				return false
 			}
 		}
@@ -136,6 +135,19 @@ func evaluates(f *hcl.File) bool {
 		return true
 	}
 	return all(body)
+}
+
+// isValue tells whether an expression is a value, with values in it.
+func isValue(e hclsyntax.Expression) bool {
+	switch e := e.(type) {
+	case *hclsyntax.TemplateExpr, *hclsyntax.LiteralValueExpr:
+		return true
+	case *hclsyntax.TupleConsExpr:
+		return !slices.ContainsFunc(e.Exprs, func(e hclsyntax.Expression) bool { return !isValue(e) })
+	case *hclsyntax.ObjectConsExpr:
+		return !slices.ContainsFunc(e.Items, func(i hclsyntax.ObjectConsItem) bool { return !isValue(i.ValueExpr) })
+	}
+	return false
 }
 
 func TestCompare(t *testing.T) {
