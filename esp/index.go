@@ -111,6 +111,3 @@ func (t *SPITable[T]) Find(spi sa.SPI) *T { return t.x.get(mix(uint64(spi)), spi
 
 // Set stores v for spi; nil takes it away.
 func (t *SPITable[T]) Set(spi sa.SPI, v *T) { t.x.set(mix(uint64(spi)), spi, v) }
-
-// Len returns the number of SPIs.
-func (t *SPITable[T]) Len() int { return t.x.live }

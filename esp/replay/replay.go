@@ -43,9 +43,6 @@ func New(top *atomic.Uint64, ring []atomic.Uint64, size uint32) Window {
 // Top returns the highest sequence number accepted so far.
 func (w *Window) Top() uint64 { return w.top.Load() }
 
-// Size returns the number of packets that the window spans.
-func (w *Window) Size() uint32 { return uint32(w.size) }
-
 // Infer returns the full sequence number that low stands for. Without extended
 // sequence numbers that is low itself.
 func (w *Window) Infer(low uint32, extended bool) uint64 {

@@ -106,7 +106,7 @@ func TestInfer(t *testing.T) {
 func TestSwitchedOff(t *testing.T) {
 	w := newWindow(0)
 	first, again := w.Commit(5), w.Commit(5)
-	if !first || !again || w.Top() != 5 || w.Size() != 0 {
+	if !first || !again || w.Top() != 5 || w.size != 0 {
 		t.Error("a window of 0 refused something")
 	}
 	w.Reset()

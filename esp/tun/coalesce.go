@@ -32,7 +32,8 @@ type Coalescer struct {
 	pieces   [][]byte
 	header   [HeaderLen]byte
 
-	// Stats of what was written since ResetStats, for the owner to read.
+	// What was written since ResetStats: packets and their bytes, those that the
+	// device refused, and the super-packets among them.
 	Packets, Bytes, Failed, FailedBytes, Supers int
 }
 
@@ -61,18 +62,15 @@ func (c *Coalescer) ResetStats() {
 	c.Packets, c.Bytes, c.Failed, c.FailedBytes, c.Supers = 0, 0, 0, 0, 0
 }
 
-// Refresh asks the device again what it takes.
+// Refresh asks the device again which super-packets may be written.
 func (c *Coalescer) Refresh() { c.tcp, c.udp = c.dev.TCPOffload(), c.dev.UDPOffload() }
-
-// Pending returns the number of packets and super-packets that wait for Flush.
-func (c *Coalescer) Pending() int { return c.n }
 
 // Add takes a whole IP packet, whose length is that of its header. It may call
 // Flush.
 func (c *Coalescer) Add(p []byte) {
 	var it item
 	if !c.candidate(p, &it) {
-		c.bar(p, &it)
+		c.endFlow(p, &it)
 		c.push(p, &it)
 		return
 	}
@@ -86,9 +84,9 @@ func (c *Coalescer) Add(p []byte) {
 	*b = uint8(c.n)
 }
 
-// bar keeps later packets of the flow of p, which is not joined, from being
-// joined with what came before it: they would overtake it.
-func (c *Coalescer) bar(p []byte, it *item) {
+// endFlow is called for a packet p that cannot be joined. It keeps later packets of
+// its flow from being joined with those before p: they would overtake it.
+func (c *Coalescer) endFlow(p []byte, it *item) {
 	switch {
 	case len(p) < 28:
 	case it.transport > 0 && (it.protocol == protoTCP || it.protocol == protoUDP):
@@ -117,7 +115,8 @@ func (c *Coalescer) push(p []byte, it *item) {
 	c.n++
 }
 
-// candidate fills it in for a packet that may be joined with others.
+// candidate reports whether the packet p may be joined with others, and describes
+// it in it.
 func (c *Coalescer) candidate(p []byte, it *item) bool {
 	if len(p) < 28 || len(p) > MaxPacket {
 		return false
@@ -217,13 +216,10 @@ func (c *Coalescer) Flush() {
 	clear(c.bucket[:])
 }
 
-// Release gives memory back that bursts needed.
-func (c *Coalescer) Release() { c.items, c.pieces = nil, nil }
-
-// write writes one item, and in pieces where the device does not take it whole.
+// write writes one item, packet by packet where the device refuses super-packets.
 func (c *Coalescer) write(it *item) {
 	if len(it.parts) == 1 {
-		c.single(it.parts[0])
+		c.writeSingle(it.parts[0])
 		return
 	}
 	first := it.parts[0]
@@ -255,7 +251,7 @@ func (c *Coalescer) write(it *item) {
 	}
 	copy(first, saved[:it.header])
 	for _, p := range it.parts {
-		c.single(p)
+		c.writeSingle(p)
 	}
 }
 
@@ -294,7 +290,8 @@ func (it *item) encode(h []byte) {
 // noOffload is the header of a packet that is complete.
 var noOffload [HeaderLen]byte
 
-func (c *Coalescer) single(p []byte) {
+// writeSingle writes one packet.
+func (c *Coalescer) writeSingle(p []byte) {
 	c.pieces = append(c.pieces[:0], noOffload[:], p)
 	if c.dev.Write(c.pieces) != nil {
 		c.Failed++
