@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -123,18 +124,9 @@ type Storage struct {
 	Path  string // absolute; neither within state_dir or run_dir nor around them
 }
 
-// Unit is what a node of a failover pair is configured to be.
-type Unit string
-
-// The units of a pair.
-const (
-	Primary   Unit = "primary"
-	Secondary Unit = "secondary"
-)
-
 // Failover is this node's half of a failover pair.
 type Failover struct {
-	Unit Unit
+	Unit failover.Unit
 	Key  secret.Value // the same on both nodes, 16 characters or more
 	// Poll is the interval of heartbeats on every link; a peer that was not
 	// heard for Hold is dead.
@@ -162,7 +154,7 @@ type FailoverGroup struct {
 	Name string
 	// Own: the group is that of the context of the same name, which names none.
 	Own    bool
-	Prefer Unit // active here when both units start at once
+	Prefer failover.Unit // active here when both units start at once
 	// Preempt gives the role back to the preferred unit once it is in step,
 	// not before PreemptDelay has passed since then.
 	Preempt      bool

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // What is left out of a configuration. Every value is in the reference too:
@@ -24,7 +25,7 @@ const (
 
 	defaultPoll       = 50 * time.Millisecond
 	defaultHold       = 150 * time.Millisecond
-	defaultPrefer     = string(Primary)
+	defaultPrefer     = failover.UnitPrimary
 	defaultPreempt    = false
 	defaultIfaceCount = 1
 	ownGroup          = "*" // the label of the group whose terms every context without a group has

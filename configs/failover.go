@@ -14,6 +14,7 @@ import (
 	"golang.org/x/crypto/scrypt"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -21,7 +22,7 @@ import (
 // readMonitoring.
 func (s *systemReader) readFailover(n *node) {
 	f := &Failover{
-		Unit: Unit(n.choice("unit", string(Primary), string(Primary), string(Secondary))),
+		Unit: n.unit("unit", failover.UnitPrimary),
 		Poll: n.duration("poll", defaultPoll, 10*time.Millisecond, 15*time.Second, ""),
 		Hold: n.duration("hold", defaultHold, 30*time.Millisecond, 45*time.Second, ""),
 	}
@@ -39,7 +40,7 @@ func (s *systemReader) readFailover(n *node) {
 	for _, l := range links {
 		s.readLink(l, links)
 	}
-	f.Default = FailoverGroup{Name: ownGroup, Prefer: Unit(defaultPrefer), Preempt: defaultPreempt}
+	f.Default = FailoverGroup{Name: ownGroup, Prefer: defaultPrefer, Preempt: defaultPreempt}
 	for _, g := range n.each("group") {
 		if !g.checkLabel() {
 			continue
@@ -50,6 +51,15 @@ func (s *systemReader) readFailover(n *node) {
 			f.Groups = append(f.Groups, group)
 		}
 	}
+}
+
+// unit returns an attribute that is one of the units of a pair, or def.
+func (n *node) unit(name string, def failover.Unit) failover.Unit {
+	word := n.choice(name, def.String(), failover.UnitPrimary.String(), failover.UnitSecondary.String())
+	if err := def.UnmarshalText([]byte(word)); err != nil {
+		panic("configs: internal error: " + err.Error())
+	}
+	return def
 }
 
 // failoverKey reads the key of the pair: 32 bytes in hexadecimal, or text, which
@@ -91,7 +101,7 @@ func passphraseKey(text []byte) secret.Value {
 func (n *node) failoverGroup() FailoverGroup {
 	g := FailoverGroup{
 		Name:         n.label.text,
-		Prefer:       Unit(n.choice("prefer", defaultPrefer, string(Primary), string(Secondary))),
+		Prefer:       n.unit("prefer", defaultPrefer),
 		Preempt:      n.boolean("preempt", defaultPreempt),
 		PreemptDelay: n.duration("preempt_delay", 0, time.Second, time.Hour, "at once"),
 	}

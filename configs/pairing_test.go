@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenvpn/warren/configs/contract"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -17,7 +18,7 @@ func TestGroupHash(t *testing.T) {
 	hash := func(edit func(*System)) [16]byte {
 		s := &System{
 			Name: "a", StateDir: "/a", Interfaces: []Interface{{Name: "Ethernet0/0", Device: "a-out"}},
-			Failover: &Failover{Unit: Primary, Key: secret.Copy([]byte("the key of the pair"))},
+			Failover: &Failover{Unit: failover.UnitPrimary, Key: secret.Copy([]byte("the key of the pair"))},
 			Contexts: []Tenant{
 				{Name: "acme", FailoverGroup: "1", Allocations: []Allocation{{Interface: "Ethernet0/0", Name: "outside"}}, Spec: &spec.Tenant{
 					Name: "acme", Secrets: []secret.Value{secret.Copy([]byte("psk"))},
@@ -33,7 +34,7 @@ func TestGroupHash(t *testing.T) {
 	want := hash(func(*System) {})
 	for what, edit := range map[string]func(*System){
 		"names and devices of the node": func(s *System) { s.Name, s.StateDir, s.Interfaces[0].Device = "b", "/b", "b-out" },
-		"the unit":                      func(s *System) { s.Failover.Unit = Secondary },
+		"the unit":                      func(s *System) { s.Failover.Unit = failover.UnitSecondary },
 		"limits of the machine":         func(s *System) { s.Contexts[0].Spec.Limits.Memory = 1 << 30 },
 		"the order of contexts":         func(s *System) { s.Contexts[0], s.Contexts[1] = s.Contexts[1], s.Contexts[0] },
 		"another group":                 func(s *System) { s.Contexts[2].Spec.Class = "gold" },

@@ -43,6 +43,25 @@ func (u Unit) String() string {
 	return fmt.Sprintf("unit %d", uint8(u))
 }
 
+// MarshalText implements encoding.TextMarshaler: the word of the configuration.
+func (u Unit) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *Unit) UnmarshalText(text []byte) error {
+	return readWord(text, u, UnitNone, UnitPrimary, UnitSecondary)
+}
+
+// readWord reads one of the values of a type by its text.
+func readWord[T fmt.Stringer](text []byte, to *T, values ...T) error {
+	for _, v := range values {
+		if v.String() == string(text) {
+			*to = v
+			return nil
+		}
+	}
+	return fmt.Errorf("failover: %.20q is no %T", text, *to)
+}
+
 // Role is the state of one failover group on one node.
 //
 //	               +-------------+  own failure   +--------+
@@ -128,4 +147,12 @@ func (r Replication) String() string {
 		return "ready"
 	}
 	return fmt.Sprintf("replication %d", uint8(r))
+}
+
+// MarshalText implements encoding.TextMarshaler: the stage in a word.
+func (r Replication) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *Replication) UnmarshalText(text []byte) error {
+	return readWord(text, r, ReplicationNone, ReplicationBulk, ReplicationReady)
 }

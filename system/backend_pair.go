@@ -34,7 +34,7 @@ func (p pairs) Failover(ctx context.Context) (*api.Pair, error) {
 		return nil, nil
 	}
 	st := p.pair.Status(ctx)
-	out := &api.Pair{Unit: string(st.Unit), Version: st.Version, Poll: st.Poll.Seconds(), Hold: st.Hold.Seconds(),
+	out := &api.Pair{Unit: st.Unit.String(), Version: st.Version, Poll: st.Poll.Seconds(), Hold: st.Hold.Seconds(),
 		Peer: api.Peer(st.Peer), Groups: groupsOf(st.Groups), Contexts: []api.ContextReplication{}}
 	for _, l := range st.Links {
 		out.Links = append(out.Links, api.PairLink{
@@ -68,7 +68,7 @@ func groupsOf(list []pair.Group) []api.PairGroup {
 
 func replicationOf(r pair.Replication) api.ContextReplication {
 	out := api.ContextReplication{
-		Context: r.Context, Group: r.Group, Role: "standby", State: r.State, Connected: r.Connected, Reason: r.Reason,
+		Context: r.Context, Group: r.Group, Role: "standby", State: r.State.String(), Connected: r.Connected, Reason: r.Reason,
 		Last: r.Last, Acked: r.Acked, Pending: r.Pending, Backlog: r.Backlog, Lag: r.Lag, LastBulk: r.LastBulk,
 	}
 	if r.Active {

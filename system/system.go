@@ -144,7 +144,7 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel, Log: s.cfg.Log,
 	}
 	if s.pair != nil {
-		files.Unit, files.Standby, files.Paired, files.Peer = string(conf.Failover.Unit), s.pair.Standby, s.pair.Twinned, disksOf(s.pair)
+		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby, s.pair.Twinned, disksOf(s.pair)
 		contexts.Pair = s.pair
 	}
 	s.disks = disks.New(files)

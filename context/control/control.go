@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // Version of the protocol; both programs come from one build, so another
@@ -179,8 +180,8 @@ func (s Sandbox) String() string {
 // Failover makes a tenant one of a pair of twins. It begins as the standby
 // unless Role says otherwise.
 type Failover struct {
-	Unit string `json:"unit"` // "primary" or "secondary"
-	Role Role   `json:"role"`
+	Unit failover.Unit `json:"unit"`
+	Role Role          `json:"role"`
 }
 
 // Link says how the worker and its twin prove to each other who they are.
@@ -201,11 +202,11 @@ type Quiesce struct {
 }
 
 // Replication is how far the copy of a tenant is, seen from the worker that
-// tells. State is "none", "bulk" or "ready".
+// tells.
 type Replication struct {
-	State     string `json:"state"`
-	Active    bool   `json:"active"`    // what the worker was when it told
-	Connected bool   `json:"connected"` // there is a session with the twin
+	State     failover.Replication `json:"state"`
+	Active    bool                 `json:"active"`    // what the worker was when it told
+	Connected bool                 `json:"connected"` // there is a session with the twin
 	// Holds says that the worker has a complete copy, however old, or serves.
 	Holds    bool      `json:"holds"`
 	Reason   string    `json:"reason,omitempty"` // why the last session ended

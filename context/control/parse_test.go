@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/warrenvpn/warren/esp/stats"
+	"github.com/warrenvpn/warren/failover"
 )
 
 var (
@@ -53,7 +54,7 @@ func TestParseAnswers(t *testing.T) {
 	parsed(t, someSessions, ParseSessions)
 	parsed(t, someResources, ParseResources)
 	parsed(t, someStats, Parse[IPsecStats])
-	parsed(t, &Replication{State: "ready", Last: 5}, Parse[*Replication])
+	parsed(t, &Replication{State: failover.ReplicationReady, Last: 5}, Parse[*Replication])
 	parsed(t, nil, Parse[*Replication])
 	parsed(t, nil, ParseIKESAs)
 	if got, err := ParseSessions([]byte(`[{"later":{"a":[1]}}]`)); err == nil {
@@ -120,9 +121,9 @@ func TestParseIsBounded(t *testing.T) {
 // FuzzParse: what is read of a hostile worker is within the bounds and can be
 // passed on.
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(`{"state":"ready","last":1}`))
+	f.Add([]byte(`{"state":"ready","last":1,"reason":"x"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if r, err := Parse[Replication](b); err == nil && (len(r.State) > MaxString || marshal(t, r) == nil) {
+		if r, err := Parse[Replication](b); err == nil && (len(r.Reason) > MaxString || marshal(t, r) == nil) {
 			t.Errorf("%q becomes %+v", b, r)
 		}
 	})

@@ -226,7 +226,7 @@ func (a *active) quiesce(now time.Time, cancel bool) {
 func (a *active) progress() *control.Replication {
 	p := a.sender.Progress()
 	r := &control.Replication{
-		State: failover.ReplicationNone.String(), Active: true, Connected: a.twin.session != nil,
+		State: failover.ReplicationNone, Active: true, Connected: a.twin.session != nil,
 		Holds: true, Reason: a.twin.reason, LastBulk: a.twin.bulk,
 		Stream: a.sender.Stream().String(), Last: uint64(p.Last), Acked: uint64(p.Acked),
 		Pending: p.Pending, Backlog: p.Backlog,
@@ -236,9 +236,9 @@ func (a *active) progress() *control.Replication {
 	}
 	switch {
 	case a.sender.InStep():
-		r.State = failover.ReplicationReady.String()
+		r.State = failover.ReplicationReady
 	case a.twin.session != nil:
-		r.State = failover.ReplicationBulk.String()
+		r.State = failover.ReplicationBulk
 	}
 	return r
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link/linktest"
 	"github.com/warrenvpn/warren/ike"
@@ -281,13 +282,13 @@ func TestUncounted(t *testing.T) {
 }
 
 // pairOf is one half of a pair.
-func pairOf(unit string, active bool) *control.Failover {
+func pairOf(unit failover.Unit, active bool) *control.Failover {
 	return &control.Failover{Unit: unit, Role: control.Role{Active: active, Epoch: 2}}
 }
 
 // TestRoles: what each role lets through, and what a change of it asks for.
 func TestRoles(t *testing.T) {
-	alone, one, other := newNode(t, nil), newNode(t, pairOf("primary", true)), newNode(t, pairOf("secondary", false))
+	alone, one, other := newNode(t, nil), newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
 	served := func(n *node) string {
 		c, text := make(chan int, 1), ""
 		if err := n.Serve(func() { text += "serves " }); err != nil && !errors.Is(err, ErrStandby) {
@@ -364,7 +365,9 @@ func join(t *testing.T, a, b *node) {
 			t.Fatal(err)
 		}
 	}
-	exchangeUntil(t, a, b, func() bool { return a.Progress().State == "ready" && b.Progress().State == "ready" })
+	exchangeUntil(t, a, b, func() bool {
+		return a.Progress().State == failover.ReplicationReady && b.Progress().State == failover.ReplicationReady
+	})
 }
 
 // exchangeUntil has two nodes do what comes from the other one.
@@ -393,7 +396,7 @@ func exchangeUntil(t *testing.T, a, b *node, done func() bool) {
 // where it cannot be applied, and goes on with all of it, with numbers that nobody has
 // used.
 func TestTwins(t *testing.T) {
-	a, b := newNode(t, pairOf("primary", true)), newNode(t, pairOf("secondary", false))
+	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
 	defer a.Stop("the test ends")
 	defer b.Stop("the test ends")
 	a.add(1, 11)

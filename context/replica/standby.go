@@ -147,15 +147,15 @@ func (x *standby) unstage() {
 func (x *standby) progress() *control.Replication {
 	stream, applied := x.receiver.Applied()
 	r := &control.Replication{
-		State: failover.ReplicationNone.String(), Connected: x.twin.session != nil,
+		State: failover.ReplicationNone, Connected: x.twin.session != nil,
 		Holds: x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk,
 		Stream: stream.String(), Last: uint64(applied), Acked: uint64(applied),
 	}
 	switch {
 	case x.receiver.Ready():
-		r.State = failover.ReplicationReady.String()
+		r.State = failover.ReplicationReady
 	case x.twin.session != nil && x.receiver.Bulk():
-		r.State = failover.ReplicationBulk.String()
+		r.State = failover.ReplicationBulk
 	}
 	return r
 }

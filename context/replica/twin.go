@@ -36,13 +36,8 @@ func newTwin(cfg *Config) (*twin, error) {
 	t := &twin{pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour)}
 	t.pace.Stop()
 	t.ack.Stop()
-	switch cfg.Failover.Unit {
-	case failover.UnitPrimary.String():
-		t.unit = failover.UnitPrimary
-	case failover.UnitSecondary.String():
-		t.unit = failover.UnitSecondary
-	default:
-		return nil, fmt.Errorf("replica: unknown unit %q", cfg.Failover.Unit)
+	if t.unit = cfg.Failover.Unit; t.unit == failover.UnitNone {
+		return nil, errors.New("replica: no unit")
 	}
 	return t, nil
 }

@@ -8,12 +8,13 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Failover makes a worker one of a pair of twins.
 type Failover struct {
-	Unit string       // "primary" or "secondary"
+	Unit failover.Unit
 	Role control.Role // what the first process begins as
 	// Replication is called when the worker tells how far the copy is, and with
 	// nil when its process has ended. Quiesced is called when it has finished

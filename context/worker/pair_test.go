@@ -60,7 +60,7 @@ func newDeadPair(t *testing.T, tenant func() *spec.Tenant) *pair {
 	for i, unit := range []failover.Unit{failover.UnitPrimary, failover.UnitSecondary} {
 		h := newHost(t, p.net, tenant(), gatewayAddr)
 		h.name = fmt.Sprint("node", i)
-		h.failover = &control.Failover{Unit: unit.String()}
+		h.failover = &control.Failover{Unit: unit}
 		p.nodes[i] = h
 	}
 	return p
@@ -193,7 +193,7 @@ func (p *pair) cut() {
 }
 
 func (h *host) replication() string {
-	return h.facts().Replication.State
+	return h.facts().Replication.State.String()
 }
 
 // awaitStep waits until the standby of node i is in step.

@@ -194,7 +194,7 @@ func TestHungStandby(t *testing.T) {
 		if took := time.Since(begin); took < link.DefaultIdle/2 || took > 2*link.DefaultIdle+100*time.Millisecond {
 			t.Errorf("the set-up took %v", took)
 		}
-		if got := p.nodes[0].facts().Replication; got.State != "none" || got.Reason == "" {
+		if got := p.nodes[0].facts().Replication; got.State != failover.ReplicationNone || got.Reason == "" {
 			t.Errorf("replication: %+v", got)
 		}
 		close(hang)
@@ -244,7 +244,7 @@ func TestJournalFull(t *testing.T) {
 			t.Errorf("%d clients are up, %d refused", up, refused)
 		}
 		lost := p.nodes[0].logs.contains("journal cannot be written")
-		if r := p.nodes[0].facts().Replication; lost && (r.Stream == stream || r.State != "none") {
+		if r := p.nodes[0].facts().Replication; lost && (r.Stream == stream || r.State != failover.ReplicationNone) {
 			t.Errorf("after a lost entry: %+v", r)
 		}
 		t.Logf("%d up, %d refused, entry lost: %v", up, refused, lost)
@@ -271,7 +271,7 @@ func TestLostEntry(t *testing.T) {
 			w.replica.Returned(netip.MustParseAddr("10.99.0.10"), strings.Repeat("x", journal.MaxRecord))
 		})
 		lost := p.nodes[0].facts().Replication
-		if lost.Stream == before.Stream || lost.State != "none" || lost.Last != before.Last {
+		if lost.Stream == before.Stream || lost.State != failover.ReplicationNone || lost.Last != before.Last {
 			t.Errorf("after a lost entry: %+v, before %+v", lost, before)
 		}
 		p.mustPing(alice, "without a twin")

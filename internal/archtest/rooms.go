@@ -23,8 +23,8 @@ var rooms = []room{
 
 	// Configuration.
 	{path: "configs/...", pure: true,
-		may:     []string{"context/spec", "resource", "ike/auth", "esp/sa", "internal/secret"},
-		because: "configs turns text into values; of the protocols it knows names of algorithms and identities only"},
+		may:     []string{"context/spec", "failover", "resource", "ike/auth", "esp/sa", "internal/secret"},
+		because: "configs turns text into values; of the protocols it knows names of algorithms, identities and units of a pair only"},
 
 	{path: "configs/contract", pure: true, because: "it is a leaf: files, whatever they mean"},
 	{path: "configs/host", may: []string{"configs", "vfs"},
@@ -61,8 +61,8 @@ var rooms = []room{
 	// Tenants.
 	{path: "context/spec", pure: true, may: []string{"esp/sa", "ike/auth", "internal/secret"},
 		because: "it is a leaf: values that configs and the worker share"},
-	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats"},
-		because: "it is the language between supervisor and worker: values only"},
+	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats", "failover"},
+		because: "it is the language between supervisor and worker: values only, and failover's words for units and replication"},
 	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},
 	{path: "context/capture", may: []string{"context/control", "context/pcapng", "esp/plane", "esp/sa", "esp/tun", "internal/build"},
 		because: "it shows packets of a tenant to whoever reads them, and knows neither IKE nor the supervisor's sockets"},
@@ -76,7 +76,7 @@ var rooms = []room{
 		because: "it moves control messages and descriptors, whatever they mean"},
 	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "resource"},
 		because: "it arranges namespaces and devices for whoever asks"},
-	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "resource",
+	{path: "context/spawn", may: []string{"context/control", "context/netns", "context/pipe", "context/spec", "failover", "resource",
 		"resource/cgroup", "internal/secret", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", planned: true, may: []string{"context/spec", "context/policy", "internal/secret"},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -14,10 +15,10 @@ func TestPairFixed(t *testing.T) {
 	pairOf := func(edit func(*configs.System)) *configs.System {
 		conf := &configs.System{
 			Failover: &configs.Failover{
-				Unit: configs.Primary, Key: secret.Copy([]byte("the key of the pair")), Poll: time.Second, Hold: 3 * time.Second,
+				Unit: failover.UnitPrimary, Key: secret.Copy([]byte("the key of the pair")), Poll: time.Second, Hold: 3 * time.Second,
 				Links: []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.MustParsePrefix("192.168.255.1/30"),
 					Peer: netip.MustParseAddr("192.168.255.2")}},
-				Groups: []configs.FailoverGroup{{Name: "1", Prefer: configs.Primary}},
+				Groups: []configs.FailoverGroup{{Name: "1", Prefer: failover.UnitPrimary}},
 			},
 		}
 		if edit != nil {
@@ -33,7 +34,7 @@ func TestPairFixed(t *testing.T) {
 		t.Errorf("preempt: %v", err)
 	}
 	for what, edit := range map[string]func(*configs.System){
-		"unit": func(c *configs.System) { c.Failover.Unit = configs.Secondary },
+		"unit": func(c *configs.System) { c.Failover.Unit = failover.UnitSecondary },
 		"key":  func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("another key")) },
 		"hold": func(c *configs.System) { c.Failover.Hold *= 2 },
 		"link": func(c *configs.System) { c.Failover.Links[0].Name = "other" },

@@ -12,7 +12,7 @@ import (
 // groupConfig translates a group of the configuration.
 func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) failover.GroupConfig {
 	out := failover.GroupConfig{
-		Name: g.Name, Prefer: failoverUnit(g.Prefer), Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
+		Name: g.Name, Prefer: g.Prefer, Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
 		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Hash: configs.GroupHash(conf, g.Name), Epoch: epoch,
 	}
 	for _, c := range conf.Group(g.Name) {
@@ -33,16 +33,6 @@ func contextsByGroup(conf *configs.System) map[string][]string {
 		slices.Sort(names)
 	}
 	return groups
-}
-
-func failoverUnit(u configs.Unit) failover.Unit {
-	switch u {
-	case configs.Primary:
-		return failover.UnitPrimary
-	case configs.Secondary:
-		return failover.UnitSecondary
-	}
-	return failover.UnitNone
 }
 
 // Configure changes the groups and their contexts to those of a configuration in which

@@ -79,7 +79,7 @@ func (p *Pair) Twin(w *plan.Wanted) *spawn.Failover {
 	}
 	name := w.Name
 	return &spawn.Failover{
-		Unit:        string(p.cfg.Unit),
+		Unit:        p.cfg.Unit,
 		Role:        control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
 		Replication: func(r *control.Replication) { p.replicates(name, r) },
 		Quiesced:    func() { p.quiesced(name) },

@@ -295,7 +295,7 @@ func (p *Pair) Settled() {
 // begin looks for the peer from now on.
 func (p *Pair) begin(now time.Time, out *failover.Output) {
 	cfg := failover.Config{
-		Unit: failoverUnit(p.cfg.Unit), Key: p.cfg.Key, Version: build.Version(),
+		Unit: p.cfg.Unit, Key: p.cfg.Key, Version: build.Version(),
 		Poll: p.cfg.Poll, Hold: p.cfg.Hold, Rand: rand.Reader,
 	}
 	for _, l := range p.cfg.Links {

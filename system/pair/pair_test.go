@@ -45,10 +45,10 @@ func loopback(last byte) netip.Addr {
 }
 
 // newPairUnit returns a unit that is not started yet. Its state survives in dir.
-func newPairUnit(t *testing.T, unitName configs.Unit, dir string, edit func(*configs.System)) *pairUnit {
+func newPairUnit(t *testing.T, unitName failover.Unit, dir string, edit func(*configs.System)) *pairUnit {
 	t.Helper()
 	own, peer := loopback(1), loopback(2)
-	if unitName == configs.Secondary {
+	if unitName == failover.UnitSecondary {
 		own, peer = peer, own
 	}
 	tenant := &spec.Tenant{Name: "acme", Interfaces: []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
@@ -57,7 +57,7 @@ func newPairUnit(t *testing.T, unitName configs.Unit, dir string, edit func(*con
 		Failover: &configs.Failover{
 			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll, Hold: 10 * failover.DefaultHold,
 			Links:  []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.PrefixFrom(own, 8), Peer: peer}},
-			Groups: []configs.FailoverGroup{{Name: "1", Prefer: configs.Primary}},
+			Groups: []configs.FailoverGroup{{Name: "1", Prefer: failover.UnitPrimary}},
 		},
 		Contexts: []configs.Tenant{{Name: "acme", FailoverGroup: "1", Spec: tenant, Allocations: []configs.Allocation{{Interface: "Ethernet0/0", Name: "outside"}}}},
 	}
@@ -84,7 +84,7 @@ func (l logTo) Write(b []byte) (int, error) {
 func (u *pairUnit) boot() {
 	u.pair.Start()
 	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
-	if twin := u.pair.Twin(w); twin.Unit != string(u.conf.Failover.Unit) || twin.Role.Active {
+	if twin := u.pair.Twin(w); twin.Unit != u.conf.Failover.Unit || twin.Role.Active {
 		u.t.Errorf("the worker begins as %+v", twin.Role)
 	}
 	u.worker.run(u.pair)
@@ -154,7 +154,7 @@ func (u *pairUnit) shows(what string, is func(*Status) bool) {
 // hands over at the end.
 func TestPair(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
-	a, b := newPairUnit(t, configs.Primary, dirs[0], nil), newPairUnit(t, configs.Secondary, dirs[1], nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, dirs[0], nil), newPairUnit(t, failover.UnitSecondary, dirs[1], nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -181,7 +181,7 @@ func TestPair(t *testing.T) {
 		return st.Peer.State == "silent" && st.Contexts[0].Active && len(st.History) > 0
 	})
 
-	a = newPairUnit(t, configs.Primary, dirs[0], nil)
+	a = newPairUnit(t, failover.UnitPrimary, dirs[0], nil)
 	a.boot()
 	formed(b, a)
 
@@ -203,7 +203,7 @@ func TestPair(t *testing.T) {
 // TestRedundancy: a unit says what stands against a takeover, while something
 // does.
 func TestRedundancy(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	says := func(u *pairUnit, want ...string) {
 		t.Helper()
 		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -231,8 +231,8 @@ func TestRedundancy(t *testing.T) {
 // TestRedundancyOfDifferentConfigurations: where the standby is not ready because
 // it has another configuration, the unit says so, and what helps.
 func TestRedundancyOfDifferentConfigurations(t *testing.T) {
-	a := newPairUnit(t, configs.Primary, t.TempDir(), nil)
-	b := newPairUnit(t, configs.Secondary, t.TempDir(), func(s *configs.System) { s.Contexts[0].Spec.Interfaces[0].MTU = 1400 })
+	a := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
+	b := newPairUnit(t, failover.UnitSecondary, t.TempDir(), func(s *configs.System) { s.Contexts[0].Spec.Interfaces[0].MTU = 1400 })
 	a.boot()
 	a.until(failover.RoleActive)
 	b.boot()
@@ -255,7 +255,7 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 // TestEpochNotWritten: a unit that cannot write its epoch down does not serve, and
 // its peer does.
 func TestEpochNotWritten(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.pair.epochs.path = filepath.Join(t.TempDir(), "missing", epochsName)
 	a.boot()
 	a.until(failover.RoleFailed)
@@ -311,7 +311,7 @@ func TestDialling(t *testing.T) {
 
 // TestStubbornWorker does not fall silent, and is killed for it.
 func TestStubbornWorker(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -329,7 +329,7 @@ func TestStubbornWorker(t *testing.T) {
 
 // TestLostWorker: a context whose worker does not come back gives its group away.
 func TestLostWorker(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -343,7 +343,7 @@ func TestLostWorker(t *testing.T) {
 // TestSilentWorker: a worker that hangs gives its group away, although another one
 // has taken its place already.
 func TestSilentWorker(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -360,7 +360,7 @@ func TestSilentWorker(t *testing.T) {
 // TestHungWorkerHoldsUpNobody: while a worker neither falls silent nor can be killed,
 // this node goes on to speak to its peer, and the peer does not take over.
 func TestHungWorkerHoldsUpNobody(t *testing.T) {
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -398,7 +398,7 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 // midst of a change, ends neither that goroutine nor the change.
 func TestFaultInRoleMachine(t *testing.T) {
 	defer guard.Enable()()
-	a, b := newPairUnit(t, configs.Primary, t.TempDir(), nil), newPairUnit(t, configs.Secondary, t.TempDir(), nil)
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -417,8 +417,8 @@ func TestFaultInRoleMachine(t *testing.T) {
 // TestDifferentPeers: a peer with another configuration stays cold; one with
 // another key is a stranger, whom nobody waits for.
 func TestDifferentPeers(t *testing.T) {
-	a := newPairUnit(t, configs.Primary, t.TempDir(), nil)
-	b := newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) {
+	a := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
+	b := newPairUnit(t, failover.UnitSecondary, t.TempDir(), func(c *configs.System) {
 		c.Contexts[0].Spec.Interfaces[0].Addresses[0] = netip.MustParsePrefix("192.0.2.9/24")
 	})
 	a.boot()
@@ -429,7 +429,7 @@ func TestDifferentPeers(t *testing.T) {
 		t.Error("switched to a unit with another configuration")
 	}
 	b.kill()
-	b = newPairUnit(t, configs.Secondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
+	b = newPairUnit(t, failover.UnitSecondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
 	b.boot()
 	a.shows("a peer with another key", func(st *Status) bool {
 		return st.Peer.State == "refused" && st.Links[0].Reason != ""
@@ -592,14 +592,14 @@ func (s *fakeServant) play(r control.Role, fresh bool) {
 	follows := !s.role.Active && !r.Active && !fresh
 	s.role = r
 	if !follows {
-		s.reports <- control.Replication{State: "none", Active: r.Active, Holds: true}
+		s.reports <- control.Replication{State: failover.ReplicationNone, Active: r.Active, Holds: true}
 	}
 }
 
 func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reports <- control.Replication{State: "ready", Connected: true, Active: s.role.Active, Holds: true}
+	s.reports <- control.Replication{State: failover.ReplicationReady, Connected: true, Active: s.role.Active, Holds: true}
 	return nil
 }
 
@@ -637,7 +637,7 @@ func (s *fakeServant) Status() spawn.Status {
 func (s *fakeServant) Replication(context.Context) (*control.Replication, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &control.Replication{State: "ready", Active: s.role.Active}, nil
+	return &control.Replication{State: failover.ReplicationReady, Active: s.role.Active}, nil
 }
 
 func TestEpochs(t *testing.T) {

@@ -71,7 +71,7 @@ func (p *Pair) Callers() net.Listener { return p.callers }
 func (p *Pair) admit(ctx context.Context, conn *net.TCPConn) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, failoverUnit(p.cfg.Unit))
+	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, p.cfg.Unit)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 	err := errors.New("system: the peer is not heard on any failover link")
 	for _, l := range links {
 		var conn net.Conn
-		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, failoverUnit(p.cfg.Unit))
+		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, p.cfg.Unit)
 		if err == nil {
 			return conn, nil
 		}

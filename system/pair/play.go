@@ -105,7 +105,7 @@ func (p *Pair) replicates(name string, r *control.Replication) {
 			return
 		}
 		if r == nil {
-			r = &control.Replication{State: failover.ReplicationNone.String(), Reason: "the worker has ended", Holds: m.replication.Holds}
+			r = &control.Replication{State: failover.ReplicationNone, Reason: "the worker has ended", Holds: m.replication.Holds}
 		}
 		m.replication, m.told = *r, now
 		m.dial.answered(now, r)
@@ -121,15 +121,6 @@ func (p *Pair) progress(now time.Time, m *member, out *failover.Output) {
 	if p.node == nil || m.told.IsZero() || r.Active || p.role(m.group) == failover.RoleActive {
 		return
 	}
-	p.node.Replication(now, m.name, stageOf(r.State), out)
+	p.node.Replication(now, m.name, r.State, out)
 	p.node.Copy(now, m.name, r.Holds, out)
-}
-
-func stageOf(state string) failover.Replication {
-	for _, r := range []failover.Replication{failover.ReplicationBulk, failover.ReplicationReady} {
-		if r.String() == state {
-			return r
-		}
-	}
-	return failover.ReplicationNone
 }

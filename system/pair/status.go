@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
@@ -22,7 +21,7 @@ const (
 
 // Status is this node's half of the pair.
 type Status struct {
-	Unit       configs.Unit
+	Unit       failover.Unit
 	Version    string // of this build
 	Poll, Hold time.Duration
 	// Peer is the other node; its State is "not looked for yet" before the contexts
@@ -91,7 +90,7 @@ func (p *Pair) describe(now time.Time, out *Status) {
 		out.Peer.State = "not looked for yet"
 		for _, g := range p.conf.Failover.Groups {
 			out.Groups = append(out.Groups, p.groupRow(failover.GroupStatus{Name: g.Name, Role: failover.RoleInit.String(), PeerRole: "unknown",
-				Reason: "the contexts start", Prefer: string(g.Prefer), Preempt: g.Preempt}))
+				Reason: "the contexts start", Prefer: g.Prefer.String(), Preempt: g.Preempt}))
 		}
 		return
 	}
