@@ -50,6 +50,11 @@ type Lab struct {
 	// Trouble holds what must not happen and did.
 	Trouble []string
 
+	// trace sees every Output before it is carried out, and after the node when all
+	// of a call is: see Transcribe. They may be nil.
+	trace func(n *Node, out *exchange.Output)
+	after func(n *Node)
+
 	rng   *rand.Rand
 	queue deliveries
 	count int
@@ -211,6 +216,9 @@ func (n *Node) Do(f func(out *exchange.Output) error) {
 	for len(out.Changes)+len(out.Send)+len(out.Events) > 0 {
 		o := out
 		out = exchange.Output{}
+		if n.lab.trace != nil {
+			n.lab.trace(n, &o)
+		}
 		n.commit(o.Changes)
 		if l := n.lab; len(o.Changes) > 0 && l.Crash != nil && l.Crash(n) {
 			n.boot()
@@ -229,6 +237,9 @@ func (n *Node) Do(f func(out *exchange.Output) error) {
 		}
 	}
 	n.check()
+	if n.lab.after != nil {
+		n.lab.after(n)
+	}
 }
 
 // Command gives the engine a command.
