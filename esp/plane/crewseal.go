@@ -58,7 +58,7 @@ func (s *crewSealer) withMemory(first *batch, run func() error) error {
 
 // seal implements sealer: the packets get their place and are sealed later. The
 // lock is shared with the crew, which is enough to take sequence numbers.
-func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why stats.Counter) {
+func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n, bytes int, why stats.Counter) {
 	c.crew.outMu.RLock()
 	defer c.crew.outMu.RUnlock()
 	seq, n, why := c.reserve(to, b, i)
@@ -69,9 +69,10 @@ func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why stat
 		to.append(room[:c.out.PacketLen(length)])
 		u.m = len(to.ms) - 1
 		to.unsealed = append(to.unsealed, u)
+		bytes += length
 	}
 	c.crew.unsealed.Add(int64(n))
-	return n, why
+	return n, bytes, why
 }
 
 // send implements sealer. A batch that is small and alone is sealed and sent at

@@ -31,21 +31,23 @@ type sealer interface {
 	withMemory(first *batch, run func() error) error
 	// seal puts packets of b with numbers from i on into the batch to, as many as
 	// there is room for, with the next sequence numbers of c. It returns their
-	// number; 0 where none may be sealed, with the counter of the cause, which is
-	// stats.DropPolicy for a child SA that is deleted.
-	seal(to *batch, c *child, b *Burst, i int) (n int, why stats.Counter)
+	// number and inner bytes; 0 where none may be sealed, with the counter of the
+	// cause, which is stats.DropPolicy for a child SA that is deleted.
+	seal(to *batch, c *child, b *Burst, i int) (n, bytes int, why stats.Counter)
 	// send has a batch that is not empty sent behind those before it, and returns an
 	// empty one.
 	send(b *batch) *batch
 }
 
-func newEgress(e *espSide, q *queue) *egress {
+// newEgress returns the egress of the TUN queue with this number, whose counters
+// are sent.
+func newEgress(e *espSide, queue int, sent *counters) *egress {
 	out := &egress{esp: e, batch: newBatch(nil)}
-	network := transmitter{base: e.base, stats: &q.stats}
+	network := transmitter{base: e.base, stats: sent}
 	if e.crew.size == 0 {
 		out.sealer = &inlineSealer{transmitter: network}
 	} else {
-		out.sealer = newCrewSealer(e.crew, network, q.burst.queue)
+		out.sealer = newCrewSealer(e.crew, network, queue)
 	}
 	return out
 }
@@ -55,7 +57,7 @@ func (e *egress) withMemory(run func() error) error { return e.sealer.withMemory
 
 // Send implements Carrier.
 func (c *child) Send(b *Burst) bool {
-	e, to := c.esp.egress[b.queue], c.path.Load()
+	e, to := c.esp.egress[b.Queue()], c.path.Load()
 	if to.outer == nil {
 		b.Drop(stats.DropNoSocket, 0)
 		return true
@@ -64,17 +66,17 @@ func (c *child) Send(b *Burst) bool {
 		e.Flush()
 		e.to = to.outer
 	}
-	e.header = outerHeader{remote: to.remote, tos: b.inner.TOS, df: e.outerDF(to, &b.inner)}
+	inner := b.Inner()
+	e.header = outerHeader{remote: to.remote, tos: inner.TOS, df: e.outerDF(to, inner)}
 	b.FlushLater(e)
-	for i := 0; i < b.n; {
+	for i := 0; i < b.Len(); {
 		if e.used >= sealGoal {
 			e.Flush()
 		}
-		bytes := b.bytes
-		n, why := e.sealer.seal(e.batch, c, b, i)
+		n, bytes, why := e.sealer.seal(e.batch, c, b, i)
 		switch {
 		case n > 0:
-			c.slot.CountOut(uint64(n), uint64(b.bytes-bytes), b.now)
+			c.slot.CountOut(uint64(n), uint64(bytes), b.Now())
 			i += n
 		case i == 0 && why == stats.DropPolicy:
 			return false
@@ -83,7 +85,7 @@ func (c *child) Send(b *Burst) bool {
 			return true
 		}
 	}
-	c.esp.checkVolume(c, c.slot.BytesOut(), b.now)
+	c.esp.checkVolume(c, c.slot.BytesOut(), b.Now())
 	return true
 }
 
@@ -115,22 +117,22 @@ func (e *egress) outerDF(to *path, inner *esp.Inner) bool {
 }
 
 // reserve takes the next sequence numbers for packets of b from number i on, as
-// many as there is room for in the batch to. It returns what sealer.seal does. The
-// caller holds the lock of its sealer.
+// many as there is room for in the batch to, and returns the first and their number,
+// or 0 and the cause, as sealer.seal does. The caller holds the lock of its sealer.
 func (c *child) reserve(to *batch, b *Burst, i int) (seq uint64, n int, why stats.Counter) {
 	if c.out == nil {
 		return 0, 0, stats.DropPolicy
 	}
-	n = min(b.n-i, maxChunk, max(1, (len(to.slab)-to.used)/(c.out.PacketLen(b.size)+16)))
+	n = min(b.Len()-i, maxChunk, max(1, len(to.room())/(c.out.PacketLen(b.Size())+16)))
 	seq, ok := c.out.Reserve(n)
 	ceiling := c.out.Ceiling()
 	next := c.slot.OutNext()
 	if next > ceiling-ceiling/8 {
-		c.esp.reportChild(c, ReportRekey, b.now)
+		c.esp.reportChild(c, ReportRekey, b.Now())
 	}
 	limit := c.slot.OutLimit()
 	if !ok && (limit == 0 || limit >= ceiling) {
-		c.esp.reportChild(c, ReportExpired, b.now)
+		c.esp.reportChild(c, ReportExpired, b.Now())
 		return 0, 0, stats.DropSequence
 	}
 	if limit != 0 {
@@ -138,7 +140,7 @@ func (c *child) reserve(to *batch, b *Burst, i int) (seq uint64, n int, why stat
 			c.askAt.Store(limit - (limit-min(next, limit))/4)
 		}
 		if !ok || next >= c.askAt.Load() {
-			c.esp.reportChild(c, ReportReserve, b.now)
+			c.esp.reportChild(c, ReportReserve, b.Now())
 		}
 	}
 	if !ok {

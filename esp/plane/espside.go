@@ -50,8 +50,8 @@ func newESPSide(b *base, t *tunSide, c *Config) *espSide {
 		tooBig:   limiter{perSecond: 100},
 	}
 	e.unknown.report = b.report
-	for _, q := range t.queues {
-		e.egress = append(e.egress, newEgress(e, q))
+	for i, q := range t.queues {
+		e.egress = append(e.egress, newEgress(e, i, &q.stats))
 	}
 	return e
 }

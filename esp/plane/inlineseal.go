@@ -18,7 +18,7 @@ func (s *inlineSealer) withMemory(first *batch, run func() error) error {
 }
 
 // seal implements sealer.
-func (s *inlineSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why stats.Counter) {
+func (s *inlineSealer) seal(to *batch, c *child, b *Burst, i int) (n, bytes int, why stats.Counter) {
 	c.outMu.Lock()
 	defer c.outMu.Unlock()
 	seq, n, why := c.reserve(to, b, i)
@@ -26,8 +26,9 @@ func (s *inlineSealer) seal(to *batch, c *child, b *Burst, i int) (n int, why st
 		room := to.room()
 		length := b.Put(room[c.out.HeaderLen():], i+k)
 		to.append(c.out.Seal(room, length, seq+uint64(k)))
+		bytes += length
 	}
-	return n, why
+	return n, bytes, why
 }
 
 // send implements sealer.

@@ -66,7 +66,7 @@ func (o *crewOpener) unlock(c *child) { c.crew.inMu.Unlock() }
 
 // ahead implements opener.
 func (o *crewOpener) ahead(ms []Message) []aheadMessage {
-	if len(ms) < 2 || o.esp.muted.Load() || o.esp.tun.policers.Load() != nil {
+	if len(ms) < 2 || o.esp.muted.Load() || o.esp.tun.limited() {
 		return nil
 	}
 	total := 0

@@ -100,6 +100,9 @@ func (p *Plane) SetRates(to Rates) {
 	p.tun.policers.Store(r)
 }
 
+// limited reports whether there are bounds.
+func (t *tunSide) limited() bool { return t.policers.Load() != nil }
+
 // RateUse returns the counters since New.
 func (p *Plane) RateUse() RateUse {
 	u := &p.tun.rated
