@@ -54,14 +54,17 @@ func takeover(l *lab.Lab, r *report, sas, runs int) error {
 		g.keep()
 	}
 	t.pair.Whole()
-	if err := t.repeat(r, runs, "kill -9", "300 or less", "", func(active *lab.PairNode) { t.pair.Kill(active) }); err != nil {
+	if err := t.repeat(r, runs, "kill -9", "300 or less", "", func(active *lab.PairNode) {
+		t.pair.Kill(active)
+	}); err != nil {
 		return err
 	}
 	return t.repeat(r, runs, "switch", "", "2 or less", func(*lab.PairNode) { t.pair.Switch(t.site.Group) })
 }
 
 // repeat measures what one kind of change costs.
-func (t *rehearsal) repeat(r *report, runs int, what, outageAim, lostAim string, change func(active *lab.PairNode)) error {
+func (t *rehearsal) repeat(r *report, runs int, what, outageAim, lostAim string,
+	change func(active *lab.PairNode)) error {
 	var outages, lost, back [2][]float64
 	for range runs {
 		active, other := t.pair.Active(t.site.Group)

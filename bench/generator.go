@@ -143,8 +143,10 @@ func (t target) clientConfig(n int) *exchange.Config {
 	for i := range n {
 		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
-			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"), RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.gatewayID)},
-			Local: exchange.PSK{Key: secret.Copy([]byte(t.clientKey))}, Remote: exchange.PSK{Key: secret.Copy([]byte(t.gatewayKey))},
+			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"),
+			RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.gatewayID)},
+			Local:            exchange.PSK{Key: secret.Copy([]byte(t.clientKey))},
+			Remote:           exchange.PSK{Key: secret.Copy([]byte(t.gatewayKey))},
 		})
 		cfg.Entries = append(cfg.Entries, exchange.Entry{
 			Name: name, Local: netip.MustParseAddr(t.local), Proposals: child,
@@ -172,7 +174,8 @@ func (g *generator) read(local netip.AddrPort) {
 			}
 			payload = payload[4:]
 		}
-		g.incoming <- exchange.Datagram{Local: local, Remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), Payload: payload}
+		g.incoming <- exchange.Datagram{Local: local, Remote: netip.AddrPortFrom(from.Addr().Unmap(), from.Port()),
+			Payload: payload}
 	}
 }
 

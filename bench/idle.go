@@ -38,7 +38,9 @@ func idle(l *lab.Lab, r *report, n int) error {
 		device := fmt.Sprintf("o%d", i)
 		l.Veth(gateway, device, other, device)
 		fmt.Fprintf(&system, "interface \"Ethernet%d/0\" { device = %q }\n", i, device)
-		fmt.Fprintf(&system, "context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n  allocate_interface \"Ethernet%d/0\" { name = \"outside\" }\n}\n", i, i, i)
+		fmt.Fprintf(&system,
+			"context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n  allocate_interface \"Ethernet%d/0\" { name = "+
+				"\"outside\" }\n}\n", i, i, i)
 		files[fmt.Sprintf("c%d.hcl", i)] = tenantFile
 	}
 	w := gateway.Warrend(lab.WarrendConfig{System: system.String(), Files: files})

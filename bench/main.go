@@ -55,11 +55,19 @@ func run(o options) error {
 		{fmt.Sprintf("%d set-ups: IKE_SA_INIT and IKE_AUTH, x25519, AES-256-GCM, pre-shared keys", o.setups),
 			func(l *lab.Lab) error { return warrenSetups(l, r, o.setups) }},
 		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
-		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error { return warrenThroughput(l, r, o.seconds) }},
-		{"The same through strongSwan's kernel-libipsec", func(l *lab.Lab) error { return strongSwanThroughput(l, r, o.seconds) }},
-		{fmt.Sprintf("%s: replication, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error { return replication(l, r, o.setups, o.sas) }},
+		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error {
+			return warrenThroughput(l, r, o.seconds)
+		}},
+		{"The same through strongSwan's kernel-libipsec", func(l *lab.Lab) error {
+			return strongSwanThroughput(l, r, o.seconds)
+		}},
+		{fmt.Sprintf("%s: replication, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error {
+			return replication(l, r, o.setups, o.sas)
+		}},
 		{failoverTitle + ", 1 SA", func(l *lab.Lab) error { return takeover(l, r, 1, o.runs) }},
-		{fmt.Sprintf("%s, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error { return takeover(l, r, o.sas, o.runs) }},
+		{fmt.Sprintf("%s, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error {
+			return takeover(l, r, o.sas, o.runs)
+		}},
 	} {
 		// A pair takes minutes: it is measured when asked for.
 		if !strings.Contains(part.title, o.only) || o.only == "" && strings.HasPrefix(part.title, failoverTitle) {

@@ -54,7 +54,8 @@ func replication(l *lab.Lab, r *report, setups, sas int) error {
 		x.pair.StartNode(x.other)
 		x.pair.Whole()
 	}
-	r.Add("set-up rate with a ready standby, of that without", 100*(with[0]+with[1])/(without[0]+without[1]), "%", "80 or more")
+	r.Add("set-up rate with a ready standby, of that without", 100*(with[0]+with[1])/(without[0]+without[1]), "%",
+		"80 or more")
 
 	x.pair.Kill(x.other)
 	if err := x.alone(); err != nil {

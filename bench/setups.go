@@ -44,7 +44,8 @@ func strongSwanSetups(l *lab.Lab, r *report, n int) error {
 	gateway.Address("lo", lab.InsideGateway+"/32") // its ESP in userspace wants a source for its routes
 	s := gateway.StrongSwan(lab.StrongSwanConfig{Load: true, Conns: []lab.StrongSwanConn{{
 		Name: "gw", Local: lab.OutsideGateway, LocalID: "gw.example", LocalPSK: "gateway key", RemotePSK: "client key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24", Pool: "10.96.0.0/14",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24",
+		Pool: "10.96.0.0/14",
 	}}})
 	return setups(r, client, []int{s.PID()}, s.PID(), n, "strongSwan", "")
 }
@@ -70,7 +71,8 @@ func setups(r *report, client *lab.Namespace, gateway []int, keeper, n int, who,
 		return err
 	}
 	r.Add(who+": set-ups, with the clients on the same machine", float64(n)/took.Seconds(), "per second", "")
-	r.Add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond), "ms", aim)
+	r.Add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond),
+		"ms", aim)
 	size, err := lab.PSS(keeper)
 	if err != nil {
 		return err

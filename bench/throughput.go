@@ -22,7 +22,8 @@ func (t tunnel) measure(r *report, seconds int, aim string) error {
 		if err != nil {
 			return err
 		}
-		result, err := t.client.Iperf(t.host, lab.Iperf{From: t.from, To: lab.InsideHost, Seconds: seconds, Reverse: reverse})
+		result, err := t.client.Iperf(t.host, lab.Iperf{From: t.from, To: lab.InsideHost, Seconds: seconds,
+			Reverse: reverse})
 		if err != nil {
 			return err
 		}
@@ -36,7 +37,8 @@ func (t tunnel) measure(r *report, seconds int, aim string) error {
 		}
 		r.Add(fmt.Sprintf("%s: TCP %s", t.who, way), result.BitsPerSecond/1e6, "Mbit/s", aim)
 		gbit := float64(result.Bytes) * 8 / 1e9
-		r.Add(fmt.Sprintf("%s: processor time of the gateway, %s", t.who, way), (after-before).Seconds()/gbit, "s/Gbit", "")
+		r.Add(fmt.Sprintf("%s: processor time of the gateway, %s", t.who, way), (after-before).Seconds()/gbit,
+			"s/Gbit", "")
 	}
 	return nil
 }
@@ -107,12 +109,16 @@ func strongSwanThroughput(l *lab.Lab, r *report, seconds int) error {
 	host.Address("in", lab.InsideHost+"/24")
 	host.Route("0.0.0.0/0", lab.InsideGateway)
 	g := gateway.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{{
-		Name: "gw", Local: lab.OutsideGateway, LocalID: "gw.example", RemoteID: "alice@example", LocalPSK: "gateway key", RemotePSK: "client key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24", Pool: "10.99.0.10-10.99.0.250",
+		Name: "gw", Local: lab.OutsideGateway, LocalID: "gw.example", RemoteID: "alice@example",
+		LocalPSK: "gateway key", RemotePSK: "client key",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", LocalTS: "10.10.0.0/24",
+		Pool: "10.99.0.10-10.99.0.250",
 	}}})
 	s := client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{{
-		Name: "hub", Remote: lab.OutsideGateway, LocalID: "alice@example", RemoteID: "gw.example", LocalPSK: "client key", RemotePSK: "gateway key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
+		Name: "hub", Remote: lab.OutsideGateway, LocalID: "alice@example", RemoteID: "gw.example",
+		LocalPSK: "client key", RemotePSK: "gateway key",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0",
+		RemoteTS: "10.10.0.0/24",
 	}}})
 	s.MustInitiate("hub")
 	t := tunnel{"strongSwan at both ends", client, host, s.VIPs()[0], []int{g.PID()}}

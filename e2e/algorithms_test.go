@@ -45,7 +45,8 @@ func TestRekeyWithDefaultProposals(t *testing.T) {
 			return nil
 		})
 		if next.Encryption != first.Encryption || next.PRF != first.PRF || next.KeyExchange != first.KeyExchange {
-			t.Errorf("suite is %s/%s/%s, was %s/%s/%s", next.Encryption, next.PRF, next.KeyExchange, first.Encryption, first.PRF, first.KeyExchange)
+			t.Errorf("suite is %s/%s/%s, was %s/%s/%s", next.Encryption, next.PRF, next.KeyExchange, first.Encryption,
+				first.PRF, first.KeyExchange)
 		}
 		if err := s.Rekey("blue", false); err != nil {
 			t.Fatal(err)
@@ -144,10 +145,12 @@ func TestAlgorithms(t *testing.T) {
 			}
 			sa := w.WaitSAs("blue", 1)[0]
 			if sa.Encryption != c.encryption || sa.KeyExchange != g.ours || sa.ChildSAs[0].Encryption != c.encryption {
-				t.Errorf("got %s, %s and %s for the child; want %s, %s", sa.Encryption, sa.KeyExchange, sa.ChildSAs[0].Encryption, c.encryption, g.ours)
+				t.Errorf("got %s, %s and %s for the child; want %s, %s", sa.Encryption, sa.KeyExchange,
+					sa.ChildSAs[0].Encryption, c.encryption, g.ours)
 			}
 			address := vip(t, s)
-			n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost, Size: 1000, Interval: 5 * time.Millisecond})
+			n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost, Size: 1000,
+				Interval: 5 * time.Millisecond})
 			if err := s.Terminate(conn.Name); err != nil {
 				t.Fatal(err)
 			}

@@ -24,11 +24,13 @@ func TestCapture(t *testing.T) {
 	config := l.Path("config", "wireshark", "x")
 	w.MustCLI("debug", "export-keys", "--context", "blue", "--dir", filepath.Dir(config))
 
-	files := map[string]string{"outside": l.Path("outside.pcapng"), "inside": l.Path("inside.pcapng"), "decrypted": l.Path("decrypted.pcapng")}
+	files := map[string]string{"outside": l.Path("outside.pcapng"), "inside": l.Path("inside.pcapng"),
+		"decrypted": l.Path("decrypted.pcapng")}
 	var captures sync.WaitGroup
 	for name, file := range files {
 		captures.Go(func() {
-			_, said, err := w.CLI("capture", "--context", "blue", "--interface", name, "--duration", "4s", "--write", file)
+			_, said, err := w.CLI("capture", "--context", "blue", "--interface", name, "--duration", "4s",
+				"--write", file)
 			t.Logf("%s: %s", name, strings.TrimSpace(said))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -42,8 +44,10 @@ func TestCapture(t *testing.T) {
 			}
 		}
 	}
-	n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 333, Count: 10, Interval: 10 * time.Millisecond})
-	t.Log(n.Blue.Client.MustIperf(n.Blue.Host, lab.Iperf{From: inner, To: lab.InsideHost, Seconds: 1, Reverse: true, Rate: "40M"}))
+	n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 333, Count: 10,
+		Interval: 10 * time.Millisecond})
+	t.Log(n.Blue.Client.MustIperf(n.Blue.Host, lab.Iperf{From: inner, To: lab.InsideHost, Seconds: 1, Reverse: true,
+		Rate: "40M"}))
 	captures.Wait()
 
 	read := func(file string, args ...string) string {
@@ -70,7 +74,8 @@ func TestCapture(t *testing.T) {
 			t.Errorf("%s: malformed:\n%.300s", name, out)
 		}
 		if name != "outside" {
-			out := read(file, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y", "ip.checksum.status == 0 || tcp.checksum.status == 0")
+			out := read(file, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y",
+				"ip.checksum.status == 0 || tcp.checksum.status == 0")
 			if out != "" {
 				t.Errorf("%s has wrong checksums:\n%.300s", name, out)
 			}
@@ -78,7 +83,8 @@ func TestCapture(t *testing.T) {
 	}
 	child := w.WaitSAs("blue", 1)[0].ChildSAs[0]
 	for _, spi := range []string{child.SPIIn, child.SPIOut} {
-		if out := read(files["decrypted"], "-Y", fmt.Sprintf("frame.comment contains %q", spi), "-c", "2000"); out == "" {
+		if out := read(files["decrypted"], "-Y", fmt.Sprintf("frame.comment contains %q", spi), "-c",
+			"2000"); out == "" {
 			t.Errorf("decrypted: no packet says that it is of %s", spi)
 		}
 	}
@@ -89,10 +95,12 @@ func TestCapture(t *testing.T) {
 	var stats struct {
 		Stats []map[string]any `json:"ipsec_stats"`
 	}
-	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")), &stats); err != nil {
+	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")),
+		&stats); err != nil {
 		t.Fatal(err)
 	}
-	if len(stats.Stats) != 1 || stats.Stats[0]["context"] != "blue" || stats.Stats[0]["packets_in"] == 0.0 || stats.Stats[0]["bytes_out"].(float64) < 1e6 ||
+	if len(stats.Stats) != 1 || stats.Stats[0]["context"] != "blue" || stats.Stats[0]["packets_in"] == 0.0 ||
+		stats.Stats[0]["bytes_out"].(float64) < 1e6 ||
 		stats.Stats[0]["drop_selector"] != 0.0 {
 		t.Errorf("stats: %v", stats.Stats)
 	}

@@ -18,7 +18,8 @@ func unserved(t *testing.T, w *lab.Warrend) float64 {
 	var stats struct {
 		Stats []map[string]any `json:"ipsec_stats"`
 	}
-	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")), &stats); err != nil {
+	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")),
+		&stats); err != nil {
 		t.Fatal(err)
 	}
 	return stats.Stats[0]["drop_clear"].(float64)
@@ -30,7 +31,8 @@ func unserved(t *testing.T, w *lab.Warrend) float64 {
 func unanswered(t *testing.T, l *lab.Lab, w *lab.Warrend, host *lab.Namespace, to string) {
 	t.Helper()
 	before := unserved(t, w)
-	p := host.StartPing(lab.Ping{From: lab.InsideHost, To: to, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond})
+	p := host.StartPing(lab.Ping{From: lab.InsideHost, To: to, Interval: 10 * time.Millisecond,
+		Timeout: 100 * time.Millisecond})
 	l.Eventually("packets to "+to+" to be dropped", 15*time.Second, func() error {
 		if n := unserved(t, w) - before; n < 5 {
 			return fmt.Errorf("%v are", n)
@@ -46,7 +48,8 @@ func TestPoolTakenAway(t *testing.T) {
 	l, n, w := start(t, nil)
 	s, inner := client(t, n.Blue)
 	n.Blue.Host.MustPing(lab.Ping{From: lab.InsideHost, To: inner})
-	p := n.Blue.Host.StartPing(lab.Ping{From: lab.InsideHost, To: inner, Interval: 10 * time.Millisecond, Timeout: 100 * time.Millisecond})
+	p := n.Blue.Host.StartPing(lab.Ping{From: lab.InsideHost, To: inner, Interval: 10 * time.Millisecond,
+		Timeout: 100 * time.Millisecond})
 	w.Write("blue.hcl", strings.Replace(lab.File("blue.hcl"), "10.99.0.10-10.99.0.250", "10.99.7.10-10.99.7.250", 1))
 	w.MustCLI("reload")
 	w.MustCLI("logoff", "--context", "blue", "--all")
@@ -128,7 +131,8 @@ func TestDualStackNearPool(t *testing.T) {
 			w := n.StartGateway(replace(t, "blue.hcl",
 				`"198.51.100.1/24"`, `["198.51.100.1/24", "2001:db8:51::1/64"]`,
 				`"10.10.0.1/24"`, `["10.10.0.1/24", "fd00:10::1/64"]`,
-				`range = "10.99.0.10-10.99.0.250" }`, `range = "10.10.0.64-10.10.0.95" }`+"\n"+`ip_pool "staff6" { range = "fd00:10::c:0/112" }`,
+				`range = "10.99.0.10-10.99.0.250" }`, `range = "10.10.0.64-10.10.0.95" }`+"\n"+
+					`ip_pool "staff6" { range = "fd00:10::c:0/112" }`,
 				`dns_servers      = ["10.10.0.53"]`, `dns_servers      = ["10.10.0.53", "fd00:10::53"]`,
 				`["10.10.0.0/24"]`, `["10.10.0.0/24", "fd00:10::/64"]`,
 				`["staff"]`, `["staff", "staff6"]`))

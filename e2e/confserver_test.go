@@ -26,7 +26,9 @@ func TestConfigServer(t *testing.T) {
 	var content atomic.Pointer[string]
 	sends := func(text string) { content.Store(&text) }
 	sends(lab.File("blue.hcl"))
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, *content.Load()) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, *content.Load())
+	}))
 	server.Listener.Close()
 	err := n.Gateway.Do(func() (err error) {
 		server.Listener, err = net.Listen("tcp", "127.0.0.1:0")
@@ -38,7 +40,8 @@ func TestConfigServer(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	ca := l.WriteFile(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})), "ca.pem")
+	ca := l.WriteFile(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})),
+		"ca.pem")
 	w := n.StartGateway(replace(t, "system.hcl", `config_url = "file:blue.hcl"`,
 		fmt.Sprintf("config_url = \"%s/blue.hcl\"\n  config_ca  = %q\n", server.URL, ca)))
 	w.Ready()
@@ -47,12 +50,15 @@ func TestConfigServer(t *testing.T) {
 
 	sends("<!DOCTYPE html><html><body>Log in")
 	for _, command := range []string{"reload", "apply", "plan"} {
-		if _, stderr, err := w.CLI(command); err == nil || !strings.Contains(stderr, `context "blue": its last good configuration is used`) ||
-			!strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") || !strings.Contains(stderr, "--allow-stale") {
+		if _, stderr, err := w.CLI(command); err == nil ||
+			!strings.Contains(stderr, `context "blue": its last good configuration is used`) ||
+			!strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") ||
+			!strings.Contains(stderr, "--allow-stale") {
 			t.Errorf("%s from a web page: %v, %q", command, err, stderr)
 		}
 	}
-	if out, stderr, err := w.CLI("reload", "--allow-stale"); err != nil || out != "nothing has changed\n" || !strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") {
+	if out, stderr, err := w.CLI("reload", "--allow-stale"); err != nil || out != "nothing has changed\n" ||
+		!strings.Contains(stderr, "the server sends a web page (HTML); the copy of ") {
 		t.Errorf("reload from a web page: %v, %q, %q", err, out, stderr)
 	}
 	sends(strings.Replace(lab.File("blue.hcl"), "10.99.0.250", "10.99.0.200", 1))
@@ -68,7 +74,8 @@ func TestConfigServer(t *testing.T) {
 	w.Stop()
 	w.Start()
 	w.Ready()
-	wantLog(t, w, "level=WARN", "context \\\"blue\\\": "+server.URL, "the server is away: connection refused; the copy of ")
+	wantLog(t, w, "level=WARN", "context \\\"blue\\\": "+server.URL,
+		"the server is away: connection refused; the copy of ")
 	s.MustInitiate("blue")
 	n.Blue.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
 	if _, stderr, err := w.CLI("validate", w.Config); err == nil || !strings.Contains(stderr, "the server is away") {

@@ -37,7 +37,8 @@ func TestOffloadSwitches(t *testing.T) {
 		if got := offloads(t, w); fmt.Sprint(got) != tt.want {
 			t.Errorf("with %q: %v are in use, want %s", tt.block, got, tt.want)
 		}
-		n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 1200, Count: 10, Interval: 10 * time.Millisecond})
+		n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 1200, Count: 10,
+			Interval: 10 * time.Millisecond})
 		i := lab.Iperf{From: inner, To: lab.InsideHost}
 		t.Logf("%q: up %v", tt.block, n.Blue.Client.MustIperf(n.Blue.Host, i))
 		i.Reverse = true
@@ -57,7 +58,8 @@ func offloads(t *testing.T, w *lab.Warrend) (names []string) {
 			Offloads []string `json:"offloads"`
 		} `json:"ipsec_stats"`
 	}
-	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")), &stats); err != nil {
+	if err := json.Unmarshal([]byte(w.MustCLI("show", "crypto", "ipsec", "stats", "--context", "blue", "--json")),
+		&stats); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range stats.Stats[0].Offloads {

@@ -34,7 +34,8 @@ func TestFailoverExchange(t *testing.T) {
 				p.Kill(active)
 				lost.Heal()
 				p.lab.Eventually("the client to have rekeyed", 15*time.Second, func() error {
-					if now := p.swan.ListSAs(); spis(now, c.ike) == spis(before, c.ike) || !strings.Contains(now, "state=ESTABLISHED") {
+					if now := p.swan.ListSAs(); spis(now, c.ike) == spis(before, c.ike) ||
+						!strings.Contains(now, "state=ESTABLISHED") {
 						return fmt.Errorf("its SAs are\n%s", now)
 					}
 					return nil

@@ -40,7 +40,8 @@ func TestFailoverPreempt(t *testing.T) {
 // TestFailoverGroups has a context active on each node; one node dies, and
 // later comes back, by preemption, to what it prefers.
 func TestFailoverGroups(t *testing.T) {
-	p := startPair(t, lab.PairConfig{Contexts: []lab.PairContext{{Name: "acme"}, {Name: "bolt", Group: `prefer = "secondary"`}}})
+	p := startPair(t,
+		lab.PairConfig{Contexts: []lab.PairContext{{Name: "acme"}, {Name: "bolt", Group: `prefer = "secondary"`}}})
 	a, b := p.Nodes[lab.Primary], p.Nodes[lab.Secondary]
 	for i, want := range []*lab.PairNode{a, b} {
 		if got, _ := p.Active(p.Sites[i].Group); got != want {

@@ -92,7 +92,8 @@ func TestFailover(t *testing.T) {
 	t.Run("killed", func(t *testing.T) {
 		for i := range 5 {
 			active, _ := p.Active(group)
-			p.notice(t, fmt.Sprintf("kill -9 of everything on node %s, run %d", active.Port, i+1), func() { p.Kill(active) })
+			p.notice(t, fmt.Sprintf("kill -9 of everything on node %s, run %d", active.Port, i+1),
+				func() { p.Kill(active) })
 			p.notice(t, fmt.Sprintf("node %s back", active.Port), func() { p.revive(active) })
 		}
 	})
@@ -130,7 +131,8 @@ func TestFailover(t *testing.T) {
 		})
 		p.Whole()
 		if now, _ := p.Active(group); now != active || epoch(t, active) != was {
-			t.Errorf("node %s is active with epoch %d, want %s with %d as before", now.Port, epoch(t, now), active.Port, was)
+			t.Errorf("node %s is active with epoch %d, want %s with %d as before", now.Port, epoch(t, now),
+				active.Port, was)
 		}
 	})
 	t.Run("worker stopped", func(t *testing.T) { p.stopped(t) })
@@ -225,7 +227,8 @@ func (p *pair) links(t *testing.T) {
 			p.Whole()
 		})
 		if now, _ := p.Active(p.site.Group); now != active || epoch(t, active) != was {
-			t.Errorf("%s: node %s is active with epoch %d, want %s with %d as before", c.what, now.Port, epoch(t, now), active.Port, was)
+			t.Errorf("%s: node %s is active with epoch %d, want %s with %d as before", c.what, now.Port, epoch(t, now),
+				active.Port, was)
 		}
 	}
 }

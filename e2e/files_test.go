@@ -65,7 +65,8 @@ func TestFiles(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte(text))
 	w.MustCLI("verify", "blue:disk0:/blue.hcl", hex.EncodeToString(sum[:]))
-	if got := w.MustCLI("dir", "blue:disk0:/"); !strings.Contains(got, " blue.hcl\n") || !strings.Contains(got, " keys/\n") {
+	if got := w.MustCLI("dir", "blue:disk0:/"); !strings.Contains(got, " blue.hcl\n") ||
+		!strings.Contains(got, " keys/\n") {
 		t.Errorf("dir: got\n%s", got)
 	}
 	back := filepath.Join(t.TempDir(), "back.hcl")
@@ -99,7 +100,8 @@ func TestFiles(t *testing.T) {
 	// A tenant's own file that is broken changes nothing.
 	w.Write("moved.hcl", text+"\nipp_pool \"x\" {}\n")
 	w.MustCLI("copy", filepath.Join(w.Dir, "moved.hcl"), "blue:disk0:/blue.hcl")
-	if _, stderr, err := w.CLI("reload"); err == nil || !strings.Contains(stderr, "blue:disk0:/blue.hcl:") || !strings.Contains(stderr, "Unknown block") {
+	if _, stderr, err := w.CLI("reload"); err == nil || !strings.Contains(stderr, "blue:disk0:/blue.hcl:") ||
+		!strings.Contains(stderr, "Unknown block") {
 		t.Errorf("reload with a broken file: %v, %q", err, stderr)
 	}
 	n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost})
@@ -119,12 +121,14 @@ func TestFullTenant(t *testing.T) {
 	large, part, pkg := local("large", 1<<20+1), local("part", 300<<10), local("client.pkg", 5<<20)
 
 	p := n.Blue.Client.StartPing(lab.Ping{From: address, To: lab.InsideHost, Interval: 10 * time.Millisecond})
-	refused(t, w, []string{"copy", large, "red:disk0:/large"}, "writing red:disk0:/large: the storage limit is 1048576 bytes", "1048577 more do not fit")
+	refused(t, w, []string{"copy", large, "red:disk0:/large"},
+		"writing red:disk0:/large: the storage limit is 1048576 bytes", "1048577 more do not fit")
 	for _, name := range []string{"a", "b", "c"} {
 		w.MustCLI("copy", part, "red:disk0:/"+name)
 	}
 	for range 20 {
-		refused(t, w, []string{"copy", part, "red:disk0:/d"}, "the storage limit is 1048576 bytes: 921600 are used and 307200 more do not fit")
+		refused(t, w, []string{"copy", part, "red:disk0:/d"},
+			"the storage limit is 1048576 bytes: 921600 are used and 307200 more do not fit")
 	}
 	refused(t, w, []string{"copy", "red:disk0:/a", "red:disk0:/d"}, "the storage limit is 1048576 bytes")
 	w.MustCLI("copy", pkg, "blue:disk0:/")
@@ -144,7 +148,8 @@ func TestFullTenant(t *testing.T) {
 		refused(t, w, []string{"delete", name}, "deleting "+name+": is read-only")
 	}
 	w.MustCLI("copy", "red:images:/client.pkg", "blue:disk0:/again.pkg")
-	refused(t, w, []string{"copy", "red:images:/client.pkg", "red:disk0:/again.pkg"}, "the storage limit is 1048576 bytes")
+	refused(t, w, []string{"copy", "red:images:/client.pkg", "red:disk0:/again.pkg"},
+		"the storage limit is 1048576 bytes")
 	refused(t, w, []string{"copy", "red:images:/../../etc/shadow", "red:disk0:/x"}, `".." is no name of a file`)
 	w.MustCLI("delete", "images:/client.pkg", "red:disk0:/a")
 	w.MustCLI("copy", part, "red:disk0:/d")
@@ -181,10 +186,12 @@ func TestFilesFollow(t *testing.T) {
 	}
 	active, standby := on("copy", local, "acme:disk0:/d/")
 	on("copy", active.Config, "acme:disk0:/small")
-	refused(t, standby.Warrend, []string{"copy", local, "acme:disk0:/d/client.pkg"}, `acme:disk0:/d/client.pkg cannot be changed here: context "acme" is standby on this unit`)
+	refused(t, standby.Warrend, []string{"copy", local, "acme:disk0:/d/client.pkg"},
+		`acme:disk0:/d/client.pkg cannot be changed here: context "acme" is standby on this unit`)
 	refused(t, standby.Warrend, []string{"delete", "acme:disk0:/small"}, "is standby on this unit")
 	_, standby = on("delete", "acme:disk0:/small")
-	if out := standby.MustCLI("dir", "acme:disk0:/"); strings.Contains(out, "small") || !strings.Contains(out, "read-only") {
+	if out := standby.MustCLI("dir", "acme:disk0:/"); strings.Contains(out, "small") ||
+		!strings.Contains(out, "read-only") {
 		t.Errorf("dir on the standby unit: %s", out)
 	}
 
@@ -212,7 +219,8 @@ func TestFilesSurviveAnEmptierDisk(t *testing.T) {
 	p.Whole()
 	first, second := p.Active(group)
 	p.Kill(second)
-	if _, stderr, err := first.CLI("copy", first.Config, "acme:disk0:/d/only-here"); err != nil || !strings.Contains(stderr, "not yet on the standby unit") {
+	if _, stderr, err := first.CLI("copy", first.Config, "acme:disk0:/d/only-here"); err != nil ||
+		!strings.Contains(stderr, "not yet on the standby unit") {
 		t.Errorf("copy without a standby unit: %v, %q", err, stderr)
 	}
 	want := first.MustCLI("verify", "acme:disk0:/d/only-here")
@@ -232,7 +240,8 @@ func TestFilesSurviveAnEmptierDisk(t *testing.T) {
 		}
 		return nil
 	})
-	if active, _ := p.Active(group); active != second || !strings.Contains(second.Log(), "files taken that only the standby unit had") {
+	if active, _ := p.Active(group); active != second ||
+		!strings.Contains(second.Log(), "files taken that only the standby unit had") {
 		t.Errorf("active is %s; its log does not say whence the file comes", active.Port)
 	}
 }

@@ -25,7 +25,8 @@ type flood struct {
 // startFlood sends what next returns, perSecond times a second, from several
 // ports of the namespace to one of the gateway. What comes back is given to
 // answer, which may be nil; what it returns is sent from the same port.
-func startFlood(t *testing.T, ns *lab.Namespace, port, perSecond int, next func() []byte, answer func(b []byte) []byte) *flood {
+func startFlood(t *testing.T, ns *lab.Namespace, port, perSecond int, next func() []byte,
+	answer func(b []byte) []byte) *flood {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	f := &flood{stop: cancel}

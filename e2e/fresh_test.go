@@ -41,7 +41,9 @@ func TestFreshMachineInGuest(t *testing.T) {
 	}
 	err := lab.Run(t.Logf, func(l *lab.Lab) error {
 		// The guest's kernel has no control groups.
-		l.TwoTenants().StartGateway(func(_, text string) string { return strings.ReplaceAll(text, `member     = "bronze"`, "") }).Ready()
+		l.TwoTenants().StartGateway(func(_, text string) string {
+			return strings.ReplaceAll(text, `member     = "bronze"`, "")
+		}).Ready()
 		return nil
 	})
 	if err != nil {

@@ -18,7 +18,8 @@ func TestDualStackLease(t *testing.T) {
 	_, n, w := start(t, replace(t, "blue.hcl",
 		`address = "10.10.0.1/24"`, `address = ["10.10.0.1/24", "2001:db8:10::1/64"]`,
 		`ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }`,
-		`ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }`+"\n"+`ip_pool "six" { range = "2001:db8:99::10-2001:db8:99::ff" }`,
+		`ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }`+"\n"+
+			`ip_pool "six" { range = "2001:db8:99::10-2001:db8:99::ff" }`,
 		`split_tunnel     = ["10.10.0.0/24"]`, `split_tunnel     = ["10.10.0.0/24", "2001:db8:10::/64"]`,
 		`address_pools        = ["staff"]`, `address_pools        = ["staff", "six"]`))
 	n.Blue.Host.Address("in", "2001:db8:10::53/64")

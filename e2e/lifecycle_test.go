@@ -51,7 +51,8 @@ func TestLifeCycle(t *testing.T) {
 	system := lab.File("system.hcl")
 	w.WriteSystem(system + greenBlock)
 	w.Write("green.hcl", greenTenant)
-	if plan := w.MustCLI("plan"); !strings.Contains(plan, `create context "green": it is new`) || strings.Contains(plan, "blue") {
+	if plan := w.MustCLI("plan"); !strings.Contains(plan, `create context "green": it is new`) ||
+		strings.Contains(plan, "blue") {
 		t.Errorf("plan:\n%s", plan)
 	}
 	w.MustCLI("apply", "--comment", "green joins")
@@ -59,7 +60,8 @@ func TestLifeCycle(t *testing.T) {
 	green := w.Context("green")
 
 	// Fail in the middle: red was configured before.
-	w.WriteSystem(strings.Replace(system+greenBlock, `allocate_interface "Ethernet3/1"`, "suspended = true\n  allocate_interface \"Ethernet3/1\"", 1) + `
+	w.WriteSystem(strings.Replace(system+greenBlock, `allocate_interface "Ethernet3/1"`,
+		"suspended = true\n  allocate_interface \"Ethernet3/1\"", 1) + `
 interface "Ethernet4/1" { device = "wg-bridge" }
 context "grey" {
   member     = "bronze"
@@ -81,7 +83,8 @@ context "grey" {
 	}
 
 	// Change red in place, suspend green: its device comes back.
-	w.WriteSystem(strings.Replace(system+greenBlock, `allocate_interface "Ethernet3/1"`, "suspended = true\n  allocate_interface \"Ethernet3/1\"", 1))
+	w.WriteSystem(strings.Replace(system+greenBlock, `allocate_interface "Ethernet3/1"`,
+		"suspended = true\n  allocate_interface \"Ethernet3/1\"", 1))
 	w.MustCLI("apply")
 	w.Ready()
 	if got := w.Context("green"); got.State != "suspended" || got.PID != 0 {
@@ -139,7 +142,8 @@ context "grey" {
 		t.Errorf("blue's SAs (-before +after):\n%s", diff)
 	}
 	redClient.MustInitiate("red")
-	if history := w.MustCLI("show", "history"); strings.Count(history, "rollback") < 2 || !strings.Contains(history, "green joins") {
+	if history := w.MustCLI("show", "history"); strings.Count(history, "rollback") < 2 ||
+		!strings.Contains(history, "green joins") {
 		t.Errorf("history:\n%s", history)
 	}
 }
@@ -187,7 +191,8 @@ func TestConfirmAfterRestart(t *testing.T) {
 	w.Start()
 	l.Eventually("the status to say what runs", 10*time.Second, func() error {
 		stdout, stderr, err := w.CLI("status")
-		if lab.ExitCode(err) != 1 || !strings.Contains(stdout, "2 of 2 contexts ready") || !strings.Contains(stderr, "was not confirmed in time") {
+		if lab.ExitCode(err) != 1 || !strings.Contains(stdout, "2 of 2 contexts ready") ||
+			!strings.Contains(stderr, "was not confirmed in time") {
 			return fmt.Errorf("%v: %s%s", err, stdout, stderr)
 		}
 		return nil
@@ -195,7 +200,8 @@ func TestConfirmAfterRestart(t *testing.T) {
 	if !runs("10.99.0.99") {
 		t.Error("after the deadline the version before does not run")
 	}
-	if _, stderr, err := w.CLI("confirm"); lab.ExitCode(err) != 1 || !strings.Contains(stderr, "nothing waits to be confirmed") {
+	if _, stderr, err := w.CLI("confirm"); lab.ExitCode(err) != 1 ||
+		!strings.Contains(stderr, "nothing waits to be confirmed") {
 		t.Errorf("confirm too late: %v, %s", err, stderr)
 	}
 }

@@ -57,7 +57,9 @@ func TestDamagedMemory(t *testing.T) {
 	_, standby := p.Active(group)
 	p.notice(t, "memory of the standby damaged", func() {
 		damage(t, standby.PID(), standby.Context(context).PID)
-		p.lab.Eventually("fresh memory", 20*time.Second, func() error { return hasLog(standby.Warrend, "SAs given up") })
+		p.lab.Eventually("fresh memory", 20*time.Second, func() error {
+			return hasLog(standby.Warrend, "SAs given up")
+		})
 	})
 	p.Whole()
 	active, other := p.Active(group)

@@ -67,7 +67,8 @@ func TestNetworksChanged(t *testing.T) {
 	// apply changes the networks while packets go to one that stays.
 	apply := func(local, remote, want string) lab.PingResult {
 		t.Helper()
-		p := n.Blue.Host.StartPing(lab.Ping{From: lab.InsideHost, To: "10.2.1.1", Interval: 10 * time.Millisecond, Timeout: time.Second})
+		p := n.Blue.Host.StartPing(lab.Ping{From: lab.InsideHost, To: "10.2.1.1", Interval: 10 * time.Millisecond,
+			Timeout: time.Second})
 		w.Write("blue.hcl", office(local, remote))
 		if out := w.MustCLI("plan"); !strings.Contains(out, "SAs that this concerns end or are rekeyed") {
 			t.Errorf("plan: %q", out)
@@ -89,7 +90,8 @@ func TestNetworksChanged(t *testing.T) {
 		})
 		return p.Stop()
 	}
-	if r := apply(`"10.10.0.0/24"`, `"10.2.1.0/24", "10.2.2.0/24"`, "[10.10.0.0/24] [10.2.1.0/24 10.2.2.0/24]"); r.Lost() > 3 {
+	if r := apply(`"10.10.0.0/24"`, `"10.2.1.0/24", "10.2.2.0/24"`,
+		"[10.10.0.0/24] [10.2.1.0/24 10.2.2.0/24]"); r.Lost() > 3 {
 		t.Errorf("what stays was interrupted: %v", r)
 	}
 	ping("10.2.1.1")

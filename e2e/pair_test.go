@@ -52,7 +52,8 @@ crypto_map "outside" {
 }
 `
 	text = strings.Replace(text, `"%OUTER%A"`, fmt.Sprintf("%q", outer+fmt.Sprint(a)+prefixLen(outer)), 1)
-	return strings.NewReplacer("%OUTER", outer, "%A", fmt.Sprint(a), "%B", fmt.Sprint(b), "%C", connection).Replace(text) + extra
+	return strings.NewReplacer("%OUTER", outer, "%A", fmt.Sprint(a), "%B", fmt.Sprint(b), "%C",
+		connection).Replace(text) + extra
 }
 
 func prefixLen(outer string) string {
@@ -90,7 +91,8 @@ func TestSites(t *testing.T) {
 				hosts = append(hosts, host)
 				daemons = append(daemons, gw.Warrend(lab.WarrendConfig{
 					Name: fmt.Sprintf("gw%d", i+1), System: site,
-					Files: map[string]string{"site.hcl": siteFile(i+1, 2-i, tt.outer, []string{"start", "respond"}[i], tt.extra)},
+					Files: map[string]string{"site.hcl": siteFile(i+1, 2-i, tt.outer,
+						[]string{"start", "respond"}[i], tt.extra)},
 				}))
 			}
 			for _, w := range daemons {

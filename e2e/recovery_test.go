@@ -125,7 +125,8 @@ func TestLinkOfOneTenant(t *testing.T) {
 		t.Helper()
 		l.Eventually("the status to say that the link is down", time.Minute, func() error {
 			_, stderr, err := w.CLI("status")
-			if lab.ExitCode(err) != 1 || !strings.Contains(stderr, `context "blue": interface outside: its device is down`) {
+			if lab.ExitCode(err) != 1 ||
+				!strings.Contains(stderr, `context "blue": interface outside: its device is down`) {
 				return fmt.Errorf("%v, %q", err, stderr)
 			}
 			return nil
@@ -334,7 +335,8 @@ func TestReload(t *testing.T) {
 	w.Write("red.hcl", changed)
 	_, stderr, err := w.CLI("reload")
 	if lab.ExitCode(err) != 1 || !strings.Contains(stderr, "red.hcl:") || !strings.Contains(stderr, "tunnel_group") {
-		t.Errorf("reload of a broken file: got exit code %d and %q, want 1, the place and a suggestion", lab.ExitCode(err), stderr)
+		t.Errorf("reload of a broken file: got exit code %d and %q, want 1, the place and a suggestion",
+			lab.ExitCode(err), stderr)
 	}
 	n.Red.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
 

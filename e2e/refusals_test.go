@@ -17,7 +17,8 @@ func TestRefused(t *testing.T) {
 	_, n, w := start(t, func(name, text string) string {
 		return replace(t, "blue.hcl",
 			`local_identity        = "gw.blue.example"`,
-			`local_identity        = "gw.blue.example"`+"\n    remote_identity       = [\"*@blue.example\"]")(name, text)
+			`local_identity        = "gw.blue.example"`+"\n    remote_identity       = [\"*@blue.example\"]")(name,
+			text)
 	})
 	tests := []struct {
 		name   string

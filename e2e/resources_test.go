@@ -34,7 +34,8 @@ type beside struct {
 func measure(t *testing.T, n *lab.Tenants, s *lab.StrongSwan, address string) beside {
 	t.Helper()
 	var b beside
-	ping := n.Blue.Client.StartPing(lab.Ping{From: address, To: lab.InsideHost, Interval: 20 * time.Millisecond, Timeout: 500 * time.Millisecond})
+	ping := n.Blue.Client.StartPing(lab.Ping{From: address, To: lab.InsideHost, Interval: 20 * time.Millisecond,
+		Timeout: 500 * time.Millisecond})
 	var sum time.Duration
 	for begin := time.Now(); time.Since(begin) < floodSeconds*time.Second; {
 		at := time.Now()
@@ -110,11 +111,13 @@ func TestFloods(t *testing.T) {
 			return func() string { return fmt.Sprintf("%d packets", f.Stop()) }
 		}, []string{"syslogs"}},
 		{"traffic into the tunnel", func() func() string {
-			i := n.Red.Client.StartIperf(n.Red.Host, lab.Iperf{From: red, To: lab.InsideHost, Seconds: floodSeconds, UDP: true, Rate: "60M", Length: 1200})
+			i := n.Red.Client.StartIperf(n.Red.Host, lab.Iperf{From: red, To: lab.InsideHost, Seconds: floodSeconds,
+				UDP: true, Rate: "60M", Length: 1200})
 			return func() string { return capped(t, i) }
 		}, []string{"bandwidth_in"}},
 		{"traffic out of the tunnel", func() func() string {
-			i := n.Red.Client.StartIperf(n.Red.Host, lab.Iperf{From: red, To: lab.InsideHost, Seconds: floodSeconds, UDP: true, Rate: "60M", Length: 1200, Reverse: true})
+			i := n.Red.Client.StartIperf(n.Red.Host, lab.Iperf{From: red, To: lab.InsideHost, Seconds: floodSeconds,
+				UDP: true, Rate: "60M", Length: 1200, Reverse: true})
 			return func() string { return capped(t, i) }
 		}, []string{"bandwidth_out"}},
 		{"a client that looks for hosts that are not there", func() func() string {
@@ -154,9 +157,11 @@ func TestFloods(t *testing.T) {
 			return func() string { p.KillGroup(); return "" }
 		}, []string{"pids"}},
 	}
-	report := []string{fmt.Sprintf("%-50s %s", "blue beside", "ping avg     max  lost   set-up avg     max  red denied")}
+	report := []string{fmt.Sprintf("%-50s %s", "blue beside",
+		"ping avg     max  lost   set-up avg     max  red denied")}
 	line := func(name string, b beside, red string) {
-		report = append(report, fmt.Sprintf("%-50s %5.1f ms %5.0f ms  %3d%%  %7.0f ms %5.0f ms  %s", name, ms(b.ping.Avg), ms(b.ping.Max),
+		report = append(report, fmt.Sprintf("%-50s %5.1f ms %5.0f ms  %3d%%  %7.0f ms %5.0f ms  %s", name,
+			ms(b.ping.Avg), ms(b.ping.Max),
 			100*b.ping.Lost()/max(1, b.ping.Sent), ms(b.setup), ms(b.worst), red))
 	}
 	line("nothing", measure(t, n, s, address), "")

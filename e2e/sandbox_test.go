@@ -27,7 +27,8 @@ func TestTakenWorker(t *testing.T) {
 	answers(l, p, 5)
 	first := w.Context("blue").PID
 	go func() {
-		_, _, _ = w.CLI("capture", "--context", "blue", "--interface", "outside", "--count", "1000", "--duration", "10s", "--write", l.Path("x.pcapng"))
+		_, _, _ = w.CLI("capture", "--context", "blue", "--interface", "outside", "--count", "1000", "--duration",
+			"10s", "--write", l.Path("x.pcapng"))
 	}()
 	l.Eventually("the worker's end", 30*time.Second, func() error {
 		if c := w.Context("blue"); c.PID == first || c.State != "ready" {
@@ -48,8 +49,10 @@ func TestTakenWorker(t *testing.T) {
 	}
 	wantLog(t, w, "tried all but the last")
 	wantLog(t, w, "worker lost", "tenant=blue", "bad system call")
-	wantLog(t, w, "worker confined", "tenant=blue", "pid namespace, ipc namespace, uts namespace, mount namespace, landlock", "seccomp")
-	if detail := w.MustCLI("show", "context", "--detail", "blue"); !strings.Contains(detail, "Sandbox:    pid namespace") {
+	wantLog(t, w, "worker confined", "tenant=blue",
+		"pid namespace, ipc namespace, uts namespace, mount namespace, landlock", "seccomp")
+	if detail := w.MustCLI("show", "context", "--detail", "blue"); !strings.Contains(detail,
+		"Sandbox:    pid namespace") {
 		t.Errorf("the sandbox is not shown:\n%s", detail)
 	}
 	answers(l, p, 5)
@@ -77,7 +80,8 @@ func binWithTaken(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "warren-context"), "github.com/warrenvpn/warren/internal/lab/taken")
+	build := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "warren-context"),
+		"github.com/warrenvpn/warren/internal/lab/taken")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the worker: %v\n%s", err, out)

@@ -34,7 +34,8 @@ func TestTwoTenants(t *testing.T) {
 	for _, tenant := range []lab.Tenant{n.Blue, n.Red} {
 		for _, size := range []int{56, 1400, 8000} {
 			t.Run(fmt.Sprintf("%s/ping/%d", tenant.Name, size), func(t *testing.T) {
-				up := lab.Ping{From: vips[tenant.Name], To: lab.InsideHost, Size: size, Count: 10, Interval: 20 * time.Millisecond}
+				up := lab.Ping{From: vips[tenant.Name], To: lab.InsideHost, Size: size, Count: 10,
+					Interval: 20 * time.Millisecond}
 				down := up
 				down.From, down.To = "", vips[tenant.Name]
 				t.Log("to the host:  ", tenant.Client.MustPing(up))
@@ -56,7 +57,8 @@ func TestTwoTenants(t *testing.T) {
 	}
 	for _, tenant := range []lab.Tenant{n.Blue, n.Red} {
 		child := w.WaitSAs(tenant.Name, 1)[0].ChildSAs[0]
-		if child.BytesIn == 0 || child.BytesOut == 0 || child.PacketsIn == 0 || child.PacketsOut == 0 || child.ReplayDropped != 0 {
+		if child.BytesIn == 0 || child.BytesOut == 0 || child.PacketsIn == 0 || child.PacketsOut == 0 ||
+			child.ReplayDropped != 0 {
 			t.Errorf("%s: counters: got %+v", tenant.Name, child)
 		}
 	}
@@ -91,7 +93,8 @@ func TestIsolation(t *testing.T) {
 		for _, p := range c.Packets(func(p lab.Packet) bool { return p.Protocol != "arp" && p.Protocol != "ndp" }) {
 			seen++
 			if p.Protocol != "icmp" || len(p.Data) < redSize || len(p.Data) > redSize+60 {
-				t.Errorf("%s: a packet (%s) of %d bytes from %s to %s is not red's", c.Path(), p.Protocol, len(p.Data), p.Src, p.Dst)
+				t.Errorf("%s: a packet (%s) of %d bytes from %s to %s is not red's", c.Path(), p.Protocol, len(p.Data),
+					p.Src, p.Dst)
 			}
 		}
 		if seen == 0 {

@@ -116,7 +116,8 @@ context "amber" {
 	})
 	w.Ready()
 	for name, id := range map[string]int{"blue": 200, "red": 300} {
-		if got := w.Namespace(name).MustRun("ip", "-d", "link", "show", "outside"); !strings.Contains(got, fmt.Sprintf("protocol 802.1Q id %d ", id)) {
+		if got := w.Namespace(name).MustRun("ip", "-d", "link", "show", "outside"); !strings.Contains(got,
+			fmt.Sprintf("protocol 802.1Q id %d ", id)) {
 			t.Errorf("%s: outside is %s", name, got)
 		}
 	}
@@ -134,7 +135,8 @@ context "amber" {
 		hosts[name].MustPing(lab.Ping{To: sa.Assigned[0]})
 	}
 	for _, name := range []string{"blue", "red"} {
-		if sa := w.WaitSAs(name, 1)[0]; sa.RemoteID != map[string]string{"blue": "alice@blue.example", "red": "bob@red.example"}[name] ||
+		if sa := w.WaitSAs(name, 1)[0]; sa.RemoteID != map[string]string{"blue": "alice@blue.example",
+			"red": "bob@red.example"}[name] ||
 			sa.ChildSAs[0].PacketsIn == 0 {
 			t.Errorf("%s: %+v", name, sa)
 		}

@@ -46,11 +46,13 @@ func TestResolve(t *testing.T) {
 		},
 		{
 			name: "all of default with percent", base: Class{All: &Limit{Amount: 10, Percent: true}}, totals: totals,
-			want: Limits{Sessions: 2000, BurstSessions: None, SiteToSite: 2000, BurstSiteToSite: None, InNegotiation: 1000, CPU: 0.4, Memory: 858993459, PIDs: 100},
+			want: Limits{Sessions: 2000, BurstSessions: None, SiteToSite: 2000, BurstSiteToSite: None,
+				InNegotiation: 1000, CPU: 0.4, Memory: 858993459, PIDs: 100},
 		},
 		{
 			name: "fractions round down, never to unlimited",
-			c:    Class{Limits: map[Name]Limit{Sessions: {Amount: 0.001, Percent: true}, PIDs: {Amount: 1.25, Percent: true}}}, totals: totals,
+			c: Class{Limits: map[Name]Limit{Sessions: {Amount: 0.001, Percent: true},
+				PIDs: {Amount: 1.25, Percent: true}}}, totals: totals,
 			want: Limits{Sessions: 1, BurstSessions: None, PIDs: 12},
 		},
 		{

@@ -30,7 +30,8 @@ func keeping(t *testing.T) (v *Volume, dir string, again func() *Volume) {
 // there again is not.
 func TestGone(t *testing.T) {
 	v, _, again := keeping(t)
-	must(t, put(v, "/d/x", "one"), put(v, "/d/x", "two"), put(v, "/d/x", "two"), put(v, "/y", "y"), v.MakeDir("/e"), v.Remove("/e"), v.Remove("/y"))
+	must(t, put(v, "/d/x", "one"), put(v, "/d/x", "two"), put(v, "/d/x", "two"), put(v, "/y", "y"), v.MakeDir("/e"),
+		v.Remove("/e"), v.Remove("/y"))
 	want := []Gone{{"/d/x", sumOf("one")}, {"/e", ""}, {"/y", sumOf("y")}}
 	for _, open := range []*Volume{v, again()} {
 		m, err := open.Manifest(t.Context())

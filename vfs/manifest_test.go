@@ -12,7 +12,8 @@ import (
 // every change, also one that somebody made by hand.
 func TestManifest(t *testing.T) {
 	v, dir := volume(t, Limit{})
-	must(t, put(v, "/d/x", "text"), put(v, "/y", ""), v.MakeDir("/e/f"), os.Symlink("y", dir+"/link"), os.WriteFile(dir+"/"+reserved+"1", nil, 0o600))
+	must(t, put(v, "/d/x", "text"), put(v, "/y", ""), v.MakeDir("/e/f"), os.Symlink("y", dir+"/link"),
+		os.WriteFile(dir+"/"+reserved+"1", nil, 0o600))
 	m, err := v.Manifest(t.Context())
 	must(t, err)
 	var got []string
@@ -33,7 +34,8 @@ func TestManifest(t *testing.T) {
 		{"directory", func() error { return v.MakeDir("/g") }},
 		{"by hand, with its old time", func() error {
 			info, err := os.Stat(dir + "/d/x")
-			return errors.Join(err, os.WriteFile(dir+"/d/x", []byte("hand"), 0o600), os.Chtimes(dir+"/d/x", info.ModTime(), info.ModTime()))
+			return errors.Join(err, os.WriteFile(dir+"/d/x", []byte("hand"), 0o600),
+				os.Chtimes(dir+"/d/x", info.ModTime(), info.ModTime()))
 		}},
 	} {
 		must(t, change.make())
@@ -48,7 +50,8 @@ func TestManifest(t *testing.T) {
 	}
 	m, err = v.Manifest(t.Context())
 	must(t, err)
-	if again, err := v.Manifest(t.Context()); err != nil || again.Version != m.Version || m.Files[1].SHA256 != sumOf("hand") {
+	if again, err := v.Manifest(t.Context()); err != nil || again.Version != m.Version ||
+		m.Files[1].SHA256 != sumOf("hand") {
 		t.Errorf("without a change: %+v, %v, want %+v", again, err, m)
 	}
 }

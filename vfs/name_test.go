@@ -63,7 +63,8 @@ func TestParseNameRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
 			got, err := ParseName(tt.in)
-			if !errors.Is(err, ErrName) || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "vfs: ") {
+			if !errors.Is(err, ErrName) || !strings.Contains(err.Error(), tt.want) ||
+				!strings.HasPrefix(err.Error(), "vfs: ") {
 				t.Errorf("got %+v, %v, want ErrName with %q", got, err, tt.want)
 			}
 		})
@@ -71,7 +72,8 @@ func TestParseNameRefuses(t *testing.T) {
 }
 
 func FuzzParseName(f *testing.F) {
-	for _, s := range []string{"blue:disk0:/x", "disk0:", "images:/a/b", "a:b:c:/../d", "x:y://", "\x00:/\xff", "disk0:/a:/b:"} {
+	for _, s := range []string{"blue:disk0:/x", "disk0:", "images:/a/b", "a:b:c:/../d", "x:y://", "\x00:/\xff",
+		"disk0:/a:/b:"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -77,25 +77,45 @@ func TestRootFSEscapes(t *testing.T) {
 		{name: "dotdot from a directory", use: "dir/../../secret"},
 		{name: "dotdot that stays", use: "dir/../dir/in"},
 		{name: "dotdot with slash", use: "/../secret"},
-		{name: "absolute link", use: "l", plant: func(t *testing.T, root, secret string) { must(t, os.Symlink(secret, root+"/l")) }},
-		{name: "relative link", use: "l", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("../secret", root+"/l")) }},
-		{name: "link to a directory", use: "l/secret", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("..", root+"/l")) }},
+		{name: "absolute link", use: "l", plant: func(t *testing.T, root, secret string) {
+			must(t, os.Symlink(secret, root+"/l"))
+		}},
+		{name: "relative link", use: "l", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("../secret", root+"/l"))
+		}},
+		{name: "link to a directory", use: "l/secret", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("..", root+"/l"))
+		}},
 		{name: "link to an absolute directory", use: "l/secret", plant: func(t *testing.T, root, secret string) {
 			must(t, os.Symlink(filepath.Dir(secret), root+"/l"))
 		}},
-		{name: "link that stays inside", use: "l", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("dir/in", root+"/l")) }},
-		{name: "directory link that stays inside", use: "l/in", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("dir", root+"/l")) }},
+		{name: "link that stays inside", use: "l", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("dir/in", root+"/l"))
+		}},
+		{name: "directory link that stays inside", use: "l/in", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("dir", root+"/l"))
+		}},
 		{name: "link to a link", use: "a", plant: func(t *testing.T, root, _ string) {
 			must(t, os.Symlink("b", root+"/a"), os.Symlink("../secret", root+"/b"))
 		}},
-		{name: "dangling link to outside", use: "l", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("../outside/new", root+"/l")) }},
-		{name: "dangling link inside", use: "l", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("new", root+"/l")) }},
-		{name: "link to itself", use: "l", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("l", root+"/l")) }},
-		{name: "magic link", use: "l/secret", plant: func(t *testing.T, root, _ string) { must(t, os.Symlink("/proc/self/cwd/..", root+"/l")) }},
+		{name: "dangling link to outside", use: "l", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("../outside/new", root+"/l"))
+		}},
+		{name: "dangling link inside", use: "l", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("new", root+"/l"))
+		}},
+		{name: "link to itself", use: "l", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("l", root+"/l"))
+		}},
+		{name: "magic link", use: "l/secret", plant: func(t *testing.T, root, _ string) {
+			must(t, os.Symlink("/proc/self/cwd/..", root+"/l"))
+		}},
 		{name: "link to the root of the process", use: "l/etc/passwd", plant: func(t *testing.T, root, _ string) {
 			must(t, os.Symlink("/proc/self/root", root+"/l"))
 		}},
-		{name: "hard link", use: "h", plant: func(t *testing.T, root, secret string) { must(t, os.Link(secret, root+"/h")) }},
+		{name: "hard link", use: "h", plant: func(t *testing.T, root, secret string) {
+			must(t, os.Link(secret, root+"/h"))
+		}},
 		{name: "FIFO", use: "f", plant: func(t *testing.T, root, _ string) { must(t, unix.Mkfifo(root+"/f", 0o666)) }},
 		{name: "socket", use: "s", plant: func(t *testing.T, root, _ string) {
 			t.Chdir(root) // the path of a socket is short
@@ -162,14 +182,16 @@ func TestRootFSLinks(t *testing.T) {
 	if got := left(t, root+"/../outside"); got != "kept" {
 		t.Errorf("outside has %q", got)
 	}
-	for _, err := range []error{r.Rename("b", "../x"), r.Rename("../secret", "x"), r.Remove("../secret"), r.RemoveAll("../outside"),
+	for _, err := range []error{r.Rename("b", "../x"), r.Rename("../secret", "x"), r.Remove("../secret"),
+		r.RemoveAll("../outside"),
 		r.Mkdir("../new", 0o700), r.MkdirAll("x/../../new", 0o700)} {
 		if !errors.Is(err, ErrEscape) {
 			t.Errorf("got %v, want ErrEscape", err)
 		}
 	}
 	must(t, os.Symlink("../outside", root+"/o"))
-	for _, err := range []error{r.Rename("b", "o/x"), r.Mkdir("o/d", 0o700), r.Remove("o/kept"), r.MkdirAll("o/d/e", 0o700), r.RemoveAll("o/kept")} {
+	for _, err := range []error{r.Rename("b", "o/x"), r.Mkdir("o/d", 0o700), r.Remove("o/kept"),
+		r.MkdirAll("o/d/e", 0o700), r.RemoveAll("o/kept")} {
 		if !errors.Is(err, ErrEscape) {
 			t.Errorf("through a link: got %v, want ErrEscape", err)
 		}
@@ -270,7 +292,8 @@ func mountsHelper(args []string) error {
 		return err
 	}
 	defer r.Close()
-	for _, name := range []string{"tmp/x", "tmp/new", "proc/self/environ", "proc/1/root/etc/passwd", "bind/secret", "bind/root/dir/in", "file"} {
+	for _, name := range []string{"tmp/x", "tmp/new", "proc/self/environ", "proc/1/root/etc/passwd", "bind/secret",
+		"bind/root/dir/in", "file"} {
 		for _, u := range uses {
 			if u.name == "stat" && name == "file" {
 				continue // metadata only; the device is the same

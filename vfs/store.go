@@ -49,7 +49,8 @@ type Store struct {
 
 // NewStore returns a Store without contexts; state_dir is where disks are.
 func NewStore(stateDir string) *Store {
-	return &Store{stateDir: stateDir, tenants: map[string]map[string]*Volume{}, system: map[string]*Volume{}, dirs: map[string]*Volume{}}
+	return &Store{stateDir: stateDir, tenants: map[string]map[string]*Volume{}, system: map[string]*Volume{},
+		dirs: map[string]*Volume{}}
 }
 
 // Set makes the store hold exactly these contexts. Files of a context that goes
@@ -130,7 +131,8 @@ func share(sh Shared, tenant string, mine, system, dirs, old map[string]*Volume)
 	case mine[sh.Label] != nil:
 		return fmt.Errorf("vfs: context %s has two shared storages with the label %s", tenant, sh.Label)
 	case system[sh.Label] != nil && system[sh.Label] != dirs[dir]:
-		return fmt.Errorf("vfs: context %s: the label %s stands for another directory elsewhere, and the system has one name for it",
+		return fmt.Errorf("vfs: context %s: the label %s stands for another directory elsewhere, and the system has "+
+			"one name for it",
 			tenant, sh.Label)
 	}
 	v := dirs[dir]

@@ -81,12 +81,15 @@ func TestStoreRefuses(t *testing.T) {
 	s := NewStore(state)
 	defer s.Close()
 	err := s.Set([]Disk0{
-		{Context: "blue", Shared: []Shared{{"images", images}, {"images", images}, {"disk0", images}, {"x", "relative"}, {"y", images + "/none"}}},
+		{Context: "blue", Shared: []Shared{{"images", images}, {"images", images}, {"disk0", images}, {"x", "relative"},
+			{"y", images + "/none"}}},
 		{Context: "../red"},
 		{Context: "green", Shared: []Shared{{"images", state}}},
 	})
-	for _, want := range []string{"blue has two shared storages with the label images", `"disk0" is no valid name of shared storage`,
-		`"relative" is no absolute path`, "shared storage y: vfs: opening root", `"../red" is no valid name of a context`,
+	for _, want := range []string{"blue has two shared storages with the label images",
+		`"disk0" is no valid name of shared storage`,
+		`"relative" is no absolute path`, "shared storage y: vfs: opening root",
+		`"../red" is no valid name of a context`,
 		"green: the label images stands for another directory elsewhere"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

@@ -63,7 +63,8 @@ type QuotaError struct {
 
 // Error implements error.
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("the storage limit is %d %s: %d are used and %d more do not fit", e.Limit, e.What, e.Used, e.Wanted)
+	return fmt.Sprintf("the storage limit is %d %s: %d are used and %d more do not fit", e.Limit, e.What,
+		e.Used, e.Wanted)
 }
 
 // ReadFile returns at most limit bytes of a file below a directory, without

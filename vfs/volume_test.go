@@ -46,13 +46,15 @@ func sumOf(text string) string {
 func TestVolume(t *testing.T) {
 	v, dir := volume(t, Limit{Bytes: 1000, Files: 10})
 	var progress []int64
-	info, err := v.Replace(t.Context(), "/a/b/x", Content{Reader: iotest.OneByteReader(strings.NewReader("text")), Size: 4,
-		Wrote: func(done, total int64) { progress = append(progress, done, total) }})
+	info, err := v.Replace(t.Context(), "/a/b/x",
+		Content{Reader: iotest.OneByteReader(strings.NewReader("text")), Size: 4,
+			Wrote: func(done, total int64) { progress = append(progress, done, total) }})
 	must(t, err, put(v, "/y", "other"), put(v, "/y", "another"))
 	if diff := cmp.Diff([]int64{1, 4, 2, 4, 3, 4, 4, 4}, progress); diff != "" {
 		t.Errorf("progress (-want +got):\n%s", diff)
 	}
-	if want := (Info{Path: "/a/b/x", Size: 4, SHA256: sumOf("text")}); !cmp.Equal(want, info, cmpopts.IgnoreFields(Info{}, "Modified")) ||
+	if want := (Info{Path: "/a/b/x", Size: 4, SHA256: sumOf("text")}); !cmp.Equal(want, info,
+		cmpopts.IgnoreFields(Info{}, "Modified")) ||
 		time.Since(info.Modified) > time.Hour {
 		t.Errorf("got %+v, want %+v", info, want)
 	}
@@ -107,14 +109,19 @@ func TestVolumeRefuses(t *testing.T) {
 	}{
 		{"too large", text("/new", strings.Repeat("x", 101)), nil,
 			"vfs: writing blue:disk0:/new: the storage limit is 100 bytes: 8 are used and 101 more do not fit"},
-		{"too large with what is replaced", text("/old", strings.Repeat("x", 93)), nil, "8 are used and 93 more do not fit"},
-		{"too large in new directories", text("/d1/d2/x", strings.Repeat("x", 93)), nil, "vfs: writing blue:disk0:/d1/d2/x: the storage limit"},
+		{"too large with what is replaced", text("/old", strings.Repeat("x", 93)), nil,
+			"8 are used and 93 more do not fit"},
+		{"too large in new directories", text("/d1/d2/x", strings.Repeat("x", 93)), nil,
+			"vfs: writing blue:disk0:/d1/d2/x: the storage limit"},
 		{"too many files", text("/d1/d2/x", ""), nil, "the storage limit is 4 files: 4 are used and 1 more do not fit"},
-		{"shorter than said", replace(context.Background(), "/old", Content{Reader: strings.NewReader("1"), Size: 2}), ErrSize, "2 bytes"},
-		{"longer than said", replace(context.Background(), "/old", Content{Reader: strings.NewReader("123"), Size: 2}), ErrSize, "2 bytes"},
+		{"shorter than said", replace(context.Background(), "/old", Content{Reader: strings.NewReader("1"), Size: 2}),
+			ErrSize, "2 bytes"},
+		{"longer than said", replace(context.Background(), "/old", Content{Reader: strings.NewReader("123"), Size: 2}),
+			ErrSize, "2 bytes"},
 		{"negative size", replace(context.Background(), "/old", Content{Size: -1}), ErrSize, ""},
 		{"source breaks", replace(context.Background(), "/old", Content{
-			Reader: io.MultiReader(strings.NewReader("12"), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: 9}), io.ErrUnexpectedEOF, ""},
+			Reader: io.MultiReader(strings.NewReader("12"), iotest.ErrReader(io.ErrUnexpectedEOF)), Size: 9}),
+			io.ErrUnexpectedEOF, ""},
 		{"cancelled", replace(gone, "/old", Content{Reader: strings.NewReader("12"), Size: 2}), context.Canceled, ""},
 		{"directory", text("/dir", "x"), syscall.EISDIR, "vfs: writing blue:disk0:/dir: is a directory"},
 		{"root", text("/", "x"), syscall.EISDIR, ""},
@@ -123,7 +130,10 @@ func TestVolumeRefuses(t *testing.T) {
 			"vfs: deleting blue:disk0:/none: no such file or directory"},
 		{"delete the root", func(v *Volume) error { return v.Remove("/") }, syscall.EBUSY, ""},
 		{"read a directory", func(v *Volume) error { _, _, err := v.Open("/dir"); return err }, syscall.EISDIR, ""},
-		{"verify what is not there", func(v *Volume) error { _, err := v.Verify(context.Background(), "/none"); return err }, fs.ErrNotExist, ""},
+		{"verify what is not there", func(v *Volume) error {
+			_, err := v.Verify(context.Background(), "/none")
+			return err
+		}, fs.ErrNotExist, ""},
 		{"list what is not there", func(v *Volume) error { _, err := v.List("/none"); return err }, fs.ErrNotExist, ""},
 	}
 	for _, tt := range tests {
@@ -134,7 +144,8 @@ func TestVolumeRefuses(t *testing.T) {
 				v.SetLimit(Limit{Files: 4})
 			}
 			err := tt.do(v)
-			if err == nil || tt.is != nil && !errors.Is(err, tt.is) || tt.is == nil && !errors.As(err, &quota) || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || tt.is != nil && !errors.Is(err, tt.is) || tt.is == nil && !errors.As(err, &quota) ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %v with %q", err, tt.is, tt.want)
 			}
 			if strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), reserved) {
@@ -287,7 +298,9 @@ func replaceHelper(args []string) error {
 	}
 	for i := byte('a'); ; i = 'a' + (i-'a'+1)%26 {
 		text := bytes.Repeat([]byte{i}, tornSize)
-		c := Content{Reader: bytes.NewReader(text), Size: tornSize, Wrote: func(int64, int64) { os.Stdout.Write([]byte{'.'}) }}
+		c := Content{Reader: bytes.NewReader(text), Size: tornSize, Wrote: func(int64, int64) {
+			os.Stdout.Write([]byte{'.'})
+		}}
 		if _, err := v.Replace(context.Background(), "/d/file", c); err != nil {
 			return err
 		}

@@ -49,12 +49,14 @@ func (s *site) fairness(seconds int) ([]*fairness, error) {
 
 // beside measures the second client while the first one floods.
 func (s *site) beside(flood test, seconds int, f *fairness) error {
-	server := s.host.Start(lab.Command{Args: []string{"iperf3", "--server", "--one-off", "--bind", lab.InsideHost, "--port", "5301", "--forceflush"}})
+	server := s.host.Start(lab.Command{Args: []string{"iperf3", "--server", "--one-off", "--bind", lab.InsideHost,
+		"--port", "5301", "--forceflush"}})
 	defer server.Kill()
 	server.WaitLog("Server listening", 5*time.Second)
 	c := s.clients[0]
-	flooder := c.ns.Start(lab.Command{Name: "flood", Args: append([]string{"iperf3", "--client", lab.InsideHost, "--port", "5301", "--bind", c.from,
-		"--time", strconv.Itoa(seconds + 4), "--forceflush"}, flood.args...)})
+	flooder := c.ns.Start(lab.Command{Name: "flood",
+		Args: append([]string{"iperf3", "--client", lab.InsideHost, "--port", "5301", "--bind", c.from,
+			"--time", strconv.Itoa(seconds + 4), "--forceflush"}, flood.args...)})
 	defer flooder.Kill()
 	flooder.WaitLog("connected to", 5*time.Second)
 
@@ -64,7 +66,8 @@ func (s *site) beside(flood test, seconds int, f *fairness) error {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for range 20 {
-			if _, err := second.clients[0].ns.Run("ping", "-c1", "-W1", "-I", second.clients[0].from, lab.InsideHost); err != nil {
+			if _, err := second.clients[0].ns.Run("ping", "-c1", "-W1", "-I", second.clients[0].from,
+				lab.InsideHost); err != nil {
 				lost++
 			}
 		}
@@ -75,7 +78,8 @@ func (s *site) beside(flood test, seconds int, f *fairness) error {
 		return err
 	}
 	f.Beside, f.Share, f.Pings = m.Gbps, m.Gbps/(f.Alone/2), lost
-	fmt.Printf("%-13s %-13s    beside a flood of %-9s %6.3f Gbit/s, alone %6.3f: %4.0f %% of its fair share, %d of 20 pings lost\n",
+	fmt.Printf("%-13s %-13s    beside a flood of %-9s %6.3f Gbit/s, alone %6.3f: %4.0f %% of its fair share, %d of "+
+		"20 pings lost\n",
 		f.Gateway, f.Client, f.Flood, f.Beside, f.Alone, 100*f.Share, f.Pings)
 	return nil
 }

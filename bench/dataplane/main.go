@@ -34,10 +34,13 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
 	flag.IntVar(&o.seconds, "seconds", 4, "seconds of one measurement")
-	flag.StringVar(&o.only, "only", "", "measure only these sites, separated by commas: \"warren/strongswan\", \"plain\"")
+	flag.StringVar(&o.only, "only", "",
+		"measure only these sites, separated by commas: \"warren/strongswan\", \"plain\"")
 	flag.StringVar(&o.tests, "tests", "", "measure only these tests, separated by commas: \"tcp_up\"")
-	flag.BoolVar(&o.static, "static", false, "also measure esp/plane alone, between two processes with keys that are fixed")
-	flag.BoolVar(&o.ungrouped, "ungrouped", false, "leave all daemons but warren's workers in the control group of this program")
+	flag.BoolVar(&o.static, "static", false,
+		"also measure esp/plane alone, between two processes with keys that are fixed")
+	flag.BoolVar(&o.ungrouped, "ungrouped", false,
+		"leave all daemons but warren's workers in the control group of this program")
 	flag.StringVar(&o.json, "json", "bench/out/dataplane.json", "file for the result as JSON; empty: none")
 	flag.StringVar(&o.svg, "svg", "bench/out/dataplane.svg", "file for the picture; empty: none")
 	flag.Parse()

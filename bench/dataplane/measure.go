@@ -103,8 +103,9 @@ func (s *site) judge(t test, seconds int, sum received, cpu, all float64) (*meas
 	if sum.bits == 0 {
 		return nil, fmt.Errorf("nothing arrived")
 	}
-	m := &measurement{Gateway: s.gateway, Client: s.client, Clients: len(s.clients), Test: t.name, Retransmits: sum.retransmits,
-		Gbps: sum.bits / 1e9 / float64(seconds), AllPerGbit: all / (sum.bits / 1e9)}
+	m := &measurement{Gateway: s.gateway, Client: s.client, Clients: len(s.clients), Test: t.name,
+		Retransmits: sum.retransmits,
+		Gbps:        sum.bits / 1e9 / float64(seconds), AllPerGbit: all / (sum.bits / 1e9)}
 	if len(s.pids) > 0 {
 		m.CPUPerGbit = of(cpu / (sum.bits / 1e9))
 	}

@@ -39,7 +39,8 @@ func (r *report) picture() []byte {
 	}{
 		{"One TCP flow through the gateway, Gbit/s (more is better)", "tcp_up", "%.1f", gbps},
 		{"Processor time of the gateway for it, seconds per Gbit (less is better)", "tcp_up", "%.3f", cpuPerGbit},
-		{"Packets of 128 bytes, microseconds of the gateway for each (less is better)", "udp_128", "%.2f", cpuPerMPacket},
+		{"Packets of 128 bytes, microseconds of the gateway for each (less is better)", "udp_128", "%.2f",
+			cpuPerMPacket},
 	} {
 		ch := chart{title: c.title}
 		for _, g := range []string{plain, warren, staticPlane, wireguardGo, strongSwan} {
@@ -57,8 +58,10 @@ func (r *report) picture() []byte {
 	for _, c := range charts {
 		y = c.draw(&b, y)
 	}
-	fmt.Fprintf(&b, `<text class="s" x="0" y="%d">%s; median of %d rounds. make bench-dataplane</text>`+"\n", y+4, escape(r.Machine), r.Rounds)
-	return fmt.Appendf(nil, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" font-family="sans-serif" font-size="14">
+	fmt.Fprintf(&b, `<text class="s" x="0" y="%d">%s; median of %d rounds. make bench-dataplane</text>`+"\n", y+4,
+		escape(r.Machine), r.Rounds)
+	return fmt.Appendf(nil,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" font-family="sans-serif" font-size="14">
 <style>text{fill:#777}.t{font-weight:bold}.s{font-size:11px}.o{fill:#2a8f5a}.b{fill:#9aa3ad}</style>
 %s</svg>
 `, pageWidth, y+14, pageWidth, b.String())
@@ -79,7 +82,8 @@ func (c chart) draw(b *strings.Builder, y int) int {
 			class = "o"
 		}
 		width := max(2, r.value/most*barWidth)
-		fmt.Fprintf(b, `<text x="0" y="%d">%s</text><rect class="%s" x="%d" y="%d" width="%.0f" height="%d" rx="3"/><text x="%.0f" y="%d">%s</text>`+"\n",
+		fmt.Fprintf(b,
+			`<text x="0" y="%d">%s</text><rect class="%s" x="%d" y="%d" width="%.0f" height="%d" rx="3"/><text x="%.0f" y="%d">%s</text>`+"\n",
 			y+16, escape(r.label), class, labelWidth, y, width, barHeight, labelWidth+width+8, y+16, r.text)
 		y += barHeight + barGap
 	}

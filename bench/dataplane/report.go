@@ -46,7 +46,8 @@ type ratio struct {
 // add keeps a measurement and prints it at once.
 func (r *report) add(m *measurement) {
 	r.Runs = append(r.Runs, m)
-	line := fmt.Sprintf("%-13s %-13s %d  %-9s %d  %7.3f Gbit/s", m.Gateway, m.Client, m.Clients, m.Test, m.Round, m.Gbps)
+	line := fmt.Sprintf("%-13s %-13s %d  %-9s %d  %7.3f Gbit/s", m.Gateway, m.Client, m.Clients, m.Test,
+		m.Round, m.Gbps)
 	if m.CPUPerGbit != nil {
 		line += fmt.Sprintf("  %6.3f s/Gbit", *m.CPUPerGbit)
 	}
@@ -142,10 +143,12 @@ func (r *report) compare() {
 		r.inverse(t+": packets per CPU-second, warren to wireguard-go", own(t, 1), wg(t, 1), cpuPerMPacket, 2)
 	}
 	for _, t := range []string{"tcp_up", "tcp_down", "tcp_4"} {
-		r.inverse(t+", strongSwan client: CPU-seconds per Gbit, strongSwan to warren", mixed(t), swan(t, 1), cpuPerGbit, 0)
+		r.inverse(t+", strongSwan client: CPU-seconds per Gbit, strongSwan to warren", mixed(t), swan(t, 1),
+			cpuPerGbit, 0)
 	}
 	for _, t := range []string{"udp_1300", "udp_128"} {
-		r.inverse(t+", strongSwan client: packets per CPU-second, warren to strongSwan", mixed(t), swan(t, 1), cpuPerMPacket, 0)
+		r.inverse(t+", strongSwan client: packets per CPU-second, warren to strongSwan", mixed(t), swan(t, 1),
+			cpuPerMPacket, 0)
 	}
 }
 
@@ -172,7 +175,8 @@ func (r *report) print(w io.Writer) {
 			if s.Test != test.name {
 				continue
 			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t", s.Test, s.Clients, s.Gateway, s.Client, text(&s.Gbps, "%.2f"), text(s.CPUPerGbit, "%.3f"))
+			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t", s.Test, s.Clients, s.Gateway, s.Client, text(&s.Gbps, "%.2f"),
+				text(s.CPUPerGbit, "%.3f"))
 			kpps := "-"
 			if s.PPS != nil {
 				kpps = fmt.Sprintf("%.0f", s.PPS.Median/1000)

@@ -30,7 +30,8 @@ func makeStatic(l *lab.Lab, m maker) *site {
 		self = os.Args[0]
 	}
 	start := func(ns *lab.Namespace, n int, address, route string) int {
-		p := ns.Start(lab.Command{Name: "tunnel", Args: []string{self, "tunnel", "-end", strconv.Itoa(n), "-clients", strconv.Itoa(m.clients)}})
+		p := ns.Start(lab.Command{Name: "tunnel", Args: []string{self, "tunnel", "-end", strconv.Itoa(n), "-clients",
+			strconv.Itoa(m.clients)}})
 		p.WaitLog("ready", 5*time.Second)
 		if n > 0 {
 			ns.Address("tun0", address+"/32")

@@ -43,7 +43,8 @@ func makeWireguard(l *lab.Lab, m maker) *site {
 	s.pids = []int{wireguard(l, s.gatewayNS, 0, lab.InsideGateway, "10.99.0.0/24", peers.String())}
 	for n, c := range s.clients {
 		wireguard(l, c.ns, n+1, inside(n+1), "10.10.0.0/24",
-			fmt.Sprintf("public_key=%s\nallowed_ip=10.10.0.0/24\nendpoint=%s:51820\n", publicKey(0), lab.OutsideGateway))
+			fmt.Sprintf("public_key=%s\nallowed_ip=10.10.0.0/24\nendpoint=%s:51820\n", publicKey(0),
+				lab.OutsideGateway))
 	}
 	return s
 }

@@ -93,7 +93,9 @@ func measure(l *lab.Lab, r *report, n int) error {
 	system.WriteString("interface \"Ethernet0/0\" {\n  device = \"shared\"\n  shared = true\n}\n")
 	files := map[string]string{}
 	for i := range n {
-		fmt.Fprintf(&system, "context \"c%d\" {\n  config_url = %q\n  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i, "file:"+file(i))
+		fmt.Fprintf(&system,
+			"context \"c%d\" {\n  config_url = %q\n  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i,
+			"file:"+file(i))
 		files[file(i)] = tenantFile(i, 1)
 	}
 	before, err := available()

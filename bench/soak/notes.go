@@ -87,7 +87,8 @@ func (n *notes) add(part string, took time.Duration, passed bool, result string)
 	result = strings.NewReplacer("\n", "; ", "|", "/").Replace(result)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.rows = append(n.rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.400s |", n.code, time.Now().UTC().Format(time.DateOnly),
+	n.rows = append(n.rows, fmt.Sprintf("| %s | %s | %s | %s | %s | %.400s |", n.code,
+		time.Now().UTC().Format(time.DateOnly),
 		part, took.Round(time.Second), verdict, result))
 	return os.WriteFile(n.file, []byte(notesHead+strings.Join(n.rows, "\n")+"\n"), 0o644)
 }

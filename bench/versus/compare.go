@@ -63,11 +63,14 @@ func (o options) table(base, change string, rows []row) string {
 	if o.ownRig {
 		rig = "each the measuring programs of its own commit"
 	}
-	fmt.Fprintf(&b, "`make bench-vs BASE=%s`, %s, %s.\n\n", base, time.Now().UTC().Format(time.DateOnly), figure.Machine())
+	fmt.Fprintf(&b, "`make bench-vs BASE=%s`, %s, %s.\n\n", base, time.Now().UTC().Format(time.DateOnly),
+		figure.Machine())
 	fmt.Fprintf(&b, "%d measurements of the tree between %d of the base, which say what noise is; both with %s.\n",
 		o.rounds, o.rounds+1, rig)
-	b.WriteString("A figure is worse where the tree's median lies outside the base's smallest and largest, on the bad side.\n\n")
-	b.WriteString("| figure | unit | base: smallest | median | largest | tree: median | tree to base | |\n|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("A figure is worse where the tree's median lies outside the base's smallest and largest, on the " +
+		"bad side.\n\n")
+	b.WriteString("| figure | unit | base: smallest | median | largest | tree: median | tree to base | " +
+		"|\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		base, change := figure.SpreadOf(r.base), figure.SpreadOf(r.change)
 		verdict := ""

@@ -27,7 +27,8 @@ func TestWorse(t *testing.T) {
 				base = append(base, figure.Figure{Name: "f", Value: v, Unit: tt.unit})
 			}
 			for _, v := range tt.change {
-				change = append(change, figure.Figure{Name: "f", Value: v, Unit: tt.unit}, figure.Figure{Name: "only here", Value: v, Unit: tt.unit})
+				change = append(change, figure.Figure{Name: "f", Value: v, Unit: tt.unit},
+					figure.Figure{Name: "only here", Value: v, Unit: tt.unit})
 			}
 			rows := compare(base, change)
 			if len(rows) != 1 || rows[0].worse() != tt.want {

@@ -42,6 +42,7 @@ var Rules = []Rule{
 	{"exported names are documented", checkDocs},
 	{"every parser has a fuzz target", checkFuzz},
 	{"files are short", checkSizes},
+	{"lines are short", checkWidths},
 	{"functions are short", checkFuncs},
 	{"nothing ends in one type", checkWide},
 	{"roles are known in one room", checkRoles},
@@ -119,7 +120,8 @@ func Load(root fs.FS) (*Tree, error) {
 			}
 			return nil
 		}
-		if !d.Type().IsRegular() || !slices.ContainsFunc(textual, func(s string) bool { return strings.HasSuffix(name, s) }) {
+		if !d.Type().IsRegular() ||
+			!slices.ContainsFunc(textual, func(s string) bool { return strings.HasSuffix(name, s) }) {
 			return nil
 		}
 		body, err := fs.ReadFile(root, name)

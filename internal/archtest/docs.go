@@ -35,7 +35,10 @@ func checkPackageComments(t *Tree) []Finding {
 		}
 		switch {
 		case len(comments) == 0:
-			out = append(out, Finding{p.Path, "no package comment: say what the package is, what it is not, which RFC sections it follows, whether it does I/O"})
+			out = append(out,
+				Finding{p.Path,
+					"no package comment: say what the package is, what it is not, which RFC sections it follows, " +
+						"whether it does I/O"})
 		case len(comments) > 1:
 			out = append(out, Finding{p.Path, fmt.Sprintf("%d package comments: one file has it", len(comments))})
 		case !strings.HasPrefix(comments[0], want):
@@ -65,8 +68,9 @@ func checkDocs(t *Tree) []Finding {
 	if (total-len(gaps))*100 >= total*documented {
 		return nil
 	}
-	return append(gaps, Finding{".", fmt.Sprintf("%d of %d exported names have a comment that begins with the name; %d %% must",
-		total-len(gaps), total, documented)})
+	return append(gaps,
+		Finding{".", fmt.Sprintf("%d of %d exported names have a comment that begins with the name; %d %% must",
+			total-len(gaps), total, documented)})
 }
 
 // undocumented returns how many exported names a declaration has, and those

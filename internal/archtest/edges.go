@@ -46,8 +46,9 @@ func checkEdges(t *Tree) []Finding {
 	for _, p := range t.Packages {
 		from, ok := roomOf(p.Path)
 		if !ok {
-			out = append(out, Finding{p.Path, "this folder is no room of the house: give it a line in internal/archtest/rooms.go " +
-				"and docs/architecture.md, or move its files to where they belong"})
+			out = append(out,
+				Finding{p.Path, "this folder is no room of the house: give it a line in internal/archtest/rooms.go " +
+					"and docs/architecture.md, or move its files to where they belong"})
 			continue
 		}
 		for _, f := range p.Files {
@@ -113,7 +114,8 @@ func checkTestPackages(t *Tree) []Finding {
 			eachImport(f, func(spec *ast.ImportSpec, target string) {
 				to, ours := strings.CutPrefix(target, module)
 				if target == "testing" || ours && isForTests(to) {
-					out = append(out, Finding{t.at(spec), fmt.Sprintf("%s is for tests: production code must not import it", target)})
+					out = append(out,
+						Finding{t.at(spec), fmt.Sprintf("%s is for tests: production code must not import it", target)})
 				}
 			})
 		}

@@ -57,7 +57,8 @@ func checkLogKeys(t *Tree) []Finding {
 	}
 	for key, used := range known {
 		if !used {
-			out = append(out, Finding{dictionary, fmt.Sprintf("no log record has the key %q any more: strike it out", key)})
+			out = append(out,
+				Finding{dictionary, fmt.Sprintf("no log record has the key %q any more: strike it out", key)})
 		}
 	}
 	slices.SortFunc(out, func(a, b Finding) int { return strings.Compare(a.String(), b.String()) })
@@ -79,7 +80,8 @@ func (t *Tree) logCall(call *ast.CallExpr, known map[string]bool) []Finding {
 		return nil
 	case slices.Contains(messages, sel.Sel.Name) && len(args) > 0:
 		if _, ok := literal(args[0]); !ok {
-			return []Finding{{t.at(args[0]), "the message of a log record is a constant; what is particular goes into keys"}}
+			return []Finding{
+				{t.at(args[0]), "the message of a log record is a constant; what is particular goes into keys"}}
 		}
 		args = args[1:]
 	case !slices.Contains(derivations, sel.Sel.Name):
@@ -110,7 +112,10 @@ func (t *Tree) logKeys(args []ast.Expr, spread bool, known map[string]bool) []Fi
 			continue
 		}
 		if _, ok := known[key]; !ok {
-			out = append(out, Finding{t.at(args[i]), fmt.Sprintf("%s has no key %q: take one that it has, or say there what this one means", dictionary, key)})
+			out = append(out,
+				Finding{t.at(args[i]),
+					fmt.Sprintf("%s has no key %q: take one that it has, or say there what this one means",
+						dictionary, key)})
 		}
 		known[key] = true
 		if i+1 < len(args) && isErrorText(args[i+1]) {

@@ -27,7 +27,9 @@ func checkModules(t *Tree) []Finding {
 			continue // "// indirect" makes it four
 		}
 		if _, ok := rows[fields[0]]; !ok {
-			out = append(out, Finding{modulesPage, fmt.Sprintf("%s is required by go.mod: say where, and why it is not our own", fields[0])})
+			out = append(out,
+				Finding{modulesPage,
+					fmt.Sprintf("%s is required by go.mod: say where, and why it is not our own", fields[0])})
 		}
 		delete(rows, fields[0])
 	}

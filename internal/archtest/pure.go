@@ -53,7 +53,9 @@ func (t *Tree) impureImports(p *Package, f *File) []Finding {
 		}
 		for _, bad := range impure {
 			if covers(bad.path+"/...", target) {
-				out = append(out, Finding{t.at(spec), fmt.Sprintf("%s is pure and must not import %s: %s", p.Path, target, bad.because)})
+				out = append(out,
+					Finding{t.at(spec), fmt.Sprintf("%s is pure and must not import %s: %s", p.Path, target,
+						bad.because)})
 			}
 		}
 	})
@@ -77,7 +79,9 @@ func (t *Tree) impureCode(p *Package, f *File) []Finding {
 			out = append(out, Finding{t.at(n), p.Path + " is pure and must not start a goroutine: its driver does"})
 		case *ast.SelectorExpr:
 			if x, ok := n.X.(*ast.Ident); ok && clock != "" && x.Name == clock && slices.Contains(clocks, n.Sel.Name) {
-				out = append(out, Finding{t.at(n), fmt.Sprintf("%s is pure and must not use time.%s: the time is an argument", p.Path, n.Sel.Name)})
+				out = append(out,
+					Finding{t.at(n), fmt.Sprintf("%s is pure and must not use time.%s: the time is an argument", p.Path,
+						n.Sel.Name)})
 			}
 		}
 		return true
@@ -89,15 +93,17 @@ func (t *Tree) impureCode(p *Package, f *File) []Finding {
 }
 
 // reservedFolders are names that say nothing about what is in a folder.
-var reservedFolders = []string{"util", "utils", "common", "helpers", "helper", "types", "errors", "misc", "shared", "pkg"}
+var reservedFolders = []string{"util", "utils", "common", "helpers", "helper", "types", "errors", "misc",
+	"shared", "pkg"}
 
 func checkFolders(t *Tree) []Finding {
 	var out []Finding
 	for _, p := range t.Packages {
 		for part := range strings.SplitSeq(p.Path, "/") {
 			if slices.Contains(reservedFolders, part) {
-				out = append(out, Finding{p.Path, fmt.Sprintf("%q says nothing about what is in it: name it after its idea, "+
-					"or move each piece to its only user", part)})
+				out = append(out,
+					Finding{p.Path, fmt.Sprintf("%q says nothing about what is in it: name it after its idea, "+
+						"or move each piece to its only user", part)})
 			}
 		}
 	}
@@ -118,10 +124,15 @@ func checkPackageNames(t *Tree) []Finding {
 			continue
 		}
 		if p.Name() != path.Base(p.Path) {
-			out = append(out, Finding{p.Path, fmt.Sprintf("package %s must be named after its folder, %s", p.Name(), path.Base(p.Path))})
+			out = append(out,
+				Finding{p.Path, fmt.Sprintf("package %s must be named after its folder, %s", p.Name(),
+					path.Base(p.Path))})
 		}
 		if other, ok := first[p.Name()]; ok {
-			out = append(out, Finding{p.Path, fmt.Sprintf("package %s has the name of %s: names are unique, so that nobody needs an alias", p.Name(), other)})
+			out = append(out,
+				Finding{p.Path,
+					fmt.Sprintf("package %s has the name of %s: names are unique, so that nobody needs an alias",
+						p.Name(), other)})
 		}
 		first[p.Name()] = p.Path
 	}
@@ -132,7 +143,8 @@ func checkContext(t *Tree) []Finding {
 	var out []Finding
 	for _, p := range t.Packages {
 		if p.Path == "context" {
-			out = append(out, Finding{"context", "this folder holds rooms and no Go file: the standard library owns the name"})
+			out = append(out,
+				Finding{"context", "this folder holds rooms and no Go file: the standard library owns the name"})
 		}
 		for _, f := range p.All() {
 			out = append(out, t.contextNames(p, f)...)

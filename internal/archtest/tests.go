@@ -23,7 +23,9 @@ func checkFuzz(t *Tree) []Finding {
 			eachFunc(f, func(d *ast.FuncDecl) {
 				name := d.Name.Name
 				if d.Recv == nil && strings.HasPrefix(name, "Parse") && !targets["Fuzz"+name] {
-					out = append(out, Finding{t.at(d.Name), fmt.Sprintf("%s has no fuzz target: write Fuzz%s into %s", name, name, p.Path)})
+					out = append(out,
+						Finding{t.at(d.Name), fmt.Sprintf("%s has no fuzz target: write Fuzz%s into %s", name,
+							name, p.Path)})
 				}
 			})
 		}
@@ -76,8 +78,9 @@ func checkSkips(t *Tree) []Finding {
 					return true
 				})
 				if skip != nil && !looks {
-					out = append(out, Finding{t.at(skip), "this may skip a test in CI, where it would count as passed: " +
-						`with the variable "CI" set it must fail`})
+					out = append(out,
+						Finding{t.at(skip), "this may skip a test in CI, where it would count as passed: " +
+							`with the variable "CI" set it must fail`})
 				}
 			})
 		}

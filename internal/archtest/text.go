@@ -25,7 +25,8 @@ func checkSizes(t *Tree) []Finding {
 			limit = maxTestLines
 		}
 		if n := x.Lines(); n > limit {
-			out = append(out, Finding{x.Path, fmt.Sprintf("%d lines, and %d are the limit: one idea per file", n, limit)})
+			out = append(out,
+				Finding{x.Path, fmt.Sprintf("%d lines, and %d are the limit: one idea per file", n, limit)})
 		}
 	}
 	return out
@@ -45,7 +46,9 @@ func checkFuncs(t *Tree) []Finding {
 				}
 				n := t.fset.Position(d.Body.Rbrace).Line - t.fset.Position(d.Pos()).Line + 1
 				if n > maxFunc {
-					out = append(out, Finding{t.at(d), fmt.Sprintf("%s has %d lines, and %d are the limit: name its steps", d.Name.Name, n, maxFunc)})
+					out = append(out,
+						Finding{t.at(d), fmt.Sprintf("%s has %d lines, and %d are the limit: name its steps",
+							d.Name.Name, n, maxFunc)})
 				}
 			})
 		}
@@ -67,7 +70,8 @@ func checkForeign(t *Tree) []Finding {
 		if m := outside.Find(line); m != nil {
 			return fmt.Sprintf("%q is a path of one machine: a fresh clone has it not", bytes.TrimSpace(m))
 		}
-		if upstairs.Match(line) && strings.HasSuffix(x.Path, ".go") && !strings.HasSuffix(x.Path, "_test.go") && !isForTests(folder(x.Path)) {
+		if upstairs.Match(line) && strings.HasSuffix(x.Path, ".go") && !strings.HasSuffix(x.Path, "_test.go") &&
+			!isForTests(folder(x.Path)) {
 			return "only tests may read files from outside of the tree"
 		}
 		return ""

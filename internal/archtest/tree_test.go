@@ -36,12 +36,15 @@ var linked = []struct {
 	{
 		program: "cmd/warren-context",
 		not: []string{"github.com/hashicorp/hcl/", "github.com/zclconf/go-cty", "github.com/vishvananda/netlink",
-			"net/http", "github.com/spf13/cobra", "github.com/containerd/cgroups/", "os/exec", module + "configs", module + "system"},
-		because: "a worker parses hostile packets: it starts in milliseconds, stays small, and has nothing privileged to offer to whoever takes it over",
+			"net/http", "github.com/spf13/cobra", "github.com/containerd/cgroups/", "os/exec", module + "configs",
+			module + "system"},
+		because: "a worker parses hostile packets: it starts in milliseconds, stays small, and has nothing " +
+			"privileged to offer to whoever takes it over",
 	},
 	{
 		program: "cmd/warren",
-		not: []string{"github.com/vishvananda/netlink", "github.com/containerd/cgroups/", module + "ike/ikev2", module + "esp/plane",
+		not: []string{"github.com/vishvananda/netlink", "github.com/containerd/cgroups/", module + "ike/ikev2",
+			module + "esp/plane",
 			module + "context/worker", module + "context/spawn"},
 		because: "the CLI only asks",
 	},
@@ -61,7 +64,8 @@ func TestWorkerModules(t *testing.T) {
 	}
 	rows := modules(tree.text(modulesPage))
 	seen := map[string]bool{}
-	for path := range strings.FieldsSeq(list(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./cmd/warren-context")) {
+	for path := range strings.FieldsSeq(list(t, "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}",
+		"./cmd/warren-context")) {
 		if path+"/" == module || seen[path] {
 			continue
 		}
@@ -103,7 +107,8 @@ func TestLinked(t *testing.T) {
 			for pkg := range strings.FieldsSeq(list(t, "-deps", "./"+l.program)) {
 				for _, bad := range l.not {
 					if strings.HasPrefix(pkg+"/", strings.TrimSuffix(bad, "/")+"/") {
-						t.Errorf("%s links %s: %s\n`go mod why -m` or `go list -deps -f '{{.ImportPath}}: {{.Imports}}' ./%s` says who imports it",
+						t.Errorf("%s links %s: %s\n`go mod why -m` or `go list -deps -f '{{.ImportPath}}: "+
+							"{{.Imports}}' ./%s` says who imports it",
 							l.program, pkg, l.because, l.program)
 					}
 				}

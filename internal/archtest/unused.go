@@ -46,7 +46,8 @@ func unusedEdges(t *Tree, rooms []room) []Finding {
 		imports, there := used[r.path]
 		switch {
 		case !there && !r.planned:
-			out = append(out, Finding{at, fmt.Sprintf("%s has no package: strike its line out, or say that it is planned", r.path)})
+			out = append(out,
+				Finding{at, fmt.Sprintf("%s has no package: strike its line out, or say that it is planned", r.path)})
 		case there && r.planned:
 			out = append(out, Finding{at, fmt.Sprintf("%s is there, and no longer planned", r.path)})
 		case r.planned:
@@ -54,7 +55,8 @@ func unusedEdges(t *Tree, rooms []room) []Finding {
 		}
 		for _, m := range r.may {
 			if m != "..." && !slices.ContainsFunc(imports, func(to string) bool { return covers(m, to) }) {
-				out = append(out, Finding{at, fmt.Sprintf("%s may import %s, and nothing in it does: strike that out", r.path, m)})
+				out = append(out,
+					Finding{at, fmt.Sprintf("%s may import %s, and nothing in it does: strike that out", r.path, m)})
 			}
 		}
 	}

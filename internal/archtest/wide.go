@@ -27,12 +27,17 @@ func checkWide(t *Tree) []Finding {
 			}
 			methods, fields := width(p, w.name)
 			if methods > w.methods {
-				out = append(out, Finding{p.Path, fmt.Sprintf("%s has %d methods and functions that take it, and %d are the limit: what of it is a type of its own?",
-					w.name, methods, w.methods)})
+				out = append(out,
+					Finding{p.Path,
+						fmt.Sprintf("%s has %d methods and functions that take it, and %d are the limit: what of it "+
+							"is a type of its own?",
+							w.name, methods, w.methods)})
 			}
 			if fields > w.fields {
-				out = append(out, Finding{p.Path, fmt.Sprintf("%s has %d fields, and %d are the limit: what of it is a type of its own?",
-					w.name, fields, w.fields)})
+				out = append(out,
+					Finding{p.Path,
+						fmt.Sprintf("%s has %d fields, and %d are the limit: what of it is a type of its own?",
+							w.name, fields, w.fields)})
 			}
 		}
 	}
@@ -98,12 +103,18 @@ func checkRoles(t *Tree) []Finding {
 		for _, f := range p.Files {
 			eachFunc(f, func(d *ast.FuncDecl) {
 				if d.Name.IsExported() && isPredicate(d) && !slices.Contains(replicaPredicates, d.Name.Name) {
-					out = append(out, Finding{t.at(d.Name), d.Name.Name + " is a question with yes or no: say what has to be done instead (Serve, Last, WhenServing)"})
+					out = append(out,
+						Finding{t.at(d.Name),
+							d.Name.Name + " is a question with yes or no: say what has to be done instead (Serve, " +
+								"Last, WhenServing)"})
 				}
 			})
 			ast.Inspect(f.AST, func(n ast.Node) bool {
-				if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.IsExported() && slices.Contains(roles, strings.ToLower(spec.Name.Name)) {
-					out = append(out, Finding{t.at(spec.Name), spec.Name.Name + " is a role: only this room knows which one there is"})
+				if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.IsExported() &&
+					slices.Contains(roles, strings.ToLower(spec.Name.Name)) {
+					out = append(out,
+						Finding{t.at(spec.Name),
+							spec.Name.Name + " is a role: only this room knows which one there is"})
 				}
 				return true
 			})

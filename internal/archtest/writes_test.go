@@ -30,7 +30,9 @@ func TestWrites(t *testing.T) {
 		}
 		exports[p.ImportPath] = p.Export
 	}
-	imports := importer.ForCompiler(tree.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	imports := importer.ForCompiler(tree.fset, "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
 	seen := 0
 	for _, p := range tree.Packages {
 		if isForTests(p.Path) || len(p.Files) == 0 || strings.HasPrefix(p.Path, "bench") {
@@ -40,7 +42,8 @@ func TestWrites(t *testing.T) {
 		seen += len(info.Selections)
 		for _, f := range p.Files {
 			for _, x := range foreignWrites(info, module+p.Path, f.AST) {
-				t.Errorf("%s: a field of a type of another room is written here: give the type a method that says what that means", tree.at(x))
+				t.Errorf("%s: a field of a type of another room is written here: give the type a method that says "+
+					"what that means", tree.at(x))
 			}
 		}
 	}
@@ -91,7 +94,8 @@ type Thing struct { Value; N int; n int }
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := read("x.go", "package x\nimport \""+module+"room\"\nvar own struct{ n int }\nfunc f(v room.Value, y *room.Thing) { "+body+" }")
+		f := read("x.go", "package x\nimport \""+module+
+			"room\"\nvar own struct{ n int }\nfunc f(v room.Value, y *room.Thing) { "+body+" }")
 		info := &types.Info{Selections: map[*ast.SelectorExpr]*types.Selection{}}
 		conf := types.Config{Importer: fixed{other}}
 		if _, err := conf.Check(module+"x", fset, []*ast.File{f}, info); err != nil {

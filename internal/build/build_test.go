@@ -21,9 +21,11 @@ func TestDescribe(t *testing.T) {
 	}{
 		{name: "tagged", version: "v1.2.3", settings: setting("vcs.revision", "0123456789abcdef"), want: "v1.2.3"},
 		{name: "no VCS", version: "(devel)", want: "devel"},
-		{name: "clean tree", version: "(devel)", settings: setting("vcs.revision", "0123456789abcdef", "vcs.modified", "false"),
+		{name: "clean tree", version: "(devel)", settings: setting("vcs.revision", "0123456789abcdef",
+			"vcs.modified", "false"),
 			want: "devel-0123456789ab"},
-		{name: "changed tree", settings: setting("vcs.revision", "0123", "vcs.modified", "true"), want: "devel-0123+changes"},
+		{name: "changed tree", settings: setting("vcs.revision", "0123", "vcs.modified", "true"),
+			want: "devel-0123+changes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -45,7 +45,8 @@ func Run(log *slog.Logger, what string, fn func() error) (err error) {
 			return
 		}
 		err = fmt.Errorf("%w (%s)", ErrPanic, what)
-		log.Error("internal error", "kind", what, "reason", panics.Reason(p), "detail", strings.Join(panics.Where(), " < "), "count", caught.Add(1))
+		log.Error("internal error", "kind", what, "reason", panics.Reason(p), "detail",
+			strings.Join(panics.Where(), " < "), "count", caught.Add(1))
 	}()
 	return fn()
 }

@@ -35,7 +35,8 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: got %v", want, err)
 		}
 		got := out.String()
-		if !strings.Contains(got, "level=ERROR") || !strings.Contains(got, want) || !strings.Contains(got, "guard.TestRun.func") || strings.Contains(got, "hunter2") {
+		if !strings.Contains(got, "level=ERROR") || !strings.Contains(got, want) ||
+			!strings.Contains(got, "guard.TestRun.func") || strings.Contains(got, "hunter2") {
 			t.Errorf("%s: the log says %s", want, got)
 		}
 	}

@@ -252,7 +252,8 @@ func dissect(frame []byte, first gopacket.Decoder) Packet {
 // and multicast routers their listeners, from those that somebody sent.
 func isNeighbourDiscovery(icmpType uint8) bool {
 	switch {
-	case icmpType >= layers.ICMPv6TypeMLDv1MulticastListenerQueryMessage && icmpType <= layers.ICMPv6TypeMLDv1MulticastListenerDoneMessage,
+	case icmpType >= layers.ICMPv6TypeMLDv1MulticastListenerQueryMessage &&
+		icmpType <= layers.ICMPv6TypeMLDv1MulticastListenerDoneMessage,
 		icmpType >= layers.ICMPv6TypeRouterSolicitation && icmpType <= layers.ICMPv6TypeRedirect,
 		icmpType == layers.ICMPv6TypeMLDv2MulticastListenerReportMessageV2:
 		return true

@@ -110,7 +110,8 @@ func (p *Pair) whole(group string) error {
 		g := s.Group(group)
 		roles = append(roles, g.Role)
 		if g.Role == "active" && (g.PeerRole != "standby-ready" || g.Replication != "ready") {
-			return fmt.Errorf("group %s: active on %s, its peer is %s, replication %s", group, n.Port, g.PeerRole, g.Replication)
+			return fmt.Errorf("group %s: active on %s, its peer is %s, replication %s", group, n.Port, g.PeerRole,
+				g.Replication)
 		}
 	}
 	if both := strings.Join(roles, " "); both != "active standby-ready" && both != "standby-ready active" {

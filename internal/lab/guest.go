@@ -54,7 +54,8 @@ func (l *Lab) RunGuest(g Guest) (string, error) {
 	defer cancel()
 	// What the kernel does not know becomes environment, and what follows "--"
 	// arguments, of its first process.
-	cmd := exec.CommandContext(ctx, GuestKernel, "mem=384M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet",
+	cmd := exec.CommandContext(ctx, GuestKernel, "mem=384M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/",
+		"ro", "quiet",
 		"uml_dir="+dir, "umid=guest", "con=null", "con0=null,fd:1", "ssl=null",
 		"init="+self, guestVariable+"="+strings.Join(g.Modules, ","), "WARREN_BIN="+Bin(),
 		"--", "-test.v", "-test.run=^"+g.Test+"$")

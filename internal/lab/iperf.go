@@ -28,7 +28,8 @@ type IperfResult struct {
 }
 
 func (r IperfResult) String() string {
-	return fmt.Sprintf("%.1f Mbit/s, %.2f %% lost, %d retransmissions", r.BitsPerSecond/1e6, r.LostPercent, r.Retransmits)
+	return fmt.Sprintf("%.1f Mbit/s, %.2f %% lost, %d retransmissions", r.BitsPerSecond/1e6, r.LostPercent,
+		r.Retransmits)
 }
 
 // IperfRun is a measurement under way.

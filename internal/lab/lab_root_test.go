@@ -116,12 +116,14 @@ func TestStrongSwan(t *testing.T) {
 	_, a, b := pair(t)
 	b.Address("lo", "10.10.0.53/32")
 	gw := b.StrongSwan(StrongSwanConfig{Conns: []StrongSwanConn{{
-		Name: "gw", Local: "192.0.2.2", LocalID: "gw.example", RemoteID: "*@example", LocalPSK: "gateway key", RemotePSK: "client key",
-		LocalTS: "10.10.0.0/24", Pool: "10.99.0.10-10.99.0.20",
+		Name: "gw", Local: "192.0.2.2", LocalID: "gw.example", RemoteID: "*@example", LocalPSK: "gateway key",
+		RemotePSK: "client key",
+		LocalTS:   "10.10.0.0/24", Pool: "10.99.0.10-10.99.0.20",
 	}}})
 	client := a.StrongSwan(StrongSwanConfig{Conns: []StrongSwanConn{{
-		Name: "hub", Remote: "192.0.2.2", LocalID: "alice@example", RemoteID: "gw.example", LocalPSK: "client key", RemotePSK: "gateway key",
-		VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
+		Name: "hub", Remote: "192.0.2.2", LocalID: "alice@example", RemoteID: "gw.example", LocalPSK: "client key",
+		RemotePSK: "gateway key",
+		VIPs:      "0.0.0.0", RemoteTS: "10.10.0.0/24",
 	}}})
 	c := a.Capture("eth0")
 	client.MustInitiate("hub")
@@ -132,7 +134,8 @@ func TestStrongSwan(t *testing.T) {
 	if c.Inits(time.Time{}) != 1 {
 		t.Errorf("got %d IKE_SA_INIT requests, want 1", c.Inits(time.Time{}))
 	}
-	if len(c.Packets(func(p Packet) bool { return p.Protocol == "esp-in-udp" })) < 6 || len(c.Packets(func(p Packet) bool { return p.Protocol == "icmp" })) > 0 {
+	if len(c.Packets(func(p Packet) bool { return p.Protocol == "esp-in-udp" })) < 6 ||
+		len(c.Packets(func(p Packet) bool { return p.Protocol == "icmp" })) > 0 {
 		t.Error("the ping was not inside ESP")
 	}
 	if err := client.Terminate("hub"); err != nil {
@@ -144,10 +147,12 @@ func TestStrongSwan(t *testing.T) {
 
 	client.Stop()
 	second := a.StrongSwan(StrongSwanConfig{Conns: []StrongSwanConn{{
-		Name: "hub", Remote: "192.0.2.2", LocalID: "alice@example", RemoteID: "gw.example", LocalPSK: "no key", RemotePSK: "gateway key",
-		VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
+		Name: "hub", Remote: "192.0.2.2", LocalID: "alice@example", RemoteID: "gw.example", LocalPSK: "no key",
+		RemotePSK: "gateway key",
+		VIPs:      "0.0.0.0", RemoteTS: "10.10.0.0/24",
 	}}})
-	if err := second.Initiate("hub", 5*time.Second); err == nil || !strings.Contains(second.Log(), "AUTHENTICATION_FAILED") {
+	if err := second.Initiate("hub", 5*time.Second); err == nil ||
+		!strings.Contains(second.Log(), "AUTHENTICATION_FAILED") {
 		t.Errorf("with a wrong key: got %v, want AUTHENTICATION_FAILED", err)
 	}
 }

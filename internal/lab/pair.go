@@ -104,7 +104,8 @@ func (p *Pair) site(i int, context string) {
 	p.lab.tb.Helper()
 	s := &PairSite{
 		pair: p, Context: context, Group: fmt.Sprint(i + 1),
-		Outside: p.lab.Segment(context + "-outside"), Inside: p.lab.Segment(context + "-inside"), Host: p.lab.Namespace(context + "-host"),
+		Outside: p.lab.Segment(context + "-outside"), Inside: p.lab.Segment(context + "-inside"),
+		Host: p.lab.Namespace(context + "-host"),
 	}
 	for _, n := range p.Nodes {
 		s.Outside.Connect(n.Port, n.ns, n.device(i, "out"))
@@ -259,7 +260,8 @@ func (s *PairSite) Conn(name string) StrongSwanConn {
 	return StrongSwanConn{
 		Name: name, Remote: PairOutside, LocalID: name + "@clients.example", RemoteID: "hub.acme.example",
 		LocalPSK: "the clients' key", RemotePSK: "the gateway's key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0", RemoteTS: "10.44.0.0/24",
+		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0",
+		RemoteTS: "10.44.0.0/24",
 	}
 }
 

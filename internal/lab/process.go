@@ -52,7 +52,8 @@ func (ns *Namespace) Output(c Command) (stdout, stderr string, err error) {
 	}
 	err = cmd.Wait()
 	if err != nil {
-		err = fmt.Errorf("lab: %s in %s: %w: %s", strings.Join(c.Args, " "), ns.name, err, strings.TrimSpace(errs.String()))
+		err = fmt.Errorf("lab: %s in %s: %w: %s", strings.Join(c.Args, " "), ns.name, err,
+			strings.TrimSpace(errs.String()))
 	}
 	return out.String(), errs.String(), err
 }

@@ -79,7 +79,8 @@ const (
 func (ns *Namespace) Drop(device, match string) *Filter {
 	ns.lab.tb.Helper()
 	f := &Filter{ns: ns, table: fmt.Sprintf("lab%d", count.Add(1))}
-	rules := fmt.Sprintf("table netdev %s {\n chain c {\n  type filter hook ingress device %q priority 0;\n  %s counter drop\n }\n}\n", f.table, device, match)
+	rules := fmt.Sprintf("table netdev %s {\n chain c {\n  type filter hook ingress device %q priority 0;\n  %s "+
+		"counter drop\n }\n}\n", f.table, device, match)
 	file := ns.lab.WriteFile(rules, "nft", f.table)
 	ns.MustRun("nft", "-f", file)
 	return f

@@ -69,7 +69,8 @@ const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf
 func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 	ns.lab.tb.Helper()
 	base := fmt.Sprintf("swan-%s-%d", ns.name, count.Add(1))
-	s := &StrongSwan{ns: ns, dir: ns.lab.Path(base, "swanctl"), vici: ns.lab.Path(base, "vici"), plain: ns.lab.Path(base, "charon.log"),
+	s := &StrongSwan{ns: ns, dir: ns.lab.Path(base, "swanctl"), vici: ns.lab.Path(base, "vici"),
+		plain: ns.lab.Path(base, "charon.log"),
 		names: ns.lab.Path(base, "resolv.conf")}
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		ns.lab.tb.Fatalf("lab: %v", err)
@@ -132,7 +133,8 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
     }
   }
 }
-`, strongSwanPlugins, threshold, timeout.Seconds(), tries, yes(c.MakeBeforeBreak), s.vici, resolv, s.plain, min(level, 1), level, level)
+`, strongSwanPlugins, threshold, timeout.Seconds(), tries, yes(c.MakeBeforeBreak), s.vici, resolv, s.plain,
+		min(level, 1), level, level)
 }
 
 // swanctlConf is the text of swanctl.conf.
@@ -160,7 +162,8 @@ func swanctlConf(conns []StrongSwanConn) string {
 		setting(&b, "      ", "id", quoted(c.LocalID))
 		fmt.Fprintf(&b, "    }\n    remote {\n      auth = psk\n")
 		setting(&b, "      ", "id", quoted(c.RemoteID))
-		fmt.Fprintf(&b, "    }\n    children {\n      %s {\n        dpd_action = clear\n        mode = tunnel\n", c.Name)
+		fmt.Fprintf(&b, "    }\n    children {\n      %s {\n        dpd_action = clear\n        mode = tunnel\n",
+			c.Name)
 		setting(&b, "        ", "esp_proposals", c.ESPProposals)
 		setting(&b, "        ", "local_ts", c.LocalTS)
 		setting(&b, "        ", "remote_ts", c.RemoteTS)

@@ -94,7 +94,8 @@ func (t *Traffic) Go(more int) {
 		now := received()
 		for i := range now {
 			if now[i] < before[i]+more {
-				return fmt.Errorf("through since then: pings from and to the client, datagrams from and to it: %v, before: %v", now, before)
+				return fmt.Errorf("through since then: pings from and to the client, datagrams from and to it: %v, "+
+					"before: %v", now, before)
 			}
 		}
 		return nil

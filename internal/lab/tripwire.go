@@ -40,7 +40,8 @@ func (ns *Namespace) Tripwire(device string, inside ...string) {
 	ns.lab.tb.Cleanup(func() { // before Close, and before what the test has cleaned up before
 		defer unix.Close(fd)
 		if p, n := tripped(fd, first); n > 0 {
-			ns.lab.tb.Errorf("lab: %d packets in clear on %s of %s; the first is %s from %s to %s", n, device, ns.name, p.Protocol, p.Src, p.Dst)
+			ns.lab.tb.Errorf("lab: %d packets in clear on %s of %s; the first is %s from %s to %s", n, device, ns.name,
+				p.Protocol, p.Src, p.Dst)
 		}
 	})
 }

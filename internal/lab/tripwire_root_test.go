@@ -43,7 +43,8 @@ func TestTripwire(t *testing.T) {
 			a, b := l.Namespace("a"), l.Namespace("b")
 			l.Veth(a, "eth0", b, "eth0")
 			for i, ns := range []*Namespace{a, b} {
-				for _, p := range []string{"192.0.2.%d/24", "10.10.0.%d/21", "10.10.8.%d/24", "2001:db8::%d/64", "fd00:0:0:12::%d/64", "fd00:0:0:20::%d/64"} {
+				for _, p := range []string{"192.0.2.%d/24", "10.10.0.%d/21", "10.10.8.%d/24", "2001:db8::%d/64",
+					"fd00:0:0:12::%d/64", "fd00:0:0:20::%d/64"} {
 					ns.Address("eth0", fmt.Sprintf(p, i+1))
 				}
 			}

@@ -85,7 +85,8 @@ func (w *Warrend) Start() {
 // Second starts another daemon with the same configuration.
 func (w *Warrend) Second() *Process {
 	w.ns.lab.tb.Helper()
-	return w.ns.Start(Command{Name: "second-warrend", Args: []string{filepath.Join(w.bin, "warrend"), "--config", w.Config}})
+	return w.ns.Start(Command{Name: "second-warrend",
+		Args: []string{filepath.Join(w.bin, "warrend"), "--config", w.Config}})
 }
 
 // Write writes a file beside the system file.

@@ -27,7 +27,8 @@ func TestPanics(t *testing.T) {
 			t.Errorf("%s: it came from %q", test.name, where)
 		}
 	}
-	if _, where := caught(func() { dive(100) }); len(where) != maxPlaces || !strings.HasPrefix(where[0], "panics.dive:") {
+	if _, where := caught(func() { dive(100) }); len(where) != maxPlaces ||
+		!strings.HasPrefix(where[0], "panics.dive:") {
 		t.Errorf("the innermost first, and no more than %d: %q", maxPlaces, where)
 	}
 }

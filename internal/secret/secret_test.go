@@ -31,7 +31,8 @@ func TestCannotBePrinted(t *testing.T) {
 	}
 	out.Write(b)
 
-	for _, leak := range []string{text, "correct", fmt.Sprintf("%x", text[:4]), fmt.Sprintf("%d %d", text[0], text[1])} {
+	for _, leak := range []string{text, "correct", fmt.Sprintf("%x", text[:4]),
+		fmt.Sprintf("%d %d", text[0], text[1])} {
 		if strings.Contains(strings.ToLower(out.String()), leak) {
 			t.Errorf("%q leaked in:\n%s", leak, out.String())
 		}

@@ -22,7 +22,8 @@ bad line - cgroup
 `
 	got := parseMounts(text)
 	want := mounted{unified: "/sys/fs/cgroup/unified", legacy: map[string]string{
-		"rw": "/sys/fs/my group", "cpu": "/sys/fs/cgroup/cpu,cpuacct", "cpuacct": "/sys/fs/cgroup/cpu,cpuacct", "memory": "/sys/fs/my group",
+		"rw": "/sys/fs/my group", "cpu": "/sys/fs/cgroup/cpu,cpuacct", "cpuacct": "/sys/fs/cgroup/cpu,cpuacct",
+		"memory": "/sys/fs/my group",
 	}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(mounted{})); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -70,20 +71,26 @@ func TestSettings(t *testing.T) {
 		want   map[string]string
 	}{
 		{"v2", Unified, Limits{CPU: 0.5, Memory: 256 << 20, PIDs: 64},
-			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "memory.swap.max": "0", "pids.max": "64"}},
+			map[string]string{"cpu.max": "10000 20000", "memory.max": "268435456", "memory.swap.max": "0",
+				"pids.max": "64"}},
 		{"v2 unlimited", Unified, Limits{},
 			map[string]string{"cpu.max": "max 20000", "memory.max": "9223372036854775807", "pids.max": "max"}},
-		{"v2 without swap", Unified, Limits{Memory: 1 << 20}, map[string]string{"cpu.max": "max 20000", "memory.max": "1048576", "pids.max": "max"}},
+		{"v2 without swap", Unified, Limits{Memory: 1 << 20},
+			map[string]string{"cpu.max": "max 20000", "memory.max": "1048576", "pids.max": "max"}},
 		{"v1 with swap", Legacy, Limits{Memory: 1 << 20}, map[string]string{
-			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "-1", "memory.limit_in_bytes": "1048576", "memory.memsw.limit_in_bytes": "1048576", "pids.max": "4194304"}},
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "-1", "memory.limit_in_bytes": "1048576",
+			"memory.memsw.limit_in_bytes": "1048576", "pids.max": "4194304"}},
 		{"v1", Legacy, Limits{CPU: 2, Memory: 1 << 20, PIDs: 7}, map[string]string{
-			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "40000", "memory.limit_in_bytes": "1048576", "pids.max": "7"}},
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "40000", "memory.limit_in_bytes": "1048576",
+			"pids.max": "7"}},
 		{"v1 unlimited, and less than the kernel takes", Legacy, Limits{CPU: 0.001}, map[string]string{
-			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "1000", "memory.limit_in_bytes": "-1", "pids.max": "4194304"}},
+			"cpu.cfs_period_us": "20000", "cpu.cfs_quota_us": "1000", "memory.limit_in_bytes": "-1",
+			"pids.max": "4194304"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			files := map[string]string{"cgroup.subtree_control": "cpu memory pids", "sys/cgroup.subtree_control": "cpu memory pids"}
+			files := map[string]string{"cgroup.subtree_control": "cpu memory pids",
+				"sys/cgroup.subtree_control": "cpu memory pids"}
 			for name := range test.want {
 				files["sys/blue/"+name] = ""
 			}
@@ -102,7 +109,8 @@ func TestSettings(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	want := Usage{CPU: 1500 * time.Microsecond, Throttled: 3, Memory: 4096, MemoryPeak: 8192, OOMKills: 2, PIDs: 5, PIDsPeak: 9, PIDsDenied: 6}
+	want := Usage{CPU: 1500 * time.Microsecond, Throttled: 3, Memory: 4096, MemoryPeak: 8192, OOMKills: 2, PIDs: 5,
+		PIDsPeak: 9, PIDsDenied: 6}
 	tests := map[Mode]map[string]string{
 		Unified: {
 			"sys/blue/cpu.stat":       "usage_usec 1500\nnr_throttled 3\n",
@@ -150,7 +158,8 @@ func TestNone(t *testing.T) {
 	if err := m.Check(Limits{CPU: 1, PIDs: 1}); err == nil || !strings.Contains(err.Error(), "cpu, pids") {
 		t.Errorf("got %v", err)
 	}
-	if err := m.Check(Limits{Memory: 1 << 20, MemoryGuard: true, PIDs: 64}); err == nil || strings.Contains(err.Error(), "memory") || !strings.Contains(err.Error(), "pids") {
+	if err := m.Check(Limits{Memory: 1 << 20, MemoryGuard: true, PIDs: 64}); err == nil ||
+		strings.Contains(err.Error(), "memory") || !strings.Contains(err.Error(), "pids") {
 		t.Errorf("a default beside what was asked for: %v", err)
 	}
 	g, err := m.Create("blue", Limits{Memory: 1 << 20, PIDs: 64, MemoryGuard: true, PIDsGuard: true})

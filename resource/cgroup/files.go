@@ -86,7 +86,9 @@ func (m *Manager) mount() mounted {
 			continue
 		}
 		names := strings.Split(parts[1], ",")
-		if !slices.ContainsFunc(names, func(c string) bool { return slices.Contains(legacyControllers, cgroup1.Name(c)) }) {
+		if !slices.ContainsFunc(names, func(c string) bool {
+			return slices.Contains(legacyControllers, cgroup1.Name(c))
+		}) {
 			continue
 		}
 		dir := m.detached("cgroup", names)
@@ -122,7 +124,8 @@ func mountDetached(fstype string, options []string) (*os.File, error) {
 	if err := unix.FsconfigCreate(fd); err != nil {
 		return nil, err
 	}
-	dir, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	dir, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC,
+		unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,8 @@ func (h *legacy) update(group string, l Limits) error {
 		Memory: &specs.LinuxMemory{Limit: &memory},
 		Pids:   &specs.LinuxPids{Limit: &pids},
 	}}
-	if _, err := os.Stat(filepath.Join(h.root, string(cgroup1.Memory), h.system, group, "memory.memsw.limit_in_bytes")); err == nil {
+	if _, err := os.Stat(filepath.Join(h.root, string(cgroup1.Memory), h.system, group,
+		"memory.memsw.limit_in_bytes")); err == nil {
 		// A cap on memory is one on swap, too: who has reached it must not go on at
 		// the expense of everybody's disk. Memory with swap can at no time be less
 		// than memory.

@@ -83,7 +83,8 @@ func (r Request) get(ctx context.Context) ([]byte, error) {
 		conf.RootCAs = x509.NewCertPool()
 		conf.RootCAs.AppendCertsFromPEM(r.CA)
 	}
-	transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader}
+	transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true, DisableCompression: true,
+		MaxResponseHeaderBytes: maxHeader}
 	client := &http.Client{Transport: transport, CheckRedirect: sameServer}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.URL, nil)
 	if err != nil {

@@ -88,9 +88,12 @@ func TestGetRefuses(t *testing.T) {
 		change func(*Request)
 		want   string
 	}{
-		{"away", nil, func(r *Request) { r.URL = "https://" + closed.Addr().String() }, "the server is away: connection refused"},
-		{"silent", nil, func(r *Request) { r.URL, r.Timeout = "https://"+silent.Addr().String(), 100*time.Millisecond }, "the server has not sent all of it within 100ms"},
-		{"slow", drip(10 * time.Millisecond), func(r *Request) { r.Timeout = 100 * time.Millisecond }, "the server has not sent all of it within 100ms"},
+		{"away", nil, func(r *Request) { r.URL = "https://" + closed.Addr().String() },
+			"the server is away: connection refused"},
+		{"silent", nil, func(r *Request) { r.URL, r.Timeout = "https://"+silent.Addr().String(), 100*time.Millisecond },
+			"the server has not sent all of it within 100ms"},
+		{"slow", drip(10 * time.Millisecond), func(r *Request) { r.Timeout = 100 * time.Millisecond },
+			"the server has not sent all of it within 100ms"},
 		{"endless", drip(time.Microsecond), nil, "the server sends more than 1000 bytes"},
 		{"too large", text(strings.Repeat("x", 1001)), nil, "the server sends more than 1000 bytes"},
 		{"empty", text(" \n"), nil, "the server sends nothing"},
@@ -104,15 +107,22 @@ func TestGetRefuses(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			w.Write([]byte("a = 1"))
 		}, nil, "the server has not sent all of it: unexpected EOF"},
-		{"wrong CA", text("x"), func(r *Request) { r.CA = otherCA(t) }, "the server is not trusted: x509: certificate signed by unknown authority"},
-		{"host's trust", text("x"), func(r *Request) { r.CA = nil }, "the server is not trusted: x509: certificate signed by unknown authority"},
-		{"wrong name", text("x"), func(r *Request) { r.URL = strings.Replace(r.URL, "127.0.0.1", "localhost", 1) }, "the server is not trusted: x509: certificate is valid for"},
-		{"redirect elsewhere", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) }, nil,
+		{"wrong CA", text("x"), func(r *Request) { r.CA = otherCA(t) },
+			"the server is not trusted: x509: certificate signed by unknown authority"},
+		{"host's trust", text("x"), func(r *Request) { r.CA = nil },
+			"the server is not trusted: x509: certificate signed by unknown authority"},
+		{"wrong name", text("x"), func(r *Request) { r.URL = strings.Replace(r.URL, "127.0.0.1", "localhost", 1) },
+			"the server is not trusted: x509: certificate is valid for"},
+		{"redirect elsewhere", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL, http.StatusFound)
+		}, nil,
 			"the server redirects elsewhere, to " + elsewhere.URL},
 		{"redirect to http", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://"+r.Host, http.StatusFound)
 		}, nil, "the server redirects elsewhere, to http://"},
-		{"redirect in circles", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, nil,
+		{"redirect in circles", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/x", http.StatusFound)
+		}, nil,
 			"the server redirects more than 3 times"},
 		{"not https", nil, func(r *Request) { r.URL = "http://127.0.0.1" }, "the URL does not begin with https://"},
 	}
@@ -126,7 +136,8 @@ func TestGetRefuses(t *testing.T) {
 				tt.change(&r)
 			}
 			got, err := Get(t.Context(), r)
-			if err == nil || got != nil || !strings.HasPrefix(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\r\n") {
+			if err == nil || got != nil || !strings.HasPrefix(err.Error(), tt.want) ||
+				strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("got %q, %v, want %q", got, err, tt.want)
 			}
 		})
@@ -168,7 +179,8 @@ func TestAll(t *testing.T) {
 		list = append(list, r)
 	}
 	got := All(t.Context(), list)
-	if string(got[0].Content) != "/a" || string(got[2].Content) != "/b" || got[1].Err == nil || got[3].Err == nil || len(entered) != 2 {
+	if string(got[0].Content) != "/a" || string(got[2].Content) != "/b" || got[1].Err == nil || got[3].Err == nil ||
+		len(entered) != 2 {
 		t.Errorf("got %v", got)
 	}
 	ended, cancel := context.WithCancel(t.Context())

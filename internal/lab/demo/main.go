@@ -1,8 +1,8 @@
 // Demo shows Warren at work, on one machine, in less than half a minute. First
 // two tenants with the same addresses on one gateway, a client of each, traffic
 // through both, and a worker that is killed without its client losing the
-// connection. Then a failover pair, whose active node is killed. Everything is in network namespaces of its own and is gone afterwards. It
-// needs root and the three programs in bin/, and nothing else on the machine.
+// connection. Then a failover pair, whose active node is killed. Everything is in network namespaces of its own and is
+// gone afterwards. It needs root and the three programs in bin/, and nothing else on the machine.
 package main
 
 import (
@@ -125,8 +125,10 @@ func killWorker(s *stage, l *lab.Lab, gateway *lab.Warrend, inside map[string]*l
 	})
 	answered(blue, 100)
 	b, r := blue.Stop(), red.Stop()
-	s.done("Worker %d took over from %d with its security associations (restarts: %d).", after.PID, before.PID, after.Restarts)
-	s.done("blue: %d pings, %d lost, silent for %v; new IKE_SA_INITs on the wire: %d", b.Sent, b.Lost(), b.Outage.Round(time.Millisecond), wire.Inits(killed))
+	s.done("Worker %d took over from %d with its security associations (restarts: %d).", after.PID, before.PID,
+		after.Restarts)
+	s.done("blue: %d pings, %d lost, silent for %v; new IKE_SA_INITs on the wire: %d", b.Sent, b.Lost(),
+		b.Outage.Round(time.Millisecond), wire.Inits(killed))
 	s.done("red:  %d pings, %d lost", r.Sent, r.Lost())
 	s.command("warren show context", gateway.MustCLI("show", "context"))
 	if n := wire.Inits(killed); n > 0 {

@@ -35,7 +35,8 @@ func showPair(s *stage, l *lab.Lab) error {
 func killNode(s *stage, p *lab.Pair, client *lab.Namespace, address string) error {
 	site := p.Sites[0]
 	active, other := p.Active(site.Group)
-	s.act("Every process of node " + active.Port + " is killed with -9 while client and host ping each other every 10 ms.")
+	s.act("Every process of node " + active.Port +
+		" is killed with -9 while client and host ping each other every 10 ms.")
 	traffic := site.StartTraffic(client, address, nil)
 	traffic.Go(50)
 	p.Kill(active)
@@ -44,9 +45,11 @@ func killNode(s *stage, p *lab.Pair, client *lab.Namespace, address string) erro
 	r := traffic.Stop()
 	ways := []string{"client to host", "host to client"}
 	for i, ping := range r.Pings {
-		s.done("ping %s: %d sent, %d lost, silent for %v", ways[i], ping.Sent, ping.Lost(), ping.Outage.Round(time.Millisecond))
+		s.done("ping %s: %d sent, %d lost, silent for %v", ways[i], ping.Sent, ping.Lost(),
+			ping.Outage.Round(time.Millisecond))
 	}
-	s.done("New IKE_SA_INITs on the wire: %d; packets that the client must take for replays: %d", r.Inits, r.ReplayDrops)
+	s.done("New IKE_SA_INITs on the wire: %d; packets that the client must take for replays: %d", r.Inits,
+		r.ReplayDrops)
 	s.command("warren show failover     # on node "+other.Port, other.MustCLI("show", "failover"))
 	if err := r.Err(5 * time.Second); err != nil {
 		return err

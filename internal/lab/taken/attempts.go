@@ -76,9 +76,12 @@ func attempts() []attempt {
 		{"listen", call(unix.SYS_LISTEN, control, 1)},
 		{"accept4", call(unix.SYS_ACCEPT4, control, 0, 0, 0)},
 		{"setsockopt SO_LINGER", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_LINGER, memory(8), 8)},
-		{"setsockopt SO_BINDTODEVICE", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, memory(8), 8)},
-		{"setsockopt SO_ATTACH_FILTER", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, memory(16), 16)},
-		{"setsockopt PACKET_ADD_MEMBERSHIP", call(unix.SYS_SETSOCKOPT, control, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, memory(16), 16)},
+		{"setsockopt SO_BINDTODEVICE", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_BINDTODEVICE,
+			memory(8), 8)},
+		{"setsockopt SO_ATTACH_FILTER", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+			memory(16), 16)},
+		{"setsockopt PACKET_ADD_MEMBERSHIP",
+			call(unix.SYS_SETSOCKOPT, control, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, memory(16), 16)},
 
 		// Files.
 		{"openat /etc/passwd", call(unix.SYS_OPENAT, here, passwd, unix.O_RDONLY)},
@@ -101,7 +104,8 @@ func attempts() []attempt {
 		{"fsopen", call(unix.SYS_FSOPEN, text("tmpfs"), 0)},
 		{"unshare user and network", call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER|unix.CLONE_NEWNET)},
 		{"setns", call(unix.SYS_SETNS, control, 0)},
-		{"clone with a user namespace", fork(unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS | uintptr(unix.SIGCHLD))},
+		{"clone with a user namespace",
+			fork(unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS | uintptr(unix.SIGCHLD))},
 		{"sethostname", call(unix.SYS_SETHOSTNAME, root, 1)},
 
 		// Other processes.
@@ -130,7 +134,8 @@ func attempts() []attempt {
 		{"perf_event_open", call(unix.SYS_PERF_EVENT_OPEN, memory(128), 0, ^uintptr(0))},
 		{"seccomp", call(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, memory(16))},
 		{"personality", call(unix.SYS_PERSONALITY, 0x0040000)},
-		{"mmap executable", call(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON, ^uintptr(0), 0)},
+		{"mmap executable", call(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC,
+			unix.MAP_PRIVATE|unix.MAP_ANON, ^uintptr(0), 0)},
 		{"mprotect executable", call(unix.SYS_MPROTECT, 0, 4096, unix.PROT_READ|unix.PROT_EXEC)},
 		{"ioctl TUNSETIFF", call(unix.SYS_IOCTL, control, unix.TUNSETIFF, memory(40))},
 		{"ioctl SIOCGIFCONF", call(unix.SYS_IOCTL, control, unix.SIOCGIFCONF, memory(16))},
