@@ -14,6 +14,7 @@ var wide = []struct {
 	methods, fields int
 }{
 	{"context/worker", "Worker", 40, 15},
+	{"system", "System", 40, 15},
 	{"ike/ikev2", "SA", 80, 45},
 }
 
