@@ -214,7 +214,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	}
 	var rejected *pending // so that the next start does not take again what was given up
 	if st.pend != nil {
-		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true}
+		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true, Answered: true}
 	}
 	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment}, rejected, how.Confirm)
 }
@@ -227,12 +227,15 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
 		Problems: next.problems, Version: st.number}
 	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
-		if after != nil {
-			return out, nil // it runs already
+		if after != nil && st.pend.open() {
+			return out, nil // it runs already, and waits to be confirmed
 		}
-		st.running, st.pend = next, nil
+		if after != nil {
+			after.Previous = st.number
+		}
+		st.running, st.pend = next, after
 		l.setState(st)
-		return out, l.history.setPending(nil)
+		return out, l.history.setPending(after)
 	}
 	previous := st.number
 	if st.pend.open() {

@@ -49,6 +49,9 @@ type pending struct {
 	// Rejected: the deadline has passed, and Previous was taken again. It is kept
 	// so that the next start does not take the version again.
 	Rejected bool
+	// Answered: the operator has chosen since then what runs, so the rejection is
+	// no problem that somebody has to be told of.
+	Answered bool
 }
 
 // versions are those that must not go.

@@ -90,7 +90,7 @@ func (l *Lifecycle) Running() *configs.System { return l.snapshot().running.conf
 func (l *Lifecycle) Problems() []fault.ContextError {
 	st := l.snapshot()
 	list := slices.Clone(st.running.problems)
-	if st.pend != nil && st.pend.Rejected {
+	if st.pend != nil && st.pend.Rejected && !st.pend.Answered {
 		list = append(list, fault.ContextError{
 			Error: fmt.Sprintf("version %d, which is what the files say, was not confirmed in time: version %d runs instead", st.pend.Version, st.number),
 			Hint:  "`warren apply` runs what the files say, `warren write memory` writes what runs into them",

@@ -115,6 +115,30 @@ func TestNotConfirmed(t *testing.T) {
 	r.wantPool("edited again", newPool)
 }
 
+// TestRollbackAnswersRejection: who goes back to a version after another one was
+// not confirmed has chosen what runs. The status is content, and the next start
+// runs it, whatever the files say.
+func TestRollbackAnswersRejection(t *testing.T) {
+	r := pendingRig(t)
+	r.time = r.time.Add(time.Minute)
+	if err := r.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Problems(); len(got) != 1 {
+		t.Errorf("before the rollback the status says %v", got)
+	}
+	if err := r.rollback(1); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		r.wantPool("after the rollback", oldPool)
+		if got := r.Problems(); len(got) > 0 {
+			t.Errorf("after the rollback the status says %v", got)
+		}
+		r.start()
+	}
+}
+
 // TestRejectedIsAppliedAgain: who applies it once more means it.
 func TestRejectedIsAppliedAgain(t *testing.T) {
 	r := pendingRig(t)
