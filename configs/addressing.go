@@ -21,10 +21,10 @@ func (t *tenantReader) readInterfaces() {
 		}
 		i := spec.Interface{
 			Name:       n.label.text,
-			MTU:        int(n.number("mtu", 0, 576, 65535)),
+			MTU:        int(n.number("mtu")),
 			MAC:        n.mac("mac"),
 			StandbyMAC: n.mac("standby_mac"),
-			Shutdown:   n.boolean("shutdown", false),
+			Shutdown:   n.boolean("shutdown"),
 		}
 		if !i.MAC.IsZero() && i.MAC == i.StandbyMAC {
 			n.problem(n.where("standby_mac"), "MAC used twice", "standby_mac and mac (%s) are the same; two nodes are on one wire.", place(n.where("mac")))
@@ -170,7 +170,7 @@ func (t *tenantReader) readRoutes() {
 		if !ok || !okName {
 			continue
 		}
-		r := spec.Route{Destination: destination, Interface: name.text, Metric: int(n.number("metric", 0, 0, 1<<31-1))}
+		r := spec.Route{Destination: destination, Interface: name.text, Metric: int(n.number("metric"))}
 		i, ok := t.interfaceCalled(n, name)
 		if !ok {
 			continue

@@ -36,7 +36,7 @@ func (s *systemReader) readContexts(nodes []*node) {
 }
 
 func (s *systemReader) readContext(n *node) Tenant {
-	c := Tenant{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Suspended: n.boolean("suspended", false), Spec: &spec.Tenant{}}
+	c := Tenant{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Suspended: n.boolean("suspended"), Spec: &spec.Tenant{}}
 	places := map[string]item{}
 	for _, a := range n.each("allocate_interface") {
 		it, written := a.textItem("name")

@@ -25,7 +25,7 @@ func (t *tenantReader) readCryptoMaps() {
 		for _, e := range dynamic {
 			m.Entries = append(m.Entries, spec.CryptoEntry{
 				Name: e.label.text, Dynamic: true,
-				Proposals: t.proposalsOf(e), ReverseRoute: e.boolean("reverse_route", true),
+				Proposals: t.proposalsOf(e), ReverseRoute: e.boolean("reverse_route"),
 			})
 			e.checkLabel()
 		}
@@ -103,10 +103,10 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 	e := spec.CryptoEntry{
 		Name:           n.label.text,
 		Proposals:      t.proposalsOf(n),
-		ReverseRoute:   n.boolean("reverse_route", true),
-		Initiate:       n.choice("connection", defaultConnection, "start", "respond") == "start",
-		RequestAddress: n.boolean("request_address", false),
-		AnyAddress:     n.boolean("any_address", false),
+		ReverseRoute:   n.boolean("reverse_route"),
+		Initiate:       n.choice("connection") == "start",
+		RequestAddress: n.boolean("request_address"),
+		AnyAddress:     n.boolean("any_address"),
 		Local:          n.selectors("local_networks"),
 		Remote:         n.selectors("remote_networks"),
 	}
@@ -122,7 +122,7 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 		if g == nil {
 			n.problem(it.at, "Unknown tunnel group", "There is no tunnel_group %q.%s", it.text, suggest(it.text, names(t.tunnelGroups)))
 		}
-		if g != nil && g.text("type", "") == string(spec.RemoteAccess) {
+		if g != nil && g.text("type") == string(spec.RemoteAccess) {
 			n.problem(it.at, "Tunnel group of clients", "%s is for clients that connect to this context (%s); a static entry needs one of type site-to-site.", g, place(g.where("type")))
 		}
 	}

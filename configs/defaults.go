@@ -1,77 +1,42 @@
 package configs
 
-import (
-	"time"
+import "time"
 
-	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/failover"
-)
-
-// What is left out of a configuration. Every value is in the reference too:
-// a test holds the files of reference/ to this one.
+// Defaults that more than one place knows; the others are in schema.go. Every value is
+// in the reference, too: a test holds the files of reference/ to the code.
 const (
 	defaultName     = "warren"
 	defaultStateDir = DefaultStateDir
 	defaultRunDir   = "/run/warren"
 
-	// A large appliance of the old world has 20,000 VPN peers.
-	defaultVPNSessions   = 20000
-	defaultInNegotiation = 10000
-	defaultPIDs          = 32768
+	// ownGroup is the label of the group whose terms every context without a group has.
+	ownGroup = "*"
 
-	// Longer than a server needs, and short enough to wait for at the start.
-	defaultConfigTimeout = 10 * time.Second
-	defaultStorage       = "shared"
-
-	defaultPoll       = 50 * time.Millisecond
-	defaultHold       = 150 * time.Millisecond
-	defaultPrefer     = failover.UnitPrimary
-	defaultPreempt    = false
-	defaultIfaceCount = 1
-	ownGroup          = "*" // the label of the group whose terms every context without a group has
-
-	defaultIKELifetime   = 24 * time.Hour
-	defaultIPsecLifetime = 8 * time.Hour
-	defaultProposalName  = "default"
-	defaultGroupPolicy   = "DfltGrpPolicy"
-
-	// A person has a computer, a telephone and a third device (the appliance
-	// world's default as well).
-	defaultLogins = 3
-	defaultUnique = string(spec.UniqueReplace)
-
-	// A silent peer is asked after DPD; with the retransmissions below it is
-	// given up a little more than a minute later.
-	defaultDPD              = 30 * time.Second
-	defaultCookieThreshold  = 100
-	defaultMaxHalfOpen      = 1000
-	defaultHalfOpenTimeout  = 30 * time.Second
-	defaultRetransmitBase   = time.Second
-	defaultRetransmitFactor = 1.8
-	defaultRetransmitTries  = 6
-	// NAT devices forget UDP after 30 seconds or more (RFC 4787 wants 120).
-	defaultNATKeepalive = 20 * time.Second
-
-	defaultReplayWindow = 1024
-	defaultDF           = string(spec.DFCopy)
+	defaultIfaceCount   = 1 // interfaces that must be down
+	defaultProposalName = "default"
+	defaultGroupPolicy  = "DfltGrpPolicy"
+	defaultLogins       = 3
+	defaultMaxHalfOpen  = 1000
 )
 
 // The algorithms that are offered where a policy or proposal names none: what
 // every current client has, and nothing weaker than 128 bits.
 var (
-	defaultEncryption      = []string{"aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"}
-	defaultPRF             = []string{"sha384", "sha256"}
-	defaultKeyExchange     = []string{"x25519", "ecp384", "ecp256"}
-	defaultSequence        = []string{"esn", "no-esn"}
-	defaultTunnelProtocols = []spec.Protocol{spec.IKEv2}
-	defaultConnection      = "start"
+	defaultEncryption  = listOf{"aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"}
+	defaultPRF         = listOf{"sha384", "sha256"}
+	defaultKeyExchange = listOf{"x25519", "ecp384", "ecp256"}
+	defaultSequence    = listOf{"esn", "no-esn"}
+)
+
+// How long SAs live: shorter lives do nothing but rekey, longer ones never do.
+var (
+	ikeLifetime   = span{def: 24 * hour, low: 2 * minute, high: 30 * day}
+	ipsecLifetime = span{def: 8 * hour, low: 2 * minute, high: 30 * day}
 )
 
 // The bounds of what may be set.
 const (
-	minLifetime = 2 * time.Minute     // shorter ones do nothing but rekey
-	maxLifetime = 30 * 24 * time.Hour // longer ones never rekey
-	minBytes    = 1 << 20
+	minBytes = 1 << 20
 
 	maxURL           = 2048
 	maxConfigTimeout = 20 * time.Second // whoever asks the API for a plan waits for 30

@@ -1,22 +1,18 @@
 package configs
 
-import (
-	"time"
-
-	"github.com/warrenvpn/warren/context/spec"
-)
+import "github.com/warrenvpn/warren/context/spec"
 
 // readIKE reads the block "ikev2" of a context.
 func (t *tenantReader) readIKE(n *node) {
 	repeat := n.one("retransmit")
 	t.t.IKE = spec.IKE{
-		CookieThreshold:  int(n.number("cookie_threshold", defaultCookieThreshold, 0, 1_000_000)),
-		MaxHalfOpen:      int(n.number("max_half_open", defaultMaxHalfOpen, 1, 1_000_000)),
-		HalfOpenTimeout:  n.duration("half_open_timeout", defaultHalfOpenTimeout, time.Second, 10*time.Minute, ""),
-		RetransmitBase:   repeat.duration("base", defaultRetransmitBase, 100*time.Millisecond, time.Minute, ""),
-		RetransmitFactor: repeat.fraction("factor", defaultRetransmitFactor, 1, 4),
-		RetransmitTries:  int(repeat.number("tries", defaultRetransmitTries, 1, 20)),
-		NATKeepalive:     n.duration("nat_keepalive", defaultNATKeepalive, 5*time.Second, time.Hour, "none"),
+		CookieThreshold:  int(n.number("cookie_threshold")),
+		MaxHalfOpen:      int(n.number("max_half_open")),
+		HalfOpenTimeout:  n.duration("half_open_timeout"),
+		RetransmitBase:   repeat.duration("base"),
+		RetransmitFactor: repeat.fraction("factor"),
+		RetransmitTries:  int(repeat.number("tries")),
+		NATKeepalive:     n.duration("nat_keepalive"),
 	}
 	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
 		n.problem(n.where("cookie_threshold"), "Threshold never reached", "cookie_threshold is %d, and there are never more than max_half_open, %d (%s): for that alone no cookie would be asked for before all places are taken.",
@@ -34,14 +30,14 @@ const (
 // readDataPlane reads the block "dataplane".
 func (t *tenantReader) readDataPlane(n *node) {
 	t.t.DataPlane = spec.DataPlane{
-		ReplayWindow: uint32(n.number("replay_window", defaultReplayWindow, 0, 4096)),
-		ForceUDP:     n.boolean("force_udp_encapsulation", false),
-		DF:           spec.DF(n.choice("df_bit", defaultDF, string(spec.DFCopy), string(spec.DFSet), string(spec.DFClear))),
+		ReplayWindow: uint32(n.number("replay_window")),
+		ForceUDP:     n.boolean("force_udp_encapsulation"),
+		DF:           spec.DF(n.choice("df_bit")),
 	}
 	d := &t.t.DataPlane
-	d.NoGSO, d.NoGRO = !n.boolean("gso", true), !n.boolean("gro", true)
-	d.NoTUNOffload, d.NoBatching = !n.boolean("tun_offload", true), !n.boolean("batching", true)
-	if n.choice("backend", backendAuto, backendAuto, backendUserspace, backendKernel) == backendKernel {
+	d.NoGSO, d.NoGRO = !n.boolean("gso"), !n.boolean("gro")
+	d.NoTUNOffload, d.NoBatching = !n.boolean("tun_offload"), !n.boolean("batching")
+	if n.choice("backend") == backendKernel {
 		n.problem(n.where("backend"), "No kernel data plane",
 			"This build carries ESP in the context's worker; it does not hand SAs to the kernel. Write %q, or %q, which is the same today.", backendAuto, backendUserspace)
 	}
@@ -51,7 +47,7 @@ func (t *tenantReader) readDataPlane(n *node) {
 	if w, ok := n.get("replay_window"); ok && t.t.DataPlane.ReplayWindow == 0 {
 		n.warning(w.at, "Replays are not detected", "replay_window = 0 accepts packets that an attacker sends again.")
 	}
-	mtu := n.number("mtu", 0, 0, 9216)
+	mtu := n.number("mtu")
 	if mtu != 0 && mtu < 576 {
 		n.problem(n.where("mtu"), "Number out of range", "mtu is from 576 to 9216 bytes, or 0: computed.")
 	}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
@@ -22,9 +21,9 @@ import (
 // readMonitoring.
 func (s *systemReader) readFailover(n *node) {
 	f := &Failover{
-		Unit: n.unit("unit", failover.UnitPrimary),
-		Poll: n.duration("poll", defaultPoll, 10*time.Millisecond, 15*time.Second, ""),
-		Hold: n.duration("hold", defaultHold, 30*time.Millisecond, 45*time.Second, ""),
+		Unit: n.unit("unit"),
+		Poll: n.duration("poll"),
+		Hold: n.duration("hold"),
 	}
 	if f.Hold < 3*f.Poll {
 		n.problem(n.where("hold"), "hold too short", "hold (%s) is at least three polls (%s, %s): one lost heartbeat is no dead peer.", f.Hold, f.Poll, place(n.where("poll")))
@@ -40,7 +39,8 @@ func (s *systemReader) readFailover(n *node) {
 	for _, l := range links {
 		s.readLink(l, links)
 	}
-	f.Default = FailoverGroup{Name: ownGroup, Prefer: defaultPrefer, Preempt: defaultPreempt}
+	f.Default = n.empty("group").failoverGroup()
+	f.Default.Name = ownGroup
 	for _, g := range n.each("group") {
 		if !g.checkLabel() {
 			continue
@@ -53,13 +53,12 @@ func (s *systemReader) readFailover(n *node) {
 	}
 }
 
-// unit returns an attribute that is one of the units of a pair, or def.
-func (n *node) unit(name string, def failover.Unit) failover.Unit {
-	word := n.choice(name, def.String(), failover.UnitPrimary.String(), failover.UnitSecondary.String())
-	if err := def.UnmarshalText([]byte(word)); err != nil {
+// unit returns an attribute that is one of the units of a pair.
+func (n *node) unit(name string) (u failover.Unit) {
+	if err := u.UnmarshalText([]byte(n.choice(name))); err != nil {
 		panic("configs: internal error: " + err.Error())
 	}
-	return def
+	return u
 }
 
 // failoverKey reads the key of the pair: 32 bytes in hexadecimal, or text, which
@@ -101,9 +100,9 @@ func passphraseKey(text []byte) secret.Value {
 func (n *node) failoverGroup() FailoverGroup {
 	g := FailoverGroup{
 		Name:         n.label.text,
-		Prefer:       n.unit("prefer", defaultPrefer),
-		Preempt:      n.boolean("preempt", defaultPreempt),
-		PreemptDelay: n.duration("preempt_delay", 0, time.Second, time.Hour, "at once"),
+		Prefer:       n.unit("prefer"),
+		Preempt:      n.boolean("preempt"),
+		PreemptDelay: n.duration("preempt_delay"),
 	}
 	if g.PreemptDelay != 0 && !g.Preempt {
 		n.problem(n.where("preempt_delay"), "preempt_delay without preempt", "The delay counts only with preempt = true.")
@@ -116,7 +115,7 @@ func (n *node) failoverGroup() FailoverGroup {
 
 // readLink reads one block "link".
 func (s *systemReader) readLink(n *node, all []*node) {
-	l := FailoverLink{Name: n.label.text, Interface: n.text("interface", "")}
+	l := FailoverLink{Name: n.label.text, Interface: n.text("interface")}
 	if !n.checkLabel() {
 		return
 	}
@@ -275,7 +274,7 @@ func (n *node) policy(count int) int {
 		n.wrong(v, `a number of interfaces, or a percentage of them, such as "50%"`)
 		return 0
 	}
-	policy := int(n.number("interface_policy", defaultIfaceCount, 1, 250))
+	policy := int(n.number("interface_policy"))
 	if policy > count && policy != defaultIfaceCount {
 		n.problem(v.at, "Policy never met", "interface_policy = %d, and the group monitors %d interfaces: it would never fail over.", policy, count)
 	}

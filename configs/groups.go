@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -15,7 +14,7 @@ import (
 // readGroupPolicies reads the group policies. What one leaves out it inherits
 // from DfltGrpPolicy, which is there even where the file has none.
 func (t *tenantReader) readGroupPolicies() {
-	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: defaultTunnelProtocols, SimultaneousLogins: defaultLogins}
+	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: defaultLogins}
 	if n := t.groupPolicies[defaultGroupPolicy]; n != nil {
 		base = t.groupPolicy(n, base)
 	}
@@ -36,7 +35,9 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 			n.problem(n.where("dns_servers"), "Too many DNS servers", "A client is told at most %d.", maxDNSServers)
 		}
 	}
-	g.DefaultDomain = n.line("default_domain", g.DefaultDomain, 253)
+	if n.written("default_domain") {
+		g.DefaultDomain = n.line("default_domain")
+	}
 	if n.written("split_tunnel") {
 		g.SplitTunnel = n.selectors("split_tunnel")
 	}
@@ -46,42 +47,46 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 	if n.written("tunnel_protocols") {
 		g.TunnelProtocols = nil
 		for _, it := range n.texts("tunnel_protocols") {
-			p := spec.Protocol(it.text)
-			if !slices.Contains(defaultTunnelProtocols, p) {
-				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text, suggest(it.text, words(defaultTunnelProtocols)))
+			if it.text != string(spec.IKEv2) {
+				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text, suggest(it.text, []string{string(spec.IKEv2)}))
 				continue
 			}
-			g.TunnelProtocols = append(g.TunnelProtocols, p)
+			g.TunnelProtocols = append(g.TunnelProtocols, spec.IKEv2)
 		}
 		if len(n.texts("tunnel_protocols")) == 0 {
 			n.problem(n.where("tunnel_protocols"), "Empty list", "Without a protocol nobody can connect; remove tunnel_protocols for the default.")
 		}
 	}
-	g.SessionTimeout = n.duration("session_timeout", g.SessionTimeout, time.Minute, 365*24*time.Hour, "never")
-	g.IdleTimeout = n.duration("idle_timeout", g.IdleTimeout, time.Minute, 365*24*time.Hour, "never")
-	if g.Banner = n.text("banner", g.Banner); len(g.Banner) > maxBanner {
+	if n.written("session_timeout") {
+		g.SessionTimeout = n.duration("session_timeout")
+	}
+	if n.written("idle_timeout") {
+		g.IdleTimeout = n.duration("idle_timeout")
+	}
+	if n.written("banner") {
+		g.Banner = n.text("banner")
+	}
+	if len(g.Banner) > maxBanner {
 		n.problem(n.where("banner"), "Banner too long", "A banner has at most %d bytes.", maxBanner)
 	}
-	g.SimultaneousLogins = n.logins("simultaneous_logins", g.SimultaneousLogins)
+	if n.written("simultaneous_logins") {
+		g.SimultaneousLogins = n.logins("simultaneous_logins")
+	}
 	return g
 }
 
-// logins returns an attribute that is a number of sessions, or "unlimited"; or
-// def.
-func (n *node) logins(name string, def int) int {
-	const unlimited = "unlimited"
-	v, ok := n.get(name)
-	if !ok {
-		return def
-	}
-	if text, isText := stringOf(v); isText {
-		if text != unlimited {
+// logins returns an attribute that is a number of sessions, or "unlimited".
+func (n *node) logins(name string) int {
+	if v, ok := n.get(name); ok {
+		switch text, isText := stringOf(v); {
+		case text == "unlimited":
+			return spec.UnlimitedLogins
+		case isText:
 			n.wrong(v, `a number of sessions, without quotes, or "unlimited"; 0: nobody may log in`)
-			return def
+			return 0
 		}
-		return spec.UnlimitedLogins
 	}
-	return int(n.number(name, int64(def), 0, 1_000_000))
+	return int(n.number(name))
 }
 
 // poolNames returns address_pools, each of which exists.
@@ -114,14 +119,14 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 		Name:         n.label.text,
 		Policy:       defaultGroupPolicy,
 		AddressPools: t.poolNames(n),
-		DPD:          n.duration("dpd", defaultDPD, 10*time.Second, time.Hour, "never ask"),
-		Unique:       spec.Unique(n.choice("unique", defaultUnique, string(spec.UniqueReplace), string(spec.UniqueKeep), string(spec.UniqueNever))),
+		DPD:          n.duration("dpd"),
+		Unique:       spec.Unique(n.choice("unique")),
 	}
 	if n.written("remote_networks") {
 		g.RemoteNetworks = n.selectors("remote_networks")
 	}
 	if n.written("type") {
-		g.Type = spec.TunnelGroupType(n.choice("type", string(spec.RemoteAccess), string(spec.RemoteAccess), string(spec.SiteToSite)))
+		g.Type = spec.TunnelGroupType(n.choice("type"))
 	}
 	if it, ok := n.textItem("default_group_policy"); ok {
 		if g.Policy = it.text; it.text != defaultGroupPolicy && t.groupPolicies[it.text] == nil {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func (s *systemReader) readInterfaces(nodes []*node) {
 }
 
 func (s *systemReader) readInterface(n *node) (Interface, bool) {
-	i := Interface{Name: n.label.text, Shared: n.boolean("shared", false)}
+	i := Interface{Name: n.label.text, Shared: n.boolean("shared")}
 	if !n.checkLabel() {
 		return i, false
 	}
@@ -57,7 +58,7 @@ func (s *systemReader) readInterface(n *node) (Interface, bool) {
 		n.problem(n.label.at, "Missing vlan", "%q is no 802.1Q identifier; set vlan = 1 to 4094 in %s.", number, n)
 		return i, false
 	}
-	i.VLAN = int(n.number("vlan", int64(def), 1, 4094))
+	i.VLAN = cmp.Or(int(n.number("vlan")), int(def))
 	return i, true
 }
 
@@ -70,7 +71,7 @@ func (s *systemReader) readWhole(n *node, i Interface) (Interface, bool) {
 		n.problem(n.at, "Missing device", "%s needs device: the name of a Linux device; write, for example, device = \"eth1\".", n)
 		return i, false
 	}
-	i.Device = n.text("device", "")
+	i.Device = n.text("device")
 	if len(i.Device) > 15 || !isLabel(i.Device) || strings.ContainsAny(i.Device, "/:%") || i.Device == "." || i.Device == ".." {
 		n.problem(n.where("device"), "Unusable device", "%q is no name of a Linux device: 1 to 15 characters, no blank, slash, colon or percent sign.", i.Device)
 		return i, false

@@ -24,6 +24,7 @@ type schema struct {
 // NAME = ...".
 type attr struct {
 	name     string
+	is       kind
 	required bool
 	example  string
 }
@@ -188,6 +189,11 @@ func (n *node) one(kind string) *node {
 	if found := n.each(kind); len(found) > 0 {
 		return found[0]
 	}
+	return n.empty(kind)
+}
+
+// empty returns a block of a kind in which nothing is written.
+func (n *node) empty(kind string) *node {
 	for _, s := range n.schema.blocks {
 		if s.kind == kind {
 			return &node{reader: n.reader, schema: s, at: n.at}

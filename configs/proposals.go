@@ -35,11 +35,11 @@ func (t *tenantReader) readPolicies() {
 	})
 	for _, n := range nodes {
 		p := n.cipher(sa.Proposal{})
-		p = n.transforms(p, sa.PRF, defaultPRF...)
-		p = n.transforms(p, sa.KeyExchange, defaultKeyExchange...)
+		p = n.transforms(p, sa.PRF)
+		p = n.transforms(p, sa.KeyExchange)
 		t.t.IKEPolicies = append(t.t.IKEPolicies, spec.IKEPolicy{
 			Name: n.label.text, Proposal: p,
-			Lifetime: n.duration("lifetime", defaultIKELifetime, minLifetime, maxLifetime, ""),
+			Lifetime: n.duration("lifetime"),
 		})
 	}
 	if len(t.each("ikev2_policy")) == 0 {
@@ -57,7 +57,7 @@ func builtInPolicy() spec.IKEPolicy {
 	p := named(nil, sa.Encryption, defaultEncryption)
 	p = named(p, sa.PRF, defaultPRF)
 	p = named(p, sa.KeyExchange, defaultKeyExchange)
-	return spec.IKEPolicy{Name: defaultProposalName, Proposal: p, Lifetime: defaultIKELifetime}
+	return spec.IKEPolicy{Name: defaultProposalName, Proposal: p, Lifetime: ikeLifetime.def}
 }
 
 // builtInProposal is used where a crypto map entry names no ipsec_proposal and
@@ -65,7 +65,7 @@ func builtInPolicy() spec.IKEPolicy {
 func builtInProposal() spec.IPsecProposal {
 	p := named(nil, sa.Encryption, defaultEncryption)
 	p = named(p, sa.Sequence, defaultSequence)
-	return spec.IPsecProposal{Name: defaultProposalName, Proposal: p, Lifetime: defaultIPsecLifetime}
+	return spec.IPsecProposal{Name: defaultProposalName, Proposal: p, Lifetime: ipsecLifetime.def}
 }
 
 // named appends the transforms with the names, which are known.
@@ -89,8 +89,8 @@ func (t *tenantReader) readProposals() {
 		p := n.cipher(sa.Proposal{})
 		t.proposals[n.label.text] = spec.IPsecProposal{
 			Name:          n.label.text,
-			Proposal:      n.transforms(p, sa.Sequence, defaultSequence...),
-			Lifetime:      n.duration("lifetime", defaultIPsecLifetime, minLifetime, maxLifetime, ""),
+			Proposal:      n.transforms(p, sa.Sequence),
+			Lifetime:      n.duration("lifetime"),
 			LifetimeBytes: n.volume("lifetime_bytes"),
 		}
 	}
@@ -114,7 +114,7 @@ func (n *node) volume(name string) uint64 {
 // other ciphers need one, and a proposal has ciphers of one sort (RFC 7296
 // section 3.3, RFC 5282 section 8).
 func (n *node) cipher(p sa.Proposal) sa.Proposal {
-	p = n.transforms(p, sa.Encryption, defaultEncryption...)
+	p = n.transforms(p, sa.Encryption)
 	var aead, plain []string
 	for _, tr := range p.OfType(sa.Encryption) {
 		if k, _ := tr.Lookup(); k.AEAD {
@@ -139,10 +139,10 @@ func (n *node) cipher(p sa.Proposal) sa.Proposal {
 
 // transforms appends the transforms that the attribute for the type names, or
 // the defaults. A weak one needs allow_weak beside it.
-func (n *node) transforms(p sa.Proposal, kind sa.TransformType, def ...string) sa.Proposal {
+func (n *node) transforms(p sa.Proposal, kind sa.TransformType) sa.Proposal {
 	name := kinds[kind]
-	allowWeak := n.boolean("allow_weak", false)
-	items := n.texts(name, def...)
+	allowWeak := n.boolean("allow_weak")
+	items := n.list(name)
 	if len(items) == 0 && n.written(name) {
 		n.problem(n.where(name), "Empty list", "%s needs at least one algorithm; remove it for the default.", name)
 	}

@@ -88,7 +88,7 @@ func (s *systemReader) configOf(n *node) (named item, disk, at Location, ok bool
 func (s *systemReader) remote(n *node, scheme string, named item) (Remote, bool) {
 	r := Remote{
 		Location: Location{Scheme: SchemeHTTPS, Path: named.text, Context: n.label.text},
-		Timeout:  n.duration("config_timeout", defaultConfigTimeout, time.Second, maxConfigTimeout, ""),
+		Timeout:  n.duration("config_timeout"),
 	}
 	ca, ok := s.readCA(n)
 	if problem := checkURL(scheme, named.text); problem != "" {

@@ -87,7 +87,7 @@ func (t *tenantReader) staticCalled(name string) *node {
 // addresses that clients get. All of them together it may cover, as 0.0.0.0/0
 // does: an address that a client has goes first.
 func (t *tenantReader) checkPoolsOf(n *node) {
-	if n.boolean("request_address", false) {
+	if n.boolean("request_address") {
 		return
 	}
 	for _, p := range n.networks("remote_networks") {

@@ -20,7 +20,7 @@ func (s *systemReader) readStorage(n *node, c *Tenant) {
 		n.problem(n.label.at, "Unknown storage", `The only storage to configure is "shared". What is private to a context is its disk0:, which is always there.`)
 		return
 	}
-	st := Storage{Label: n.text("label", defaultStorage), Path: n.text("path", "")}
+	st := Storage{Label: n.line("label"), Path: n.text("path")}
 	if !isVolume(st.Label) {
 		n.problem(n.where("label"), "Unusable name", "The label of storage has 1 to 32 letters, digits, hyphens and underscores, begins with no hyphen, and is not disk0.")
 		return

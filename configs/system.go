@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"path"
 	"strconv"
 	"strings"
@@ -70,24 +71,24 @@ func (r *reader) readSystem(file string) *System {
 
 // readGlobals reads the block "system".
 func (s *systemReader) readGlobals(n *node) {
-	s.sys.Name = n.text("name", defaultName)
+	s.sys.Name = n.line("name")
 	if !isName(s.sys.Name, 32) {
 		n.problem(n.where("name"), "Unusable name", "%q: %s", s.sys.Name, nameRule(32))
 	}
-	s.sys.StateDir = n.directory("state_dir", defaultStateDir)
-	s.sys.RunDir = n.directory("run_dir", defaultRunDir)
+	s.sys.StateDir = n.directory("state_dir")
+	s.sys.RunDir = n.directory("run_dir")
 	if s.sys.StateDir == s.sys.RunDir {
 		n.problem(n.where("run_dir"), "Directory used twice", "run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
 	}
 
-	s.sys.RequireSandbox = n.boolean("require_sandbox", false)
+	s.sys.RequireSandbox = n.boolean("require_sandbox")
 	s.sys.APIGroup = n.one("api").groupName("group")
 	s.sys.Totals = s.readTotals(n.one("limits"))
 }
 
 // groupName returns an attribute that is the name of a group of the host.
 func (n *node) groupName(name string) string {
-	text := n.text(name, "")
+	text := n.text(name)
 	if len(text) > 32 || strings.HasPrefix(text, "-") || n.written(name) && text == "" ||
 		strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("._-", r) }) {
 		n.problem(n.where(name), "Unusable name",
@@ -100,12 +101,9 @@ func (n *node) groupName(name string) string {
 // readTotals reads what percentages in a class refer to. What the machine does
 // not tell is unknown where it is not set.
 func (s *systemReader) readTotals(limits *node) resource.Totals {
-	const most = 1_000_000
-	count := func(name resource.Name, def int64) float64 {
-		return float64(limits.number(string(name), def, 1, most))
-	}
-	sessions := count("vpn_sessions", defaultVPNSessions)
-	negotiating := count(resource.InNegotiation, defaultInNegotiation)
+	count := func(name resource.Name) float64 { return float64(limits.number(string(name))) }
+	sessions := count("vpn_sessions")
+	negotiating := count(resource.InNegotiation)
 	return resource.Totals{
 		resource.Sessions:         sessions,
 		resource.SiteToSite:       sessions,
@@ -113,25 +111,25 @@ func (s *systemReader) readTotals(limits *node) resource.Totals {
 		resource.BurstSiteToSite:  sessions,
 		resource.InNegotiation:    negotiating,
 		resource.InNegotiationOld: negotiating,
-		resource.Setups:           count(resource.Setups, 0),
+		resource.Setups:           count(resource.Setups),
 		resource.BandwidthIn:      limits.bitrate("bandwidth_in", 0),
 		resource.BandwidthOut:     limits.bitrate("bandwidth_out", 0),
-		resource.Packets:          float64(limits.number("packets", 0, 1, 1_000_000_000)),
-		resource.Routes:           count(resource.Routes, 0),
-		resource.MACAddresses:     count(resource.MACAddresses, 0),
-		resource.APISessions:      count(resource.APISessions, 0),
-		resource.Syslogs:          count(resource.Syslogs, 0),
+		resource.Packets:          count(resource.Packets),
+		resource.Routes:           count(resource.Routes),
+		resource.MACAddresses:     count(resource.MACAddresses),
+		resource.APISessions:      count(resource.APISessions),
+		resource.Syslogs:          count(resource.Syslogs),
 		resource.Storage:          limits.size("storage", 0),
-		resource.StorageFiles:     float64(limits.number("storage_files", 0, 1, 1_000_000_000)),
-		resource.CPU:              limits.fraction("cpu", s.machine.Cores, 0.1, 4096),
+		resource.StorageFiles:     count(resource.StorageFiles),
+		resource.CPU:              cmp.Or(limits.fraction("cpu"), s.machine.Cores),
 		resource.Memory:           limits.size("memory", float64(s.machine.Memory)),
-		resource.PIDs:             float64(limits.number("pids", defaultPIDs, 64, 4_194_304)),
+		resource.PIDs:             count(resource.PIDs),
 	}
 }
 
 // directory returns an attribute that is an absolute path.
-func (n *node) directory(name, def string) string {
-	text := n.text(name, def)
+func (n *node) directory(name string) string {
+	text, def := n.line(name), kindOf[line](n, name).def
 	if !path.IsAbs(text) || path.Clean(text) == "/" || strings.ContainsFunc(text, isControl) {
 		n.problem(n.where(name), "Unusable directory", "%s is an absolute path, such as %q.", name, def)
 		return def

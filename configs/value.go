@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"cmp"
 	"math/big"
 	"net/netip"
 	"slices"
@@ -30,123 +31,129 @@ func (n *node) asText(v *value, description string) (item, bool) {
 	return item{v.val.AsString(), v.at}, true
 }
 
-// text returns an attribute that is text, or def.
-func (n *node) text(name, def string) string {
+// text returns an attribute that is text of any form, or "".
+func (n *node) text(name string) string {
 	if v, ok := n.get(name); ok {
 		if it, ok := n.asText(v, `text in quotes`); ok {
 			return it.text
 		}
 	}
-	return def
+	return ""
 }
 
-// line returns an attribute that is one line of at most longest characters.
-func (n *node) line(name, def string, longest int) string {
-	text := n.text(name, def)
-	if len(text) > longest || strings.ContainsFunc(text, isControl) {
-		n.problem(n.where(name), "Unusable value", "%s is one line of at most %d characters.", name, longest)
-		return def
+// line returns an attribute that is one line of text.
+func (n *node) line(name string) string {
+	k := kindOf[line](n, name)
+	v, ok := n.get(name)
+	if !ok {
+		return k.def
 	}
-	return text
+	it, ok := n.asText(v, `text in quotes`)
+	if !ok {
+		return k.def
+	}
+	if k.longest > 0 && (len(it.text) > k.longest || strings.ContainsFunc(it.text, isControl)) {
+		n.problem(v.at, "Unusable value", "%s is one line of at most %d characters.", name, k.longest)
+		return k.def
+	}
+	return it.text
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// choice returns an attribute that is one of the words, or def.
-func (n *node) choice(name, def string, words ...string) string {
-	text := n.text(name, def)
-	if slices.Contains(words, text) {
-		return text
-	}
-	n.problem(n.where(name), "Unknown "+name, "%q is no %s.%s", text, name, suggest(text, words))
-	return def
-}
-
-// words are values of a type of words as texts.
-func words[W ~string](list []W) []string {
-	out := make([]string, 0, len(list))
-	for _, w := range list {
-		out = append(out, string(w))
-	}
-	return out
-}
-
-// boolean returns an attribute that is true or false, or def.
-func (n *node) boolean(name string, def bool) bool {
+// choice returns an attribute that is one of some words.
+func (n *node) choice(name string) string {
+	k := kindOf[oneOf](n, name)
 	v, ok := n.get(name)
 	if !ok {
-		return def
+		return k[0]
+	}
+	it, ok := n.asText(v, `text in quotes`)
+	if !ok || slices.Contains(k, it.text) {
+		return cmp.Or(it.text, k[0])
+	}
+	n.problem(v.at, "Unknown "+name, "%q is no %s.%s", it.text, name, suggest(it.text, k))
+	return k[0]
+}
+
+// boolean returns an attribute that is true or false.
+func (n *node) boolean(name string) bool {
+	k := kindOf[boolean](n, name)
+	v, ok := n.get(name)
+	if !ok {
+		return bool(k)
 	}
 	if v.val.Type() != cty.Bool {
 		n.wrong(v, "true or false, without quotes")
-		return def
+		return bool(k)
 	}
 	return v.val.True()
 }
 
-// number returns an attribute that is a whole number within the bounds, or
-// def.
-func (n *node) number(name string, def, low, high int64) int64 {
+// number returns an attribute that is a whole number.
+func (n *node) number(name string) int64 {
+	k := kindOf[number](n, name)
 	v, ok := n.get(name)
 	if !ok {
-		return def
+		return k.def
 	}
 	if v.val.Type() != cty.Number {
 		n.wrong(v, "a number, without quotes")
-		return def
+		return k.def
 	}
 	i, accuracy := v.val.AsBigFloat().Int64()
-	if accuracy != big.Exact || i < low || i > high {
-		n.problem(v.at, "Number out of range", "%s is a whole number from %d to %d.", name, low, high)
-		return def
+	if accuracy != big.Exact || i < k.low || i > k.high {
+		n.problem(v.at, "Number out of range", "%s is a whole number from %d to %d.", name, k.low, k.high)
+		return k.def
 	}
 	return i
 }
 
-// fraction returns an attribute that is a number within the bounds, or def.
-func (n *node) fraction(name string, def, low, high float64) float64 {
+// fraction returns an attribute that is a number.
+func (n *node) fraction(name string) float64 {
+	k := kindOf[fraction](n, name)
 	v, ok := n.get(name)
 	if !ok {
-		return def
+		return k.def
 	}
 	if v.val.Type() != cty.Number {
 		n.wrong(v, "a number, without quotes")
-		return def
+		return k.def
 	}
 	f, _ := v.val.AsBigFloat().Float64()
-	if f < low || f > high {
-		n.problem(v.at, "Number out of range", "%s is a number from %v to %v.", name, low, high)
-		return def
+	if f < k.low || f > k.high {
+		n.problem(v.at, "Number out of range", "%s is a number from %v to %v.", name, k.low, k.high)
+		return k.def
 	}
 	return f
 }
 
-// duration returns an attribute that is a time with a unit within the bounds,
-// or def. Where zero is given a meaning, 0 is allowed beside the bounds.
-func (n *node) duration(name string, def, low, high time.Duration, zero string) time.Duration {
+// duration returns an attribute that is a time with a unit.
+func (n *node) duration(name string) time.Duration {
+	k := kindOf[span](n, name)
 	v, ok := n.get(name)
 	if !ok {
-		return def
+		return k.def
 	}
 	const form = `a time with its unit, such as "30s", "8h" or "1d"`
 	it, ok := n.asText(v, form)
 	if !ok {
-		return def
+		return k.def
 	}
 	d, err := parseDuration(it.text)
 	if err != nil {
 		n.wrong(v, form)
-		return def
+		return k.def
 	}
-	if d == 0 && zero != "" || low <= d && d <= high {
+	if d == 0 && k.zero != "" || k.low <= d && d <= k.high {
 		return d
 	}
 	orZero := ""
-	if zero != "" {
-		orZero = `, or "0s": ` + zero
+	if k.zero != "" {
+		orZero = `, or "0s": ` + k.zero
 	}
-	n.problem(v.at, "Time out of range", "%s is from %s to %s%s.", name, short(low), short(high), orZero)
-	return def
+	n.problem(v.at, "Time out of range", "%s is from %s to %s%s.", name, short(k.low), short(k.high), orZero)
+	return k.def
 }
 
 // parseDuration reads Go's notation, and days.
@@ -194,16 +201,24 @@ func (n *node) elements(v *value) []*value {
 	return out
 }
 
+// list returns an attribute that is a word or a list of words.
+func (n *node) list(name string) (out []item) {
+	k := kindOf[listOf](n, name)
+	if _, ok := n.get(name); ok {
+		return n.texts(name)
+	}
+	for _, d := range k {
+		out = append(out, item{d, n.at})
+	}
+	return out
+}
+
 // texts returns an attribute that is text or a list of texts. An element that
 // occurs twice is told and left out.
-func (n *node) texts(name string, def ...string) []item {
+func (n *node) texts(name string) []item {
 	v, ok := n.get(name)
 	if !ok {
-		var out []item
-		for _, d := range def {
-			out = append(out, item{d, n.at})
-		}
-		return out
+		return nil
 	}
 	elements := n.elements(v)
 	if len(elements) > maxElements {
