@@ -29,7 +29,7 @@ type Kind string
 // and kind KindAnswer or KindError.
 const (
 	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker; answered by Booted
-	KindConfigure Kind = "configure" // Boot, with descriptors: the same tenant, changed
+	KindConfigure Kind = "configure" // Configuration: the same tenant, changed
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
@@ -127,9 +127,8 @@ type Descriptor struct {
 
 // Boot is everything a worker needs to begin, or to go on with after a change.
 type Boot struct {
-	Version     int          `json:"version"`
-	Tenant      *spec.Tenant `json:"tenant"`
-	Secrets     [][]byte     `json:"secrets"` // Tenant.Secrets: the one place where they travel
+	Version int `json:"version"`
+	Configuration
 	Descriptors []Descriptor `json:"descriptors"`
 	LogFormat   string       `json:"log_format"` // "text" or "json"
 	LogLevel    string       `json:"log_level"`
@@ -145,6 +144,21 @@ type Boot struct {
 	// RequireSandbox makes a worker refuse to boot where it could not confine
 	// itself.
 	RequireSandbox bool `json:"require_sandbox,omitempty"`
+}
+
+// Configuration is what a tenant is, as its worker gets it.
+type Configuration struct {
+	Tenant  *spec.Tenant `json:"tenant"`
+	Secrets [][]byte     `json:"secrets"` // Tenant.Secrets: the one place where they travel
+}
+
+// ConfigurationOf returns the configuration of t. It holds the secrets.
+func ConfigurationOf(t *spec.Tenant) Configuration {
+	c := Configuration{Tenant: t}
+	for _, s := range t.Secrets {
+		c.Secrets = append(c.Secrets, s.Reveal())
+	}
+	return c
 }
 
 // Booted answers Boot.

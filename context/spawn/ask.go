@@ -16,10 +16,8 @@ import (
 func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
 	w.mu.Lock()
 	w.tenant = t
-	role := w.role
 	w.mu.Unlock()
-	boot, files := w.message(t, role)
-	_, err := w.call(ctx, control.KindConfigure, boot, files...)
+	_, err := w.call(ctx, control.KindConfigure, control.ConfigurationOf(t))
 	if errors.Is(err, ErrNotReady) {
 		return nil // the next worker boots with it
 	}

@@ -385,9 +385,8 @@ var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 
 // message builds the boot message with its descriptors.
 func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*os.File) {
-	boot := &control.Boot{Version: control.Version, Tenant: t, LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel, Clock: clockZero}
-	for _, s := range t.Secrets {
-		boot.Secrets = append(boot.Secrets, s.Reveal())
+	boot := &control.Boot{
+		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel, Clock: clockZero,
 	}
 	if f := w.cfg.Failover; f != nil {
 		boot.Failover = &control.Failover{Unit: f.Unit, Role: role}

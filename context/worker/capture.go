@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 
@@ -14,9 +13,9 @@ import (
 // capture starts a capture and leaves it running. Its descriptors are where the
 // file goes, and for an interface where its frames come from.
 func (p *process) capture(ctx context.Context, req *pipe.Request) error {
-	var order control.CaptureOrder
-	if err := json.Unmarshal(req.Body, &order); err != nil {
-		return fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+	order, err := decode[control.CaptureOrder](req)
+	if err != nil {
+		return err
 	}
 	sources := 1
 	if order.Capture.Interface == control.CaptureDecrypted {

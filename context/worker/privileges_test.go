@@ -17,7 +17,7 @@ func TestRequireSandbox(t *testing.T) {
 	var box control.Sandbox
 	box.Reach("landlock 7", nil)
 	p := &process{logs: io.Discard, box: box}
-	body, err := json.Marshal(control.Boot{Version: control.Version, Tenant: gatewayTenant(4), RequireSandbox: true})
+	body, err := json.Marshal(control.Boot{Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4)}, RequireSandbox: true})
 	if err != nil {
 		t.Fatal(err)
 	}

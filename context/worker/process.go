@@ -83,33 +83,36 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		}
 		return control.Booted{Sandbox: p.box}, nil
 	case control.KindConfigure:
-		boot, err := parseBoot(req.Body)
+		c, err := decode[control.Configuration](req)
 		if err != nil {
 			return nil, err
 		}
-		processors(boot.Tenant.Limits.CPU)
-		return nil, p.worker.Reconfigure(ctx, boot.Tenant)
+		if err := open(&c); err != nil {
+			return nil, err
+		}
+		processors(c.Tenant.Limits.CPU)
+		return nil, p.worker.Reconfigure(ctx, c.Tenant)
 	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress, control.KindKeys:
 		return p.worker.Show(ctx, req.Kind)
 	case control.KindLogoff:
-		var which control.Logoff
-		if err := json.Unmarshal(req.Body, &which); err != nil {
-			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		which, err := decode[control.Logoff](req)
+		if err != nil {
+			return nil, err
 		}
 		n, err := p.worker.Logoff(ctx, which)
 		return control.LogoffDone{Sessions: n}, err
 	case control.KindPing:
 		return nil, p.worker.do(ctx, func(time.Time) error { return nil })
 	case control.KindRole:
-		var r control.Role
-		if err := json.Unmarshal(req.Body, &r); err != nil {
-			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		r, err := decode[control.Role](req)
+		if err != nil {
+			return nil, err
 		}
 		return nil, p.worker.SetRole(ctx, r)
 	case control.KindQuiesce:
-		var q control.Quiesce
-		if err := json.Unmarshal(req.Body, &q); err != nil {
-			return nil, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+		q, err := decode[control.Quiesce](req)
+		if err != nil {
+			return nil, err
 		}
 		return nil, p.worker.Quiesce(ctx, q)
 	case control.KindCapture:
@@ -121,6 +124,15 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		return nil, p.worker.Goodbye(ctx)
 	}
 	return nil, fmt.Errorf("worker: unknown request %q", req.Kind)
+}
+
+// decode reads the body of a request.
+func decode[T any](req *pipe.Request) (T, error) {
+	var body T
+	if err := json.Unmarshal(req.Body, &body); err != nil {
+		return body, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+	}
+	return body, nil
 }
 
 // boot builds the tenant and starts it; packets move when it returns.
@@ -180,9 +192,9 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	if len(req.Files) != 1 {
 		return fmt.Errorf("worker: %s with %d descriptors", req.Kind, len(req.Files))
 	}
-	var how control.Link
-	if err := json.Unmarshal(req.Body, &how); err != nil {
-		return fmt.Errorf("worker: reading %s: %w", req.Kind, err)
+	how, err := decode[control.Link](req)
+	if err != nil {
+		return err
 	}
 	conn, err := net.FileConn(req.Files[0])
 	if err != nil {
@@ -202,7 +214,7 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	return nil
 }
 
-// parseBoot reads a Boot and puts the secrets where SecretRefs find them.
+// parseBoot reads a Boot.
 func parseBoot(body []byte) (*control.Boot, error) {
 	var boot control.Boot
 	if err := json.Unmarshal(body, &boot); err != nil {
@@ -211,13 +223,18 @@ func parseBoot(body []byte) (*control.Boot, error) {
 	if boot.Version != control.Version {
 		return nil, fmt.Errorf("worker: supervisor speaks version %d, this worker %d", boot.Version, control.Version)
 	}
-	if boot.Tenant == nil {
-		return nil, errors.New("worker: boot message without a tenant")
+	return &boot, open(&boot.Configuration)
+}
+
+// open puts the secrets of a configuration where SecretRefs find them.
+func open(c *control.Configuration) error {
+	if c.Tenant == nil {
+		return errors.New("worker: a configuration without a tenant")
 	}
-	for _, s := range boot.Secrets {
-		boot.Tenant.Secrets = append(boot.Tenant.Secrets, secret.New(s))
+	for _, s := range c.Secrets {
+		c.Tenant.Secrets = append(c.Tenant.Secrets, secret.New(s))
 	}
-	return &boot, nil
+	return nil
 }
 
 // assemble turns the descriptors of a boot message into what they are.
