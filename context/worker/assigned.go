@@ -10,7 +10,7 @@ import (
 
 // assigned is the addresses that gateways gave us, by our SPI of the IKE SA: the
 // supervisor puts them on the tunnel device, and takes them off again. What child SAs
-// carry is told behind it (standing).
+// carry is told behind it (routes).
 type assigned struct {
 	log        *slog.Logger
 	supervisor *supervisor

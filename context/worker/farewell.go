@@ -23,7 +23,7 @@ func (w *Worker) Goodbye(ctx context.Context) error {
 			for _, s := range ended {
 				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reasonStopped})
 			}
-			w.carry(now)
+			w.flush(now)
 			tellEnded(w.log, ended)
 		})
 		return nil

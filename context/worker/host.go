@@ -73,14 +73,14 @@ func (w *Worker) Install(c *sa.Change) error {
 		w.keepSession(w.sessions.Account(handleOf(c.Child.Owner), facts.BytesIn, facts.BytesOut))
 	}
 	err := w.plane.Apply(c)
-	w.standing.change(c)
+	w.routes.change(c)
 	return err
 }
 
-// carry does what the engine asked for: changes are journalled and installed,
+// flush does what the engine asked for: changes are journalled and installed,
 // then messages leave, then events are told. An answer to an event may ask for
-// more; carry ends when nothing is left.
-func (w *Worker) carry(now time.Time) {
+// more; flush ends when nothing is left.
+func (w *Worker) flush(now time.Time) {
 	for len(w.out.Changes)+len(w.out.Send)+len(w.out.Events) > 0 {
 		out := w.out
 		w.out = exchange.Output{}
@@ -92,13 +92,13 @@ func (w *Worker) carry(now time.Time) {
 			w.publish(now, e)
 		}
 	}
-	w.tellStanding(now)
+	w.tellRoutes(now)
 }
 
 // restored goes on with the n IKE SAs that came from the journal.
 func (w *Worker) restored(now time.Time, n int) {
 	w.adoptSessions(now)
-	w.standing.reconfigure(w.tenant, w.engine.Status())
+	w.routes.reconfigure(w.tenant, w.engine.Status())
 	if n > 0 {
 		w.log.Info("security associations restored", "count", n)
 	}

@@ -88,9 +88,9 @@ func (w *Worker) loop(ctx context.Context) error {
 		case <-replica.WhenServing(w.replica, deadline.C):
 			now := w.clock.now()
 			w.engine.Expire(now, &w.out)
-			w.carry(now)
+			w.flush(now)
 		case <-chores.C:
-			w.keepHouse(w.clock.now())
+			w.tick(w.clock.now())
 		}
 	}
 }
@@ -100,7 +100,7 @@ func (w *Worker) receive(now time.Time, d exchange.Datagram) {
 	if err := w.engine.Receive(now, d, &w.out); err != nil {
 		w.log.Debug("message dropped", "peer", d.Remote, "reason", err)
 	}
-	w.carry(now)
+	w.flush(now)
 }
 
 // start begins the role that the supervisor wants. Nothing else runs in the loop yet.
@@ -149,7 +149,7 @@ func (w *Worker) report(now time.Time, r plane.Report) {
 			w.command(now, exchange.RekeyChild{ID: r.Child})
 		}
 	}
-	w.carry(now)
+	w.flush(now)
 }
 
 // command gives c to the engine. What no longer exists needs nothing done.

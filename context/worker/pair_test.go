@@ -280,7 +280,7 @@ func (h *host) in(f func(now time.Time, w *Worker)) {
 	h.t.Helper()
 	if err := h.worker.do(context.Background(), func(now time.Time) error {
 		f(now, h.worker)
-		h.worker.carry(now)
+		h.worker.flush(now)
 		return nil
 	}); err != nil {
 		h.t.Fatal(err)

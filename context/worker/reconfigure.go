@@ -24,18 +24,18 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		}
 		w.tenant = t
 		w.limits.set(t.Limits)
-		w.perform(now, &out)
+		w.applySessions(now, &out)
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
-		w.standing.reconfigure(t, w.engine.Status())
+		w.routes.reconfigure(t, w.engine.Status())
 		w.log.Info("configuration changed")
-		w.tellStanding(now)
+		w.tellRoutes(now)
 		_ = w.replica.Serve(func() {
 			for _, c := range unfit(w.sessions, w.engine.Status()) {
 				w.command(now, c)
 			}
-			w.carry(now)
+			w.flush(now)
 		})
 		return nil
 	})

@@ -73,7 +73,7 @@ func (w *Worker) takeOver(now time.Time, epoch uint64) error {
 	}
 	w.sessions = sessions
 	w.adoptSessions(now)
-	w.standing.reset = true
+	w.routes.repeat()
 	w.engine.SetEpoch(epoch)
 	w.resume(now)
 	return nil
@@ -86,7 +86,7 @@ func (w *Worker) resume(now time.Time) {
 		w.assigned.adopt(s)
 	}
 	w.engine.Activate(now, &w.out)
-	w.carry(now)
+	w.flush(now)
 }
 
 // stepBack makes the worker a standby with what its journal holds.

@@ -61,11 +61,11 @@ var engineRefusals = map[session.Cause]exchange.Refusal{
 func (w *Worker) decide(now time.Time, s session.Subject, final bool) {
 	var out session.Output
 	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.replica.Crowded()}, &out)
-	w.perform(now, &out)
+	w.applySessions(now, &out)
 }
 
-// perform does what the sessions ask for. The standby tells no peer anything.
-func (w *Worker) perform(now time.Time, out *session.Output) {
+// applySessions does what the sessions ask for. The standby tells no peer anything.
+func (w *Worker) applySessions(now time.Time, out *session.Output) {
 	_ = w.replica.Serve(func() {
 		for _, e := range out.End {
 			w.command(now, exchange.DeleteIKE{SPI: e.Handle.Number, Reason: e.Reason})
@@ -104,7 +104,7 @@ func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
 		for i, s := range waiting {
 			w.decide(now, s, int64(i) < c.More)
 		}
-		w.carry(now)
+		w.flush(now)
 	})
 }
 
@@ -138,11 +138,11 @@ func (w *Worker) adoptSessions(now time.Time) {
 		}
 		w.sessions.Adopt(now, subjectOf(exchange.AskSession{Peer: s.Peer}), grantOf(s.Session), past, &out)
 	}
-	w.perform(now, &out)
+	w.applySessions(now, &out)
 }
 
-// keepHouse is what is done every second.
-func (w *Worker) keepHouse(now time.Time) {
+// tick is what is done every second.
+func (w *Worker) tick(now time.Time) {
 	_ = w.replica.Serve(func() {
 		w.replica.TellCounters(now)
 		w.limits.refusals.tell(now)
@@ -150,8 +150,8 @@ func (w *Worker) keepHouse(now time.Time) {
 	})
 	var out session.Output
 	w.sessions.Balance(&out)
-	w.perform(now, &out)
-	w.tellStanding(now)
+	w.applySessions(now, &out)
+	w.tellRoutes(now)
 	w.limits.watch(now, w.usage())
 }
 
@@ -171,6 +171,6 @@ func (w *Worker) expireSessions(now time.Time) {
 	}
 	var out session.Output
 	w.sessions.Expire(now, &out)
-	w.perform(now, &out)
-	w.carry(now)
+	w.applySessions(now, &out)
+	w.flush(now)
 }

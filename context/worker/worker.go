@@ -1,15 +1,20 @@
 // Package worker is one tenant at work: the event loop that joins the IKE
-// engine, the data plane, the address pools and the journal. It is the only
-// place that knows them all together.
+// engine, the data plane, the sessions and the journal. It is the only place that
+// knows them all together, and decides nothing that one of them could decide.
 //
-// The loop is one goroutine. It takes IKE messages, reports of the data plane,
-// requests of the supervisor and the passing of time, gives each to the engine
-// and carries out what the engine returns, in the order that exchange.Output
-// documents: changes are journalled and installed before a message leaves that
-// tells the peer of them.
+// The loop is one goroutine (loop.go). It takes IKE messages, reports of the data
+// plane, requests of the supervisor, messages of the twin and the passing of time, and
+// gives each to the room that it concerns. What comes back is carried out in one
+// order, that of exchange.Output (flush): changes are journalled, acknowledged by the
+// twin and installed before a message leaves that tells the peer of them.
+//
+//	engine (ike)        says what changes, what is sent, what has happened
+//	context/session     says who gets a session, and whose session ends
+//	context/replica     makes changes durable here and on the other node; knows the role
+//	esp/plane           carries packets through what is installed
 //
 // A worker that dies leaves the journal and the counters behind in memory files
-// that the supervisor holds; the next one replays them and goes on (New). It
+// that the supervisor holds; the next one reads them and goes on (New). It
 // does I/O only through what it is given: it opens nothing by itself.
 package worker
 
@@ -87,7 +92,7 @@ type Worker struct {
 	limits   *limits
 
 	supervisor *supervisor
-	standing   *standing
+	routes     *routes
 	assigned   *assigned
 
 	inbox *inbox
@@ -102,7 +107,7 @@ func New(cfg *Config) (*Worker, error) {
 		inbox: newInbox(), ready: make(chan struct{}),
 	}
 	w.supervisor = newSupervisor(cfg, w.log, w.inbox, w.granted)
-	w.standing, w.assigned = newStanding(cfg.Tenant, w.log, w.supervisor), newAssigned(w.log, w.supervisor)
+	w.routes, w.assigned = newRoutes(cfg.Tenant, w.log, w.supervisor), newAssigned(w.log, w.supervisor)
 	counters, err := esp.NewCounters(cfg.Counters.Bytes)
 	if err != nil {
 		closeAll(cfg)
@@ -189,7 +194,7 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) 
 				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"})
 				count++
 			}
-			w.carry(now)
+			w.flush(now)
 		})
 	})
 	return count, err

@@ -16,21 +16,22 @@ const (
 	// maxOfChild bounds the prefixes that one child SA is told to carry. What is
 	// beyond is guarded as the configuration says, like all that it protects.
 	maxOfChild = 256
-	// standingRetry is how long after a refusal everything is told again.
-	standingRetry = 10 * time.Second
+	// routesRetry is how long after a refusal everything is told again.
+	routesRetry = 10 * time.Second
 )
 
-// standing is what the child SAs carry that stand, as far as the supervisor has to
-// know it: networks that lie in no pool, and IPv6 addresses of clients that an
-// interface answers for. Changes are told together, one message at a time, so
-// that a storm of SAs makes few.
-type standing struct {
+// routes are the networks and addresses that established child SAs carry, as far as
+// the supervisor has to know them: networks that lie in no pool (it routes them to the
+// TUN device), and IPv6 addresses of clients within the subnet of an interface (it
+// answers neighbour solicitations for them, RFC 4861 section 7.2.8). Changes are told
+// together, one message at a time, so that a storm of SAs makes few.
+type routes struct {
 	log        *slog.Logger
 	supervisor *supervisor
 
 	tenant   *spec.Tenant
 	children map[uint64]carriage
-	routes   map[netip.Prefix]standingRoute
+	routes   map[netip.Prefix]routeUse
 	answers  map[netip.Addr]int // how many child SAs have it
 
 	// What has changed since it was told. Reset: nothing was told yet, or it is
@@ -49,22 +50,22 @@ type carriage struct {
 	answers []netip.Addr
 }
 
-// standingRoute is a network with the number of child SAs that carry it.
-type standingRoute struct {
+// routeUse is a network with the number of child SAs that carry it.
+type routeUse struct {
 	source netip.Addr
 	users  int
 }
 
-func newStanding(t *spec.Tenant, log *slog.Logger, s *supervisor) *standing {
-	return &standing{
+func newRoutes(t *spec.Tenant, log *slog.Logger, s *supervisor) *routes {
+	return &routes{
 		log: log, supervisor: s,
-		tenant: t, children: make(map[uint64]carriage), routes: make(map[netip.Prefix]standingRoute), answers: make(map[netip.Addr]int),
+		tenant: t, children: make(map[uint64]carriage), routes: make(map[netip.Prefix]routeUse), answers: make(map[netip.Addr]int),
 		changedRoutes: make(map[netip.Prefix]struct{}), changedAnswers: make(map[netip.Addr]struct{}), reset: true,
 	}
 }
 
 // change follows one change of a child SA.
-func (c *standing) change(ch *sa.Change) {
+func (c *routes) change(ch *sa.Change) {
 	switch ch.Op {
 	case sa.OpAdd, sa.OpRekey, sa.OpFollow:
 		c.add(&ch.Child)
@@ -75,7 +76,7 @@ func (c *standing) change(ch *sa.Change) {
 }
 
 // add notes what a child SA carries.
-func (c *standing) add(ch *sa.Child) {
+func (c *routes) add(ch *sa.Child) {
 	if _, there := c.children[ch.ID]; there {
 		return
 	}
@@ -116,7 +117,7 @@ func (c *standing) add(ch *sa.Child) {
 }
 
 // remove forgets a child SA.
-func (c *standing) remove(id uint64) {
+func (c *routes) remove(id uint64) {
 	x, ok := c.children[id]
 	if !ok {
 		return
@@ -141,7 +142,7 @@ func (c *standing) remove(id uint64) {
 
 // message is what has to be told, or the first part of it, and false where that is
 // nothing. What it says counts as told.
-func (c *standing) message() (control.Routes, bool) {
+func (c *routes) message() (control.Routes, bool) {
 	m := control.Routes{Reset: c.reset}
 	if c.reset {
 		clear(c.changedRoutes)
@@ -181,7 +182,7 @@ func (c *standing) message() (control.Routes, bool) {
 }
 
 // leased reports whether all addresses of a range are of one pool.
-func (c *standing) leased(first, last netip.Addr) bool {
+func (c *routes) leased(first, last netip.Addr) bool {
 	return slices.ContainsFunc(c.tenant.Pools, func(p spec.Pool) bool {
 		return p.Start.BitLen() == first.BitLen() && !first.Less(p.Start) && !p.End.Less(last)
 	})
@@ -211,8 +212,8 @@ func oneAddress(list []sa.Selector, v4 bool) (one netip.Addr) {
 
 // reconfigure notes anew what all child SAs carry, for another configuration, or for
 // IKE SAs that came from the journal.
-func (c *standing) reconfigure(t *spec.Tenant, all []exchange.Status) {
-	fresh := newStanding(t, c.log, c.supervisor)
+func (c *routes) reconfigure(t *spec.Tenant, all []exchange.Status) {
+	fresh := newRoutes(t, c.log, c.supervisor)
 	fresh.telling, fresh.refusal = c.telling, c.refusal
 	*c = *fresh
 	for _, s := range all {
@@ -222,9 +223,12 @@ func (c *standing) reconfigure(t *spec.Tenant, all []exchange.Status) {
 	}
 }
 
+// repeat has everything told anew: the supervisor knows nothing of it.
+func (c *routes) repeat() { c.reset = true }
+
 // tell tells the supervisor what child SAs carry, where that has changed. An answer
 // that is awaited is awaited first; again is called behind it.
-func (c *standing) tell(now time.Time, again func(now time.Time)) {
+func (c *routes) tell(now time.Time, again func(now time.Time)) {
 	if c.telling || now.Before(c.retry) {
 		return
 	}
@@ -242,21 +246,21 @@ func (c *standing) tell(now time.Time, again func(now time.Time)) {
 		again(now)
 	})
 	if !c.telling {
-		c.reset, c.retry = true, now.Add(standingRetry)
+		c.reset, c.retry = true, now.Add(routesRetry)
 	}
 }
 
 // refused has everything told again later. The networks that the configuration
 // protects are guarded meanwhile.
-func (c *standing) refused(now time.Time, err error) {
+func (c *routes) refused(now time.Time, err error) {
 	if text := err.Error(); text != c.refusal {
 		c.refusal = text
 		c.log.Error("the supervisor refuses routes into the tunnel", "reason", text)
 	}
-	c.reset, c.retry = true, now.Add(standingRetry)
+	c.reset, c.retry = true, now.Add(routesRetry)
 }
 
-// tellStanding tells the supervisor what child SAs carry, where this worker serves.
-func (w *Worker) tellStanding(now time.Time) {
-	_ = w.replica.Serve(func() { w.standing.tell(now, w.tellStanding) })
+// tellRoutes tells the supervisor what child SAs carry, where this worker serves.
+func (w *Worker) tellRoutes(now time.Time) {
+	_ = w.replica.Serve(func() { w.routes.tell(now, w.tellRoutes) })
 }

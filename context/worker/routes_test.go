@@ -14,8 +14,8 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 )
 
-// standingTenant has a pool outside every subnet, and one within the inside.
-func standingTenant() *spec.Tenant {
+// routesTenant has a pool outside every subnet, and one within the inside.
+func routesTenant() *spec.Tenant {
 	addr := netip.MustParseAddr
 	return &spec.Tenant{
 		Interfaces: []spec.Interface{{Name: "inside", Addresses: []netip.Prefix{netip.MustParsePrefix("10.10.0.1/24"), netip.MustParsePrefix("fd00:10::1/64")}}},
@@ -47,9 +47,9 @@ func cutRange(text string) (a, b netip.Addr, ok bool) {
 	return a, b, false
 }
 
-// TestStanding: what the supervisor is told as child SAs come and go.
-func TestStanding(t *testing.T) {
-	c := newStanding(standingTenant(), nil, nil)
+// TestRoutes: what the supervisor is told as child SAs come and go.
+func TestRoutes(t *testing.T) {
+	c := newRoutes(routesTenant(), nil, nil)
 	del := func(id uint64) *sa.Change { return &sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id}} }
 	steps := []struct {
 		what   string
@@ -91,10 +91,10 @@ func TestStanding(t *testing.T) {
 	}
 }
 
-// TestStandingIsBounded: a child SA with a selector that no prefix fits makes a few
+// TestRoutesIsBounded: a child SA with a selector that no prefix fits makes a few
 // routes, not thousands.
-func TestStandingIsBounded(t *testing.T) {
-	c := newStanding(standingTenant(), nil, nil)
+func TestRoutesIsBounded(t *testing.T) {
+	c := newRoutes(routesTenant(), nil, nil)
 	ch := childOf(1, "::/0", "2001:db8::1-2001:dbf:ffff:ffff:ffff:ffff:ffff:fffe")
 	for range 63 {
 		s := ch.Child.Remote[len(ch.Child.Remote)-1]
@@ -115,11 +115,11 @@ func TestStandingIsBounded(t *testing.T) {
 	}
 }
 
-// TestStandingIsToldTogether: while an answer is awaited changes gather, and after a
+// TestRoutesIsToldTogether: while an answer is awaited changes gather, and after a
 // refusal everything is told anew, later.
-func TestStandingIsToldTogether(t *testing.T) {
+func TestRoutesIsToldTogether(t *testing.T) {
 	s := &supervisor{requests: make(chan request, 8)}
-	c := newStanding(standingTenant(), slog.New(slog.DiscardHandler), s)
+	c := newRoutes(routesTenant(), slog.New(slog.DiscardHandler), s)
 	var tell func(time.Time)
 	tell = func(now time.Time) { c.tell(now, tell) }
 	now := time.Unix(1000, 0)
@@ -148,11 +148,11 @@ func TestStandingIsToldTogether(t *testing.T) {
 		t.Errorf("%d together, reset %v, want 100 added", len(m.Add), m.Reset)
 	}
 	then(now, errors.New("no"))
-	tell(now.Add(standingRetry - 1))
+	tell(now.Add(routesRetry - 1))
 	if len(s.requests) != 0 {
 		t.Error("told again at once after a refusal")
 	}
-	tell(now.Add(standingRetry))
+	tell(now.Add(routesRetry))
 	if m, _ := next(); len(m.Add) != 100 || !m.Reset {
 		t.Errorf("after a refusal: %d, reset %v, want all 100 anew", len(m.Add), m.Reset)
 	}
