@@ -67,7 +67,8 @@ func (d *Disks) Set(list []vfs.Disk0) error { return d.store.Set(list) }
 func Of(list []*plan.Wanted) []vfs.Disk0 {
 	var out []vfs.Disk0
 	for _, w := range list {
-		disk := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage, Files: int64(w.Spec.Limits.StorageFiles)}}
+		disk := vfs.Disk0{Context: w.Name, Limit: vfs.Limit{Bytes: w.Spec.Limits.Storage,
+			Files: int64(w.Spec.Limits.StorageFiles)}}
 		for _, st := range w.Storage {
 			disk.Shared = append(disk.Shared, vfs.Shared{Label: st.Label, Dir: st.Path})
 		}

@@ -19,7 +19,9 @@ var fileErrors = []struct {
 }{
 	{vfs.ErrName, fault.CodeInvalid, ""},
 	{vfs.ErrVolume, fault.CodeNoFile, "`warren show context` lists the contexts, and each has disk0:"},
-	{vfs.ErrReadOnly, fault.CodeRefused, "a context can only read shared storage: change it as the system, without the context's name, as in shared:/file"},
+	{vfs.ErrReadOnly, fault.CodeRefused,
+		"a context can only read shared storage: change it as the system, without the context's name, " +
+			"as in shared:/file"},
 	{vfs.ErrEscape, fault.CodeRefused, "only regular files and directories with one name can be used"},
 	{vfs.ErrSize, fault.CodeInvalid, "the source changed while it was copied: copy it again"},
 	{fs.ErrNotExist, fault.CodeNoFile, "`warren dir` lists a directory"},

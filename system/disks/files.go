@@ -38,8 +38,9 @@ func (d *Disks) commit(n vfs.Name) func() error {
 			return nil
 		}
 		return &fault.Error{
-			Code: fault.CodeRefused, Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
-			Hint: "change it on the active unit: this one follows",
+			Code:   fault.CodeRefused,
+			Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
+			Hint:   "change it on the active unit: this one follows",
 		}
 	}
 }
@@ -138,7 +139,8 @@ func (d *Disks) Copy(ctx context.Context, source, dest string, progress func(don
 	if err != nil {
 		return File{}, err
 	}
-	info, err := vfs.Copy(ctx, from, origin.Path, to, target.Path, vfs.Content{Wrote: progress, Commit: d.commit(target)})
+	info, err := vfs.Copy(ctx, from, origin.Path, to, target.Path,
+		vfs.Content{Wrote: progress, Commit: d.commit(target)})
 	if err != nil {
 		return File{}, fileError(err)
 	}

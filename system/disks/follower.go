@@ -105,7 +105,8 @@ func (w *follower) pass(ctx context.Context) {
 		if w.disks.standby(d.Context) == d.Standby {
 			continue // the units do not agree yet who is active
 		}
-		w.logOnce(ctx, d.Context, guard.Run(w.log, "the replication of files", func() error { return w.syncDisk(ctx, peer, d) }))
+		w.logOnce(ctx, d.Context, guard.Run(w.log, "the replication of files",
+			func() error { return w.syncDisk(ctx, peer, d) }))
 	}
 }
 

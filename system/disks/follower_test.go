@@ -191,7 +191,8 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	_, copyErr := b.Copy(ctx, "blue:disk0:/x", "red:disk0:/x", nil)
 	for _, err := range []error{writeErr, copyErr, b.Delete("blue:disk0:/x")} {
 		var e *fault.Error
-		if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
+		if !errors.As(err, &e) || e.Code != fault.CodeRefused ||
+			!strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
 			t.Errorf("got %v, want a refusal", err)
 		}
 	}
@@ -218,7 +219,8 @@ func TestFollowFails(t *testing.T) {
 		want  string // in b's log
 		left  string // on b's disk meanwhile
 	}{
-		{"peer is away", func(a, _ *unit) { a.away = broken }, func(a, _ *unit) { a.away = nil }, "the link is cut", "x=old"},
+		{"peer is away", func(a, _ *unit) { a.away = broken }, func(a, _ *unit) { a.away = nil }, "the link is cut",
+			"x=old"},
 		{"link is cut in the middle", func(a, _ *unit) {
 			a.twist = func(r io.Reader) io.Reader {
 				return io.MultiReader(io.LimitReader(r, 2), iotest.ErrReader(broken))
@@ -239,7 +241,9 @@ func TestFollowFails(t *testing.T) {
 			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}})
 		}, "the storage limit is 5 bytes", "x=old"},
 		{"becomes active in the middle", func(a, b *unit) {
-			a.twist = func(r io.Reader) io.Reader { return io.MultiReader(r, readerFunc(func() { b.active.Store(true) })) }
+			a.twist = func(r io.Reader) io.Reader {
+				return io.MultiReader(r, readerFunc(func() { b.active.Store(true) }))
+			}
 		}, func(_, b *unit) { b.active.Store(false) }, "", "x=old"},
 	}
 	for _, tt := range tests {
@@ -256,7 +260,8 @@ func TestFollowFails(t *testing.T) {
 				if strings.Contains(b.log.String(), "WARN") {
 					t.Errorf("log: %s", b.log.String())
 				}
-			} else if w.pass(t.Context()); strings.Count(b.log.String(), "files not replicated") != 1 || !strings.Contains(b.log.String(), tt.want) {
+			} else if w.pass(t.Context()); strings.Count(b.log.String(), "files not replicated") != 1 ||
+				!strings.Contains(b.log.String(), tt.want) {
 				t.Errorf("log:\n%swant one line with %q", b.log.String(), tt.want)
 			}
 			if got := strings.TrimSpace(tree(t, b.dir)); got != tt.left {
@@ -412,7 +417,8 @@ func TestFollowLosesNothing(t *testing.T) {
 			tt.play(t, a, b, level)
 			level()
 			wantSame(t, a, b, tt.want)
-			if all := a.log.String() + b.log.String(); !strings.Contains(all, tt.log) || tt.log == "" && strings.Contains(all, "WARN") {
+			if all := a.log.String() + b.log.String(); !strings.Contains(all, tt.log) || tt.log == "" &&
+				strings.Contains(all, "WARN") {
 				t.Errorf("log:\n%swant %q", all, tt.log)
 			}
 		})
@@ -472,13 +478,16 @@ func TestPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := resource.Bucket{Rate: followRate, Burst: followBurst}
 		begun := time.Now()
-		n, err := io.Copy(io.Discard, &paced{Reader: io.LimitReader(zeros{}, 5*followRate), ctx: t.Context(), bucket: &bucket})
-		if took := time.Since(begun); err != nil || n != 5*followRate || took < 4900*time.Millisecond || took > 5100*time.Millisecond {
+		n, err := io.Copy(io.Discard, &paced{Reader: io.LimitReader(zeros{}, 5*followRate), ctx: t.Context(),
+			bucket: &bucket})
+		if took := time.Since(begun); err != nil || n != 5*followRate || took < 4900*time.Millisecond ||
+			took > 5100*time.Millisecond {
 			t.Errorf("%d bytes, %v, in %v", n, err, took)
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := io.Copy(io.Discard, &paced{Reader: zeros{}, ctx: ended, bucket: &bucket}); !errors.Is(err, context.Canceled) {
+		if _, err := io.Copy(io.Discard, &paced{Reader: zeros{}, ctx: ended, bucket: &bucket}); !errors.Is(
+			err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	})

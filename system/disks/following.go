@@ -41,7 +41,8 @@ func (f *following) report() {
 	case f.standby:
 		f.log.Info("files replicated", "tenant", f.tenant, "count", f.copied, "bytes", f.bytes, "deleted", f.deleted)
 	default:
-		f.log.Warn("files taken that only the standby unit had", "tenant", f.tenant, "count", f.copied, "bytes", f.bytes)
+		f.log.Warn("files taken that only the standby unit had", "tenant", f.tenant, "count", f.copied,
+			"bytes", f.bytes)
 	}
 }
 
@@ -100,7 +101,8 @@ func goneOf(i vfs.Info) vfs.Gone { return vfs.Gone{Path: i.Path, SHA256: i.SHA25
 
 // makeWay moves aside what the active unit has another one of, and never had
 // itself. It returns what is on the disk then.
-func (f *following) makeWay(wanted map[string]vfs.Info, gone map[vfs.Gone]bool, have vfs.Manifest) (map[string]vfs.Info, error) {
+func (f *following) makeWay(wanted map[string]vfs.Info, gone map[vfs.Gone]bool,
+	have vfs.Manifest) (map[string]vfs.Info, error) {
 	old := map[string]vfs.Info{}
 	below := "" // a directory that was moved
 	for _, one := range have.Files {

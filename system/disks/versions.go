@@ -140,7 +140,8 @@ func (d *Disks) Manifest(ctx context.Context, name string) (Manifest, error) {
 		return Manifest{}, fileError(err)
 	}
 	if d.standby(name) != out.Standby {
-		return Manifest{}, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("context %q has just changed its role on this unit", name), Hint: "ask again"}
+		return Manifest{}, &fault.Error{Code: fault.CodeRefused,
+			Reason: fmt.Sprintf("context %q has just changed its role on this unit", name), Hint: "ask again"}
 	}
 	out.Version, out.Files, out.Gone = m.Version, m.Files, m.Gone
 	return out, nil

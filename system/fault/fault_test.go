@@ -29,10 +29,12 @@ func TestErrorJSON(t *testing.T) {
 		err  any
 		want string
 	}{
-		{"whole", &fault.Error{Code: fault.CodeRefused, Reason: "no", Hint: "h", Detail: "d"}, `{"code":"refused","error":"no","hint":"h","detail":"d"}`},
+		{"whole", &fault.Error{Code: fault.CodeRefused, Reason: "no", Hint: "h", Detail: "d"},
+			`{"code":"refused","error":"no","hint":"h","detail":"d"}`},
 		{"short", &fault.Error{Code: fault.CodeInternal, Reason: "no"}, `{"code":"internal","error":"no"}`},
 		{"no such context", fault.NoContext("blue"),
-			"{\"code\":\"no_context\",\"error\":\"there is no context \\\"blue\\\"\",\"hint\":\"`warren show context` lists them\"}"},
+			"{\"code\":\"no_context\",\"error\":\"there is no context \\\"blue\\\"\"," +
+				"\"hint\":\"`warren show context` lists them\"}"},
 		{"of one context", fault.ContextError{Context: "blue", Error: "no"}, `{"context":"blue","error":"no"}`},
 	}
 	for _, tt := range tests {

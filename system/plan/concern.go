@@ -26,13 +26,16 @@ func concerned(old, w *spec.Tenant) []string {
 		}
 		n := w.TunnelGroups[i]
 		add(!sameKeys(old, g, w, n), fmt.Sprintf("keys of tunnel_group %q", g.Name))
-		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity || !slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, auth.Pattern.Equal),
+		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity ||
+			!slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, auth.Pattern.Equal),
 			fmt.Sprintf("identities of tunnel_group %q", g.Name))
-		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy || !slices.Equal(g.AddressPools, n.AddressPools),
+		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy ||
+			!slices.Equal(g.AddressPools, n.AddressPools),
 			fmt.Sprintf("networks and pools of tunnel_group %q", g.Name))
 	}
 	for _, n := range w.TunnelGroups { // a new one may be for peers of another
-		add(!slices.ContainsFunc(old.TunnelGroups, func(g spec.TunnelGroup) bool { return n.Name == g.Name }), fmt.Sprintf("tunnel_group %q", n.Name))
+		add(!slices.ContainsFunc(old.TunnelGroups, func(g spec.TunnelGroup) bool { return n.Name == g.Name }),
+			fmt.Sprintf("tunnel_group %q", n.Name))
 	}
 	for _, p := range old.GroupPolicies {
 		i := slices.IndexFunc(w.GroupPolicies, func(n spec.GroupPolicy) bool { return n.Name == p.Name })
@@ -40,12 +43,14 @@ func concerned(old, w *spec.Tenant) []string {
 			continue // a group that had it has another one now
 		}
 		n := w.GroupPolicies[i]
-		add(!slices.Equal(p.SplitTunnel, n.SplitTunnel) || !slices.Equal(p.AddressPools, n.AddressPools) || !slices.Equal(p.TunnelProtocols, n.TunnelProtocols),
+		add(!slices.Equal(p.SplitTunnel, n.SplitTunnel) || !slices.Equal(p.AddressPools, n.AddressPools) ||
+			!slices.Equal(p.TunnelProtocols, n.TunnelProtocols),
 			fmt.Sprintf("networks, pools and protocols of group_policy %q", p.Name))
 	}
 	for _, p := range old.Pools {
 		has := slices.ContainsFunc(w.Pools, func(n spec.Pool) bool {
-			return n.Name == p.Name && !p.Start.Less(n.Start) && !n.End.Less(p.End) // it is as large as before, or larger
+			// it is as large as before, or larger
+			return n.Name == p.Name && !p.Start.Less(n.Start) && !n.End.Less(p.End)
 		})
 		add(!has, fmt.Sprintf("ip_pool %q", p.Name))
 	}
@@ -71,7 +76,9 @@ func sameCredential(old *spec.Tenant, a spec.Credential, w *spec.Tenant, b spec.
 		return ok && same(a.Key, b.Key)
 	case spec.PSKs:
 		b, ok := b.(spec.PSKs)
-		return ok && slices.EqualFunc(a, b, func(x, y spec.IdentityPSK) bool { return x.Identity == y.Identity && same(x.PSK, y.PSK) })
+		return ok && slices.EqualFunc(a, b, func(x, y spec.IdentityPSK) bool {
+			return x.Identity == y.Identity && same(x.PSK, y.PSK)
+		})
 	}
 	return a == nil && b == nil
 }
@@ -82,7 +89,8 @@ func entriesOf(t *spec.Tenant) map[string]string {
 	list := map[string]string{}
 	for _, m := range t.CryptoMaps {
 		for _, e := range m.Entries {
-			list[fmt.Sprintf("%q on %s", e.Name, m.Interface)] = fmt.Sprint(e.Dynamic, e.Peer, e.AnyAddress, e.TunnelGroup, e.RequestAddress, e.Local, e.Remote)
+			list[fmt.Sprintf("%q on %s", e.Name, m.Interface)] = fmt.Sprint(e.Dynamic, e.Peer, e.AnyAddress,
+				e.TunnelGroup, e.RequestAddress, e.Local, e.Remote)
 		}
 	}
 	return list

@@ -102,7 +102,8 @@ func (old *Wanted) changes(w *Wanted) string {
 	if old.RequireSandbox != w.RequireSandbox {
 		list = append(list, "require_sandbox has changed, for its next worker")
 	}
-	if list == nil && (old.Class != w.Class || old.Config != w.Config || !slices.EqualFunc(old.Allocations, w.Allocations, samePlace) ||
+	if list == nil && (old.Class != w.Class || old.Config != w.Config ||
+		!slices.EqualFunc(old.Allocations, w.Allocations, samePlace) ||
 		!slices.Equal(old.Storage, w.Storage)) {
 		list = append(list, "its place in the system configuration has changed")
 	}

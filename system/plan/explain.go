@@ -94,7 +94,8 @@ func concerns(c configs.Change, st Step) bool {
 }
 
 func describe(file string, c configs.Change) Change {
-	out := Change{File: file, Block: strings.Join(c.Blocks, " "), Attribute: c.Attribute, Change: "changed", Old: c.Old, New: c.New}
+	out := Change{File: file, Block: strings.Join(c.Blocks, " "), Attribute: c.Attribute, Change: "changed", Old: c.Old,
+		New: c.New}
 	switch {
 	case c.Added:
 		out.Change = "added"

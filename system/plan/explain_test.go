@@ -29,10 +29,15 @@ tunnel_group "staff" {
 		{"nothing", func(*box) {}, nil},
 		{"a pool", func(b *box) { b.write("red.hcl", replace(keyed, "10.99.0.250", "10.99.0.99")) },
 			[]string{`red some_end: /warren/red.hcl ip_pool "staff" range changed "10.99.0.10-10.99.0.250" "10.99.0.10-10.99.0.99"`}},
-		{"its class", func(b *box) { b.write("system.hcl", replace(twoContexts, "vpn_anyconnect = 2", "vpn_anyconnect = 3")) },
+		{"its class", func(b *box) {
+			b.write("system.hcl", replace(twoContexts, "vpn_anyconnect = 2", "vpn_anyconnect = 3"))
+		},
 			[]string{`red stay: /warren/system.hcl class "bronze" limits vpn_anyconnect changed 2 3`}},
-		{"a secret in a file", func(b *box) { b.write("red.psk", "another key of some length\n") }, []string{"red some_end: /warren/red.psk   changed  "}},
-		{"a new context", func(b *box) { b.write("system.hcl", replace(twoContexts, `context "red"`, `context "green"`)) },
+		{"a secret in a file", func(b *box) { b.write("red.psk", "another key of some length\n") },
+			[]string{"red some_end: /warren/red.psk   changed  "}},
+		{"a new context", func(b *box) {
+			b.write("system.hcl", replace(twoContexts, `context "red"`, `context "green"`))
+		},
 			[]string{"red end: ", "green none: "}},
 	}
 	for _, tt := range tests {

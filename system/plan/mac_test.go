@@ -13,7 +13,8 @@ func TestPairMACs(t *testing.T) {
 	i := spec.Interface{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}
 	seen := map[string]bool{}
 	for _, change := range []func(){
-		func() {}, func() { i.Name = "inside" }, func() { c.Name = "blue" }, func() { i.Addresses[0] = netip.MustParsePrefix("192.0.2.2/24") },
+		func() {}, func() { i.Name = "inside" }, func() { c.Name = "blue" },
+		func() { i.Addresses[0] = netip.MustParsePrefix("192.0.2.2/24") },
 	} {
 		change()
 		active, standby := pairMACs(c, i)

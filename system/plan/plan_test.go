@@ -85,12 +85,16 @@ func TestPlan(t *testing.T) {
 		want []string
 	}{
 		{"nothing", "blue.hcl", func(s string) string { return s + "# a remark\n" }, nil},
-		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"), []string{`configure context "red": its configuration has changed (ip_pool "staff")`}},
-		{"an address", "blue.hcl", replace("198.51.100.1", "198.51.100.7"), []string{`rebuild context "blue": its interfaces have changed`}},
-		{"a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 3"), []string{`configure context "red": its configuration has changed`}},
+		{"a pool", "red.hcl", replace("10.99.0.250", "10.99.0.99"),
+			[]string{`configure context "red": its configuration has changed (ip_pool "staff")`}},
+		{"an address", "blue.hcl", replace("198.51.100.1", "198.51.100.7"),
+			[]string{`rebuild context "blue": its interfaces have changed`}},
+		{"a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 3"),
+			[]string{`configure context "red": its configuration has changed`}},
 		{"cpu of a class", "system.hcl", replace("vpn_anyconnect = 2", "vpn_anyconnect = 2\ncpu = 0.5"),
 			[]string{`configure context "red": its limits have changed, its configuration has changed`}},
-		{"a device", "system.hcl", replace("wt-in", "wt-dmz"), []string{`rebuild context "red": its interfaces have changed`}},
+		{"a device", "system.hcl", replace("wt-in", "wt-dmz"),
+			[]string{`rebuild context "red": its interfaces have changed`}},
 		{"another name", "system.hcl", replace(`context "red"`, `context "green"`),
 			[]string{`remove context "red": it is no longer configured`, `create context "green": it is new`}},
 	}
@@ -99,7 +103,8 @@ func TestPlan(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b, key := newBox(t), []byte("key")
 			is := b.wanted(key)
-			if steps := Steps(nil, is); len(steps) != 2 || steps[0].Action != ActionCreate || steps[1].Action != ActionCreate {
+			if steps := Steps(nil, is); len(steps) != 2 || steps[0].Action != ActionCreate ||
+				steps[1].Action != ActionCreate {
 				t.Errorf("at the start: %v", steps)
 			}
 			b.write(tt.file, tt.edit(originals[tt.file]))

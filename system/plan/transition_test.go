@@ -53,16 +53,22 @@ func TestStages(t *testing.T) {
 		{
 			"one of each", []Step{
 				{Context: "gone", Action: ActionRemove, SAs: EffectEnd, Old: old("gone", "d1")},
-				{Context: "stays", Action: ActionConfigure, SAs: EffectStay, Want: want("stays", "d2"), Old: old("stays", "d2")},
-				{Context: "loses", Action: ActionConfigure, SAs: EffectSomeEnd, Want: want("loses", "d3"), Old: old("loses", "d3")},
+				{Context: "stays", Action: ActionConfigure, SAs: EffectStay, Want: want("stays", "d2"),
+					Old: old("stays", "d2")},
+				{Context: "loses", Action: ActionConfigure, SAs: EffectSomeEnd, Want: want("loses", "d3"),
+					Old: old("loses", "d3")},
 				{Context: "new", Action: ActionCreate, SAs: EffectNone, Want: want("new", "d4")},
 				{Context: "heir", Action: ActionCreate, SAs: EffectNone, Want: want("heir", "d1")},
-				{Context: "anew", Action: ActionRebuild, SAs: EffectEnd, Want: want("anew", "d5"), Old: old("anew", "d6")},
-				{Context: "rests", Action: ActionSuspend, SAs: EffectEnd, Want: want("rests", "d7"), Old: old("rests", "d7")},
-				{Context: "wakes", Action: ActionResume, SAs: EffectNone, Want: want("wakes", "d8"), Old: old("wakes", "d8")},
+				{Context: "anew", Action: ActionRebuild, SAs: EffectEnd, Want: want("anew", "d5"),
+					Old: old("anew", "d6")},
+				{Context: "rests", Action: ActionSuspend, SAs: EffectEnd, Want: want("rests", "d7"),
+					Old: old("rests", "d7")},
+				{Context: "wakes", Action: ActionResume, SAs: EffectNone, Want: want("wakes", "d8"),
+					Old: old("wakes", "d8")},
 			},
 			[]string{
-				"configure stays", "stop wakes; start new wakes; await new wakes", "configure loses", "stop gone anew rests",
+				"configure stays", "stop wakes; start new wakes; await new wakes", "configure loses",
+				"stop gone anew rests",
 				"start heir anew rests; await heir anew rests",
 			},
 			[]string{

@@ -55,7 +55,8 @@ func Want(conf *configs.System, key []byte) []*Wanted {
 			Devices:   devicesOf(conf, c),
 			Limits: Limits{
 				CPU: c.Spec.Limits.CPU, Memory: c.Spec.Limits.Memory, PIDs: c.Spec.Limits.PIDs,
-				MemoryGuard: slices.Contains(c.Guards, resource.Memory), PIDsGuard: slices.Contains(c.Guards, resource.PIDs),
+				MemoryGuard: slices.Contains(c.Guards, resource.Memory), PIDsGuard: slices.Contains(c.Guards,
+					resource.PIDs),
 			},
 			RequireSandbox: conf.RequireSandbox,
 			told:           configs.Fingerprint(c.Spec, key),

@@ -59,7 +59,8 @@ func (s *Tenants) Sessions(ctx context.Context, name string) ([]control.Session,
 	return askOne(ctx, s, name, (*spawn.Worker).Sessions)
 }
 
-func askOne[T any](ctx context.Context, s *Tenants, name string, ask func(*spawn.Worker, context.Context) (T, error)) (T, error) {
+func askOne[T any](ctx context.Context, s *Tenants, name string,
+	ask func(*spawn.Worker, context.Context) (T, error)) (T, error) {
 	_, worker, err := s.ready(name)
 	if err != nil {
 		var none T

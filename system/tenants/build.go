@@ -29,7 +29,8 @@ func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 		return err
 	}
 	if _, missing := t.env.Groups.Unheld(cgroup.Limits(w.Limits)); missing != nil {
-		t.log.Warn("limit of the class not held: the kernel has no such control groups", "class", w.Class, "resource", strings.Join(missing, ", "))
+		t.log.Warn("limit of the class not held: the kernel has no such control groups", "class", w.Class,
+			"resource", strings.Join(missing, ", "))
 	}
 	gateway, err := netns.Build(&netns.Config{
 		Host: t.env.Host, Namespace: w.Namespace, Record: filepath.Join(t.env.Records, w.Name+".json"),

@@ -72,11 +72,13 @@ func (t *tenant) problems() []fault.ContextError {
 		if t.faults[name] != netns.NoCarrier {
 			hint = "`warren reload` puts it back, as soon as the host has the device"
 		}
-		list = append(list, fault.ContextError{Context: t.name, Error: "interface " + name + ": " + string(t.faults[name]), Hint: hint})
+		list = append(list, fault.ContextError{Context: t.name, Error: "interface " + name + ": " +
+			string(t.faults[name]), Hint: hint})
 	}
 	if t.unconfined {
-		list = append(list, fault.ContextError{Context: t.name, Error: "its control group was removed: its limits are not enforced",
-			Hint: "`warren reload` puts it back"})
+		list = append(list, fault.ContextError{Context: t.name,
+			Error: "its control group was removed: its limits are not enforced",
+			Hint:  "`warren reload` puts it back"})
 	}
 	return list
 }
@@ -174,7 +176,8 @@ func (t *tenant) restore() (done []string, err error) {
 		}
 	}
 	before := gateway.Faults()
-	gone := slices.DeleteFunc(slices.Sorted(maps.Keys(before)), func(name string) bool { return before[name] != netns.DeviceGone })
+	gone := slices.DeleteFunc(slices.Sorted(maps.Keys(before)),
+		func(name string) bool { return before[name] != netns.DeviceGone })
 	if len(gone) > 0 {
 		for _, d := range w.Devices {
 			if !slices.Contains(gone, d.Interface) {

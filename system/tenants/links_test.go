@@ -79,9 +79,11 @@ func TestLinksAreWatched(t *testing.T) {
 		faults map[string]netns.Fault
 		want   []string
 	}{
-		{map[string]netns.Fault{"outside": netns.NoCarrier}, []string{"blue interface outside: its device has no carrier; "}},
+		{map[string]netns.Fault{"outside": netns.NoCarrier},
+			[]string{"blue interface outside: its device has no carrier; "}},
 		{map[string]netns.Fault{"outside": netns.LinkDown, "inside": netns.DeviceGone},
-			[]string{"blue interface inside: its device is gone" + back, "blue interface outside: its device is down" + back}},
+			[]string{"blue interface inside: its device is gone" + back, "blue interface outside: its device is down" +
+				back}},
 		{nil, nil},
 	} {
 		<-changed // the change before is known
@@ -126,7 +128,8 @@ func TestGroupIsMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.lookAtGroup(g)
-	if got := b.problems(); len(got) != 1 || got[0].Context != "blue" || !strings.Contains(got[0].Error, "control group was removed") {
+	if got := b.problems(); len(got) != 1 || got[0].Context != "blue" ||
+		!strings.Contains(got[0].Error, "control group was removed") {
 		t.Errorf("got %v", got)
 	}
 	cmd := exec.Command("sleep", "600")
@@ -142,7 +145,8 @@ func TestGroupIsMade(t *testing.T) {
 	if u := g.Usage(); u.PIDs != 1 || g.Missing() || len(b.problems()) > 0 {
 		t.Errorf("used %+v, missing %v, problems %v", u, g.Missing(), b.problems())
 	}
-	if !strings.Contains(log.String(), "control group was removed") || !strings.Contains(log.String(), "control group made again") {
+	if !strings.Contains(log.String(), "control group was removed") ||
+		!strings.Contains(log.String(), "control group made again") {
 		t.Errorf("log: %s", &log)
 	}
 }

@@ -85,10 +85,13 @@ func (t *tenant) confined(v view) []control.Resource {
 	t.mu.Unlock()
 	return []control.Resource{
 		usage(t.name, resource.CPU, resource.Meter{
-			Current: int64(math.Round(rate)), Peak: int64(math.Round(peak)), Limit: int64(math.Round(l.CPU * 1000)), Denied: u.Throttled,
+			Current: int64(math.Round(rate)), Peak: int64(math.Round(peak)), Limit: int64(math.Round(l.CPU * 1000)),
+			Denied: u.Throttled,
 		}),
-		usage(t.name, resource.Memory, resource.Meter{Current: u.Memory, Peak: max(u.Memory, u.MemoryPeak), Limit: l.Memory, Denied: u.OOMKills}),
-		usage(t.name, resource.PIDs, resource.Meter{Current: u.PIDs, Peak: max(u.PIDs, u.PIDsPeak), Limit: int64(l.PIDs), Denied: u.PIDsDenied}),
+		usage(t.name, resource.Memory, resource.Meter{Current: u.Memory, Peak: max(u.Memory, u.MemoryPeak),
+			Limit: l.Memory, Denied: u.OOMKills}),
+		usage(t.name, resource.PIDs, resource.Meter{Current: u.PIDs, Peak: max(u.PIDs, u.PIDsPeak),
+			Limit: int64(l.PIDs), Denied: u.PIDsDenied}),
 	}
 }
 
@@ -101,5 +104,8 @@ func inOrder(rows []control.Resource) {
 	for i, k := range resource.Kinds() {
 		place[string(k.Name)] = i
 	}
-	slices.SortStableFunc(rows, func(a, b control.Resource) int { return cmp.Compare(place[a.Resource], place[b.Resource]) })
+	slices.SortStableFunc(rows, func(a, b control.Resource) int {
+		return cmp.Compare(place[a.Resource],
+			place[b.Resource])
+	})
 }

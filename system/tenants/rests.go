@@ -127,7 +127,10 @@ func (s *Tenants) Enter(name string) (leave func(), err error) {
 	a.meter.Limit = int64(limit)
 	if !a.meter.Take(1) {
 		return nil, &fault.Error{
-			Code: fault.CodeRefused, Reason: fmt.Sprintf("%d requests about context %q are being answered, and api_sessions of its class %q allows no more", limit, name, class),
+			Code: fault.CodeRefused,
+			Reason: fmt.Sprintf(
+				"%d requests about context %q are being answered, and api_sessions of its class %q allows no more",
+				limit, name, class),
 			Hint: "wait for one to end, or raise api_sessions",
 		}
 	}

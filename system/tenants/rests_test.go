@@ -50,7 +50,8 @@ func TestRests(t *testing.T) {
 	}
 
 	rows := (&Tenants{env: &env{rests: r}}).Shared()
-	if len(rows) != 2 || rows[0].Context != "system" || rows[0].Limit != 8 || rows[0].Current != 6 || rows[0].Denied == 0 || rows[1].Limit != 6 {
+	if len(rows) != 2 || rows[0].Context != "system" || rows[0].Limit != 8 || rows[0].Current != 6 ||
+		rows[0].Denied == 0 || rows[1].Limit != 6 {
 		t.Errorf("rows of the system: %+v", rows)
 	}
 	r.resize(totals, []*plan.Wanted{red})
@@ -75,7 +76,8 @@ func TestEnter(t *testing.T) {
 	}
 	_, err := s.Enter("blue")
 	var e *fault.Error
-	if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.Contains(e.Reason, "api_sessions") || !strings.Contains(e.Reason, `"gold"`) {
+	if !errors.As(err, &e) || e.Code != fault.CodeRefused || !strings.Contains(e.Reason, "api_sessions") ||
+		!strings.Contains(e.Reason, `"gold"`) {
 		t.Errorf("the third request: %v", err)
 	}
 	leave[0]()
@@ -85,7 +87,8 @@ func TestEnter(t *testing.T) {
 	}
 	f()
 	leave[1]()
-	want := control.Resource{Context: "blue", Resource: "api_sessions", Unit: control.UnitCount, Peak: 2, Limit: 2, Denied: 1}
+	want := control.Resource{Context: "blue", Resource: "api_sessions", Unit: control.UnitCount, Peak: 2, Limit: 2,
+		Denied: 1}
 	if got := blue.counted(blue.view())[0]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

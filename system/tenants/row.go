@@ -80,7 +80,8 @@ func (t *tenant) row() Row {
 		row.State, row.Reason = t.condition()
 	}
 	for i, d := range w.Devices {
-		out := Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host, Shared: d.Kind == spec.Macvlan}
+		out := Interface{Name: d.Interface, Allocated: w.Allocations[i].Interface, Device: d.Host,
+			Shared: d.Kind == spec.Macvlan}
 		if d.VLAN != 0 {
 			out.Device = fmt.Sprintf("%s.%d", d.Host, d.VLAN)
 		}

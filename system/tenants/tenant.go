@@ -62,8 +62,10 @@ type tenant struct {
 func (s *Tenants) newTenant(w *plan.Wanted, uid uint32) *tenant {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with end alone
 	t := &tenant{
-		env: s.env, name: w.Name, uid: uid, log: s.env.Log.With("tenant", w.Name), cancel: cancel, ended: make(chan struct{}),
-		settled: make(chan struct{}), again: make(chan struct{}, 1), want: w, state: StateStarting, reason: "waiting to be built",
+		env: s.env, name: w.Name, uid: uid, log: s.env.Log.With("tenant", w.Name), cancel: cancel,
+		ended:   make(chan struct{}),
+		settled: make(chan struct{}), again: make(chan struct{}, 1), want: w, state: StateStarting,
+		reason:  "waiting to be built",
 		notices: make(map[resource.Name]*resource.Notice),
 	}
 	if w.Suspended {

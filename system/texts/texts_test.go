@@ -13,14 +13,33 @@ func at(name string) configs.Location {
 	return configs.Location{Scheme: configs.SchemeFile, Path: "/warren/" + name}
 }
 
+const (
+	systemFile = `
+interface "Ethernet1/1" { device = "wt-out" }
+context "blue" {
+  config_url = "file:blue.hcl"
+  allocate_interface "Ethernet1/1" { name = "outside" }
+}
+`
+	contextFile = `
+interface "outside" { address = "198.51.100.1/24" }
+ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }
+tunnel_group "staff" {
+  type          = "remote-access"
+  address_pools = ["staff"]
+  ikev2 {
+    local_authentication  = { pre_shared_key = { file = "blue.psk" } }
+    remote_authentication = { pre_shared_key = { env = "BLUE" } }
+  }
+}
+`
+)
+
 // small is a configuration: a system file, a context, and two secrets of it.
 func small() *texts.Set {
 	return &texts.Set{Path: "/warren/system.hcl", List: []texts.Text{
-		{At: at("system.hcl"), Body: []byte("interface \"Ethernet1/1\" { device = \"wt-out\" }\n" +
-			"context \"blue\" {\n config_url = \"file:blue.hcl\"\n allocate_interface \"Ethernet1/1\" { name = \"outside\" }\n}\n")},
-		{At: at("blue.hcl"), Body: []byte("interface \"outside\" { address = \"198.51.100.1/24\" }\nip_pool \"staff\" { range = \"10.99.0.10-10.99.0.250\" }\n" +
-			"tunnel_group \"staff\" {\n type = \"remote-access\"\n address_pools = [\"staff\"]\n ikev2 {\n" +
-			" local_authentication = { pre_shared_key = { file = \"blue.psk\" } }\n remote_authentication = { pre_shared_key = { env = \"BLUE\" } }\n }\n}\n")},
+		{At: at("system.hcl"), Body: []byte(systemFile)},
+		{At: at("blue.hcl"), Body: []byte(contextFile)},
 		{At: at("blue.psk"), Body: []byte("a key of some length\n")},
 		{At: configs.Location{Scheme: texts.SchemeEnv, Path: "BLUE"}, Body: []byte("another key of some length")},
 	}}
