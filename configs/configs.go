@@ -12,7 +12,9 @@
 package configs
 
 import (
+	"bytes"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
@@ -128,6 +130,9 @@ type Storage struct {
 type Failover struct {
 	Unit failover.Unit
 	Key  secret.Value // the same on both nodes, 16 characters or more
+	// PreviousKey is taken as well, while Key is changed on one node after the
+	// other; empty: there is none.
+	PreviousKey secret.Value
 	// Poll is the interval of heartbeats on every link; a peer that was not
 	// heard for Hold is dead.
 	Poll, Hold time.Duration
@@ -138,6 +143,26 @@ type Failover struct {
 	// Default are the terms of the latter, which the group "*" sets; its Name is
 	// "*", and Monitor and InterfacePolicy are empty.
 	Default FailoverGroup
+}
+
+// SharesKey reports whether one of the keys is one of the other's: else two nodes, or
+// one before and after a change, are strangers.
+func (f *Failover) SharesKey(other *Failover) bool {
+	for _, key := range f.Keys() {
+		if slices.ContainsFunc(other.Keys(), func(k secret.Value) bool { return bytes.Equal(k.Reveal(), key.Reveal()) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Keys returns Key, and PreviousKey where there is one.
+func (f *Failover) Keys() []secret.Value {
+	keys := []secret.Value{f.Key}
+	if f.PreviousKey.Len() > 0 {
+		keys = append(keys, f.PreviousKey)
+	}
+	return keys
 }
 
 // FailoverLink is one path between the two nodes.

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math"
@@ -29,7 +30,13 @@ func (s *systemReader) readFailover(n *node) {
 		n.problem(n.where("hold"), "hold too short", "hold (%s) is at least three polls (%s, %s): one lost heartbeat is no dead peer.", f.Hold, f.Poll, place(n.where("poll")))
 	}
 	if v, ok := n.get("key"); ok {
-		f.Key = s.failoverKey(n, v)
+		f.Key = s.failoverKey(n, "key", v)
+	}
+	if v, ok := n.get("previous_key"); ok {
+		f.PreviousKey = s.failoverKey(n, "previous_key", v)
+		if f.Key.Len() > 0 && bytes.Equal(f.Key.Reveal(), f.PreviousKey.Reveal()) {
+			n.problem(v.at, "The same key twice", "previous_key is what the other node may have still while key is changed. With the same key there is nothing to change: leave it out.")
+		}
 	}
 	s.sys.Failover = f
 	links := n.each("link")
@@ -63,7 +70,7 @@ func (n *node) unit(name string) (u failover.Unit) {
 
 // failoverKey reads the key of the pair: 32 bytes in hexadecimal, or text, which
 // is made harder to guess than it is.
-func (s *systemReader) failoverKey(n *node, v *value) secret.Value {
+func (s *systemReader) failoverKey(n *node, name string, v *value) secret.Value {
 	const remedy = "`warren failover keygen failover.key` writes 32 bytes chosen by chance; copy the file to the other node."
 	content, isHex, ok := n.secretText(v, origin{file: s.at})
 	if !ok {
@@ -71,11 +78,11 @@ func (s *systemReader) failoverKey(n *node, v *value) secret.Value {
 	}
 	switch count := utf8.RuneCount(content); {
 	case isHex && len(content) != rawFailoverKey:
-		n.problem(v.at, "Secret of wrong length", "key has %d bytes, and one in hexadecimal has %d. %s", len(content), rawFailoverKey, remedy)
+		n.problem(v.at, "Secret of wrong length", "%s has %d bytes, and one in hexadecimal has %d. %s", name, len(content), rawFailoverKey, remedy)
 	case isHex:
 		return secret.New(content)
 	case count < minFailoverKey || count > maxFailoverKey:
-		n.problem(v.at, "Secret of wrong length", "key has %d characters; text has %d to %d here. %s", count, minFailoverKey, maxFailoverKey, remedy)
+		n.problem(v.at, "Secret of wrong length", "%s has %d characters; text has %d to %d here. %s", name, count, minFailoverKey, maxFailoverKey, remedy)
 	default:
 		n.warning(v.at, "Failover key that can be guessed", "It is text: whoever records a heartbeat can try what people think of. %s", remedy)
 		defer clear(content)

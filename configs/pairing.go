@@ -24,11 +24,7 @@ import (
 // not count, either. So what a newer program adds to a tenant must be zero where the
 // configuration says nothing of it; a default that is not has to be left out by
 // plain. Otherwise its nodes are no pair with older ones.
-func GroupHash(s *System, group string) [16]byte {
-	var key secret.Value
-	if s.Failover != nil {
-		key = s.Failover.Key
-	}
+func GroupHash(s *System, group string, key secret.Value) [16]byte {
 	derived, err := hkdf.Key(sha256.New, key.Reveal(), nil, "warren failover configuration 1", sha256.Size)
 	if err != nil {
 		panic("configs: internal error: " + err.Error())

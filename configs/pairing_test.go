@@ -29,7 +29,7 @@ func TestGroupHash(t *testing.T) {
 			},
 		}
 		edit(s)
-		return GroupHash(s, "1")
+		return GroupHash(s, "1", s.Failover.Key)
 	}
 	want := hash(func(*System) {})
 	for what, edit := range map[string]func(*System){

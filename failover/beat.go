@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // announce lets the active groups announce their addresses again: at once when
@@ -37,14 +39,15 @@ func (n *Node) beat(now time.Time, out *Output) {
 		return
 	}
 	interval := n.interval()
+	keys := n.signs(now)
 	n.dirty = false
 	n.lastBeat, n.nextBeat = now, now.Add(interval)
 	for _, page := range n.outbox.pages(now, interval/2, n.pageLimit(now), n.room()) {
 		for i := range n.links {
-			n.send(now, &n.links[i], false, page, out)
+			n.send(now, &n.links[i], keys, false, page, out)
 		}
 		if suspect {
-			n.ask(now, page, out)
+			n.ask(now, keys, page, out)
 		}
 	}
 }
@@ -77,7 +80,7 @@ func (n *Node) pageLimit(now time.Time) int {
 
 // ask sends a heartbeat over the data interfaces that are up: where there are
 // many, over some of them, in turns.
-func (n *Node) ask(now time.Time, page []Entry, out *Output) {
+func (n *Node) ask(now time.Time, keys ring, page []Entry, out *Output) {
 	asked := 0
 	for range n.interfaces {
 		i := n.interfaces[n.nextAsk%len(n.interfaces)]
@@ -85,7 +88,7 @@ func (n *Node) ask(now time.Time, page []Entry, out *Output) {
 		if !i.up {
 			continue
 		}
-		n.send(now, n.data[i.name], true, page, out)
+		n.send(now, n.data[i.name], keys, true, page, out)
 		if asked++; asked == maxAsked {
 			return
 		}
@@ -103,18 +106,24 @@ func (n *Node) room() int {
 	return room(longest, n.cfg.Version)
 }
 
-// send appends one heartbeat to out.
-func (n *Node) send(now time.Time, p *pathState, ask bool, page []Entry, out *Output) {
+// send appends a heartbeat to out, once with each key.
+func (n *Node) send(now time.Time, p *pathState, keys ring, ask bool, page []Entry, out *Output) {
+	for _, k := range keys {
+		n.sign(now, p, k.key, ask, page, out)
+	}
+}
+
+func (n *Node) sign(now time.Time, p *pathState, key secret.Value, ask bool, page []Entry, out *Output) {
 	n.counter++
 	h := &Heartbeat{
 		Unit: n.cfg.Unit, Instance: n.instance, Counter: n.counter,
 		Challenge: n.challenge, Echo: n.echo, Clock: uint64(now.UnixMilli()),
 		Path: p.name, Ask: ask, Program: n.cfg.Version, Protocol: n.cfg.Protocol,
 		Version: n.outbox.version, Digest: n.outbox.digest, Entries: page,
-		Of: n.peer.instance, Seen: n.peer.version,
+		Of: n.peer.instance, Seen: n.peer.version, Keys: n.keys.ids(),
 	}
 	h.Active = slices.ContainsFunc(n.groups, func(g *group) bool { return g.role == RoleActive })
-	out.Send = append(out.Send, Datagram{p.path, AppendHeartbeat(nil, h, n.key)})
+	out.Send = append(out.Send, Datagram{p.path, AppendHeartbeat(nil, h, key)})
 }
 
 func (n *Node) groupState(now time.Time, g *group) GroupState {
@@ -127,6 +136,6 @@ func (n *Node) groupState(now time.Time, g *group) GroupState {
 		Role: role, Epoch: epoch, Used: g.used, Replication: c.state,
 		Broken: uint16(c.broken), Ready: uint16(c.ready), Held: uint16(c.held),
 		Failed: uint8(min(n.failedInterfaces(g), math.MaxUint8)), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving && !g.muting, Holds: c.holds, Hash: g.cfg.Hash,
+		Want: g.want, Handover: g.handover.state == handoverGiving && !g.muting, Holds: c.holds, Hash: g.cfg.Hashes[0], Hash2: g.cfg.Hashes[1],
 	}
 }

@@ -67,9 +67,11 @@ const (
 
 // Config is what a Node needs to know.
 type Config struct {
-	Unit    Unit         // UnitPrimary or UnitSecondary
-	Key     secret.Value // the failover key, the same on both nodes
-	Version string       // of the program, to be shown; that of the peer may be another
+	Unit Unit // UnitPrimary or UnitSecondary
+	// Keys are the failover keys, at most MaxKeys, the preferred one first. Both
+	// nodes have one in common; there is more than one only while it is changed.
+	Keys    []secret.Value
+	Version string // of the program, to be shown; that of the peer may be another
 	// Protocol is what the program speaks. Zero: Protocol.
 	Protocol record.Versions
 	// Poll is the interval of heartbeats; a peer not heard for Hold, at least
@@ -98,7 +100,9 @@ type GroupConfig struct {
 	Monitor         []string
 	InterfacePolicy int
 	Tenants         []string // the contexts of the group
-	Hash            [16]byte // of the configuration of its contexts
+	// Hashes are those of the configuration of its contexts, one for each of
+	// Config.Keys. Two nodes that have one in common have the same configuration.
+	Hashes [MaxKeys][16]byte
 	// Epoch is the highest that Output.Remember told an earlier life of this
 	// node, 0 for none. With Active its workers were adopted while serving: the
 	// group goes on as active with that epoch.
@@ -118,8 +122,6 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Unit != UnitPrimary && c.Unit != UnitSecondary:
 		return c, errors.New("failover: unit must be primary or secondary")
-	case c.Key.Len() == 0:
-		return c, errors.New("failover: key is empty")
 	case c.Poll < MinPoll || c.Hold < MinHold || c.Hold < 3*c.Poll:
 		return c, fmt.Errorf("failover: poll %v and hold %v: poll is at least %v, hold at least %v and three polls",
 			c.Poll, c.Hold, MinPoll, MinHold)
@@ -131,6 +133,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("failover: version is too long")
 	case !c.Protocol.IsValid():
 		return c, fmt.Errorf("failover: no versions %v of the protocol", c.Protocol)
+	}
+	if err := checkKeys(c.Keys); err != nil {
+		return c, err
 	}
 	if err := checkGroups(c.Groups); err != nil {
 		return c, err

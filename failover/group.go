@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -331,11 +332,18 @@ func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
 		return
 	}
 	result, kind, text := comparedSame, EventConfiguration, "a standby that is in step can take over"
-	if theirs.Hash != g.cfg.Hash {
+	if !theirs.sameConfiguration(g.cfg.Hashes) {
 		result, kind, text = comparedDifferent, EventConfigurationDiffers, "the standby will not become ready"
 	}
 	if g.compared != result {
 		g.compared = result
 		out.event(Event{At: now, Kind: kind, Group: g.cfg.Name, Text: text})
 	}
+}
+
+// sameConfiguration reports whether the group has the configuration with these hashes:
+// one that both nodes know is enough.
+func (s *GroupState) sameConfiguration(hashes [MaxKeys][16]byte) bool {
+	none := [16]byte{}
+	return s.Hash == hashes[0] || s.Hash == hashes[1] && s.Hash != none || s.Hash2 != none && slices.Contains(hashes[:], s.Hash2)
 }

@@ -40,9 +40,9 @@ const (
 	heartbeatHead  = 8
 	heartbeatMAC   = sha256.Size
 	// heartbeatFixed is what a heartbeat takes at most without its entries and
-	// names: eight numbers, a digest, a flag, the protocol, and the heads of three
-	// more fields.
-	heartbeatFixed = heartbeatHead + 8*9 + 18 + 1 + 5 + 3*3 + heartbeatMAC
+	// names: eight numbers, a digest, a flag, the protocol, the heads of three more
+	// fields, and the IDs of keys.
+	heartbeatFixed = heartbeatHead + 8*9 + 18 + 1 + 5 + 3*3 + MaxKeys*6 + heartbeatMAC
 
 	hintActive = 1 << 0 // some group is active here
 )
@@ -75,6 +75,9 @@ type Heartbeat struct {
 	Version uint64
 	Digest  Digest
 	Entries []Entry
+	// Keys are the IDs of the keys that the sender takes, the preferred one first;
+	// the others are zero.
+	Keys [MaxKeys]KeyID
 	// Of is the instance of the peer whose version Seen is here as a whole; 0:
 	// none.
 	Of, Seen uint64
@@ -93,9 +96,10 @@ type GroupState struct {
 	Impaired    bool   // as many interfaces are down as the policy says
 	Fit         bool   // could serve: some worker runs, not all interfaces are down
 	Want        Want
-	Handover    bool // the peer shall take over now
-	Holds       bool // has a copy of the state of every context that is waited for, or serves
-	Hash        [16]byte
+	Handover    bool           // the peer shall take over now
+	Holds       bool           // has a copy of the state of every context that is waited for, or serves
+	Hash        [16]byte       // of the configuration, with the key that the node prefers
+	Hash2       [16]byte       // with the other one; zero: there is none
 	Unknown     record.Unknown // what a newer peer says beyond it
 }
 
@@ -144,6 +148,9 @@ func (h *Heartbeat) fields(f *record.Fields) {
 	f.Text(12, &h.Program)
 	f.Record(13, h.Protocol.Fields)
 	record.List(f, 14, &h.Entries, MaxHeartbeat, func(f *record.Fields, e *Entry) { e.fields(f) })
+	for i := range h.Keys {
+		record.Number(f, record.Tag(15+i), &h.Keys[i])
+	}
 	f.Require(len(h.Path) <= MaxName && len(h.Program) <= MaxName)
 }
 
@@ -174,6 +181,7 @@ func (g *GroupState) fields(f *record.Fields) {
 	f.Flag(12, &g.Fit)
 	f.Flag(13, &g.Handover)
 	f.Flag(14, &g.Holds)
+	f.Fixed(15, g.Hash2[:])
 	f.Require(g.Role < numRoles && g.Replication <= ReplicationReady && g.Want <= WantPreempt)
 }
 

@@ -7,8 +7,6 @@ import (
 	"io"
 	"slices"
 	"time"
-
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // Errors of the operator's wishes.
@@ -27,7 +25,7 @@ var (
 // that Receive counts what it refuses.
 type Node struct {
 	cfg      Config
-	key      secret.Value
+	keys     ring
 	started  time.Time
 	instance uint64
 
@@ -98,7 +96,7 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		last: now, cfg: cfg, key: deriveKey(cfg.Key), started: now, dirty: true,
+		last: now, cfg: cfg, keys: newRing(cfg.Keys), started: now, dirty: true,
 		data: map[string]*pathState{}, peer: peer{table: newTable()},
 		outbox: outbox{entries: map[string]*posted{}},
 	}

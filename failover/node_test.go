@@ -49,7 +49,7 @@ func newLab(t *testing.T) *lab {
 	l := &lab{t: t, now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), data: true}
 	for i, u := range []Unit{UnitPrimary, UnitSecondary} {
 		l.cfg[i] = Config{
-			Unit: u, Key: secret.Copy([]byte("sixteen characters")), Version: "1",
+			Unit: u, Keys: []secret.Value{secret.Copy([]byte("sixteen characters"))}, Version: "1",
 			Links: []string{"one", "two"}, Rand: reader{rand.New(rand.NewPCG(uint64(i), 1))},
 			Groups: []GroupConfig{{Name: "g", Tenants: []string{"acme"}, Monitor: []string{"outside", "inside"}, InterfacePolicy: 1}},
 		}
@@ -336,7 +336,7 @@ func TestSwitchQuickTwin(t *testing.T) {
 
 func TestSwitchRefused(t *testing.T) {
 	l := newLab(t)
-	l.cfg[1].Groups[0].Hash = [16]byte{9}
+	l.cfg[1].Groups[0].Hashes = [MaxKeys][16]byte{{9}}
 	l.boot(0)
 	l.boot(1)
 	check := func(i int, group string, want error) {
@@ -391,7 +391,7 @@ func TestPreempt(t *testing.T) {
 
 func TestConfigurationsDiffer(t *testing.T) {
 	l := newLab(t)
-	l.cfg[1].Groups[0].Hash = [16]byte{9}
+	l.cfg[1].Groups[0].Hashes = [MaxKeys][16]byte{{9}}
 	l.boot(0)
 	l.boot(1)
 	l.run(100 * time.Millisecond)
@@ -401,7 +401,7 @@ func TestConfigurationsDiffer(t *testing.T) {
 	l.event(1, EventConfigurationDiffers, "not become ready")
 	l.do(1, func(n *Node, out *Output) {
 		cfg := l.cfg[1].Groups[0]
-		cfg.Hash = [16]byte{}
+		cfg.Hashes = [MaxKeys][16]byte{}
 		if err := n.Configure(l.now, []GroupConfig{cfg}, out); err != nil {
 			t.Fatal(err)
 		}
@@ -719,7 +719,8 @@ func TestHistoryIsBounded(t *testing.T) {
 func TestConfigRefused(t *testing.T) {
 	tests := map[string]func(c *Config){
 		"unit":  func(c *Config) { c.Unit = UnitNone },
-		"key":   func(c *Config) { c.Key = secret.Value{} },
+		"key":   func(c *Config) { c.Keys[0] = secret.Value{} },
+		"keys":  func(c *Config) { c.Keys = nil },
 		"poll":  func(c *Config) { c.Poll = 5 * time.Millisecond },
 		"hold":  func(c *Config) { c.Hold = 100 * time.Millisecond },
 		"links": func(c *Config) { c.Links = nil },

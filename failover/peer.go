@@ -19,6 +19,7 @@ type peer struct {
 	dataOnly bool      // alive, but no link is heard
 	program  string
 	clock    clock
+	keys     [MaxKeys]KeyID // that it takes; zero: not known
 
 	twin *twin // an authenticated node that claims to be our unit
 }
@@ -65,12 +66,12 @@ func (n *Node) Receive(now time.Time, path Path, b []byte, out *Output) error {
 		return ErrWrongPath
 	}
 	n.listen(now)
-	h, err := ParseHeartbeat(b, n.key)
+	h, key, err := n.keys.parse(b)
 	if err == nil && h.Instance == n.instance {
 		return ErrReplayed // our own, reflected
 	}
 	if err == nil {
-		err = n.accept(now, p, h, out)
+		err = n.accept(now, p, h, key, out)
 	}
 	switch err {
 	case nil:
@@ -85,7 +86,7 @@ func (n *Node) Receive(now time.Time, path Path, b []byte, out *Output) error {
 }
 
 // accept checks who sent h and takes over what it says.
-func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) error {
+func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, key KeyID, out *Output) error {
 	switch {
 	case h.Path != p.name:
 		return ErrWrongPath
@@ -118,10 +119,10 @@ func (n *Node) accept(now time.Time, p *pathState, h *Heartbeat, out *Output) er
 		out.event(Event{At: now, Kind: EventLinkUp, Path: p.path, Text: p.name})
 	}
 	if h.Counter > n.peer.counter {
-		n.learn(now, h, out)
+		n.learn(now, h, key, out)
 	}
 	if h.Ask {
-		n.send(now, p, false, n.outbox.pages(now, n.cfg.Poll/2, 1, n.room())[0], out)
+		n.send(now, p, n.signs(now), false, n.outbox.pages(now, n.cfg.Poll/2, 1, n.room())[0], out)
 	}
 	return nil
 }
@@ -165,8 +166,11 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 }
 
 // learn takes over the newest heartbeat.
-func (n *Node) learn(now time.Time, h *Heartbeat, out *Output) {
+func (n *Node) learn(now time.Time, h *Heartbeat, key KeyID, out *Output) {
 	p := &n.peer
+	if p.keys = h.Keys; p.keys[0] == 0 { // a program that does not say
+		p.keys[0] = key
+	}
 	if !p.alive {
 		if p.counter != 0 {
 			out.event(Event{At: now, Kind: EventPeerUp, Text: "heard again after " + now.Sub(p.heard).String()})
@@ -217,7 +221,7 @@ func (n *Node) meetTwin(now time.Time, h *Heartbeat) error {
 
 // refuse records why a heartbeat was refused, and says so within bounds.
 func (n *Node) refuse(now time.Time, p *pathState, b []byte, err error, out *Output) {
-	if hint, hintErr := parseHint(b, n.key); hintErr == nil { // others are strangers
+	if hint, hintErr := n.keys.hint(b); hintErr == nil { // others are strangers
 		p.hint, p.hinted, p.hintAt = hint, err.Error(), now
 	}
 	p.since = now

@@ -35,7 +35,7 @@ func (p pairs) Failover(ctx context.Context) (*api.Pair, error) {
 	}
 	st := p.pair.Status(ctx)
 	out := &api.Pair{Unit: st.Unit.String(), Version: st.Version, Poll: st.Poll.Seconds(), Hold: st.Hold.Seconds(),
-		Peer: api.Peer(st.Peer), Groups: groupsOf(st.Groups), Contexts: []api.ContextReplication{}}
+		Peer: api.Peer(st.Peer), Keys: keysOf(st.Keys), Groups: groupsOf(st.Groups), Contexts: []api.ContextReplication{}}
 	for _, l := range st.Links {
 		out.Links = append(out.Links, api.PairLink{
 			Name: l.Name, Interface: l.Interface, Device: l.Device, Address: l.Address.String(), Peer: l.Peer.String(),
@@ -52,6 +52,19 @@ func (p pairs) Failover(ctx context.Context) (*api.Pair, error) {
 		out.History = append(out.History, api.RoleChange(c))
 	}
 	return out, nil
+}
+
+func keysOf(k pair.Keys) (out api.PairKeys) {
+	if k.Used != 0 {
+		out.Used = k.Used.String()
+	}
+	for _, id := range k.Accepted {
+		out.Accepted = append(out.Accepted, id.String())
+	}
+	for _, id := range k.Peer {
+		out.Peer = append(out.Peer, id.String())
+	}
+	return out
 }
 
 func groupsOf(list []pair.Group) []api.PairGroup {

@@ -151,7 +151,7 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Now: time.Now, Log: s.cfg.Log,
+		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Refuses: s.pair.Refuses, Now: time.Now, Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {
 			s.pair.Configure(conf)
 			restrict(s.Socket(), conf, s.cfg.Log)

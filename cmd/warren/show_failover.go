@@ -54,6 +54,10 @@ func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
 	if detail {
 		fmt.Fprintf(w, "Poll %s, hold %s; version %s here, %s there\n", seconds(p.Poll), seconds(p.Hold), plain(p.Version), plain(orDash(p.Peer.Version)))
 	}
+	if detail || len(p.Keys.Accepted) > 1 || len(p.Keys.Peer) > 1 {
+		fmt.Fprintf(w, "Failover key: %s in use; taken here: %s; there: %s\n", plain(orDash(p.Keys.Used)),
+			plain(orDash(strings.Join(p.Keys.Accepted, ", "))), plain(orDash(strings.Join(p.Keys.Peer, ", "))))
+	}
 	last := ""
 	if n := len(p.History); n > 0 {
 		c := p.History[n-1]

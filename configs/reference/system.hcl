@@ -102,10 +102,11 @@ class "default" {
 
 # This node is one of a failover pair. Without the block it is alone.
 failover {
-  unit = "primary"                 # or "secondary": the other node's
-  key  = { file = "failover.key" } # what `warren failover keygen` writes, the same on both nodes; or text of 16 characters or more
-  poll = "50ms"                    # between heartbeats; 10ms or more
-  hold = "150ms"                   # of silence means that the peer is dead; 30ms and 3 polls or more
+  unit         = "primary"                 # or "secondary": the other node's
+  key          = { file = "failover.key" } # what `warren failover keygen` writes, the same on both nodes; or text of 16 characters or more
+  previous_key = null                      # while the key is changed: what the other node may have still, in the same form
+  poll         = "50ms"                    # between heartbeats; 10ms or more
+  hold         = "150ms"                   # of silence means that the peer is dead; 30ms and 3 polls or more
 
   link "direct" {             # one or more; each between the nodes alone
     interface = "Ethernet0/9" # allocated to no context

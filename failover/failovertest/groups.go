@@ -137,7 +137,7 @@ func (w *many) disturb() {
 func (w *many) boot(n *manyNode) {
 	n.roles, n.ready = map[string]failover.Role{}, map[string]time.Time{}
 	cfg := failover.Config{
-		Unit: failover.UnitPrimary, Key: secret.Copy([]byte("a failover key for the lab")), Version: "test",
+		Unit: failover.UnitPrimary, Keys: []secret.Value{secret.Copy([]byte("a failover key for the lab"))}, Version: "test",
 		Poll: poll, Hold: hold, Wait: 400 * time.Millisecond, Links: []string{"one", "two"}, Rand: numbers{w.rand},
 	}
 	if n.index == 1 {

@@ -13,7 +13,7 @@ import (
 type node struct {
 	world *world
 	index int
-	key   secret.Value
+	keys  []secret.Value // the configured ones: they survive the node
 
 	up          bool
 	incarnation int
@@ -63,7 +63,7 @@ func (n *node) boot() {
 	w.logf("node %d boots, incarnation %d", n.index, n.incarnation)
 	var out failover.Output
 	m, err := failover.New(n.now(), failover.Config{
-		Unit: n.unit(), Key: n.key, Version: "test", Poll: poll, Hold: hold,
+		Unit: n.unit(), Keys: n.keys, Version: "test", Poll: poll, Hold: hold,
 		Wait: 400 * time.Millisecond, Settle: 100 * time.Millisecond,
 		Links: []string{"one", "two"}, Rand: n,
 		Groups: []failover.GroupConfig{{
@@ -111,7 +111,7 @@ func (n *node) receive(p failover.Path, b []byte) {
 	}
 	n.tell(func(out *failover.Output) {
 		err := n.machine.Receive(n.now(), p, b, out)
-		if err != nil && err != failover.ErrReplayed {
+		if err != nil && err != failover.ErrReplayed && err != failover.ErrForged {
 			n.world.fail("node %d refused its peer: %v", n.index, err)
 		}
 	})
@@ -237,6 +237,17 @@ func (n *node) arm() {
 	w.after(max(0, n.machine.Deadline().Sub(n.now())), func() {
 		if n.up && n.incarnation == life && n.timer == timer && !w.now.Before(n.asleep) {
 			n.tell(func(out *failover.Output) { n.machine.Expire(n.now(), out) })
+		}
+	})
+}
+
+// configure gives the node other failover keys.
+func (n *node) configure(keys ...secret.Value) {
+	n.world.logf("node %d has %d keys", n.index, len(keys))
+	n.keys = keys
+	n.tell(func(out *failover.Output) {
+		if err := n.machine.SetKeys(n.now(), keys, out); err != nil {
+			n.world.fail("SetKeys: %v", err)
 		}
 	})
 }

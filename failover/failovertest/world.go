@@ -1,8 +1,8 @@
 // Package failovertest runs two failover nodes, a model of their workers and two
 // clients in virtual time, over links that are cut and healed, while nodes and
 // workers are killed between any two steps. The nodes' clocks differ, a node gets
-// no processor for a while, workers hang, and the worker of another context of the
-// group says what it likes. A run follows from its seed alone.
+// no processor for a while, workers hang, the failover key is changed,
+// and the worker of another context of the group says what it likes. A run follows from its seed alone.
 //
 // Role machines, heartbeats, journals, reservations and the memory-file store
 // are the real ones. A worker is a model: SAs are numbers, an ESP packet is its
@@ -42,6 +42,7 @@ const (
 type Result struct {
 	Kills, WorkerKills, Cuts, Takeovers, Switches int
 	Partitions, SplitBrains, Sleeps, Lies, Hangs  int
+	Rotations                                     int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -57,6 +58,7 @@ func (r *Result) Add(o Result) {
 	r.Sleeps += o.Sleeps
 	r.Lies += o.Lies
 	r.Hangs += o.Hangs
+	r.Rotations += o.Rotations
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots
@@ -140,9 +142,9 @@ func Run(seed uint64, trace func(format string, args ...any)) (Result, error) {
 		chaos: true, used: map[number]bool{}, sas: map[uint64]*ledger{}, owner: -1,
 	}
 	w.now = w.start
-	key := secret.Copy([]byte("a failover key for the lab"))
+	first, second := secret.Copy([]byte("a failover key for the lab")), secret.Copy([]byte("the next failover key"))
 	for i := range w.nodes {
-		w.nodes[i] = &node{world: w, index: i, key: key}
+		w.nodes[i] = &node{world: w, index: i, keys: []secret.Value{first}}
 		w.after(w.upTo(300*time.Millisecond), w.nodes[i].boot)
 	}
 	for i := range w.clients {
@@ -150,6 +152,15 @@ func Run(seed uint64, trace func(format string, args ...any)) (Result, error) {
 	}
 	w.after(500*time.Millisecond+w.upTo(300*time.Millisecond), w.disturb)
 	w.after(50*time.Millisecond, w.tendSession)
+	// Another failover key, on one node after the other.
+	if w.rand.IntN(2) == 0 {
+		i, at := w.rand.IntN(2), time.Duration(0)
+		for step, keys := range [][]secret.Value{{second, first}, {second, first}, {second}, {second}} {
+			at += w.upTo(time.Second)
+			w.after(at, func() { w.nodes[(i+step)%2].configure(keys...) })
+		}
+		w.result.Rotations++
+	}
 	w.run(w.start.Add(chaosTime))
 	w.heal()
 	w.run(w.start.Add(chaosTime + quietTime))

@@ -142,17 +142,19 @@ func Dial(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret
 // Listener takes connections for workers.
 type Listener struct {
 	listener *net.TCPListener
-	key      secret.Value
+	keys     func() []secret.Value
 	peer     netip.Addr
 }
 
-// Listen begins to listen at local for connections from peer.
-func Listen(ctx context.Context, local netip.AddrPort, peer netip.Addr, key secret.Value) (*Listener, error) {
+// Listen begins to listen at local for connections from peer. A greeting is taken
+// with any of the keys, for which every one asks: it may be called by several
+// goroutines at once.
+func Listen(ctx context.Context, local netip.AddrPort, peer netip.Addr, keys func() []secret.Value) (*Listener, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", local.String())
 	if err != nil {
 		return nil, fmt.Errorf("link: listening for the peer: %w", err)
 	}
-	return &Listener{l.(*net.TCPListener), key, peer.Unmap()}, nil
+	return &Listener{l.(*net.TCPListener), keys, peer.Unmap()}, nil
 }
 
 // Addr returns where it listens.
@@ -191,36 +193,48 @@ func (l *Listener) Run(ctx context.Context, serve func(conn *net.TCPConn)) error
 }
 
 // Greet asks for the greeting, and reads it and not a byte more, no longer than
-// greetingTimeout. It returns the context, or PeerName, that a valid one names; the
-// connection stays the caller's.
-func (l *Listener) Greet(conn *net.TCPConn) (string, error) {
+// greetingTimeout. It returns the context, or PeerName, that a valid one names, and
+// the key that it is signed with; the connection stays the caller's.
+func (l *Listener) Greet(conn *net.TCPConn) (name string, key secret.Value, err error) {
+	b, nonce, err := l.read(conn)
+	if err != nil {
+		return "", key, err
+	}
+	for _, key = range l.keys() {
+		if name, err = ParseGreeting(b, key, nonce); err != ErrGreetingKey {
+			break
+		}
+	}
+	if err != nil {
+		return "", secret.Value{}, err
+	}
+	return name, key, conn.SetDeadline(time.Time{})
+}
+
+// read asks for a greeting with a nonce, and reads as much as one has.
+func (l *Listener) read(conn *net.TCPConn) (b []byte, nonce [greetingNonce]byte, err error) {
 	if from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().Unmap(); from != l.peer {
-		return "", fmt.Errorf("link: connection from %v, the peer is %v", from, l.peer)
+		return nil, nonce, fmt.Errorf("link: connection from %v, the peer is %v", from, l.peer)
 	}
 	if err := conn.SetDeadline(time.Now().Add(greetingTimeout)); err != nil {
-		return "", fmt.Errorf("link: reading greeting: %w", err)
+		return nil, nonce, fmt.Errorf("link: reading greeting: %w", err)
 	}
-	var nonce [greetingNonce]byte
 	rand.Read(nonce[:]) // never fails
 	if _, err := conn.Write(nonce[:]); err != nil {
-		return "", fmt.Errorf("link: asking for a greeting: %w", err)
+		return nil, nonce, fmt.Errorf("link: asking for a greeting: %w", err)
 	}
 	var head [greetingHead]byte
 	if _, err := io.ReadFull(conn, head[:]); err != nil {
-		return "", fmt.Errorf("link: reading greeting: %w", err)
+		return nil, nonce, fmt.Errorf("link: reading greeting: %w", err)
 	}
 	size, err := greetingSize(head[:])
 	if err != nil {
-		return "", err
+		return nil, nonce, err
 	}
-	b := make([]byte, size)
+	b = make([]byte, size)
 	copy(b, head[:])
 	if _, err := io.ReadFull(conn, b[greetingHead:]); err != nil {
-		return "", fmt.Errorf("link: reading greeting: %w", err)
+		return nil, nonce, fmt.Errorf("link: reading greeting: %w", err)
 	}
-	name, err := ParseGreeting(b, l.key, nonce)
-	if err != nil {
-		return "", err
-	}
-	return name, conn.SetDeadline(time.Time{})
+	return b, nonce, nil
 }

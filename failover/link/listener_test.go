@@ -26,7 +26,7 @@ type taken struct {
 // listen runs a Listener for peer until the test ends.
 func listen(t *testing.T, peer netip.Addr) (*Listener, *taken) {
 	t.Helper()
-	l, err := Listen(t.Context(), netip.AddrPortFrom(loopback, 0), peer, testKey)
+	l, err := Listen(t.Context(), netip.AddrPortFrom(loopback, 0), peer, func() []secret.Value { return []secret.Value{secret.Copy([]byte("the next failover key")), testKey} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func listen(t *testing.T, peer netip.Addr) (*Listener, *taken) {
 	done := make(chan error)
 	go func() {
 		done <- l.Run(ctx, func(c *net.TCPConn) {
-			name, err := l.Greet(c)
+			name, _, err := l.Greet(c)
 			if err != nil {
 				c.Close()
 				got.refused <- err

@@ -81,6 +81,7 @@ type Pair struct {
 	Poll       float64              `json:"poll"` // seconds
 	Hold       float64              `json:"hold"` // seconds
 	Peer       Peer                 `json:"peer"`
+	Keys       PairKeys             `json:"keys"`
 	Links      []PairLink           `json:"links"`
 	Interfaces []PairInterface      `json:"interfaces"`
 	Groups     []PairGroup          `json:"groups"`
@@ -98,6 +99,14 @@ type Peer struct {
 	LastHeard time.Time `json:"last_heard,omitzero"`
 	// Skew is by how many seconds the peer's clock is ahead of this unit's.
 	Skew float64 `json:"clock_skew"`
+}
+
+// PairKeys are the failover keys, each by an ID that tells nothing of it and is the
+// same on both units. There is more than one while the key is changed.
+type PairKeys struct {
+	Used     string   `json:"used"`               // with the peer, at the moment
+	Accepted []string `json:"accepted,omitempty"` // here, the preferred one first
+	Peer     []string `json:"peer,omitempty"`     // there, as far as it is heard
 }
 
 // PairLink is one failover link.

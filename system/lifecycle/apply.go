@@ -25,7 +25,7 @@ func (l *Lifecycle) startup(ctx context.Context, is *loaded, how Leniency) (*loa
 	for _, w := range next.warnings {
 		l.log.Warn("configuration warning", "text", w)
 	}
-	return next, fixed(is.conf, next.conf)
+	return next, l.fixed(is.conf, next.conf)
 }
 
 // current refuses a configuration of which a part is a copy, because what a server
@@ -74,7 +74,7 @@ func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if err := fixed(st.running.conf, next.conf); err != nil {
+	if err := l.fixed(st.running.conf, next.conf); err != nil {
 		return Plan{}, err
 	}
 	c := l.changeTo(next, st)
@@ -204,7 +204,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	}
 	next, err := recall(t)
 	if err == nil {
-		err = fixed(st.running.conf, next.conf)
+		err = l.fixed(st.running.conf, next.conf)
 	}
 	if err != nil {
 		return Applied{}, err

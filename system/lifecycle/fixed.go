@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -23,6 +22,15 @@ func fixed(is, next *configs.System) error {
 			Hint: "make it on this host, or name another one in system { api { group } }"}
 	}
 	return pairFixed(is, next)
+}
+
+// fixed says what cannot change at the moment, or not to that.
+func (l *Lifecycle) fixed(is, next *configs.System) error {
+	err := fixed(is, next)
+	if err == nil && l.cfg.Refuses != nil {
+		err = l.cfg.Refuses(next)
+	}
+	return err
 }
 
 // pairFixed says what of failover cannot change while warrend runs.
@@ -49,8 +57,8 @@ func pairChange(is, next *configs.System) string {
 		return "one of a pair into a node alone"
 	case old.Unit != now.Unit:
 		return "the failover unit"
-	case !bytes.Equal(old.Key.Reveal(), now.Key.Reveal()):
-		return "the failover key"
+	case !old.SharesKey(now):
+		return "the failover key, unless the one before stays as previous_key,"
 	case old.Poll != now.Poll || old.Hold != now.Hold:
 		return "failover poll and hold"
 	case !slices.Equal(old.Links, now.Links):

@@ -33,6 +33,16 @@ func TestPairFixed(t *testing.T) {
 	if err := pairFixed(is, pairOf(func(c *configs.System) { c.Failover.Groups[0].Preempt = true })); err != nil {
 		t.Errorf("preempt: %v", err)
 	}
+	rotated := pairOf(func(c *configs.System) {
+		c.Failover.Key, c.Failover.PreviousKey = secret.Copy([]byte("another key")), c.Failover.Key
+	})
+	if err := pairFixed(is, rotated); err != nil {
+		t.Errorf("another key beside the present one: %v", err)
+	}
+	last := pairOf(func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("another key")) })
+	if err := pairFixed(rotated, last); err != nil {
+		t.Errorf("without the previous key: %v", err)
+	}
 	for what, edit := range map[string]func(*configs.System){
 		"unit": func(c *configs.System) { c.Failover.Unit = failover.UnitSecondary },
 		"key":  func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("another key")) },

@@ -29,6 +29,9 @@ type Config struct {
 	WriteDisk func(ctx context.Context, name string, body []byte) error
 	// Active tells whether a failover group is active on this unit; nil: a node alone.
 	Active func(group string) bool
+	// Refuses, which may be nil, says what stands against a configuration at the moment,
+	// beside what is in it.
+	Refuses func(next *configs.System) error
 	// Changed, which may be nil, is told what is running; it must not block.
 	Changed func(*configs.System)
 	// Now is the clock of versions and confirmations.

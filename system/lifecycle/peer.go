@@ -80,7 +80,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	}
 	next, _, err := read(&overlay{fetchAll(ctx, l.path), files}, l.path)
 	if err == nil {
-		err = fixed(st.running.conf, next.conf)
+		err = l.fixed(st.running.conf, next.conf)
 	}
 	if err == nil {
 		err = permit(files, func(at configs.Location) string { return l.foreign(at, st.running, next) })

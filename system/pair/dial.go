@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 const (
@@ -90,16 +91,17 @@ func (p *Pair) connect(ctx context.Context, now time.Time) {
 		}
 		m.dial.begin(now)
 		p.dials++
-		p.owned.Go(func() { p.dial(ctx, m, links) })
+		key := p.sessionKey()
+		p.owned.Go(func() { p.dial(ctx, m, links, key) })
 	}
 }
 
 // dial makes one connection and gives it to the worker.
-func (p *Pair) dial(ctx context.Context, m *member, links []*uplink) {
+func (p *Pair) dial(ctx context.Context, m *member, links []*uplink, key secret.Value) {
 	err := guard.Run(p.log, "a connection to the twin", func() error {
 		err := errors.New("system: no link")
 		for _, l := range links {
-			if err = p.dialOver(ctx, m, l); err == nil {
+			if err = p.dialOver(ctx, m, l, key); err == nil {
 				break
 			}
 		}
@@ -114,13 +116,13 @@ func (p *Pair) dial(ctx context.Context, m *member, links []*uplink) {
 	})
 }
 
-func (p *Pair) dialOver(ctx context.Context, m *member, l *uplink) error {
+func (p *Pair) dialOver(ctx context.Context, m *member, l *uplink, key secret.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	conn, err := link.Dial(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, m.name)
+	conn, err := link.Dial(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key, m.name)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return p.pass(ctx, m, conn)
+	return pass(ctx, m, conn, key)
 }

@@ -13,7 +13,10 @@ import (
 func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) failover.GroupConfig {
 	out := failover.GroupConfig{
 		Name: g.Name, Prefer: g.Prefer, Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
-		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Hash: configs.GroupHash(conf, g.Name), Epoch: epoch,
+		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Epoch: epoch,
+	}
+	for i, key := range conf.Failover.Keys() {
+		out.Hashes[i] = configs.GroupHash(conf, g.Name, key)
 	}
 	for _, c := range conf.Group(g.Name) {
 		if !c.Suspended {
@@ -46,6 +49,10 @@ func (p *Pair) Configure(conf *configs.System) {
 	for _, g := range conf.Failover.Groups {
 		groups = append(groups, groupConfig(conf, g, p.epochs.of(g.Name)))
 	}
+	keys := conf.Failover.Keys()
+	p.mu.Lock()
+	p.keys = keys
+	p.mu.Unlock()
 	p.post(func(now time.Time, out *failover.Output) {
 		p.conf, p.contexts = conf, contexts
 		p.mu.Lock()
@@ -58,6 +65,9 @@ func (p *Pair) Configure(conf *configs.System) {
 		}
 		if p.node == nil {
 			return
+		}
+		if err := p.node.SetKeys(now, keys, out); err != nil {
+			p.log.Error("failover keys not changed", "reason", err)
 		}
 		if err := p.node.Configure(now, groups, out); err != nil {
 			p.log.Error("failover groups not changed", "reason", err)

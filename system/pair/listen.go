@@ -11,20 +11,21 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // listen takes connections of the peer over one link.
 func (p *Pair) listen(ctx context.Context, l *uplink) error {
 	at := netip.AddrPortFrom(l.cfg.Address.Addr(), link.ReplicationPort)
-	listener, err := link.Listen(ctx, at, l.cfg.Peer, p.cfg.Key)
+	listener, err := link.Listen(ctx, at, l.cfg.Peer, p.failoverKeys)
 	if err != nil {
 		return err
 	}
 	return listener.Run(ctx, func(conn *net.TCPConn) {
 		err := guard.Run(p.log, "a connection of the peer", func() error {
-			name, err := listener.Greet(conn)
+			name, key, err := listener.Greet(conn)
 			if err == nil {
-				err = p.accept(ctx, name, conn)
+				err = p.accept(ctx, name, conn, key)
 			}
 			return err
 		})
@@ -35,12 +36,13 @@ func (p *Pair) listen(ctx context.Context, l *uplink) error {
 	})
 }
 
-// accept hands a connection of the peer to the worker that it is for. Only an
+// accept hands a connection of the peer, which has the key, to the worker that it is
+// for. Only an
 // active one takes connections: the standby makes them. After an error the
 // connection is the caller's still.
-func (p *Pair) accept(ctx context.Context, name string, conn *net.TCPConn) error {
+func (p *Pair) accept(ctx context.Context, name string, conn *net.TCPConn, key secret.Value) error {
 	if name == link.PeerName {
-		return p.admit(ctx, conn)
+		return p.admit(ctx, conn, key)
 	}
 	var m *member
 	p.do(func(time.Time, *failover.Output) {
@@ -52,14 +54,14 @@ func (p *Pair) accept(ctx context.Context, name string, conn *net.TCPConn) error
 		p.log.Debug("connection of the peer dropped", "tenant", name, "reason", "the context is not active here")
 		return conn.Close()
 	}
-	if err := p.pass(ctx, m, conn); err != nil {
+	if err := pass(ctx, m, conn, key); err != nil {
 		p.log.Warn("connection of the peer not passed on", "tenant", name, "reason", err)
 	}
 	return conn.Close()
 }
 
 // pass gives a connection to the worker of a context.
-func (p *Pair) pass(ctx context.Context, m *member, conn *net.TCPConn) error {
+func pass(ctx context.Context, m *member, conn *net.TCPConn, key secret.Value) error {
 	file, err := conn.File()
 	if err != nil {
 		return fmt.Errorf("system: passing a connection on: %w", err)
@@ -67,7 +69,7 @@ func (p *Pair) pass(ctx context.Context, m *member, conn *net.TCPConn) error {
 	defer file.Close()
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	return m.worker.Link(ctx, file, failover.TenantKey(p.cfg.Key, m.name))
+	return m.worker.Link(ctx, file, failover.TenantKey(key, m.name))
 }
 
 // heardLinks are the links over which the peer is heard.

@@ -17,6 +17,7 @@ import (
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 const (
@@ -89,7 +90,8 @@ type Pair struct {
 	missing    map[string]time.Time // contexts that are not built, since when
 	announcing chan struct{}        // has room while nobody announces addresses
 
-	mu    sync.Mutex // protects what follows
+	mu    sync.Mutex     // protects what follows
+	keys  []secret.Value // configs.Failover.Keys
 	roles map[string]failover.Role
 	owner map[string]string // the group of each context
 	gone  []string          // what of the redundancy is gone, in sentences
@@ -104,7 +106,7 @@ func New(cfg *Config) (*Pair, error) {
 		return nil, err
 	}
 	p := &Pair{
-		cfg: *conf.Failover, log: cfg.Log, records: cfg.Records, changed: cfg.Changed, device: cfg.Links, epochs: store, conf: conf,
+		cfg: *conf.Failover, keys: conf.Failover.Keys(), log: cfg.Log, records: cfg.Records, changed: cfg.Changed, device: cfg.Links, epochs: store, conf: conf,
 		calls: make(chan func(time.Time, *failover.Output), beatsSize),
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
 		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
@@ -295,7 +297,7 @@ func (p *Pair) Settled() {
 // begin looks for the peer from now on.
 func (p *Pair) begin(now time.Time, out *failover.Output) {
 	cfg := failover.Config{
-		Unit: p.cfg.Unit, Key: p.cfg.Key, Version: build.Version(),
+		Unit: p.cfg.Unit, Keys: p.failoverKeys(), Version: build.Version(),
 		Poll: p.cfg.Poll, Hold: p.cfg.Hold, Rand: rand.Reader,
 	}
 	for _, l := range p.cfg.Links {

@@ -476,6 +476,9 @@ func (fakeLinks) Watch(ctx context.Context, changed func()) error {
 	return nil
 }
 
+// lostSession is what a worker says whose session with its twin has ended.
+var lostSession = control.Replication{State: failover.ReplicationNone, Holds: true}
+
 // fakeDevice is a link's device.
 type fakeDevice struct{}
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
+	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -68,10 +69,10 @@ func (c *callers) offer(conn net.Conn) {
 func (p *Pair) Callers() net.Listener { return p.callers }
 
 // admit authenticates the peer's supervisor.
-func (p *Pair) admit(ctx context.Context, conn *net.TCPConn) error {
+func (p *Pair) admit(ctx context.Context, conn *net.TCPConn, key secret.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	peer, err := link.AcceptPeer(ctx, conn, p.cfg.Key, p.cfg.Unit)
+	peer, err := link.AcceptPeer(ctx, conn, key, p.cfg.Unit)
 	if err != nil {
 		return err
 	}
@@ -84,15 +85,16 @@ func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	var links []*uplink
+	var key secret.Value
 	p.do(func(now time.Time, _ *failover.Output) {
 		if p.node != nil {
-			links = p.heardLinks(now)
+			links, key = p.heardLinks(now), p.sessionKey()
 		}
 	})
 	err := errors.New("system: the peer is not heard on any failover link")
 	for _, l := range links {
 		var conn net.Conn
-		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), p.cfg.Key, p.cfg.Unit)
+		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key, p.cfg.Unit)
 		if err == nil {
 			return conn, nil
 		}

@@ -27,11 +27,19 @@ type Status struct {
 	// Peer is the other node; its State is "not looked for yet" before the contexts
 	// have started.
 	Peer       failover.PeerStatus
+	Keys       Keys
 	Links      []Link
 	Interfaces []failover.InterfaceStatus // that are monitored
 	Groups     []Group
 	Contexts   []Replication           // that are built, by group
 	History    []failover.ChangeStatus // the last changes of roles, oldest first
+}
+
+// Keys are the failover keys, by IDs that tell nothing of them.
+type Keys struct {
+	Used     failover.KeyID   // with the peer, at the moment; 0 before the contexts have started
+	Accepted []failover.KeyID // here, the preferred one first
+	Peer     []failover.KeyID // there, as far as it is heard
 }
 
 // Link is one failover link.
@@ -95,7 +103,7 @@ func (p *Pair) describe(now time.Time, out *Status) {
 		return
 	}
 	st := p.node.Status(now)
-	out.Peer = st.Peer
+	out.Peer, out.Keys = st.Peer, p.keysInUse()
 	for i, l := range st.Links {
 		out.Links[i].LinkStatus = l
 	}

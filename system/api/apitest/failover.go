@@ -27,7 +27,7 @@ func (p *Pairs) Failover(context.Context) (*api.Pair, error) {
 	}
 	ago := func(d time.Duration) time.Time { return p.Now.Add(-d) }
 	return &api.Pair{
-		Unit: "primary", Version: "v0.0.0", Poll: 0.05, Hold: 0.15,
+		Unit: "primary", Version: "v0.0.0", Poll: 0.05, Hold: 0.15, Keys: api.PairKeys{Used: "1a2b3c4d", Accepted: []string{"1a2b3c4d"}, Peer: []string{"1a2b3c4d"}},
 		Peer: api.Peer{State: "alive", Version: "v0.0.0", LastHeard: ago(20 * time.Millisecond)},
 		Links: []api.PairLink{
 			{Name: "direct", Interface: "Ethernet0/9", Device: "a-fo", Address: "192.168.255.1/30", Peer: "192.168.255.2",

@@ -1,0 +1,69 @@
+package pair
+
+import (
+	"testing"
+
+	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// rekeyed returns the configuration of a unit with other failover keys.
+func rekeyed(u *pairUnit, key, previous secret.Value) *configs.System {
+	conf, f := *u.conf, *u.conf.Failover
+	f.Key, f.PreviousKey = key, previous
+	conf.Failover = &f
+	return &conf
+}
+
+// TestKeyRotation gives a running pair another failover key, on one unit after the
+// other. No role changes, the present key is used until both have the new one, and a
+// unit that would lose its peer by it refuses the change.
+func TestKeyRotation(t *testing.T) {
+	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	older, newer := a.conf.Failover.Key, secret.Copy([]byte("the next key of the pair"))
+	a.boot()
+	b.boot()
+	formed(a, b)
+	var before int
+	a.shows("its history", func(st *Status) bool { before = len(st.History); return true })
+
+	if err := a.pair.Refuses(rekeyed(a, newer, secret.Value{})); err == nil {
+		t.Error("the key may be changed at once, and the peer does not know it")
+	}
+	for _, s := range []struct {
+		unit          *pairUnit
+		key, previous secret.Value
+		used          secret.Value
+	}{
+		{b, newer, older, older},
+		{a, newer, older, newer},
+		{b, newer, secret.Value{}, newer},
+		{a, newer, secret.Value{}, newer},
+	} {
+		conf := rekeyed(s.unit, s.key, s.previous)
+		if err := s.unit.pair.Refuses(conf); err != nil {
+			t.Fatal(err)
+		}
+		s.unit.pair.Configure(conf)
+		want := failover.KeyIDOf(s.used)
+		for _, u := range []*pairUnit{a, b} {
+			u.shows("key "+want.String()+" in use", func(st *Status) bool { return st.Keys.Used == want && st.Peer.State == "alive" })
+		}
+		// A new session with the twin, with whatever key is in use.
+		b.worker.reports <- lostSession
+		a.knows(failover.RoleStandbyCold)
+		formed(a, b)
+	}
+	a.shows("no change of a role", func(st *Status) bool {
+		if len(st.History) != before {
+			t.Errorf("history: %+v", st.History)
+		}
+		return true
+	})
+	if err := a.pair.Refuses(rekeyed(a, older, newer)); err != nil {
+		t.Errorf("back to the key before, beside the present one: %v", err)
+	}
+	a.kill()
+	b.kill()
+}
