@@ -211,7 +211,8 @@ func (e *Engine) expireSA(now time.Time, s exchange.SA, at time.Time, out *excha
 	e.reindex(now)
 	if again, next := e.timers.first(); again == s && next.Equal(at) {
 		e.touch(s)
-		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %s does not pass", s.SPI(), s.Status().State))
+		panic(fmt.Sprintf("ike: internal error: deadline of SA %016x in state %s does not pass", s.SPI(),
+			s.Status().State))
 	}
 }
 

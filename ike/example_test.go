@@ -31,17 +31,20 @@ func ExampleNew() {
 		gateway: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"), Local: key, Remote: key,
+				Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"),
+				Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
 		},
 		client: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "gateway", LocalIdentity: auth.MustParseIdentity("user@example"), RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.example")}, Local: key, Remote: key,
+				Name: "gateway", LocalIdentity: auth.MustParseIdentity("user@example"),
+				RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.example")}, Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{
-				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true, Proposals: proposals,
+				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true,
+				Proposals: proposals,
 			}},
 		},
 	} {
@@ -76,7 +79,8 @@ func ExampleNew() {
 			case exchange.AskSession:
 				fmt.Println("lease for", e.Peer.RemoteID)
 				grant := exchange.Session{Addresses: []netip.Addr{netip.MustParseAddr("10.99.0.10")}}
-				if err := engines[gateway].Answer(now, exchange.AnswerSession{Question: e.Question, Session: grant}, &out); err != nil {
+				if err := engines[gateway].Answer(now, exchange.AnswerSession{Question: e.Question, Session: grant},
+					&out); err != nil {
 					fmt.Println(err)
 				}
 			case exchange.AddressAssigned:

@@ -58,14 +58,16 @@ func TestSourceTable(t *testing.T) {
 				most = max(most, counts[p])
 			}
 			if table.count != len(all) || len(table.byPrefix) != len(counts) || table.most != most {
-				t.Fatalf("seed %d: count %d, sources %d, most %d; want %d, %d, %d", seed, table.count, len(table.byPrefix), table.most, len(all), len(counts), most)
+				t.Fatalf("seed %d: count %d, sources %d, most %d; want %d, %d, %d", seed, table.count,
+					len(table.byPrefix), table.most, len(all), len(counts), most)
 			}
 			if most == 0 {
 				continue
 			}
 			s := table.largest()
 			if counts[s.prefix] != most || s.oldest() != oldest[s.prefix].sa {
-				t.Fatalf("seed %d: source %v with %d, or not its oldest; want one with %d", seed, s.prefix, counts[s.prefix], most)
+				t.Fatalf("seed %d: source %v with %d, or not its oldest; want one with %d", seed, s.prefix,
+					counts[s.prefix], most)
 			}
 		}
 	}

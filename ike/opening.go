@@ -28,7 +28,8 @@ const maxBareFirst = 5 << 10
 // answered from what is kept; the cookie, for which nothing is parsed; the rate;
 // the message is parsed; a place is made; and only then anything that costs (RFC
 // 7296 section 2.6).
-func (e *Engine) receiveFirst(now time.Time, o *opening, h *wire.Header, d exchange.Datagram, out *exchange.Output) error {
+func (e *Engine) receiveFirst(now time.Time, o *opening, h *wire.Header, d exchange.Datagram,
+	out *exchange.Output) error {
 	if h.SPIi == 0 || h.SPIr != 0 || !h.Initiator() || h.MessageID != 0 {
 		return exchange.ErrMalformed
 	}

@@ -56,8 +56,10 @@ func TestFirstExchangesAreCountedOnce(t *testing.T) {
 
 	resume := func(from string, before ...wire.Payload) (answer wire.Payloads) {
 		t.Helper()
-		h := wire.Header{SPIi: uint64(len(from)) << 8, Version: wire.Version2, Exchange: wire.IKESessionResume, Flags: wire.FlagInitiator}
-		d := exchange.Datagram{Local: netip.AddrPortFrom(iketest.GatewayAddr, 500), Remote: netip.MustParseAddrPort(from),
+		h := wire.Header{SPIi: uint64(len(from)) << 8, Version: wire.Version2, Exchange: wire.IKESessionResume,
+			Flags: wire.FlagInitiator}
+		d := exchange.Datagram{Local: netip.AddrPortFrom(iketest.GatewayAddr, 500),
+			Remote:  netip.MustParseAddrPort(from),
 			Payload: wire.AppendMessage(nil, h, append(before, wire.Nonce{Data: make([]byte, 64)})...)}
 		g.Do(func(out *exchange.Output) error {
 			err := g.Engine.Receive(l.Now, d, out)

@@ -132,7 +132,8 @@ func TestPrepareChecksFrames(t *testing.T) {
 		iface  string
 		frames *Frames
 	}{{"outside", nil}, {control.CaptureDecrypted, &Frames{}}} {
-		if run, err := s.Prepare(control.Capture{Interface: tt.iface}, tt.frames, nil); err == nil || run != nil || s.running != 0 {
+		if run, err := s.Prepare(control.Capture{Interface: tt.iface}, tt.frames, nil); err == nil || run != nil ||
+			s.running != 0 {
 			t.Errorf("%s: prepared, error %v, %d running", tt.iface, err, s.running)
 		}
 	}
@@ -157,7 +158,8 @@ func TestSlowReader(t *testing.T) {
 	all := append(pcapng.AppendHeader(nil, pcapng.LinkRaw, "decrypted", "test"), first...)
 	all = append(all, second...)
 	all = pcapng.AppendStatistics(all, 0, c.kept+c.dropped, c.dropped)
-	if got, dropped := packets(t, all); uint64(len(got)) != c.kept || dropped != c.dropped || c.kept+c.dropped != 10001 {
+	if got, dropped := packets(t, all); uint64(len(got)) != c.kept || dropped != c.dropped ||
+		c.kept+c.dropped != 10001 {
 		t.Errorf("%d packets and %d dropped; counted %s", len(got), dropped, fmt.Sprint(c.kept, c.dropped))
 	}
 }

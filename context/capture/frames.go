@@ -36,7 +36,8 @@ func NewFrames(f *os.File, ethernet bool) (*Frames, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture: taking over where frames come from: %w", err)
 	}
-	s := &Frames{conn: conn, link: pcapng.LinkRaw, message: make([]byte, control.FrameLen+frameRoom), packet: make([]byte, tun.MaxPacket)}
+	s := &Frames{conn: conn, link: pcapng.LinkRaw, message: make([]byte, control.FrameLen+frameRoom),
+		packet: make([]byte, tun.MaxPacket)}
 	if ethernet {
 		s.link = pcapng.LinkEthernet
 	}

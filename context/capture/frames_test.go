@@ -74,7 +74,8 @@ func TestFrames(t *testing.T) {
 			}()
 			go func() {
 				for i, frame := range [][]byte{
-					framed(esptest.Plain(small), tt.link), nil, framed(esptest.Super(large, 1000), tt.link), framed(esptest.Plain(small), tt.link),
+					framed(esptest.Plain(small), tt.link), nil, framed(esptest.Super(large, 1000), tt.link),
+					framed(esptest.Plain(small), tt.link),
 				} {
 					head := control.Frame{Outgoing: i%2 == 0, Nanos: int64(i), Dropped: uint64(min(i, 1) * 7)}
 					if _, err := supervisor.Write(append(head.Append(nil), frame...)); err != nil {

@@ -74,7 +74,9 @@ func (h *Host) link(name string) (netlink.Link, error) {
 	link, err := h.ns.handle.LinkByName(name)
 	var missing netlink.LinkNotFoundError
 	if errors.As(err, &missing) {
-		return nil, fmt.Errorf("netns: there is no device %s; `ip link` lists those of the namespace that warrend runs in", name)
+		return nil,
+			fmt.Errorf("netns: there is no device %s; `ip link` lists those of the namespace that warrend runs in",
+				name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("netns: finding device %s: %w", name, err)
@@ -120,7 +122,8 @@ const maxDeviceName = unix.IFNAMSIZ - 1
 // the tenant's name for it wherever the kernel can have that.
 func deviceName(iface string) string {
 	legal := len(iface) > 0 && len(iface) <= maxDeviceName && !strings.ContainsAny(iface, "/:% \t\n\x00")
-	if legal && iface != "." && iface != ".." && iface != "lo" && iface != tunName && iface != "all" && iface != "default" {
+	if legal && iface != "." && iface != ".." && iface != "lo" && iface != tunName && iface != "all" &&
+		iface != "default" {
 		return iface
 	}
 	return hashedName("if", iface)
@@ -312,7 +315,8 @@ func (g *Gateway) dress(d spec.Device, saved savedDevice) error {
 	if mac == nil {
 		mac = link.Attrs().HardwareAddr
 	}
-	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, hardware(d.ActiveMAC), hardware(d.StandbyMAC)}
+	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, hardware(d.ActiveMAC),
+		hardware(d.StandbyMAC)}
 	return nil
 }
 
@@ -379,7 +383,8 @@ func (h *Host) strayed(d *savedDevice) netlink.Link {
 		if _, err := strconv.Atoi(number); err != nil {
 			stray = false
 		}
-		if (stray || a.Name == d.Tenant) && a.Flags&net.FlagUp == 0 && (a.HardwareAddr.String() == d.MAC || a.PermHWAddr.String() == d.MAC) {
+		if (stray || a.Name == d.Tenant) && a.Flags&net.FlagUp == 0 &&
+			(a.HardwareAddr.String() == d.MAC || a.PermHWAddr.String() == d.MAC) {
 			found = append(found, l)
 		}
 	}

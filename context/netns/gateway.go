@@ -127,8 +127,10 @@ func Build(cfg *Config) (*Gateway, error) {
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
-		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route), carried: make(map[netip.Prefix]struct{}),
-		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}), lowered: make(map[string]time.Time), tenant: cfg.Tenant,
+		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route),
+		carried: make(map[netip.Prefix]struct{}),
+		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}),
+		lowered: make(map[string]time.Time), tenant: cfg.Tenant,
 	}
 	if g.attempt == nil {
 		g.attempt = func(do func() error) error { return do() }

@@ -249,7 +249,8 @@ func (s sites) localOf(p netip.Prefix) (list []netip.Prefix) {
 // a static one of the same length.
 func (s sites) reverseRoute(p netip.Prefix) bool {
 	list := s.of(p)
-	return len(list) == 0 && s.dynamic || slices.ContainsFunc(list, func(e spec.CryptoEntry) bool { return e.ReverseRoute })
+	return len(list) == 0 && s.dynamic ||
+		slices.ContainsFunc(list, func(e spec.CryptoEntry) bool { return e.ReverseRoute })
 }
 
 // wholePool reports whether clients with an address of the pool may reach what is
@@ -272,7 +273,8 @@ func wholePool(t *spec.Tenant, name string) bool {
 				pools = p.AddressPools
 			}
 		}
-		if slices.Contains(pools, name) && slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
+		if slices.Contains(pools, name) &&
+			slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
 			return true
 		}
 	}

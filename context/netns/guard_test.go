@@ -28,7 +28,8 @@ func dualTenant() *spec.Tenant {
 		spec.Route{Destination: prefix("10.20.0.0/16"), Interface: "inside", Gateway: addr("10.10.0.254")},
 		spec.Route{Destination: prefix("fd00:20::/64"), Interface: "inside", Gateway: addr("fd00:10::fe")})
 	t.Pools = append(t.Pools, spec.Pool{Name: "staff6", Start: addr("fd00:99::10"), End: addr("fd00:99::ffff")})
-	t.TunnelGroups = append(t.TunnelGroups, spec.TunnelGroup{Name: "sites", Type: spec.SiteToSite, RemoteNetworks: []netip.Prefix{prefix("10.88.0.0/16")}})
+	t.TunnelGroups = append(t.TunnelGroups, spec.TunnelGroup{Name: "sites", Type: spec.SiteToSite,
+		RemoteNetworks: []netip.Prefix{prefix("10.88.0.0/16")}})
 	t.TunnelGroups[0].AddressPools = []string{"staff", "staff6"}
 	e := &t.CryptoMaps[0].Entries[0]
 	e.Local = append(e.Local, prefix("fd00:10::/64"), prefix("10.30.0.0/16"))
@@ -77,7 +78,8 @@ func TestClearFromOutside(t *testing.T) {
 			}
 		}
 		// To where nothing may go in clear, whatever the source.
-		for _, to := range []string{"10.10.0.70", "10.10.0.53", "10.10.0.1", "10.20.1.1", "10.77.1.1", "fd00:10::1", "fd00:10::53", "fd00:77::1"} {
+		for _, to := range []string{"10.10.0.70", "10.10.0.53", "10.10.0.1", "10.20.1.1", "10.77.1.1", "fd00:10::1",
+			"fd00:10::53", "fd00:77::1"} {
 			from := netip.MustParseAddr("192.0.2.9")
 			if a := netip.MustParseAddr(to); a.Is6() {
 				from = netip.MustParseAddr("2001:db8:99::9")
@@ -111,7 +113,8 @@ func TestClearFromOutside(t *testing.T) {
 	}
 	for i, s := range sources {
 		if got[uint16(i)] != s.allowed {
-			t.Errorf("%s (%s) as the source of a packet in clear: passes is %v, want %v", s.what, s.from, !s.allowed, s.allowed)
+			t.Errorf("%s (%s) as the source of a packet in clear: passes is %v, want %v", s.what, s.from,
+				!s.allowed, s.allowed)
 		}
 	}
 	if got[nowhere] {
@@ -136,18 +139,22 @@ func TestClearRulesFollow(t *testing.T) {
 	path("10.40.0.1", "ipsec0")
 	changed := *g.tenant
 	changed.Routes = append(slices.Clone(changed.Routes),
-		spec.Route{Destination: netip.MustParsePrefix("10.40.0.0/16"), Interface: "inside", Gateway: netip.MustParseAddr("10.10.0.254")})
+		spec.Route{Destination: netip.MustParsePrefix("10.40.0.0/16"), Interface: "inside",
+			Gateway: netip.MustParseAddr("10.10.0.254")})
 	if err := g.Update(&changed); err != nil {
 		t.Fatal(err)
 	}
 	path("10.40.0.1", "drop0")
-	changed.GroupPolicies = []spec.GroupPolicy{{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}
-	changed.TunnelGroups = []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "split", AddressPools: []string{"staff"}}}
+	changed.GroupPolicies = []spec.GroupPolicy{
+		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}
+	changed.TunnelGroups = []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "split",
+		AddressPools: []string{"staff"}}}
 	if err := g.Update(&changed); err != nil {
 		t.Fatal(err)
 	}
 	path("192.0.2.9", "drop0") // nobody gets anything from there through the tunnel
-	changed.GroupPolicies = []spec.GroupPolicy{{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}
+	changed.GroupPolicies = []spec.GroupPolicy{
+		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}
 	if err := g.Update(&changed); err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +174,8 @@ func TestNothingLeavesBesideTheTunnel(t *testing.T) {
 	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
 	h := scratch(t)
 	first := dualTenant()
-	first.Routes = append(first.Routes, spec.Route{Destination: prefix("10.77.5.0/24"), Interface: "outside", Gateway: addr("198.51.100.253")})
+	first.Routes = append(first.Routes, spec.Route{Destination: prefix("10.77.5.0/24"), Interface: "outside",
+		Gateway: addr("198.51.100.253")})
 	g := buildWith(t, h, first)
 	path := func(when, to, want string) {
 		t.Helper()
@@ -179,11 +187,13 @@ func TestNothingLeavesBesideTheTunnel(t *testing.T) {
 	path("IPv6", "fd00:77::5", "ipsec0")
 	path("what a site at a dynamic address may bring", "10.88.1.1", "ipsec0")
 
-	if err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: prefix("10.77.0.0/16")}, {Destination: prefix("fd00:77::/48")}}}); err != nil {
+	if err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: prefix("10.77.0.0/16")},
+		{Destination: prefix("fd00:77::/48")}}}); err != nil {
 		t.Fatal(err)
 	}
 	none := *first
-	none.CryptoMaps = []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{Name: "any", Dynamic: true}}}}
+	none.CryptoMaps = []spec.CryptoMap{
+		{Interface: "outside", Entries: []spec.CryptoEntry{{Name: "any", Dynamic: true}}}}
 	none.Pools = nil
 	if err := g.Update(&none); err != nil {
 		t.Fatal(err)
@@ -198,7 +208,8 @@ func TestNothingLeavesBesideTheTunnel(t *testing.T) {
 		path("removed, and the SA is gone", to, "ipsec0")
 	}
 	moved := none
-	moved.Routes = append(slices.Clone(none.Routes), spec.Route{Destination: prefix("10.77.0.0/16"), Interface: "inside", Gateway: addr("10.10.0.254")})
+	moved.Routes = append(slices.Clone(none.Routes),
+		spec.Route{Destination: prefix("10.77.0.0/16"), Interface: "inside", Gateway: addr("10.10.0.254")})
 	if err := g.Update(&moved); err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +226,8 @@ func TestReverseRoute(t *testing.T) {
 		tn := dualTenant()
 		tn.CryptoMaps[0].Entries = tn.CryptoMaps[0].Entries[:1]
 		tn.CryptoMaps[0].Entries[0].ReverseRoute = reverse
-		tn.Routes = append(tn.Routes, spec.Route{Destination: netip.MustParsePrefix("10.77.0.0/16"), Interface: "inside", Gateway: netip.MustParseAddr("10.10.0.254")})
+		tn.Routes = append(tn.Routes, spec.Route{Destination: netip.MustParsePrefix("10.77.0.0/16"),
+			Interface: "inside", Gateway: netip.MustParseAddr("10.10.0.254")})
 		g := buildWith(t, h, tn)
 		path := func(when, want string) {
 			t.Helper()
@@ -263,9 +275,12 @@ func TestFewest(t *testing.T) {
 	}{
 		{"outside alone", []source{out("0.0.0.0/0"), out("198.51.100.0/24")}, "[]"},
 		{"inside within outside", []source{out("0.0.0.0/0"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
-		{"inside within inside", []source{in("10.0.0.0/8"), in("10.1.0.0/16"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
-		{"outside within inside", []source{in("0.0.0.0/0"), out("198.51.100.0/24")}, "[{0.0.0.0/0 true} {198.51.100.0/24 false}]"},
-		{"three deep", []source{in("10.0.0.0/8"), out("10.1.0.0/16"), in("10.1.2.0/24"), in("10.2.0.0/16")}, "[{10.0.0.0/8 true} {10.1.0.0/16 false} {10.1.2.0/24 true}]"},
+		{"inside within inside", []source{in("10.0.0.0/8"), in("10.1.0.0/16"), in("10.0.0.0/8")},
+			"[{10.0.0.0/8 true}]"},
+		{"outside within inside", []source{in("0.0.0.0/0"), out("198.51.100.0/24")},
+			"[{0.0.0.0/0 true} {198.51.100.0/24 false}]"},
+		{"three deep", []source{in("10.0.0.0/8"), out("10.1.0.0/16"), in("10.1.2.0/24"), in("10.2.0.0/16")},
+			"[{10.0.0.0/8 true} {10.1.0.0/16 false} {10.1.2.0/24 true}]"},
 		{"equal", []source{out("10.0.0.0/8"), in("10.0.0.0/8")}, "[{10.0.0.0/8 true}]"},
 	}
 	for _, tt := range tests {
@@ -282,7 +297,8 @@ func TestFewest(t *testing.T) {
 // buildWith is build for another tenant, which is removed in the end.
 func buildWith(t testing.TB, h *Host, tn *spec.Tenant) *Gateway {
 	t.Helper()
-	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-guard-%d", os.Getpid()), Record: t.TempDir() + "/guard.json", Devices: devices(), Tenant: tn}
+	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-guard-%d", os.Getpid()), Record: t.TempDir() + "/guard.json",
+		Devices: devices(), Tenant: tn}
 	g, err := Build(cfg)
 	if err != nil {
 		t.Fatal(err)

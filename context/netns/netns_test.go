@@ -87,7 +87,8 @@ func tenant() *spec.Tenant {
 			{Name: "outside", Addresses: []netip.Prefix{prefix("198.51.100.1/24"), prefix("2001:db8:1::1/64")}},
 			{Name: "inside", Addresses: []netip.Prefix{prefix("10.10.0.1/24")}},
 		},
-		Routes: []spec.Route{{Destination: prefix("0.0.0.0/0"), Interface: "outside", Gateway: netip.MustParseAddr("198.51.100.254")}},
+		Routes: []spec.Route{{Destination: prefix("0.0.0.0/0"), Interface: "outside",
+			Gateway: netip.MustParseAddr("198.51.100.254")}},
 		Pools: []spec.Pool{
 			{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: netip.MustParseAddr("10.99.0.250")},
 			{Name: "near", Start: netip.MustParseAddr("10.10.0.64"), End: netip.MustParseAddr("10.10.0.95")},
@@ -129,8 +130,10 @@ func build(t *testing.T, h *Host) (*Gateway, *Config) {
 // the carrier follows a moment later.
 func hostState(t *testing.T, h *Host) string {
 	t.Helper()
-	links := inside(t, h.ns, `ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
-	return links + inside(t, h.ns, `cat /proc/sys/net/ipv[46]/conf/wt-out/[a-b]* /proc/sys/net/ipv4/conf/wt-out/rp_filter
+	links := inside(t, h.ns,
+		`ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
+	return links +
+		inside(t, h.ns, `cat /proc/sys/net/ipv[46]/conf/wt-out/[a-b]* /proc/sys/net/ipv4/conf/wt-out/rp_filter
 		ip -o addr show scope global | sed 's/^[0-9]*: *//'; ip route show table all | grep -v "table local" | grep 192.0.2; ip -6 route show | grep db8`)
 }
 
@@ -140,7 +143,9 @@ func TestGateway(t *testing.T) {
 	g, cfg := build(t, h)
 	ns := g.Namespace()
 
-	if got := inside(t, ns, "ip -br link | awk '{print $1}' | sed 's/@.*//' | sort | tr '\\n' ' '"); got != "drop0 inside ipsec0 lo outside " {
+	if got := inside(t, ns,
+		"ip -br link | awk '{print $1}' | sed 's/@.*//' | sort | tr '\\n' ' '"); got != "drop0 inside ipsec0 lo "+
+		"outside " {
 		t.Errorf("devices: %q", got)
 	}
 	if _, mac, mtu := g.Link("outside"); mtu != 1400 || mac == "" {
@@ -157,7 +162,8 @@ func TestGateway(t *testing.T) {
 	want := []string{
 		"tun ipsec0 invalid AddrPort 1280",
 		"ike outside 198.51.100.1:500 1400", "natt outside 198.51.100.1:4500 1400", "esp outside 198.51.100.1:0 1400",
-		"ike outside [2001:db8:1::1]:500 1400", "natt outside [2001:db8:1::1]:4500 1400", "esp outside [2001:db8:1::1]:0 1400",
+		"ike outside [2001:db8:1::1]:500 1400", "natt outside [2001:db8:1::1]:4500 1400",
+		"esp outside [2001:db8:1::1]:0 1400",
 	}
 	if diff := cmp.Diff(want, kinds); diff != "" {
 		t.Errorf("endpoints (-want +got)\n%s", diff)
@@ -215,13 +221,16 @@ func TestGateway(t *testing.T) {
 func testUpdate(t *testing.T, g *Gateway, old *spec.Tenant) {
 	t.Helper()
 	changed := *old
-	changed.Pools = []spec.Pool{{Name: "other", Start: netip.MustParseAddr("10.98.0.0"), End: netip.MustParseAddr("10.98.255.255")}}
-	changed.Routes = []spec.Route{{Destination: netip.MustParsePrefix("0.0.0.0/0"), Interface: "outside", Gateway: netip.MustParseAddr("198.51.100.253")}}
+	changed.Pools = []spec.Pool{{Name: "other", Start: netip.MustParseAddr("10.98.0.0"),
+		End: netip.MustParseAddr("10.98.255.255")}}
+	changed.Routes = []spec.Route{{Destination: netip.MustParsePrefix("0.0.0.0/0"), Interface: "outside",
+		Gateway: netip.MustParseAddr("198.51.100.253")}}
 	if err := g.Update(&changed); err != nil {
 		t.Fatal(err)
 	}
 	for get, want := range map[string]string{
-		"10.98.3.4": "dev ipsec0", "10.99.0.17": "dev ipsec0", "10.10.0.70": "dev inside", "192.0.2.1": "via 198.51.100.253 dev outside",
+		"10.98.3.4": "dev ipsec0", "10.99.0.17": "dev ipsec0", "10.10.0.70": "dev inside",
+		"192.0.2.1":                 "via 198.51.100.253 dev outside",
 		"192.0.2.1 mark 0x57000001": "via 198.51.100.253",
 	} {
 		if got := inside(t, g.ns, "ip route get "+get); !strings.Contains(got, want) {
@@ -238,7 +247,8 @@ func testRequests(t *testing.T, g *Gateway, old *spec.Tenant) {
 	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
 	client := *old
 	client.CryptoMaps = []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{
-		{Name: "up", RequestAddress: true, ReverseRoute: true, Peer: addr("192.0.2.7"), Remote: []netip.Prefix{prefix("0.0.0.0/0")}},
+		{Name: "up", RequestAddress: true, ReverseRoute: true, Peer: addr("192.0.2.7"),
+			Remote: []netip.Prefix{prefix("0.0.0.0/0")}},
 	}}}
 	if err := g.Update(&client); err != nil {
 		t.Fatal(err)
@@ -285,7 +295,8 @@ func testRequests(t *testing.T, g *Gateway, old *spec.Tenant) {
 	}
 	want("without an SA", map[string]string{"192.0.2.1": "dev ipsec0", "192.0.2.1 mark 0x57000001": "dev outside"})
 	for i := range maxAddresses + 1 {
-		err := g.Address(control.Address{Add: true, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 56, byte(i >> 8), byte(i)}), 32)})
+		err := g.Address(control.Address{Add: true,
+			Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 56, byte(i >> 8), byte(i)}), 32)})
 		if (err != nil) != (i == maxAddresses) {
 			t.Fatalf("address %d: %v", i, err)
 		}
@@ -325,7 +336,8 @@ func testLimits(t *testing.T, g *Gateway, old *spec.Tenant) {
 		t.Errorf("routes after one has gone: %+v", u)
 	}
 
-	inside(t, g.ns, `for i in $(seq 100 139); do ip neigh replace 10.10.0.$i lladdr 02:00:00:00:01:$((i-90)) dev inside nud stale; done;
+	inside(t, g.ns,
+		`for i in $(seq 100 139); do ip neigh replace 10.10.0.$i lladdr 02:00:00:00:01:$((i-90)) dev inside nud stale; done;
 		ip neigh replace 10.10.0.99 lladdr 02:00:00:00:00:99 dev inside nud reachable; ip neigh replace 10.10.0.98 lladdr 02:00:00:00:00:98 dev inside nud permanent`)
 	before, err := g.MACUse()
 	if err != nil {
@@ -406,7 +418,8 @@ func TestDeviceThatCameBack(t *testing.T) {
 	before := hostState(t, h)
 	tn := tenant()
 	tn.Interfaces = tn.Interfaces[:1]
-	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-strayed-%d", os.Getpid()), Record: filepath.Join(t.TempDir(), "blue.json"), Devices: devices()[:1], Tenant: tn}
+	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-strayed-%d", os.Getpid()),
+		Record: filepath.Join(t.TempDir(), "blue.json"), Devices: devices()[:1], Tenant: tn}
 	g, err := Build(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -416,7 +429,8 @@ func TestDeviceThatCameBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, step := range []error{g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetNsFd(link, int(h.ns.file.Fd())), g.ns.Delete()} {
+	for _, step := range []error{g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetNsFd(link, int(h.ns.file.Fd())),
+		g.ns.Delete()} {
 		if step != nil {
 			t.Fatal(step)
 		}
@@ -437,7 +451,8 @@ func TestBuildFailsClean(t *testing.T) {
 	before := hostState(t, h)
 	bad := &Config{
 		Host: h, Namespace: fmt.Sprintf("wt-bad-%d", os.Getpid()), Record: filepath.Join(t.TempDir(), "bad.json"),
-		Devices: append(devices(), spec.Device{Interface: "dmz", Kind: spec.WholeDevice, Host: "nowhere"}), Tenant: tenant(),
+		Devices: append(devices(), spec.Device{Interface: "dmz", Kind: spec.WholeDevice, Host: "nowhere"}),
+		Tenant:  tenant(),
 	}
 	_, err := Build(bad)
 	if err == nil || !strings.Contains(err.Error(), "there is no device nowhere") {
@@ -468,8 +483,10 @@ func TestVLAN(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := []spec.Device{{Interface: "outside", Kind: spec.VLAN, Host: "wt-out", VLAN: 200}, {Interface: "inside", Kind: spec.Macvlan, Host: "wt-in", VLAN: 7}}
-	g, err := Build(&Config{Host: h, Namespace: fmt.Sprintf("wt-vlan-%d", os.Getpid()), Record: filepath.Join(t.TempDir(), "v.json"), Devices: list, Tenant: tenant()})
+	list := []spec.Device{{Interface: "outside", Kind: spec.VLAN, Host: "wt-out", VLAN: 200},
+		{Interface: "inside", Kind: spec.Macvlan, Host: "wt-in", VLAN: 7}}
+	g, err := Build(&Config{Host: h, Namespace: fmt.Sprintf("wt-vlan-%d", os.Getpid()),
+		Record: filepath.Join(t.TempDir(), "v.json"), Devices: list, Tenant: tenant()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -491,7 +508,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	for name, same := range map[string]bool{
-		"outside": true, "a-name-far-too-long-for-linux": false, "lo": false, "ipsec0": false, "a/b": false, "fifteen-letters": true, "..": false, "all": false,
+		"outside": true, "a-name-far-too-long-for-linux": false, "lo": false, "ipsec0": false, "a/b": false,
+		"fifteen-letters": true, "..": false, "all": false,
 	} {
 		got := deviceName(name)
 		if (got == name) != same || len(got) > maxDeviceName {

@@ -103,7 +103,8 @@ func onLink(i spec.Interface, a netip.Addr) bool {
 func poolWithin(t *spec.Tenant, i spec.Interface, v4 bool) bool {
 	for _, p := range i.Addresses {
 		for _, pool := range t.Pools {
-			if p.Addr().Is4() == v4 && pool.Start.Is4() == v4 && !pool.End.Less(p.Masked().Addr()) && !control.Last(p).Less(pool.Start) {
+			if p.Addr().Is4() == v4 && pool.Start.Is4() == v4 && !pool.End.Less(p.Masked().Addr()) &&
+				!control.Last(p).Less(pool.Start) {
 				return true
 			}
 		}

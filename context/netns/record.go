@@ -49,8 +49,10 @@ type savedDevice struct {
 
 // keptSettings are those that a device loses in another namespace.
 var keptSettings = []string{
-	"ipv4/conf//accept_local", "ipv4/conf//accept_redirects", "ipv4/conf//accept_source_route", "ipv4/conf//arp_announce",
-	"ipv4/conf//arp_filter", "ipv4/conf//arp_ignore", "ipv4/conf//arp_notify", "ipv4/conf//forwarding", "ipv4/conf//log_martians",
+	"ipv4/conf//accept_local", "ipv4/conf//accept_redirects", "ipv4/conf//accept_source_route",
+	"ipv4/conf//arp_announce",
+	"ipv4/conf//arp_filter", "ipv4/conf//arp_ignore", "ipv4/conf//arp_notify", "ipv4/conf//forwarding",
+	"ipv4/conf//log_martians",
 	"ipv4/conf//promote_secondaries", "ipv4/conf//proxy_arp", "ipv4/conf//route_localnet", "ipv4/conf//rp_filter",
 	"ipv4/conf//secure_redirects", "ipv4/conf//send_redirects", "ipv4/conf//src_valid_mark",
 	"ipv6/conf//accept_dad", "ipv6/conf//accept_ra", "ipv6/conf//accept_ra_defrtr", "ipv6/conf//accept_ra_pinfo",
@@ -171,7 +173,8 @@ func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
 		return d, fmt.Errorf("listing routes of %s: %w", attrs.Name, err)
 	}
 	for _, r := range routes {
-		if r.Protocol == unix.RTPROT_KERNEL || r.Table == unix.RT_TABLE_LOCAL || r.Type != unix.RTN_UNICAST || r.Dst == nil {
+		if r.Protocol == unix.RTPROT_KERNEL || r.Table == unix.RT_TABLE_LOCAL || r.Type != unix.RTN_UNICAST ||
+			r.Dst == nil {
 			continue
 		}
 		d.Routes = append(d.Routes, savedRoute{
@@ -184,7 +187,8 @@ func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
 
 // restore makes a device on the host, which has its name again, what it was.
 func (d *savedDevice) restore(host *netlink.Handle, link netlink.Link) error {
-	if mac, err := net.ParseMAC(d.MAC); err == nil && len(mac) > 0 && mac.String() != link.Attrs().HardwareAddr.String() {
+	if mac, err := net.ParseMAC(d.MAC); err == nil && len(mac) > 0 &&
+		mac.String() != link.Attrs().HardwareAddr.String() {
 		if err := host.LinkSetHardwareAddr(link, mac); err != nil {
 			return fmt.Errorf("giving %s its MAC back: %w", d.Host, err)
 		}
@@ -239,8 +243,9 @@ func (a *savedAddress) addr() *netlink.Addr {
 
 func (r *savedRoute) route(index int) *netlink.Route {
 	return &netlink.Route{
-		LinkIndex: index, Dst: ipNet(r.Destination), Gw: r.Gateway.AsSlice(), Src: r.Source.AsSlice(), Priority: r.Metric,
-		Table: r.Table, Protocol: netlink.RouteProtocol(r.Protocol), Scope: netlink.Scope(r.Scope), Flags: r.Flags,
+		LinkIndex: index, Dst: ipNet(r.Destination), Gw: r.Gateway.AsSlice(), Src: r.Source.AsSlice(),
+		Priority: r.Metric,
+		Table:    r.Table, Protocol: netlink.RouteProtocol(r.Protocol), Scope: netlink.Scope(r.Scope), Flags: r.Flags,
 	}
 }
 

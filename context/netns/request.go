@@ -115,7 +115,8 @@ func (g *Gateway) Routes(r control.Routes) error {
 // noteLocked notes one of the networks that child SAs carry.
 func (g *Gateway) noteLocked(r control.Route, allowed []netip.Prefix) error {
 	d := r.Destination
-	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || r.Source.IsValid() && r.Source.BitLen() != d.Addr().BitLen() || len(g.sites.exact[d]) == 0 && !within(allowed, d) {
+	if !d.IsValid() || d != d.Masked() || d.Addr().Is4In6() || r.Source.IsValid() &&
+		r.Source.BitLen() != d.Addr().BitLen() || len(g.sites.exact[d]) == 0 && !within(allowed, d) {
 		return fmt.Errorf("netns: %s is no destination for a tunnel of this context", d)
 	}
 	if _, held := g.asked.routes[d]; !held {

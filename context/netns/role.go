@@ -118,7 +118,8 @@ func (g *Gateway) setMAC(iface string, l linkFacts, mac net.HardwareAddr) error 
 	err := g.ns.handle.LinkSetHardwareAddr(link, mac)
 	if errors.Is(err, unix.EBUSY) {
 		g.lowered[iface] = time.Now()
-		err = errors.Join(g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetHardwareAddr(link, mac), g.ns.handle.LinkSetUp(link))
+		err = errors.Join(g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetHardwareAddr(link, mac),
+			g.ns.handle.LinkSetUp(link))
 	}
 	if err != nil {
 		return fmt.Errorf("netns: setting the MAC of %s: %w", iface, err)
@@ -179,7 +180,8 @@ func standbyOf(i spec.Interface, p netip.Prefix) netip.Addr {
 
 // linkLocal is the address that RFC 4291 makes of a MAC (appendix A).
 func linkLocal(mac net.HardwareAddr) netip.Prefix {
-	a := [16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]}
+	a := [16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ 2, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3],
+		14: mac[4], 15: mac[5]}
 	return netip.PrefixFrom(netip.AddrFrom16(a), 64)
 }
 

@@ -64,12 +64,16 @@ func TestSetRole(t *testing.T) {
 		var want, not []string
 		switch r {
 		case Active:
-			want = []string{"02:00:5e:00:00:01", "02:00:5e:00:00:03", "outside 198.51.100.1/24", "outside 2001:db8:1::1/64",
-				"inside 10.10.0.1/24", "outside fe80::5eff:fe00:1/64", "default via 198.51.100.254", "src 10.10.0.1", "\n1\n"}
+			want = []string{"02:00:5e:00:00:01", "02:00:5e:00:00:03", "outside 198.51.100.1/24",
+				"outside 2001:db8:1::1/64",
+				"inside 10.10.0.1/24", "outside fe80::5eff:fe00:1/64", "default via 198.51.100.254",
+				"src 10.10.0.1", "\n1\n"}
 			not = []string{"100.11", "10.10.0.2", "::11", "fe00:2", "5e:00:00:02"}
 		case Standby:
-			want = []string{"02:00:5e:00:00:02", "02:00:5e:00:00:04", "outside 198.51.100.11/24", "outside 2001:db8:1::11/64",
-				"inside 10.10.0.2/24", "outside fe80::5eff:fe00:2/64", "default via 198.51.100.254", "src 10.10.0.2", "\n0\n"}
+			want = []string{"02:00:5e:00:00:02", "02:00:5e:00:00:04", "outside 198.51.100.11/24",
+				"outside 2001:db8:1::11/64",
+				"inside 10.10.0.2/24", "outside fe80::5eff:fe00:2/64", "default via 198.51.100.254",
+				"src 10.10.0.2", "\n0\n"}
 			not = []string{"100.1/24", "10.10.0.1/24", "::1/64", "fe00:1/", "5e:00:00:01", "src 10.10.0.1 "}
 		}
 		for _, s := range want {
@@ -105,7 +109,8 @@ func TestStandbyHasNone(t *testing.T) {
 		if err := g.Address(control.Address{Add: true, Prefix: netip.MustParsePrefix("10.56.0.1/32")}); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}}}); err != nil {
+		if err := g.Routes(control.Routes{Reset: true,
+			Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -158,7 +163,8 @@ func countAnnouncements(t *testing.T, h *Host, mac string, happens func()) {
 		if err != nil {
 			return err
 		}
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL))); err != nil {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC,
+			int(htons(unix.ETH_P_ALL))); err != nil {
 			return err
 		}
 		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: peer.Index})

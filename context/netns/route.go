@@ -88,7 +88,8 @@ func (g *Gateway) routesLocked() []route {
 		if !ok {
 			continue
 		}
-		one := route{place{tableOuter, r.Destination.Masked(), metricStatic + r.Metric}, l.index, r.Gateway, netip.Addr{}}
+		one := route{place{tableOuter, r.Destination.Masked(), metricStatic + r.Metric}, l.index, r.Gateway,
+			netip.Addr{}}
 		list = append(list, one)
 		if mapped(g.tenant, r.Interface) && covered(behind, one.destination) {
 			continue // what a tunnel carries does not leave beside it

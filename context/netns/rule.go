@@ -95,7 +95,8 @@ func (g *Gateway) rulesLocked(family int) []rule {
 			list = append(list, rule{family: family, priority: prioDirect, iif: iif, to: p, table: tableDrop})
 		}
 		for _, s := range sources {
-			r := rule{family: family, priority: prioSource + 128 - s.prefix.Bits(), iif: iif, from: s.prefix, table: tableDrop}
+			r := rule{family: family, priority: prioSource + 128 - s.prefix.Bits(), iif: iif, from: s.prefix,
+				table: tableDrop}
 			if !s.inside {
 				r.table = tableTunnel
 			}

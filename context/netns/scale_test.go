@@ -17,8 +17,9 @@ func BenchmarkRoutes(b *testing.B) {
 	}
 	tn := dualTenant()
 	for i := range 2000 {
-		tn.CryptoMaps[0].Entries = append(tn.CryptoMaps[0].Entries, spec.CryptoEntry{Name: fmt.Sprint(i), ReverseRoute: true,
-			Local: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, Remote: []netip.Prefix{prefix(i)}})
+		tn.CryptoMaps[0].Entries = append(tn.CryptoMaps[0].Entries,
+			spec.CryptoEntry{Name: fmt.Sprint(i), ReverseRoute: true,
+				Local: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, Remote: []netip.Prefix{prefix(i)}})
 	}
 	g := buildWith(b, scratch(b), tn)
 	b.Run("up", func(b *testing.B) {

@@ -46,7 +46,8 @@ func (g *Gateway) remakeLocked() error {
 			continue
 		}
 		if err := g.remake(d); err != nil {
-			errs = append(errs, fmt.Errorf("netns: the device of %s is gone and cannot be had again: %w", d.Interface, err))
+			errs = append(errs, fmt.Errorf("netns: the device of %s is gone and cannot be had again: %w",
+				d.Interface, err))
 			continue
 		}
 		remade = true
@@ -102,7 +103,8 @@ func (g *Gateway) Heal() error {
 // settleLocked makes addresses, routes and rules those that the tenant needs with
 // the present role, whatever is there.
 func (g *Gateway) settleLocked() error {
-	return errors.Join(g.lookLocked(), g.settleAddressesLocked(), g.inventoryLocked(), g.settleRoutesLocked(), g.settleRulesLocked(),
+	return errors.Join(g.lookLocked(), g.settleAddressesLocked(), g.inventoryLocked(), g.settleRoutesLocked(),
+		g.settleRulesLocked(),
 		g.settleProxiesLocked())
 }
 
@@ -209,7 +211,8 @@ func (g *Gateway) addDummy() error {
 // on its own when addresses change or a link goes down.
 func (g *Gateway) inventoryLocked() error {
 	filter := &netlink.Route{Table: unix.RT_TABLE_UNSPEC, Protocol: routeProtocol}
-	list, err := g.ns.handle.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	list, err := g.ns.handle.RouteListFiltered(netlink.FAMILY_ALL, filter,
+		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
 		g.installed = make(map[place]route) // everything is added again, which harms nobody
 		return fmt.Errorf("netns: listing routes: %w", err)

@@ -41,7 +41,8 @@ func dual(t *testing.T) (*Host, *Gateway) {
 	tn := dualTenant()
 	tn.Pools[3-1].Start, tn.Pools[3-1].End = netip.MustParseAddr("fd00:10::c:1"), netip.MustParseAddr("fd00:10::c:ffff")
 	g := buildWith(t, h, tn)
-	err := g.Routes(control.Routes{Reset: true, Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}},
+	err := g.Routes(control.Routes{Reset: true,
+		Add:    []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}},
 		Answer: []netip.Addr{netip.MustParseAddr("fd00:10::c:5")}})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,8 @@ func TestUpdatePutsBack(t *testing.T) {
 		"ip -6 addr flush dev inside scope global",
 		"ip route flush table 5001; ip -6 route flush table 5001",
 		"ip route del default; ip route flush dev ipsec0; ip -6 route flush dev ipsec0",
-		"ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default; ip -6 rule add pref 32766 lookup main",
+		"ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default; " +
+			"ip -6 rule add pref 32766 lookup main",
 		"ip rule add pref 5 lookup main",
 		"ip link set outside down; ip link set ipsec0 down; ip link set lo down",
 		"ip -6 neigh del proxy fd00:10::c:5 dev inside",
@@ -104,7 +106,8 @@ func TestGoneForGood(t *testing.T) {
 	h, g := dual(t)
 	inside(t, h.ns, "ip link del p-out; ip link del wt-in; ip link del p-in || true") // both ends of both
 	err := g.Update(g.tenant)
-	if err == nil || !strings.Contains(err.Error(), "outside") || !strings.Contains(err.Error(), "there is no device wt-out") {
+	if err == nil || !strings.Contains(err.Error(), "outside") ||
+		!strings.Contains(err.Error(), "there is no device wt-out") {
 		t.Errorf("got %v", err)
 	}
 	if got := g.Carriers(); got["outside"] || got["inside"] {
@@ -135,7 +138,8 @@ func TestShutdown(t *testing.T) {
 	if got := inside(t, g.ns, "ip -o link show inside"); strings.Contains(got, ",UP") || strings.Contains(got, "<UP") {
 		t.Errorf("shutdown: %s", got)
 	}
-	if got := inside(t, g.ns, "ip -o addr show inside"); !strings.Contains(got, "10.10.0.1/24") || !strings.Contains(got, "fd00:10::1/64") {
+	if got := inside(t, g.ns, "ip -o addr show inside"); !strings.Contains(got, "10.10.0.1/24") ||
+		!strings.Contains(got, "fd00:10::1/64") {
 		t.Errorf("shutdown: addresses: %s", got)
 	}
 	if _, counted := g.Carriers()["inside"]; counted {
@@ -174,7 +178,8 @@ func TestAnswerND(t *testing.T) {
 	}
 	asked("fd00:10::c:5", true)
 	asked("fd00:10::c:6", false)
-	if err := g.Routes(control.Routes{Silence: []netip.Addr{netip.MustParseAddr("fd00:10::c:5")}, Answer: []netip.Addr{netip.MustParseAddr("fd00:10::c:6")}}); err != nil {
+	if err := g.Routes(control.Routes{Silence: []netip.Addr{netip.MustParseAddr("fd00:10::c:5")},
+		Answer: []netip.Addr{netip.MustParseAddr("fd00:10::c:6")}}); err != nil {
 		t.Fatal(err)
 	}
 	inside(t, h.ns, "ip -6 neigh flush dev p-in")

@@ -85,7 +85,8 @@ func (u *Uplink) open(c UplinkConfig, link netlink.Link) error {
 		}
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.ParentIndex = u.saved.Device, link.Attrs().Index
-		if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN}, spec.Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
+		if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN},
+			spec.Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
 			return err
 		}
 		made, err := handle.LinkByName(u.saved.Device)

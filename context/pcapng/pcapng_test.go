@@ -93,7 +93,8 @@ func TestCounter(t *testing.T) {
 		}
 	}
 	for _, bad := range [][]byte{
-		{6, 0, 0, 0, 8, 0, 0, 0}, {6, 0, 0, 0, 13, 0, 0, 0}, {6, 0, 0, 0, 0, 0, 0, 0xff}, {5, 0, 0, 0, 12, 0, 0, 0}, {9, 0, 0, 0, 12, 0, 0, 0},
+		{6, 0, 0, 0, 8, 0, 0, 0}, {6, 0, 0, 0, 13, 0, 0, 0}, {6, 0, 0, 0, 0, 0, 0, 0xff}, {5, 0, 0, 0, 12, 0, 0, 0},
+		{9, 0, 0, 0, 12, 0, 0, 0},
 	} {
 		var c Counter
 		if _, err := c.Write(bad); !errors.Is(err, ErrMalformed) {
@@ -125,7 +126,8 @@ func FuzzCounter(f *testing.F) {
 func TestAllocs(t *testing.T) {
 	b := make([]byte, 0, 4096)
 	data := make([]byte, 1400)
-	if n := testing.AllocsPerRun(100, func() { b = AppendPacket(b[:0], 1, Inbound, []byte("spi"), nil, data) }); n != 0 {
+	if n := testing.AllocsPerRun(100,
+		func() { b = AppendPacket(b[:0], 1, Inbound, []byte("spi"), nil, data) }); n != 0 {
 		t.Errorf("%v allocations a packet", n)
 	}
 }

@@ -160,7 +160,8 @@ func (c *Conn) Done() <-chan struct{} { return c.closed }
 // refused, ErrClosed when the connection ended, or that of ctx.
 func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*os.File) (control.Message, error) {
 	if len(files) > MaxFiles {
-		return control.Message{}, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed", len(files), MaxFiles)
+		return control.Message{}, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed",
+			len(files), MaxFiles)
 	}
 	id, answer, err := c.open(max(c.bounds.frame, frameOf(control.MaxAnswer(kind))))
 	if err != nil {

@@ -168,7 +168,8 @@ func TestFailure(t *testing.T) {
 	})
 	_, err := a.Call(t.Context(), control.KindStop, nil)
 	var f *Failure
-	if !errors.As(err, &f) || f.Kind != control.KindStop || !strings.HasPrefix(f.Reason, "no?room?[31m") || len(f.Reason) > maxReason {
+	if !errors.As(err, &f) || f.Kind != control.KindStop || !strings.HasPrefix(f.Reason, "no?room?[31m") ||
+		len(f.Reason) > maxReason {
 		t.Errorf("got %v", err)
 	}
 }
@@ -270,7 +271,8 @@ func TestHostileStream(t *testing.T) {
 			}
 			file.Close()
 			err = a.Serve(t.Context(), echo)
-			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
@@ -315,7 +317,8 @@ func TestTooManyCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.Call(t.Context(), control.KindIKESAs, nil); err == nil || !strings.Contains(err.Error(), "open already") {
+	if _, err := c.Call(t.Context(), control.KindIKESAs, nil); err == nil ||
+		!strings.Contains(err.Error(), "open already") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -372,7 +375,8 @@ func TestWorkerMayNotPassDescriptors(t *testing.T) {
 		_, worker, ended := hostile(t, echo)
 		f := fileWith(t, "x")
 		before := openFiles(t)
-		if _, err := writeFrame(worker, frameWith(t, control.Message{ID: 1, Kind: kind}, 1), []*os.File{f, f, f}); err != nil {
+		if _, err := writeFrame(worker, frameWith(t, control.Message{ID: 1, Kind: kind}, 1),
+			[]*os.File{f, f, f}); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-ended; !errors.Is(err, errDescriptors) {

@@ -16,7 +16,8 @@ func TestResolve(t *testing.T) {
 	set := NewSet(&spec.Tenant{
 		GroupPolicies: []spec.GroupPolicy{
 			{Name: "staff", DNSServers: dns, TunnelProtocols: []spec.Protocol{spec.IKEv2}, IdleTimeout: time.Hour},
-			{Name: "guests", AddressPools: []string{"g"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 1},
+			{Name: "guests", AddressPools: []string{"g"}, TunnelProtocols: []spec.Protocol{spec.IKEv2},
+				SimultaneousLogins: 1},
 		},
 		TunnelGroups: []spec.TunnelGroup{
 			{Name: "plain", Type: spec.SiteToSite},
@@ -31,7 +32,8 @@ func TestResolve(t *testing.T) {
 	}{
 		{"plain", Attributes{TunnelGroup: "plain", TunnelProtocols: []spec.Protocol{spec.IKEv2}}, true},
 		{"a", Attributes{TunnelGroup: "a", GroupPolicy: "staff", RemoteAccess: true, DNSServers: dns,
-			AddressPools: []string{"p", "q"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, IdleTimeout: time.Hour}, true},
+			AddressPools: []string{"p", "q"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, IdleTimeout: time.Hour},
+			true},
 		{"b", Attributes{TunnelGroup: "b", GroupPolicy: "guests", RemoteAccess: true,
 			AddressPools: []string{"g"}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 1}, true},
 		{"absent", Attributes{}, false},

@@ -79,7 +79,8 @@ func TestLeaseErrorsAndOrder(t *testing.T) {
 	if _, err := s.Lease([]string{"six"}, IPv4, by("c"), netip.Addr{}); !errors.Is(err, ErrNoPool) {
 		t.Errorf("other family: %v", err)
 	}
-	if got, err := s.Lease([]string{"six"}, IPv6, by("c"), addr("2001:db8::77")); err != nil || got != addr("2001:db8::77") {
+	if got, err := s.Lease([]string{"six"}, IPv6, by("c"), addr("2001:db8::77")); err != nil ||
+		got != addr("2001:db8::77") {
 		t.Errorf("wanted: %v, %v", got, err)
 	}
 	if err := s.Reserve(addr("10.0.0.1"), by("a")); err != nil {
@@ -99,7 +100,8 @@ func TestLeaseErrorsAndOrder(t *testing.T) {
 }
 
 func TestNewSetRefusesBadRanges(t *testing.T) {
-	for _, p := range []spec.Pool{{}, {Start: addr("10.0.0.2"), End: addr("10.0.0.1")}, {Start: addr("10.0.0.2"), End: addr("::1")}} {
+	for _, p := range []spec.Pool{{}, {Start: addr("10.0.0.2"), End: addr("10.0.0.1")},
+		{Start: addr("10.0.0.2"), End: addr("::1")}} {
 		if _, err := NewSet([]spec.Pool{p}); err == nil {
 			t.Errorf("%v was accepted", p)
 		}
@@ -255,7 +257,8 @@ func TestRemember(t *testing.T) {
 	for a := range next.Habits {
 		order = append(order, a)
 	}
-	if diff := cmp.Diff([]netip.Addr{all[1], all[0]}, order, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff([]netip.Addr{all[1], all[0]}, order,
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
 }

@@ -175,7 +175,8 @@ func ikeRecord(spi, replaces uint64) exchange.Record {
 }
 
 func childRecord(spi, id uint64) exchange.Record {
-	return exchange.Record{Kind: exchange.RecordChild, SPI: spi, Child: &sa.Change{Op: sa.OpAdd, Child: sa.Child{ID: id, Owner: spi}}}
+	return exchange.Record{Kind: exchange.RecordChild, SPI: spi,
+		Child: &sa.Change{Op: sa.OpAdd, Child: sa.Child{ID: id, Owner: spi}}}
 }
 
 // add gives the node an IKE SA with one child SA.
@@ -241,7 +242,8 @@ func TestBadEntry(t *testing.T) {
 	n.bad = 1
 	n.restart()
 	n.want("after a restart", "[22]")
-	if got := n.logs.String(); strings.Count(got, "record cannot be used") != 2 || !strings.Contains(got, "sa=0000000000000001") || !strings.Contains(got, "count=2") {
+	if got := n.logs.String(); strings.Count(got, "record cannot be used") != 2 ||
+		!strings.Contains(got, "sa=0000000000000001") || !strings.Contains(got, "count=2") {
 		t.Errorf("logged %s", got)
 	}
 }
@@ -288,7 +290,8 @@ func pairOf(unit failover.Unit, active bool) *control.Failover {
 
 // TestRoles: what each role lets through, and what a change of it asks for.
 func TestRoles(t *testing.T) {
-	alone, one, other := newNode(t, nil), newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
+	alone, one, other := newNode(t, nil), newNode(t, pairOf(failover.UnitPrimary, true)),
+		newNode(t, pairOf(failover.UnitSecondary, false))
 	served := func(n *node) string {
 		c, text := make(chan int, 1), ""
 		if err := n.Serve(func() { text += "serves " }); err != nil && !errors.Is(err, ErrStandby) {
@@ -312,16 +315,23 @@ func TestRoles(t *testing.T) {
 		want string
 	}{
 		{"alone", alone, nil, 0, nil, "serves hears listens last"},
-		{"alone has no role", alone, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true}) }, StepNone, ErrNoTwin, "serves hears listens last"},
+		{"alone has no role", alone, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true}) },
+			StepNone, ErrNoTwin, "serves hears listens last"},
 		{"active", one, nil, 0, nil, "serves hears listens "},
 		{"standby", other, nil, 0, nil, ""},
-		{"quiet", one, func(n *node) (Step, error) { n.Quiesce(n.Now(), control.Quiesce{}); return 0, nil }, 0, nil, "serves hears "},
-		{"active again", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 2}) }, StepNone, nil, "serves hears listens "},
-		{"another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 4}) }, StepEpoch, nil, "serves hears listens "},
-		{"steps back", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 5}) }, StepBack, nil, "serves hears listens "},
+		{"quiet", one, func(n *node) (Step, error) { n.Quiesce(n.Now(), control.Quiesce{}); return 0, nil }, 0, nil,
+			"serves hears "},
+		{"active again", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 2}) },
+			StepNone, nil, "serves hears listens "},
+		{"another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 4}) },
+			StepEpoch, nil, "serves hears listens "},
+		{"steps back", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 5}) }, StepBack, nil,
+			"serves hears listens "},
 		{"has stepped back", one, func(n *node) (Step, error) { _, err := n.StepBack(); return 0, err }, 0, nil, ""},
-		{"standby for another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 7}) }, StepNone, nil, ""},
-		{"takes over", other, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 5}) }, StepTakeOver, nil, "serves hears listens "},
+		{"standby for another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 7}) },
+			StepNone, nil, ""},
+		{"takes over", other, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 5}) },
+			StepTakeOver, nil, "serves hears listens "},
 	} {
 		if tt.do != nil {
 			if step, err := tt.do(tt.n); step != tt.step || !errors.Is(err, tt.err) {
@@ -341,7 +351,8 @@ func TestRoles(t *testing.T) {
 	if p := alone.Progress(); p != nil {
 		t.Errorf("progress without a twin: %+v", p)
 	}
-	if _, err := alone.Authenticate(t.Context(), linktest.NewCable(nil).Ends[0], secret.Value{}); !errors.Is(err, ErrNoTwin) {
+	if _, err := alone.Authenticate(t.Context(), linktest.NewCable(nil).Ends[0],
+		secret.Value{}); !errors.Is(err, ErrNoTwin) {
 		t.Errorf("a session without a twin: %v", err)
 	}
 }
@@ -425,7 +436,8 @@ func TestTwins(t *testing.T) {
 	for _, id := range []uint64{11, 33} {
 		slot := b.counters.Slot(b.installed[id])
 		if first := slot.OutNext(); first <= journal.BlockShort || slot.OutLimit() < first {
-			t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first, slot.OutLimit(), journal.BlockShort)
+			t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first, slot.OutLimit(),
+				journal.BlockShort)
 		}
 	}
 	b.Open()

@@ -35,7 +35,8 @@ func newStore(cfg *Config) (*store, error) {
 	}
 	return &store{
 		log: cfg.Log, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
-		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry), early: make(map[uint64]counterEntry),
+		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry),
+		early: make(map[uint64]counterEntry),
 	}, nil
 }
 
@@ -111,7 +112,8 @@ func (s *store) applyRecord(now time.Time, r *exchange.Record, im *image) error 
 // for: all others are worth more than that one.
 func (s *store) giveUp(spi uint64, err error) {
 	s.lost++
-	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err, "count", s.lost)
+	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err,
+		"count", s.lost)
 }
 
 // restore makes the state that of the journal, as after the death of a worker, and

@@ -174,7 +174,9 @@ func reaches(attrs policy.Attributes, networks []netip.Prefix) bool {
 		return true
 	}
 	for _, n := range networks {
-		if !slices.ContainsFunc(attrs.SplitTunnel, func(p netip.Prefix) bool { return p.Bits() <= n.Bits() && p.Contains(n.Addr()) }) {
+		if !slices.ContainsFunc(attrs.SplitTunnel, func(p netip.Prefix) bool {
+			return p.Bits() <= n.Bits() && p.Contains(n.Addr())
+		}) {
 			return false
 		}
 	}

@@ -22,10 +22,12 @@ func gateway() *spec.Tenant {
 		Class: "bronze",
 		Pools: []spec.Pool{{Name: "p", Start: addr("10.99.0.10"), End: addr("10.99.0.11")}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "gp", TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3, IdleTimeout: time.Hour, SessionTimeout: 8 * time.Hour,
-			DNSServers: []netip.Addr{addr("10.0.0.53")}, DefaultDomain: "corp.example", Banner: "hello",
+			Name: "gp", TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3, IdleTimeout: time.Hour,
+			SessionTimeout: 8 * time.Hour,
+			DNSServers:     []netip.Addr{addr("10.0.0.53")}, DefaultDomain: "corp.example", Banner: "hello",
 		}},
-		TunnelGroups: []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "gp", AddressPools: []string{"p"}}},
+		TunnelGroups: []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "gp",
+			AddressPools: []string{"p"}}},
 	}
 }
 
@@ -107,13 +109,18 @@ func TestRefusals(t *testing.T) {
 		{"another protocol", nil, func(s *Subject, _ *Conditions) { s.Handle.Protocol = "ssl-client" },
 			Refusal{Cause: CauseProtocol, GroupPolicy: "gp"}, "the group policy does not allow ssl-client"},
 		{"no logins", func(s *spec.Tenant) { s.GroupPolicies[0].SimultaneousLogins = 0 }, nil,
-			Refusal{Cause: CauseNoLogins, GroupPolicy: "gp"}, "nobody may log in: simultaneous_logins of the group policy is 0"},
+			Refusal{Cause: CauseNoLogins, GroupPolicy: "gp"},
+			"nobody may log in: simultaneous_logins of the group policy is 0"},
 		{"crowded", nil, func(_ *Subject, c *Conditions) { c.Crowded = true },
 			Refusal{Cause: CauseMemory}, "the memory of the journal is used up"},
 		{"class", func(s *spec.Tenant) { s.Limits.BurstSessions = resource.None }, nil,
-			Refusal{Cause: CauseClass, Resource: string(resource.Sessions)}, "the limit of the context's class is reached"},
-		{"nothing left", func(s *spec.Tenant) { s.Limits.BurstSessions = 200 }, func(_ *Subject, c *Conditions) { c.Final = true },
-			Refusal{Cause: CauseShared, Resource: string(resource.BurstSessions), Limit: 200}, "nothing is left of what the contexts share"},
+			Refusal{Cause: CauseClass, Resource: string(resource.Sessions)},
+			"the limit of the context's class is reached"},
+		{"nothing left", func(s *spec.Tenant) { s.Limits.BurstSessions = 200 }, func(_ *Subject, c *Conditions) {
+			c.Final = true
+		},
+			Refusal{Cause: CauseShared, Resource: string(resource.BurstSessions), Limit: 200},
+			"nothing is left of what the contexts share"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tenant := gateway()
@@ -135,7 +142,8 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("got %+v", out)
 			}
 			a := out.Answers[0]
-			if got := *a.Refused; got.Cause != tt.want.Cause || got.GroupPolicy != tt.want.GroupPolicy || got.Resource != tt.want.Resource || got.Limit != tt.want.Limit {
+			if got := *a.Refused; got.Cause != tt.want.Cause || got.GroupPolicy != tt.want.GroupPolicy ||
+				got.Resource != tt.want.Resource || got.Limit != tt.want.Limit {
 				t.Errorf("got %+v, want %+v", got, tt.want)
 			}
 			if a.Reason() != tt.reason {
@@ -155,7 +163,8 @@ func TestGrant(t *testing.T) {
 	out := d.ask(alice(1))
 	d.want("first", out, "granted [10.99.0.10]")
 	g := out.Answers[0].Granted
-	if g.GroupPolicy != "gp" || len(g.DNS) != 1 || g.Domain != "corp.example" || g.Banner != "hello" || !g.Expires.Equal(d.now.Add(8*time.Hour)) {
+	if g.GroupPolicy != "gp" || len(g.DNS) != 1 || g.Domain != "corp.example" || g.Banner != "hello" ||
+		!g.Expires.Equal(d.now.Add(8*time.Hour)) {
 		t.Errorf("granted %+v", g)
 	}
 	d.want("second", d.ask(alice(2)), "granted [10.99.0.11]")
@@ -169,7 +178,8 @@ func TestGrant(t *testing.T) {
 	if d.tab.Len() != 3 || d.leased() != 2 {
 		t.Errorf("%d sessions, %d leased", d.tab.Len(), d.leased())
 	}
-	if x := d.tab.Rename(handle(1), handle(11)); x == nil || x.ID != 1 || x.User != "alice@example" || d.tab.Lookup(handle(1)) != nil {
+	if x := d.tab.Rename(handle(1), handle(11)); x == nil || x.ID != 1 || x.User != "alice@example" ||
+		d.tab.Lookup(handle(1)) != nil {
 		t.Errorf("renamed %+v", x)
 	}
 	if x := d.tab.Account(handle(11), 5, 6); x == nil || x.BytesIn != 5 || x.BytesOut != 6 {
@@ -191,7 +201,8 @@ func TestLoginOfAnotherGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, group := range []string{"a", "b", "a"} {
-		tab.add(tab.open(time.Unix(int64(i), 0), Subject{Handle: handle(uint64(i + 1)), User: "alice@example", Group: group}))
+		tab.add(tab.open(time.Unix(int64(i), 0), Subject{Handle: handle(uint64(i + 1)), User: "alice@example",
+			Group: group}))
 	}
 	if mine := tab.of("alice@example", "a"); len(mine) != 2 || mine[0].ID != 1 || mine[1].ID != 3 {
 		t.Errorf("%d sessions", len(mine))
@@ -231,14 +242,16 @@ func TestMakeBeforeBreak(t *testing.T) {
 		return d.ask(s)
 	}
 	d.want("first login", login(1, ""), "granted [10.99.0.10]")
-	d.want("another device", login(2, ""), "refused: the identity has as many sessions as simultaneous_logins allows, and unique keeps them")
+	d.want("another device", login(2, ""),
+		"refused: the identity has as many sessions as simultaneous_logins allows, and unique keeps them")
 	d.want("the same device", login(3, "10.99.0.10"), "granted [10.99.0.10]")
 	if _, free := d.tab.Close(handle(1)); len(free) != 0 || d.leased() != 1 {
 		t.Errorf("the address went with the first session: %v free, %d leased", free, d.leased())
 	}
 	d.want("once more", login(4, "10.99.0.10"), "granted [10.99.0.10]")
 	d.want("without an end of the earlier ones", login(5, "10.99.0.10"), "end 3, granted [10.99.0.10]")
-	for n, want := range map[uint64]struct{ ending, followed bool }{3: {true, true}, 4: {false, true}, 5: {false, false}} {
+	for n, want := range map[uint64]struct{ ending, followed bool }{3: {true, true}, 4: {false, true},
+		5: {false, false}} {
 		if x := d.tab.Lookup(handle(n)); (x.ending != "") != want.ending || x.followed.IsZero() == want.followed {
 			t.Errorf("session %d is %+v, want %+v", n, x, want)
 		}
@@ -287,7 +300,8 @@ func TestClaims(t *testing.T) {
 		d.tab.Decide(d.now, s, Conditions{Final: int64(i) < claim.More}, &out)
 		got = append(got, text(out))
 	}
-	want := []string{"granted [10.99.0.11]", "refused: nothing is left of what the contexts share", "claim vpn_burst_anyconnect held 1 more 1"}
+	want := []string{"granted [10.99.0.11]", "refused: nothing is left of what the contexts share",
+		"claim vpn_burst_anyconnect held 1 more 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -328,7 +342,8 @@ func TestAdopt(t *testing.T) {
 	d.tab.Adopt(begin, alice(3), Grant{}, past, &out)
 	d.want("adopted", out, "outside 192.0.2.1")
 	x := d.tab.Lookup(handle(1))
-	if x == nil || !x.Since.Equal(past.Since) || x.BytesIn != 7 || x.BytesOut != 8 || !x.RemoteAccess || d.tab.Len() != 2 {
+	if x == nil || !x.Since.Equal(past.Since) || x.BytesIn != 7 || x.BytesOut != 8 || !x.RemoteAccess ||
+		d.tab.Len() != 2 {
 		t.Errorf("session %+v, %d in all", x, d.tab.Len())
 	}
 	d.want("its address is taken", d.ask(alice(4)), "granted [10.99.0.11]")
@@ -358,8 +373,10 @@ func TestUnfit(t *testing.T) {
 		{"as before", "staff", &held, func(*spec.Tenant) {}, ""},
 		{"group is gone", "gone", nil, func(*spec.Tenant) {}, "its tunnel group was removed from the configuration"},
 		{"we have connected", "staff", nil, func(s *spec.Tenant) { s.GroupPolicies[0].TunnelProtocols = nil }, ""},
-		{"protocol", "staff", &held, func(s *spec.Tenant) { s.GroupPolicies[0].TunnelProtocols = nil }, "its group policy does not allow ikev2 any more"},
-		{"address", "staff", &held, func(s *spec.Tenant) { s.TunnelGroups[0].AddressPools = nil }, "its address is in none of its pools any more"},
+		{"protocol", "staff", &held, func(s *spec.Tenant) { s.GroupPolicies[0].TunnelProtocols = nil },
+			"its group policy does not allow ikev2 any more"},
+		{"address", "staff", &held, func(s *spec.Tenant) { s.TunnelGroups[0].AddressPools = nil },
+			"its address is in none of its pools any more"},
 		{"networks", "staff", &held, func(s *spec.Tenant) {
 			s.GroupPolicies[0].SplitTunnel = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		}, "its group policy gives it fewer networks now"},

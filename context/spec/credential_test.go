@@ -16,7 +16,8 @@ func TestTunnelGroupInJSON(t *testing.T) {
 	for name, g := range map[string]TunnelGroup{
 		"nothing": {Name: "a", Type: SiteToSite},
 		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: auth.MustParseIdentity("gw.example"),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("*.example"), auth.MustParsePattern("asn1dn:CN=*,O=Example")}},
+			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("*.example"),
+				auth.MustParsePattern("asn1dn:CN=*,O=Example")}},
 		"a key of each": {Name: "a", Local: PSK{1}, Remote: keys},
 	} {
 		b, err := json.Marshal(g)
@@ -35,7 +36,8 @@ func TestTunnelGroupInJSON(t *testing.T) {
 		t.Errorf("a gateway with keys of single identities: %s", b)
 	}
 	var g TunnelGroup
-	for _, text := range []string{`{"RemotePSK":1,"RemotePSKs":[]}`, `{"LocalIdentity":"two words"}`, `{"LocalPSK":"x"}`} {
+	for _, text := range []string{`{"RemotePSK":1,"RemotePSKs":[]}`, `{"LocalIdentity":"two words"}`,
+		`{"LocalPSK":"x"}`} {
 		if err := json.Unmarshal([]byte(text), &g); err == nil {
 			t.Errorf("%s was accepted", text)
 		}

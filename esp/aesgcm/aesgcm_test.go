@@ -21,7 +21,8 @@ func TestImplementations(t *testing.T) {
 		if i.Runs() {
 			t.Logf("AES-GCM %v: run", i)
 		} else {
-			t.Logf("AES-GCM %v: NOT RUN, because this processor has not what it needs; only the model of its steps was", i)
+			t.Logf("AES-GCM %v: NOT RUN, because this processor has not what it needs; only the model of its steps was",
+				i)
 		}
 	}
 }
@@ -68,7 +69,8 @@ func compare(t testing.TB, i aesgcm.Implementation, key, nonce, text, aad []byte
 			dst, want)
 	}
 	inPlace := append(append([]byte(nil), text...), make([]byte, 16)...)
-	if got := ours.Seal(inPlace[:0], nonce, inPlace[:len(text)], aad); !bytes.Equal(got, want) || &got[0] != &inPlace[0] {
+	if got := ours.Seal(inPlace[:0], nonce, inPlace[:len(text)], aad); !bytes.Equal(got, want) ||
+		&got[0] != &inPlace[0] {
 		t.Fatalf("key of %d, %d bytes: sealed in place\n% x, want\n% x", len(key), len(text), got, want)
 	}
 	opened, err := ours.Open(got[len(before):len(before)], nonce, got[len(before):], aad)
@@ -160,7 +162,8 @@ func TestClear(t *testing.T) {
 				t.Error("the state of a cleared cipher is not zero")
 			}
 			aad, nonce := []byte("header"), make([]byte, 12)
-			if got, want := clone.Seal(nil, nonce, key, aad), standard.Seal(nil, nonce, key, aad); !bytes.Equal(got, want) {
+			if got, want := clone.Seal(nil, nonce, key, aad),
+				standard.Seal(nil, nonce, key, aad); !bytes.Equal(got, want) {
 				t.Error("a clone does not outlive its original")
 			}
 		}

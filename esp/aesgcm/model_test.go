@@ -229,7 +229,8 @@ func TestModel(t *testing.T) {
 					if got = append(got, tag...); !bytes.Equal(got, want) {
 						t.Fatalf("key of %d, %d bytes: sealed % x, want % x", size, n, got, want)
 					}
-					if opened, again := m.seal(nonce, want[:n], aad, true); !bytes.Equal(opened, text) || !bytes.Equal(again, tag) {
+					if opened, again := m.seal(nonce, want[:n], aad, true); !bytes.Equal(opened, text) ||
+						!bytes.Equal(again, tag) {
 						t.Fatalf("key of %d, %d bytes: opened % x, tag % x", size, n, opened, again)
 					}
 				}

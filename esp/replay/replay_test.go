@@ -42,10 +42,12 @@ func TestAgainstModel(t *testing.T) {
 					seq = m.top + 5 - min(m.top+5, r.Uint64N(uint64(size)+10))
 				}
 				if got, want := w.Check(seq), m.size == 0 || peek(m, seq); got != want {
-					t.Fatalf("size %d seed %d step %d: Check(%d) = %v at top %d, want %v", size, seed, i, seq, got, m.top, want)
+					t.Fatalf("size %d seed %d step %d: Check(%d) = %v at top %d, want %v", size, seed, i, seq,
+						got, m.top, want)
 				}
 				if got, want := w.Commit(seq), m.commit(seq); got != want {
-					t.Fatalf("size %d seed %d step %d: Commit(%d) = %v at top %d, want %v", size, seed, i, seq, got, m.top, want)
+					t.Fatalf("size %d seed %d step %d: Commit(%d) = %v at top %d, want %v", size, seed, i, seq,
+						got, m.top, want)
 				}
 			}
 		}

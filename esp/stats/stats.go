@@ -145,7 +145,8 @@ var table = []Row{
 	{DropMuted, "drop_muted", "drop_muted_bytes", Both, Packets, true,
 		"standby", "this node is standby"},
 	{DropClearIn, "drop_clear_in", "", In, Packets, true,
-		"arrived in clear, and may not", "came in clear over an interface with a crypto map, and claimed a source inside " +
+		"arrived in clear, and may not",
+		"came in clear over an interface with a crypto map, and claimed a source inside " +
 			"or went where nothing may go in clear; the kernel dropped them, since the context was built"},
 }
 

@@ -98,7 +98,8 @@ func TestLengths(t *testing.T) {
 	for _, suite := range suites() {
 		c := newCipher(t, suite, false)
 		for n := range 300 {
-			if m := c.MaxInner(c.PacketLen(n)); m < n || c.PacketLen(m) != c.PacketLen(n) || c.PacketLen(m+1) == c.PacketLen(n) {
+			if m := c.MaxInner(c.PacketLen(n)); m < n || c.PacketLen(m) != c.PacketLen(n) ||
+				c.PacketLen(m+1) == c.PacketLen(n) {
 				t.Fatalf("%v: %d inner bytes make %d, which holds %d", suite, n, c.PacketLen(n), m)
 			}
 		}

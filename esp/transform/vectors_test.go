@@ -78,7 +78,8 @@ func TestWholePackets(t *testing.T) {
 	}
 	names := map[string]string{
 		"AEAD_AES_GCM": "aes-%d-gcm", "CIPHER_AES_CBC": "aes-%d-cbc", "CIPHER_3DES_CBC": "3des",
-		"AUTH_MD5_HMAC": "md5", "AUTH_SHA256_HMAC": "sha256", "AUTH_SHA384_HMAC": "sha384", "AUTH_SHA512_HMAC": "sha512",
+		"AUTH_MD5_HMAC": "md5", "AUTH_SHA256_HMAC": "sha256", "AUTH_SHA384_HMAC": "sha384",
+		"AUTH_SHA512_HMAC": "sha512",
 	}
 	done := 0
 	for _, p := range packets {

@@ -67,9 +67,10 @@ func TestHostileMessages(t *testing.T) {
 		"end too early":         good(message{kind: kindEnd, count: 1}),
 		"end of too many":       good(message{kind: kindEnd, count: 1 << 31}),
 		"mark elsewhere":        good(message{kind: kindMark, position: 77}),
-		"resume elsewhere":      good(message{kind: kindResume, version: 1, stream: StreamID{1}, epoch: 1, position: 99}),
-		"resume of a stranger":  good(message{kind: kindResume, version: 1, stream: StreamID{8}, epoch: 1}),
-		"snapshot of the past":  good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 0, count: 1}),
+		"resume elsewhere": good(message{kind: kindResume, version: 1, stream: StreamID{1}, epoch: 1,
+			position: 99}),
+		"resume of a stranger": good(message{kind: kindResume, version: 1, stream: StreamID{8}, epoch: 1}),
+		"snapshot of the past": good(message{kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 0, count: 1}),
 		"endless snapshot": good(message{
 			kind: kindBegin, version: 1, stream: StreamID{1}, epoch: 1, count: MaxItems + 1,
 		}),

@@ -90,7 +90,8 @@ func NewReceiver(cfg ReceiverConfig) *Receiver {
 func (r *Receiver) Connected(b []byte) []byte {
 	r.state = receiverGreeting
 	r.reported, r.due = 0, false
-	return appendMessage(b, &message{kind: kindHello, protocol: r.cfg.Protocol, stream: r.cfg.Stream, epoch: r.cfg.Epoch,
+	return appendMessage(b, &message{kind: kindHello, protocol: r.cfg.Protocol, stream: r.cfg.Stream,
+		epoch:    r.cfg.Epoch,
 		position: r.applied, holds: r.cfg.Holds})
 }
 
@@ -148,7 +149,8 @@ func (r *Receiver) resume(m *message) (Step, bool, error) {
 
 func (r *Receiver) beginSnapshot(m *message) (Step, bool, error) {
 	if m.epoch < r.cfg.Epoch || m.count > MaxItems {
-		return Step{}, false, fmt.Errorf("journal: snapshot of epoch %d with %d items: %w", m.epoch, m.count, ErrUnexpected)
+		return Step{}, false, fmt.Errorf("journal: snapshot of epoch %d with %d items: %w", m.epoch, m.count,
+			ErrUnexpected)
 	}
 	r.begin, r.items, r.bytes = *m, 0, 0
 	r.state = receiverSnapshot

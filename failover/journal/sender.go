@@ -242,7 +242,8 @@ func (s *Sender) Message(b []byte) (_ []byte, ok bool) {
 	case senderLive:
 		if s.index < 0 {
 			s.index = 0
-			return appendMessage(b, &message{kind: kindResume, version: s.version, stream: s.cfg.Stream, epoch: s.cfg.Epoch,
+			return appendMessage(b, &message{kind: kindResume, version: s.version, stream: s.cfg.Stream,
+				epoch:    s.cfg.Epoch,
 				position: s.sent}), true
 		}
 		if b, ok := s.entry(b); ok {

@@ -16,7 +16,8 @@ import (
 
 var wireMessages = []message{
 	{
-		kind: kindHello, protocol: record.Versions{Oldest: 1, Newest: 2}, stream: StreamID{1, 2, 3}, epoch: 5, position: 7,
+		kind: kindHello, protocol: record.Versions{Oldest: 1, Newest: 2}, stream: StreamID{1, 2, 3},
+		epoch: 5, position: 7,
 		holds: true,
 	},
 	{kind: kindHello, protocol: Protocol},
@@ -59,7 +60,8 @@ func TestMessageRoundTrip(t *testing.T) {
 func TestOlderMessages(t *testing.T) {
 	var samples []recordtest.Sample
 	for i, m := range wireMessages {
-		samples = append(samples, recordtest.Sample{Name: fmt.Sprintf("message-%d", i+1), Bytes: appendMessage(nil, &m)})
+		samples = append(samples, recordtest.Sample{Name: fmt.Sprintf("message-%d", i+1),
+			Bytes: appendMessage(nil, &m)})
 	}
 	recordtest.Read(t, samples, func(b []byte) error { _, err := parseMessage(b); return err })
 }
@@ -312,7 +314,8 @@ func TestOutOfTurn(t *testing.T) {
 		for _, m := range wireMessages {
 			b := appendMessage(nil, &m)
 			before, was := *p.r, slices.Clone(p.copy)
-			if _, _, err := p.r.Receive(b); err != nil && !cmp.Equal(*p.r, before, cmp.AllowUnexported(Receiver{}, message{})) {
+			if _, _, err := p.r.Receive(b); err != nil &&
+				!cmp.Equal(*p.r, before, cmp.AllowUnexported(Receiver{}, message{})) {
 				t.Errorf("step %d: kind %d was refused and changed the receiver", steps, m.kind)
 			} else if err == nil {
 				*p.r = before // it fitted: take it back

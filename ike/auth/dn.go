@@ -32,7 +32,8 @@ var attributeOIDs = map[string]asn1.ObjectIdentifier{
 func (id Identity) dnString() string {
 	if rdn, _, ok := canonicalDN(id.Data); ok {
 		text := rdn.String()
-		if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == '\uFFFD' }) {
+		if text != "" &&
+			!strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) || r == '\uFFFD' }) {
 			return dnPrefix + text
 		}
 	}

@@ -71,7 +71,8 @@ func parseDNValue(text string) (dnValue, error) {
 	}
 	var ok bool
 	if v.value, ok = stringValue(a.Value); !ok {
-		return dnValue{}, fmt.Errorf("auth: distinguished name has a value beside its pattern that is no text, in %q", text)
+		return dnValue{},
+			fmt.Errorf("auth: distinguished name has a value beside its pattern that is no text, in %q", text)
 	}
 	return v, nil
 }

@@ -122,7 +122,8 @@ func TestHostileIdentity(t *testing.T) {
 }
 
 func TestFromAddr(t *testing.T) {
-	for addr, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "fe80::1%x": "fe80::1"} {
+	for addr, want := range map[string]string{"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1",
+		"fe80::1%x": "fe80::1"} {
 		if got := FromAddr(netip.MustParseAddr(addr)).String(); got != want {
 			t.Errorf("%s: got %s", addr, got)
 		}
@@ -210,7 +211,8 @@ func TestPattern(t *testing.T) {
 			t.Errorf("%q matches %v: %v, want %v", tt.pattern, tt.id, got, tt.want)
 		}
 	}
-	for _, bad := range []string{"", "**", "*@", "*.", "*x", "*@a@b", "*.*.example", "*@ex ample", "a b", "asn1dn:CN=*,x", "asn1dn:CN=*+CN=a", "asn1dn:CN=*,O=#0401ff"} {
+	for _, bad := range []string{"", "**", "*@", "*.", "*x", "*@a@b", "*.*.example", "*@ex ample", "a b",
+		"asn1dn:CN=*,x", "asn1dn:CN=*+CN=a", "asn1dn:CN=*,O=#0401ff"} {
 		if p, err := ParsePattern(bad); err == nil {
 			t.Errorf("%q is read as %+v", bad, p)
 		}
@@ -222,7 +224,8 @@ func TestPattern(t *testing.T) {
 
 // FuzzParseIdentity reads what it prints.
 func FuzzParseIdentity(f *testing.F) {
-	for _, s := range []string{"gw.example", "user@example", "198.51.100.1", "2001:db8::1", "keyid:#00ff", `asn1dn:CN=a\,b,O=x`, "*"} {
+	for _, s := range []string{"gw.example", "user@example", "198.51.100.1", "2001:db8::1", "keyid:#00ff",
+		`asn1dn:CN=a\,b,O=x`, "*"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -267,7 +270,8 @@ func FuzzIdentityFromWire(f *testing.F) {
 // FuzzParsePattern must not panic, and a pattern without a star matches what
 // it names.
 func FuzzParsePattern(f *testing.F) {
-	for _, s := range []string{"*", "*@example.com", "*.example.com", "gw.example", "asn1dn:CN=*,OU=laptops,O=Example"} {
+	for _, s := range []string{"*", "*@example.com", "*.example.com", "gw.example",
+		"asn1dn:CN=*,OU=laptops,O=Example"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

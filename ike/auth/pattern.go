@@ -71,7 +71,8 @@ func (p Pattern) Matches(id Identity) bool {
 		return false
 	}
 	label := lower[:len(lower)-len(p.suffix)]
-	return p.kind == wire.IDFQDN && !strings.HasPrefix(label, ".") || p.kind == wire.IDRFC822 && !strings.Contains(label, "@")
+	return p.kind == wire.IDFQDN && !strings.HasPrefix(label, ".") || p.kind == wire.IDRFC822 &&
+		!strings.Contains(label, "@")
 }
 
 // Equal reports whether both are the same: names of printable ASCII without

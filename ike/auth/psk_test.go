@@ -75,11 +75,13 @@ func TestPSK(t *testing.T) {
 		{"cut", key, octetsI, short, false},
 		{"no data", key, octetsI, wire.Auth{Method: wire.AuthSharedKey}, false},
 		{"no key", PSK{}, octetsI, proof, false},
-		{"no key and its proof", PSK{}, octetsI, wire.Auth{Method: wire.AuthSharedKey, Data: sum(sum(nil, keyPad), string(octetsI))}, false},
+		{"no key and its proof", PSK{}, octetsI,
+			wire.Auth{Method: wire.AuthSharedKey, Data: sum(sum(nil, keyPad), string(octetsI))}, false},
 		{"no key and no proof", PSK{}, octetsI, empty, false},
 	}
 	for _, tt := range tests {
-		if err := tt.key.Verify(prf, tt.octets, tt.proof); (err == nil) != tt.ok || err != nil && !errors.Is(err, ErrFailed) {
+		if err := tt.key.Verify(prf, tt.octets, tt.proof); (err == nil) != tt.ok || err != nil &&
+			!errors.Is(err, ErrFailed) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}

@@ -8,7 +8,8 @@ func TestRank(t *testing.T) {
 	for _, byRank := range [][]string{
 		{"user@a.example", "*@a.example", "*"},
 		{"gw.a.example", "*.a.example", "*.example", "*"},
-		{"asn1dn:CN=gw,OU=sites,O=Example", "asn1dn:CN=*,OU=sites,O=Example", "asn1dn:CN=*,OU=*,O=Example", "asn1dn:CN=*,OU=*,O=*", "*"},
+		{"asn1dn:CN=gw,OU=sites,O=Example", "asn1dn:CN=*,OU=sites,O=Example", "asn1dn:CN=*,OU=*,O=Example",
+			"asn1dn:CN=*,OU=*,O=*", "*"},
 		{"198.51.100.1", "*"},
 	} {
 		id, err := ParseIdentity(byRank[0])

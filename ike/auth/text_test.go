@@ -9,8 +9,10 @@ import (
 // TestIdentityInJSON: what was parsed is the same, byte by byte, in another process.
 func TestIdentityInJSON(t *testing.T) {
 	for _, text := range []string{
-		"", "198.51.100.1", "2001:db8::1", "gw.example", "fqdn:198.51.100.1", "email:user", "keyid:branch-7", "keyid:#0aff", "keyid:ä",
-		"asn1dn:CN=gw,O=Example", "asn1dn:#3000", "keyid:" + strings.Repeat("ä", 500), "asn1dn:CN=" + strings.Repeat("x", 1000),
+		"", "198.51.100.1", "2001:db8::1", "gw.example", "fqdn:198.51.100.1", "email:user", "keyid:branch-7",
+		"keyid:#0aff", "keyid:ä",
+		"asn1dn:CN=gw,O=Example", "asn1dn:#3000", "keyid:" + strings.Repeat("ä", 500),
+		"asn1dn:CN=" + strings.Repeat("x", 1000),
 	} {
 		var id, back Identity
 		if text != "" {
@@ -37,7 +39,8 @@ func TestIdentityInJSON(t *testing.T) {
 
 // TestPatternInJSON: a pattern is the text that it was read from.
 func TestPatternInJSON(t *testing.T) {
-	for _, text := range []string{"", "*", "*.example", "*@Example", "asn1dn:CN=*,O=Example", "keyid:#0aff", "user@example"} {
+	for _, text := range []string{"", "*", "*.example", "*@Example", "asn1dn:CN=*,O=Example", "keyid:#0aff",
+		"user@example"} {
 		var p, back Pattern
 		if text != "" {
 			var err error

@@ -104,8 +104,8 @@ type Profile struct {
 	RemoteAccess  bool
 	LocalIdentity auth.Identity // zero: our address
 
-	// RemoteIdentities may be those of peers; empty: "*". An identity that several profiles accept is for the one whose pattern has the highest
-	// auth.Rank, Fallback ones after all others; among equals, for the first one
+	// RemoteIdentities may be those of peers; empty: "*". An identity that several profiles accept is for the one
+	// whose pattern has the highest auth.Rank, Fallback ones after all others; among equals, for the first one
 	// that an entry serves at the peer's address.
 	RemoteIdentities []auth.Pattern
 	Fallback         bool

@@ -11,7 +11,8 @@ func TestConfigWithDefaults(t *testing.T) {
 	if got.MaxHalfOpen != 7 || got.RetransmitBase != time.Second {
 		t.Errorf("what was set has changed: %+v", got)
 	}
-	if got.Rand == nil || got.CookieThreshold != DefaultCookieThreshold || got.HalfOpenTimeout != DefaultHalfOpenTimeout ||
+	if got.Rand == nil || got.CookieThreshold != DefaultCookieThreshold ||
+		got.HalfOpenTimeout != DefaultHalfOpenTimeout ||
 		got.RetransmitFactor != DefaultRetransmitFactor || got.RetransmitTries != DefaultRetransmitTries {
 		t.Errorf("something was left zero: %+v", got)
 	}
@@ -29,7 +30,8 @@ func TestConfigStatic(t *testing.T) {
 		name  string
 		local netip.Addr
 		ok    bool
-	}{{"site", v4, true}, {"any", netip.Addr{}, false}, {"unbound", netip.Addr{}, true}, {"none", netip.Addr{}, false}} {
+	}{{"site", v4, true}, {"any", netip.Addr{}, false}, {"unbound", netip.Addr{}, true},
+		{"none", netip.Addr{}, false}} {
 		if e, ok := c.Static(tt.name); ok != tt.ok || e.Local != tt.local {
 			t.Errorf("%s: got %v, %v; want %v, %v", tt.name, e.Local, ok, tt.local, tt.ok)
 		}
@@ -38,7 +40,8 @@ func TestConfigStatic(t *testing.T) {
 
 func TestPhases(t *testing.T) {
 	for phase, want := range map[Phase][2]bool{
-		PhaseDialling: {false, false}, PhaseHalfOpen: {true, false}, PhaseAsking: {true, false}, PhaseRejected: {true, false},
+		PhaseDialling: {false, false}, PhaseHalfOpen: {true, false}, PhaseAsking: {true, false},
+		PhaseRejected:    {true, false},
 		PhaseEstablished: {false, true}, PhaseEnding: {false, true}, PhaseDead: {false, false},
 	} {
 		if phase.HalfOpen() != want[0] || phase.Standing() != want[1] {

@@ -52,7 +52,8 @@ func (a *authResponder) unaddressed(r exchange.AnswerSession) (wire.Notify, stri
 	case r.Refuse == exchange.RefuseNoAddress || wants && len(s.session.Addresses) == 0:
 		return wire.Notify{Type: wire.InternalAddressFailure}, "no address is free for the peer"
 	case s.remoteAccess && len(s.session.Addresses) == 0:
-		return wire.Notify{Type: wire.FailedCPRequired}, "peer asks for no address: a client of a remote-access tunnel group has to"
+		return wire.Notify{Type: wire.FailedCPRequired},
+			"peer asks for no address: a client of a remote-access tunnel group has to"
 	}
 	return wire.Notify{}, ""
 }

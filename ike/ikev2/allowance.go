@@ -58,7 +58,8 @@ func (a allowance) negotiate(r *childRequest, first bool) (n negotiated, refusal
 	s := a.sa
 	e := a.rules.entry(s.entry, s.local.Addr())
 	if e == nil {
-		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v", s.local.Addr())
+		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no crypto map entry serves the peer on %v",
+			s.local.Addr())
 	}
 	if many := len(s.children); many >= a.childLimit() {
 		return n, wire.Notify{Type: wire.NoAdditionalSAs}, fmt.Sprintf("peer has %d child SAs already", many)
@@ -72,8 +73,9 @@ func (a allowance) negotiate(r *childRequest, first bool) (n negotiated, refusal
 		n.out = sa.SPI(binary.BigEndian.Uint32(n.choice.SPI))
 	}
 	if !ok || n.out <= 255 {
-		return n, wire.Notify{Type: wire.NoProposalChosen}, fmt.Sprintf("no common IPsec proposal: peer offers %s, we accept %s",
-			clip(suite.Describe(r.sa.Proposals)), clip(describe(e.later)))
+		return n, wire.Notify{Type: wire.NoProposalChosen},
+			fmt.Sprintf("no common IPsec proposal: peer offers %s, we accept %s",
+				clip(suite.Describe(r.sa.Proposals)), clip(describe(e.later)))
 	}
 	local, remote := a.allowed(e)
 	n.local, n.remote = narrow(r.tsr, local), narrow(r.tsi, remote)
@@ -83,11 +85,13 @@ func (a allowance) negotiate(r *childRequest, first bool) (n negotiated, refusal
 	}
 	if e.Dynamic && !s.remoteAccess && len(remote) == 0 {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("tunnel group %s has no remote_networks: "+
-			"a site at an address that is not known beforehand may bring nothing; it offers %v", s.profile, brief(r.tsi))
+			"a site at an address that is not known beforehand may bring nothing; it offers %v", s.profile,
+			brief(r.tsi))
 	}
 	if len(n.local) == 0 || len(n.remote) == 0 {
-		return n, wire.Notify{Type: wire.TSUnacceptable}, fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
-			brief(r.tsi), brief(r.tsr), brief(remote), brief(local))
+		return n, wire.Notify{Type: wire.TSUnacceptable},
+			fmt.Sprintf("no common traffic selectors: peer offers %v === %v, we accept %v === %v",
+				brief(r.tsi), brief(r.tsr), brief(remote), brief(local))
 	}
 	if reason := a.contested(e, n.local, n.remote); reason != "" {
 		return n, wire.Notify{Type: wire.TSUnacceptable}, reason

@@ -58,7 +58,8 @@ func (a *authInitiator) start(now time.Time, out *exchange.Output) error {
 	a.spi = s.host.NewESPSPI()
 	a.first = a.entry.on(a.entry.first)
 	tsi, tsr := a.entry.selectors()
-	ps = append(ps, offerChild(a.first, a.spi), wire.TSi{TS: wire.TS{Selectors: tsi}}, wire.TSr{TS: wire.TS{Selectors: tsr}})
+	ps = append(ps, offerChild(a.first, a.spi), wire.TSi{TS: wire.TS{Selectors: tsi}},
+		wire.TSr{TS: wire.TS{Selectors: tsr}})
 	s.send(now, request{task: task{kind: taskAuth}}, wire.IKEAuth, ps, out)
 	return nil
 }
@@ -138,7 +139,8 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 	verifier, prf := p.verifier(s.remoteID), s.suite.PRF()
 	err := verifier.Verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
 	if err != nil || !p.accepts(s.remoteID, auth.Identity{}) {
-		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier), s.remoteID, s.profile))
+		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier),
+			s.remoteID, s.profile))
 	}
 	return outcome{proven: true}
 }

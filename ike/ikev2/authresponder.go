@@ -101,7 +101,8 @@ func (a *authResponder) next(ps wire.Payloads) outcome {
 func (a *authResponder) asked(answer wire.Payloads, before ...wire.Payload) outcome {
 	ask, err := a.challenge.Next(answer)
 	if err != nil {
-		return denied(fmt.Sprintf("peer %v does not prove its identity (tunnel group %s): %v", a.sa.remoteID, a.profile.Name, err))
+		return denied(fmt.Sprintf("peer %v does not prove its identity (tunnel group %s): %v", a.sa.remoteID,
+			a.profile.Name, err))
 	}
 	return outcome{more: append(before, ask...)}
 }
@@ -125,7 +126,8 @@ func (a *authResponder) verify(proof wire.Auth) outcome {
 	case lacks(a.profile.remote(id)):
 		return denied(fmt.Sprintf("tunnel group %s has no pre-shared key for peer %v", a.profile.Name, id))
 	case err != nil:
-		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(a.verifier), id, a.profile.Name))
+		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(a.verifier), id,
+			a.profile.Name))
 	case a.entry == nil:
 		return denied(a.unserved)
 	}

@@ -136,7 +136,8 @@ func (c *child) succession() sa.Op {
 // record is the record of a change that installs or moves c.
 func (c *child) record(spi uint64, change sa.Change) exchange.Record {
 	return exchange.Record{
-		Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew, Unknown: c.unknown,
+		Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew,
+		Unknown: c.unknown,
 	}
 }
 

@@ -43,7 +43,8 @@ func (a allowance) contested(e *entry, local, remote []sa.Selector) string {
 			continue
 		}
 		if r, t, clash := a.clash(e, remote, o, c.Remote); clash {
-			return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t, o.Peer().RemoteID)
+			return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t,
+				o.Peer().RemoteID)
 		}
 	}
 	return ""
@@ -70,7 +71,8 @@ func (a allowance) contestsEntry(local, remote []sa.Selector) string {
 
 // clash returns which of the selectors remote, that this SA would get on entry e,
 // would take packets of the selectors theirs of another peer.
-func (a allowance) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Selector) (r, t sa.Selector, found bool) {
+func (a allowance) clash(e *entry, remote []sa.Selector, o exchange.SA, theirs []sa.Selector) (r, t sa.Selector,
+	found bool) {
 	x := a.rules.entry(o.Entry(), o.Peer().Local.Addr())
 	static := x != nil && !x.Dynamic
 	if !e.Dynamic && static && x.Name != e.Name {

@@ -19,7 +19,8 @@ func TestConfigSession(t *testing.T) {
 	}{
 		{"IPv4", wire.AddrAttribute(wire.InternalIP4Address, netip.MustParseAddr("10.0.0.5")), "[10.0.0.5]"},
 		{"IPv6 with prefix length", wire.IP6AddressAttribute(a), "[2001:db8::5]"},
-		{"IPv6 of a shorter prefix", wire.PrefixAttribute(wire.InternalIP6Address, netip.PrefixFrom(a, 64)), "[2001:db8::5]"},
+		{"IPv6 of a shorter prefix", wire.PrefixAttribute(wire.InternalIP6Address, netip.PrefixFrom(a, 64)),
+			"[2001:db8::5]"},
 		{"IPv6 without prefix length", wire.AddrAttribute(wire.InternalIP6Address, a), "[2001:db8::5]"},
 		{"empty", wire.Attribute{Type: wire.InternalIP6Address}, "[]"},
 		{"unspecified", wire.IP6AddressAttribute(netip.IPv6Unspecified()), "[]"},
@@ -36,7 +37,8 @@ func TestConfigSession(t *testing.T) {
 		})
 	}
 	for _, n := range []int{1, 4, 15, 18} {
-		cp := wire.CP{Type: wire.CPReply, Attributes: []wire.Attribute{{Type: wire.InternalIP6Address, Value: make([]byte, n)}}}
+		cp := wire.CP{Type: wire.CPReply,
+			Attributes: []wire.Attribute{{Type: wire.InternalIP6Address, Value: make([]byte, n)}}}
 		if _, err := wire.ParseCP(cp.AppendBody(nil)); err == nil {
 			t.Errorf("an IPv6 address of %d octets was accepted", n)
 		}

@@ -274,7 +274,8 @@ func (x createInitiator) accept(now time.Time, a childAnswer) (*child, string) {
 		local = narrow(local, a.own)
 	}
 	if !within(local, a.local) || !within(r.tsr, a.remote) || len(local) > maxSelectors || len(r.tsr) > maxSelectors {
-		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi), brief(r.tsr))
+		return nil, fmt.Sprintf("peer answered with traffic selectors that were not offered: %v === %v", brief(r.tsi),
+			brief(r.tsr))
 	}
 	if reason := s.allowance().contested(s.host.Rules().entry(s.entry, s.local.Addr()), local, r.tsr); reason != "" {
 		return nil, reason
@@ -282,7 +283,8 @@ func (x createInitiator) accept(now time.Time, a childAnswer) (*child, string) {
 	if reason := s.allowance().unroutable(r.tsr); reason != "" {
 		return nil, reason
 	}
-	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni, Nr: a.keying.nr}, choice.Proposal)
+	toPeer, toUs, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: a.keying.shared, Ni: a.keying.ni,
+		Nr: a.keying.nr}, choice.Proposal)
 	if err != nil {
 		return nil, err.Error()
 	}

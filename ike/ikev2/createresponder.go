@@ -71,7 +71,8 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 
 // makeChild does the key exchange of a negotiated child SA, where it has one, and
 // makes the pair and the answer; nil: the refusal and the reason say why not.
-func (x createResponder) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.Notify, reason string, c *child, answers []wire.Payload) {
+func (x createResponder) makeChild(now time.Time, ps wire.Payloads, n negotiated) (no wire.Notify, reason string,
+	c *child, answers []wire.Payload) {
 	s := x.sa
 	ke, haveKE := wire.Find[wire.KE](ps)
 	if n.choice.Group() == sa.KENone {
@@ -136,7 +137,8 @@ func (x createResponder) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
 	case !c.replaced.IsZero() && s.children.followed(c): // it has not got our answer: it asks for a new one then
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
-	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID: // section 2.25.1: we are closing or rekeying it
+	// section 2.25.1: we are closing or rekeying it
+	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID:
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
 	}
 	return c, nil
@@ -144,7 +146,8 @@ func (x createResponder) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 
 // accept does all for a child SA that the peer asked for, but install it.
 // The payloads are the answer: with a refusal one notification, and why.
-func (x createResponder) accept(now time.Time, r *childRequest, k childKeying, first bool) (*child, []wire.Payload, string) {
+func (x createResponder) accept(now time.Time, r *childRequest, k childKeying, first bool) (*child,
+	[]wire.Payload, string) {
 	s := x.sa
 	n, refusal, reason := s.allowance().negotiate(r, first)
 	if reason != "" {
@@ -161,7 +164,8 @@ func (x createResponder) accept(now time.Time, r *childRequest, k childKeying, f
 func (x createResponder) build(now time.Time, n negotiated, k childKeying) (*child, []wire.Payload, error) {
 	s := x.sa
 	spi := s.host.NewESPSPI()
-	toUs, toPeer, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: k.shared, Ni: k.ni, Nr: k.nr}, n.choice.Proposal)
+	toUs, toPeer, err := s.suite.DeriveChild(s.keys.D, &suite.Exchange{Shared: k.shared, Ni: k.ni, Nr: k.nr},
+		n.choice.Proposal)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -19,10 +19,12 @@ func (useless) Same(exchange.Credential) bool { return true }
 func TestCompileRefusesUselessCredentials(t *testing.T) {
 	key := exchange.PSK{Key: secret.Copy([]byte("key"))}
 	for want, p := range map[string]exchange.Profile{
-		"":                   {Local: key, Remote: key},
-		"proves nothing":     {Local: useless{}, Remote: key},
-		"verifies nothing":   {Local: key, Remote: useless{}},
-		"of alice@x verifie": {Local: key, Remotes: []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("alice@x"), Credential: useless{}}}},
+		"":                 {Local: key, Remote: key},
+		"proves nothing":   {Local: useless{}, Remote: key},
+		"verifies nothing": {Local: key, Remote: useless{}},
+		"of alice@x verifie": {Local: key,
+			Remotes: []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("alice@x"),
+				Credential: useless{}}}},
 	} {
 		_, err := Compile(&exchange.Config{Profiles: []exchange.Profile{p}})
 		if (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {

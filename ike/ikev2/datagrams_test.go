@@ -11,7 +11,8 @@ import (
 
 // messageOf is a whole message around some data.
 func messageOf(data string) []byte {
-	return wire.AppendMessage(nil, wire.Header{SPIi: 1, Version: wire.Version2}, wire.Nonce{Data: []byte("a nonce, and then " + data)})
+	return wire.AppendMessage(nil, wire.Header{SPIi: 1, Version: wire.Version2},
+		wire.Nonce{Data: []byte("a nonce, and then " + data)})
 }
 
 // TestDatagramsOfARecord: one message may be several datagrams, which a record has

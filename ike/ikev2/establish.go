@@ -8,7 +8,8 @@ import (
 
 // refuse publishes why a peer was turned away.
 func (s *SA) refuse(notify, reason string, out *exchange.Output) {
-	out.Events = append(out.Events, exchange.Refused{Peer: s.Peer(), Dialled: s.dialled, Notify: notify, Reason: clip(reason)})
+	out.Events = append(out.Events, exchange.Refused{Peer: s.Peer(), Dialled: s.dialled, Notify: notify,
+		Reason: clip(reason)})
 }
 
 // establish ends the handshake on either side.
@@ -30,7 +31,8 @@ func (s *SA) establish(now time.Time, out *exchange.Output) {
 // announce publishes IKEUp.
 func (s *SA) announce(out *exchange.Output) {
 	out.Events = append(out.Events, exchange.IKEUp{
-		Peer: s.Peer(), Initiator: s.initiator, Suite: s.suite.Proposal(), NAT: s.natLocal || s.natRemote, Session: s.session,
+		Peer: s.Peer(), Initiator: s.initiator, Suite: s.suite.Proposal(), NAT: s.natLocal || s.natRemote,
+		Session: s.session,
 	})
 }
 

@@ -45,7 +45,8 @@ var (
 	formCreateRequest = form{exchange: wire.CreateChildSA, states: standing,
 		once: []wire.PayloadType{wire.TypeSA, wire.TypeNonce}, most: []wire.PayloadType{wire.TypeKE}}
 	formChildRequest = form{exchange: wire.CreateChildSA, states: standing,
-		once: []wire.PayloadType{wire.TypeSA, wire.TypeNonce, wire.TypeTSi, wire.TypeTSr}, most: []wire.PayloadType{wire.TypeKE}}
+		once: []wire.PayloadType{wire.TypeSA, wire.TypeNonce, wire.TypeTSi, wire.TypeTSr},
+		most: []wire.PayloadType{wire.TypeKE}}
 	formRekeyRequest = form{exchange: wire.CreateChildSA, states: standing,
 		once: []wire.PayloadType{wire.TypeSA, wire.TypeNonce, wire.TypeKE}}
 	formRekeyResponse = form{exchange: wire.CreateChildSA, response: true, states: standing,
@@ -60,7 +61,8 @@ var (
 
 // forms are all of them.
 var forms = []*form{
-	&formInitRequest, &formInitResponse, &formAuthRequest, &formAuthNextRequest, &formAuthResponse, &formAuthLastResponse,
+	&formInitRequest, &formInitResponse, &formAuthRequest, &formAuthNextRequest, &formAuthResponse,
+	&formAuthLastResponse,
 	&formCreateRequest, &formChildRequest, &formRekeyRequest, &formRekeyResponse, &formChildAnswer, &formInformational,
 }
 

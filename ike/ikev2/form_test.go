@@ -9,7 +9,8 @@ import (
 
 // some is a payload of each type that the table knows.
 var some = map[wire.PayloadType]wire.Payload{
-	wire.TypeSA: wire.SA{}, wire.TypeKE: wire.KE{}, wire.TypeNonce: wire.Nonce{}, wire.TypeIDi: wire.IDi{}, wire.TypeIDr: wire.IDr{},
+	wire.TypeSA: wire.SA{}, wire.TypeKE: wire.KE{}, wire.TypeNonce: wire.Nonce{}, wire.TypeIDi: wire.IDi{},
+	wire.TypeIDr:  wire.IDr{},
 	wire.TypeAuth: wire.Auth{}, wire.TypeCP: wire.CP{}, wire.TypeTSi: wire.TSi{}, wire.TypeTSr: wire.TSr{},
 }
 
@@ -29,7 +30,8 @@ func TestForms(t *testing.T) {
 			}
 		}
 		check("the least", least, true)
-		check("with others", append(slices.Clone(least), wire.Notify{}, wire.Notify{}, wire.Vendor{}, wire.Unknown{Number: 200}), true)
+		check("with others", append(slices.Clone(least), wire.Notify{}, wire.Notify{}, wire.Vendor{},
+			wire.Unknown{Number: 200}), true)
 		for i, kind := range f.once {
 			check("without "+kind.String(), slices.Delete(slices.Clone(least), i, i+1), false)
 			check("a second "+kind.String(), append(slices.Clone(least), some[kind]), false)

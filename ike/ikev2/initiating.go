@@ -54,11 +54,13 @@ func newInitiator(h *Version, now time.Time, name string, out *exchange.Output) 
 	p := h.Rules().profileByName(e.Profile)
 	s := &SA{
 		host: h, state: Connecting, agreed: newAgreements(),
-		names:  names{initiator: true, dialled: true, spi: h.NewIKESPI()},
-		path:   path{local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500)},
-		member: member{profile: p.Name, entry: name, remoteAccess: p.RemoteAccess, dpd: p.DPD, localID: p.identityOf(e.Local)},
+		names: names{initiator: true, dialled: true, spi: h.NewIKESPI()},
+		path:  path{local: netip.AddrPortFrom(e.Local, 500), remote: netip.AddrPortFrom(e.Peer, 500)},
+		member: member{profile: p.Name, entry: name, remoteAccess: p.RemoteAccess, dpd: p.DPD,
+			localID: p.identityOf(e.Local)},
 	}
-	s.initiating = &initiating{sa: s, entry: e, terms: h.Rules().ikeTerms(), transcript: transcript{ni: bytesFrom(h.Rand(), nonceSize)}}
+	s.initiating = &initiating{sa: s, entry: e, terms: h.Rules().ikeTerms(),
+		transcript: transcript{ni: bytesFrom(h.Rand(), nonceSize)}}
 	if err := s.initiating.send(now, h.Rules().groups[0].ID, out); err != nil {
 		return nil, err
 	}

@@ -119,7 +119,8 @@ func (r *Rules) entryFor(p *profile, local, remote netip.Addr) *entry {
 // unserved says why no entry serves a peer of p.
 func (r *Rules) unserved(p *profile, local, remote netip.Addr) string {
 	if p.static {
-		return fmt.Sprintf("tunnel group %s is that of a static entry, whose peer is not at %v: any_address = true would serve it from there", p.Name, remote)
+		return fmt.Sprintf("tunnel group %s is that of a static entry, whose peer is not at %v: any_address = true "+
+			"would serve it from there", p.Name, remote)
 	}
 	return fmt.Sprintf("no crypto map entry serves the peer on %v", local)
 }

@@ -117,13 +117,15 @@ func TestMethodFromOutside(t *testing.T) {
 		want         string // why it is refused; "": it is up
 	}{
 		{"one round", word("sesame"), word("sesame"), 1, ""},
-		{"another word", word("sesame"), word("barley"), 1, "wrong authentication method 201 or identity of peer client@example (tunnel group staff)"},
+		{"another word", word("sesame"), word("barley"), 1,
+			"wrong authentication method 201 or identity of peer client@example (tunnel group staff)"},
 		{"another method", word("sesame"), iketest.ClientConfig().Profiles[0].Local, 1,
 			"peer client@example authenticates with shared key; tunnel group staff has authentication method 201"},
 		{"several rounds", quiz{"sesame"}, quiz{"sesame"}, 8, ""},
 		{"a wrong letter", quiz{"sesame"}, quiz{"sesban"}, 5,
 			"peer client@example does not prove its identity (tunnel group staff): letter 4 is wrong"},
-		{"several rounds instead of one", word("sesame"), quiz{"sesame"}, 1, "peer client@example wants EAP, which tunnel group staff does not have"},
+		{"several rounds instead of one", word("sesame"), quiz{"sesame"}, 1,
+			"peer client@example wants EAP, which tunnel group staff does not have"},
 		{"one round instead of several", quiz{"sesame"}, word("sesame"), 1, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,7 +155,8 @@ func TestMethodFromOutside(t *testing.T) {
 // may be killed between any two datagrams, and no nonce comes twice.
 func TestSeveralRoundsOverABadWire(t *testing.T) {
 	for seed := range uint64(20) {
-		l := iketest.New(seed, iketest.Faults{Delay: 5 * time.Millisecond, Jitter: 50 * time.Millisecond, Drop: 0.2, Duplicate: 0.2})
+		l := iketest.New(seed, iketest.Faults{Delay: 5 * time.Millisecond, Jitter: 50 * time.Millisecond, Drop: 0.2,
+			Duplicate: 0.2})
 		g, c := authenticate(l, quiz{"sesame"}, quiz{"sesame"})
 		n := uint64(0)
 		l.Before = func() {
@@ -177,7 +180,8 @@ func TestRoundsAreBounded(t *testing.T) {
 	l := iketest.New(1, iketest.Faults{Delay: time.Millisecond})
 	g, c := authenticate(l, long, long)
 	l.Run(900 * time.Millisecond)
-	if want := "peer client@example has not proven its identity after 32 rounds"; iketest.Up(g, c) || !slices.Equal(refusals(g), []string{want}) {
+	if want := "peer client@example has not proven its identity after 32 rounds"; iketest.Up(g, c) ||
+		!slices.Equal(refusals(g), []string{want}) {
 		t.Errorf("refused for %q; want %q", refusals(g), want)
 	}
 }

@@ -99,7 +99,8 @@ func (s *SA) updateAddress(local, remote netip.AddrPort, out *exchange.Output) {
 
 // keepalive sends one byte that keeps the mapping of the NAT before us.
 func (s *SA) keepalive(now time.Time, out *exchange.Output) {
-	out.Send = append(out.Send, exchange.Datagram{Local: s.local, Remote: s.remote, Payload: []byte{0xff}, Keepalive: true})
+	out.Send = append(out.Send, exchange.Datagram{Local: s.local, Remote: s.remote, Payload: []byte{0xff},
+		Keepalive: true})
 	s.keepaliveAt = now.Add(s.host.Rules().NATKeepalive)
 }
 

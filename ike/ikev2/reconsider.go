@@ -140,7 +140,8 @@ func (x reconsideration) unwanted(old *Rules) string {
 		return ""
 	case was.RemoteAccess != is.RemoteAccess:
 		return "its tunnel group is of another type now"
-	case !exchange.SameCredential(was.Local, is.Local) || !exchange.SameCredential(was.remote(s.remoteID), is.remote(s.remoteID)):
+	case !exchange.SameCredential(was.Local, is.Local) ||
+		!exchange.SameCredential(was.remote(s.remoteID), is.remote(s.remoteID)):
 		return "its pre-shared key was changed"
 	case was.identityOf(s.local.Addr()).Equal(s.localID) && !is.identityOf(s.local.Addr()).Equal(s.localID):
 		return "the identity of this gateway was changed"
@@ -151,7 +152,8 @@ func (x reconsideration) unwanted(old *Rules) string {
 		return ""
 	case after == nil:
 		return "its crypto map entry was removed from the configuration"
-	case before.Dynamic != after.Dynamic || before.Profile != after.Profile || before.Peer != after.Peer || before.RequestAddress != after.RequestAddress:
+	case before.Dynamic != after.Dynamic || before.Profile != after.Profile || before.Peer != after.Peer ||
+		before.RequestAddress != after.RequestAddress:
 		return "its crypto map entry is for another peer now"
 	case s.dialled && was.accepts(s.remoteID, s.localID) && !is.accepts(s.remoteID, s.localID):
 		return "its tunnel group does not take its identity any more"

@@ -37,8 +37,10 @@ func golden(t testing.TB) *SA {
 			profile: "staff", entry: "any", remoteAccess: true, dpd: time.Minute,
 			localID: auth.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
 			session: exchange.Session{
-				GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example", Banner: "hello",
-				DNS: []netip.Addr{netip.MustParseAddr("10.0.0.53")}, Split: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+				GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example",
+				Banner:  "hello",
+				DNS:     []netip.Addr{netip.MustParseAddr("10.0.0.53")},
+				Split:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 				Expires: time.Unix(7, 8),
 			},
 		},
@@ -52,7 +54,8 @@ func golden(t testing.TB) *SA {
 		}},
 	}
 	*s.sync().synchronisation = synchronisation{ids: true, counters: true, unproven: true, seen: 9}
-	keys := st.DeriveKeys(&suite.Exchange{Shared: secret.Copy([]byte("shared")), Ni: []byte("ni"), Nr: []byte("nr"), SPIi: 2, SPIr: 1})
+	keys := st.DeriveKeys(&suite.Exchange{Shared: secret.Copy([]byte("shared")), Ni: []byte("ni"), Nr: []byte("nr"),
+		SPIi: 2, SPIr: 1})
 	if err := s.install(st, keys); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +71,10 @@ func goldenRecords(t testing.TB) []exchange.Record {
 		EncryptionKey: secret.Copy([]byte("encryption")), IntegrityKey: secret.Copy([]byte("integrity")),
 	}
 	change := sa.Change{Op: sa.OpRekey, Replaces: 11, Child: sa.Child{
-		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"), Remote: selectors("2001:db8::/32"),
-		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10), BytesLimit: 14,
+		ID: 12, Owner: 1, Slot: 13, In: direction, Out: direction, Local: selectors("10.0.0.0/8"),
+		Remote:    selectors("2001:db8::/32"),
+		LocalAddr: s.local, RemoteAddr: s.remote, Encap: sa.EncapUDP, ReplayWindow: 1024, Expires: time.Unix(9, 10),
+		BytesLimit: 14,
 	}}
 	h := SA{names: names{spi: 7}, state: HalfOpen}
 	h.responding = &responding{
@@ -81,7 +86,8 @@ func goldenRecords(t testing.TB) []exchange.Record {
 	if !ok {
 		t.Fatal("no record of a handshake")
 	}
-	return []exchange.Record{s.record(), s.windowRecord(), s.childRecord(change), {Kind: exchange.RecordIKEDown, SPI: 1}, begun}
+	return []exchange.Record{s.record(), s.windowRecord(), s.childRecord(change),
+		{Kind: exchange.RecordIKEDown, SPI: 1}, begun}
 }
 
 func TestRecordRoundTrip(t *testing.T) {
@@ -229,7 +235,8 @@ func TestShift(t *testing.T) {
 		if !bytes.Equal(b, AppendRecord(nil, r)) {
 			t.Errorf("kind %d: the record itself was changed", r.Kind)
 		}
-		if moved.Kind != exchange.RecordWindow && moved.Kind != exchange.RecordIKEDown && bytes.Equal(b, AppendRecord(nil, moved)) {
+		if moved.Kind != exchange.RecordWindow && moved.Kind != exchange.RecordIKEDown &&
+			bytes.Equal(b, AppendRecord(nil, moved)) {
 			t.Errorf("kind %d: nothing was moved", r.Kind)
 		}
 		if !bytes.Equal(b, AppendRecord(nil, ShiftRecord(moved, -d))) {
@@ -242,7 +249,8 @@ func TestShift(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.soft.IsZero() || !got.session.Expires.IsZero() || !got.hard.Equal(s.hard.Add(d)) || !got.established.Equal(s.established.Add(d)) {
+	if !got.soft.IsZero() || !got.session.Expires.IsZero() || !got.hard.Equal(s.hard.Add(d)) ||
+		!got.established.Equal(s.established.Add(d)) {
 		t.Errorf("soft %v, hard %v, expires %v", got.soft, got.hard, got.session.Expires)
 	}
 }

@@ -65,7 +65,8 @@ func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchan
 		return
 	}
 	s.respond(wire.CreateChildSA, id, []wire.Payload{
-		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr}, wire.KE{Group: p.ke.Group, Data: public},
+		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr},
+		wire.KE{Group: p.ke.Group, Data: public},
 	}, out)
 	k.handOver(now, out)
 }
@@ -91,7 +92,8 @@ func (k *rekeying) chooseSuccessor(offered wire.SA) (suite.Choice, time.Duration
 func (k *rekeying) successor(initiator bool, spi, peerSPI uint64) *SA {
 	s := k.sa
 	k.next = &SA{
-		host: s.host, state: Established, names: names{initiator: initiator, dialled: s.dialled, spi: spi, peerSPI: peerSPI},
+		host: s.host, state: Established, names: names{initiator: initiator, dialled: s.dialled, spi: spi,
+			peerSPI: peerSPI},
 		path: s.path, member: s.member, served: s.served, agreed: s.agreed.inherit(), creates: s.creates,
 	}
 	return k.next
@@ -151,7 +153,8 @@ func (k *rekeying) start(now time.Time, t task, out *exchange.Output) {
 	if s.state != Established || len(offer) == 0 {
 		return
 	}
-	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: t.group, terms: offer}
+	r := request{task: t, seed: secret.New(bytesFrom(s.host.Rand(), seedSize)), spi: s.host.NewIKESPI(), group: t.group,
+		terms: offer}
 	if !offer.hasGroup(r.group) {
 		r.group = offer[0].proposal.One(sa.KeyExchange).ID
 	}

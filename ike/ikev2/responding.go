@@ -33,7 +33,8 @@ type responding struct {
 // error there is no SA.
 //
 // With record the handshake survives us: out.Changes says so.
-func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, record bool, out *exchange.Output) (*SA, error) {
+func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, record bool,
+	out *exchange.Output) (*SA, error) {
 	s, err := respondTo(h, now, d, m, h.NewIKESPI(), secret.New(bytesFrom(h.Rand(), seedSize)), out)
 	if err == nil && record {
 		s.responding.recorded = true
@@ -44,7 +45,8 @@ func newResponder(h *Version, now time.Time, d exchange.Datagram, m *wire.Messag
 }
 
 // respondTo does what newResponder says with a given SPI and seed.
-func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value, out *exchange.Output) (*SA, error) {
+func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, spi uint64, seed secret.Value,
+	out *exchange.Output) (*SA, error) {
 	p, err := findInit(&formInitRequest, m.Payloads)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,8 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 		return nil, err
 	}
 	if n, wrong := choice.WrongGroup(p.ke, true); wrong {
-		return nil, &initError{n, fmt.Sprintf("peer guessed another key exchange than %v", choice.Proposal.One(sa.KeyExchange))}
+		return nil,
+			&initError{n, fmt.Sprintf("peer guessed another key exchange than %v", choice.Proposal.One(sa.KeyExchange))}
 	}
 	st, err := suite.New(choice.Proposal)
 	if err != nil {
@@ -83,7 +86,8 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	s.lifetime = rules.Policies[choice.Policy].Lifetime
 	s.detectNAT(m.Payloads, s.peerSPI, 0, rules.ForceUDP)
 
-	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagResponse}
+	hdr := wire.Header{SPIi: s.peerSPI, SPIr: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit,
+		Flags: wire.FlagResponse}
 	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: r.nr}}
 	ps = append(ps, s.natPayloads(s.peerSPI, s.spi, rules.ForceUDP)...)
 	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)

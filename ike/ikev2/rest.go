@@ -23,7 +23,8 @@ func (s *SA) tellNarrowed(c *child, local, remote []sa.Selector, out *exchange.O
 	if len(lost) == 0 {
 		return
 	}
-	out.Events = append(out.Events, exchange.Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote, AskedLocal: local, AskedRemote: remote,
+	out.Events = append(out.Events, exchange.Narrowed{Peer: s.Peer(), Local: c.Local, Remote: c.Remote,
+		AskedLocal: local, AskedRemote: remote,
 		Lost: lost})
 }
 

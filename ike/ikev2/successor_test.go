@@ -27,7 +27,8 @@ var fate = map[string]string{
 	"localID": inherited, "remoteID": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "creates": inherited,
-	"predecessor": anew, "initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew, "garbled": anew, "forged": anew,
+	"predecessor": anew, "initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
+	"garbled": anew, "forged": anew,
 	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,

@@ -50,7 +50,8 @@ func (*synchronisation) Offer(x wire.ExchangeType) []wire.Payload {
 	if x != wire.IKEAuth {
 		return nil
 	}
-	return []wire.Payload{wire.Notify{Type: wire.MessageIDSyncSupported}, wire.Notify{Type: wire.ReplayCounterSyncSupported}}
+	return []wire.Payload{wire.Notify{Type: wire.MessageIDSyncSupported},
+		wire.Notify{Type: wire.ReplayCounterSyncSupported}}
 }
 
 // Learn implements Agreement.
@@ -160,7 +161,8 @@ func syncIDs(ps wire.Payloads) (nonce, send, receive uint32, ok bool) {
 	if !ok || len(n.Data) != syncLen {
 		return 0, 0, 0, false
 	}
-	return binary.BigEndian.Uint32(n.Data), binary.BigEndian.Uint32(n.Data[4:]), binary.BigEndian.Uint32(n.Data[8:]), true
+	return binary.BigEndian.Uint32(n.Data), binary.BigEndian.Uint32(n.Data[4:]),
+		binary.BigEndian.Uint32(n.Data[8:]), true
 }
 
 // syncSkip reads by how many sequence numbers a synchronisation moves on.
@@ -199,7 +201,8 @@ func (y syncing) response(now time.Time, r *request, ps wire.Payloads, out *exch
 
 // request answers a cluster that has taken our peer's part over: sections
 // 5.1 and 5.2. It reports false for a message that is none of those.
-func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps wire.Payloads, out *exchange.Output) (is bool, err error) {
+func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps wire.Payloads,
+	out *exchange.Output) (is bool, err error) {
 	nonce, m1, p1, ok := syncIDs(ps)
 	if m.MessageID != 0 || m.Exchange != wire.Informational || !ok || !y.ids || !y.sa.standing() {
 		return false, nil

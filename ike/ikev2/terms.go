@@ -38,7 +38,9 @@ func (t terms) proposals() []sa.Proposal {
 // insists on.
 func (t terms) hasGroup(group uint16) bool {
 	return slices.ContainsFunc(t, func(o term) bool {
-		return slices.ContainsFunc(o.proposal.OfType(sa.KeyExchange), func(k sa.Transform) bool { return k.ID == group })
+		return slices.ContainsFunc(o.proposal.OfType(sa.KeyExchange), func(k sa.Transform) bool {
+			return k.ID == group
+		})
 	})
 }
 

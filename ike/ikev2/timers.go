@@ -141,7 +141,8 @@ func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	r.tries++
 	rules := s.host.Rules()
 	switch {
-	case r.task.kind == taskInit && s.initiating.refusal.reason != "" && r.tries > min(initPatience, rules.RetransmitTries):
+	case r.task.kind == taskInit && s.initiating.refusal.reason != "" &&
+		r.tries > min(initPatience, rules.RetransmitTries):
 		_ = s.initiating.fail(out, s.initiating.refusal.notify, s.initiating.refusal.reason)
 	case r.tries <= rules.RetransmitTries && r.task.kind == taskSync:
 		s.sync().start(now, *r, out)

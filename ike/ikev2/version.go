@@ -65,7 +65,8 @@ func (f *First) Respond(now time.Time, record bool, out *exchange.Output) (excha
 	switch {
 	case errors.As(err, &ie):
 		return nil, &exchange.Rejection{
-			Message: ClearResponse(&f.m.Header, ie.notify), Notify: ie.notify.Type.String(), Reason: ie.reason, Err: err,
+			Message: ClearResponse(&f.m.Header, ie.notify), Notify: ie.notify.Type.String(),
+			Reason: ie.reason, Err: err,
 		}
 	case err != nil:
 		return nil, err

@@ -29,10 +29,12 @@ func TestDecryptCaptures(t *testing.T) {
 		icv      int // not 0: the checksum is longer than the transform says
 		count    int
 	}{
-		{"wireshark/ikev2-decrypt-aes256cbc.pcapng", wiresharkKeys(t, "191ccd371a7a1f7b"), sa.Proposal{aes256, sha256}, 0, 2},
+		{"wireshark/ikev2-decrypt-aes256cbc.pcapng", wiresharkKeys(t, "191ccd371a7a1f7b"),
+			sa.Proposal{aes256, sha256}, 0, 2},
 		{"wireshark/ikev2-decrypt-aes256gcm16.pcap", wiresharkKeys(t, "0158b8fb90b7623d"), sa.Proposal{gcm256}, 0, 4},
 		// HMAC_SHA1_160, which only Fibre Channel uses, is otherwise the same.
-		{"wireshark/ikev2-decrypt-3des-sha1_160.pcap", wiresharkKeys(t, "19ab98963486359f"), sa.Proposal{des3, sha1}, 20, 1},
+		{"wireshark/ikev2-decrypt-3des-sha1_160.pcap", wiresharkKeys(t, "19ab98963486359f"),
+			sa.Proposal{des3, sha1}, 20, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {

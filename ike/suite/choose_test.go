@@ -15,7 +15,8 @@ import (
 func proposal(t *testing.T, text string) sa.Proposal {
 	t.Helper()
 	kinds := map[string]sa.TransformType{
-		"encr": sa.Encryption, "prf": sa.PRF, "integ": sa.Integrity, "ke": sa.KeyExchange, "seq": sa.Sequence, "addke": 6,
+		"encr": sa.Encryption, "prf": sa.PRF, "integ": sa.Integrity, "ke": sa.KeyExchange,
+		"seq": sa.Sequence, "addke": 6,
 	}
 	var p sa.Proposal
 	for _, f := range strings.Fields(text) {
@@ -49,20 +50,24 @@ func TestChoose(t *testing.T) {
 	}{
 		{"the only one", []string{gcm}, []string{gcm}, 0, 1, gcm},
 		{"our order of policies", []string{chacha, gcm}, []string{gcm, chacha}, 0, 2, chacha},
-		{"our order of transforms", []string{"encr:aes-256-gcm encr:aes-128-gcm prf:sha256 prf:sha512 ke:x25519 ke:modp2048"},
+		{"our order of transforms",
+			[]string{"encr:aes-256-gcm encr:aes-128-gcm prf:sha256 prf:sha512 ke:x25519 ke:modp2048"},
 			[]string{many}, 0, 1, gcm},
 		{"second policy", []string{gcm, cbc}, []string{cbc}, 1, 1, cbc},
 		{"key length differs", []string{gcm}, []string{"encr:aes-128-gcm prf:sha256 ke:x25519"}, 0, 0, ""},
 		{"PRF missing", []string{gcm}, []string{"encr:aes-256-gcm ke:x25519"}, 0, 0, ""},
 		{"key exchange missing", []string{gcm}, []string{"encr:aes-256-gcm prf:sha256"}, 0, 0, ""},
-		{"unknown alternatives beside known ones", []string{gcm}, []string{"encr:other encr:aes-256-gcm prf:other prf:sha256 ke:other ke:x25519"}, 0, 1, gcm},
+		{"unknown alternatives beside known ones", []string{gcm},
+			[]string{"encr:other encr:aes-256-gcm prf:other prf:sha256 ke:other ke:x25519"}, 0, 1, gcm},
 		{"unknown type of transform", []string{gcm}, []string{gcm + " addke:none", gcm}, 0, 2, gcm},
 		{"AEAD with integrity none", []string{gcm}, []string{gcm + " integ:none"}, 0, 1, gcm},
 		{"AEAD with integrity", []string{gcm}, []string{gcm + " integ:sha256"}, 0, 0, ""},
 		{"AEAD with integrity or none", []string{gcm}, []string{gcm + " integ:sha256 integ:none"}, 0, 1, gcm},
 		{"CBC without integrity", []string{cbc}, []string{"encr:aes-256-cbc prf:sha256 ke:modp2048"}, 0, 0, ""},
-		{"CBC with integrity none", []string{cbc}, []string{"encr:aes-256-cbc prf:sha256 integ:none ke:modp2048"}, 0, 0, ""},
-		{"AEAD and CBC in one", []string{"encr:aes-256-gcm encr:aes-256-cbc prf:sha256 integ:sha256 ke:modp2048"}, []string{cbc}, 0, 1, cbc},
+		{"CBC with integrity none", []string{cbc}, []string{"encr:aes-256-cbc prf:sha256 integ:none ke:modp2048"}, 0, 0,
+			""},
+		{"AEAD and CBC in one", []string{"encr:aes-256-gcm encr:aes-256-cbc prf:sha256 integ:sha256 ke:modp2048"},
+			[]string{cbc}, 0, 1, cbc},
 		{"sequence type in an IKE proposal", []string{gcm}, []string{gcm + " seq:no-esn"}, 0, 0, ""},
 		{"nothing offered", []string{gcm}, nil, 0, 0, ""},
 	}
@@ -74,7 +79,8 @@ func TestChoose(t *testing.T) {
 			}
 			var offered []wire.Proposal
 			for i, p := range tt.offered {
-				offered = append(offered, wire.Proposal{Number: uint8(i + 1), Protocol: wire.ProtocolIKE, Transforms: proposal(t, p)})
+				offered = append(offered, wire.Proposal{Number: uint8(i + 1), Protocol: wire.ProtocolIKE,
+					Transforms: proposal(t, p)})
 			}
 			c, ok := Choose(policies, wire.ProtocolIKE, 0, offered)
 			if ok != (tt.want != "") {
@@ -83,10 +89,12 @@ func TestChoose(t *testing.T) {
 			if !ok {
 				return
 			}
-			if diff := cmp.Diff(proposal(t, tt.want), c.Proposal); diff != "" || c.Policy != tt.policy || c.Number != tt.number {
+			if diff := cmp.Diff(proposal(t, tt.want), c.Proposal); diff != "" || c.Policy != tt.policy ||
+				c.Number != tt.number {
 				t.Errorf("policy %d, number %d, (-want +got):\n%s", c.Policy, c.Number, diff)
 			}
-			if _, err := CheckAnswer(policies[c.Policy:], wire.ProtocolIKE, 0, withNumber(c.Answer(nil), 1)); err != nil {
+			if _, err := CheckAnswer(policies[c.Policy:], wire.ProtocolIKE, 0,
+				withNumber(c.Answer(nil), 1)); err != nil {
 				t.Errorf("our own answer: %v", err)
 			}
 		})
@@ -114,15 +122,19 @@ func TestChooseChild(t *testing.T) {
 		{"no ESN", policy, "encr:aes-256-gcm seq:no-esn", "encr:aes-256-gcm seq:no-esn", "encr:aes-256-gcm seq:no-esn"},
 		{"not said", policy, "encr:aes-256-gcm", "encr:aes-256-gcm seq:no-esn", "encr:aes-256-gcm"},
 		{"not said but needed", extended, "encr:aes-256-gcm", "", ""},
-		{"policy does not say", plain, "encr:aes-256-gcm seq:esn seq:no-esn", "encr:aes-256-gcm seq:no-esn", "encr:aes-256-gcm seq:no-esn"},
-		{"key exchange none", policy, "encr:aes-256-gcm ke:none ke:x25519 seq:no-esn", "encr:aes-256-gcm seq:no-esn", "encr:aes-256-gcm seq:no-esn"},
+		{"policy does not say", plain, "encr:aes-256-gcm seq:esn seq:no-esn", "encr:aes-256-gcm seq:no-esn",
+			"encr:aes-256-gcm seq:no-esn"},
+		{"key exchange none", policy, "encr:aes-256-gcm ke:none ke:x25519 seq:no-esn", "encr:aes-256-gcm seq:no-esn",
+			"encr:aes-256-gcm seq:no-esn"},
 		{"key exchange unwanted", policy, "encr:aes-256-gcm ke:x25519 seq:no-esn", "", ""},
-		{"key exchange wanted", pfs, "encr:aes-256-gcm ke:ecp256 ke:x25519 seq:no-esn", "encr:aes-256-gcm ke:x25519 seq:no-esn", "encr:aes-256-gcm ke:x25519 seq:no-esn"},
+		{"key exchange wanted", pfs, "encr:aes-256-gcm ke:ecp256 ke:x25519 seq:no-esn",
+			"encr:aes-256-gcm ke:x25519 seq:no-esn", "encr:aes-256-gcm ke:x25519 seq:no-esn"},
 		{"PRF in a child proposal", policy, "encr:aes-256-gcm prf:sha256 seq:no-esn", "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := wire.Proposal{Number: 3, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4}, Transforms: proposal(t, tt.offered)}
+			o := wire.Proposal{Number: 3, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4},
+				Transforms: proposal(t, tt.offered)}
 			ah, long := o, o
 			ah.Protocol, long.SPI = wire.ProtocolAH, make([]byte, 8)
 			c, ok := Choose(tt.policies, wire.ProtocolESP, 4, []wire.Proposal{ah, long, o})
@@ -149,7 +161,8 @@ func TestChooseChild(t *testing.T) {
 // and takes one without.
 func TestOddTransform(t *testing.T) {
 	p := proposal(t, "encr:chacha20-poly1305 encr:aes-256-gcm prf:sha256 ke:x25519")
-	o := []wire.Proposal{{Number: 1, Protocol: wire.ProtocolIKE, Transforms: p, Odd: map[int][]byte{0: {0x80, 0x99, 0, 1}}}}
+	o := []wire.Proposal{{Number: 1, Protocol: wire.ProtocolIKE, Transforms: p,
+		Odd: map[int][]byte{0: {0x80, 0x99, 0, 1}}}}
 	c, ok := Choose([]sa.Proposal{p}, wire.ProtocolIKE, 0, o)
 	if !ok || c.Proposal.One(sa.Encryption) != p[1] {
 		t.Errorf("chose %v %v", c.Proposal, ok)
@@ -178,7 +191,9 @@ func TestCheckAnswer(t *testing.T) {
 		{"weaker", 1, "encr:des prf:sha256 ke:x25519", false},
 	}
 	for _, tt := range tests {
-		answer := wire.SA{Proposals: []wire.Proposal{{Number: tt.number, Protocol: wire.ProtocolIKE, Transforms: proposal(t, tt.text)}}}
+		answer := wire.SA{
+			Proposals: []wire.Proposal{{Number: tt.number, Protocol: wire.ProtocolIKE,
+				Transforms: proposal(t, tt.text)}}}
 		c, err := CheckAnswer(policies, wire.ProtocolIKE, 0, answer)
 		if (err == nil) != tt.ok || err == nil && c.Policy != int(tt.number)-1 {
 			t.Errorf("%s: %v %v", tt.name, c, err)
@@ -236,7 +251,8 @@ func TestDescribe(t *testing.T) {
 // TestWithoutExchange: what is left is offered as before, odd attributes too.
 func TestWithoutExchange(t *testing.T) {
 	p := proposal(t, "ke:x25519 encr:aes-256-gcm ke:modp2048 seq:esn seq:no-esn")
-	offered := []wire.Proposal{{Number: 7, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4}, Transforms: p, Odd: map[int][]byte{2: {1}, 3: {2}}}}
+	offered := []wire.Proposal{{Number: 7, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4}, Transforms: p,
+		Odd: map[int][]byte{2: {1}, 3: {2}}}}
 	want := []wire.Proposal{{Number: 7, Protocol: wire.ProtocolESP, SPI: []byte{1, 2, 3, 4},
 		Transforms: proposal(t, "encr:aes-256-gcm seq:esn seq:no-esn"), Odd: map[int][]byte{1: {2}}}}
 	if diff := cmp.Diff(want, WithoutExchange(offered)); diff != "" {

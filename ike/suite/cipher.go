@@ -174,7 +174,8 @@ func (c *Cipher) Open(dst, msg []byte, offset int) ([]byte, error) {
 func unpad(b []byte, start int) ([]byte, error) {
 	n := int(b[len(b)-1]) + 1
 	if n > len(b)-start {
-		return b[:start], &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK, Text: "padding longer than the payload"}
+		return b[:start], &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK,
+			Text: "padding longer than the payload"}
 	}
 	return b[:len(b)-n], nil
 }

@@ -64,7 +64,8 @@ func suites(tb testing.TB) []*Suite {
 			integs = []sa.Known{{}}
 		}
 		for _, integ := range integs {
-			p := sa.Proposal{enc.Transform, {Type: sa.PRF, ID: sa.PRFHMACSHA256}, {Type: sa.KeyExchange, ID: sa.KEX25519}}
+			p := sa.Proposal{enc.Transform, {Type: sa.PRF, ID: sa.PRFHMACSHA256},
+				{Type: sa.KeyExchange, ID: sa.KEX25519}}
 			if !enc.AEAD {
 				p = append(p, integ.Transform)
 			}
@@ -94,7 +95,8 @@ func pair(tb testing.TB, s *Suite) (seal, open *Cipher) {
 }
 
 func TestSealOpen(t *testing.T) {
-	h := wire.Header{SPIi: 1, SPIr: 2, Version: wire.Version2, Exchange: wire.IKEAuth, Flags: wire.FlagInitiator, MessageID: 1}
+	h := wire.Header{SPIi: 1, SPIr: 2, Version: wire.Version2, Exchange: wire.IKEAuth, Flags: wire.FlagInitiator,
+		MessageID: 1}
 	for _, s := range suites(t) {
 		seal, open := pair(t, s)
 		for n := range 40 {
@@ -121,7 +123,8 @@ func TestSealOpen(t *testing.T) {
 			if !bytes.Equal(b, before) {
 				t.Errorf("%v: Open changed the message", s.Proposal())
 			}
-			if want := wire.AppendPayloads([]byte("before"), ps...); !bytes.Equal(plain, want) || sk.First != wire.FirstType(ps) {
+			if want := wire.AppendPayloads([]byte("before"), ps...); !bytes.Equal(plain, want) ||
+				sk.First != wire.FirstType(ps) {
 				t.Errorf("%v: got %x, want %x", s.Proposal(), plain, want)
 			}
 		}
@@ -261,7 +264,8 @@ func TestKeysClear(t *testing.T) {
 	if d.Len() != 0 || k.Er.Len() != 0 {
 		t.Error("Clear left keys")
 	}
-	if _, _, err := s.DeriveChild(d, &Exchange{}, sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 128}}); err == nil {
+	if _, _, err := s.DeriveChild(d, &Exchange{},
+		sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 128}}); err == nil {
 		t.Error("a child SA without integrity")
 	}
 }

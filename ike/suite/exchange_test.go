@@ -141,7 +141,8 @@ func TestModp(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := new(big.Int).SetBytes(x)
-		if want := new(big.Int).Exp(big.NewInt(2), e, p).FillBytes(make([]byte, len(g.prime))); !bytes.Equal(key.Public(), want) {
+		if want := new(big.Int).Exp(big.NewInt(2), e, p).FillBytes(make([]byte, len(g.prime))); !bytes.Equal(
+			key.Public(), want) {
 			t.Errorf("group %d: public value %x, want %x", group, key.Public(), want)
 		}
 		tests := []struct {

@@ -61,7 +61,8 @@ func TestKDFVector(t *testing.T) {
 		SPIr:   0xa72fa98c766e6582,
 	}
 	k := s.DeriveKeys(x)
-	checkPrefix(t, 0, "DKM", unhex(t, `83ece089864bfefc19eec91d875bce116a84c5abd14d78621e7f33d570b5390628f58ea9aa06bf2e6cf9b2e1d5fba3b4
+	checkPrefix(t, 0, "DKM",
+		unhex(t, `83ece089864bfefc19eec91d875bce116a84c5abd14d78621e7f33d570b5390628f58ea9aa06bf2e6cf9b2e1d5fba3b4
 		2246e964c58d3128b6874326ede5f06c33c48f09219df6dfb0cee4855bd263a785955bc1cc343e4ae8d30aeab1f07658
 		a18f3a3baa127483a190243b2e9a14f37243bd2895edafe3abd99953783e15a519c3eff3d0ee829ecf19fb214d188eea
 		672612ef61e33855f810f5f5e3cd9317ab61ce0c64b73e67166e207552ed12ecacd12864257880f35c8f4bd80fb853c7
@@ -70,9 +71,11 @@ func TestKDFVector(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checkPrefix(t, 0, "child", unhex(t, `3d2eca0f40b8cab0aa96a35d1bff2e48c44c612040c2016b249dd2f5dd16991a62f325839f2db202db171c95a71b25c8
+	checkPrefix(t, 0, "child",
+		unhex(t, `3d2eca0f40b8cab0aa96a35d1bff2e48c44c612040c2016b249dd2f5dd16991a62f325839f2db202db171c95a71b25c8
 		ab4f11c7114e53062a4088279f0e92c984a10fb7ec4151603280e38301c5c3d3264229342264edbe134cdcfbe914b58f
-		1c528699b9bf37fade594ca5156c32e664084e63c2d057893b703b66954c04a2`), toR.Encryption, toR.Integrity, toI.Encryption, toI.Integrity)
+		1c528699b9bf37fade594ca5156c32e664084e63c2d057893b703b66954c04a2`), toR.Encryption, toR.Integrity,
+		toI.Encryption, toI.Integrity)
 }
 
 // TestRecordedMessage is a message of strongSwan with AES-GCM-256, from

@@ -24,7 +24,8 @@ func Successors(policies []sa.Proposal, current sa.Proposal) (kept []sa.Proposal
 		}
 	}
 	for i, p := range policies {
-		if p := keep(p, current); p != nil && !slices.ContainsFunc(kept, func(o sa.Proposal) bool { return slices.Equal(o, p) }) {
+		if p := keep(p, current); p != nil &&
+			!slices.ContainsFunc(kept, func(o sa.Proposal) bool { return slices.Equal(o, p) }) {
 			kept, from = append(kept, p), append(from, i)
 		}
 	}
@@ -90,8 +91,9 @@ func strength(t sa.Transform) int {
 		return 8 * i.icvLen
 	case sa.KeyExchange:
 		return map[uint16]int{
-			sa.KEModp768: 64, sa.KEModp1024: 80, sa.KEModp1536: 96, sa.KEModp2048: 112, sa.KEModp3072: 128, sa.KEModp4096: 152,
-			sa.KEX25519: 128, sa.KEECP256: 128, sa.KEECP384: 192, sa.KEECP521: 256,
+			sa.KEModp768: 64, sa.KEModp1024: 80, sa.KEModp1536: 96, sa.KEModp2048: 112, sa.KEModp3072: 128,
+			sa.KEModp4096: 152,
+			sa.KEX25519:   128, sa.KEECP256: 128, sa.KEECP384: 192, sa.KEECP521: 256,
 		}[t.ID]
 	case sa.PRF, sa.Sequence:
 	}

@@ -11,7 +11,8 @@ import (
 // TestSuccessors: a rekeying keeps the PRF, begins with the suite that there is,
 // and offers nothing weaker.
 func TestSuccessors(t *testing.T) {
-	const defaults = "encr:aes-256-gcm encr:aes-128-gcm encr:chacha20-poly1305 prf:sha384 prf:sha256 ke:x25519 ke:ecp384 ke:ecp256"
+	const defaults = "encr:aes-256-gcm encr:aes-128-gcm encr:chacha20-poly1305 prf:sha384 prf:sha256 ke:x25519 " +
+		"ke:ecp384 ke:ecp256"
 	tests := []struct {
 		name     string
 		policies []string
@@ -20,20 +21,30 @@ func TestSuccessors(t *testing.T) {
 		from     []int
 	}{
 		{"the defaults", []string{defaults}, "encr:aes-256-gcm prf:sha384 ke:x25519",
-			[]string{"encr:aes-256-gcm prf:sha384 ke:x25519", "encr:aes-256-gcm encr:chacha20-poly1305 prf:sha384 ke:x25519 ke:ecp384 ke:ecp256"}, []int{0, 0}},
+			[]string{"encr:aes-256-gcm prf:sha384 ke:x25519",
+				"encr:aes-256-gcm encr:chacha20-poly1305 prf:sha384 ke:x25519 ke:ecp384 ke:ecp256"}, []int{0, 0}},
 		{"a weaker one may become stronger", []string{defaults}, "encr:aes-128-gcm prf:sha256 ke:ecp384",
-			[]string{"encr:aes-128-gcm prf:sha256 ke:ecp384", "encr:aes-256-gcm encr:aes-128-gcm encr:chacha20-poly1305 prf:sha256 ke:ecp384"}, []int{0, 0}},
-		{"its policy comes second", []string{"encr:aes-256-gcm prf:sha512 ke:x25519", defaults}, "encr:aes-256-gcm prf:sha384 ke:ecp384",
-			[]string{"encr:aes-256-gcm prf:sha384 ke:ecp384", "encr:aes-256-gcm encr:chacha20-poly1305 prf:sha384 ke:ecp384"}, []int{1, 1}},
+			[]string{"encr:aes-128-gcm prf:sha256 ke:ecp384",
+				"encr:aes-256-gcm encr:aes-128-gcm encr:chacha20-poly1305 prf:sha256 ke:ecp384"}, []int{0, 0}},
+		{"its policy comes second", []string{"encr:aes-256-gcm prf:sha512 ke:x25519", defaults},
+			"encr:aes-256-gcm prf:sha384 ke:ecp384",
+			[]string{"encr:aes-256-gcm prf:sha384 ke:ecp384",
+				"encr:aes-256-gcm encr:chacha20-poly1305 prf:sha384 ke:ecp384"}, []int{1, 1}},
 		{"said once", []string{"encr:aes-256-gcm prf:sha384 ke:x25519"}, "encr:aes-256-gcm prf:sha384 ke:x25519",
 			[]string{"encr:aes-256-gcm prf:sha384 ke:x25519"}, []int{0}},
-		{"configured away, the PRF is not", []string{"encr:chacha20-poly1305 prf:sha384 ke:ecp384"}, "encr:aes-256-gcm prf:sha384 ke:x25519",
+		{"configured away, the PRF is not", []string{"encr:chacha20-poly1305 prf:sha384 ke:ecp384"},
+			"encr:aes-256-gcm prf:sha384 ke:x25519",
 			[]string{"encr:chacha20-poly1305 prf:sha384 ke:ecp384"}, []int{0}},
-		{"configured away with its PRF", []string{"encr:aes-256-gcm prf:sha512 ke:x25519"}, "encr:aes-256-gcm prf:sha384 ke:x25519", nil, nil},
-		{"only weaker ones are left", []string{"encr:aes-128-gcm prf:sha384 ke:x25519"}, "encr:aes-256-gcm prf:sha384 ke:x25519", nil, nil},
-		{"integrity of an AEAD", []string{"encr:aes-256-cbc integ:sha1 integ:sha256 prf:sha256 ke:x25519"}, "encr:aes-256-gcm prf:sha256 ke:x25519",
+		{"configured away with its PRF", []string{"encr:aes-256-gcm prf:sha512 ke:x25519"},
+			"encr:aes-256-gcm prf:sha384 ke:x25519", nil, nil},
+		{"only weaker ones are left", []string{"encr:aes-128-gcm prf:sha384 ke:x25519"},
+			"encr:aes-256-gcm prf:sha384 ke:x25519", nil, nil},
+		{"integrity of an AEAD", []string{"encr:aes-256-cbc integ:sha1 integ:sha256 prf:sha256 ke:x25519"},
+			"encr:aes-256-gcm prf:sha256 ke:x25519",
 			[]string{"encr:aes-256-cbc integ:sha256 prf:sha256 ke:x25519"}, []int{0}},
-		{"without integrity only an AEAD", []string{"encr:aes-256-cbc encr:aes-256-gcm integ:sha1 prf:sha256 ke:x25519"}, "encr:aes-128-cbc integ:sha256 prf:sha256 ke:x25519",
+		{"without integrity only an AEAD",
+			[]string{"encr:aes-256-cbc encr:aes-256-gcm integ:sha1 prf:sha256 ke:x25519"},
+			"encr:aes-128-cbc integ:sha256 prf:sha256 ke:x25519",
 			[]string{"encr:aes-256-gcm prf:sha256 ke:x25519"}, []int{0}},
 	}
 	for _, tt := range tests {

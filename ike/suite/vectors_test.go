@@ -47,7 +47,8 @@ func TestKDF(t *testing.T) {
 		t.Fatalf("%d vectors", len(vectors))
 	}
 	ids := map[string]uint16{
-		"SHA-1": sa.PRFHMACSHA1, "SHA2-256": sa.PRFHMACSHA256, "SHA2-384": sa.PRFHMACSHA384, "SHA2-512": sa.PRFHMACSHA512,
+		"SHA-1": sa.PRFHMACSHA1, "SHA2-256": sa.PRFHMACSHA256, "SHA2-384": sa.PRFHMACSHA384,
+		"SHA2-512": sa.PRFHMACSHA512,
 	}
 	for i, v := range vectors {
 		prf, ok := NewPRF(ids[v.Hash])
@@ -64,22 +65,27 @@ func TestKDF(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := &Exchange{Shared: secret.Copy(v.Gir), Ni: v.NInit, Nr: v.NResp, SPIi: be64(v.SpiInit), SPIr: be64(v.SpiResp)}
+		x := &Exchange{Shared: secret.Copy(v.Gir), Ni: v.NInit, Nr: v.NResp, SPIi: be64(v.SpiInit),
+			SPIr: be64(v.SpiResp)}
 		k := s.DeriveKeys(x)
 		checkPrefix(t, i, "DKM", v.DerivedKeyingMaterial, k.D, k.Ai, k.Ar, k.Ei, k.Er, k.Pi, k.Pr)
 
-		child := sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 256}, {Type: sa.Integrity, ID: sa.IntegSHA512256}}
+		child := sa.Proposal{{Type: sa.Encryption, ID: sa.EncrAESCBC, KeyBits: 256},
+			{Type: sa.Integrity, ID: sa.IntegSHA512256}}
 		toR, toI, err := s.DeriveChild(k.D, &Exchange{Ni: v.NInit, Nr: v.NResp}, child)
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkPrefix(t, i, "child", v.DerivedKeyingMaterialChild, toR.Encryption, toR.Integrity, toI.Encryption, toI.Integrity)
+		checkPrefix(t, i, "child", v.DerivedKeyingMaterialChild, toR.Encryption, toR.Integrity, toI.Encryption,
+			toI.Integrity)
 		x.Shared = secret.Copy(v.GirNew)
 		toR, toI, _ = s.DeriveChild(k.D, x, child)
-		checkPrefix(t, i, "child with key exchange", v.DerivedKeyingMaterialDh, toR.Encryption, toR.Integrity, toI.Encryption, toI.Integrity)
+		checkPrefix(t, i, "child with key exchange", v.DerivedKeyingMaterialDh, toR.Encryption, toR.Integrity,
+			toI.Encryption, toI.Integrity)
 
 		r := s.RekeyKeys(prf, k.D, x)
-		checkPrefix(t, i, "rekey", prf.Expand(v.SKeySeedReKey, 64, v.NInit, v.NResp, v.SpiInit, v.SpiResp), r.D, r.Ai, r.Ar)
+		checkPrefix(t, i, "rekey", prf.Expand(v.SKeySeedReKey, 64, v.NInit, v.NResp, v.SpiInit, v.SpiResp),
+			r.D, r.Ai, r.Ar)
 	}
 }
 
@@ -143,7 +149,8 @@ func TestWycheproofAEAD(t *testing.T) {
 					continue
 				}
 				valid++
-				if sealed := a.Seal(nil, c.nonce(v.Iv[4:]), v.Msg, v.Aad); !bytes.Equal(sealed, append(v.Ct, v.Tag...)) {
+				if sealed := a.Seal(nil, c.nonce(v.Iv[4:]), v.Msg, v.Aad); !bytes.Equal(sealed,
+					append(v.Ct, v.Tag...)) {
 					t.Errorf("%s %d (%s): sealed %x", file, v.TcID, v.Comment, sealed)
 				}
 			}

@@ -32,7 +32,8 @@ func TestMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Header{SPIi: 0x0158b8fb90b7623d, NextPayload: TypeSA, Version: Version2, Exchange: IKESAInit, Flags: FlagInitiator, Length: 248}
+	want := Header{SPIi: 0x0158b8fb90b7623d, NextPayload: TypeSA, Version: Version2, Exchange: IKESAInit,
+		Flags: FlagInitiator, Length: 248}
 	if diff := cmp.Diff(want, m.Header); diff != "" {
 		t.Errorf("header (-want +got):\n%s", diff)
 	}
@@ -117,7 +118,8 @@ func TestMalformedMessages(t *testing.T) {
 		{"reserved flags", func(b []byte) []byte { b[19] |= 0xc7; return b }, 0, nil},
 		{"unknown payload", func(b []byte) []byte { b[16] = 99; return b }, 0, nil},
 		{"IKEv1 payload", func(b []byte) []byte { b[16] = 1; return b }, 0, nil},
-		{"unknown critical payload", func(b []byte) []byte { b[16] = 99; b[29] = critical; return b }, UnsupportedCriticalPayload, []byte{99}},
+		{"unknown critical payload", func(b []byte) []byte { b[16] = 99; b[29] = critical; return b },
+			UnsupportedCriticalPayload, []byte{99}},
 		{"known critical payload", func(b []byte) []byte { b[29] = critical; return b }, 0, nil},
 		{"reserved bits of a payload", func(b []byte) []byte { b[29] = 0x7f; return b }, 0, nil},
 		{"payload of length 0", func(b []byte) []byte { b[31] = 0; return b }, InvalidSyntax, nil},
@@ -130,7 +132,10 @@ func TestMalformedMessages(t *testing.T) {
 		{"length too high", func(b []byte) []byte { b[27]++; return b }, InvalidSyntax, nil},
 		{"length 4 GiB", func(b []byte) []byte { b[24] = 0xff; return b }, InvalidSyntax, nil},
 		{"header only", func(b []byte) []byte { b[16], b[27] = 0, 28; return b[:28] }, 0, nil},
-		{"larger than a datagram", func(b []byte) []byte { b[25], b[26], b[27] = 1, 0, 0; return append(b, make([]byte, 65536-len(b))...) }, InvalidSyntax, nil},
+		{"larger than a datagram", func(b []byte) []byte {
+			b[25], b[26], b[27] = 1, 0, 0
+			return append(b, make([]byte, 65536-len(b))...)
+		}, InvalidSyntax, nil},
 	}
 	for _, tt := range tests {
 		_, err := ParseMessage(tt.change(unhex(t, saInit)))
@@ -138,7 +143,8 @@ func TestMalformedMessages(t *testing.T) {
 		switch {
 		case tt.notify == 0 && err != nil:
 			t.Errorf("%s: %v", tt.name, err)
-		case tt.notify != 0 && (!errors.As(err, &e) || e.Notify != tt.notify || !bytes.Equal(e.Response().Data, tt.data)):
+		case tt.notify != 0 &&
+			(!errors.As(err, &e) || e.Notify != tt.notify || !bytes.Equal(e.Response().Data, tt.data)):
 			t.Errorf("%s: got %v", tt.name, err)
 		}
 	}
@@ -162,7 +168,8 @@ func TestCountLimits(t *testing.T) {
 	many := func(n int) SA {
 		var p SA
 		for range n {
-			p.Proposals = append(p.Proposals, Proposal{Number: 1, Protocol: ProtocolIKE, Transforms: make(sa.Proposal, 1)})
+			p.Proposals = append(p.Proposals,
+				Proposal{Number: 1, Protocol: ProtocolIKE, Transforms: make(sa.Proposal, 1)})
 		}
 		return p
 	}

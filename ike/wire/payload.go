@@ -152,7 +152,8 @@ func parseChain(first PayloadType, b []byte, offset int) (Payloads, error) {
 			p, following = v, NoNextPayload
 		case Unknown:
 			if critical {
-				return nil, &Error{Notify: UnsupportedCriticalPayload, Payload: next, Text: "critical and not supported"}
+				return nil, &Error{Notify: UnsupportedCriticalPayload, Payload: next,
+					Text: "critical and not supported"}
 			}
 		}
 		ps = append(ps, p)

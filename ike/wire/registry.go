@@ -79,7 +79,8 @@ const (
 	ProtocolESP  ProtocolID = 3
 )
 
-var protocolNames = map[ProtocolID]string{ProtocolNone: "none", ProtocolIKE: "IKE", ProtocolAH: "AH", ProtocolESP: "ESP"}
+var protocolNames = map[ProtocolID]string{ProtocolNone: "none", ProtocolIKE: "IKE", ProtocolAH: "AH",
+	ProtocolESP: "ESP"}
 
 // String returns the name of the registry.
 func (p ProtocolID) String() string { return name(protocolNames, p, "protocol") }

@@ -73,7 +73,8 @@ func full() *sample {
 		small: 1, large: 0x123456789a, flag: true, bytes: []byte{0, 1}, text: strings.Repeat("t", 200),
 		key: secret.Copy([]byte("key")), at: time.Unix(1, 2).UTC(), age: time.Minute,
 		addr: netip.MustParseAddr("2001:db8::1"),
-		port: netip.MustParseAddrPort("192.0.2.1:500"), prefix: netip.MustParsePrefix("10.0.0.0/8"), fixed: [4]byte{0, 0, 7},
+		port: netip.MustParseAddrPort("192.0.2.1:500"), prefix: netip.MustParsePrefix("10.0.0.0/8"),
+		fixed:  [4]byte{0, 0, 7},
 		nested: inner{n: 5}, optional: &inner{}, list: []inner{{n: 6}, {}}, far: 7, part: []byte("part"),
 		items: [][]byte{[]byte("item"), {}},
 	}

@@ -52,7 +52,8 @@ func Read(t *testing.T, samples []Sample, read func(b []byte) error) {
 		case *update:
 			text = append(text, s.Name+" "+hex.EncodeToString(s.Bytes)+"\n"...)
 		default:
-			t.Errorf("%s is written otherwise now (-update adds it to %s):\n% x, was\n% x", s.Name, path, s.Bytes, newest[s.Name])
+			t.Errorf("%s is written otherwise now (-update adds it to %s):\n% x, was\n% x", s.Name, path, s.Bytes,
+				newest[s.Name])
 		}
 	}
 	if !*update {
