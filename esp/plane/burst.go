@@ -55,7 +55,7 @@ func (b *Burst) Put(dst []byte, i int) int {
 		n = b.super.Put(dst, i)
 	}
 	if b.taps != nil {
-		show(b.taps, false, b.spi, dst[:n])
+		callTaps(b.taps, false, b.spi, dst[:n])
 	}
 	b.packets++
 	b.bytes += n

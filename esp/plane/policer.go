@@ -7,10 +7,10 @@ import (
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
-// Rates bound what all SAs of a plane carry together. 0: there is no bound.
+// Rates bound what all carriers of a plane carry together. 0: there is no bound.
 type Rates struct {
-	BytesIn  float64 // per second, of ESP as it arrives
-	BytesOut float64 // per second, of packets before they are sealed
+	BytesIn  float64 // per second, of ESP as it arrives; of another carrier, of its inner packets
+	BytesOut float64 // per second, of inner packets
 	Packets  float64 // per second, of both directions together
 }
 

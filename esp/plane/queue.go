@@ -70,7 +70,7 @@ func (q *queue) packet(b []byte) {
 		return
 	}
 	for range 2 { // a carrier that was closed when it was to send may have a successor
-		if q.carry() {
+		if q.forward() {
 			return
 		}
 	}
@@ -82,9 +82,9 @@ func (q *queue) drop(why stats.Counter) {
 	q.stats.count(why, q.burst.super.Count(), q.burst.super.Total())
 }
 
-// carry finds the carrier of the packet or super-packet and gives it to it. It
+// forward finds the carrier of the packet or super-packet and gives it to it. It
 // returns false where that carrier has been closed meanwhile.
-func (q *queue) carry() bool {
+func (q *queue) forward() bool {
 	s, inner := &q.burst.super, &q.burst.inner
 	l := q.tun.policies.Find(inner)
 	if l == nil {

@@ -59,7 +59,7 @@ func (r *Receiver) Deliver(l *Link, packet []byte) {
 // checked. Taps are told the SPI.
 func (r *Receiver) deliver(l *Link, spi sa.SPI, packet []byte, h *esp.Inner) {
 	if r.taps != nil {
-		show(r.taps, true, spi, packet)
+		callTaps(r.taps, true, spi, packet)
 	}
 	if isSYN(packet, h) {
 		clampMSS(packet, h, l.carrier.MTU(h.V6), true)

@@ -22,8 +22,8 @@ func (p *Plane) SetTaps(taps ...Tap) {
 	p.tun.taps.Store(&taps)
 }
 
-// show shows a packet to taps.
-func show(taps *[]Tap, inbound bool, spi sa.SPI, b []byte) {
+// callTaps shows a packet to taps.
+func callTaps(taps *[]Tap, inbound bool, spi sa.SPI, b []byte) {
 	for _, t := range *taps {
 		t.Packet(inbound, spi, b)
 	}
