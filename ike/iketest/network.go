@@ -1,0 +1,96 @@
+package iketest
+
+import (
+	"bytes"
+	"container/heap"
+	"time"
+
+	"github.com/warrenvpn/warren/ike/exchange"
+)
+
+// send puts a datagram on the wire.
+func (l *Lab) send(from *Node, d exchange.Datagram) {
+	if d.Keepalive {
+		return
+	}
+	if l.Spy != nil {
+		l.Spy(from, d)
+	}
+	l.watch(d.Payload)
+	if d.Local.Addr() != from.Addr {
+		l.trouble("%s sends from %v", from.Name, d.Local)
+	}
+	if mapped, ok := l.NAT[d.Local]; ok {
+		d.Local = mapped
+	}
+	copies := 1
+	if l.rng.Float64() < l.Faults.Duplicate {
+		copies = 2
+	}
+	for range copies {
+		if l.rng.Float64() < l.Faults.Drop {
+			continue
+		}
+		b := bytes.Clone(d.Payload)
+		if l.rng.Float64() < l.Faults.Corrupt {
+			b[l.rng.IntN(len(b))] ^= 1 << l.rng.IntN(8)
+		}
+		at := l.Now.Add(l.Faults.Delay)
+		if l.Faults.Jitter > 0 {
+			at = at.Add(time.Duration(l.rng.Int64N(int64(l.Faults.Jitter))))
+		}
+		l.Inject(at, exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: b})
+	}
+}
+
+// Inject has a datagram arrive at d.Local at an instant.
+func (l *Lab) Inject(at time.Time, d exchange.Datagram) {
+	l.count++
+	heap.Push(&l.queue, delivery{at, l.count, d})
+}
+
+// deliver gives a datagram to every node at its address.
+func (l *Lab) deliver(d exchange.Datagram) {
+	for inside, outside := range l.NAT {
+		if outside == d.Local {
+			d.Local = inside
+		}
+	}
+	for _, n := range l.Nodes {
+		if n.Addr == d.Local.Addr() && !n.Deaf {
+			n.Do(func(out *exchange.Output) error { return n.Engine.Receive(l.Now, d, out) })
+		}
+	}
+}
+
+type delivery struct {
+	at    time.Time
+	count int
+	exchange.Datagram
+}
+
+type deliveries []delivery
+
+// Len implements heap.Interface.
+func (q deliveries) Len() int { return len(q) }
+
+// Less implements heap.Interface.
+func (q deliveries) Less(i, j int) bool {
+	if !q[i].at.Equal(q[j].at) {
+		return q[i].at.Before(q[j].at)
+	}
+	return q[i].count < q[j].count
+}
+
+// Swap implements heap.Interface.
+func (q deliveries) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+// Push implements heap.Interface.
+func (q *deliveries) Push(x any) { *q = append(*q, x.(delivery)) }
+
+// Pop implements heap.Interface.
+func (q *deliveries) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
+}
