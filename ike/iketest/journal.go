@@ -9,6 +9,7 @@ import (
 // commit journals and installs.
 func (n *Node) commit(changes []exchange.Record) {
 	for _, r := range changes {
+		n.lab.transcript.record(n, r)
 		n.Journal = append(n.Journal, ike.AppendRecord(nil, r))
 		if r.Kind == exchange.RecordIKEDown {
 			for id, c := range n.Plane {

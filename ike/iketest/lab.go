@@ -36,16 +36,16 @@ type Lab struct {
 	// nil. Before is called ahead of each delivery.
 	Spy    func(from *Node, d exchange.Datagram)
 	Before func()
+	// Lose is asked for each datagram, once the nodes' addresses are translated,
+	// whether the wire keeps it for itself; it may be nil.
+	Lose func(from *Node, d exchange.Datagram) bool
 	// Crash is asked after each commit of changes whether the node dies before
 	// it has sent anything of that Output; it may be nil.
 	Crash func(n *Node) bool
 	// Trouble holds what must not happen and did.
 	Trouble []string
 
-	// trace sees every Output before it is carried out, and after the node when all
-	// of a call is: see Transcribe. They may be nil.
-	trace func(n *Node, out *exchange.Output)
-	after func(n *Node)
+	transcript *Transcript // nil: nothing is printed
 
 	rng   *rand.Rand
 	queue deliveries
@@ -87,6 +87,7 @@ func (l *Lab) step(end time.Time) bool {
 		return false
 	}
 	l.advance(at)
+	l.transcript.call(who, "timer")
 	who.Do(func(out *exchange.Output) error { who.Engine.Expire(l.Now, out); return nil })
 	return true
 }

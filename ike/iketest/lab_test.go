@@ -48,19 +48,9 @@ func TestConnect(t *testing.T) {
 	noTrouble(t, l)
 }
 
-// natAddr is the outside of the NAT of the tests.
-var natAddr = netip.MustParseAddr("203.0.113.9")
-
-func (l *Lab) translate(port uint16) {
-	clear(l.NAT)
-	for _, p := range []uint16{500, 4500} {
-		l.NAT[netip.AddrPortFrom(ClientAddr, p)] = netip.AddrPortFrom(natAddr, port+p)
-	}
-}
-
 func TestNATRebinding(t *testing.T) {
 	l := New(2, Faults{Delay: 10 * time.Millisecond})
-	l.translate(20000)
+	l.Translate(20000)
 	g, c := l.Pair(nil)
 	if !l.Until(5*time.Second, func() bool { return Up(g, c) }) {
 		t.Fatalf("not up: %v %v", g.Events, c.Events)
@@ -69,12 +59,12 @@ func TestNATRebinding(t *testing.T) {
 	if !s.NAT || s.Children[0].Encap.String() != "udp" || s.Children[0].RemoteAddr != netip.AddrPortFrom(natAddr, 24500) {
 		t.Fatalf("gateway sees %+v", s)
 	}
-	l.translate(30000)
+	l.Translate(30000)
 	l.Run(2 * time.Minute) // liveness of the client, or of the gateway answered by nobody
 	if got := g.Plane[s.Children[0].ID].RemoteAddr; got != netip.AddrPortFrom(natAddr, 34500) {
 		t.Errorf("data plane sends to %v after the new mapping", got)
 	}
-	l.translate(40000)
+	l.Translate(40000)
 	if err := g.Command(exchange.PeerMoved{ID: s.Children[0].ID, Remote: netip.AddrPortFrom(natAddr, 44500)}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +110,7 @@ func hostile(t *testing.T, seed uint64) bool {
 		}
 	})
 	if seed%3 == 0 {
-		l.translate(20000)
+		l.Translate(20000)
 	}
 	l.Run(time.Duration(2+seed%25) * time.Minute)
 	switch seed % 4 {

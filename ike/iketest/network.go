@@ -3,6 +3,7 @@ package iketest
 import (
 	"bytes"
 	"container/heap"
+	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
@@ -13,6 +14,7 @@ func (l *Lab) send(from *Node, d exchange.Datagram) {
 	if d.Keepalive {
 		return
 	}
+	l.transcript.send(from, d)
 	if l.Spy != nil {
 		l.Spy(from, d)
 	}
@@ -23,12 +25,16 @@ func (l *Lab) send(from *Node, d exchange.Datagram) {
 	if mapped, ok := l.NAT[d.Local]; ok {
 		d.Local = mapped
 	}
+	if l.Lose != nil && l.Lose(from, d) {
+		return
+	}
 	copies := 1
 	if l.rng.Float64() < l.Faults.Duplicate {
 		copies = 2
 	}
 	for range copies {
 		if l.rng.Float64() < l.Faults.Drop {
+			l.transcript.line("lost", "on the way")
 			continue
 		}
 		b := bytes.Clone(d.Payload)
@@ -40,6 +46,18 @@ func (l *Lab) send(from *Node, d exchange.Datagram) {
 			at = at.Add(time.Duration(l.rng.Int64N(int64(l.Faults.Jitter))))
 		}
 		l.Inject(at, exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: b})
+	}
+}
+
+// natAddr is the outside of the NAT of Translate.
+var natAddr = netip.MustParseAddr("203.0.113.9")
+
+// Translate puts ClientAddr behind a NAT that adds port to its ports, from now
+// on and instead of what was.
+func (l *Lab) Translate(port uint16) {
+	clear(l.NAT)
+	for _, p := range []uint16{500, 4500} {
+		l.NAT[netip.AddrPortFrom(ClientAddr, p)] = netip.AddrPortFrom(natAddr, port+p)
 	}
 }
 
@@ -58,6 +76,7 @@ func (l *Lab) deliver(d exchange.Datagram) {
 	}
 	for _, n := range l.Nodes {
 		if n.Addr == d.Local.Addr() && !n.Deaf {
+			l.transcript.arrive(n, d)
 			n.Do(func(out *exchange.Output) error { return n.Engine.Receive(l.Now, d, out) })
 		}
 	}

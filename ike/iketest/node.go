@@ -79,6 +79,7 @@ func (n *Node) boot() {
 	}
 	n.Engine = e
 	e.SetEpoch(n.Epoch)
+	n.lab.transcript.restart(n)
 	n.Do(func(out *exchange.Output) error { e.Activate(n.lab.Now, out); return nil })
 }
 
@@ -130,18 +131,18 @@ func (n *Node) Fork(name string, epoch uint64, lost int) *Node {
 // Do calls the engine and carries out the Output.
 func (n *Node) Do(f func(out *exchange.Output) error) {
 	var out exchange.Output
-	if err := f(&out); err != nil {
+	err := f(&out)
+	if err != nil {
 		n.Errors = append(n.Errors, err)
 	}
+	n.lab.transcript.returned(n, err)
 	for len(out.Changes)+len(out.Send)+len(out.Events) > 0 {
 		o := out
 		out = exchange.Output{}
-		if n.lab.trace != nil {
-			n.lab.trace(n, &o)
-		}
 		n.commit(o.Changes)
 		if l := n.lab; len(o.Changes) > 0 && l.Crash != nil && l.Crash(n) {
-			n.boot()
+			n.lab.transcript.line("crash", "before anything is sent")
+			n.Kill()
 			return
 		}
 		for _, d := range o.Send {
@@ -149,21 +150,22 @@ func (n *Node) Do(f func(out *exchange.Output) error) {
 		}
 		for _, e := range o.Events {
 			n.Events = append(n.Events, e)
+			n.lab.transcript.event(n, e)
 			if q, ok := e.(exchange.AskSession); ok && n.Authorise != nil {
 				if err := n.Engine.Answer(n.lab.Now, n.Authorise(q), &out); err != nil {
 					n.lab.trouble("%s: answer: %v", n.Name, err)
 				}
+				n.lab.transcript.returned(n, nil)
 			}
 		}
 	}
 	n.check()
-	if n.lab.after != nil {
-		n.lab.after(n)
-	}
+	n.lab.transcript.compare(n)
 }
 
 // Command gives the engine a command.
 func (n *Node) Command(c exchange.Command) error {
+	n.lab.transcript.command(n, c)
 	var err error
 	n.Do(func(out *exchange.Output) error { err = n.Engine.Command(n.lab.Now, c, out); return err })
 	return err

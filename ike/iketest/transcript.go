@@ -1,236 +1,277 @@
 package iketest
 
 import (
-	"encoding/hex"
+	"crypto/sha256"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 
-	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/exchange"
-	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// Transcript is what happens in a Lab as text, one line for each thing, with the
-// milliseconds since the Lab began:
+// Transcript prints what happens in a Lab as text that is the same in each run.
+// Each call of an engine is a block: when, who, and why it was called; beneath,
+// in the order of exchange.Output, what came of it:
 //
-//	 0 client    > IKE_SA_INIT 0 request: SA KE nonce N(NAT_DETECTION_SOURCE_IP)
-//	10 gateway   + RecordHalfOpen
-//	30 gateway   ! AskSession client@example
-//	30 gateway   = AUTHORIZING
+//	record   a step that is durable before anything is sent
+//	send     a message, in the notation of RFC 7296 section 1.2; SK {...} is protected
+//	event    what the engine tells
+//	state    an IKE SA that has another state now
+//	error    why the call has changed nothing
+//	lost     what the wire does to the message above
 //
-// + is a record that is made durable, > a message that leaves, ! an event that is
-// published, = the states of the IKE SAs of a node when they have changed; in the
-// order of exchange.Output. What is encrypted is shown as it is inside. A message
-// that was sent before is a repeat.
+// A message whose bytes were sent before is "again". SPIs and cookies have names
+// (see names); keys, nonces and hashes are never printed.
 type Transcript struct {
-	lab    *Lab
-	text   strings.Builder
-	keys   map[string]ciphers
-	states map[*Node]string
-	sent   map[string]bool
+	lab      *Lab
+	text     strings.Builder
+	heading  string // of the call; "" when it is printed
+	names    names
+	keys     keyring
+	children map[childOf]string
+	states   map[*Node]map[string]string
+	sent     map[[sha256.Size]byte]bool
 }
 
-// ciphers open the messages of the initiator and the responder of an IKE SA.
-type ciphers struct{ initiator, responder *suite.Cipher }
+// childOf names a child SA of a node.
+type childOf struct {
+	node *Node
+	id   uint64
+}
 
-// Transcribe has a Lab write a Transcript from now on.
+// Transcribe has everything that happens from now on printed.
 func (l *Lab) Transcribe() *Transcript {
-	t := &Transcript{lab: l, keys: map[string]ciphers{}, states: map[*Node]string{}, sent: map[string]bool{}}
-	l.trace = t.output
-	l.after = t.state
-	return t
+	l.transcript = &Transcript{
+		lab: l, names: newNames(), keys: keyring{}, children: map[childOf]string{},
+		states: map[*Node]map[string]string{}, sent: map[[sha256.Size]byte]bool{},
+	}
+	return l.transcript
 }
 
-// Take returns the lines since the last call.
-func (t *Transcript) Take() string {
+// Text returns what was printed since the last call.
+func (t *Transcript) Text() string {
 	text := t.text.String()
 	t.text.Reset()
 	return text
 }
 
-func (t *Transcript) line(n *Node, sign, format string, args ...any) {
-	at := t.lab.Now.Sub(Start) / time.Millisecond
-	fmt.Fprintf(&t.text, "%6d %-8s %s %s\n", at, n.Name, sign, strings.TrimSpace(fmt.Sprintf(format, args...)))
-}
-
-// output writes what one call of an engine has led to.
-func (t *Transcript) output(n *Node, out *exchange.Output) {
-	t.learn()
-	for _, r := range out.Changes {
-		t.line(n, "+", "%s", recordText(&r))
-	}
-	for _, d := range out.Send {
-		repeat := ""
-		if t.sent[string(d.Payload)] {
-			repeat = " (repeat)"
-		}
-		t.sent[string(d.Payload)] = true
-		t.line(n, ">", "%s%s", t.message(d), repeat)
-	}
-	for _, e := range out.Events {
-		t.line(n, "!", "%s", eventText(e))
+// call notes why n is called.
+func (t *Transcript) call(n *Node, why string) {
+	if t != nil {
+		t.heading = fmt.Sprintf("%.3fs %s: %s\n", t.lab.Now.Sub(Start).Seconds(), n.Name, why)
 	}
 }
 
-// state writes the states of the IKE SAs of n, if they have changed.
-func (t *Transcript) state(n *Node) {
-	var states []string
-	for _, s := range n.Engine.Status() {
-		text := s.State
-		if many := len(s.Children); many > 0 {
-			text += fmt.Sprintf(" (child SAs: %d)", many)
-		}
-		states = append(states, text)
+// command notes what n is told to do.
+func (t *Transcript) command(n *Node, c exchange.Command) {
+	if t != nil {
+		t.call(n, t.commandText(n, c))
 	}
-	text := strings.Join(states, ", ")
-	if text == "" {
-		text = "no IKE SA"
-	}
-	if old, ok := t.states[n]; text != old && (ok || len(states) > 0) {
-		t.line(n, "=", "%s", text)
-	}
-	t.states[n] = text
 }
 
-// recordText names a record.
-func recordText(r *exchange.Record) string {
-	switch r.Kind {
-	case exchange.RecordIKE:
-		if r.Replaces != 0 {
-			return "RecordIKE, with the child SAs of the old one"
-		}
-		return "RecordIKE"
-	case exchange.RecordWindow:
-		return "RecordWindow"
-	case exchange.RecordIKEDown:
-		return "RecordIKEDown"
-	case exchange.RecordChild:
-		return "RecordChild " + map[sa.Op]string{
-			sa.OpAdd: "add", sa.OpRekey: "rekey", sa.OpFollow: "follow", sa.OpMove: "move", sa.OpDelete: "delete",
-		}[r.Child.Op]
-	case exchange.RecordHalfOpen:
-		return "RecordHalfOpen"
+// restart notes that n has another engine, which knows the journal. The first one
+// of a node is printed only when it does something.
+func (t *Transcript) restart(n *Node) {
+	if t == nil {
+		return
 	}
-	return fmt.Sprintf("record %d", r.Kind)
+	t.call(n, fmt.Sprintf("is activated with a journal of %d", len(n.Journal)))
+	if t.states[n] != nil {
+		t.text.WriteString(t.heading)
+		t.heading = ""
+	}
 }
 
-// eventText names an event, and says what is worth reading of it.
-func eventText(e exchange.Event) string {
-	name := strings.TrimPrefix(fmt.Sprintf("%T", e), "exchange.")
-	switch e := e.(type) {
-	case exchange.AskSession:
-		return name + " " + e.Peer.RemoteID
-	case exchange.IKEUp:
-		return name + " " + e.Suite.String()
-	case exchange.IKEDown:
-		return name + ": " + e.Reason
-	case exchange.ChildUp:
-		return fmt.Sprintf("%s %v === %v", name, e.Child.Local, e.Child.Remote)
-	case exchange.ChildDown:
-		return name + ": " + e.Reason
-	case exchange.Refused:
-		return strings.TrimSpace(name+" "+e.Notify) + ": " + e.Reason
-	case exchange.AddressAssigned:
-		return fmt.Sprintf("%s %v", name, e.Session.Addresses)
-	case exchange.Moved:
-		return fmt.Sprintf("%s from %v", name, e.From)
-	}
-	return name
-}
-
-// message shows one message.
-func (t *Transcript) message(d exchange.Datagram) string {
-	if d.Keepalive {
-		return "NAT keepalive"
+// arrive notes that a message has reached n. One that nobody has sent is printed.
+func (t *Transcript) arrive(n *Node, d exchange.Datagram) {
+	if t == nil {
+		return
 	}
 	m, err := wire.ParseMessage(d.Payload)
 	if err != nil {
-		return err.Error()
+		t.call(n, "receives what is no message")
+		return
 	}
+	from := ""
+	if a := d.Remote.Addr(); a != ClientAddr && a != GatewayAddr {
+		from = " from " + d.Remote.String()
+	}
+	t.call(n, "receives "+title(m)+from)
+	if !t.sent[sha256.Sum256(d.Payload)] {
+		t.message("receive", t.other(n), d)
+	}
+}
+
+// title names a message by its exchange, direction and message ID.
+func title(m wire.Message) string {
 	kind := "request"
 	if m.Response() {
 		kind = "response"
 	}
-	return fmt.Sprintf("%v %d %s: %s", m.Exchange, m.MessageID, kind, payloadsText(t.open(&m, d.Payload)))
+	return fmt.Sprintf("%v %s %d", m.Exchange, kind, m.MessageID)
 }
 
-// open returns the payloads of a message, decrypted.
-func (t *Transcript) open(m *wire.Message, b []byte) wire.Payloads {
-	sk, ok := wire.Find[wire.SK](m.Payloads)
-	c, known := t.keys[fmt.Sprintf("%016x,%016x", m.SPIi, m.SPIr)]
-	if !ok || !known {
-		return m.Payloads
+// line prints one effect of the call.
+func (t *Transcript) line(kind, text string) {
+	if t == nil {
+		return
 	}
-	by := c.responder
-	if m.Initiator() {
-		by = c.initiator
+	t.text.WriteString(t.heading)
+	t.heading = ""
+	fmt.Fprintf(&t.text, "    %-9s ", kind)
+	t.text.WriteString(strings.TrimLeft(wrap(strings.SplitAfter(text, " ")), " "))
+}
+
+// The columns where the text of a line begins, and where it ends.
+const textIndent, textWidth = 14, 118
+
+// wrap returns the parts of a text in lines of their own indentation.
+func wrap(parts []string) string {
+	var out strings.Builder
+	line := ""
+	for _, p := range parts {
+		if line != "" && len(line)+len(strings.TrimRight(p, " ")) > textWidth-textIndent {
+			fmt.Fprintf(&out, "%*s%s\n", textIndent, "", strings.TrimRight(line, " "))
+			line = ""
+		}
+		line += p
 	}
-	plain, err := by.Open(nil, b, sk.Offset)
+	if line != "" {
+		fmt.Fprintf(&out, "%*s%s\n", textIndent, "", strings.TrimRight(line, " "))
+	}
+	return out.String()
+}
+
+// payloadParts says where a line of payloads may end: between two of them, or
+// within one that is longer than a line.
+func payloadParts(payloads []string) (parts []string) {
+	for _, p := range payloads {
+		if len(p) > textWidth-textIndent {
+			parts = append(parts, strings.SplitAfter(p+" ", ", ")...)
+		} else {
+			parts = append(parts, p+" ")
+		}
+	}
+	return parts
+}
+
+// record prints a step that was journalled.
+func (t *Transcript) record(n *Node, r exchange.Record) {
+	if t != nil {
+		t.learnChild(n, r)
+		t.line("record", t.recordText(n, r))
+	}
+}
+
+// send prints a message of n.
+func (t *Transcript) send(n *Node, d exchange.Datagram) {
+	if t == nil {
+		return
+	}
+	sum := sha256.Sum256(d.Payload)
+	if t.sent[sum] {
+		m, _ := wire.ParseMessage(d.Payload)
+		t.line("send", title(m)+" again")
+		return
+	}
+	t.sent[sum] = true
+	t.message("send", n, d)
+}
+
+// message prints a message that comes from a node.
+func (t *Transcript) message(kind string, from *Node, d exchange.Datagram) {
+	m, ps, inside, err := t.keys.payloads(d.Payload)
+	i, r := from, t.other(from)
+	if !m.Initiator() {
+		i, r = r, i
+	}
+	port := ""
+	if p := d.Local.Port(); kind == "send" && p != 500 {
+		port = fmt.Sprintf(", port %d", p)
+	}
+	t.line(kind, fmt.Sprintf("%s, SPIs %s %s%s", title(m), t.names.ike(i, m.SPIi), t.names.ike(r, m.SPIr), port))
+	p := printer{&t.names, from, !m.Response()}
+	texts := p.print(ps)
+	for i := range texts[:max(0, len(texts)-1)] {
+		texts[i] += ","
+	}
+	switch {
+	case err != nil:
+		texts = []string{"SK {unreadable}"}
+	case inside && len(texts) == 0:
+		texts = []string{"SK {}"}
+	case inside:
+		texts[0] = "SK {" + texts[0]
+		texts[len(texts)-1] += "}"
+	}
+	t.text.WriteString(wrap(payloadParts(texts)))
+}
+
+// event prints what the engine of n has told.
+func (t *Transcript) event(n *Node, e exchange.Event) {
+	if t != nil {
+		t.line("event", t.eventText(n, e))
+	}
+}
+
+// returned notes that the engine of n is back from the call.
+func (t *Transcript) returned(n *Node, err error) {
+	if t == nil {
+		return
+	}
+	t.keys.learn(n)
 	if err != nil {
-		return m.Payloads
-	}
-	ps, _ := wire.ParsePayloads(sk.First, plain)
-	return ps
-}
-
-// payloadsText shows payloads in the notation of RFC 7296.
-func payloadsText(ps wire.Payloads) string {
-	var out []string
-	for _, p := range ps {
-		switch p := p.(type) {
-		case wire.Notify:
-			out = append(out, fmt.Sprintf("N(%v)", p.Type))
-		case wire.Delete:
-			out = append(out, fmt.Sprintf("D(%v)", p.Protocol))
-		default:
-			out = append(out, p.PayloadType().String())
-		}
-	}
-	if len(out) == 0 {
-		return "nothing"
-	}
-	return strings.Join(out, " ")
-}
-
-// learn notes the keys of all IKE SAs of the Lab.
-func (t *Transcript) learn() {
-	for _, n := range t.lab.Nodes {
-		for _, s := range n.Engine.Status() {
-			t.learnSA(n.Engine, &s)
-		}
+		t.line("error", err.Error())
 	}
 }
 
-// learnSA notes the keys of one, which the engine has exported.
-func (t *Transcript) learnSA(e *ike.Engine, s *exchange.Status) {
-	st, err := suite.New(s.Suite)
-	if err != nil {
-		return // it has none yet
+// compare prints the states that the call has changed.
+func (t *Transcript) compare(n *Node) {
+	if t == nil {
+		return
 	}
-	lines, _ := e.ExportKeys()
-	for _, line := range lines {
-		f := strings.Split(line, ",") // SPIi, SPIr, Ei, Er, encryption, Ai, Ar, integrity
-		spis := f[0] + "," + f[1]
-		name := strconv.FormatUint(s.Peer.SPI, 16)
-		if _, known := t.keys[spis]; known || !strings.Contains(spis, fmt.Sprintf("%016s", name)) {
-			continue
+	was, now := t.states[n], map[string]string{}
+	for _, s := range n.Engine.Status() {
+		name := t.names.ike(n, s.Peer.SPI)
+		now[name] = s.State
+		switch old := was[name]; {
+		case old == "":
+			t.line("state", name+" "+s.State)
+		case old != s.State:
+			t.line("state", name+" "+old+" -> "+s.State)
 		}
-		key := func(i int) secret.Value {
-			b, _ := hex.DecodeString(f[i])
-			return secret.New(b)
+	}
+	for _, name := range slices.Sorted(maps.Keys(was)) {
+		if now[name] == "" {
+			t.line("state", name+" "+was[name]+" -> gone")
 		}
-		i, err := st.NewCipher(key(2), key(5))
-		if err != nil {
-			continue
+	}
+	t.states[n] = now
+	t.heading = ""
+}
+
+// other returns the peer of n: the node that has the other address.
+func (t *Transcript) other(n *Node) *Node {
+	for _, o := range t.lab.Nodes {
+		if o.Addr != n.Addr {
+			return o
 		}
-		r, err := st.NewCipher(key(3), key(6))
-		if err == nil {
-			t.keys[spis] = ciphers{i, r}
+	}
+	return n
+}
+
+// show prints the SAs of n.
+func (t *Transcript) show(n *Node) {
+	all := n.Engine.Status()
+	if len(all) == 0 {
+		fmt.Fprintf(&t.text, "%s has no IKE SA\n", n.Name)
+	}
+	for _, s := range all {
+		fmt.Fprintf(&t.text, "%s: %s %s with %s\n", n.Name, t.names.ike(n, s.Peer.SPI), s.State, s.Peer.RemoteID)
+		for _, c := range s.Children {
+			fmt.Fprintf(&t.text, "    child SA %s, %s to %s\n", t.child(n, c.ID), selectors(c.Local), selectors(c.Remote))
 		}
 	}
 }

@@ -1,0 +1,86 @@
+package iketest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/suite"
+	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// pair names an IKE SA by both SPIs, those of its initiator and its responder.
+type pair struct{ i, r uint64 }
+
+// ciphers open what the initiator and the responder of an IKE SA have sent.
+type ciphers struct{ initiator, responder *suite.Cipher }
+
+// keyring holds what opens the messages of a Lab, as Wireshark does: with the
+// lines that engines export.
+type keyring map[pair]ciphers
+
+// learn notes the keys of the SAs that n has.
+func (k keyring) learn(n *Node) {
+	lines, _ := n.Engine.ExportKeys()
+	for _, s := range n.Engine.Status() {
+		p := pair{s.PeerSPI, s.Peer.SPI}
+		if s.Initiator {
+			p = pair{s.Peer.SPI, s.PeerSPI}
+		}
+		if _, known := k[p]; known || len(s.Suite) == 0 {
+			continue
+		}
+		prefix := fmt.Sprintf("%016x,%016x,", p.i, p.r)
+		for _, line := range lines {
+			if rest, ok := strings.CutPrefix(line, prefix); ok {
+				k[p] = open(s.Suite, strings.Split(rest, ","))
+			}
+		}
+	}
+}
+
+// open makes the ciphers of an SA whose keys are the first two columns. All suites
+// of the lab are AEADs, which have no others.
+func open(p sa.Proposal, columns []string) ciphers {
+	x, err := suite.New(p)
+	if err != nil {
+		panic("iketest: " + err.Error())
+	}
+	var out [2]*suite.Cipher
+	for i := range out {
+		key, err := hex.DecodeString(columns[i])
+		if err == nil {
+			out[i], err = x.NewCipher(secret.Copy(key), secret.Value{})
+		}
+		if err != nil {
+			panic("iketest: " + err.Error())
+		}
+	}
+	return ciphers{out[0], out[1]}
+}
+
+// payloads returns those of a message; with inside they were protected.
+func (k keyring) payloads(b []byte) (m wire.Message, ps wire.Payloads, inside bool, err error) {
+	if m, err = wire.ParseMessage(b); err != nil {
+		return m, nil, false, err
+	}
+	sk, ok := wire.Find[wire.SK](m.Payloads)
+	if !ok {
+		return m, m.Payloads, false, nil
+	}
+	c := k[pair{m.SPIi, m.SPIr}]
+	opener := c.responder
+	if m.Initiator() {
+		opener = c.initiator
+	}
+	if opener == nil {
+		return m, nil, true, fmt.Errorf("iketest: no keys")
+	}
+	plain, err := opener.Open(nil, b, sk.Offset)
+	if err == nil {
+		ps, err = wire.ParsePayloads(sk.First, plain)
+	}
+	return m, ps, true, err
+}

@@ -1,0 +1,88 @@
+package iketest
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/secret"
+)
+
+// options are what configure sets.
+var options = map[string]func(c *exchange.Config, value string) error{
+	"ike-lifetime":     duration(func(c *exchange.Config) *time.Duration { return &c.Policies[0].Lifetime }),
+	"child-lifetime":   duration(func(c *exchange.Config) *time.Duration { return &c.Entries[0].Proposals[0].Lifetime }),
+	"dpd":              duration(func(c *exchange.Config) *time.Duration { return &c.Profiles[0].DPD }),
+	"half-open":        duration(func(c *exchange.Config) *time.Duration { return &c.HalfOpenTimeout }),
+	"retransmit-tries": number(func(c *exchange.Config) *int { return &c.RetransmitTries }),
+	"cookies": func(c *exchange.Config, v string) error {
+		c.AlwaysCookie = v == "always"
+		return nil
+	},
+	"redial": func(c *exchange.Config, v string) error {
+		c.Entries[0].Initiate = v == "yes"
+		return nil
+	},
+	"ike-proposal": func(c *exchange.Config, v string) (err error) {
+		c.Policies[0].Proposal, err = proposal(v)
+		return err
+	},
+	"child-proposal": func(c *exchange.Config, v string) (err error) {
+		c.Entries[0].Proposals[0].Proposal, err = proposal(v)
+		return err
+	},
+	"networks": func(c *exchange.Config, v string) error {
+		c.Entries[0].RemoteTS = nil
+		for _, text := range strings.Fields(v) {
+			p, err := netip.ParsePrefix(text)
+			if err != nil {
+				return err
+			}
+			c.Entries[0].RemoteTS = append(c.Entries[0].RemoteTS, sa.SelectorOf(p))
+		}
+		return nil
+	},
+	"psk": func(c *exchange.Config, v string) error {
+		c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte(v))}
+		return nil
+	},
+	"identity": func(c *exchange.Config, v string) (err error) {
+		c.Profiles[0].LocalIdentity, err = auth.ParseIdentity(v)
+		return err
+	},
+}
+
+func duration(field func(*exchange.Config) *time.Duration) func(*exchange.Config, string) error {
+	return func(c *exchange.Config, v string) (err error) {
+		*field(c), err = time.ParseDuration(v)
+		return err
+	}
+}
+
+func number(field func(*exchange.Config) *int) func(*exchange.Config, string) error {
+	return func(c *exchange.Config, v string) (err error) {
+		*field(c), err = strconv.Atoi(v)
+		return err
+	}
+}
+
+// proposal reads transforms by the names of configuration files.
+func proposal(text string) (sa.Proposal, error) {
+	var out sa.Proposal
+	for _, name := range strings.Fields(text) {
+		kinds := []sa.TransformType{sa.Encryption, sa.PRF, sa.KeyExchange, sa.Sequence}
+		i := slices.IndexFunc(kinds, func(k sa.TransformType) bool { _, ok := sa.TransformByName(k, name); return ok })
+		if i < 0 {
+			return nil, fmt.Errorf("there is no transform %s", name)
+		}
+		k, _ := sa.TransformByName(kinds[i], name)
+		out = append(out, k.Transform)
+	}
+	return out, nil
+}
