@@ -1,6 +1,9 @@
 package configs
 
-import "github.com/warrenvpn/warren/context/spec"
+import (
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/esp/sa"
+)
 
 // readIKE reads the block "ikev2" of a context.
 func (t *tenantReader) readIKE(n *node) {
@@ -32,7 +35,7 @@ func (t *tenantReader) readDataPlane(n *node) {
 	t.t.DataPlane = spec.DataPlane{
 		ReplayWindow: uint32(n.number("replay_window")),
 		ForceUDP:     n.boolean("force_udp_encapsulation"),
-		DF:           spec.DF(n.choice("df_bit")),
+		DF:           sa.DF(n.choice("df_bit")),
 	}
 	d := &t.t.DataPlane
 	d.NoGSO, d.NoGRO = !n.boolean("gso"), !n.boolean("gro")

@@ -222,23 +222,13 @@ type DataPlane struct {
 	ReplayWindow uint32 // packets: 0, or 64 to 4096
 	MTU          int    // bytes of the tunnel device; 0: computed
 	ForceUDP     bool   // UDP encapsulation even where there is no NAT
-	DF           DF
+	DF           sa.DF
 
 	// What the data plane does without, though the kernel may have it: UDP
 	// segmentation offload when sending and when receiving, super-packets of the
 	// tunnel device, several messages in one system call.
 	NoGSO, NoGRO, NoTUNOffload, NoBatching bool
 }
-
-// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1).
-type DF string
-
-// The policies for the outer DF bit.
-const (
-	DFCopy  DF = "copy"
-	DFSet   DF = "set"
-	DFClear DF = "clear"
-)
 
 // Limits are the caps of the tenant's class, in absolute numbers; 0 means no
 // cap, except where -1 is needed to say "none at all" and is documented.

@@ -13,7 +13,7 @@ import (
 // planeOptions is what the data plane may be told anew.
 func planeOptions(t *spec.Tenant) plane.Options {
 	d := &t.DataPlane
-	return plane.Options{DF: plane.DF(d.DF), NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload, NoBatching: d.NoBatching}
+	return plane.Options{DF: d.DF, NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload, NoBatching: d.NoBatching}
 }
 
 // engineConfig says in the engine's words what the tenant's specification says.

@@ -264,7 +264,7 @@ func gatewayTenant(pool int) *spec.Tenant {
 			Name: "any", Dynamic: true, ReverseRoute: true,
 			Proposals: []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
 		}}}},
-		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: spec.DFCopy},
+		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: sa.DFCopy},
 		Secrets: secrets("gateway key", "client key"),
 	}
 }
@@ -284,7 +284,7 @@ func clientTenant(addr, identity string) *spec.Tenant {
 			Remote:    []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
 			Proposals: []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
 		}}}},
-		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: spec.DFCopy},
+		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: sa.DFCopy},
 		Secrets: secrets("gateway key", "client key"),
 	}
 }

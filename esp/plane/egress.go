@@ -2,6 +2,7 @@ package plane
 
 import (
 	"github.com/warrenvpn/warren/esp"
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/stats"
 )
 
@@ -104,9 +105,9 @@ func (e *egress) Flush() {
 // section 8.1).
 func (e *egress) outerDF(to *path, inner *esp.Inner) bool {
 	switch e.esp.options.Load().DF {
-	case DFSet:
+	case sa.DFSet:
 		return true
-	case DFClear:
+	case sa.DFClear:
 		return false
 	}
 	if inner.V6 {

@@ -228,14 +228,14 @@ func TestOuterHeader(t *testing.T) {
 	plain[6], plain[1] = 0, 0xba // AF41, ECT(0)
 	esptest.FixIPv4(plain)
 	for _, tt := range []struct {
-		policy  plane.DF
+		policy  sa.DF
 		inner   []byte
 		wantDF  bool
 		wantTOS uint8
 	}{
 		{"", plain, false, 0xba}, {"", df, true, 0}, {"", toB6.UDP(nil), true, 0},
-		{plane.DFSet, plain, true, 0xba}, {plane.DFSet, df, true, 0},
-		{plane.DFClear, plain, false, 0xba}, {plane.DFClear, df, false, 0},
+		{sa.DFSet, plain, true, 0xba}, {sa.DFSet, df, true, 0},
+		{sa.DFClear, plain, false, 0xba}, {sa.DFClear, df, false, 0},
 	} {
 		a, b, net := connected(t, pair, func(c *plane.Config) { c.Options.DF = tt.policy })
 		got := make(chan esptest.Datagram, 1)

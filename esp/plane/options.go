@@ -1,23 +1,16 @@
 package plane
 
-import "fmt"
+import (
+	"fmt"
 
-// DF says how the outer Don't Fragment bit is set (RFC 4301 section 8.1). The
-// zero value means DFCopy.
-type DF string
-
-// The policies for the outer DF bit; the words are those of context/spec.
-const (
-	DFCopy  DF = "copy"
-	DFSet   DF = "set"
-	DFClear DF = "clear"
+	"github.com/warrenvpn/warren/esp/sa"
 )
 
 // Options are the settings that may change while a plane runs. The zero value
 // uses every offload that the kernel and the devices have; without those that
 // they refuse, the plane works on.
 type Options struct {
-	DF DF
+	DF sa.DF
 	// NoGSO sends datagrams one by one, and NoGRO receives them so, where UDP
 	// segmentation offload would move many at once.
 	NoGSO, NoGRO bool
@@ -29,7 +22,7 @@ type Options struct {
 }
 
 func (o *Options) validate() error {
-	if o.DF != "" && o.DF != DFCopy && o.DF != DFSet && o.DF != DFClear {
+	if o.DF != "" && o.DF != sa.DFCopy && o.DF != sa.DFSet && o.DF != sa.DFClear {
 		return fmt.Errorf("plane: DF is %q, not copy, set or clear", o.DF)
 	}
 	return nil
