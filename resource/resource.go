@@ -5,6 +5,8 @@
 // concurrent use.
 package resource
 
+import "fmt"
+
 // Name is a resource that a class limits.
 type Name string
 
@@ -42,6 +44,31 @@ const (
 	Bits // per second
 	Rate // whole things per second
 )
+
+// units are the words for what is counted: whole numbers, of cores thousandths.
+var units = [...]string{Count: "count", Cores: "millicores", Bytes: "bytes", Bits: "bits/s", Rate: "1/s"}
+
+// String returns the word for what is counted, as the API and scripts know it.
+func (u Unit) String() string {
+	if int(u) < len(units) {
+		return units[u]
+	}
+	return fmt.Sprintf("unit %d", uint8(u))
+}
+
+// MarshalText implements encoding.TextMarshaler: what String returns.
+func (u Unit) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (u *Unit) UnmarshalText(text []byte) error {
+	for i, word := range units {
+		if word == string(text) {
+			*u = Unit(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("resource: %.20q is no unit", text)
+}
 
 // None as a limit of a shared rest means that a context gets nothing of it.
 const None = -1

@@ -186,3 +186,22 @@ func TestMeter(t *testing.T) {
 	}()
 	m.Give(9)
 }
+
+// TestUnitsInJSON: a unit is a word that scripts know, and nothing else is one.
+func TestUnitsInJSON(t *testing.T) {
+	words := map[Unit]string{Count: "count", Cores: "millicores", Bytes: "bytes", Bits: "bits/s", Rate: "1/s"}
+	for u, word := range words {
+		text, err := u.MarshalText()
+		var back Unit
+		if err == nil {
+			err = back.UnmarshalText(text)
+		}
+		if err != nil || string(text) != word || back != u {
+			t.Errorf("%s became %v, %v; want %s", text, back, err, word)
+		}
+	}
+	var u Unit
+	if err := u.UnmarshalText([]byte("furlongs")); err == nil {
+		t.Errorf("furlongs are %v", u)
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
 	"github.com/warrenvpn/warren/system/disks"
@@ -133,7 +134,7 @@ func TestFiles(t *testing.T) {
 		t.Errorf("volumes: %+v, %v", d, err)
 	}
 	want := []control.Resource{
-		{Context: "blue", Resource: "storage", Unit: control.UnitBytes, Current: 6, Peak: 6, Limit: 100},
+		{Context: "blue", Resource: "storage", Unit: resource.Bytes, Current: 6, Peak: 6, Limit: 100},
 		{Context: "blue", Resource: "storage_files", Current: 2, Peak: 2, Limit: 5},
 	}
 	if diff := cmp.Diff(want, f.Resources("blue")); diff != "" {

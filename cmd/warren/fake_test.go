@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pcapng"
 	"github.com/warrenvpn/warren/esp/stats"
+	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/api/apitest"
 	"github.com/warrenvpn/warren/system/fault"
@@ -118,12 +119,12 @@ func factsOf(ctx context.Context, name string) (facts, error) {
 		return blueFacts(), nil
 	case "red":
 		return facts{Resources: []control.Resource{
-			{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 2, Peak: 2, Limit: 2, Denied: 17},
-			{Resource: "vpn_burst_anyconnect", Unit: control.UnitCount, Limit: -1},
-			{Resource: "bandwidth_in", Unit: control.UnitBits, Current: 999, Peak: 1_250_000_000, Limit: 1_500_000_000, Denied: 3},
-			{Resource: "packets", Unit: control.UnitRate, Current: 12, Peak: 90_000},
-			{Resource: "cpu", Unit: control.UnitMillicores, Current: 15, Peak: 1250, Limit: 2000, Denied: 7},
-			{Resource: "memory", Unit: control.UnitBytes, Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
+			{Resource: "vpn_anyconnect", Unit: resource.Count, Current: 2, Peak: 2, Limit: 2, Denied: 17},
+			{Resource: "vpn_burst_anyconnect", Unit: resource.Count, Limit: -1},
+			{Resource: "bandwidth_in", Unit: resource.Bits, Current: 999, Peak: 1_250_000_000, Limit: 1_500_000_000, Denied: 3},
+			{Resource: "packets", Unit: resource.Rate, Current: 12, Peak: 90_000},
+			{Resource: "cpu", Unit: resource.Cores, Current: 15, Peak: 1250, Limit: 2000, Denied: 7},
+			{Resource: "memory", Unit: resource.Bytes, Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
 		}}, nil
 	case "green":
 		<-ctx.Done()
@@ -164,7 +165,7 @@ func blueFacts() facts {
 			Public: "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
-		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: control.UnitCount, Current: 1, Peak: 5}},
+		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: resource.Count, Current: 1, Peak: 5}},
 		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"}, Counts: stats.Counts{
 			stats.PacketsIn: {N: 1000, Bytes: 84000}, stats.PacketsOut: {N: 2000, Bytes: 168000}, stats.IKEIn: {N: 4}, stats.IKEOut: {N: 4},
 			stats.DropReplay: {N: 3, Bytes: 360}, stats.DropSelector: {N: 1, Bytes: 120},

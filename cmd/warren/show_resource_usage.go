@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // newShowResourceUsage is `warren show resource usage`.
@@ -50,15 +51,15 @@ func resources(w io.Writer, list []control.Resource) {
 }
 
 // amount prints what is counted in a unit so that a person can compare it.
-func amount(n int64, u control.Unit) string {
+func amount(n int64, u resource.Unit) string {
 	switch u {
-	case control.UnitMillicores:
+	case resource.Cores:
 		return fmt.Sprintf("%.2f cores", float64(n)/1000)
-	case control.UnitBytes:
+	case resource.Bytes:
 		return scaled(n, 1024, "B", "KiB", "MiB", "GiB", "TiB")
-	case control.UnitBits:
+	case resource.Bits:
 		return scaled(n, 1000, "bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s")
-	case control.UnitRate:
+	case resource.Rate:
 		return fmt.Sprintf("%d/s", n)
 	}
 	return fmt.Sprint(n)

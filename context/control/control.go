@@ -16,6 +16,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/resource"
 )
 
 // Version of the protocol; both programs come from one build, so another
@@ -354,29 +355,17 @@ type Session struct {
 
 // Resource is one row of `show resource usage`.
 type Resource struct {
-	Context  string `json:"context"`
-	Resource string `json:"resource"`
-	Unit     Unit   `json:"unit"` // of Current, Peak and Limit
-	Current  int64  `json:"current"`
-	Peak     int64  `json:"peak"`
-	Limit    int64  `json:"limit"` // 0: unlimited; -1: nothing at all
+	Context  string        `json:"context"`
+	Resource string        `json:"resource"`
+	Unit     resource.Unit `json:"unit"` // of Current, Peak and Limit
+	Current  int64         `json:"current"`
+	Peak     int64         `json:"peak"`
+	Limit    int64         `json:"limit"` // 0: unlimited; -1: nothing at all
 	// Denied is how often something was refused: sessions, set-ups, packets,
 	// lines, routes, requests; of memory, processes that were killed; of cpu,
 	// periods of 20 ms in which the worker was held back.
 	Denied int64 `json:"denied"`
 }
-
-// Unit is what a Resource is counted in.
-type Unit string
-
-// The units of resources.
-const (
-	UnitCount      Unit = "count"
-	UnitMillicores Unit = "millicores"
-	UnitBytes      Unit = "bytes"
-	UnitBits       Unit = "bits/s"
-	UnitRate       Unit = "1/s"
-)
 
 // Claim tells what a worker holds of a resource that the contexts share beyond
 // what each is promised, and how much more it wants. What it holds is told anew

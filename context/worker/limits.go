@@ -115,13 +115,13 @@ func (l *limits) tell(t *spec.Tenant, r control.Resource, count int64) {
 func (l *limits) resources(u usage) []control.Resource {
 	s, e, rates := u.tenant.Limits, u.engine, l.plane.RateUse()
 	_, suppressed := l.syslogs.counts()
-	row := func(name resource.Name, unit control.Unit, m resource.Meter) control.Resource {
+	row := func(name resource.Name, unit resource.Unit, m resource.Meter) control.Resource {
 		return control.Resource{
 			Context: u.tenant.Name, Resource: string(name), Unit: unit,
 			Current: m.Current, Peak: m.Peak, Limit: m.Limit, Denied: m.Denied,
 		}
 	}
-	rate := func(name resource.Name, unit control.Unit, m *resource.RateMeter, limit, denied int64) control.Resource {
+	rate := func(name resource.Name, unit resource.Unit, m *resource.RateMeter, limit, denied int64) control.Resource {
 		current, peak := m.Last()
 		return row(name, unit, resource.Meter{
 			Current: int64(math.Round(current)), Peak: int64(math.Round(peak)), Limit: limit, Denied: denied,
@@ -129,17 +129,17 @@ func (l *limits) resources(u usage) []control.Resource {
 	}
 	var out []control.Resource
 	for _, x := range u.sessions {
-		out = append(out, row(x.Resource, control.UnitCount, x.Meter))
+		out = append(out, row(x.Resource, resource.Count, x.Meter))
 	}
 	return append(out,
-		row(resource.InNegotiation, control.UnitCount, resource.Meter{
+		row(resource.InNegotiation, resource.Count, resource.Meter{
 			Current: int64(e.HalfOpen), Peak: int64(e.HalfOpenPeak), Limit: int64(s.InNegotiate), Denied: int64(e.Busy),
 		}),
-		row(resource.InNegotiationOld, control.UnitCount, resource.Meter{Limit: int64(s.InNegotiateOld), Denied: int64(e.OldVersion)}),
-		rate(resource.Setups, control.UnitRate, &l.setups, int64(s.Setups), int64(e.Paced)),
-		rate(resource.BandwidthIn, control.UnitBits, &l.in, s.BandwidthIn, int64(rates.DroppedIn)),
-		rate(resource.BandwidthOut, control.UnitBits, &l.out, s.BandwidthOut, int64(rates.DroppedOut)),
-		rate(resource.Packets, control.UnitRate, &l.packets, s.Packets, int64(rates.DroppedPackets)),
-		rate(resource.Syslogs, control.UnitRate, &l.lines, int64(s.Syslogs), suppressed),
+		row(resource.InNegotiationOld, resource.Count, resource.Meter{Limit: int64(s.InNegotiateOld), Denied: int64(e.OldVersion)}),
+		rate(resource.Setups, resource.Rate, &l.setups, int64(s.Setups), int64(e.Paced)),
+		rate(resource.BandwidthIn, resource.Bits, &l.in, s.BandwidthIn, int64(rates.DroppedIn)),
+		rate(resource.BandwidthOut, resource.Bits, &l.out, s.BandwidthOut, int64(rates.DroppedOut)),
+		rate(resource.Packets, resource.Rate, &l.packets, s.Packets, int64(rates.DroppedPackets)),
+		rate(resource.Syslogs, resource.Rate, &l.lines, int64(s.Syslogs), suppressed),
 	)
 }

@@ -15,7 +15,7 @@ type room struct {
 var rooms = []room{
 	// Programs.
 	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control",
-		"context/pcapng", "configs", "configs/host", "esp/stats", "vfs/fetch", "internal/build"},
+		"context/pcapng", "configs", "configs/host", "esp/stats", "resource", "vfs/fetch", "internal/build"},
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
 			"configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/fault", "system/task", "internal/build",
@@ -72,7 +72,7 @@ var rooms = []room{
 	// Tenants.
 	{path: "context/spec", pure: true, may: []string{"esp/sa", "ike/auth", "internal/secret"},
 		because: "it is a leaf: values that configs and the worker share"},
-	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats", "failover"},
+	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats", "failover", "resource"},
 		because: "it is the language between supervisor and worker: values only, and failover's words for units and " +
 			"replication"},
 	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},

@@ -1,10 +1,10 @@
 package api
 
 import (
+	"encoding"
 	"encoding/json"
 	"flag"
 	"maps"
-	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -116,10 +116,11 @@ func schemaOf(t reflect.Type, schemas object) object {
 	switch t {
 	case reflect.TypeFor[time.Time]():
 		return object{"type": "string", "format": "date-time"}
-	case reflect.TypeFor[netip.Addr](), reflect.TypeFor[netip.Prefix]():
-		return object{"type": "string"}
 	case reflect.TypeFor[content]():
 		return object{"type": "string", "format": "binary"}
+	}
+	if t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) { // addresses, units
+		return object{"type": "string"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

@@ -117,7 +117,7 @@ func (d *Disks) Resources(tenant string) []control.Resource {
 	used, limit := v.Usage()
 	peak, denied := v.Peak()
 	return []control.Resource{
-		{Context: tenant, Resource: string(resource.Storage), Unit: control.UnitBytes,
+		{Context: tenant, Resource: string(resource.Storage), Unit: resource.Bytes,
 			Current: used.Bytes, Peak: peak.Bytes, Limit: limit.Bytes, Denied: denied.Bytes},
 		{Context: tenant, Resource: string(resource.StorageFiles),
 			Current: used.Files, Peak: peak.Files, Limit: limit.Files, Denied: denied.Files},

@@ -13,20 +13,10 @@ import (
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-// unitOf is a resource's unit in the API.
-func unitOf(name resource.Name) control.Unit {
+// unitOf is a resource's unit.
+func unitOf(name resource.Name) resource.Unit {
 	k, _ := resource.Lookup(name)
-	switch k.Unit {
-	case resource.Cores:
-		return control.UnitMillicores
-	case resource.Bytes:
-		return control.UnitBytes
-	case resource.Bits:
-		return control.UnitBits
-	case resource.Rate:
-		return control.UnitRate
-	}
-	return control.UnitCount
+	return k.Unit
 }
 
 // resources are what the supervisor counts of a context.

@@ -87,7 +87,7 @@ func TestEnter(t *testing.T) {
 	}
 	f()
 	leave[1]()
-	want := control.Resource{Context: "blue", Resource: "api_sessions", Unit: control.UnitCount, Peak: 2, Limit: 2,
+	want := control.Resource{Context: "blue", Resource: "api_sessions", Unit: resource.Count, Peak: 2, Limit: 2,
 		Denied: 1}
 	if got := blue.counted(blue.view())[0]; got != want {
 		t.Errorf("got %+v, want %+v", got, want)
