@@ -2,8 +2,8 @@ package failover
 
 import "time"
 
-// Status is what `show failover` prints of a Node. The keys are part of the
-// contract with scripts.
+// Status is what a Node knows of itself, its peer, its links and its groups.
+// Package system/pair adds what they are called on this machine.
 type Status struct {
 	Unit       string            `json:"unit"`
 	Peer       PeerStatus        `json:"peer"`

@@ -1,7 +1,7 @@
 // Package spec is what one tenant is: the validated, immutable values that the
 // configuration (package configs) hands to the worker. Names are resolved or
 // known to resolve, defaults are filled in, percentages are absolute numbers.
-// They are values only: no I/O, no validation.
+// They are values only: no I/O, and no validation but of the form of a MAC address.
 package spec
 
 import (

@@ -1,8 +1,8 @@
 // Package journal is an ordered log of opaque records: in a memory file that
 // outlives the worker (Store), and between a worker and its twin on the other
 // node (Sender, Receiver), with positions, acknowledgement, snapshots, resuming
-// after a short cut and gap detection. Counter reserves sequence numbers so
-// that none is used twice, whatever dies when.
+// after a short cut and gap detection. A Reservation sets sequence numbers aside,
+// so that none is used twice, whatever dies when.
 //
 // The package is pure: memory and messages are arguments, time does not occur
 // in it. It neither knows what a record means nor who may read it; package

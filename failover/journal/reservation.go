@@ -29,7 +29,7 @@ type Reservation struct {
 // At a million packets a second a small block lasts 16 seconds.
 const (
 	BlockShort = 1 << 24 // of 2^32: without ESN
-	BlockLong  = 1 << 28 // of 2^64: with ESN, and for IKE
+	BlockLong  = 1 << 28 // of 2^64: with ESN
 )
 
 // Reserve returns the first reservation of a new counter, whose first number

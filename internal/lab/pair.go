@@ -63,8 +63,8 @@ type PairSite struct {
 // Outside is the namespace that the node's daemon runs in.
 func (n *PairNode) Outside() *Namespace { return n.ns }
 
-// PairConfig is how a pair is configured; the zero value is as in the issue: one
-// context, all defaults.
+// PairConfig is how a pair is configured; the zero value is one context with all
+// defaults.
 type PairConfig struct {
 	Contexts []PairContext
 	Failover string // more of the failover block, as it stands
