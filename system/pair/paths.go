@@ -2,6 +2,7 @@ package pair
 
 import (
 	"errors"
+	"time"
 
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/link"
@@ -69,8 +70,18 @@ func (p *Pair) openDataPath(name string) {
 			if err != nil {
 				p.log.Debug("heartbeats on a data interface ended", "interface", name, "reason", err)
 			}
+			p.post(func(time.Time, *failover.Output) { p.closeDataPath(name, socket) })
 		})
 		return
+	}
+}
+
+// closeDataPath closes a socket whose device is gone: where there is one again,
+// openData opens another one.
+func (p *Pair) closeDataPath(name string, socket carrierPath) {
+	if d := p.data[name]; d != nil && d.socket == socket {
+		d.socket.Close()
+		delete(p.data, name)
 	}
 }
 

@@ -154,8 +154,8 @@ func (s *Tenants) Restore(context.Context) (steps []string, errs []fault.Context
 }
 
 // restore puts back what somebody else has taken from a context that runs: its
-// control group, links that are down, addresses, routes. A device that was deleted
-// comes back by building the context anew, which is done once the host has one.
+// control group, links that are down, devices that were deleted and that the host has
+// again, addresses, routes. Its SAs stay.
 func (t *tenant) restore() (done []string, err error) {
 	t.mu.Lock()
 	w, worker, gateway, group := t.want, t.worker, t.gateway, t.group
@@ -176,20 +176,6 @@ func (t *tenant) restore() (done []string, err error) {
 		}
 	}
 	before := gateway.Faults()
-	gone := slices.DeleteFunc(slices.Sorted(maps.Keys(before)),
-		func(name string) bool { return before[name] != netns.DeviceGone })
-	if len(gone) > 0 {
-		for _, d := range w.Devices {
-			if !slices.Contains(gone, d.Interface) {
-				continue
-			}
-			if err := t.env.Host.Check(d, nil); err != nil {
-				return done, err
-			}
-		}
-		t.rebuild()
-		return append(done, "it is built anew, because the device of interface "+gone[0]+" had been deleted"), nil
-	}
 	err = gateway.Update(w.Spec)
 	after := gateway.Faults()
 	for _, name := range slices.Sorted(maps.Keys(before)) {
@@ -199,12 +185,4 @@ func (t *tenant) restore() (done []string, err error) {
 	}
 	t.lookAtLinks(gateway)
 	return done, err
-}
-
-// rebuild ends the present life of the context, and begins another one.
-func (t *tenant) rebuild() {
-	select {
-	case t.again <- struct{}{}:
-	default: // it is about to happen
-	}
 }

@@ -52,7 +52,6 @@ type tenant struct {
 	faults     map[string]netns.Fault // of interfaces, while it is built
 	unconfined bool                   // its control group was removed
 
-	again   chan struct{} // holds one token when the context is to be built anew
 	api     apiSessions
 	notices map[resource.Name]*resource.Notice // Tenants.Watch has them
 	clear   resource.Notice                    // of packets that came in clear; Tenants.Watch has it
@@ -64,7 +63,7 @@ func (s *Tenants) newTenant(w *plan.Wanted, uid uint32) *tenant {
 	t := &tenant{
 		env: s.env, name: w.Name, uid: uid, log: s.env.Log.With("tenant", w.Name), cancel: cancel,
 		ended:   make(chan struct{}),
-		settled: make(chan struct{}), again: make(chan struct{}, 1), want: w, state: StateStarting,
+		settled: make(chan struct{}), want: w, state: StateStarting,
 		reason:  "waiting to be built",
 		notices: make(map[resource.Name]*resource.Notice),
 	}
@@ -96,12 +95,8 @@ func (t *tenant) stop() {
 func (t *tenant) run(ctx context.Context) {
 	for delay := retryFirst; ; delay = min(2*delay, retryMost) {
 		err := guard.Run(t.log, "a context", func() error { return t.serve(ctx) })
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || err == nil {
 			return
-		}
-		if err == nil { // it is to be built anew
-			delay = retryFirst / 2
-			continue
 		}
 		t.reportOutcome(err)
 		t.log.Error("context failed", "reason", err, "retry_in", delay)
@@ -154,8 +149,7 @@ func (t *tenant) setState(state State, reason string) {
 	t.env.Changed()
 }
 
-// serve is one life of the context: built, run, taken apart. Without an error
-// another one is to follow.
+// serve is one life of the context: built, run, taken apart.
 func (t *tenant) serve(ctx context.Context) (err error) {
 	t.mu.Lock()
 	w := t.want
@@ -185,20 +179,5 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 		watching.Wait()
 	}()
 	watching.Go(func() { t.watchLinks(life, t.gateway) })
-	anew := false
-	watching.Go(func() {
-		select {
-		case <-t.again:
-			anew = true
-			end()
-		case <-life.Done():
-		}
-	})
-	err = t.worker.Run(life)
-	end()
-	watching.Wait()
-	if anew && ctx.Err() == nil {
-		return nil
-	}
-	return err
+	return t.worker.Run(life)
 }
