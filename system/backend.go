@@ -29,8 +29,9 @@ type backend struct {
 func (s *System) Backend() api.Backend {
 	return backend{
 		overview: s.overview(),
-		contexts: contexts{s.tenants, s.life}, files: files{s.disks}, configurations: configurations{s.life, s.pair.Differences},
-		pairs: pairs{s.pair, s.life},
+		contexts: contexts{s.tenants, s.life}, files: files{s.disks},
+		configurations: configurations{s.life, s.pair.Differences},
+		pairs:          pairs{s.pair, s.life},
 	}
 }
 
@@ -90,8 +91,9 @@ func (c contexts) Contexts() []api.Tenant {
 	problems := slices.Concat(c.life.Problems(), c.tenants.Problems())
 	for _, r := range c.tenants.Rows() {
 		row := api.Tenant{
-			Name: r.Name, State: api.State(r.State), Reason: r.Reason, Class: r.Class, Role: r.Role, PID: r.PID, Restarts: r.Restarts,
-			Started: r.Started, Sandbox: r.Sandbox, ConfigURL: r.ConfigURL, Namespace: r.Namespace,
+			Name: r.Name, State: api.State(r.State), Reason: r.Reason, Class: r.Class, Role: r.Role,
+			PID: r.PID, Restarts: r.Restarts, Started: r.Started, Sandbox: r.Sandbox, ConfigURL: r.ConfigURL,
+			Namespace: r.Namespace,
 		}
 		for _, i := range r.Interfaces {
 			row.Interfaces = append(row.Interfaces, api.Interface(i))

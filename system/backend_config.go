@@ -100,7 +100,8 @@ func (c configurations) Reload(ctx context.Context, by api.Author, how api.Lenie
 }
 
 func appliedOf(a lifecycle.Applied) api.Applied {
-	return api.Applied{Steps: stepsOf(a.Steps), Warnings: a.Warnings, Problems: a.Problems, Version: a.Version, ConfirmBefore: a.ConfirmBefore}
+	return api.Applied{Steps: stepsOf(a.Steps), Warnings: a.Warnings, Problems: a.Problems, Version: a.Version,
+		ConfirmBefore: a.ConfirmBefore}
 }
 
 func textsOf(t lifecycle.Texts) api.ConfigTexts {

@@ -18,8 +18,8 @@ var _ api.Files = files{}
 func (f files) ListFiles(_ context.Context, name string) (api.Directory, error) {
 	d, err := f.disks.List(name)
 	out := api.Directory{
-		Name: d.Name, UsedBytes: d.UsedBytes, LimitBytes: d.LimitBytes, UsedFiles: d.UsedFiles, LimitFiles: d.LimitFiles,
-		ReadOnly: d.ReadOnly, Pending: d.Pending,
+		Name: d.Name, UsedBytes: d.UsedBytes, LimitBytes: d.LimitBytes,
+		UsedFiles: d.UsedFiles, LimitFiles: d.LimitFiles, ReadOnly: d.ReadOnly, Pending: d.Pending,
 	}
 	for _, one := range d.Files {
 		out.Files = append(out.Files, api.FileInfo(one))
@@ -69,7 +69,8 @@ func (f files) DiskManifest(ctx context.Context, name string) (api.Manifest, err
 	m, err := f.disks.Manifest(ctx, name)
 	out := api.Manifest{Context: m.Context, Version: m.Version, Standby: m.Standby}
 	for _, one := range m.Files {
-		out.Files = append(out.Files, api.FileInfo{Name: one.Path, Size: one.Size, Modified: one.Modified, Dir: one.Dir, SHA256: one.SHA256})
+		out.Files = append(out.Files, api.FileInfo{Name: one.Path, Size: one.Size, Modified: one.Modified, Dir: one.Dir,
+			SHA256: one.SHA256})
 	}
 	for _, g := range m.Gone {
 		out.Gone = append(out.Gone, api.GoneFile{Name: g.Path, SHA256: g.SHA256})
@@ -81,7 +82,8 @@ func (f files) DiskManifest(ctx context.Context, name string) (api.Manifest, err
 func manifestOf(m api.Manifest) disks.Manifest {
 	out := disks.Manifest{Context: m.Context, Version: m.Version, Standby: m.Standby}
 	for _, one := range m.Files {
-		out.Files = append(out.Files, vfs.Info{Path: one.Name, Size: one.Size, Modified: one.Modified, Dir: one.Dir, SHA256: one.SHA256})
+		out.Files = append(out.Files, vfs.Info{Path: one.Name, Size: one.Size, Modified: one.Modified, Dir: one.Dir,
+			SHA256: one.SHA256})
 	}
 	for _, g := range m.Gone {
 		out.Gone = append(out.Gone, vfs.Gone{Path: g.Name, SHA256: g.SHA256})

@@ -46,7 +46,8 @@ func serveFiles(t *testing.T) (c *client.Client, f *disks.Disks, state, images s
 	}
 	f = disks.New(&disks.Config{StateDir: state, Log: slog.New(slog.DiscardHandler)})
 	shared := []vfs.Shared{{Label: "images", Dir: images}}
-	if err := f.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 100, Files: 5}, Shared: shared}, {Context: "red", Shared: shared}}); err != nil {
+	if err := f.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 100, Files: 5}, Shared: shared},
+		{Context: "red", Shared: shared}}); err != nil {
 		t.Fatal(err)
 	}
 	s, err := api.New(&api.Config{Socket: filepath.Join(dir, "s"), Backend: filesOnly{files: files{f}}})
@@ -108,7 +109,8 @@ func TestFiles(t *testing.T) {
 		}
 	}
 	var told [][2]int64
-	got, err := c.CopyFile(ctx, api.Copy{From: "red:images:/pkg", To: "red:disk0:/pkg"}, func(done, total int64) { told = append(told, [2]int64{done, total}) })
+	got, err := c.CopyFile(ctx, api.Copy{From: "red:images:/pkg", To: "red:disk0:/pkg"},
+		func(done, total int64) { told = append(told, [2]int64{done, total}) })
 	if err != nil || got.Name != "red:disk0:/pkg" || got.Size != 5 {
 		t.Errorf("copy: %+v, %v, %v", got, err, told)
 	}
@@ -124,7 +126,8 @@ func TestFiles(t *testing.T) {
 		t.Errorf("read: %q, %v", text, err)
 	}
 	d, err := c.Files(ctx, "blue:disk0:/d")
-	if err != nil || len(d.Files) != 1 || d.Files[0].Name != "x" || d.UsedBytes != 6 || d.LimitBytes != 100 || d.UsedFiles != 2 || d.ReadOnly {
+	if err != nil || len(d.Files) != 1 || d.Files[0].Name != "x" || d.UsedBytes != 6 || d.LimitBytes != 100 ||
+		d.UsedFiles != 2 || d.ReadOnly {
 		t.Errorf("dir: %+v, %v", d, err)
 	}
 	if d, err := c.Files(ctx, "blue:images:/"); err != nil || !d.ReadOnly || len(d.Files) != 1 {
@@ -143,7 +146,9 @@ func TestFiles(t *testing.T) {
 	if err := c.DeleteFile(ctx, "blue:disk0:/d/x"); err != nil {
 		t.Error(err)
 	}
-	if got, want := tree(t, state), "contexts contexts/blue contexts/blue/disk0 contexts/blue/disk0/d contexts/red contexts/red/disk0 contexts/red/disk0/pkg=image "; got != want {
+	const left = "contexts contexts/blue contexts/blue/disk0 contexts/blue/disk0/d " +
+		"contexts/red contexts/red/disk0 contexts/red/disk0/pkg=image "
+	if got := tree(t, state); got != left {
 		t.Errorf("on the disk: %s", got)
 	}
 	if got := tree(t, images); got != "pkg=image " {
@@ -182,15 +187,25 @@ func TestFilesRefuse(t *testing.T) {
 		want string
 		hint string
 	}{
-		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), fault.CodeInvalid, `"blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
-		{"name of the host", read("/etc/shadow"), fault.CodeInvalid, `"/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
-		{"name of a context with a path", write("../red:disk0:/x", "x"), fault.CodeInvalid, "the context's name has letters", ""},
-		{"read through a link", read("blue:disk0:/link"), fault.CodeRefused, "reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
-		{"write through a link", write("blue:disk0:/link", "x"), fault.CodeRefused, "writing blue:disk0:/link: leads out of its file system", "only regular files"},
-		{"write below a link", write("blue:disk0:/links/x", "x"), fault.CodeRefused, "writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
-		{"copy a link of another", copies("blue:disk0:/link", "red:disk0:/x"), fault.CodeRefused, "leads out of its file system", "only regular files"},
-		{"too large", write("blue:disk0:/large", large), fault.CodeRefused, "writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit", "nothing was changed; delete files"},
-		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), fault.CodeRefused, "writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
+		{"name with ..", write("blue:disk0:/../../red/disk0/x", "x"), fault.CodeInvalid,
+			`"blue:disk0:/../../red/disk0/x" is no valid name: ".." is no name of a file`, ""},
+		{"name of the host", read("/etc/shadow"), fault.CodeInvalid,
+			`"/etc/shadow" is no valid name: names look like "blue:disk0:/file"`, ""},
+		{"name of a context with a path", write("../red:disk0:/x", "x"), fault.CodeInvalid,
+			"the context's name has letters", ""},
+		{"read through a link", read("blue:disk0:/link"), fault.CodeRefused,
+			"reading blue:disk0:/link: leads out of its file system: it is a symbolic link", "only regular files"},
+		{"write through a link", write("blue:disk0:/link", "x"), fault.CodeRefused,
+			"writing blue:disk0:/link: leads out of its file system", "only regular files"},
+		{"write below a link", write("blue:disk0:/links/x", "x"), fault.CodeRefused,
+			"writing blue:disk0:/links/x: leads out of its file system", "only regular files"},
+		{"copy a link of another", copies("blue:disk0:/link", "red:disk0:/x"), fault.CodeRefused,
+			"leads out of its file system", "only regular files"},
+		{"too large", write("blue:disk0:/large", large), fault.CodeRefused,
+			"writing blue:disk0:/large: the storage limit is 100 bytes: 3 are used and 101 more do not fit",
+			"nothing was changed; delete files"},
+		{"copy too large", copies("red:disk0:/large", "blue:disk0:/old"), fault.CodeRefused,
+			"writing blue:disk0:/old: the storage limit is 100 bytes", "nothing was changed; delete files"},
 		{"too many", func(c *client.Client) error {
 			var err error
 			for i := range 5 {
@@ -201,19 +216,26 @@ func TestFilesRefuse(t *testing.T) {
 			}
 			return err
 		}, fault.CodeRefused, "writing blue:disk0:/4: the storage limit is 5 files", "nothing was changed"},
-		{"shared storage by a context", write("blue:images:/x", "x"), fault.CodeRefused, "writing blue:images:/x: is read-only", "change it as the system"},
-		{"delete shared storage by a context", deletes("blue:images:/pkg"), fault.CodeRefused, "deleting blue:images:/pkg: is read-only", "change it as the system"},
-		{"copy to shared storage by a context", copies("blue:disk0:/old", "red:images:/pkg"), fault.CodeRefused, "is read-only", "change it as the system"},
-		{"no context", read("grey:disk0:/x"), fault.CodeNoFile, "no such volume: there is no context grey", "`warren show context`"},
+		{"shared storage by a context", write("blue:images:/x", "x"), fault.CodeRefused,
+			"writing blue:images:/x: is read-only", "change it as the system"},
+		{"delete shared storage by a context", deletes("blue:images:/pkg"), fault.CodeRefused,
+			"deleting blue:images:/pkg: is read-only", "change it as the system"},
+		{"copy to shared storage by a context", copies("blue:disk0:/old", "red:images:/pkg"), fault.CodeRefused,
+			"is read-only", "change it as the system"},
+		{"no context", read("grey:disk0:/x"), fault.CodeNoFile, "no such volume: there is no context grey",
+			"`warren show context`"},
 		{"no volume", read("blue:flash:/x"), fault.CodeNoFile, "no such volume: context blue has disk0:, images:", ""},
-		{"no file", read("blue:disk0:/none"), fault.CodeNoFile, "reading blue:disk0:/none: no such file or directory", "`warren dir`"},
-		{"delete the volume", deletes("blue:disk0:/"), fault.CodeRefused, "deleting blue:disk0:/: device or resource busy", "a volume itself"},
+		{"no file", read("blue:disk0:/none"), fault.CodeNoFile, "reading blue:disk0:/none: no such file or directory",
+			"`warren dir`"},
+		{"delete the volume", deletes("blue:disk0:/"), fault.CodeRefused,
+			"deleting blue:disk0:/: device or resource busy", "a volume itself"},
 		{"source shorter than said", func(c *client.Client) error {
 			_, err := c.WriteFile(context.Background(), "blue:disk0:/old", 50, strings.NewReader("short"))
 			return err
 		}, "", "", ""},
 		{"source that breaks", func(c *client.Client) error {
-			_, err := c.WriteFile(context.Background(), "blue:disk0:/old", 50, io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(syscall.EIO)))
+			_, err := c.WriteFile(context.Background(), "blue:disk0:/old", 50,
+				io.MultiReader(strings.NewReader("12345"), iotest.ErrReader(syscall.EIO)))
 			return err
 		}, "", "input/output error", ""},
 	}
@@ -222,8 +244,10 @@ func TestFilesRefuse(t *testing.T) {
 			c, f, state, images, stop := serveFiles(t)
 			disk := vfs.DiskDir(state, "blue")
 			secret := filepath.Join(t.TempDir(), "secret")
-			err := errors.Join(put(c, "blue:disk0:/old", "old"), put(c, "images:/pkg", "image"), put(c, "red:disk0:/large", large),
-				os.WriteFile(secret, []byte("secret"), 0o600), os.Symlink(secret, disk+"/link"), os.Symlink(filepath.Dir(secret), disk+"/links"))
+			err := errors.Join(put(c, "blue:disk0:/old", "old"), put(c, "images:/pkg", "image"),
+				put(c, "red:disk0:/large", large),
+				os.WriteFile(secret, []byte("secret"), 0o600), os.Symlink(secret, disk+
+					"/link"), os.Symlink(filepath.Dir(secret), disk+"/links"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +296,8 @@ func (g *gate) Read(b []byte) (int, error) {
 // would take its room, is refused, and the copy that is under way ends well.
 func TestQuotaInTheMiddle(t *testing.T) {
 	c, _, state, _, _ := serveFiles(t)
-	g := &gate{parts: [][]byte{bytes.Repeat([]byte("a"), 30), bytes.Repeat([]byte("b"), 30)}, reached: make(chan struct{}), open: make(chan struct{})}
+	g := &gate{parts: [][]byte{bytes.Repeat([]byte("a"), 30), bytes.Repeat([]byte("b"), 30)},
+		reached: make(chan struct{}), open: make(chan struct{})}
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		if _, err := c.WriteFile(context.Background(), "blue:disk0:/first", 60, g); err != nil {
@@ -283,7 +308,8 @@ func TestQuotaInTheMiddle(t *testing.T) {
 	second := client.New(&client.Config{Socket: c.Socket()})
 	defer second.Close()
 	err := put(second, "blue:disk0:/second", strings.Repeat("x", 60))
-	if err == nil || !strings.Contains(err.Error(), "writing blue:disk0:/second: the storage limit is 100 bytes: 60 are used and 60 more do not fit") {
+	if err == nil || !strings.Contains(err.Error(),
+		"writing blue:disk0:/second: the storage limit is 100 bytes: 60 are used and 60 more do not fit") {
 		t.Errorf("the second: got %v", err)
 	}
 	if err := put(second, "red:disk0:/x", strings.Repeat("x", 1000)); err != nil {

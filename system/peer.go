@@ -89,7 +89,8 @@ func (p peerDisks) Open(ctx context.Context, name string) (io.ReadCloser, int64,
 		_, err := api.ReadAnswer[api.FileInfo](resp)
 		return nil, 0, err
 	}
-	return &watched{ReadCloser: resp.Body, cancel: cancel, timer: time.AfterFunc(stallLimit, cancel)}, resp.ContentLength, nil
+	return &watched{ReadCloser: resp.Body, cancel: cancel, timer: time.AfterFunc(stallLimit, cancel)},
+		resp.ContentLength, nil
 }
 
 // watched is content that is given up when nothing of it comes any more.

@@ -60,9 +60,11 @@ func (s *System) unowned(name string) error {
 			continue
 		}
 		return &fault.Error{
-			Code:   fault.CodeRefused,
-			Reason: fmt.Sprintf("context %q of the name %q runs: process %d belongs to another warrend (pid %d). Nothing was touched", name, s.name, pid, parent),
-			Hint:   "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
+			Code: fault.CodeRefused,
+			Reason: fmt.Sprintf(
+				"context %q of the name %q runs: process %d belongs to another warrend (pid %d). Nothing was touched",
+				name, s.name, pid, parent),
+			Hint: "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
 		}
 	}
 	return nil

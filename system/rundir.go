@@ -48,9 +48,10 @@ func hold(p configs.Places, config string) (*rundir, error) {
 		case errors.Is(err, errHeld):
 			r.close()
 			return nil, &fault.Error{
-				Code:   fault.CodeRefused,
-				Reason: fmt.Sprintf("another warrend%s has the %s %s: nothing was touched", holder, one.what, one.value),
-				Hint:   "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
+				Code: fault.CodeRefused,
+				Reason: fmt.Sprintf("another warrend%s has the %s %s: nothing was touched", holder, one.what,
+					one.value),
+				Hint: "stop it, or give this one a name, state_dir and run_dir of its own in its system block",
 			}
 		case one.what == "state_dir" && errors.Is(err, unix.EROFS):
 			continue // nobody can change anything there

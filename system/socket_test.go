@@ -31,7 +31,8 @@ func TestGroupOfTheSocket(t *testing.T) {
 		log.Reset()
 		restrict(path, &configs.System{APIGroup: tt.group}, to)
 		info, err := os.Stat(path)
-		if err != nil || info.Mode().Perm() != tt.mode || (tt.says == "") != (log.Len() == 0) || !strings.Contains(log.String(), tt.says) {
+		if err != nil || info.Mode().Perm() != tt.mode || (tt.says == "") != (log.Len() == 0) ||
+			!strings.Contains(log.String(), tt.says) {
 			t.Errorf("group %q: %v, %v; %s", tt.group, info.Mode(), err, &log)
 		}
 	}

@@ -109,7 +109,8 @@ ikev2_policy "10" {
 	for _, weak := range []string{"3des", "sha1", "modp1024"} {
 		found := false
 		for line := range strings.Lines(b.log.String()) {
-			found = found || strings.Contains(line, "level=WARN") && strings.Contains(line, "red.hcl:") && strings.Contains(line, weak+" is allowed")
+			found = found || strings.Contains(line, "level=WARN") && strings.Contains(line, "red.hcl:") &&
+				strings.Contains(line, weak+" is allowed")
 		}
 		if !found {
 			t.Errorf("no line of the log warns of %s:\n%s", weak, &b.log)
@@ -119,7 +120,8 @@ ikev2_policy "10" {
 
 func TestBrokenConfigurationLeavesNothing(t *testing.T) {
 	b := newBox(t)
-	b.write("red.hcl", strings.Replace(oneTenant, "ip_pool", "ip_pol", 1)+"\nroute \"10.0.0.1/8\" { interface = \"outside\" }\n")
+	b.write("red.hcl", strings.Replace(oneTenant, "ip_pool", "ip_pol", 1)+
+		"\nroute \"10.0.0.1/8\" { interface = \"outside\" }\n")
 	_, err := b.open()
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Code != fault.CodeRefused {
@@ -150,7 +152,8 @@ func TestOneWarrend(t *testing.T) {
 		{"name", `the name "wt-`},
 	} {
 		other := &box{t: t, dir: t.TempDir()}
-		name, state, run := fmt.Sprintf("wt-%d", os.Getpid()), filepath.Join(b.dir, "state"), filepath.Join(b.dir, "run")
+		name, state, run := fmt.Sprintf("wt-%d", os.Getpid()), filepath.Join(b.dir, "state"),
+			filepath.Join(b.dir, "run")
 		if tt.same != "everything" && tt.same != "name" {
 			name += "-2"
 		}
@@ -161,9 +164,11 @@ func TestOneWarrend(t *testing.T) {
 			run = filepath.Join(other.dir, "run")
 		}
 		before := tree(t, b.dir)
-		write(t, filepath.Join(other.dir, "system.hcl"), fmt.Sprintf("system {\n  name = %q\n  state_dir = %q\n  run_dir = %q\n}\n", name, state, run))
+		write(t, filepath.Join(other.dir, "system.hcl"),
+			fmt.Sprintf("system {\n  name = %q\n  state_dir = %q\n  run_dir = %q\n}\n", name, state, run))
 		_, err := other.open()
-		for _, want := range []string{tt.want, fmt.Sprintf("(pid %d, %s/system.hcl)", os.Getpid(), b.dir), "nothing was touched"} {
+		for _, want := range []string{tt.want, fmt.Sprintf("(pid %d, %s/system.hcl)", os.Getpid(), b.dir),
+			"nothing was touched"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("a second warrend with the same %s: got %v, want %q", tt.same, err, want)
 			}
@@ -206,7 +211,8 @@ context "blue" {
 	}
 	err = s.tenants.Check(steps[0], nil)
 	switch lacks := netns.ProbeVLAN(); {
-	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) || !strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
+	case lacks != nil && (!errors.Is(err, netns.ErrNoVLAN) || !strings.Contains(err.Error(), `interface "outside"`) ||
+		!strings.Contains(err.Error(), "CONFIG_VLAN_8021Q")):
 		t.Errorf("a kernel without 802.1Q: %v", err)
 	case lacks == nil && (err == nil || !strings.Contains(err.Error(), "there is no device wt-in")):
 		t.Errorf("a kernel with 802.1Q, but no such device: %v", err)

@@ -39,7 +39,8 @@ func ask[T any](s *Server, r *http.Request, q question[T]) ([]T, []fault.Context
 		}
 		return append(rows, some...), nil, nil
 	}
-	contexts := slices.DeleteFunc(s.sorted(), func(c Tenant) bool { return c.State == StateSuspended }) // they have nobody to ask
+	// they have nobody to ask
+	contexts := slices.DeleteFunc(s.sorted(), func(c Tenant) bool { return c.State == StateSuspended })
 	answers, errs := make([][]T, len(contexts)), make([]error, len(contexts))
 	var wg sync.WaitGroup
 	for i := range contexts {

@@ -58,7 +58,8 @@ func TestOneQuestion(t *testing.T) {
 			if want := strings.Repeat(tt.asked+" ", 3); code != 200 || strings.Join(b.asked, " ")+" " != want {
 				t.Errorf("status %d, asked for %q, want %q", code, b.asked, want)
 			}
-			if tt.asked != "resources" && strings.Count(body, tt.rows) < 2 || !strings.Contains(body, `"errors":[{"context":"dead"`) {
+			if tt.asked != "resources" && strings.Count(body, tt.rows) < 2 ||
+				!strings.Contains(body, `"errors":[{"context":"dead"`) {
 				t.Errorf("got %s", body)
 			}
 			if tt.asked == "counters" && strings.Count(body, tt.rows) != 2 {

@@ -34,13 +34,15 @@ func parseCapture(q url.Values) (control.Capture, error) {
 	var err error
 	if text := q.Get(countParam); text != "" {
 		if which.Count, err = strconv.ParseUint(text, 10, 63); err != nil || which.Count == 0 {
-			return which, &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a number of packets from 1 on", countParam, text)}
+			return which, &fault.Error{Code: fault.CodeInvalid,
+				Reason: fmt.Sprintf("%s=%s is not a number of packets from 1 on", countParam, text)}
 		}
 	}
 	if text := q.Get(durationParam); text != "" {
 		which.Duration, err = time.ParseDuration(text)
 		if err != nil || which.Duration <= 0 || which.Duration > captureTimeout {
-			return which, &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s=%s is not a time up to %v, such as 30s", durationParam, text, captureTimeout)}
+			return which, &fault.Error{Code: fault.CodeInvalid,
+				Reason: fmt.Sprintf("%s=%s is not a time up to %v, such as 30s", durationParam, text, captureTimeout)}
 		}
 	}
 	return which, nil

@@ -21,8 +21,10 @@ func TestCapture(t *testing.T) {
 		want        string // of the answer
 		asked       string
 	}{
-		{"all of it", "interface=outside&count=7&duration=1m30s", 0, 200, "a capture of outside", "blue {Interface:outside Count:7 Duration:1m30s}"},
-		{"without bounds", "interface=decrypted", 0, 200, "a capture of decrypted", "blue {Interface:decrypted Count:0 Duration:0s}"},
+		{"all of it", "interface=outside&count=7&duration=1m30s", 0, 200, "a capture of outside",
+			"blue {Interface:outside Count:7 Duration:1m30s}"},
+		{"without bounds", "interface=decrypted", 0, 200, "a capture of decrypted",
+			"blue {Interface:decrypted Count:0 Duration:0s}"},
 		{"no interface", "count=7", 0, 400, "capture needs an interface", ""},
 		{"no packets", "interface=x&count=0", 0, 400, "is not a number of packets", ""},
 		{"less than none", "interface=x&count=-1", 0, 400, "is not a number of packets", ""},
@@ -38,7 +40,8 @@ func TestCapture(t *testing.T) {
 			r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{uid: tt.uid, pid: 1}))
 			w := httptest.NewRecorder()
 			s.handler.ServeHTTP(w, r)
-			if got := strings.Join(b.logoffs, ";"); w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) || got != tt.asked {
+			if got := strings.Join(b.logoffs, ";"); w.Code != tt.status || !strings.Contains(w.Body.String(),
+				tt.want) || got != tt.asked {
 				t.Errorf("%d %s, asked %q; want %d %s, %q", w.Code, w.Body, got, tt.status, tt.want, tt.asked)
 			}
 		})

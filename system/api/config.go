@@ -231,11 +231,13 @@ func authorOf(r *http.Request) Author {
 // checkChange tells what is wrong with an Apply or Rollback.
 func checkChange(confirm int, comment string) error {
 	if confirm < 0 || confirm > maxConfirm {
-		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("confirm is 0 to %d seconds, not %d", maxConfirm, confirm)}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("confirm is 0 to %d seconds, not %d",
+			maxConfirm, confirm)}
 	}
 	if utf8.RuneCountInString(comment) > maxComment || !utf8.ValidString(comment) ||
 		strings.ContainsFunc(comment, func(c rune) bool { return !unicode.IsPrint(c) }) {
-		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("a comment is one line of at most %d printing characters", maxComment)}
+		return &fault.Error{Code: fault.CodeInvalid,
+			Reason: fmt.Sprintf("a comment is one line of at most %d printing characters", maxComment)}
 	}
 	return nil
 }
@@ -268,7 +270,8 @@ func (s *Server) apply(r *http.Request) (any, error) {
 }
 
 func normalApplied(done Applied) Applied {
-	done.Steps, done.Warnings, done.Problems = normalSteps(done.Steps), orEmpty(done.Warnings), plainErrors(done.Problems)
+	done.Steps, done.Warnings, done.Problems = normalSteps(done.Steps), orEmpty(done.Warnings),
+		plainErrors(done.Problems)
 	return done
 }
 

@@ -48,7 +48,8 @@ func TestEnter(t *testing.T) {
 		{http.MethodGet, "/v1/status", "", http.StatusOK, ""},
 		{http.MethodPost, "/v1/contexts/red/logoff", `{"all":true}`, http.StatusOK, "red"},
 		{http.MethodPost, "/v1/files/copy", `{"from":"shared:/a","to":"full:disk0:/b"}`, http.StatusConflict, ""},
-		{http.MethodPost, "/v1/files/copy", `{"from":"blue:disk0:/a","to":"full:disk0:/b"}`, http.StatusConflict, "blue"},
+		{http.MethodPost, "/v1/files/copy", `{"from":"blue:disk0:/a","to":"full:disk0:/b"}`, http.StatusConflict,
+			"blue"},
 	} {
 		t.Run(tt.verb+" "+tt.path, func(t *testing.T) {
 			entered = nil

@@ -54,10 +54,11 @@ func (s *Server) childSAs(r *http.Request) (any, error) {
 }
 
 func (s *Server) ipsecStats(r *http.Request) (any, error) {
-	rows, errs, err := ask(s, r, question[control.IPsecStats]{normal: normalStats, ask: func(ctx context.Context, name string) ([]control.IPsecStats, error) {
-		row, err := s.cfg.Backend.IPsecStats(ctx, name)
-		return []control.IPsecStats{row}, err
-	}})
+	rows, errs, err := ask(s, r, question[control.IPsecStats]{normal: normalStats,
+		ask: func(ctx context.Context, name string) ([]control.IPsecStats, error) {
+			row, err := s.cfg.Backend.IPsecStats(ctx, name)
+			return []control.IPsecStats{row}, err
+		}})
 	return IPsecStatistics{IPsecStats: rows, Errors: errs}, err
 }
 
@@ -67,7 +68,8 @@ func (s *Server) sessions(r *http.Request) (any, error) {
 }
 
 func (s *Server) resources(r *http.Request) (any, error) {
-	rows, errs, err := ask(s, r, question[control.Resource]{ask: s.cfg.Backend.Resources, normal: normalResources, partial: true})
+	rows, errs, err := ask(s, r, question[control.Resource]{ask: s.cfg.Backend.Resources, normal: normalResources,
+		partial: true})
 	if s.cfg.Shared != nil && r.URL.Query().Get(contextParam) == "" {
 		rows = append(rows, s.cfg.Shared()...)
 	}

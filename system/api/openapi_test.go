@@ -32,7 +32,8 @@ func TestOpenAPI(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(want), string(openAPIDocument)); diff != "" {
-		t.Errorf("openapi.json does not fit the routes; go test ./system/api -run OpenAPI -update (-want +got):\n%s", diff)
+		t.Errorf("openapi.json does not fit the routes; go test ./system/api -run OpenAPI -update (-want +got):\n%s",
+			diff)
 	}
 }
 
@@ -51,7 +52,8 @@ func describe() object {
 		var params []object
 		for part := range strings.SplitSeq(rt.path, "/") {
 			if name, ok := strings.CutPrefix(part, "{"); ok {
-				params = append(params, object{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": object{"type": "string"}})
+				params = append(params, object{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true,
+					"schema": object{"type": "string"}})
 			}
 		}
 		for _, name := range rt.params {
@@ -66,7 +68,8 @@ func describe() object {
 			"responses": object{
 				"200": object{
 					"description": "Done.",
-					"content":     object{mediaOf(rt.answer): object{"schema": schemaOf(reflect.TypeOf(rt.answer), schemas)}},
+					"content": object{mediaOf(rt.answer): object{"schema": schemaOf(reflect.TypeOf(rt.answer),
+						schemas)}},
 				},
 				"default": failure,
 			},
@@ -90,9 +93,10 @@ func describe() object {
 	return object{
 		"openapi": "3.1.0",
 		"info": object{
-			"title":       "Warren",
-			"version":     "1",
-			"description": "The API of warrend, HTTP/JSON on the unix socket warren.sock in its run_dir. Durations are in seconds, times in RFC 3339.",
+			"title":   "Warren",
+			"version": "1",
+			"description": "The API of warrend, HTTP/JSON on the unix socket warren.sock in its run_dir. " +
+				"Durations are in seconds, times in RFC 3339.",
 		},
 		"paths":      paths,
 		"components": object{"schemas": schemas},

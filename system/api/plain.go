@@ -9,8 +9,9 @@ import (
 // packages are the names that errors begin with inside the program: they tell a
 // programmer where an error comes from, and an operator nothing.
 var packages = map[string]bool{
-	"api": true, "cgroup": true, "configs": true, "control": true, "failover": true, "fetch": true, "ike": true, "ikev2": true,
-	"netns": true, "pipe": true, "plane": true, "pool": true, "sa": true, "spawn": true, "system": true, "vfs": true, "worker": true,
+	"api": true, "cgroup": true, "configs": true, "control": true, "failover": true, "fetch": true,
+	"ike": true, "ikev2": true, "netns": true, "pipe": true, "plane": true, "pool": true, "sa": true, "spawn": true,
+	"system": true, "vfs": true, "worker": true,
 }
 
 // plain returns the text of an error for an operator: without the names of

@@ -9,7 +9,8 @@ import (
 func TestPlain(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"vfs: writing red:disk0:/x: is read-only", "writing red:disk0:/x: is read-only"},
-		{`context "acme": failed: cgroup: adding process 7: deleted`, `context "acme": failed: adding process 7: deleted`},
+		{`context "acme": failed: cgroup: adding process 7: deleted`,
+			`context "acme": failed: adding process 7: deleted`},
 		{"system: a: netns: b", "a: b"},
 		{"netns: one; netns: two: vfs: three", "one; two: three"},
 		{"the system: it stays", "the system: it stays"},
@@ -28,11 +29,13 @@ func TestPlain(t *testing.T) {
 func TestTypeErrors(t *testing.T) {
 	s := newServer(t, &backend{})
 	status, body := do(t, s, 0, "POST", "/v1/config/apply", `{"confirm":"1"}`)
-	if want := `"error":"body: confirm is a number without a fraction, and not a string"`; status != 400 || !strings.Contains(body, want) {
+	if want := `"error":"body: confirm is a number without a fraction, and not a string"`; status != 400 ||
+		!strings.Contains(body, want) {
 		t.Errorf("got %d %s, want %s", status, body, want)
 	}
 	status, body = do(t, s, 0, "POST", "/v1/contexts/blue/logoff", `{"all":1}`)
-	if want := `"error":"body: all is true or false, and not a number"`; status != 400 || !strings.Contains(body, want) {
+	if want := `"error":"body: all is true or false, and not a number"`; status != 400 ||
+		!strings.Contains(body, want) {
 		t.Errorf("got %d %s, want %s", status, body, want)
 	}
 }

@@ -99,13 +99,15 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodPost, path: "/v1/failover/sync-config", role: RoleAdmin, timeout: reloadTimeout,
-		answer:  Synced{},
-		summary: "Copies the files of all contexts that are active here to the peer, which runs what they say: all or nothing.",
-		handle:  (*Server).syncConfig,
+		answer: Synced{},
+		summary: "Copies the files of all contexts that are active here to the peer, which runs what they say: " +
+			"all or nothing.",
+		handle: (*Server).syncConfig,
 	},
 	{
-		verb: http.MethodPost, path: "/v1/failover/contexts", role: RolePeer, timeout: reloadTimeout, maxBody: maxContextFiles,
-		body: ContextFiles{}, answer: Synced{},
+		verb: http.MethodPost, path: "/v1/failover/contexts", role: RolePeer, timeout: reloadTimeout,
+		maxBody: maxContextFiles,
+		body:    ContextFiles{}, answer: Synced{},
 		summary: "Takes the files of contexts from the peer that is active for them.",
 		handle:  (*Server).takeConfig,
 	},
@@ -130,14 +132,17 @@ var routes = []route{
 	{
 		verb: http.MethodGet, path: "/v1/contexts/{context}/capture", role: RoleAdmin, timeout: captureTimeout,
 		params: []string{interfaceParam, countParam, durationParam}, answer: content{},
-		summary: "Captures packets of one interface, or inside of the SAs (\"decrypted\"), as pcapng: as they come, until the caller goes away.",
-		stream:  (*Server).capture,
+		summary: "Captures packets of one interface, or inside of the SAs (\"decrypted\"), as pcapng: as they come, " +
+			"until the caller goes away.",
+		stream: (*Server).capture,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,
 		params: []string{strictParam, staleParam}, answer: Reload{},
-		summary: "Reads the configuration again and touches only what changed. Contexts whose configuration cannot be used go on as they run; with strict=true nothing is changed then, and with allow_stale=true the last good copy of what a server has is good enough.",
-		handle:  (*Server).reload,
+		summary: "Reads the configuration again and touches only what changed. " +
+			"Contexts whose configuration cannot be used go on as they run; " +
+			"with strict=true nothing is changed then, and with allow_stale=true the last good copy of what a server has is good enough.",
+		handle: (*Server).reload,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/config/plan", role: RoleAdmin, timeout: quickTimeout,
@@ -148,8 +153,9 @@ var routes = []route{
 	{
 		verb: http.MethodPost, path: "/v1/config/apply", role: RoleAdmin, timeout: reloadTimeout,
 		body: Apply{}, answer: Applied{},
-		summary: "Makes the startup configuration the running one: all of it or, on any error, nothing. Contexts whose own configuration cannot be used go on as they run.",
-		handle:  (*Server).apply,
+		summary: "Makes the startup configuration the running one: all of it or, on any error, nothing. " +
+			"Contexts whose own configuration cannot be used go on as they run.",
+		handle: (*Server).apply,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/config/confirm", role: RoleAdmin, timeout: quickTimeout,

@@ -105,10 +105,12 @@ func checkParams(r *http.Request, rt *route) error {
 			if len(rt.params) > 0 {
 				hint = "it takes " + strings.Join(rt.params, ", ")
 			}
-			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s does not know the parameter %q", rt.path, name), Hint: hint}
+			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("%s does not know the parameter %q",
+				rt.path, name), Hint: hint}
 		}
 		if len(values) > 1 {
-			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("parameter %q is given %d times", name, len(values))}
+			return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("parameter %q is given %d times", name,
+				len(values))}
 		}
 	}
 	return nil
@@ -123,7 +125,8 @@ func decode(r *http.Request, into any) error {
 		if errors.As(err, &wrong) && wrong.Field != "" {
 			err = fmt.Errorf("%s is %s, and not a %s", wrong.Field, kindOf(wrong.Type), wrong.Value)
 		}
-		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("body: %v", err), Hint: "GET /v1/openapi.json describes it"}
+		return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("body: %v", err),
+			Hint: "GET /v1/openapi.json describes it"}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return &fault.Error{Code: fault.CodeInvalid, Reason: "body: more than one JSON value"}
@@ -175,7 +178,8 @@ func (s *Server) write(w http.ResponseWriter, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		s.log.Error("api answer cannot be encoded", "reason", err)
-		status, text = http.StatusInternalServerError, []byte(`{"code":"internal","error":"the answer cannot be encoded"}`)
+		status, text = http.StatusInternalServerError,
+			[]byte(`{"code":"internal","error":"the answer cannot be encoded"}`)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -167,7 +167,8 @@ func do(t *testing.T, s *Server, uid int, verb, target, body string) (int, strin
 var stranger = os.Geteuid() + 4711
 
 func TestRequests(t *testing.T) {
-	refusal := &fault.Error{Code: fault.CodeRefused, Reason: "configuration has errors", Hint: "h", Detail: "blue.hcl:3"}
+	refusal := &fault.Error{Code: fault.CodeRefused, Reason: "configuration has errors", Hint: "h",
+		Detail: "blue.hcl:3"}
 	tests := []struct {
 		name         string
 		uid          int
@@ -178,36 +179,58 @@ func TestRequests(t *testing.T) {
 		want         string // part of the body
 	}{
 		{name: "status", verb: "GET", target: "/v1/status", status: 200, want: `"waiting":[]`},
-		{name: "contexts sorted", verb: "GET", target: "/v1/contexts", status: 200, want: `{"contexts":[{"name":"blue"`},
+		{name: "contexts sorted", verb: "GET", target: "/v1/contexts", status: 200,
+			want: `{"contexts":[{"name":"blue"`},
 		{name: "no nil lists", verb: "GET", target: "/v1/contexts?context=red", status: 200, want: `"interfaces":[]`},
-		{name: "one context", verb: "GET", target: "/v1/contexts?context=green", status: 404, want: `there is no context \"green\"`},
-		{name: "rows name their context", verb: "GET", target: "/v1/ike-sas?context=blue", status: 200, want: `{"ike_sas":[{"context":"blue","spi_i":"0xfirst"`},
-		{name: "child SAs", verb: "GET", target: "/v1/child-sas?context=blue", status: 200, want: `{"child_sas":[{"context":"blue","spi_in":"blue"`},
-		{name: "sessions", verb: "GET", target: "/v1/sessions?context=red", status: 200, want: `{"sessions":[{"context":"red","user":"red"`},
-		{name: "resources", verb: "GET", target: "/v1/resources?context=red", status: 200, want: `{"resources":[{"context":"red"`},
-		{name: "hung context", verb: "GET", target: "/v1/ike-sas?context=hung", status: 503, want: `no answer within 20ms`},
-		{name: "unknown context", verb: "GET", target: "/v1/ike-sas?context=green", status: 404, want: `"code":"no_context"`},
-		{name: "unknown parameter", verb: "GET", target: "/v1/ike-sas?tenant=blue", status: 400, want: `it takes context`},
+		{name: "one context", verb: "GET", target: "/v1/contexts?context=green", status: 404,
+			want: `there is no context \"green\"`},
+		{name: "rows name their context", verb: "GET", target: "/v1/ike-sas?context=blue", status: 200,
+			want: `{"ike_sas":[{"context":"blue","spi_i":"0xfirst"`},
+		{name: "child SAs", verb: "GET", target: "/v1/child-sas?context=blue", status: 200,
+			want: `{"child_sas":[{"context":"blue","spi_in":"blue"`},
+		{name: "sessions", verb: "GET", target: "/v1/sessions?context=red", status: 200,
+			want: `{"sessions":[{"context":"red","user":"red"`},
+		{name: "resources", verb: "GET", target: "/v1/resources?context=red", status: 200,
+			want: `{"resources":[{"context":"red"`},
+		{name: "hung context", verb: "GET", target: "/v1/ike-sas?context=hung", status: 503,
+			want: `no answer within 20ms`},
+		{name: "unknown context", verb: "GET", target: "/v1/ike-sas?context=green", status: 404,
+			want: `"code":"no_context"`},
+		{name: "unknown parameter", verb: "GET", target: "/v1/ike-sas?tenant=blue", status: 400,
+			want: `it takes context`},
 		{name: "parameter twice", verb: "GET", target: "/v1/ike-sas?context=a&context=b", status: 400, want: `2 times`},
 		{name: "unknown path", verb: "GET", target: "/v1/nothing", status: 404, want: `"code":"no_route"`},
 		{name: "unknown verb", verb: "DELETE", target: "/v1/contexts/blue/logoff", status: 405, want: `it knows POST`},
-		{name: "logoff", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"address":"10.0.0.1"}`, status: 200, want: `{"sessions":1}`},
-		{name: "logoff of nobody", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{}`, status: 400, want: `exactly one`},
-		{name: "logoff of two", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"a","all":true}`, status: 400, want: `exactly one`},
-		{name: "unknown field", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"everyone":true}`, status: 400, want: `unknown field`},
-		{name: "two bodies", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":true}{}`, status: 400, want: `more than one`},
-		{name: "truncated body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":`, status: 400, want: `unexpected EOF`},
-		{name: "endless body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"` + strings.Repeat("a", maxBody) + `"}`, status: 400, want: `too large`},
+		{name: "logoff", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"address":"10.0.0.1"}`, status: 200,
+			want: `{"sessions":1}`},
+		{name: "logoff of nobody", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{}`, status: 400,
+			want: `exactly one`},
+		{name: "logoff of two", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"a","all":true}`,
+			status: 400, want: `exactly one`},
+		{name: "unknown field", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"everyone":true}`,
+			status: 400, want: `unknown field`},
+		{name: "two bodies", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":true}{}`, status: 400,
+			want: `more than one`},
+		{name: "truncated body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"all":`, status: 400,
+			want: `unexpected EOF`},
+		{name: "endless body", verb: "POST", target: "/v1/contexts/blue/logoff", body: `{"user":"` +
+			strings.Repeat("a", maxBody) + `"}`, status: 400, want: `too large`},
 		{name: "keys", verb: "GET", target: "/v1/contexts/blue/keys", status: 200, want: `{"ike":[],"esp":[]}`},
-		{name: "reload", verb: "POST", target: "/v1/reload", status: 200, want: `{"steps":[],"warnings":[],"errors":[]}`},
-		{name: "reload refused", verb: "POST", target: "/v1/reload", err: fmt.Errorf("system: %w", refusal), status: 409,
-			want: `{"code":"refused","error":"configuration has errors","hint":"h","detail":"blue.hcl:3"}`},
-		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500, want: `"error":"oops"`},
-		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &fault.Error{Code: fault.CodeUnreachable, Reason: "x"}, status: 500, want: `"internal"`},
+		{name: "reload", verb: "POST", target: "/v1/reload", status: 200,
+			want: `{"steps":[],"warnings":[],"errors":[]}`},
+		{name: "reload refused", verb: "POST", target: "/v1/reload", err: fmt.Errorf("system: %w", refusal),
+			status: 409,
+			want:   `{"code":"refused","error":"configuration has errors","hint":"h","detail":"blue.hcl:3"}`},
+		{name: "internal error", verb: "POST", target: "/v1/reload", err: errors.New("system: oops"), status: 500,
+			want: `"error":"oops"`},
+		{name: "foreign code", verb: "POST", target: "/v1/reload", err: &fault.Error{Code: fault.CodeUnreachable,
+			Reason: "x"}, status: 500, want: `"internal"`},
 		{name: "description", verb: "GET", target: "/v1/openapi.json", status: 200, want: `"openapi":"3.1.0"`},
 		{name: "stranger reads", uid: stranger, verb: "GET", target: "/v1/contexts", status: 200, want: `"contexts"`},
-		{name: "stranger changes", uid: stranger, verb: "POST", target: "/v1/reload", status: 403, want: `needs the role \"admin\"`},
-		{name: "stranger wants keys", uid: stranger, verb: "GET", target: "/v1/contexts/blue/keys", status: 403, want: `"denied"`},
+		{name: "stranger changes", uid: stranger, verb: "POST", target: "/v1/reload", status: 403,
+			want: `needs the role \"admin\"`},
+		{name: "stranger wants keys", uid: stranger, verb: "GET", target: "/v1/contexts/blue/keys", status: 403,
+			want: `"denied"`},
 		{name: "caller unknown", uid: -1, verb: "GET", target: "/v1/status", status: 403, want: `"denied"`},
 	}
 	for _, tt := range tests {
@@ -260,7 +283,8 @@ func TestDeadWorker(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]control.Resource{{Context: "dead", Resource: "memory", Denied: 3}}, got.Resources); diff != "" || len(got.Errors) != 1 {
+	if diff := cmp.Diff([]control.Resource{{Context: "dead", Resource: "memory", Denied: 3}},
+		got.Resources); diff != "" || len(got.Errors) != 1 {
 		t.Errorf("%s (-want +got):\n%s", body, diff)
 	}
 }
@@ -383,7 +407,8 @@ func TestReloadOutlivesCaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := io.WriteString(c, "POST /v1/reload HTTP/1.1\r\nHost: warrend\r\nContent-Length: 0\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c,
+		"POST /v1/reload HTTP/1.1\r\nHost: warrend\r\nContent-Length: 0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
@@ -433,7 +458,8 @@ func TestConfig(t *testing.T) {
 	}{
 		{name: "fine", change: func(*Config) {}},
 		{name: "no socket", change: func(c *Config) { c.Socket = "" }, want: "no socket path"},
-		{name: "long socket", change: func(c *Config) { c.Socket = "/" + strings.Repeat("x", 107) }, want: "shorter run_dir"},
+		{name: "long socket", change: func(c *Config) { c.Socket = "/" + strings.Repeat("x", 107) },
+			want: "shorter run_dir"},
 		{name: "no backend", change: func(c *Config) { c.Backend = nil }, want: "no backend"},
 		{name: "negative", change: func(c *Config) { c.WorkerTimeout = -1 }, want: "negative"},
 	}
@@ -475,12 +501,14 @@ func TestChanges(t *testing.T) {
 		uid, status        int
 		want               string // part of the body
 	}{
-		{"apply", "apply", `{"confirm":60,"comment":"a pool"}`, 0, 200, `{"steps":[],"warnings":[],"problems":[],"version":2}`},
+		{"apply", "apply", `{"confirm":60,"comment":"a pool"}`, 0, 200,
+			`{"steps":[],"warnings":[],"problems":[],"version":2}`},
 		{"rollback", "rollback", `{"version":1}`, 0, 200, `"version":3`},
 		{"a stranger", "apply", `{}`, stranger, 403, `"code":"denied"`},
 		{"negative confirm", "apply", `{"confirm":-1}`, 0, 400, "confirm is 0 to 86400 seconds, not -1"},
 		{"endless confirm", "rollback", `{"version":1,"confirm":86401}`, 0, 400, "confirm is 0 to 86400 seconds"},
-		{"long comment", "apply", `{"comment":"` + long + `"}`, 0, 400, "a comment is one line of at most 256 printing characters"},
+		{"long comment", "apply", `{"comment":"` + long + `"}`, 0, 400,
+			"a comment is one line of at most 256 printing characters"},
 		{"two lines", "apply", `{"comment":"a\nb"}`, 0, 400, "a comment is one line"},
 		{"escape sequence", "rollback", `{"version":1,"comment":"\u001b[2J"}`, 0, 400, "a comment is one line"},
 		{"no number", "rollback", `{"version":"one"}`, 0, 400, "body: "},

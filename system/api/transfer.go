@@ -35,7 +35,8 @@ type upload struct {
 
 // Read implements io.Reader.
 func (u *upload) Read(b []byte) (int, error) {
-	if err := u.control.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := u.control.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	return u.ReadCloser.Read(b)
@@ -75,7 +76,8 @@ func (t *transfer) pass(resp *http.Response) {
 
 // Write implements io.Writer.
 func (t *transfer) Write(b []byte) (int, error) {
-	if err := t.control.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := t.control.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil &&
+		!errors.Is(err, http.ErrNotSupported) {
 		return 0, err
 	}
 	return t.w.Write(b)
@@ -111,7 +113,8 @@ func (s *Server) verifyFile(r *http.Request) (any, error) {
 
 func (s *Server) writeFile(r *http.Request) (any, error) {
 	if r.ContentLength < 0 {
-		return nil, &fault.Error{Code: fault.CodeInvalid, Reason: "the length of the content is not given", Hint: "send a Content-Length"}
+		return nil, &fault.Error{Code: fault.CodeInvalid, Reason: "the length of the content is not given",
+			Hint: "send a Content-Length"}
 	}
 	return s.cfg.Backend.WriteFile(r.Context(), r.URL.Query().Get(nameParam), r.ContentLength, r.Body)
 }
@@ -122,7 +125,8 @@ func (s *Server) readFile(t *transfer, r *http.Request) error {
 	name := r.URL.Query().Get(nameParam)
 	who, _ := r.Context().Value(callerKey{}).(caller) // serve has refused others
 	if who.peer && !onDisk(name) {
-		return &fault.Error{Code: fault.CodeDenied, Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
+		return &fault.Error{Code: fault.CodeDenied,
+			Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
 	}
 	info, body, err := s.cfg.Backend.OpenFile(r.Context(), name)
 	if err != nil {

@@ -162,7 +162,8 @@ func (c *Client) Keys(ctx context.Context, name string) (control.Keys, error) {
 
 // Reload makes warrend read its configuration again.
 func (c *Client) Reload(ctx context.Context, how api.Leniency) (api.Reload, error) {
-	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: "/v1/reload" + queryOf(how), timeout: reloadTimeout})
+	return call[api.Reload](ctx, c, request{verb: http.MethodPost, path: "/v1/reload" + queryOf(how),
+		timeout: reloadTimeout})
 }
 
 // queryOf is a Leniency as the query of a path.

@@ -93,12 +93,18 @@ func TestErrors(t *testing.T) {
 		code         fault.Code
 		reason, hint string
 	}{
-		{name: "no socket", socket: filepath.Join(dir, "none"), code: fault.CodeUnreachable, reason: "there is no socket", hint: "is warrend running?"},
-		{name: "dead server", socket: stale, code: fault.CodeUnreachable, reason: "nobody serves", hint: "--socket PATH"},
-		{name: "path too long", socket: "/" + strings.Repeat("x", 200), code: fault.CodeUnreachable, reason: "invalid argument", hint: "--socket PATH"},
-		{name: "refusal", socket: answers(409, `{"code":"refused","error":"no","hint":"yes"}`), code: fault.CodeRefused, reason: "no", hint: "yes"},
-		{name: "refusal without reason", socket: answers(500, `{}`), code: fault.CodeUnreachable, reason: "HTTP status 500"},
-		{name: "not JSON", socket: answers(200, `<html>`), code: fault.CodeUnreachable, reason: "reading its answer", hint: "warren version"},
+		{name: "no socket", socket: filepath.Join(dir, "none"), code: fault.CodeUnreachable,
+			reason: "there is no socket", hint: "is warrend running?"},
+		{name: "dead server", socket: stale, code: fault.CodeUnreachable, reason: "nobody serves",
+			hint: "--socket PATH"},
+		{name: "path too long", socket: "/" + strings.Repeat("x", 200), code: fault.CodeUnreachable,
+			reason: "invalid argument", hint: "--socket PATH"},
+		{name: "refusal", socket: answers(409, `{"code":"refused","error":"no","hint":"yes"}`), code: fault.CodeRefused,
+			reason: "no", hint: "yes"},
+		{name: "refusal without reason", socket: answers(500, `{}`), code: fault.CodeUnreachable,
+			reason: "HTTP status 500"},
+		{name: "not JSON", socket: answers(200, `<html>`), code: fault.CodeUnreachable, reason: "reading its answer",
+			hint: "warren version"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

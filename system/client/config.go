@@ -31,7 +31,8 @@ func (c *Client) Rollback(ctx context.Context, how api.Rollback) (api.Applied, e
 
 // WriteMemory makes the running configuration the startup configuration.
 func (c *Client) WriteMemory(ctx context.Context) (api.Written, error) {
-	return call[api.Written](ctx, c, request{verb: http.MethodPost, path: "/v1/config/write-memory", timeout: quickTimeout})
+	return call[api.Written](ctx, c, request{verb: http.MethodPost, path: "/v1/config/write-memory",
+		timeout: quickTimeout})
 }
 
 // RunningConfig returns the running configuration: of the context called name,

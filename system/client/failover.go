@@ -21,7 +21,8 @@ func (c *Client) Switch(ctx context.Context, name string) (api.Switched, error) 
 
 // SyncConfig copies the files of all contexts that are active here to the peer.
 func (c *Client) SyncConfig(ctx context.Context) (api.Synced, error) {
-	return call[api.Synced](ctx, c, request{verb: http.MethodPost, path: "/v1/failover/sync-config", timeout: reloadTimeout})
+	return call[api.Synced](ctx, c, request{verb: http.MethodPost, path: "/v1/failover/sync-config",
+		timeout: reloadTimeout})
 }
 
 // throughPeer asks the peer instead.

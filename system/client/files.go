@@ -22,7 +22,8 @@ func (c *Client) Files(ctx context.Context, name string) (api.Directory, error) 
 
 // DeleteFile deletes a file or an empty directory.
 func (c *Client) DeleteFile(ctx context.Context, name string) error {
-	_, err := call[api.Deleted](ctx, c, request{verb: http.MethodDelete, path: filePath("", name), timeout: quickTimeout})
+	_, err := call[api.Deleted](ctx, c, request{verb: http.MethodDelete, path: filePath("", name),
+		timeout: quickTimeout})
 	return err
 }
 

@@ -16,7 +16,8 @@ func (l *Lifecycle) Confirm(by Author) (Version, error) {
 	defer l.unlock()
 	st := l.snapshot()
 	if !st.pend.open() {
-		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed", Hint: "`warren show history` lists what has run"}
+		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed",
+			Hint: "`warren show history` lists what has run"}
 	}
 	if err := l.history.setPending(nil); err != nil {
 		return Version{}, refusedBy(err)

@@ -23,7 +23,8 @@ type fallback struct {
 }
 
 func newFallback(from configs.Loader, old *texts.Set) *fallback {
-	return &fallback{Loader: from, old: old, use: map[configs.Location]bool{}, left: map[string]bool{}, contexts: map[string]string{}}
+	return &fallback{Loader: from, old: old, use: map[configs.Location]bool{}, left: map[string]bool{},
+		contexts: map[string]string{}}
 }
 
 // ReadFile implements configs.Loader.

@@ -53,7 +53,9 @@ func TestOneMistakeIsNoOneElses(t *testing.T) {
 			r.edit("red.hcl", "ip_pool", "ip_pol")
 		}, "green red", "red.hcl:"},
 		{"the system file", func(r *rig) { r.write("system.hcl", rigSystem+"contxt \"x\" {}\n") }, "", ""},
-		{"the place of one in the system file", func(r *rig) { r.edit("system.hcl", "context \"red\" {", "context \"red\" {\n  member = \"gold\"") }, "", ""},
+		{"the place of one in the system file",
+			func(r *rig) { r.edit("system.hcl", "context \"red\" {", "context \"red\" {\n  member = \"gold\"") }, "",
+			""},
 	}
 	for _, tt := range tests {
 		for _, how := range []string{"apply", "reload", "SIGHUP"} {
@@ -90,17 +92,20 @@ func TestOneMistakeIsNoOneElses(t *testing.T) {
 					return
 				}
 				p, err := r.Plan(t.Context(), Leniency{})
-				if err != nil || len(p.Steps) != 1 || p.Steps[0].Context != "blue" || contextsOf(p.Problems) != tt.broken {
+				if err != nil || len(p.Steps) != 1 || p.Steps[0].Context != "blue" ||
+					contextsOf(p.Problems) != tt.broken {
 					t.Errorf("plan: %+v, %v", p, err)
 				}
 				got, err := change(Leniency{})
 				if err != nil || contextsOf(got) != tt.broken {
 					t.Fatalf("got %+v, %v; want %s", got, err, tt.broken)
 				}
-				if last := got[len(got)-1]; !strings.Contains(last.Error, tt.says) || last.Hint == "" || strings.Contains(last.Error, "\n") {
+				if last := got[len(got)-1]; !strings.Contains(last.Error, tt.says) || last.Hint == "" ||
+					strings.Contains(last.Error, "\n") {
 					t.Errorf("got %+v, want %q", last, tt.says)
 				}
-				if r.pool("blue") != "10.99.0.99" || r.pool("red") != "10.99.0.250" || r.host.now()["red"] != red || len(r.host.now()) != 2 {
+				if r.pool("blue") != "10.99.0.99" || r.pool("red") != "10.99.0.250" || r.host.now()["red"] != red ||
+					len(r.host.now()) != 2 {
 					t.Errorf("blue has %s, red %s; %v", r.pool("blue"), r.pool("red"), r.host.now())
 				}
 				if n := strings.Count(r.log.String(), "configuration not taken"); n != len(got) {
@@ -122,8 +127,10 @@ func TestMistakeAcrossVersions(t *testing.T) {
 	r.apply(0)
 	check := func(when string, broken string) {
 		t.Helper()
-		if got := contextsOf(r.snapshot().running.problems); got != broken || r.pool("blue") != "10.99.0.99" || r.pool("red") != "10.99.0.250" {
-			t.Errorf("%s: problems of %q, want %q; blue has %s, red %s", when, got, broken, r.pool("blue"), r.pool("red"))
+		if got := contextsOf(r.snapshot().running.problems); got != broken || r.pool("blue") != "10.99.0.99" ||
+			r.pool("red") != "10.99.0.250" {
+			t.Errorf("%s: problems of %q, want %q; blue has %s, red %s", when, got, broken, r.pool("blue"),
+				r.pool("red"))
 		}
 	}
 	check("applied", "green red")
@@ -170,16 +177,19 @@ func TestServerOfOneContext(t *testing.T) {
 	} {
 		server.does(is)
 		held, err := load(t.Context(), path, reading{old: first.texts})
-		if err != nil || address(held) != "[192.0.2.1/24]" || contextsOf(held.problems) != "green" || len(held.stale)+len(held.warnings) > 0 ||
+		if err != nil || address(held) != "[192.0.2.1/24]" || contextsOf(held.problems) != "green" || len(held.stale)+
+			len(held.warnings) > 0 ||
 			!strings.Contains(held.problems[0].Error, "--allow-stale") {
 			t.Errorf("%s: held: %+v, %v", name, held, err)
 		}
 		copied, err := load(t.Context(), path, reading{old: first.texts, allowStale: true})
-		if err != nil || address(copied) != "[192.0.2.2/24]" || len(copied.problems) > 0 || !slices.Equal(copied.stale, copied.warnings) || len(copied.stale) != 1 {
+		if err != nil || address(copied) != "[192.0.2.2/24]" || len(copied.problems) > 0 ||
+			!slices.Equal(copied.stale, copied.warnings) || len(copied.stale) != 1 {
 			t.Errorf("%s: a copy: %+v, %v", name, copied, err)
 		}
 		strict, err := load(t.Context(), path, reading{})
-		if err != nil || strict.current(Leniency{Strict: true}) == nil || strict.current(Leniency{AllowStale: true}) != nil {
+		if err != nil || strict.current(Leniency{Strict: true}) == nil ||
+			strict.current(Leniency{AllowStale: true}) != nil {
 			t.Errorf("%s: strict: %v", name, err)
 		}
 	}
@@ -189,7 +199,8 @@ func TestServerOfOneContext(t *testing.T) {
 		t.Errorf("a mistake: %+v, %v", held, err)
 	}
 	server.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
-	if copied, err := load(t.Context(), path, reading{allowStale: true}); err != nil || address(copied) != "[192.0.2.2/24]" {
+	if copied, err := load(t.Context(), path, reading{allowStale: true}); err != nil ||
+		address(copied) != "[192.0.2.2/24]" {
 		t.Errorf("the mistake has become the copy: %+v, %v", copied, err)
 	}
 }

@@ -170,9 +170,11 @@ func (h *history) texts(number int) (*texts.Set, error) {
 func (h *history) missing(number int) error {
 	hint := "no version is kept yet"
 	if len(h.list) > 0 {
-		hint = fmt.Sprintf("versions %d to %d are kept; `warren show history` lists them", h.list[0].Number, h.list[len(h.list)-1].Number)
+		hint = fmt.Sprintf("versions %d to %d are kept; `warren show history` lists them", h.list[0].Number,
+			h.list[len(h.list)-1].Number)
 	}
-	return &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", number), Hint: hint}
+	return &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed",
+		number), Hint: hint}
 }
 
 // add keeps one more version and returns its number. Old ones go, but not those

@@ -292,7 +292,8 @@ func (r *rig) all() map[string]any {
 			kept[f] = string(b)
 		}
 	}
-	return map[string]any{"contexts": r.host.now(), "history": h, "running": running, "kept": kept, "files": r.host.files}
+	return map[string]any{"contexts": r.host.now(), "history": h, "running": running, "kept": kept,
+		"files": r.host.files}
 }
 
 // unchanged does something that is to be refused in one clear line, with nothing
@@ -337,7 +338,9 @@ func TestPlanSaysWhy(t *testing.T) {
 	r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
 	r.edit("blue.hcl", `pre_shared_key = "the gateway's own key"`, `pre_shared_key = "a new key of it"`)
 	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
-	r.edit("system.hcl", `context "red" {`, "context \"green\" {\n  config_url = \"file:blue.hcl\"\n  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\ncontext \"red\" {")
+	r.edit("system.hcl", `context "red" {`,
+		"context \"green\" {\n  config_url = \"file:blue.hcl\"\n"+
+			"  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\ncontext \"red\" {")
 	r.write("staff.psk", "another key for everybody\n")
 	before := r.all()
 	p, err := r.Plan(t.Context(), Leniency{})
@@ -350,11 +353,15 @@ func TestPlanSaysWhy(t *testing.T) {
 	want := []plan.Explained{
 		{Step: plan.Step{Context: "blue", Action: plan.ActionConfigure, SAs: plan.EffectSomeEnd,
 			Why: `its configuration has changed (keys of tunnel_group "staff", keys of tunnel_group "guests", ip_pool "staff")`}, Changes: []plan.Change{
-			{File: blue, Block: `ip_pool "staff"`, Attribute: "range", Change: "changed", Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.0.10-10.99.0.99"`},
-			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed", Old: masked, New: masked}, secret}},
+			{File: blue, Block: `ip_pool "staff"`, Attribute: "range", Change: "changed",
+				Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.0.10-10.99.0.99"`},
+			{File: blue, Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed",
+				Old: masked, New: masked}, secret}},
 		{Step: plan.Step{Context: "green", Action: plan.ActionCreate, SAs: plan.EffectNone, Why: "it is new"}},
-		{Step: plan.Step{Context: "red", Action: plan.ActionRebuild, SAs: plan.EffectEnd, Why: "its interfaces have changed"}, Changes: []plan.Change{
-			{File: red, Block: `interface "outside"`, Attribute: "address", Change: "changed", Old: `"198.51.100.1/24"`, New: `"198.51.100.7/24"`}, secret}},
+		{Step: plan.Step{Context: "red", Action: plan.ActionRebuild, SAs: plan.EffectEnd,
+			Why: "its interfaces have changed"}, Changes: []plan.Change{
+			{File: red, Block: `interface "outside"`, Attribute: "address", Change: "changed", Old: `"198.51.100.1/24"`,
+				New: `"198.51.100.7/24"`}, secret}},
 	}
 	for i := range p.Steps {
 		p.Steps[i].Want, p.Steps[i].Old = nil, nil // of which each step is a consequence
@@ -377,7 +384,8 @@ func TestApply(t *testing.T) {
 		t.Errorf("got %+v", done)
 	}
 	after := r.host.now()
-	if after["red"] != before["red"] || after["blue"].number != before["blue"].number || after["blue"].is == before["blue"].is {
+	if after["red"] != before["red"] || after["blue"].number != before["blue"].number ||
+		after["blue"].is == before["blue"].is {
 		t.Errorf("before %v, after %v", before, after)
 	}
 	want := []Version{
@@ -449,7 +457,8 @@ context "red" {`, 1))
 			}
 			if tt.restarted == nil {
 				r.unchanged(failing, "nothing was changed: ", "told to fail")
-			} else if err := failing(); err == nil || !strings.Contains(err.Error(), `nothing was changed: context "red": told to fail`) {
+			} else if err := failing(); err == nil ||
+				!strings.Contains(err.Error(), `nothing was changed: context "red": told to fail`) {
 				t.Errorf("got %v", err)
 			}
 			after := r.host.now()
@@ -459,7 +468,8 @@ context "red" {`, 1))
 					t.Errorf("context %s does not run with what it had", name)
 				}
 				if restarted := slices.Contains(tt.restarted, name); restarted == (is.number == was.number) {
-					t.Errorf("context %s: life %d before, %d after\n%s", name, was.number, is.number, strings.Join(r.host.calls, "\n"))
+					t.Errorf("context %s: life %d before, %d after\n%s", name, was.number, is.number,
+						strings.Join(r.host.calls, "\n"))
 				}
 			}
 			if len(after) != len(before) {
@@ -518,7 +528,8 @@ func TestSuspend(t *testing.T) {
 		t.Errorf("suspended: %v, files of %v", after, r.host.files)
 	}
 	r.edit("red.hcl", "198.51.100.1/24", "198.51.100.7/24")
-	if done := r.apply(0); done.Steps[0].Action != plan.ActionConfigure || done.Steps[0].SAs != plan.EffectNone || r.host.now()["red"].is != "suspended" {
+	if done := r.apply(0); done.Steps[0].Action != plan.ActionConfigure || done.Steps[0].SAs != plan.EffectNone ||
+		r.host.now()["red"].is != "suspended" {
 		t.Errorf("changed while it is suspended: %+v, %v", done, r.host.now())
 	}
 	r.edit("system.hcl", "suspended = true", "suspended = false")
@@ -557,7 +568,8 @@ func TestOneChangeAtATime(t *testing.T) {
 	} {
 		err := do()
 		var e *fault.Error
-		if !errors.As(err, &e) || e.Reason != "another change is under way, so nothing was changed: an apply by alice since 12:00:00 UTC" {
+		if !errors.As(err, &e) ||
+			e.Reason != "another change is under way, so nothing was changed: an apply by alice since 12:00:00 UTC" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -586,8 +598,10 @@ func TestReload(t *testing.T) {
 		t.Errorf("tried again: %+v, %v", out, err)
 	}
 	r.edit("system.hcl", "system {", "system {\n  name = \"other\"")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "name, run_dir and state_dir cannot change")
-	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err }, "name, run_dir and state_dir cannot change")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err },
+		"name, run_dir and state_dir cannot change")
+	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err },
+		"name, run_dir and state_dir cannot change")
 }
 
 // TestReloadRestores: a reload puts back what is gone, also when no file has

@@ -110,9 +110,11 @@ func (l *Lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 		return nil
 	}
 	if st.number == 0 { // it could not be kept when it began to run
-		if st.number = l.history.record(version{Time: l.cfg.Now(), Author: warrend.Name, Origin: "start"}, st.running.texts, st.pend, l.log); st.number == 0 {
-			return &fault.Error{Code: fault.CodeRefused, Reason: "the running configuration cannot be kept in the history: nothing was written",
-				Hint: "warrend's log says why"}
+		if st.number = l.history.record(version{Time: l.cfg.Now(), Author: warrend.Name, Origin: "start"},
+			st.running.texts, st.pend, l.log); st.number == 0 {
+			return &fault.Error{Code: fault.CodeRefused,
+				Reason: "the running configuration cannot be kept in the history: nothing was written",
+				Hint:   "warrend's log says why"}
 		}
 	}
 	note, err := json.Marshal(intent{st.running.conf.StateDir, st.number})
@@ -135,7 +137,8 @@ func (l *Lifecycle) writeAll(ctx context.Context, todo []rewrite, st *state) err
 		err = errors.Join(err, rmErr)
 	}
 	if err != nil {
-		return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was written: " + oneLine(err), Hint: "see to the disk or the rights, then try again"}
+		return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was written: " + oneLine(err),
+			Hint: "see to the disk or the rights, then try again"}
 	}
 	return durable.SyncDir(filepath.Dir(l.path))
 }

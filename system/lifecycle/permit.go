@@ -21,7 +21,8 @@ func (l *Lifecycle) places(conf *configs.System, take PeerFiles) (map[configs.Lo
 		c, ok := conf.Context(f.Context)
 		switch {
 		case !ok:
-			wrong = append(wrong, fmt.Sprintf("context %q is not in this unit's system file: add it, then try again", f.Context))
+			wrong = append(wrong, fmt.Sprintf("context %q is not in this unit's system file: add it, then try again",
+				f.Context))
 		case l.active(c.FailoverGroup):
 			wrong = append(wrong, fmt.Sprintf("context %q is active on this unit, too", f.Context))
 		case c.Config.Scheme == configs.SchemeHTTPS:
@@ -37,7 +38,8 @@ func (l *Lifecycle) places(conf *configs.System, take PeerFiles) (map[configs.Lo
 	if len(wrong) > 0 {
 		slices.Sort(wrong)
 		wrong = slices.Compact(wrong)
-		return nil, &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n")}
+		return nil, &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0],
+			Detail: strings.Join(wrong, "\n")}
 	}
 	return files, nil
 }
@@ -59,8 +61,9 @@ func permit(files map[configs.Location][]byte, forbidden func(at configs.Locatio
 		return nil
 	}
 	slices.Sort(wrong)
-	return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0], Detail: strings.Join(wrong, "\n"),
-		Hint: "copy the file to this unit by hand, if it belongs there"}
+	return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + wrong[0],
+		Detail: strings.Join(wrong, "\n"),
+		Hint:   "copy the file to this unit by hand, if it belongs there"}
 }
 
 // protected says why the peer may not write a file, whatever its new
@@ -99,7 +102,8 @@ func (l *Lifecycle) foreign(at configs.Location, running, next *loaded) string {
 	}
 	for _, name := range is.Contexts {
 		c, ok := running.conf.Context(name)
-		if ok && c.Config.Scheme == configs.SchemeFile && strings.HasPrefix(real, realPath(filepath.Dir(c.Config.Path))+"/") {
+		if ok && c.Config.Scheme == configs.SchemeFile && strings.HasPrefix(real, realPath(filepath.Dir(c.Config.Path))+
+			"/") {
 			return ""
 		}
 	}
@@ -131,7 +135,8 @@ func placeOf(conf *configs.System, c configs.Tenant, f PeerFile) (configs.Locati
 		if !strings.HasPrefix(name, "/") || path.Clean(name) != name {
 			return configs.Location{}, fmt.Errorf("context %q: %q is no name of a file", f.Context, f.Name)
 		}
-		return configs.Location{Scheme: configs.SchemeDisk, Path: name, Context: c.Name, Root: configs.DiskRoot(conf.StateDir, c.Name)}, nil
+		return configs.Location{Scheme: configs.SchemeDisk, Path: name, Context: c.Name,
+			Root: configs.DiskRoot(conf.StateDir, c.Name)}, nil
 	}
 	name := f.Name
 	if !filepath.IsAbs(name) {

@@ -12,7 +12,9 @@ func BenchmarkPlan250(b *testing.B) {
 	var system strings.Builder
 	system.WriteString("interface \"Ethernet0/0\" {\n  device = \"shared\"\n  shared = true\n}\n")
 	for i := range 250 {
-		fmt.Fprintf(&system, "context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i, i)
+		fmt.Fprintf(&system,
+			"context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n"+
+				"  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i, i)
 		r.write(fmt.Sprintf("c%d.hcl", i), rigTenant)
 	}
 	r.write("system.hcl", system.String())

@@ -75,7 +75,8 @@ func fetchAll(ctx context.Context, path string) *source {
 	src := &source{stateDir: stateDir, remotes: map[configs.Location]*remote{}}
 	var requests []fetch.Request
 	for _, r := range list {
-		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout, Limit: configs.MaxFileSize})
+		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout,
+			Limit: configs.MaxFileSize})
 	}
 	for i, got := range fetch.All(ctx, requests) {
 		r := &remote{Remote: list[i], content: got.Content, err: got.Err, fresh: true}
@@ -161,7 +162,8 @@ func (src *source) keepCopies(problems []fault.ContextError) (warnings []string)
 	keeping.Lock()
 	defer keeping.Unlock()
 	for _, r := range src.remotes {
-		if !r.fresh || slices.ContainsFunc(problems, func(p fault.ContextError) bool { return p.Context == r.Context }) {
+		if !r.fresh || slices.ContainsFunc(problems,
+			func(p fault.ContextError) bool { return p.Context == r.Context }) {
 			continue
 		}
 		if err := src.keepOne(r); err != nil {
@@ -189,7 +191,8 @@ func (src *source) keepOne(r *remote) error {
 	if err != nil {
 		return err
 	}
-	_, err = v.Replace(context.Background(), name, vfs.Content{Reader: bytes.NewReader(r.content), Size: int64(len(r.content))})
+	_, err = v.Replace(context.Background(), name, vfs.Content{Reader: bytes.NewReader(r.content),
+		Size: int64(len(r.content))})
 	if err != nil {
 		return err
 	}

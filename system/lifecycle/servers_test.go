@@ -36,13 +36,17 @@ func newConfServer(t *testing.T) (c *confServer, path string) {
 	t.Helper()
 	c = &confServer{}
 	c.sends("")
-	c.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*c.answer.Load())(w, r) }))
+	c.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		(*c.answer.Load())(w, r)
+	}))
 	c.Config.ErrorLog = log.New(io.Discard, "", 0)
 	c.StartTLS()
 	t.Cleanup(c.Close)
 	dir := t.TempDir()
 	path = filepath.Join(dir, "system.hcl")
-	write(t, filepath.Join(dir, "ca.pem"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw})))
+	write(t, filepath.Join(dir, "ca.pem"),
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw})))
 	write(t, path, fmt.Sprintf(`
 system { state_dir = %q }
 interface "Ethernet1/1" { device = "eth1" }
@@ -85,7 +89,8 @@ var failures = []struct {
 	is   http.HandlerFunc
 	want string
 }{
-	{"slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "the server has not sent all of it within 1s"},
+	{"slow", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"the server has not sent all of it within 1s"},
 	{"endless", func(w http.ResponseWriter, _ *http.Request) {
 		for line := []byte(strings.Repeat("# more\n", 1000)); ; {
 			if _, err := w.Write(line); err != nil {
@@ -96,10 +101,14 @@ var failures = []struct {
 	{"too large", func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte(strings.Repeat("# more\n", 200_000)))
 	}, "the server sends more than 1048576 bytes"},
-	{"HTML", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html><body>Log in") }, "the server sends a web page (HTML)"},
-	{"garbage", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Service is down, sorry.\n") }, "the server sends no HCL: "},
-	{"binary", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0xff, 0xfe, 0}) }, "the server sends no HCL: "},
-	{"error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, "the server answers 503 Service Unavailable"},
+	{"HTML", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html><body>Log in") },
+		"the server sends a web page (HTML)"},
+	{"garbage", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "Service is down, sorry.\n") },
+		"the server sends no HCL: "},
+	{"binary", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte{0xff, 0xfe, 0}) },
+		"the server sends no HCL: "},
+	{"error", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) },
+		"the server answers 503 Service Unavailable"},
 	{"redirect", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
 	},
@@ -123,8 +132,10 @@ func TestServerFails(t *testing.T) {
 			}
 			server.does(f.is)
 			got, warnings, err := addressOf(t, path)
-			if err != nil || got != "192.0.2.1/24" || len(warnings) != 1 || !strings.Contains(warnings[0], `context "green": https://`) ||
-				!strings.Contains(warnings[0], f.want) || !strings.HasSuffix(warnings[0], " UTC is used") || strings.Contains(warnings[0], "\n") {
+			if err != nil || got != "192.0.2.1/24" || len(warnings) != 1 ||
+				!strings.Contains(warnings[0], `context "green": https://`) ||
+				!strings.Contains(warnings[0], f.want) || !strings.HasSuffix(warnings[0], " UTC is used") ||
+				strings.Contains(warnings[0], "\n") {
 				t.Errorf("the earlier copy: got %s, %q, %v", got, warnings, err)
 			}
 			server.sends(green("192.0.2.2/24"))
@@ -191,7 +202,8 @@ func TestServerNotValid(t *testing.T) {
 	if got := l.conf.Contexts[0].Spec.Interfaces[0].Addresses[0].String(); got != "192.0.2.1/24" {
 		t.Errorf("got %s", got)
 	}
-	if len(l.warnings) != 1 || !strings.Contains(l.warnings[0], "what the server has is not valid: ") || !strings.Contains(l.warnings[0], "Unusable address") {
+	if len(l.warnings) != 1 || !strings.Contains(l.warnings[0], "what the server has is not valid: ") ||
+		!strings.Contains(l.warnings[0], "Unusable address") {
 		t.Errorf("warnings: %q", l.warnings)
 	}
 }

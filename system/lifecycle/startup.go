@@ -117,7 +117,8 @@ func (s *Startup) instead(p *pending) (*loaded, error) {
 		err = fixed(s.files.conf, before.conf)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("system: version %d was not confirmed, and version %d cannot be run instead: %w", p.Version, p.Previous, err)
+		return nil, fmt.Errorf("system: version %d was not confirmed, and version %d cannot be run instead: %w",
+			p.Version, p.Previous, err)
 	}
 	p.Rejected = true
 	s.log.Warn("startup configuration not taken: it was not confirmed", "version", p.Version, "instead", p.Previous)

@@ -61,8 +61,10 @@ func (r *rig) differs() bool {
 
 func TestConfirm(t *testing.T) {
 	r := pendingRig(t)
-	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, "version 2 waits to be confirmed before 12:01:00 UTC")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "waits to be confirmed")
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err },
+		"version 2 waits to be confirmed before 12:01:00 UTC")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err },
+		"waits to be confirmed")
 	r.unchanged(func() error { _, err := r.WriteMemory(t.Context(), operator); return err }, "waits to be confirmed")
 	if err := r.Expire(t.Context()); err != nil { // too early
 		t.Error(err)
@@ -97,7 +99,8 @@ func TestNotConfirmed(t *testing.T) {
 	for range 2 {
 		r.start()
 		r.wantPool("after a start", oldPool)
-		if got := r.Problems(); len(got) != 1 || !strings.Contains(got[0].Error, "was not confirmed in time") || !strings.Contains(got[0].Hint, "warren apply") {
+		if got := r.Problems(); len(got) != 1 || !strings.Contains(got[0].Error, "was not confirmed in time") ||
+			!strings.Contains(got[0].Hint, "warren apply") {
 			t.Errorf("the status says %v", got)
 		}
 	}
@@ -229,12 +232,15 @@ func TestRollback(t *testing.T) {
 		t.Error("the files were touched")
 	}
 	d, err := r.Diff(t.Context())
-	if err != nil || !strings.Contains(d.Text, "-ip_pool \"staff\" { range = \"10.99.0.10-10.99.0.99\" }\n+ip_pool \"staff\" { range = \"10.99.0.10-10.99.0.250\" }\n") ||
+	if err != nil || !strings.Contains(d.Text,
+		"-ip_pool \"staff\" { range = \"10.99.0.10-10.99.0.99\" }\n"+
+			"+ip_pool \"staff\" { range = \"10.99.0.10-10.99.0.250\" }\n") ||
 		!strings.Contains(d.Text, "staff.psk differs; secrets are not shown") || strings.Contains(d.Text, "key\"\n") {
 		t.Errorf("diff: %v\n%s", err, d.Text)
 	}
 	h := r.History()
-	if last := h[2]; last.Origin != "rollback" || last.Comment != "rollback to version 1" || last.Author != "alice" || !last.Running {
+	if last := h[2]; last.Origin != "rollback" || last.Comment != "rollback to version 1" || last.Author != "alice" ||
+		!last.Running {
 		t.Errorf("history: %+v", h)
 	}
 	written, err := r.WriteMemory(t.Context(), operator)
@@ -265,8 +271,10 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Mkdir(block, 0o700); err != nil { // nothing can be written there
 		t.Fatal(err)
 	}
-	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, "keeping version 2: ", "nothing was changed")
-	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err }, "nothing was changed")
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, "keeping version 2: ",
+		"nothing was changed")
+	r.unchanged(func() error { _, err := r.Reload(t.Context(), operator, Leniency{}); return err },
+		"nothing was changed")
 	if err := os.WriteFile(block+"/x", nil, 0o600); err != nil { // so that it cannot be removed either
 		t.Fatal(err)
 	}
@@ -311,7 +319,8 @@ func TestHistoryAfterCrash(t *testing.T) {
 	r.apply(0)
 	write(t, r.path("state/history/000003.version.new"), `{"Number":3`)
 	write(t, r.path("state/history/000004.version"), `{"Number":4`)
-	write(t, r.path("state/history/000001.version"), strings.Replace(r.read("state/history/000001.version"), `"Path":"/`, `"Path":"//`, 1))
+	write(t, r.path("state/history/000001.version"), strings.Replace(r.read("state/history/000001.version"),
+		`"Path":"/`, `"Path":"//`, 1))
 	body := r.read("state/history/000001.version")
 	write(t, r.path("state/history/000001.version"), strings.Replace(body, `"Body":"`, `"Body":"AAAA`, 1))
 	r.start()
@@ -336,7 +345,8 @@ func TestWriteMemory(t *testing.T) {
 	if err := os.Rename(r.path("blue.hcl"), r.path("elsewhere.hcl")); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(os.Symlink("elsewhere.hcl", r.path("blue.hcl")), os.Chmod(r.path("elsewhere.hcl"), 0o640)); err != nil {
+	if err := errors.Join(os.Symlink("elsewhere.hcl", r.path("blue.hcl")),
+		os.Chmod(r.path("elsewhere.hcl"), 0o640)); err != nil {
 		t.Fatal(err)
 	}
 	r.edit("blue.hcl", oldPool, newPool)
@@ -344,7 +354,8 @@ func TestWriteMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, err := r.Diff(t.Context())
-	if err != nil || !strings.Contains(d.Problem, "is not valid") || !strings.Contains(d.Text, "staff.psk is part of the running configuration alone") ||
+	if err != nil || !strings.Contains(d.Problem, "is not valid") ||
+		!strings.Contains(d.Text, "staff.psk is part of the running configuration alone") ||
 		!strings.Contains(d.Text, "-ip_pool") {
 		t.Errorf("diff of files that are not valid: %+v, %v", d, err)
 	}
@@ -427,7 +438,8 @@ func TestUnwritable(t *testing.T) {
 	t.Setenv("WARREN_TEST_KEY", "another one")
 	r.edit("blue.hcl", oldPool, newPool)
 	done, err := r.WriteMemory(t.Context(), operator)
-	if err != nil || len(done.Files) != 1 || len(done.Unwritable) != 1 || !strings.Contains(done.Unwritable[0].Name, "WARREN_TEST_KEY") {
+	if err != nil || len(done.Files) != 1 || len(done.Unwritable) != 1 || !strings.Contains(done.Unwritable[0].Name,
+		"WARREN_TEST_KEY") {
 		t.Errorf("got %+v, %v", done, err)
 	}
 }
@@ -440,7 +452,8 @@ func TestUnwritableServer(t *testing.T) {
 	r.start()
 	server.sends(green("192.0.2.2/24"))
 	done, err := r.WriteMemory(t.Context(), operator)
-	if err != nil || len(done.Files) != 0 || len(done.Unwritable) != 1 || !strings.Contains(done.Unwritable[0].Name, "https://") {
+	if err != nil || len(done.Files) != 0 || len(done.Unwritable) != 1 || !strings.Contains(done.Unwritable[0].Name,
+		"https://") {
 		t.Errorf("got %+v, %v", done, err)
 	}
 	r.apply(0)

@@ -64,8 +64,10 @@ func TestRun(t *testing.T) {
 			"start a, start b, start c, started, end c, end b, end a"},
 		{"stop error", func(a, b, c *fake) { b.bye = errors.New("stuck") }, "stopping b: stuck",
 			"start a, start b, start c, started, end c, end b, end a"},
-		{"start error", func(a, b, c *fake) { b.startup = errors.New("no port") }, "b: no port", "start a, start b, end b, end a"},
-		{"crash", func(a, b, c *fake) { close(b.crash) }, "b: crashed", "start a, start b, start c, started, end c, end a"},
+		{"start error", func(a, b, c *fake) { b.startup = errors.New("no port") }, "b: no port",
+			"start a, start b, end b, end a"},
+		{"crash", func(a, b, c *fake) { close(b.crash) }, "b: crashed",
+			"start a, start b, start c, started, end c, end a"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

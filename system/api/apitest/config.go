@@ -22,15 +22,17 @@ var _ api.Configurations = (*Configurations)(nil)
 func (c *Configurations) steps() []api.Step {
 	return []api.Step{
 		{Context: "grey", Action: api.ActionRemove, SAs: api.EffectEnd, Why: "it is no longer configured"},
-		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectSomeEnd, Why: "its configuration has changed", Changes: []api.ConfigChange{
-			{File: "/etc/warren/blue.hcl", Block: `ip_pool "staff"`, Attribute: "range", Change: "changed",
-				Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.7.10-10.99.7.250"`},
-			{File: "/etc/warren/blue.hcl", Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication", Change: "changed",
-				Old: `{ pre_shared_key = "********" }`, New: `{ pre_shared_key = "********" }`},
-			{File: "/etc/warren/blue.hcl", Block: `tunnel_group "guests"`, Change: "removed"},
-			{File: "/etc/warren/blue.hcl", Block: "dataplane", Attribute: "mtu", Change: "added", New: "1400"},
-			{File: "/etc/warren/staff.psk", Change: "changed"},
-		}},
+		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectSomeEnd, Why: "its configuration has changed",
+			Changes: []api.ConfigChange{
+				{File: "/etc/warren/blue.hcl", Block: `ip_pool "staff"`, Attribute: "range", Change: "changed",
+					Old: `"10.99.0.10-10.99.0.250"`, New: `"10.99.7.10-10.99.7.250"`},
+				{File: "/etc/warren/blue.hcl", Block: `tunnel_group "staff" ikev2`, Attribute: "local_authentication",
+					Change: "changed",
+					Old:    `{ pre_shared_key = "********" }`, New: `{ pre_shared_key = "********" }`},
+				{File: "/etc/warren/blue.hcl", Block: `tunnel_group "guests"`, Change: "removed"},
+				{File: "/etc/warren/blue.hcl", Block: "dataplane", Attribute: "mtu", Change: "added", New: "1400"},
+				{File: "/etc/warren/staff.psk", Change: "changed"},
+			}},
 		{Context: "green", Action: api.ActionCreate, SAs: api.EffectNone, Why: "it is new"},
 	}
 }
@@ -40,7 +42,8 @@ func (c *Configurations) Plan(context.Context, api.Leniency) (api.Plan, error) {
 	return api.Plan{
 		Steps:    c.steps(),
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
-		Problems: []fault.ContextError{{Context: "green", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
+		Problems: []fault.ContextError{{Context: "green", Error: "device wg-out is not there",
+			Hint: "ip link show lists the devices"}},
 	}, c.Refusal
 }
 
@@ -55,7 +58,8 @@ func (c *Configurations) Apply(_ context.Context, by api.Author, how api.Apply) 
 	case c.Refusal != nil:
 		return out, c.Refusal
 	case how.Strict && out.Problems != nil:
-		return out, &fault.Error{Code: fault.CodeRefused, Reason: "the configuration /etc/warren/system.hcl is not valid"}
+		return out, &fault.Error{Code: fault.CodeRefused,
+			Reason: "the configuration /etc/warren/system.hcl is not valid"}
 	}
 	return out, nil
 }
@@ -87,8 +91,9 @@ func (c *Configurations) Rollback(_ context.Context, _ api.Author, how api.Rollb
 	case c.Refusal != nil:
 		return api.Applied{}, c.Refusal
 	case how.Version < 1 || how.Version > 3:
-		return api.Applied{}, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("there is no version %d: nothing was changed", how.Version),
-			Hint: "versions 1 to 3 are kept; `warren show history` lists them"}
+		return api.Applied{}, &fault.Error{Code: fault.CodeRefused,
+			Reason: fmt.Sprintf("there is no version %d: nothing was changed", how.Version),
+			Hint:   "versions 1 to 3 are kept; `warren show history` lists them"}
 	case how.Version == 3:
 		return api.Applied{Version: 3}, nil
 	}
@@ -105,7 +110,8 @@ func (c *Configurations) RunningConfig(_ context.Context, name string) (api.Conf
 	out := api.ConfigTexts{Version: 3}
 	for _, f := range []api.ConfigText{
 		{Name: "/etc/warren/system.hcl", Text: "context \"blue\" { config_url = \"file:blue.hcl\" }\n"},
-		{Name: "/etc/warren/blue.hcl", Contexts: []string{"blue"}, Text: "interface \"outside\" { address = \"198.51.100.1/24\" }"},
+		{Name: "/etc/warren/blue.hcl", Contexts: []string{"blue"},
+			Text: "interface \"outside\" { address = \"198.51.100.1/24\" }"},
 	} {
 		if name == "" || len(f.Contexts) > 0 && f.Contexts[0] == name {
 			out.Files = append(out.Files, f)
@@ -129,8 +135,10 @@ func (c *Configurations) StartupConfig(ctx context.Context, name string) (api.Co
 
 // Diff implements api.Configurations.
 func (c *Configurations) Diff(context.Context) (api.Diff, error) {
-	return api.Diff{Differs: true, Text: "--- startup /etc/warren/blue.hcl\n+++ running /etc/warren/blue.hcl\n@@ -1 +1 @@\n" +
-		"-interface \"outside\" { address = \"198.51.100.2/24\" }\n+interface \"outside\" { address = \"198.51.100.1/24\" }\n"}, nil
+	return api.Diff{Differs: true,
+		Text: "--- startup /etc/warren/blue.hcl\n+++ running /etc/warren/blue.hcl\n@@ -1 +1 @@\n" +
+			"-interface \"outside\" { address = \"198.51.100.2/24\" }\n" +
+			"+interface \"outside\" { address = \"198.51.100.1/24\" }\n"}, nil
 }
 
 // History implements api.Configurations.
@@ -138,7 +146,8 @@ func (c *Configurations) History(context.Context) (api.History, error) {
 	return api.History{Versions: []api.Version{
 		{Number: 1, Time: c.Now.Add(-48 * time.Hour), Author: "warrend", Origin: "start"},
 		{Number: 2, Time: c.Now.Add(-time.Hour), Author: "root", Origin: "apply", Comment: "a pool for guests"},
-		{Number: 3, Time: c.Now.Add(-time.Minute), Author: "eve\x1b[2J", UID: 1000, Origin: "rollback", Comment: "rollback to version 1",
+		{Number: 3, Time: c.Now.Add(-time.Minute), Author: "eve\x1b[2J", UID: 1000, Origin: "rollback",
+			Comment: "rollback to version 1",
 			Running: true, ConfirmBefore: c.Now.Add(time.Minute)},
 	}}, nil
 }

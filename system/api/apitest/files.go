@@ -46,7 +46,8 @@ func (f *Files) get(name string) (string, error) {
 	defer f.mu.Unlock()
 	text, ok := f.content[name]
 	if !ok {
-		return "", &fault.Error{Code: fault.CodeNoFile, Reason: name + ": no such file or directory", Hint: "`warren dir` lists a directory"}
+		return "", &fault.Error{Code: fault.CodeNoFile, Reason: name + ": no such file or directory",
+			Hint: "`warren dir` lists a directory"}
 	}
 	return text, nil
 }
