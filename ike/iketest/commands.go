@@ -41,6 +41,8 @@ var commands = []command{
 	{"release", true, (*Scenario).release},
 	// The newest message of a node comes a second time.
 	{"repeat NODE", true, (*Scenario).repeat},
+	// A message that no engine sends arrives: see forgeries.
+	{"forge MESSAGE to NODE", true, (*Scenario).forge},
 	// The worker of a node dies, now or when it has journalled something and not yet
 	// sent anything, and another one goes on with the journal.
 	{"kill NODE", true, (*Scenario).kill},

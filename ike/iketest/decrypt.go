@@ -2,10 +2,12 @@ package iketest
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -13,6 +15,14 @@ import (
 
 // pair names an IKE SA by both SPIs, those of its initiator and its responder.
 type pair struct{ i, r uint64 }
+
+// pairOf returns the pair of an SA.
+func pairOf(s *exchange.Status) pair {
+	if s.Initiator {
+		return pair{s.Peer.SPI, s.PeerSPI}
+	}
+	return pair{s.PeerSPI, s.Peer.SPI}
+}
 
 // ciphers open what the initiator and the responder of an IKE SA have sent.
 type ciphers struct{ initiator, responder *suite.Cipher }
@@ -25,10 +35,7 @@ type keyring map[pair]ciphers
 func (k keyring) learn(n *Node) {
 	lines, _ := n.Engine.ExportKeys()
 	for _, s := range n.Engine.Status() {
-		p := pair{s.PeerSPI, s.Peer.SPI}
-		if s.Initiator {
-			p = pair{s.Peer.SPI, s.PeerSPI}
-		}
+		p := pairOf(&s)
 		if _, known := k[p]; known || len(s.Suite) == 0 {
 			continue
 		}
@@ -62,13 +69,14 @@ func open(p sa.Proposal, columns []string) ciphers {
 }
 
 // payloads returns those of a message; with inside they were protected.
-func (k keyring) payloads(b []byte) (m wire.Message, ps wire.Payloads, inside bool, err error) {
-	if m, err = wire.ParseMessage(b); err != nil {
-		return m, nil, false, err
+func (k keyring) payloads(b []byte) (ps wire.Payloads, inside bool, err error) {
+	m, err := wire.ParseMessage(b)
+	if err != nil {
+		return nil, false, err
 	}
 	sk, ok := wire.Find[wire.SK](m.Payloads)
 	if !ok {
-		return m, m.Payloads, false, nil
+		return m.Payloads, false, nil
 	}
 	c := k[pair{m.SPIi, m.SPIr}]
 	opener := c.responder
@@ -76,11 +84,12 @@ func (k keyring) payloads(b []byte) (m wire.Message, ps wire.Payloads, inside bo
 		opener = c.initiator
 	}
 	if opener == nil {
-		return m, nil, true, fmt.Errorf("iketest: no keys")
+		return nil, true, errors.New("no keys")
 	}
 	plain, err := opener.Open(nil, b, sk.Offset)
-	if err == nil {
-		ps, err = wire.ParsePayloads(sk.First, plain)
+	if err != nil {
+		return nil, true, err
 	}
-	return m, ps, true, err
+	ps, err = wire.ParsePayloads(sk.First, plain)
+	return ps, true, err
 }

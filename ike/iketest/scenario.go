@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // Scenario is a gateway, a client and a wire that commands play with. It is what
@@ -20,6 +21,7 @@ type Scenario struct {
 	hold  map[string]int // or kept until "release"
 	held  []exchange.Datagram
 	last  map[string]exchange.Datagram // the newest message of a node
+	next  map[string]uint32            // the message ID of its next request
 	crash string                       // the node that dies at its next commit
 }
 
@@ -32,6 +34,7 @@ func NewScenario() *Scenario {
 	s := &Scenario{
 		lab:  New(1, Faults{Delay: wireDelay}),
 		lose: map[string]int{}, hold: map[string]int{}, last: map[string]exchange.Datagram{},
+		next: map[string]uint32{},
 	}
 	s.transcript = s.lab.Transcribe()
 	s.lab.Lose = s.keeps
@@ -48,6 +51,9 @@ func NewScenario() *Scenario {
 // keeps implements Lab.Lose.
 func (s *Scenario) keeps(from *Node, d exchange.Datagram) bool {
 	s.last[from.Name] = d
+	if h, err := wire.ParseHeader(d.Payload); err == nil && !h.Response() {
+		s.next[from.Name] = h.MessageID + 1
+	}
 	switch {
 	case s.lose[from.Name] > 0:
 		s.lose[from.Name]--
@@ -94,6 +100,9 @@ func Play(file string) (string, error) {
 	}
 	if rest := s.transcript.Text(); rest != "" {
 		return "", fmt.Errorf("the last commands have no ---- beneath them")
+	}
+	for _, n := range s.lab.Nodes {
+		n.CheckSnapshot()
 	}
 	if len(s.lab.Trouble) > 0 {
 		return "", fmt.Errorf("what must not happen: %s", strings.Join(s.lab.Trouble, "; "))

@@ -19,6 +19,7 @@ import (
 //	send     a message, in the notation of RFC 7296 section 1.2; SK {...} is protected
 //	event    what the engine tells
 //	state    an IKE SA that has another state now
+//	forged   a message that no node has sent
 //	error    why the call has changed nothing
 //	lost     what the wire does to the message above
 //
@@ -89,7 +90,7 @@ func (t *Transcript) arrive(n *Node, d exchange.Datagram) {
 	if t == nil {
 		return
 	}
-	m, err := wire.ParseMessage(d.Payload)
+	h, err := wire.ParseHeader(d.Payload)
 	if err != nil {
 		t.call(n, "receives what is no message")
 		return
@@ -98,19 +99,20 @@ func (t *Transcript) arrive(n *Node, d exchange.Datagram) {
 	if a := d.Remote.Addr(); a != ClientAddr && a != GatewayAddr {
 		from = " from " + d.Remote.String()
 	}
-	t.call(n, "receives "+title(m)+from)
+	t.call(n, "receives "+title(h)+from)
 	if !t.sent[sha256.Sum256(d.Payload)] {
-		t.message("receive", t.other(n), d)
+		t.line("forged", t.spis(t.other(n), h))
+		t.payloads(t.other(n), h, d.Payload)
 	}
 }
 
 // title names a message by its exchange, direction and message ID.
-func title(m wire.Message) string {
+func title(h wire.Header) string {
 	kind := "request"
-	if m.Response() {
+	if h.Response() {
 		kind = "response"
 	}
-	return fmt.Sprintf("%v %s %d", m.Exchange, kind, m.MessageID)
+	return fmt.Sprintf("%v %s %d", h.Exchange, kind, h.MessageID)
 }
 
 // line prints one effect of the call.
@@ -170,36 +172,47 @@ func (t *Transcript) send(n *Node, d exchange.Datagram) {
 	if t == nil {
 		return
 	}
+	h, err := wire.ParseHeader(d.Payload)
+	if err != nil {
+		t.line("send", err.Error())
+		return
+	}
 	sum := sha256.Sum256(d.Payload)
 	if t.sent[sum] {
-		m, _ := wire.ParseMessage(d.Payload)
-		t.line("send", title(m)+" again")
+		t.line("send", title(h)+" again")
 		return
 	}
 	t.sent[sum] = true
-	t.message("send", n, d)
-}
-
-// message prints a message that comes from a node.
-func (t *Transcript) message(kind string, from *Node, d exchange.Datagram) {
-	m, ps, inside, err := t.keys.payloads(d.Payload)
-	i, r := from, t.other(from)
-	if !m.Initiator() {
-		i, r = r, i
-	}
 	port := ""
-	if p := d.Local.Port(); kind == "send" && p != 500 {
+	if p := d.Local.Port(); p != 500 {
 		port = fmt.Sprintf(", port %d", p)
 	}
-	t.line(kind, fmt.Sprintf("%s, SPIs %s %s%s", title(m), t.names.ike(i, m.SPIi), t.names.ike(r, m.SPIr), port))
-	p := printer{&t.names, from, !m.Response()}
+	t.line("send", title(h)+", "+t.spis(n, h)+port)
+	t.payloads(n, h, d.Payload)
+}
+
+// spis prints those of a header that comes from a node: the initiator's, and the
+// responder's.
+func (t *Transcript) spis(from *Node, h wire.Header) string {
+	i, r := from, t.other(from)
+	if !h.Initiator() {
+		i, r = r, i
+	}
+	return fmt.Sprintf("SPIs %s %s", t.names.ike(i, h.SPIi), t.names.ike(r, h.SPIr))
+}
+
+// payloads prints those of a message that comes from a node.
+func (t *Transcript) payloads(from *Node, h wire.Header, b []byte) {
+	ps, inside, err := t.keys.payloads(b)
+	p := printer{&t.names, from, !h.Response()}
 	texts := p.print(ps)
+	if err != nil {
+		texts = []string{"(" + err.Error() + ")"}
+	}
 	for i := range texts[:max(0, len(texts)-1)] {
 		texts[i] += ","
 	}
 	switch {
-	case err != nil:
-		texts = []string{"SK {unreadable}"}
 	case inside && len(texts) == 0:
 		texts = []string{"SK {}"}
 	case inside:

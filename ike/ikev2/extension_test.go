@@ -1,6 +1,7 @@
 package ikev2_test
 
 import (
+	"flag"
 	"testing"
 	"time"
 
@@ -90,4 +91,11 @@ func TestExtensionFromOutside(t *testing.T) {
 	for _, x := range l.Trouble {
 		t.Error(x)
 	}
+}
+
+// TestExtensionAsText shows what the ends say with the extension of this test.
+func TestExtensionAsText(t *testing.T) {
+	var made []*greeting
+	ikev2.AddExtension(t, ikev2.Extension{Name: "greeting", New: func() ikev2.Agreement { return note(&made, 0) }})
+	iketest.PlayFiles(t, "testdata/scenario/extension.txt", flag.Lookup("update").Value.String() == "true")
 }
