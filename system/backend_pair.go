@@ -83,6 +83,7 @@ func replicationOf(r pair.Replication) api.ContextReplication {
 	out := api.ContextReplication{
 		Context: r.Context, Group: r.Group, Role: "standby", State: r.State.String(), Connected: r.Connected, Reason: r.Reason,
 		Last: r.Last, Acked: r.Acked, Pending: r.Pending, Backlog: r.Backlog, Lag: r.Lag, LastBulk: r.LastBulk,
+		GivenUp: r.GivenUp,
 	}
 	if r.Active {
 		out.Role = "active"

@@ -130,6 +130,9 @@ func (e *env) replication(w io.Writer, list []api.ContextReplication, detail boo
 		if detail && c.Backlog > 0 {
 			t.notef("%d bytes wait", c.Backlog)
 		}
+		if detail && c.GivenUp > 0 {
+			t.notef("%d IKE SAs given up: records could not be applied, see warrend's log", c.GivenUp)
+		}
 	}
 	t.write(w)
 }

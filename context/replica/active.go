@@ -89,6 +89,7 @@ func (a *active) open() {
 	}
 	a.sender = a.newSender()
 	a.held, a.raises = nil, nil
+	a.store.bury(a.record)
 	for id := range a.store.slots.byID {
 		a.ask(id)
 	}
@@ -227,7 +228,7 @@ func (a *active) progress() *control.Replication {
 	p := a.sender.Progress()
 	r := &control.Replication{
 		State: failover.ReplicationNone, Active: true, Connected: a.twin.session != nil,
-		Holds: true, Reason: a.twin.reason, LastBulk: a.twin.bulk,
+		Holds: true, Reason: a.twin.reason, LastBulk: a.twin.bulk, GivenUp: a.store.lost,
 		Stream: a.sender.Stream().String(), Last: uint64(p.Last), Acked: uint64(p.Acked),
 		Pending: p.Pending, Backlog: p.Backlog,
 	}

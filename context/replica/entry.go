@@ -89,6 +89,10 @@ type entry struct {
 	habit    *habitEntry
 	unknown  record.Unknown
 
+	// abandoned: record is the end of an IKE SA that this node has given up, whatever
+	// the twin says of it later.
+	abandoned bool
+
 	// lost is why a record cannot be read, which may be one of a newer program.
 	// record is then the end of the SA that it is about, as far as that is known.
 	lost error
@@ -102,6 +106,7 @@ func (e *entry) fields(f *record.Fields, body *[]byte) {
 	record.Optional(f, 4, &e.counters, func(f *record.Fields, c *counterEntry) { c.fields(f) })
 	record.Optional(f, 5, &e.session, func(f *record.Fields, s *sessionEntry) { s.fields(f) })
 	record.Optional(f, 6, &e.habit, func(f *record.Fields, h *habitEntry) { h.fields(f) })
+	f.Flag(7, &e.abandoned)
 	kinds := 0
 	for _, set := range []bool{len(*body) > 0, e.counters != nil, e.session != nil, e.habit != nil} {
 		if set {

@@ -29,13 +29,16 @@ func openLedger(mem Memory) (*ledger, error) {
 }
 
 // replay calls f with every entry, oldest first.
-func (l *ledger) replay(f func(entry) error) error {
+func (l *ledger) replay(f func(entry)) error {
 	return l.store.Replay(func(payload []byte) error {
 		all, err := parseEntries(payload)
-		for i := 0; i < len(all) && err == nil; i++ {
-			err = f(all[i])
+		if err != nil {
+			return err
 		}
-		return err
+		for _, e := range all {
+			f(e)
+		}
+		return nil
 	})
 }
 

@@ -7,7 +7,10 @@
 // came back to their pools. One function applies an entry (store.apply), whether
 // it is read again after a restart, repeated on the standby as it comes, or part of
 // the snapshot that makes a standby the copy of its twin. An entry that cannot be
-// applied costs the SA that it is about, and is logged.
+// applied costs the IKE SA that it is about, on this node and with all of its child
+// SAs: a part of it would be taken for the whole. That is logged and counted
+// (Progress), and what the twin says of that SA afterwards is passed over; who serves
+// writes its end down.
 //
 // A Replica plays one role at a time, each a type: alone (there is no twin, nothing
 // waits for anybody), active (every entry goes to the twin, and a message that

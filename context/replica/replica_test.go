@@ -242,13 +242,14 @@ func TestBadEntry(t *testing.T) {
 	n.bad = 1
 	n.restart()
 	n.want("after a restart", "[22]")
-	if got := n.logs.String(); strings.Count(got, "record cannot be used") != 2 ||
-		!strings.Contains(got, "sa=0000000000000001") || !strings.Contains(got, "count=2") {
+	if got := n.logs.String(); strings.Count(got, "record cannot be used") != 1 ||
+		!strings.Contains(got, "sa=0000000000000001") || !strings.Contains(got, "count=1") {
 		t.Errorf("logged %s", got)
 	}
 }
 
-// TestForeignSlot: a record whose slot is not in the counter memory costs its child SA.
+// TestForeignSlot: a record whose slot is not in the counter memory costs its IKE SA, also
+// where it comes again, and for whoever reads the journal after that.
 func TestForeignSlot(t *testing.T) {
 	n := newNode(t, nil)
 	n.add(1, 11)
@@ -257,10 +258,17 @@ func TestForeignSlot(t *testing.T) {
 	if at := n.store.append(appendRecord(nil, n.Now(), far)); at == 0 {
 		t.Fatal("not written")
 	}
+	n.store.append(appendRecord(nil, n.Now(), ikeRecord(1, 0)))
+	n.add(2, 22)
 	n.restart()
-	n.want("after a restart", "[11]")
-	if got := n.logs.String(); !strings.Contains(got, errNoSlot.Error()) {
+	n.want("after a restart", "[22]")
+	if got := n.logs.String(); strings.Count(got, errNoSlot.Error()) != 1 {
 		t.Errorf("logged %s", got)
+	}
+	n.store.append(appendRecord(nil, n.Now(), ikeRecord(1, 0)))
+	n.restart()
+	if got := n.state.Status(); len(got) != 2 || len(got[0].Children) != 0 {
+		t.Errorf("an SPI that comes again after its end was written down: %+v", got)
 	}
 }
 
@@ -443,4 +451,96 @@ func TestTwins(t *testing.T) {
 	b.Open()
 	b.restart()
 	b.want("a restart of the one that took over", "[11 33]")
+}
+
+// TestStandbyWithoutSlots: an IKE SA whose child SA finds no counters on the standby is
+// not there, nor is what comes of it; the others are, the loss is counted, and the node
+// that takes over knows nothing of it.
+func TestStandbyWithoutSlots(t *testing.T) {
+	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
+	b.memory = make([]byte, esp.CountersSize(2))
+	b.restart()
+	spis := func() (list []uint64) {
+		for _, s := range b.state.Status() {
+			list = append(list, s.Peer.SPI)
+		}
+		return list
+	}
+	want := func(what, children string, lost int, ikes ...uint64) {
+		t.Helper()
+		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+		b.want(what, children)
+		if got := spis(); !slices.Equal(got, ikes) {
+			t.Errorf("%s: IKE SAs %d, want %d", what, got, ikes)
+		}
+		if p := b.Progress(); p.State != failover.ReplicationReady || p.GivenUp != lost {
+			t.Errorf("%s: %+v, want it in step and %d given up", what, p, lost)
+		}
+	}
+	a.add(1, 11)
+	a.add(2, 22)
+	a.add(3, 33)
+	join(t, a, b)
+	want("of the snapshot", "[11 22]", 1, 1, 2)
+	a.add(4, 44)
+	want("repeated", "[11 22]", 2, 1, 2)
+	a.change(ikeRecord(5, 4), exchange.Record{Kind: exchange.RecordIKEDown, SPI: 4}, childRecord(5, 55))
+	want("what follows on one that was given up", "[11 22]", 2, 1, 2)
+	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 1})
+	a.add(6, 66)
+	want("a slot was given back", "[22 66]", 2, 2, 6)
+
+	a.Stop("the test goes on")
+	b.Stop("the test goes on")
+	if err := b.store.journal.compact(b.store.snapshot); err != nil {
+		t.Fatal(err)
+	}
+	b.restart()
+	a.change(ikeRecord(5, 0))
+	join(t, a, b)
+	want("a restart of the standby", "[22 66]", 2, 2, 6)
+	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 5})
+	want("the end of one that was given up", "[22 66]", 2, 2, 6)
+	if len(b.store.gone) != 1 || len(b.store.early) != 0 {
+		t.Errorf("given up still %v, with counters %v", b.store.gone, b.store.early)
+	}
+
+	if _, err := b.SetRole(control.Role{Active: true, Epoch: 3}); err != nil {
+		t.Fatal(err)
+	}
+	b.Open()
+	a.Stop("the test ends")
+	if b.restart(); len(b.store.gone) != 0 {
+		t.Errorf("the active one has given up %v", b.store.gone)
+	}
+	b.want("after the takeover", "[22 66]")
+	b.Stop("the test ends")
+}
+
+// TestAdoptReusesSlots: the slots of a copy are free for the one that takes its place.
+func TestAdoptReusesSlots(t *testing.T) {
+	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, true))
+	for id := range uint64(4) {
+		b.add(id+1, id+11)
+	}
+	if _, err := b.SetRole(control.Role{Epoch: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.StepBack(); err != nil {
+		t.Fatal(err)
+	}
+	for spi, id := range []uint64{21, 22, 14, 23} { // the slot of 14 may be taken when it comes
+		a.add(uint64(spi)+101, id)
+	}
+	join(t, a, b)
+	defer a.Stop("the test ends")
+	defer b.Stop("the test ends")
+	b.want("of the snapshot", "[14 21 22 23]")
+	used := map[uint32]bool{}
+	for _, s := range b.installed {
+		used[s] = true
+	}
+	if p := b.Progress(); len(used) != 4 || p.GivenUp != 0 {
+		t.Errorf("slots %v, %d given up", b.installed, p.GivenUp)
+	}
 }

@@ -65,6 +65,7 @@ func (a *alone) start(control.Role) (role, Step, error) {
 	for _, c := range a.store.slots.byID {
 		a.store.unbind(c)
 	}
+	a.store.bury(a.record)
 	return a, StepResume, nil
 }
 

@@ -2,6 +2,8 @@ package replica
 
 import (
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
@@ -17,6 +19,10 @@ type slots struct {
 	free []uint32 // given back, to be used again
 	next uint32   // the lowest slot that was never used
 	most uint32
+
+	// former are the child SAs of the copy that another one takes the place of: the
+	// slots of those that are in both stay, all others are free for the new ones.
+	former map[uint64]*child
 }
 
 // child is where a child SA stands.
@@ -41,24 +47,50 @@ func newSlots(n int) *slots {
 	return &slots{byID: make(map[uint64]*child), most: uint32(n)}
 }
 
+// renew returns slots for another copy, which takes the place of this one once it is
+// complete. Nothing that s says changes until then.
+func (s *slots) renew() *slots {
+	n := newSlots(int(s.most))
+	n.free, n.next, n.former = slices.Clone(s.free), s.next, maps.Clone(s.byID)
+	return n
+}
+
 // place fills in the slot of a change; a child SA that is added gets one.
 func (s *slots) place(ch *sa.Change) error {
-	if _, ok := s.byID[ch.Child.ID]; ok || !ch.Op.Installs() {
+	id := ch.Child.ID
+	if c := s.former[id]; c != nil && ch.Op.Installs() {
+		delete(s.former, id)
+		s.byID[id] = c
+	}
+	if s.has(id) || !ch.Op.Installs() {
 		s.fill(ch)
 		return nil
 	}
-	slot := s.next
-	switch n := len(s.free); {
-	case n > 0:
-		slot, s.free = s.free[n-1], s.free[:n-1]
-	case s.next == s.most:
-		return errNoSlot
-	default:
-		s.next++
+	slot, err := s.take()
+	if err != nil {
+		return err
 	}
 	ch.Child.Slot = slot
 	s.add(ch)
 	return nil
+}
+
+// take returns a slot that no child SA has.
+func (s *slots) take() (uint32, error) {
+	if n := len(s.free); n > 0 {
+		slot := s.free[n-1]
+		s.free = s.free[:n-1]
+		return slot, nil
+	}
+	if s.next < s.most {
+		s.next++
+		return s.next - 1, nil
+	}
+	for id, c := range s.former {
+		delete(s.former, id)
+		return c.slot, nil
+	}
+	return 0, errNoSlot
 }
 
 // add enters a child SA that has its slot.
@@ -72,6 +104,12 @@ func (s *slots) add(ch *sa.Change) {
 func (s *slots) has(id uint64) bool {
 	_, ok := s.byID[id]
 	return ok
+}
+
+// hasAt reports whether a child SA has the counters of a slot.
+func (s *slots) hasAt(id uint64, slot uint32) bool {
+	c := s.byID[id]
+	return c != nil && c.slot == slot
 }
 
 // fill sets the slot of a child SA that has one.
@@ -138,7 +176,7 @@ func (s *slots) replay(ch *sa.Change) error {
 // owners. Others are dropped: their IKE SA was deleted, which has no record for each of
 // its children.
 func (s *slots) reconcile(alive map[uint64]uint64) {
-	s.free = nil
+	s.free, s.former = nil, nil
 	taken := make(map[uint32]bool, len(alive))
 	for id, c := range s.byID {
 		owner, ok := alive[id]

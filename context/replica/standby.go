@@ -148,7 +148,7 @@ func (x *standby) progress() *control.Replication {
 	stream, applied := x.receiver.Applied()
 	r := &control.Replication{
 		State: failover.ReplicationNone, Connected: x.twin.session != nil,
-		Holds: x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk,
+		Holds: x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk, GivenUp: x.store.lost,
 		Stream: stream.String(), Last: uint64(applied), Acked: uint64(applied),
 	}
 	switch {

@@ -20,12 +20,13 @@ type store struct {
 	journal  *ledger
 	counters *esp.Counters
 	reserves bool // child SAs have reservations: there is a twin
-	lost     int  // entries that could not be applied
+	lost     int  // IKE SAs that were given up, by this worker or as its journal says
 
 	state    State
 	slots    *slots
 	accounts map[uint64]sessionEntry // by our SPI of the IKE SA
 	early    map[uint64]counterEntry // counters that came before their child SA
+	gone     losses
 }
 
 func newStore(cfg *Config) (*store, error) {
@@ -36,15 +37,17 @@ func newStore(cfg *Config) (*store, error) {
 	return &store{
 		log: cfg.Log, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
 		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry),
-		early: make(map[uint64]counterEntry),
+		early: make(map[uint64]counterEntry), gone: make(losses),
 	}, nil
 }
 
 // image is a state while entries are applied to it.
 type image struct {
 	state    State
+	slots    *slots
 	accounts map[uint64]sessionEntry
 	early    map[uint64]counterEntry
+	gone     losses
 	// ours: the entries are of this node's journal, where instants are on its clock
 	// and slots are chosen. Otherwise another node has just sent them.
 	ours bool
@@ -53,9 +56,8 @@ type image struct {
 }
 
 // apply brings one entry into an image, and returns it as this node writes it down.
-// An entry that cannot be applied costs the SA that it is about; the error is
-// of one that leaves the image in doubt.
-func (s *store) apply(now time.Time, e entry, im *image) (entry, error) {
+// An entry that cannot be applied costs the SA that it is about.
+func (s *store) apply(now time.Time, e entry, im *image) entry {
 	if !im.ours {
 		e = e.received(now)
 	}
@@ -69,34 +71,40 @@ func (s *store) apply(now time.Time, e entry, im *image) (entry, error) {
 	case e.counters != nil:
 		im.early[e.counters.child] = *e.counters
 	case e.lost != nil && e.record == nil: // it is not known what it is about
-		s.giveUp(0, e.lost)
+		s.count(0, e.lost)
 	case e.lost != nil: // the record is the end of the SA
-		s.giveUp(e.record.SPI, e.lost)
-		return e, s.applyRecord(now, e.record, im)
+		return s.giveUp(now, e.record.SPI, e.lost, im)
+	case e.abandoned && e.record != nil:
+		if _, again := im.gone[e.record.SPI]; !again {
+			s.lost++
+		}
+		return s.abandon(now, e.record.SPI, im)
 	case e.record != nil:
-		return e, s.applyRecord(now, e.record, im)
+		return s.applyRecord(now, e, im)
 	}
-	return e, nil
+	return e
 }
 
 // applyRecord brings a record of the engine into an image.
-func (s *store) applyRecord(now time.Time, r *exchange.Record, im *image) error {
+func (s *store) applyRecord(now time.Time, e entry, im *image) entry {
+	r := e.record
+	if im.gone.concern(r, im.early) {
+		return e
+	}
 	if c := r.Child; c != nil {
-		if !im.ours {
-			if err := s.slots.place(c); err != nil {
-				return err
-			}
-		} else if err := s.slots.replay(c); err != nil {
-			s.giveUp(r.SPI, err)
-			return nil
+		place := im.slots.place
+		if im.ours {
+			place = im.slots.replay
+		}
+		if err := place(c); err != nil {
+			return s.giveUp(now, r.SPI, err, im)
 		}
 	}
 	if err := im.state.Replay(now, *r); err != nil {
-		s.giveUp(r.SPI, err)
-		return nil
+		return s.giveUp(now, r.SPI, err, im)
 	}
 	if !im.live {
-		return nil
+		return e
 	}
 	s.install(r)
 	if r.Child != nil {
@@ -105,15 +113,39 @@ func (s *store) applyRecord(now time.Time, r *exchange.Record, im *image) error 
 			s.learn(c)
 		}
 	}
-	return nil
+	return e
 }
 
-// giveUp tells that a record cannot be used, which the engine has forgotten the SA
-// for: all others are worth more than that one.
-func (s *store) giveUp(spi uint64, err error) {
+// giveUp ends an IKE SA that a record cannot be applied to, here and in an image: all
+// others are worth more than that one. It returns what this node writes down.
+func (s *store) giveUp(now time.Time, spi uint64, err error, im *image) entry {
+	if _, again := im.gone[spi]; !again {
+		s.count(spi, err)
+	}
+	return s.abandon(now, spi, im)
+}
+
+// count tells that a record cannot be used.
+func (s *store) count(spi uint64, err error) {
 	s.lost++
 	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err,
 		"count", s.lost)
+}
+
+// abandon takes an IKE SA with its child SAs out of an image, and passes over what
+// comes of it from then on: a part of it would be taken for the whole.
+func (s *store) abandon(now time.Time, spi uint64, im *image) entry {
+	end := exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi}
+	_ = im.state.Replay(now, end) // which forgets the SA in any case
+	children := im.slots.of(spi)
+	im.gone.add(spi, children, im.early)
+	if im.live {
+		s.install(&end)
+	}
+	for i := range children {
+		im.slots.done(&children[i])
+	}
+	return entry{at: now, record: &end, abandoned: true}
 }
 
 // restore makes the state that of the journal, as after the death of a worker, and
@@ -123,12 +155,8 @@ func (s *store) restore(now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	s.slots = newSlots(s.counters.Len())
-	err = s.journal.replay(func(e entry) error {
-		_, err := s.apply(now, e, im)
-		return err
-	})
-	if err != nil {
+	s.slots = im.slots
+	if err = s.journal.replay(func(e entry) { s.apply(now, e, im) }); err != nil {
 		return 0, fmt.Errorf("replica: %w: %w", ErrJournal, err)
 	}
 	return s.use(im, use), nil
@@ -147,10 +175,7 @@ func (s *store) adopt(now time.Time, step journal.Step, items [][]byte) error {
 		if err != nil {
 			return err
 		}
-		if e, err = s.apply(now, e, im); err != nil {
-			return err
-		}
-		items[i] = e.encode()
+		items[i] = s.apply(now, e, im).encode()
 	}
 	if err := s.journal.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
 		return err
@@ -166,13 +191,10 @@ func (s *store) repeat(now time.Time, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	im := &image{state: s.state, accounts: s.accounts, early: s.early, live: true}
+	im := &image{state: s.state, slots: s.slots, accounts: s.accounts, early: s.early, gone: s.gone, live: true}
 	parts := make([][]byte, len(all))
 	for i, e := range all {
-		if e, err = s.apply(now, e, im); err != nil {
-			return err
-		}
-		parts[i] = e.encode()
+		parts[i] = s.apply(now, e, im).encode()
 	}
 	entry := parts[0]
 	if isBatch(payload) {
@@ -192,16 +214,21 @@ func (s *store) repeat(now time.Time, payload []byte) error {
 // blank returns an image without SAs, and what puts its state into use.
 func (s *store) blank(ours bool) (*image, func(), error) {
 	state, use, err := s.host.Rebuild()
-	return &image{
-		state: state, accounts: make(map[uint64]sessionEntry), early: make(map[uint64]counterEntry), ours: ours,
-	}, use, err
+	im := &image{
+		state: state, slots: newSlots(s.counters.Len()), accounts: make(map[uint64]sessionEntry),
+		early: make(map[uint64]counterEntry), gone: make(losses), ours: ours,
+	}
+	if !ours {
+		im.slots = s.slots.renew()
+	}
+	return im, use, err
 }
 
 // use makes an image the state that the tenant is served with, and returns the
 // number of its IKE SAs: the data plane holds exactly their child SAs then.
 func (s *store) use(im *image, use func()) int {
 	use()
-	s.state, s.accounts, s.early = im.state, im.accounts, make(map[uint64]counterEntry)
+	s.state, s.accounts, s.early, s.gone = im.state, im.accounts, make(map[uint64]counterEntry), im.gone
 	all, owners, spis := im.state.Status(), make(map[uint64]uint64), make(map[uint64]bool)
 	for _, x := range all {
 		spis[x.Peer.SPI] = true
@@ -211,10 +238,11 @@ func (s *store) use(im *image, use func()) int {
 	}
 	maps.DeleteFunc(s.accounts, func(spi uint64, _ sessionEntry) bool { return !spis[spi] })
 	for id, c := range s.slots.byID {
-		if _, alive := owners[id]; !alive {
+		if _, alive := owners[id]; !alive || !im.slots.hasAt(id, c.slot) {
 			s.installChild(&sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: c.owner, Slot: c.slot}})
 		}
 	}
+	s.slots = im.slots
 	s.slots.reconcile(owners)
 	for r := range im.state.Snapshot {
 		if r.Child != nil && s.slots.has(r.Child.Child.ID) {
@@ -308,6 +336,12 @@ func (s *store) snapshot(yield func([]byte) bool) {
 		}
 	}
 	now := s.host.Now()
+	for spi := range s.gone {
+		end := exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi}
+		if !yield(entry{at: now, record: &end, abandoned: true}.encode()) {
+			return
+		}
+	}
 	s.state.Snapshot(func(r exchange.Record) bool {
 		if r.Child != nil {
 			if !s.slots.has(r.Child.Child.ID) {

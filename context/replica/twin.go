@@ -82,7 +82,7 @@ func (t *twin) close(reason string) bool {
 
 // report tells the supervisor of a state, where it knows another one.
 func (t *twin) report(host Host, p *control.Replication) {
-	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds); key != t.told {
+	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds, p.GivenUp); key != t.told {
 		t.told = key
 		host.Request(control.KindReplication, p)
 	}

@@ -39,7 +39,7 @@ func (p *Pairs) Failover(context.Context) (*api.Pair, error) {
 		Contexts: []api.ContextReplication{
 			{Context: "acme", Group: "1", Role: "active", State: "ready", Connected: true, Last: 4711, Acked: 4709, Pending: 2,
 				Backlog: 1800, Lag: 0.0004, LastBulk: ago(time.Hour)},
-			{Context: "umbrella", Group: "2", Role: "standby", State: "none", Reason: "link: receiving: EOF", Last: 12, Acked: 12},
+			{Context: "umbrella", Group: "2", Role: "standby", State: "none", Reason: "link: receiving: EOF", Last: 12, Acked: 12, GivenUp: 1},
 		},
 		History: []api.RoleChange{
 			{At: ago(2 * time.Hour), Group: "1", From: "init", To: "negotiation", Reason: "started"},
