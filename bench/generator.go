@@ -185,7 +185,7 @@ func (g *generator) run() (time.Duration, error) {
 	var out exchange.Output
 	g.engine.Activate(begin, &out)
 	for range g.window {
-		g.begin(&out)
+		g.initiate(&out)
 	}
 	give := time.NewTimer(2 * time.Minute)
 	defer give.Stop()
@@ -222,7 +222,7 @@ func (g *generator) oneByOne(more func() bool) error {
 	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
 	defer tick.Stop()
 	for more() && g.next < g.clients {
-		g.begin(&out)
+		g.initiate(&out)
 		for limit := time.Now().Add(time.Minute); g.up < g.next; {
 			if err := g.carryOut(&out); err != nil {
 				return err
@@ -244,8 +244,8 @@ func (g *generator) oneByOne(more func() bool) error {
 	return nil
 }
 
-// begin starts the next client, if there is one left.
-func (g *generator) begin(out *exchange.Output) {
+// initiate starts the next client, if there is one left.
+func (g *generator) initiate(out *exchange.Output) {
 	if g.next == g.clients {
 		return
 	}
@@ -273,7 +273,7 @@ func (g *generator) carryOut(out *exchange.Output) error {
 				g.up++
 				g.latencies = append(g.latencies, time.Since(g.begun[e.Peer.Profile]))
 				if !g.single {
-					g.begin(out)
+					g.initiate(out)
 				}
 			case exchange.IKEDown:
 				g.refused = e.Reason
