@@ -16,7 +16,8 @@ func (t *tenantReader) readInterfaces() {
 	var places []item // of every address, active and standby
 	for _, n := range t.each("interface") {
 		if _, ok := t.allocations[n.label.text]; !ok {
-			n.problem(n.label.at, "Interface not allocated", "%s (%s) has no interface %q.%s", t.owner, place(t.owner.at), n.label.text, suggest(n.label.text, names(t.allocations)))
+			n.problem(n.label.at, "Interface not allocated", "%s (%s) has no interface %q.%s", t.owner,
+				place(t.owner.at), n.label.text, suggest(n.label.text, names(t.allocations)))
 			continue
 		}
 		i := spec.Interface{
@@ -27,7 +28,8 @@ func (t *tenantReader) readInterfaces() {
 			Shutdown:   n.boolean("shutdown"),
 		}
 		if !i.MAC.IsZero() && i.MAC == i.StandbyMAC {
-			n.problem(n.where("standby_mac"), "MAC used twice", "standby_mac and mac (%s) are the same; two nodes are on one wire.", place(n.where("mac")))
+			n.problem(n.where("standby_mac"), "MAC used twice",
+				"standby_mac and mac (%s) are the same; two nodes are on one wire.", place(n.where("mac")))
 		}
 		if !n.written("address") || n.values["address"].broken {
 			t.doubtful[i.Name] = true
@@ -35,7 +37,8 @@ func (t *tenantReader) readInterfaces() {
 		var subnets []item
 		for _, it := range n.texts("address") {
 			p, ok := n.prefix("address", it)
-			if !ok || !n.isHost("address", it.at, p) || t.isTaken(n, &places, it, p.Addr()) || t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
+			if !ok || !n.isHost("address", it.at, p) || t.isTaken(n, &places, it, p.Addr()) ||
+				t.isOverlapping(n, it, p) || !t.isAllowed(n, it, p.Addr()) {
 				t.doubtful[i.Name] = true
 				continue
 			}
@@ -44,8 +47,10 @@ func (t *tenantReader) readInterfaces() {
 			subnets = append(subnets, it)
 		}
 		i.Standby = t.standby(n, i.Addresses, &places)
-		if i.MTU > 0 && i.MTU < 1280 && slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-			n.problem(n.where("mtu"), "MTU too small", "IPv6 needs an MTU of 1280 or more, and %s has an IPv6 address (%s).", n, place(subnets[0].at))
+		if i.MTU > 0 && i.MTU < 1280 &&
+			slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+			n.problem(n.where("mtu"), "MTU too small",
+				"IPv6 needs an MTU of 1280 or more, and %s has an IPv6 address (%s).", n, place(subnets[0].at))
 		}
 		t.t.Interfaces = append(t.t.Interfaces, i)
 	}
@@ -59,11 +64,14 @@ func (n *node) isHost(name string, at hcl.Range, p netip.Prefix) bool {
 	case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback():
 		n.problem(at, summary, "%s cannot be the address of an interface.", a)
 	case a.Is4() && p.Bits() < 31 && a == p.Masked().Addr():
-		n.problem(at, summary, "%s is the subnet %s itself; %s needs the address of a host in it, such as %s.", a, p, name, a.Next())
+		n.problem(at, summary, "%s is the subnet %s itself; %s needs the address of a host in it, such as %s.", a, p,
+			name, a.Next())
 	case a.Is4() && p.Bits() < 31 && !p.Contains(a.Next()):
-		n.problem(at, summary, "%s is the broadcast address of %s; %s needs the address of a host, such as %s.", a, p.Masked(), name, a.Prev())
+		n.problem(at, summary, "%s is the broadcast address of %s; %s needs the address of a host, such as %s.", a,
+			p.Masked(), name, a.Prev())
 	case p.Bits() == 0:
-		n.problem(at, summary, "%s has a subnet of length 0; %s needs the length of the subnet, such as %s/24.", p, name, a)
+		n.problem(at, summary, "%s has a subnet of length 0; %s needs the length of the subnet, such as %s/24.", p,
+			name, a)
 	default:
 		return true
 	}
@@ -89,7 +97,8 @@ func (t *tenantReader) isAllowed(n *node, it item, a netip.Addr) bool {
 	if len(allowed) == 0 || slices.ContainsFunc(allowed, func(p netip.Prefix) bool { return p.Contains(a) }) {
 		return true
 	}
-	n.problem(it.at, "Address not allowed", "%s (%s) allows %s on %s, and %s is not among these.", t.owner, place(t.owner.at), networkList(allowed), n, a)
+	n.problem(it.at, "Address not allowed", "%s (%s) allows %s on %s, and %s is not among these.", t.owner,
+		place(t.owner.at), networkList(allowed), n, a)
 	return false
 }
 
@@ -114,7 +123,9 @@ func (t *tenantReader) isOverlapping(n *node, it item, p netip.Prefix) bool {
 	for _, other := range t.t.Interfaces {
 		for _, q := range other.Addresses {
 			if p.Overlaps(q) && p.Bits() != p.Addr().BitLen() && q.Bits() != q.Addr().BitLen() {
-				n.problem(it.at, "Subnets overlap", "%s overlaps with %s of interface %q (%s): packets would have two ways.", p.Masked(), q.Masked(), other.Name, place(byLabel(t.each("interface"))[other.Name].at))
+				n.problem(it.at, "Subnets overlap",
+					"%s overlaps with %s of interface %q (%s): packets would have two ways.", p.Masked(), q.Masked(),
+					other.Name, place(byLabel(t.each("interface"))[other.Name].at))
 				return true
 			}
 		}
@@ -135,9 +146,11 @@ func (t *tenantReader) standby(n *node, active []netip.Prefix, places *[]item) [
 		switch {
 		case i < 0 && t.doubtful[n.label.text]:
 		case i < 0:
-			n.problem(it.at, "Address outside its subnet", "standby %s is in no subnet of %s (%s).", a, n, place(n.where("address")))
+			n.problem(it.at, "Address outside its subnet", "standby %s is in no subnet of %s (%s).", a, n,
+				place(n.where("address")))
 		case used[active[i]]:
-			n.problem(it.at, "Too many standby addresses", "%s has a standby address already; there is one for each address.", active[i])
+			n.problem(it.at, "Too many standby addresses",
+				"%s has a standby address already; there is one for each address.", active[i])
 		case t.isTaken(n, places, it, a):
 		case !t.isAllowed(n, it, a):
 		case n.isHost("standby", it.at, netip.PrefixFrom(a, active[i].Bits())):
@@ -192,7 +205,8 @@ func (t *tenantReader) interfaceCalled(n *node, name item) (spec.Interface, bool
 	}
 	declared := byLabel(t.each("interface"))
 	if declared[name.text] == nil {
-		n.problem(name.at, "Unknown interface", "This context has no interface %q.%s", name.text, suggest(name.text, names(declared)))
+		n.problem(name.at, "Unknown interface", "This context has no interface %q.%s", name.text,
+			suggest(name.text, names(declared)))
 	}
 	return spec.Interface{}, false
 }
@@ -201,7 +215,8 @@ func (t *tenantReader) interfaceCalled(n *node, name item) (spec.Interface, bool
 func (t *tenantReader) isReachable(n *node, gateway item, r spec.Route, i spec.Interface) bool {
 	declared := place(byLabel(t.each("interface"))[i.Name].where("address"))
 	if r.Gateway.BitLen() != r.Destination.Addr().BitLen() {
-		n.problem(gateway.at, "Families mixed", "The gateway %s cannot be the way to %s: one is IPv4, the other IPv6.", r.Gateway, r.Destination)
+		n.problem(gateway.at, "Families mixed", "The gateway %s cannot be the way to %s: one is IPv4, the other IPv6.",
+			r.Gateway, r.Destination)
 		return false
 	}
 	if r.Gateway.IsLinkLocalUnicast() && r.Gateway.Is6() {
@@ -210,13 +225,15 @@ func (t *tenantReader) isReachable(n *node, gateway item, r spec.Route, i spec.I
 	onLink := false
 	for _, p := range i.Addresses {
 		if p.Addr() == r.Gateway {
-			n.problem(gateway.at, "Gateway is this context", "%s is the address of interface %q itself (%s).", r.Gateway, i.Name, declared)
+			n.problem(gateway.at, "Gateway is this context", "%s is the address of interface %q itself (%s).",
+				r.Gateway, i.Name, declared)
 			return false
 		}
 		onLink = onLink || p.Contains(r.Gateway)
 	}
 	if !onLink && !t.doubtful[i.Name] {
-		n.problem(gateway.at, "Gateway not on link", "%s is in no subnet of interface %q (%s).", r.Gateway, i.Name, declared)
+		n.problem(gateway.at, "Gateway not on link", "%s is in no subnet of interface %q (%s).", r.Gateway,
+			i.Name, declared)
 	}
 	return onLink
 }
@@ -235,7 +252,9 @@ func (t *tenantReader) readPools() {
 		p.Name = n.label.text
 		for _, other := range t.t.Pools {
 			if !p.End.Less(other.Start) && !other.End.Less(p.Start) && p.Start.BitLen() == other.Start.BitLen() {
-				n.problem(it.at, "Pools overlap", "%s-%s of %s and %s-%s of ip_pool %q (%s) have addresses in common: two clients would get the same.",
+				n.problem(it.at, "Pools overlap",
+					"%s-%s of %s and %s-%s of ip_pool %q (%s) have addresses in common: "+
+						"two clients would get the same.",
 					p.Start, p.End, n, other.Start, other.End, other.Name, place(t.pools[other.Name].where("range")))
 			}
 		}
@@ -298,12 +317,14 @@ func (t *tenantReader) checkPool(n *node, it item, p spec.Pool) {
 		at := place(byLabel(t.each("interface"))[i.Name].at)
 		for _, a := range i.Addresses {
 			if inside(a.Addr()) {
-				n.problem(it.at, "Duplicate address", "The pool contains %s, the address of interface %q (%s).", a.Addr(), i.Name, at)
+				n.problem(it.at, "Duplicate address", "The pool contains %s, the address of interface %q (%s).",
+					a.Addr(), i.Name, at)
 			}
 		}
 		for _, a := range i.Standby {
 			if inside(a) {
-				n.problem(it.at, "Duplicate address", "The pool contains %s, the standby address of interface %q (%s).", a, i.Name, at)
+				n.problem(it.at, "Duplicate address", "The pool contains %s, the standby address of interface %q (%s).",
+					a, i.Name, at)
 			}
 		}
 	}

@@ -33,11 +33,14 @@ const (
 // together, and nothing of it is beyond the bounds. What is wrong is told.
 func (r *reader) bounded(src []byte, name string) bool {
 	if len(src) > MaxFileSize { // of Format and Compare; readFile has looked
-		r.problem(hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}, "File too large", "%s has more than %d bytes, the most that is read.", name, MaxFileSize)
+		r.problem(hcl.Range{Filename: name, Start: hcl.InitialPos, End: hcl.InitialPos}, "File too large",
+			"%s has more than %d bytes, the most that is read.", name, MaxFileSize)
 		return false
 	}
 	if at := manySigns(src); at.Byte > 0 {
-		r.problem(hcl.Range{Filename: name, Start: at, End: at}, "File too large", "The file has more than %d words and signs up to here. Divide it: a system has up to %d contexts.", maxSigns, maxContexts)
+		r.problem(hcl.Range{Filename: name, Start: at, End: at}, "File too large",
+			"The file has more than %d words and signs up to here. Divide it: a system has up to %d contexts.",
+			maxSigns, maxContexts)
 		return false
 	}
 	tokens, diags := hclsyntax.LexConfig(src, name, hcl.InitialPos)
@@ -74,7 +77,9 @@ func (r *reader) bounded(src []byte, name string) bool {
 			r.problem(t.Range, "Nested too deeply", "More than %d brackets are open here.", maxDepth)
 			return false
 		case operators > maxOperators:
-			r.problem(t.Range, "Too many operators", "Values are written out: text, numbers, true, false, lists. The file has more than %d operators.", maxOperators)
+			r.problem(t.Range, "Too many operators",
+				"Values are written out: text, numbers, true, false, lists. The file has more than %d operators.",
+				maxOperators)
 			return false
 		}
 	}
@@ -96,11 +101,14 @@ func (r *reader) isSlip(t hclsyntax.Token) bool {
 // tellSlip says what to write instead.
 func (r *reader) tellSlip(t hclsyntax.Token) {
 	if t.Type == hclsyntax.TokenNumberLit {
-		r.problem(t.Range, "Text without quotes", `This is no number. Addresses, ranges and names are written in quotes, as in range = "10.99.0.10-10.99.0.250".`)
+		r.problem(t.Range, "Text without quotes",
+			`This is no number. Addresses, ranges and names are written in quotes, as in range = "10.99.0.10-10.99.0.250".`)
 		return
 	}
 	first := string(t.Bytes[:1])
-	r.problem(t.Range, "Template in text", `%s{ begins a template, and a configuration has none. For these characters themselves write %s%s{.`, first, first, first)
+	r.problem(t.Range, "Template in text",
+		`%s{ begins a template, and a configuration has none. For these characters themselves write %s%s{.`, first,
+		first, first)
 }
 
 // manySigns returns where a file has one word or sign more than are read; the
@@ -162,7 +170,8 @@ func (r *reader) unmatched(t hclsyntax.Token, open []hclsyntax.Token) {
 		return
 	}
 	last := open[len(open)-1]
-	r.problem(t.Range, summary, "%s stands here, and %s (%s) is open: close that one first.", sign(t), sign(last), place(last.Range))
+	r.problem(t.Range, summary, "%s stands here, and %s (%s) is open: close that one first.", sign(t), sign(last),
+		place(last.Range))
 }
 
 // sign shows a token of a few characters in a message.
@@ -190,7 +199,8 @@ func (r *reader) isShort(t hclsyntax.Token) bool {
 		return true
 	}
 	if len(t.Bytes) > most {
-		r.problem(t.Range, "Word too long", "%s has at most %d characters, and this one has %d.", what, most, len(t.Bytes))
+		r.problem(t.Range, "Word too long", "%s has at most %d characters, and this one has %d.", what, most,
+			len(t.Bytes))
 		return false
 	}
 	return true

@@ -34,11 +34,13 @@ func TestBounds(t *testing.T) {
 		{"comparisons", "dataplane { mtu = 1" + strings.Repeat(" == 1", maxOperators+1) + " }\n", "Too many operators"},
 		{"indexes", "dataplane { mtu = a" + strings.Repeat("[b]", maxOperators+1) + " }\n", "Too many operators"},
 		{"attributes", "dataplane { mtu = a" + strings.Repeat(".b", maxOperators+1) + " }\n", "Too many operators"},
-		{"list", "group_policy \"g\" { dns_servers = [" + strings.Repeat(`"192.0.2.1",`, 10_000) + "] }\n", "List too long"},
+		{"list", "group_policy \"g\" { dns_servers = [" + strings.Repeat(`"192.0.2.1",`, 10_000) + "] }\n",
+			"List too long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": tt.text}, "system.hcl")
-			if got := fmt.Sprint(diags.Err()); tt.want == "" && diags.HasErrors() || !strings.Contains(got, tt.want) && tt.want != "" {
+			if got := fmt.Sprint(diags.Err()); tt.want == "" && diags.HasErrors() || !strings.Contains(got, tt.want) &&
+				tt.want != "" {
 				t.Errorf("errors = %.300s, want %q", got, tt.want)
 			}
 			if n := len(diags.All()); n > 2*maxDiagnostics+2 {
@@ -68,8 +70,10 @@ func TestBrackets(t *testing.T) {
 		{"closer in a template directive", "a = \"%{ if )} x\"\n", unmatched},
 		{"closer in a heredoc", "a = <<E\n${)}\nE\n", unmatched},
 		{"brackets in text", "a = \"]})\"\nb = <<E\n]})\nE\n# ]})\n", ""},
-		{"templates at the bound", "a = " + strings.Repeat(`"${`, maxDepth/2) + strings.Repeat(`}"`, maxDepth/2) + "\n", "Template in text"},
-		{"templates one deeper", "a = " + strings.Repeat(`"${`, maxDepth/2+1) + strings.Repeat(`}"`, maxDepth/2+1) + "\n", deep},
+		{"templates at the bound", "a = " + strings.Repeat(`"${`, maxDepth/2) + strings.Repeat(`}"`, maxDepth/2) + "\n",
+			"Template in text"},
+		{"templates one deeper", "a = " + strings.Repeat(`"${`, maxDepth/2+1) +
+			strings.Repeat(`}"`, maxDepth/2+1) + "\n", deep},
 		{"template directives", "a = \"" + strings.Repeat("%{ if b }", maxOperators+1) + "\"\n", "Too many operators"},
 		{"blocks at the bound", strings.Repeat("a {\n", maxDepth) + strings.Repeat("}\n", maxDepth), ""},
 		{"blocks one deeper", strings.Repeat("a {\n", maxDepth+1) + strings.Repeat("}\n", maxDepth+1), deep},
@@ -88,7 +92,8 @@ func TestBrackets(t *testing.T) {
 			if _, diags := Format("x.hcl", []byte(tt.text)); !strings.Contains(fmt.Sprint(diags.Err()), tt.want) {
 				t.Errorf("Format: %v", diags.Err())
 			}
-			if _, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": tt.text}, "system.hcl"); !strings.Contains(fmt.Sprint(diags.Err()), tt.want) {
+			if _, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": tt.text},
+				"system.hcl"); !strings.Contains(fmt.Sprint(diags.Err()), tt.want) {
 				t.Errorf("Load: %v", diags.Err())
 			}
 			if changes := Compare([]byte("a = 1\n"), []byte(tt.text)); len(changes) != 1 || !changes[0].Removed {
@@ -102,13 +107,18 @@ func TestBrackets(t *testing.T) {
 func TestManyWarnings(t *testing.T) {
 	var text strings.Builder
 	for i := range maxDiagnostics + 50 {
-		fmt.Fprintf(&text, "group_policy \"g%[1]d\" {}\ntunnel_group \"t%[1]d\" {\n type = \"remote-access\"\n default_group_policy = \"g%[1]d\"\n ikev2 {\n  remote_identity = \"u%[1]d@example\"\n  local_authentication = { pre_shared_key = \"a key of some length\" }\n  remote_authentication = { pre_shared_key = \"a key of some length\" }\n }\n}\n", i)
+		fmt.Fprintf(&text,
+			"group_policy \"g%[1]d\" {}\ntunnel_group \"t%[1]d\" {\n type = \"remote-access\"\n default_group_policy "+
+				"= \"g%[1]d\"\n ikev2 {\n  remote_identity = \"u%[1]d@example\"\n  local_authentication = { "+
+				"pre_shared_key = \"a key of some length\" }\n  remote_authentication = { pre_shared_key = \"a key "+
+				"of some length\" }\n }\n}\n", i)
 	}
 	sys, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text.String()}, "system.hcl")
 	if sys == nil || len(diags.Warnings()) != maxDiagnostics+1 {
 		t.Errorf("%d warnings, %.300v", len(diags.Warnings()), diags.Err())
 	}
-	_, diags = load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text.String() + "x {}\n"}, "system.hcl")
+	_, diags = load(t, map[string]string{"system.hcl": baseSystem, "context.hcl": text.String() + "x {}\n"},
+		"system.hcl")
 	if got := fmt.Sprint(diags.Err()); !strings.Contains(got, "Unknown block") {
 		t.Errorf("behind the warnings: %.300s", got)
 	}
@@ -132,7 +142,8 @@ func TestManySelectors(t *testing.T) {
 // TestHostsOf: a pool that is a network hands out what a host can have.
 func TestHostsOf(t *testing.T) {
 	for text, want := range map[string]string{
-		"10.55.2.0/29": "10.55.2.1-10.55.2.6", "10.55.2.0/30": "10.55.2.1-10.55.2.2", "10.55.2.0/31": "10.55.2.0-10.55.2.1",
+		"10.55.2.0/29": "10.55.2.1-10.55.2.6", "10.55.2.0/30": "10.55.2.1-10.55.2.2",
+		"10.55.2.0/31": "10.55.2.0-10.55.2.1",
 		"10.55.2.9/32": "10.55.2.9-10.55.2.9", "fd00:44::c:0/112": "fd00:44::c:1-fd00:44::c:ffff",
 		"fd00:44::/127": "fd00:44::-fd00:44::1", "fd00:44::7/128": "fd00:44::7-fd00:44::7",
 	} {
@@ -158,7 +169,8 @@ func TestManyConnections(t *testing.T) {
 // branches is a context's file with so many connections, as people write them.
 func branches(count int) string {
 	var b strings.Builder
-	b.WriteString("interface \"outside\" { address = \"198.51.100.1/24\" }\ninterface \"inside\" { address = \"10.10.0.1/24\" }\n")
+	b.WriteString("interface \"outside\" { address = \"198.51.100.1/24\" }\ninterface \"inside\" { address = " +
+		"\"10.10.0.1/24\" }\n")
 	for i := range count {
 		fmt.Fprintf(&b, `
 tunnel_group "branch-%[1]d" {
@@ -187,7 +199,8 @@ tunnel_group "branch-%[1]d" {
 
 func TestMissingSystemFile(t *testing.T) {
 	_, diags := load(t, nil, "system.hcl")
-	if got, want := fmt.Sprint(diags.Err()), "configs: File cannot be read: Reading system.hcl: file does not exist."; got != want {
+	if got, want := fmt.Sprint(diags.Err()),
+		"configs: File cannot be read: Reading system.hcl: file does not exist."; got != want {
 		t.Errorf("error = %q, want %q", got, want)
 	}
 	if report(t, diags) == "" {
@@ -197,7 +210,8 @@ func TestMissingSystemFile(t *testing.T) {
 
 func TestDirectoryInPlaceOfFile(t *testing.T) {
 	_, diags := load(t, map[string]string{"system.hcl": baseSystem, "context.hcl/x": ""}, "system.hcl")
-	if got := fmt.Sprint(diags.Err()); !strings.Contains(got, "system.hcl:5: File cannot be read: Reading context.hcl: it is not a regular file") {
+	if got := fmt.Sprint(diags.Err()); !strings.Contains(got,
+		"system.hcl:5: File cannot be read: Reading context.hcl: it is not a regular file") {
 		t.Errorf("error = %q", got)
 	}
 }
@@ -206,7 +220,9 @@ func TestDirectoryInPlaceOfFile(t *testing.T) {
 func TestManyContexts(t *testing.T) {
 	var system strings.Builder
 	for i := range 250 {
-		fmt.Fprintf(&system, "interface \"Ethernet1/%[1]d\" { device = \"eth%[1]d\" }\ncontext \"c%[1]d\" {\n config_url = \"context.hcl\"\n allocate_interface \"Ethernet1/%[1]d\" { name = \"outside\" }\n}\n", i)
+		fmt.Fprintf(&system,
+			"interface \"Ethernet1/%[1]d\" { device = \"eth%[1]d\" }\ncontext \"c%[1]d\" {\n config_url = "+
+				"\"context.hcl\"\n allocate_interface \"Ethernet1/%[1]d\" { name = \"outside\" }\n}\n", i)
 	}
 	sys, diags := load(t, map[string]string{
 		"system.hcl": system.String(), "context.hcl": "interface \"outside\" { address = \"198.51.100.1/24\" }\n",
@@ -259,7 +275,8 @@ func TestLocate(t *testing.T) {
 }
 
 func TestFSLoaderStaysOnTheDisk(t *testing.T) {
-	l := FSLoader{FS: fstest.MapFS{"s/contexts/blue/disk0/a": {Data: []byte("inside")}, "s/b": {Data: []byte("outside")}}}
+	l := FSLoader{FS: fstest.MapFS{"s/contexts/blue/disk0/a": {Data: []byte("inside")},
+		"s/b": {Data: []byte("outside")}}}
 	at := Location{Scheme: SchemeDisk, Context: "blue", Root: DiskRoot("/s", "blue"), Path: "/a"}
 	if b, err := l.ReadFile(at); err != nil || string(b) != "inside" {
 		t.Errorf("inside: %q, %v", b, err)

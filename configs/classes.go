@@ -79,7 +79,9 @@ func (s *systemReader) guardsOf(class string) []resource.Name {
 	if class == resource.DefaultClass {
 		return s.guards
 	}
-	return slices.DeleteFunc(slices.Clone(s.guards), func(name resource.Name) bool { return s.says(s.classes[class], name) })
+	return slices.DeleteFunc(slices.Clone(s.guards), func(name resource.Name) bool {
+		return s.says(s.classes[class], name)
+	})
 }
 
 // readClasses reads the resource classes. The class "default" is there even
@@ -118,7 +120,8 @@ func (s *systemReader) checkClass(n *node, c resource.Class) {
 	for _, k := range resource.Kinds() {
 		if l := c.Limits[k.Name]; l.Percent && !l.Unlimited() && s.sys.Totals[k.Name] == 0 {
 			n.problem(n.whereLimit(k.Name), "Percentage of something unknown",
-				"How much there is of %s is not known. Write an absolute number, or set %s in system { limits { ... } }.",
+				"How much there is of %s is not known. Write an absolute number, or set %s in system { limits { "+
+					"... } }.",
 				k.Name, k.Name)
 		}
 	}
@@ -134,7 +137,9 @@ func (s *systemReader) checkClass(n *node, c resource.Class) {
 		}
 	}
 	if limits[resource.InNegotiationOld] > 0 && (c.Limits[resource.InNegotiationOld] != resource.Limit{}) {
-		n.warning(n.at, "Nothing in negotiation", "Warren speaks IKEv2 only, so that an IKEv1 SA is never in negotiation: ikev1_in_negotiation caps what does not occur. Requests that were turned away are counted as denied.")
+		n.warning(n.at, "Nothing in negotiation",
+			"Warren speaks IKEv2 only, so that an IKEv1 SA is never in negotiation: ikev1_in_negotiation caps what "+
+				"does not occur. Requests that were turned away are counted as denied.")
 	}
 }
 
@@ -170,7 +175,8 @@ func (n *node) readLimits(c *resource.Class) {
 				c.Limits[kind.Name] = l
 			}
 		case meaningless[v.name] != "":
-			n.problem(v.at, "Limit without meaning", "%q has no meaning here: %s. Remove it.", v.name, meaningless[v.name])
+			n.problem(v.at, "Limit without meaning", "%q has no meaning here: %s. Remove it.", v.name,
+				meaningless[v.name])
 		default:
 			n.problem(v.at, "Unknown limit", "A class has no limit %q.%s", v.name, suggest(v.name, names))
 		}
@@ -181,7 +187,8 @@ func (n *node) readLimits(c *resource.Class) {
 // warnLifted tells where a class lifts limits that guard all contexts against
 // one.
 func (n *node) warnLifted(c *resource.Class) {
-	const summary, detail = "Limit lifted", "%s: one context of %s can take all that there is, from all others. Without a word it is limited: %s."
+	const summary, detail = "Limit lifted",
+		"%s: one context of %s can take all that there is, from all others. Without a word it is limited: %s."
 	var lifted []string
 	for _, k := range resource.Kinds() {
 		amount, ok := guarded[k.Name]
@@ -191,13 +198,15 @@ func (n *node) warnLifted(c *resource.Class) {
 		text := fmt.Sprintf("%s to %s", k.Name, amountText(amount, k.Unit))
 		switch l, named := c.Limits[k.Name]; {
 		case named && l.Unlimited():
-			n.warning(n.where(string(k.Name)), summary, detail, fmt.Sprintf("%s = 0 is unlimited", k.Name), "class "+strconv.Quote(c.Name), text)
+			n.warning(n.where(string(k.Name)), summary, detail, fmt.Sprintf("%s = 0 is unlimited", k.Name),
+				"class "+strconv.Quote(c.Name), text)
 		case !named && c.All != nil && c.All.Unlimited():
 			lifted = append(lifted, text)
 		}
 	}
 	if lifted != nil {
-		n.warning(n.where("all"), summary, detail, "all = 0 is unlimited", "class "+strconv.Quote(c.Name), strings.Join(lifted, ", "))
+		n.warning(n.where("all"), summary, detail, "all = 0 is unlimited", "class "+strconv.Quote(c.Name),
+			strings.Join(lifted, ", "))
 	}
 }
 
@@ -216,7 +225,8 @@ func (n *node) limit(v *value, k resource.Kind) (resource.Limit, bool) {
 	if text, ok := stringOf(v); ok && strings.HasSuffix(text, "%") {
 		p, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 		if err != nil || !(p >= 0.001 && p <= 100) {
-			n.problem(v.at, "Percentage out of range", `A percentage is from "0.001%%" to "100%%"; 0 without a percent sign is unlimited.`)
+			n.problem(v.at, "Percentage out of range",
+				`A percentage is from "0.001%%" to "100%%"; 0 without a percent sign is unlimited.`)
 			return resource.Limit{}, false
 		}
 		return resource.Limit{Amount: p, Percent: true}, true
@@ -224,11 +234,13 @@ func (n *node) limit(v *value, k resource.Kind) (resource.Limit, bool) {
 	amount, ok := amountOf(v, k.Unit)
 	switch {
 	case k.Name == "all" && (!ok || amount != 0):
-		n.problem(v.at, "Unusable limit", `all is 0 (unlimited) or a percentage, such as "10%%": an absolute number would mean something else for each resource.`)
+		n.problem(v.at, "Unusable limit",
+			`all is 0 (unlimited) or a percentage, such as "10%%": an absolute number would mean something else for each resource.`)
 	case !ok:
 		n.problem(v.at, "Unusable limit", "%s is %s.", v.name, unitRule(k.Unit))
 	case amount != 0 && amount < leastOf[k.Name]:
-		n.problem(v.at, "Limit too small", "A context cannot work with less than %s of %s.", amountText(leastOf[k.Name], k.Unit), v.name)
+		n.problem(v.at, "Limit too small", "A context cannot work with less than %s of %s.",
+			amountText(leastOf[k.Name], k.Unit), v.name)
 	default:
 		return resource.Limit{Amount: amount}, true
 	}
@@ -282,7 +294,9 @@ func (s *systemReader) checkGuarantees(contexts []*node) {
 			continue
 		}
 		if sum, ok := over[k.Name]; ok {
-			s.problem(contexts[len(contexts)-1].at, "More promised than there is", "%s is a guarantee: %s make %g, and system { limits { vpn_sessions } } is %g. Lower the limits of the classes, or raise vpn_sessions.",
+			s.problem(contexts[len(contexts)-1].at, "More promised than there is",
+				"%s is a guarantee: %s make %g, and system { limits { vpn_sessions } } is %g. Lower the limits of "+
+					"the classes, or raise vpn_sessions.",
 				k.Name, strings.Join(shares[k.Name], " + "), sum, s.sys.Totals[k.Name])
 			continue
 		}
@@ -295,7 +309,9 @@ func (s *systemReader) checkGuarantees(contexts []*node) {
 			}
 			for _, n := range contexts {
 				if n.label.text == c.Name {
-					n.warning(n.at, "Nothing left", "%s of all contexts together promise all of vpn_sessions, %g; context %q is promised nothing, and there is no rest for it.", k.Name, s.sys.Totals[k.Name], c.Name)
+					n.warning(n.at, "Nothing left",
+						"%s of all contexts together promise all of vpn_sessions, %g; context %q is promised "+
+							"nothing, and there is no rest for it.", k.Name, s.sys.Totals[k.Name], c.Name)
 				}
 			}
 		}
@@ -306,6 +322,8 @@ func (s *systemReader) checkGuarantees(contexts []*node) {
 func (t *tenantReader) checkRoutes() {
 	routes, most := t.each("route"), t.t.Limits.Routes
 	if most > 0 && len(routes) > most {
-		t.problem(routes[most].at, "Too many routes", "The context has %d routes, and routes = %d in its class %q. Remove some, or raise the limit.", len(routes), most, t.t.Class)
+		t.problem(routes[most].at, "Too many routes",
+			"The context has %d routes, and routes = %d in its class %q. Remove some, or raise the limit.", len(routes),
+			most, t.t.Class)
 	}
 }

@@ -149,7 +149,9 @@ type Failover struct {
 // one before and after a change, are strangers.
 func (f *Failover) SharesKey(other *Failover) bool {
 	for _, key := range f.Keys() {
-		if slices.ContainsFunc(other.Keys(), func(k secret.Value) bool { return bytes.Equal(k.Reveal(), key.Reveal()) }) {
+		if slices.ContainsFunc(other.Keys(), func(k secret.Value) bool {
+			return bytes.Equal(k.Reveal(), key.Reveal())
+		}) {
 			return true
 		}
 	}

@@ -36,7 +36,8 @@ func (s *systemReader) readContexts(nodes []*node) {
 }
 
 func (s *systemReader) readContext(n *node) Tenant {
-	c := Tenant{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Suspended: n.boolean("suspended"), Spec: &spec.Tenant{}}
+	c := Tenant{Name: n.label.text, Class: s.classOf(n), FailoverGroup: s.group(n), Suspended: n.boolean("suspended"),
+		Spec: &spec.Tenant{}}
 	places := map[string]item{}
 	for _, a := range n.each("allocate_interface") {
 		it, written := a.textItem("name")
@@ -44,7 +45,8 @@ func (s *systemReader) readContext(n *node) Tenant {
 			it = a.label
 		}
 		if len(it.text) > 48 || !isLabel(it.text) {
-			n.problem(it.at, "Unusable name", "The name of an interface in a context has 1 to 48 letters, digits and signs, and no blanks or quotes.")
+			n.problem(it.at, "Unusable name",
+				"The name of an interface in a context has 1 to 48 letters, digits and signs, and no blanks or quotes.")
 			continue
 		}
 		if other, ok := places[it.text]; ok {

@@ -13,7 +13,8 @@ func (t *tenantReader) readCryptoMaps() {
 		i, ok := t.interfaceCalled(n, n.label)
 		m := spec.CryptoMap{Interface: n.label.text}
 		if i.Shutdown {
-			n.warning(n.label.at, "Interface shut down", "Interface %q is shut down (%s): nobody can connect there.", i.Name, place(byLabel(t.each("interface"))[i.Name].where("shutdown")))
+			n.warning(n.label.at, "Interface shut down", "Interface %q is shut down (%s): nobody can connect there.",
+				i.Name, place(byLabel(t.each("interface"))[i.Name].where("shutdown")))
 		}
 		for _, e := range n.each("static") {
 			entry := t.static(e, i, ok)
@@ -30,16 +31,20 @@ func (t *tenantReader) readCryptoMaps() {
 			e.checkLabel()
 		}
 		if len(dynamic) > 1 {
-			n.problem(dynamic[1].at, "Two dynamic entries", "Every peer without a static entry falls to the first one, %s (%s); the second would never be used.", dynamic[0], place(dynamic[0].at))
+			n.problem(dynamic[1].at, "Two dynamic entries",
+				"Every peer without a static entry falls to the first one, %s (%s); the second would never be used.",
+				dynamic[0], place(dynamic[0].at))
 		}
 		if len(m.Entries) == 0 {
-			n.problem(n.at, "Empty crypto map", `%s protects nothing: add dynamic "any" {} for remote access, or static "name" { ... }.`, n)
+			n.problem(n.at, "Empty crypto map",
+				`%s protects nothing: add dynamic "any" {} for remote access, or static "name" { ... }.`, n)
 		}
 		t.t.CryptoMaps = append(t.t.CryptoMaps, m)
 	}
 	if len(t.each("crypto_map")) == 0 {
 		if len(t.t.TunnelGroups) > 0 {
-			t.warning(t.each("tunnel_group")[0].at, "No crypto map", "No interface has a crypto_map: nobody can connect to this context.")
+			t.warning(t.each("tunnel_group")[0].at, "No crypto map",
+				"No interface has a crypto_map: nobody can connect to this context.")
 		}
 		return
 	}
@@ -57,7 +62,8 @@ func (t *tenantReader) checkNames() {
 	for _, m := range t.each("crypto_map") {
 		for _, e := range m.each("static") {
 			if other := seen[e.label.text]; other != nil {
-				e.problem(e.at, "Duplicate name", "%s is at %s already: commands and logs name an entry alone.", e, place(other.at))
+				e.problem(e.at, "Duplicate name", "%s is at %s already: commands and logs name an entry alone.", e,
+					place(other.at))
 			}
 			seen[e.label.text] = e
 		}
@@ -65,7 +71,8 @@ func (t *tenantReader) checkNames() {
 	for _, m := range t.each("crypto_map") {
 		for _, e := range m.each("dynamic") {
 			if other := seen[e.label.text]; other != nil {
-				e.problem(e.at, "Duplicate name", "%s and %s (%s) have one name: commands and logs name an entry alone.", e, other, place(other.at))
+				e.problem(e.at, "Duplicate name",
+					"%s and %s (%s) have one name: commands and logs name an entry alone.", e, other, place(other.at))
 			}
 		}
 	}
@@ -87,7 +94,8 @@ func (t *tenantReader) proposalsOf(n *node) []spec.IPsecProposal {
 	for _, it := range n.texts("ipsec_proposals") {
 		p, ok := t.proposals[it.text]
 		if !ok {
-			n.problem(it.at, "Unknown proposal", "There is no ipsec_proposal %q.%s", it.text, suggest(it.text, names(t.proposals)))
+			n.problem(it.at, "Unknown proposal", "There is no ipsec_proposal %q.%s", it.text,
+				suggest(it.text, names(t.proposals)))
 			continue
 		}
 		out = append(out, p)
@@ -120,10 +128,13 @@ func (t *tenantReader) static(n *node, i spec.Interface, known bool) spec.Crypto
 		e.TunnelGroup = it.text
 		g := t.tunnelGroups[it.text]
 		if g == nil {
-			n.problem(it.at, "Unknown tunnel group", "There is no tunnel_group %q.%s", it.text, suggest(it.text, names(t.tunnelGroups)))
+			n.problem(it.at, "Unknown tunnel group", "There is no tunnel_group %q.%s", it.text,
+				suggest(it.text, names(t.tunnelGroups)))
 		}
 		if g != nil && g.text("type") == string(spec.RemoteAccess) {
-			n.problem(it.at, "Tunnel group of clients", "%s is for clients that connect to this context (%s); a static entry needs one of type site-to-site.", g, place(g.where("type")))
+			n.problem(it.at, "Tunnel group of clients",
+				"%s is for clients that connect to this context (%s); a static entry needs one of type site-to-site.",
+				g, place(g.where("type")))
 		}
 	}
 	t.checkNetworks(n, &e)
@@ -135,11 +146,13 @@ func (t *tenantReader) checkPeer(n *node, it item, peer netip.Addr, i spec.Inter
 	declared := place(byLabel(t.each("interface"))[i.Name].where("address"))
 	family := slices.ContainsFunc(i.Addresses, func(p netip.Prefix) bool { return p.Addr().BitLen() == peer.BitLen() })
 	if len(i.Addresses) > 0 && !family && !t.doubtful[i.Name] {
-		n.problem(it.at, "Families mixed", "Interface %q (%s) has no address of the family of peer %s.", i.Name, declared, peer)
+		n.problem(it.at, "Families mixed", "Interface %q (%s) has no address of the family of peer %s.", i.Name,
+			declared, peer)
 	}
 	for _, p := range i.Addresses {
 		if p.Addr() == peer {
-			n.problem(it.at, "Peer is this context", "%s is the address of interface %q itself (%s).", peer, i.Name, declared)
+			n.problem(it.at, "Peer is this context", "%s is the address of interface %q itself (%s).", peer,
+				i.Name, declared)
 		}
 	}
 	if peer.IsUnspecified() || peer.IsMulticast() {
@@ -151,16 +164,22 @@ func (t *tenantReader) checkPeer(n *node, it item, peer netip.Addr, i spec.Inter
 func (t *tenantReader) checkNetworks(n *node, e *spec.CryptoEntry) {
 	switch {
 	case e.RequestAddress && !e.Initiate:
-		n.problem(n.where("connection"), "Address without asking", "request_address (%s) asks the peer when the tunnel comes up, so connection is %q.", place(n.where("request_address")), "start")
+		n.problem(n.where("connection"), "Address without asking",
+			"request_address (%s) asks the peer when the tunnel comes up, so connection is %q.",
+			place(n.where("request_address")), "start")
 	case e.RequestAddress && len(e.Local) > 0:
-		n.problem(n.where("local_networks"), "Networks of a client", "With request_address (%s) the only local address is the one that the peer assigns. Remove local_networks.", place(n.where("request_address")))
+		n.problem(n.where("local_networks"), "Networks of a client",
+			"With request_address (%s) the only local address is the one that the peer assigns. Remove local_networks.",
+			place(n.where("request_address")))
 	case e.RequestAddress && !n.written("remote_networks"):
 		e.Remote = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
 	case e.RequestAddress:
 	case !n.written("local_networks"):
-		n.problem(n.at, "Missing local_networks", `%s does not say what it protects; write, for example, local_networks = ["10.10.0.0/24"].`, n)
+		n.problem(n.at, "Missing local_networks",
+			`%s does not say what it protects; write, for example, local_networks = ["10.10.0.0/24"].`, n)
 	case !n.written("remote_networks"):
-		n.problem(n.at, "Missing remote_networks", `%s does not say what is behind the peer; write, for example, remote_networks = ["10.20.0.0/24"].`, n)
+		n.problem(n.at, "Missing remote_networks",
+			`%s does not say what is behind the peer; write, for example, remote_networks = ["10.20.0.0/24"].`, n)
 	}
 	for _, name := range []string{"local_networks", "remote_networks"} {
 		if v, ok := n.get(name); ok && len(n.elements(v)) == 0 {
@@ -171,7 +190,8 @@ func (t *tenantReader) checkNetworks(n *node, e *spec.CryptoEntry) {
 	for _, l := range e.Local {
 		for _, r := range e.Remote {
 			if l == r {
-				n.problem(n.where("remote_networks"), "Network on both sides", "%s is in local_networks (%s) too.", r, place(n.where("local_networks")))
+				n.problem(n.where("remote_networks"), "Network on both sides", "%s is in local_networks (%s) too.", r,
+					place(n.where("local_networks")))
 			}
 		}
 	}

@@ -63,7 +63,8 @@ func (t *tenantReader) tellOverlap(i int, p netip.Prefix, byNetwork map[netip.Pr
 				goes = "while the tunnel of " + e.node.String() + " is down its packets go to the other peer"
 			}
 			e.warning(e.where("remote_networks"), "Network of two peers",
-				"%s overlaps %s, a remote network of %s (%s), which is another peer's: %s.", p, wider, o.node, place(o.at), goes)
+				"%s overlaps %s, a remote network of %s (%s), which is another peer's: %s.", p, wider, o.node,
+				place(o.at), goes)
 			return true
 		}
 	}
@@ -127,7 +128,8 @@ func (t *tenantReader) checkKeys() {
 			more = fmt.Sprintf(" and %d more", n)
 		}
 		t.warning(others[0].at, "One key for two identities",
-			"%s%s: the same key as %s (%s), so that who holds it can claim to be any of them. Give each a key of its own.",
+			"%s%s: the same key as %s (%s), so that who holds it can claim to be any of them. Give each a key of "+
+				"its own.",
 			others[0].name, more, first.name, place(first.at))
 	}
 }

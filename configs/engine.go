@@ -18,7 +18,9 @@ func (t *tenantReader) readIKE(n *node) {
 		NATKeepalive:     n.duration("nat_keepalive"),
 	}
 	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
-		n.problem(n.where("cookie_threshold"), "Threshold never reached", "cookie_threshold is %d, and there are never more than max_half_open, %d (%s): for that alone no cookie would be asked for before all places are taken.",
+		n.problem(n.where("cookie_threshold"), "Threshold never reached",
+			"cookie_threshold is %d, and there are never more than max_half_open, %d (%s): for that alone no cookie "+
+				"would be asked for before all places are taken.",
 			t.t.IKE.CookieThreshold, t.t.IKE.MaxHalfOpen, place(n.where("max_half_open")))
 	}
 }
@@ -42,10 +44,12 @@ func (t *tenantReader) readDataPlane(n *node) {
 	d.NoTUNOffload, d.NoBatching = !n.boolean("tun_offload"), !n.boolean("batching")
 	if n.choice("backend") == backendKernel {
 		n.problem(n.where("backend"), "No kernel data plane",
-			"This build carries ESP in the context's worker; it does not hand SAs to the kernel. Write %q, or %q, which is the same today.", backendAuto, backendUserspace)
+			"This build carries ESP in the context's worker; it does not hand SAs to the kernel. Write %q, or %q, "+
+				"which is the same today.", backendAuto, backendUserspace)
 	}
 	if w := t.t.DataPlane.ReplayWindow; w > 0 && w < 64 {
-		n.problem(n.where("replay_window"), "Number out of range", "replay_window is from 64 to 4096 packets, or 0: replays are not detected.")
+		n.problem(n.where("replay_window"), "Number out of range",
+			"replay_window is from 64 to 4096 packets, or 0: replays are not detected.")
 	}
 	if w, ok := n.get("replay_window"); ok && t.t.DataPlane.ReplayWindow == 0 {
 		n.warning(w.at, "Replays are not detected", "replay_window = 0 accepts packets that an attacker sends again.")

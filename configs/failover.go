@@ -27,7 +27,9 @@ func (s *systemReader) readFailover(n *node) {
 		Hold: n.duration("hold"),
 	}
 	if f.Hold < 3*f.Poll {
-		n.problem(n.where("hold"), "hold too short", "hold (%s) is at least three polls (%s, %s): one lost heartbeat is no dead peer.", f.Hold, f.Poll, place(n.where("poll")))
+		n.problem(n.where("hold"), "hold too short",
+			"hold (%s) is at least three polls (%s, %s): one lost heartbeat is no dead peer.", f.Hold, f.Poll,
+			place(n.where("poll")))
 	}
 	if v, ok := n.get("key"); ok {
 		f.Key = s.failoverKey(n, "key", v)
@@ -35,13 +37,16 @@ func (s *systemReader) readFailover(n *node) {
 	if v, ok := n.get("previous_key"); ok {
 		f.PreviousKey = s.failoverKey(n, "previous_key", v)
 		if f.Key.Len() > 0 && bytes.Equal(f.Key.Reveal(), f.PreviousKey.Reveal()) {
-			n.problem(v.at, "The same key twice", "previous_key is what the other node may have still while key is changed. With the same key there is nothing to change: leave it out.")
+			n.problem(v.at, "The same key twice",
+				"previous_key is what the other node may have still while key is changed. With the same key there is "+
+					"nothing to change: leave it out.")
 		}
 	}
 	s.sys.Failover = f
 	links := n.each("link")
 	if len(links) == 0 {
-		n.problem(n.at, "Missing link", `A failover block has at least one link "name" { interface = ..., address = ..., peer = ... }.`)
+		n.problem(n.at, "Missing link",
+			`A failover block has at least one link "name" { interface = ..., address = ..., peer = ... }.`)
 	}
 	for _, l := range links {
 		s.readLink(l, links)
@@ -71,20 +76,24 @@ func (n *node) unit(name string) (u failover.Unit) {
 // failoverKey reads the key of the pair: 32 bytes in hexadecimal, or text, which
 // is made harder to guess than it is.
 func (s *systemReader) failoverKey(n *node, name string, v *value) secret.Value {
-	const remedy = "`warren failover keygen failover.key` writes 32 bytes chosen by chance; copy the file to the other node."
+	const remedy = "`warren failover keygen failover.key` writes 32 bytes chosen by chance; copy the file to the " +
+		"other node."
 	content, isHex, ok := n.secretText(v, origin{file: s.at})
 	if !ok {
 		return secret.Value{}
 	}
 	switch count := utf8.RuneCount(content); {
 	case isHex && len(content) != rawFailoverKey:
-		n.problem(v.at, "Secret of wrong length", "%s has %d bytes, and one in hexadecimal has %d. %s", name, len(content), rawFailoverKey, remedy)
+		n.problem(v.at, "Secret of wrong length", "%s has %d bytes, and one in hexadecimal has %d. %s", name,
+			len(content), rawFailoverKey, remedy)
 	case isHex:
 		return secret.New(content)
 	case count < minFailoverKey || count > maxFailoverKey:
-		n.problem(v.at, "Secret of wrong length", "%s has %d characters; text has %d to %d here. %s", name, count, minFailoverKey, maxFailoverKey, remedy)
+		n.problem(v.at, "Secret of wrong length", "%s has %d characters; text has %d to %d here. %s", name, count,
+			minFailoverKey, maxFailoverKey, remedy)
 	default:
-		n.warning(v.at, "Failover key that can be guessed", "It is text: whoever records a heartbeat can try what people think of. %s", remedy)
+		n.warning(v.at, "Failover key that can be guessed",
+			"It is text: whoever records a heartbeat can try what people think of. %s", remedy)
 		defer clear(content)
 		return passphraseKey(content)
 	}
@@ -112,10 +121,12 @@ func (n *node) failoverGroup() FailoverGroup {
 		PreemptDelay: n.duration("preempt_delay"),
 	}
 	if g.PreemptDelay != 0 && !g.Preempt {
-		n.problem(n.where("preempt_delay"), "preempt_delay without preempt", "The delay counts only with preempt = true.")
+		n.problem(n.where("preempt_delay"), "preempt_delay without preempt",
+			"The delay counts only with preempt = true.")
 	}
 	if g.Name == ownGroup && n.written("monitor_interfaces") {
-		n.problem(n.where("monitor_interfaces"), "Interfaces of many groups", `%s is for every context that names no group, each with the interfaces that it has. To choose interfaces, declare a group with another name, and name it in the context.`, n)
+		n.problem(n.where("monitor_interfaces"), "Interfaces of many groups",
+			`%s is for every context that names no group, each with the interfaces that it has. To choose interfaces, declare a group with another name, and name it in the context.`, n)
 	}
 	return g
 }
@@ -143,13 +154,15 @@ func (s *systemReader) readLink(n *node, all []*node) {
 	case !n.isHost("address", address.at, l.Address):
 		return
 	case !l.Address.Contains(l.Peer):
-		n.problem(peer.at, "Peer not on the link", "peer %s is outside the subnet of address, %s (%s).", l.Peer, l.Address.Masked(), place(address.at))
+		n.problem(peer.at, "Peer not on the link", "peer %s is outside the subnet of address, %s (%s).", l.Peer,
+			l.Address.Masked(), place(address.at))
 	case l.Peer == l.Address.Addr():
 		n.problem(peer.at, "Peer is this node", "peer and address (%s) are both %s.", place(address.at), l.Peer)
 	}
 	for i, other := range s.sys.Failover.Links {
 		if other.Address.Overlaps(l.Address) {
-			n.problem(address.at, "Links overlap", "%s is in the subnet of link %q, %s (%s): each link needs its own.", l.Address, other.Name, other.Address, place(all[i].at))
+			n.problem(address.at, "Links overlap", "%s is in the subnet of link %q, %s (%s): each link needs its own.",
+				l.Address, other.Name, other.Address, place(all[i].at))
 		}
 	}
 	s.sys.Failover.Links = append(s.sys.Failover.Links, l)
@@ -171,7 +184,8 @@ func (s *systemReader) group(n *node) string {
 	name, written := n.textItem("failover_group")
 	switch {
 	case f == nil && written:
-		n.problem(name.at, "No failover", "failover_group needs a failover block in this file: unit, key, and at least one link.")
+		n.problem(name.at, "No failover",
+			"failover_group needs a failover block in this file: unit, key, and at least one link.")
 		return ""
 	case f == nil:
 		return ""
@@ -184,16 +198,21 @@ func (s *systemReader) group(n *node) string {
 	}
 	switch {
 	case !written && slices.Contains(names, n.label.text):
-		n.problem(n.at, "Name of a failover group", "%s names no failover group, so that it would be one of its own with its own name; and failover has a group %q for those that name it. Write failover_group = %q, or rename the group.", n, n.label.text, n.label.text)
+		n.problem(n.at, "Name of a failover group",
+			"%s names no failover group, so that it would be one of its own with its own name; and failover has a "+
+				"group %q for those that name it. Write failover_group = %q, or rename the group.", n, n.label.text,
+			n.label.text)
 	case !written:
 		own := f.Default
 		own.Name, own.Own = n.label.text, true
 		f.Groups = append(f.Groups, own)
 		return own.Name
 	case name.text == ownGroup:
-		n.problem(name.at, "Unknown failover group", `Group %q is for contexts that name none: remove failover_group.`, ownGroup)
+		n.problem(name.at, "Unknown failover group", `Group %q is for contexts that name none: remove failover_group.`,
+			ownGroup)
 	case !slices.Contains(names, name.text):
-		n.problem(name.at, "Unknown failover group", "failover has no group %q.%s", name.text, suggest(name.text, names))
+		n.problem(name.at, "Unknown failover group", "failover has no group %q.%s", name.text,
+			suggest(name.text, names))
 	}
 	return name.text
 }
@@ -221,14 +240,16 @@ func (s *systemReader) readMonitoring(n *node) {
 			continue
 		}
 		if len(members[g.Name]) == 0 && !s.diags.HasErrors() {
-			terms.warning(terms.at, "Group of no context", `No context names failover group %q: what it says is of no effect. Contexts that name no group have one of their own; group "*" sets its terms.`, g.Name)
+			terms.warning(terms.at, "Group of no context",
+				`No context names failover group %q: what it says is of no effect. Contexts that name no group have one of their own; group "*" sets its terms.`, g.Name)
 		}
 		count := len(all)
 		if terms.written("monitor_interfaces") && !g.Own {
 			g.Monitor, count = nil, 0
 			for _, it := range terms.texts("monitor_interfaces") {
 				if !slices.Contains(all, it.text) {
-					terms.problem(it.at, "Interface of no context", "No context of failover group %q has interface %q.%s", g.Name, it.text, suggest(it.text, all))
+					terms.problem(it.at, "Interface of no context",
+						"No context of failover group %q has interface %q.%s", g.Name, it.text, suggest(it.text, all))
 					continue
 				}
 				if count++; slices.Contains(up, it.text) {
@@ -247,7 +268,9 @@ func (s *systemReader) interfacesOf(members []Tenant, order map[string]int) (all
 	isUp := map[string]bool{}
 	for _, c := range members {
 		for _, a := range c.Allocations {
-			shut := slices.ContainsFunc(c.Spec.Interfaces, func(x spec.Interface) bool { return x.Name == a.Name && x.Shutdown })
+			shut := slices.ContainsFunc(c.Spec.Interfaces, func(x spec.Interface) bool {
+				return x.Name == a.Name && x.Shutdown
+			})
 			if _, known := order[a.Interface]; known {
 				isUp[a.Interface] = isUp[a.Interface] || !shut
 			}
@@ -283,7 +306,8 @@ func (n *node) policy(count int) int {
 	}
 	policy := int(n.number("interface_policy"))
 	if policy > count && policy != defaultIfaceCount {
-		n.problem(v.at, "Policy never met", "interface_policy = %d, and the group monitors %d interfaces: it would never fail over.", policy, count)
+		n.problem(v.at, "Policy never met",
+			"interface_policy = %d, and the group monitors %d interfaces: it would never fail over.", policy, count)
 	}
 	return min(policy, count)
 }

@@ -11,9 +11,10 @@ import (
 func TestFingerprint(t *testing.T) {
 	tenant := func() *spec.Tenant {
 		return &spec.Tenant{
-			Name:       "blue",
-			Interfaces: []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
-			Secrets:    []secret.Value{secret.Copy([]byte("ab")), secret.Copy([]byte("c"))},
+			Name: "blue",
+			Interfaces: []spec.Interface{
+				{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}},
+			Secrets: []secret.Value{secret.Copy([]byte("ab")), secret.Copy([]byte("c"))},
 		}
 	}
 	key := []byte("key")
@@ -23,16 +24,26 @@ func TestFingerprint(t *testing.T) {
 	}
 	seen := map[string]string{base: "nothing"}
 	for name, change := range map[string]func(*spec.Tenant){
-		"name":                      func(t *spec.Tenant) { t.Name = "red" },
-		"address":                   func(t *spec.Tenant) { t.Interfaces[0].Addresses[0] = netip.MustParsePrefix("192.0.2.2/24") },
-		"MAC":                       func(t *spec.Tenant) { t.Interfaces[0].MAC = spec.MAC{2} },
-		"secret":                    func(t *spec.Tenant) { t.Secrets[1] = secret.Copy([]byte("d")) },
-		"border of secrets":         func(t *spec.Tenant) { t.Secrets = []secret.Value{secret.Copy([]byte("a")), secret.Copy([]byte("bc"))} },
-		"number of secrets":         func(t *spec.Tenant) { t.Secrets = t.Secrets[:1] },
-		"limit":                     func(t *spec.Tenant) { t.Limits.Sessions = 1 },
-		"reference into secrets":    func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 1}}} },
-		"other reference into it":   func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 2}}} },
-		"third kind of a reference": func(t *spec.Tenant) { t.TunnelGroups = []spec.TunnelGroup{{Remote: spec.PSK{Key: 2}}} },
+		"name": func(t *spec.Tenant) { t.Name = "red" },
+		"address": func(t *spec.Tenant) {
+			t.Interfaces[0].Addresses[0] = netip.MustParsePrefix("192.0.2.2/24")
+		},
+		"MAC":    func(t *spec.Tenant) { t.Interfaces[0].MAC = spec.MAC{2} },
+		"secret": func(t *spec.Tenant) { t.Secrets[1] = secret.Copy([]byte("d")) },
+		"border of secrets": func(t *spec.Tenant) {
+			t.Secrets = []secret.Value{secret.Copy([]byte("a")), secret.Copy([]byte("bc"))}
+		},
+		"number of secrets": func(t *spec.Tenant) { t.Secrets = t.Secrets[:1] },
+		"limit":             func(t *spec.Tenant) { t.Limits.Sessions = 1 },
+		"reference into secrets": func(t *spec.Tenant) {
+			t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 1}}}
+		},
+		"other reference into it": func(t *spec.Tenant) {
+			t.TunnelGroups = []spec.TunnelGroup{{Local: spec.PSK{Key: 2}}}
+		},
+		"third kind of a reference": func(t *spec.Tenant) {
+			t.TunnelGroups = []spec.TunnelGroup{{Remote: spec.PSK{Key: 2}}}
+		},
 	} {
 		changed := tenant()
 		change(changed)

@@ -12,13 +12,15 @@ func TestFormat(t *testing.T) {
 		t.Errorf("got:\n%s%v", got, diags.Err())
 	}
 	got, diags = Format("x.hcl", []byte("a {\n  key = \"hunter2\" \"hunter2\"\n"))
-	if text := report(t, diags); got != nil || !diags.HasErrors() || strings.Contains(text, "hunter2") || !strings.Contains(text, "x.hcl:2") {
+	if text := report(t, diags); got != nil || !diags.HasErrors() || strings.Contains(text, "hunter2") ||
+		!strings.Contains(text, "x.hcl:2") {
 		t.Errorf("got %q and\n%s", got, text)
 	}
 }
 
 func TestParseSizeAndDuration(t *testing.T) {
-	for text, want := range map[string]float64{"256MiB": 256 << 20, "4 GiB": 4 << 30, "1kB": 1000, "7B": 7, "0B": 0, "7": -1, "-1MiB": -1, "1.5MiB": -1, "MiB": -1, "99999999TiB": -1, "": -1} {
+	for text, want := range map[string]float64{"256MiB": 256 << 20, "4 GiB": 4 << 30, "1kB": 1000, "7B": 7, "0B": 0,
+		"7": -1, "-1MiB": -1, "1.5MiB": -1, "MiB": -1, "99999999TiB": -1, "": -1} {
 		got, ok := parseSize(text)
 		if !ok {
 			got = -1
@@ -27,7 +29,8 @@ func TestParseSizeAndDuration(t *testing.T) {
 			t.Errorf("parseSize(%q) = %v, want %v", text, got, want)
 		}
 	}
-	for text, want := range map[string]string{"1d": "24h", "90s": "1m30s", "30d": "30d", "8h": "8h", "x": "error", "-1d": "error", "1": "error", "99999999999d": "error"} {
+	for text, want := range map[string]string{"1d": "24h", "90s": "1m30s", "30d": "30d", "8h": "8h", "x": "error",
+		"-1d": "error", "1": "error", "99999999999d": "error"} {
 		got := "error"
 		if d, err := parseDuration(text); err == nil {
 			got = short(d)

@@ -14,7 +14,8 @@ import (
 // Nothing panics; what is accepted has a fingerprint; what is refused has a
 // reason; and formatting is stable.
 func FuzzLoad(f *testing.F) {
-	for _, pattern := range []string{"reference/*.hcl", "contract/*.hcl", "contract/pair/*.hcl", "contract/next/*.hcl"} {
+	for _, pattern := range []string{"reference/*.hcl", "contract/*.hcl", "contract/pair/*.hcl",
+		"contract/next/*.hcl"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			f.Fatal(pattern, err)
@@ -28,10 +29,14 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	for _, s := range []string{
-		"", "\xff", "a", "a {", "a {}\n", `interface "x" { address = [` + strings.Repeat("[", 99), "a = " + strings.Repeat("!", 999) + "true\n",
-		"dataplane { mtu = 1e999999999 }\n", "dataplane { mtu = -0 }\n", "route \"::/0\" {\n interface = <<A\nx\nA\n}\n",
-		"class \"x\" {\n limits {\n cpu = 1e-400\n memory = \"99999999TiB\"\n }\n}\n", "ip_pool \"p\" { range = \"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\" }\n",
-		"system { name = null }\n", "interface null {}\n", "ikev2 { nat_keepalive = [for x in [1]: x] }\n", "\ufeffsystem {}\n",
+		"", "\xff", "a", "a {", "a {}\n", `interface "x" { address = [` + strings.Repeat("[", 99),
+		"a = " + strings.Repeat("!", 999) + "true\n",
+		"dataplane { mtu = 1e999999999 }\n", "dataplane { mtu = -0 }\n",
+		"route \"::/0\" {\n interface = <<A\nx\nA\n}\n",
+		"class \"x\" {\n limits {\n cpu = 1e-400\n memory = \"99999999TiB\"\n }\n}\n",
+		"ip_pool \"p\" { range = \"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\" }\n",
+		"system { name = null }\n", "interface null {}\n", "ikev2 { nat_keepalive = [for x in [1]: x] }\n",
+		"\ufeffsystem {}\n",
 	} {
 		f.Add([]byte(s))
 	}
@@ -76,7 +81,8 @@ func FuzzMask(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, name, after string) {
 		const secret = "hunter2"
 		src := before + "\n" + "pre_shared_key = \"" + secret + "\"\n" + after
-		if strings.Contains(before+after, secret) || strings.Contains(before, "<<") || strings.Count(before, `"`)%2 != 0 ||
+		if strings.Contains(before+after, secret) || strings.Contains(before, "<<") ||
+			strings.Count(before, `"`)%2 != 0 ||
 			strings.ContainsAny(before, "#/*\\${%") {
 			return // the secret may be a comment or a part of another text there
 		}

@@ -14,7 +14,8 @@ import (
 // readGroupPolicies reads the group policies. What one leaves out it inherits
 // from DfltGrpPolicy, which is there even where the file has none.
 func (t *tenantReader) readGroupPolicies() {
-	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: defaultLogins}
+	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: []spec.Protocol{spec.IKEv2},
+		SimultaneousLogins: defaultLogins}
 	if n := t.groupPolicies[defaultGroupPolicy]; n != nil {
 		base = t.groupPolicy(n, base)
 	}
@@ -48,13 +49,15 @@ func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy
 		g.TunnelProtocols = nil
 		for _, it := range n.texts("tunnel_protocols") {
 			if it.text != string(spec.IKEv2) {
-				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text, suggest(it.text, []string{string(spec.IKEv2)}))
+				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text,
+					suggest(it.text, []string{string(spec.IKEv2)}))
 				continue
 			}
 			g.TunnelProtocols = append(g.TunnelProtocols, spec.IKEv2)
 		}
 		if len(n.texts("tunnel_protocols")) == 0 {
-			n.problem(n.where("tunnel_protocols"), "Empty list", "Without a protocol nobody can connect; remove tunnel_protocols for the default.")
+			n.problem(n.where("tunnel_protocols"), "Empty list",
+				"Without a protocol nobody can connect; remove tunnel_protocols for the default.")
 		}
 	}
 	if n.written("session_timeout") {
@@ -130,20 +133,29 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 	}
 	if it, ok := n.textItem("default_group_policy"); ok {
 		if g.Policy = it.text; it.text != defaultGroupPolicy && t.groupPolicies[it.text] == nil {
-			n.problem(it.at, "Unknown group policy", "There is no group_policy %q.%s", it.text, suggest(it.text, names(t.groupPolicies)))
+			n.problem(it.at, "Unknown group policy", "There is no group_policy %q.%s", it.text,
+				suggest(it.text, names(t.groupPolicies)))
 		}
 	}
 	if g.Type == spec.SiteToSite && len(g.AddressPools) > 0 {
-		n.problem(n.where("address_pools"), "Pools for a site", "%s is of type site-to-site (%s): its peers bring their own networks. Remove address_pools.", n, place(n.where("type")))
+		n.problem(n.where("address_pools"), "Pools for a site",
+			"%s is of type site-to-site (%s): its peers bring their own networks. Remove address_pools.", n,
+			place(n.where("type")))
 	}
 	if g.Type == spec.RemoteAccess && n.written("remote_networks") {
-		n.problem(n.where("remote_networks"), "Networks of a client", "%s is of type remote-access (%s): its peers get an address, and bring no networks. Remove remote_networks.", n, place(n.where("type")))
+		n.problem(n.where("remote_networks"), "Networks of a client",
+			"%s is of type remote-access (%s): its peers get an address, and bring no networks. "+
+				"Remove remote_networks.", n, place(n.where("type")))
 	}
 	if g.Type == spec.RemoteAccess && len(g.AddressPools) == 0 && !t.hasPools(g.Policy) {
-		n.warning(n.at, "No address pool", "Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned away.", n, g.Policy)
+		n.warning(n.at, "No address pool",
+			"Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned away.", n,
+			g.Policy)
 	}
 	if len(n.each("ikev2")) == 0 {
-		n.problem(n.at, "Missing ikev2", "%s does not say how the two sides authenticate: add ikev2 { local_authentication = ..., remote_authentication = ... }.", n)
+		n.problem(n.at, "Missing ikev2",
+			"%s does not say how the two sides authenticate: add ikev2 { local_authentication = ..., "+
+				"remote_authentication = ... }.", n)
 		return g
 	}
 	t.readAuthentication(n, n.one("ikev2"), &g)
@@ -196,7 +208,8 @@ func (n *node) proof(name string, ways ...string) (field, bool) {
 	case len(fs) == 0:
 		n.problem(v.at, "Missing "+ways[0], `%s needs one: { pre_shared_key = "..." }.`, name)
 	case len(fs) > 1:
-		n.problem(fs[1].name.at, "Two ways to prove it", "%s has one entry, and %s (%s) is there already.", name, fs[0].name.text, place(fs[0].name.at))
+		n.problem(fs[1].name.at, "Two ways to prove it", "%s has one entry, and %s (%s) is there already.", name,
+			fs[0].name.text, place(fs[0].name.at))
 	default:
 		return fs[0], true
 	}
@@ -233,7 +246,8 @@ func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) 
 	seen := map[string][]namedKey{}
 	for _, f := range fs {
 		if hasFreeStar(f.name.text) || f.name.text == "" {
-			n.problem(f.name.at, "Unusable identity", `pre_shared_keys has a key for each identity, such as "alice@example", and not for patterns. For all identities together write pre_shared_key.`)
+			n.problem(f.name.at, "Unusable identity",
+				`pre_shared_keys has a key for each identity, such as "alice@example", and not for patterns. For all identities together write pre_shared_key.`)
 			continue
 		}
 		id, ok := n.identity(f.name)
@@ -244,10 +258,13 @@ func (t *tenantReader) preSharedKeys(n *node, v *value, patterns []peerPattern) 
 		twice := slices.IndexFunc(seen[bucket], func(k namedKey) bool { return k.id.Equal(id) })
 		switch {
 		case twice >= 0:
-			n.problem(f.name.at, "Duplicate value", "%q has a key already (%s).", f.name.text, place(seen[bucket][twice].at))
+			n.problem(f.name.at, "Duplicate value", "%q has a key already (%s).", f.name.text,
+				place(seen[bucket][twice].at))
 			continue
 		case len(patterns) > 0 && !slices.ContainsFunc(patterns, func(p peerPattern) bool { return p.Matches(id) }):
-			n.problem(f.name.at, "Key of nobody", "%q is not among remote_identity (%s): whoever says to be that never gets to this tunnel group.", f.name.text, place(n.where("remote_identity")))
+			n.problem(f.name.at, "Key of nobody",
+				"%q is not among remote_identity (%s): whoever says to be that never gets to this tunnel group.",
+				f.name.text, place(n.where("remote_identity")))
 			continue
 		}
 		seen[bucket] = append(seen[bucket], namedKey{id, f.name.at})

@@ -61,7 +61,9 @@ func (n *node) remoteIdentities(group hcl.Range) (out []peerPattern) {
 			n.problem(it.at, "Unusable identity", "%s. %s", sentence(trimPackage(err)), patternForms)
 			continue
 		case exact && hasFreeStar(it.text):
-			n.problem(it.at, "Unusable identity", `In %q the star would be a letter like any other: it stands for all of what is before a domain. %s`, it.text, patternForms)
+			n.problem(it.at, "Unusable identity",
+				`In %q the star would be a letter like any other: it stands for all of what is before a domain. %s`,
+				it.text, patternForms)
 			continue
 		}
 		out = append(out, peerPattern{p, it.at})
@@ -130,13 +132,15 @@ func (t *tenantReader) checkSelection() {
 			key := selectionKey(p)
 			if key == freeDN {
 				if free++; free > maxDNPatterns {
-					t.problem(p.at, "Too many patterns", "A context has at most %d patterns with free parts of a distinguished name.", maxDNPatterns)
+					t.problem(p.at, "Too many patterns",
+						"A context has at most %d patterns with free parts of a distinguished name.", maxDNPatterns)
 					return
 				}
 			}
 			for _, other := range claims[key] {
 				o := other.contender
-				if o == c || told[o] || o.isFallback() != c.isFallback() || !p.Ambiguous(other.pattern.Pattern) || c.byAddress(o, p) {
+				if o == c || told[o] || o.isFallback() != c.isFallback() || !p.Ambiguous(other.pattern.Pattern) ||
+					c.byAddress(o, p) {
 					continue
 				}
 				told[o] = true
@@ -153,10 +157,14 @@ func (t *tenantReader) checkSelection() {
 func (t *tenantReader) tellAmbiguous(c *contender, p peerPattern, o *contender, q peerPattern) {
 	const summary = "Two tunnel groups for one identity"
 	if a, b := c.group.LocalIdentity, o.group.LocalIdentity; !a.IsZero() && !b.IsZero() && !a.Equal(b) {
-		t.warning(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer. It gets the one whose local_identity it asks for; a peer that asks for none gets %s.", p.String(), c.at, q.String(), o.at, place(q.at), o.at)
+		t.warning(p.at, summary,
+			"%q of %s and %q of %s (%s) may be the same peer. It gets the one whose local_identity it asks for; a "+
+				"peer that asks for none gets %s.", p.String(), c.at, q.String(), o.at, place(q.at), o.at)
 		return
 	}
-	t.problem(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer, and nothing says which of the two it gets. Give one of them a longer pattern or an exact identity in remote_identity.", p.String(), c.at, q.String(), o.at, place(q.at))
+	t.problem(p.at, summary, "%q of %s and %q of %s (%s) may be the same peer, and nothing says which of the two it "+
+		"gets. Give one of them a longer pattern or an exact identity in remote_identity.", p.String(), c.at,
+		q.String(), o.at, place(q.at))
 }
 
 // freeDN is the key of patterns with free parts of a distinguished name.

@@ -22,7 +22,9 @@ func (s *systemReader) readInterfaces(nodes []*node) {
 			key = i.Parent + "." + strconv.Itoa(i.VLAN)
 		}
 		if other := devices[key]; other != nil {
-			n.problem(n.at, "Device used twice", "%s and %s (%s) are the same device, %s. Give each its own, or keep one and set shared = true on it.", n, other, place(other.at), key)
+			n.problem(n.at, "Device used twice",
+				"%s and %s (%s) are the same device, %s. Give each its own, or keep one and set shared = true on it.",
+				n, other, place(other.at), key)
 			continue
 		}
 		devices[key] = n
@@ -46,11 +48,15 @@ func (s *systemReader) readInterface(n *node) (Interface, bool) {
 	}
 	i.Parent = parent
 	if n.written("device") {
-		n.problem(n.where("device"), "Unexpected device", "%s is a subinterface: its device is that of %q. For a whole device choose a name without a dot.", n, parent)
+		n.problem(n.where("device"), "Unexpected device",
+			"%s is a subinterface: its device is that of %q. For a whole device choose a name without a dot.", n,
+			parent)
 		return i, false
 	}
 	if s.interfaces[parent] == nil {
-		n.problem(n.label.at, "Unknown interface", "%s is a subinterface of %q, which is not declared. Add interface %q { device = \"...\" }.", n, parent, parent)
+		n.problem(n.label.at, "Unknown interface",
+			"%s is a subinterface of %q, which is not declared. Add interface %q { device = \"...\" }.", n,
+			parent, parent)
 		return i, false
 	}
 	def, err := strconv.ParseUint(number, 10, 16)
@@ -65,15 +71,20 @@ func (s *systemReader) readInterface(n *node) (Interface, bool) {
 // readWhole reads an interface that is a device.
 func (s *systemReader) readWhole(n *node, i Interface) (Interface, bool) {
 	if n.written("vlan") {
-		n.problem(n.where("vlan"), "Unexpected vlan", "%s is a whole device; a subinterface has a dot in its name, like interface %q { vlan = 200 }.", n, i.Name+".200")
+		n.problem(n.where("vlan"), "Unexpected vlan",
+			"%s is a whole device; a subinterface has a dot in its name, like interface %q { vlan = 200 }.", n,
+			i.Name+".200")
 	}
 	if !n.written("device") {
-		n.problem(n.at, "Missing device", "%s needs device: the name of a Linux device; write, for example, device = \"eth1\".", n)
+		n.problem(n.at, "Missing device",
+			"%s needs device: the name of a Linux device; write, for example, device = \"eth1\".", n)
 		return i, false
 	}
 	i.Device = n.text("device")
-	if len(i.Device) > 15 || !isLabel(i.Device) || strings.ContainsAny(i.Device, "/:%") || i.Device == "." || i.Device == ".." {
-		n.problem(n.where("device"), "Unusable device", "%q is no name of a Linux device: 1 to 15 characters, no blank, slash, colon or percent sign.", i.Device)
+	if len(i.Device) > 15 || !isLabel(i.Device) || strings.ContainsAny(i.Device, "/:%") || i.Device == "." ||
+		i.Device == ".." {
+		n.problem(n.where("device"), "Unusable device",
+			"%q is no name of a Linux device: 1 to 15 characters, no blank, slash, colon or percent sign.", i.Device)
 		return i, false
 	}
 	return i, true
@@ -100,12 +111,17 @@ func (s *systemReader) allocate(name item, owner string) bool {
 	}
 	other, taken := s.allocated[i.Name]
 	if taken && !i.Shared {
-		s.problem(name.at, "Interface allocated twice", "Interface %q already belongs to %s (%s). Allocate another, or set shared = true in interface %q (%s).", i.Name, other.owner, place(other.at), i.Name, place(n.at))
+		s.problem(name.at, "Interface allocated twice",
+			"Interface %q already belongs to %s (%s). Allocate another, or set shared = true in interface %q (%s).",
+			i.Name, other.owner, place(other.at), i.Name, place(n.at))
 		return false
 	}
 	for _, sub := range s.sys.Interfaces {
 		if sub.Parent == i.Name && !i.Shared {
-			s.problem(name.at, "Interface has subinterfaces", "Interface %q would move into %s and take %q (%s) with it. Allocate subinterfaces only, or set shared = true in interface %q (%s).", i.Name, owner, sub.Name, place(s.interfaces[sub.Name].at), i.Name, place(n.at))
+			s.problem(name.at, "Interface has subinterfaces",
+				"Interface %q would move into %s and take %q (%s) with it. Allocate subinterfaces only, or set "+
+					"shared = true in interface %q (%s).", i.Name, owner, sub.Name, place(s.interfaces[sub.Name].at),
+				i.Name, place(n.at))
 			return false
 		}
 	}

@@ -161,7 +161,8 @@ func (o origin) locate(text string) (Location, error) {
 		at.Path = path.Clean("/" + rest)
 		return at, nil
 	case onServer:
-		return Location{}, errors.New(`a configuration from a server may name only files on its context's disk, as in "disk0:/..."`)
+		return Location{},
+			errors.New(`a configuration from a server may name only files on its context's disk, as in "disk0:/..."`)
 	case onDisk && (scheme != "" || path.IsAbs(rest)):
 		return Location{}, errors.New("a file on disk0: may name only others on the same disk")
 	case onDisk:

@@ -110,7 +110,8 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 			if depth--; depth < 0 {
 				return i
 			}
-		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote, hclsyntax.TokenCQuote:
+		case hclsyntax.TokenEqual, hclsyntax.TokenColon, hclsyntax.TokenComma, hclsyntax.TokenOQuote,
+			hclsyntax.TokenCQuote:
 		case hclsyntax.TokenComment:
 			maskComment(out[t.Range.Start.Byte:t.Range.End.Byte])
 			if depth <= 0 && endsLine(t.Bytes) {
@@ -131,7 +132,8 @@ func isReference(tokens hclsyntax.Tokens, i int) bool {
 	if assigned(tokens, i) {
 		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "file", "env"}, string(tokens[i].Bytes))
 	}
-	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote || !assigned(tokens, i-3) {
+	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote ||
+		!assigned(tokens, i-3) {
 		return false
 	}
 	key := string(tokens[i-3].Bytes)
@@ -141,13 +143,15 @@ func isReference(tokens hclsyntax.Tokens, i int) bool {
 // opensKeys reports whether token i opens the object that pre_shared_keys is set
 // to, the keys of which are identities.
 func opensKeys(tokens hclsyntax.Tokens, i int) bool {
-	return i >= 2 && tokens[i].Type == hclsyntax.TokenOBrace && assigned(tokens, i-2) && string(tokens[i-2].Bytes) == "pre_shared_keys"
+	return i >= 2 && tokens[i].Type == hclsyntax.TokenOBrace && assigned(tokens, i-2) &&
+		string(tokens[i-2].Bytes) == "pre_shared_keys"
 }
 
 // isQuotedKey reports whether token i is the whole text of a quoted key of an
 // object.
 func isQuotedKey(tokens hclsyntax.Tokens, i int) bool {
-	return i >= 1 && tokens[i].Type == hclsyntax.TokenQuotedLit && tokens[i-1].Type == hclsyntax.TokenOQuote && assigned(tokens, i)
+	return i >= 1 && tokens[i].Type == hclsyntax.TokenQuotedLit && tokens[i-1].Type == hclsyntax.TokenOQuote &&
+		assigned(tokens, i)
 }
 
 // hide overwrites text with at most eight stars and blanks: the length of a

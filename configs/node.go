@@ -96,7 +96,8 @@ func attributeOrder(body *hclsyntax.Body) []string {
 // one was meant; "" where none is near.
 func (r *reader) unknownAttribute(s *schema, a *hclsyntax.Attribute) (meant string) {
 	if slices.ContainsFunc(s.blocks, func(b *schema) bool { return b.kind == a.Name }) {
-		r.problem(a.NameRange, "Unexpected attribute", "%s is a block: write it without the equals sign, as %s { ... }.", a.Name, a.Name)
+		r.problem(a.NameRange, "Unexpected attribute",
+			"%s is a block: write it without the equals sign, as %s { ... }.", a.Name, a.Name)
 		return ""
 	}
 	var names []string
@@ -128,7 +129,8 @@ func (n *node) decodeBlocks(body *hclsyntax.Body) {
 			key = b.Type
 		}
 		if other := first[key]; other != nil {
-			n.problem(child.at, "Duplicate "+s.kind, "%s is already at %s. Keep one of the two.", child, place(other.at))
+			n.problem(child.at, "Duplicate "+s.kind, "%s is already at %s. Keep one of the two.", child,
+				place(other.at))
 			continue
 		}
 		first[key] = child
@@ -154,7 +156,8 @@ func (n *node) labelled(s *schema, b *hclsyntax.Block) bool {
 	case s.label == "" && len(b.Labels) > 0:
 		n.problem(b.LabelRanges[0], "Unexpected label", "The block %s has no label; write %s { ... }.", s.kind, s.kind)
 	case s.label != "" && len(b.Labels) == 0:
-		n.problem(b.TypeRange, "Missing label", "The block %s is labelled with %s; write %s \"...\" { ... }.", s.kind, s.label, s.kind)
+		n.problem(b.TypeRange, "Missing label", "The block %s is labelled with %s; write %s \"...\" { ... }.", s.kind,
+			s.label, s.kind)
 	case len(b.Labels) > 1:
 		n.problem(b.LabelRanges[1], "Unexpected label", "The block %s has one label: %s.", s.kind, s.label)
 	case s.label != "" && b.Labels[0] == "":
@@ -252,7 +255,8 @@ func suggest(name string, names []string) string {
 	case near != "":
 		return fmt.Sprintf(" Did you mean %q?", near)
 	case len(names) > maxListed:
-		return " Possible here: " + strings.Join(names[:maxListed], ", ") + fmt.Sprintf(" and %d more.", len(names)-maxListed)
+		return " Possible here: " + strings.Join(names[:maxListed], ", ") +
+			fmt.Sprintf(" and %d more.", len(names)-maxListed)
 	case len(names) > 0:
 		return " Possible here: " + strings.Join(names, ", ") + "."
 	}

@@ -20,10 +20,12 @@ func TestGroupHash(t *testing.T) {
 			Name: "a", StateDir: "/a", Interfaces: []Interface{{Name: "Ethernet0/0", Device: "a-out"}},
 			Failover: &Failover{Unit: failover.UnitPrimary, Key: secret.Copy([]byte("the key of the pair"))},
 			Contexts: []Tenant{
-				{Name: "acme", FailoverGroup: "1", Allocations: []Allocation{{Interface: "Ethernet0/0", Name: "outside"}}, Spec: &spec.Tenant{
-					Name: "acme", Secrets: []secret.Value{secret.Copy([]byte("psk"))},
-					Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.1"), End: netip.MustParseAddr("10.0.0.9")}},
-				}},
+				{Name: "acme", FailoverGroup: "1",
+					Allocations: []Allocation{{Interface: "Ethernet0/0", Name: "outside"}}, Spec: &spec.Tenant{
+						Name: "acme", Secrets: []secret.Value{secret.Copy([]byte("psk"))},
+						Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.1"),
+							End: netip.MustParseAddr("10.0.0.9")}},
+					}},
 				{Name: "blue", FailoverGroup: "1", Spec: &spec.Tenant{Name: "blue"}},
 				{Name: "other", FailoverGroup: "2", Spec: &spec.Tenant{Name: "other"}},
 			},
@@ -33,11 +35,17 @@ func TestGroupHash(t *testing.T) {
 	}
 	want := hash(func(*System) {})
 	for what, edit := range map[string]func(*System){
-		"names and devices of the node": func(s *System) { s.Name, s.StateDir, s.Interfaces[0].Device = "b", "/b", "b-out" },
-		"the unit":                      func(s *System) { s.Failover.Unit = failover.UnitSecondary },
-		"limits of the machine":         func(s *System) { s.Contexts[0].Spec.Limits.Memory = 1 << 30 },
-		"the order of contexts":         func(s *System) { s.Contexts[0], s.Contexts[1] = s.Contexts[1], s.Contexts[0] },
-		"another group":                 func(s *System) { s.Contexts[2].Spec.Class = "gold" },
+		"names and devices of the node": func(s *System) {
+			s.Name, s.StateDir, s.Interfaces[0].Device = "b",
+				"/b", "b-out"
+		},
+		"the unit":              func(s *System) { s.Failover.Unit = failover.UnitSecondary },
+		"limits of the machine": func(s *System) { s.Contexts[0].Spec.Limits.Memory = 1 << 30 },
+		"the order of contexts": func(s *System) {
+			s.Contexts[0], s.Contexts[1] = s.Contexts[1],
+				s.Contexts[0]
+		},
+		"another group": func(s *System) { s.Contexts[2].Spec.Class = "gold" },
 	} {
 		if hash(edit) != want {
 			t.Errorf("%s must not count", what)

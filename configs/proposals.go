@@ -24,7 +24,8 @@ func (t *tenantReader) readPolicies() {
 	nodes = slices.DeleteFunc(nodes, func(n *node) bool {
 		_, ok := priority(n.label.text)
 		if !ok {
-			n.problem(n.label.at, "Unusable priority", "%q is no priority: the label of ikev2_policy is a number from 1 to 65535.", n.label.text)
+			n.problem(n.label.at, "Unusable priority",
+				"%q is no priority: the label of ikev2_policy is a number from 1 to 65535.", n.label.text)
 		}
 		return !ok
 	})
@@ -126,11 +127,17 @@ func (n *node) cipher(p sa.Proposal) sa.Proposal {
 	encryption := n.where("encryption")
 	switch {
 	case len(aead) > 0 && len(plain) > 0:
-		n.problem(encryption, "Ciphers of two sorts", "%s brings its own integrity and %s does not; make two blocks, one for each sort.", strings.Join(aead, ", "), strings.Join(plain, ", "))
+		n.problem(encryption, "Ciphers of two sorts",
+			"%s brings its own integrity and %s does not; make two blocks, one for each sort.",
+			strings.Join(aead, ", "), strings.Join(plain, ", "))
 	case len(aead) > 0 && n.written("integrity"):
-		n.problem(n.where("integrity"), "Integrity with an AEAD", "%s (%s) brings its own integrity; remove integrity, or choose a CBC cipher.", strings.Join(aead, ", "), place(encryption))
+		n.problem(n.where("integrity"), "Integrity with an AEAD",
+			"%s (%s) brings its own integrity; remove integrity, or choose a CBC cipher.", strings.Join(aead, ", "),
+			place(encryption))
 	case len(plain) > 0 && !n.written("integrity"):
-		n.problem(encryption, "Cipher without integrity", `%s needs an integrity algorithm; add, for example, integrity = ["sha256"], or choose aes-256-gcm.`, strings.Join(plain, ", "))
+		n.problem(encryption, "Cipher without integrity",
+			`%s needs an integrity algorithm; add, for example, integrity = ["sha256"], or choose aes-256-gcm.`,
+			strings.Join(plain, ", "))
 	case n.written("integrity"): // also where no cipher is any good: all problems at once
 		p = n.transforms(p, sa.Integrity)
 	}
@@ -150,10 +157,13 @@ func (n *node) transforms(p sa.Proposal, kind sa.TransformType) sa.Proposal {
 		k, ok := sa.TransformByName(kind, it.text)
 		switch {
 		case !ok:
-			n.problem(it.at, "Unknown algorithm", "%q is no algorithm for %s.%s", it.text, name, suggestAlgorithm(it.text, kind))
+			n.problem(it.at, "Unknown algorithm", "%q is no algorithm for %s.%s", it.text, name,
+				suggestAlgorithm(it.text, kind))
 			continue
 		case k.Weak && !allowWeak:
-			n.problem(it.at, "Weak algorithm", "%s is broken or too short. Use %s; or, for a peer that has nothing else, set allow_weak = true in %s.", k.Name, strings.Join(offered(kind)[:1], ""), n)
+			n.problem(it.at, "Weak algorithm",
+				"%s is broken or too short. Use %s; or, for a peer that has nothing else, set allow_weak = true in %s.",
+				k.Name, strings.Join(offered(kind)[:1], ""), n)
 			continue
 		case k.Weak:
 			n.warnWeak(it.at, k.Name, name)
@@ -164,7 +174,8 @@ func (n *node) transforms(p sa.Proposal, kind sa.TransformType) sa.Proposal {
 }
 
 func (n *node) warnWeak(at hcl.Range, algorithm, name string) {
-	n.warning(at, "Weak algorithm", "%s is allowed for %s in %s. What it protects can be read or forged by an able attacker.", algorithm, name, n)
+	n.warning(at, "Weak algorithm",
+		"%s is allowed for %s in %s. What it protects can be read or forged by an able attacker.", algorithm, name, n)
 }
 
 // suggestAlgorithm is suggest for what other products call an algorithm: its number
@@ -181,7 +192,8 @@ func suggestAlgorithm(text string, kind sa.TransformType) string {
 	var near []string
 	for _, k := range sa.Transforms(kind) {
 		name := strings.ReplaceAll(k.Name, "-", "")
-		if err == nil && kind == sa.KeyExchange && uint64(k.ID) == number || err != nil && plain != "" && (strings.HasPrefix(name, plain) || strings.HasPrefix(plain, name)) {
+		if err == nil && kind == sa.KeyExchange && uint64(k.ID) == number || err != nil && plain != "" &&
+			(strings.HasPrefix(name, plain) || strings.HasPrefix(plain, name)) {
 			near = append(near, strconv.Quote(k.Name))
 		}
 	}

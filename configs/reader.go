@@ -197,7 +197,8 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 // isText tells of a file that is not text.
 func (r *reader) isText(src []byte, at Location) bool {
 	if !utf8.Valid(src) {
-		r.problem(hcl.Range{Filename: at.String(), Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file", "%s is not valid UTF-8.", at)
+		r.problem(hcl.Range{Filename: at.String(), Start: hcl.InitialPos, End: hcl.InitialPos}, "Not a text file",
+			"%s is not valid UTF-8.", at)
 		return false
 	}
 	return true

@@ -15,7 +15,8 @@ const redacted = `********`
 
 // inComment finds an assignment of a secret in a comment, where the tokens of
 // the language end.
-var inComment = regexp.MustCompile(`(?im)([\w-]*(?:key|psk|secret|passw|passphrase|token|authentication)[\w-]*"?\s*[=:]).*$`)
+var inComment = regexp.MustCompile(
+	`(?im)([\w-]*(?:key|psk|secret|passw|passphrase|token|authentication)[\w-]*"?\s*[=:]).*$`)
 
 // Redact returns a configuration file as it may be shown: the values of secrets
 // are stars, names of files and variables stay, and what could be parsed can

@@ -17,10 +17,13 @@ func TestRedact(t *testing.T) {
 		{"text", "key = \"hunter2\"\n", "key = \"********\"\n"},
 		{"no line end", `key = "hunter2"`, `key = "********"`},
 		{"others stay", "address = \"198.51.100.1/24\" # outside\n", "address = \"198.51.100.1/24\" # outside\n"},
-		{"object", `local_authentication = { pre_shared_key = "hunter2" }`, `local_authentication = { pre_shared_key = "********" }`},
-		{"quoted key", `local_authentication = { "pre_shared_key" : "hunter2" }`, `local_authentication = { "pre_shared_key" : "********" }`},
+		{"object", `local_authentication = { pre_shared_key = "hunter2" }`,
+			`local_authentication = { pre_shared_key = "********" }`},
+		{"quoted key", `local_authentication = { "pre_shared_key" : "hunter2" }`,
+			`local_authentication = { "pre_shared_key" : "********" }`},
 		{"file", `key = { file = "secret.key" }`, `key = { file = "secret.key" }`},
-		{"environment", `remote_authentication = { pre_shared_key = { env = "KEY" } }`, `remote_authentication = { pre_shared_key = { env = "KEY" } }`},
+		{"environment", `remote_authentication = { pre_shared_key = { env = "KEY" } }`,
+			`remote_authentication = { pre_shared_key = { env = "KEY" } }`},
 		{"number", "psk = 12345\nb = 1\n", "psk = \"********\"\nb = 1\n"},
 		{"template", `key = "hunter${"2"}"`, `key = "********"`},
 		{"escapes", `key = "hun\"ter2"`, `key = "********"`},
@@ -28,10 +31,14 @@ func TestRedact(t *testing.T) {
 		{"several lines", "local_authentication = {\n  pre_shared_key = \"hunter2\" # mine\n}\nb = 1\n",
 			"local_authentication = {\n  pre_shared_key = \"********\" # mine\n}\nb = 1\n"},
 		{"comment", "# pre_shared_key = \"hunter2\"\nb = 1\n", "# pre_shared_key = ********\nb = 1\n"},
-		{"comment behind", "key = \"a\" // secret: hunter2\nb = 1\n", "key = \"********\" // secret: ********\nb = 1\n"},
+		{"comment behind", "key = \"a\" // secret: hunter2\nb = 1\n",
+			"key = \"********\" // secret: ********\nb = 1\n"},
 		{"misspelt", `pre_shraed_key = "hunter2"`, `pre_shraed_key = "********"`},
-		{"keys of identities", "remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"hunter2\", \"b@x\" : { file = \"b.psk\" } }\n  \"hunter3\" = 1\n}\n",
-			"remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"********\", \"b@x\" : { file = \"b.psk\" } }\n  \"********\" = \"********\"\n}\n"},
+		{"keys of identities",
+			"remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"hunter2\", \"b@x\" : { file = \"b.psk\" } " +
+				"}\n  \"hunter3\" = 1\n}\n",
+			"remote_authentication = {\n  pre_shared_keys = { \"a@x\" = \"********\", \"b@x\" : { file = \"b.psk\" } " +
+				"}\n  \"********\" = \"********\"\n}\n"},
 		{"not finished", "key = \"hunter2", "key = \"********\""},
 		{"not text", "key = \"hunter2\xff\"", "# ********\n"},
 		{"empty", "", ""},
@@ -58,8 +65,10 @@ func TestMaskComment(t *testing.T) {
 		{"line", "# pre_shared_key = \"hunter2\"\nb = 1 // why\n", "# pre_shared_key =********  \nb = 1 // why\n"},
 		{"slashes", "// passphrase: hunter2\n", "// passphrase:********\n"},
 		{"block", "/* psk = hunter2\n b = 1 */\n", "/* psk =********\n b = 1 */\n"},
-		{"behind a value", "key = \"hunter2\" # token = hunter2\nb = 1\n", "key = \"*******\" # token =********\nb = 1\n"},
-		{"in an object", "key = {\n  # file = \"x\", secret = \"hunter2\"\n  file = \"y\"\n}\n", "key = {\n  # file = \"x\", secret =********  \n  file = \"y\"\n}\n"},
+		{"behind a value", "key = \"hunter2\" # token = hunter2\nb = 1\n",
+			"key = \"*******\" # token =********\nb = 1\n"},
+		{"in an object", "key = {\n  # file = \"x\", secret = \"hunter2\"\n  file = \"y\"\n}\n",
+			"key = {\n  # file = \"x\", secret =********  \n  file = \"y\"\n}\n"},
 	} {
 		if got := string(mask([]byte(tt.in), "x.hcl")); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
@@ -94,7 +103,8 @@ func TestSuggestAlgorithm(t *testing.T) {
 
 // FuzzRedact: what could be parsed can still be.
 func FuzzRedact(f *testing.F) {
-	for _, seed := range []string{baseSystem, "key = <<EOT\nx\nEOT\n", `key = "a${"b"}"`, "key = [\"a\", {b = 1}]", "/* key = 1 */ a = 2", "key = a ? b : \"c\"\n"} {
+	for _, seed := range []string{baseSystem, "key = <<EOT\nx\nEOT\n", `key = "a${"b"}"`, "key = [\"a\", {b = 1}]",
+		"/* key = 1 */ a = 2", "key = a ? b : \"c\"\n"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
@@ -181,8 +191,10 @@ dataplane {}
 	masked := `{ pre_shared_key = "********" }`
 	want := []Change{
 		{Blocks: []string{`tunnel_group "staff"`}, Attribute: "dpd", New: `"30s"`, Added: true},
-		{Blocks: []string{`tunnel_group "staff"`, "ikev2"}, Attribute: "local_authentication", Old: masked, New: masked},
-		{Blocks: []string{`ip_pool "staff"`}, Attribute: "range", Old: `"10.0.0.1-10.0.0.9"`, New: `"10.0.0.1-10.0.0.99"`},
+		{Blocks: []string{`tunnel_group "staff"`, "ikev2"}, Attribute: "local_authentication", Old: masked,
+			New: masked},
+		{Blocks: []string{`ip_pool "staff"`}, Attribute: "range", Old: `"10.0.0.1-10.0.0.9"`,
+			New: `"10.0.0.1-10.0.0.99"`},
 		{Blocks: []string{`ip_pool "visitors"`}, Added: true},
 		{Blocks: []string{`ip_pool "guests"`}, Removed: true},
 		{Blocks: []string{"dataplane"}, Attribute: "mtu", Old: "1400", Removed: true},

@@ -16,7 +16,8 @@ import (
 // reference reads the two files as they are shipped.
 func reference(t *testing.T) map[string]string {
 	t.Helper()
-	files := map[string]string{"failover.key": "hex:" + strings.Repeat("0f", 32) + "\n", "site.psk": "as it is in a file\r\n", "https://conf.example/elsewhere.hcl": ""}
+	files := map[string]string{"failover.key": "hex:" + strings.Repeat("0f", 32) + "\n",
+		"site.psk": "as it is in a file\r\n", "https://conf.example/elsewhere.hcl": ""}
 	for _, name := range []string{"system.hcl", "context.hcl"} {
 		b, err := os.ReadFile("reference/" + name)
 		if err != nil {
@@ -70,7 +71,8 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 // itself needs, because nothing else gives the example meaning, stay.
 func strip(t *testing.T, src string, s *schema) string {
 	t.Helper()
-	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks", "context.failover_group", "ikev2.remote_identity"}
+	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks",
+		"context.failover_group", "ikev2.remote_identity"}
 	f, diags := hclwrite.ParseConfig([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)

@@ -74,7 +74,8 @@ func (s *systemReader) configOf(n *node) (named item, disk, at Location, ok bool
 	}
 	for _, name := range []string{"config_ca", "config_timeout"} {
 		if n.written(name) {
-			n.problem(n.where(name), "No server", "%s is for a config_url that begins with https://, and this one (%s) does not.", name, place(named.at))
+			n.problem(n.where(name), "No server",
+				"%s is for a config_url that begins with https://, and this one (%s) does not.", name, place(named.at))
 		}
 	}
 	at, err := origin{file: s.at, disk: disk}.locate(named.text)
@@ -112,7 +113,8 @@ func checkURL(scheme, text string) string {
 		return "Plain http could be changed by anybody on the way; use https://."
 	case scheme != "https":
 		return "A config_url begins with file:, disk0: or https://."
-	case err != nil || len(text) > maxURL || strings.ContainsFunc(text, isControl) || u.Hostname() == "" || u.Fragment != "":
+	case err != nil || len(text) > maxURL || strings.ContainsFunc(text, isControl) || u.Hostname() == "" ||
+		u.Fragment != "":
 		return `A URL looks like "https://conf.example/blue.hcl".`
 	case u.User != nil:
 		return "A URL is shown in many places, and has no user and password in it."
@@ -137,7 +139,8 @@ func (s *systemReader) readCA(n *node) (pem []byte, ok bool) {
 	}
 	pem, ok = s.readFile(at, it.at)
 	if ok && !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		n.problem(it.at, "Unusable certificate", "%s holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----.", at)
+		n.problem(it.at, "Unusable certificate",
+			"%s holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----.", at)
 		return nil, false
 	}
 	return pem, ok

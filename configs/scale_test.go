@@ -14,7 +14,9 @@ func BenchmarkLoad250(b *testing.B) {
 	var system strings.Builder
 	system.WriteString("interface \"Ethernet0/0\" {\n  device = \"shared\"\n  shared = true\n}\n")
 	for i := range 250 {
-		fmt.Fprintf(&system, "context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n  allocate_interface \"Ethernet0/0\" { name = \"outside\" }\n}\n", i, i)
+		fmt.Fprintf(&system,
+			"context \"c%d\" {\n  config_url = \"file:c%d.hcl\"\n  allocate_interface \"Ethernet0/0\" { name = "+
+				"\"outside\" }\n}\n", i, i)
 		files[fmt.Sprintf("c%d.hcl", i)] = fmt.Sprintf(`
 interface "outside" { address = "198.18.0.%d/15" }
 ip_pool "p" { range = "10.96.0.1-10.96.9.254" }
@@ -60,16 +62,22 @@ failover {
 }
 `)
 	for i := range maxContexts {
-		fmt.Fprintf(&system, "interface \"Ethernet1/%[1]d\" { device = \"o%[1]d\" }\ninterface \"Ethernet2/%[1]d\" { device = \"i%[1]d\" }\n", i)
-		fmt.Fprintf(&system, "context \"c%[1]d\" {\n  config_url = \"c.hcl\"\n  allocate_interface \"Ethernet1/%[1]d\" { name = \"outside\" }\n  allocate_interface \"Ethernet2/%[1]d\" { name = \"inside\" }\n}\n", i)
+		fmt.Fprintf(&system, "interface \"Ethernet1/%[1]d\" { device = \"o%[1]d\" }\ninterface \"Ethernet2/%[1]d\" { "+
+			"device = \"i%[1]d\" }\n", i)
+		fmt.Fprintf(&system,
+			"context \"c%[1]d\" {\n  config_url = \"c.hcl\"\n  allocate_interface \"Ethernet1/%[1]d\" { name = "+
+				"\"outside\" }\n  allocate_interface \"Ethernet2/%[1]d\" { name = \"inside\" }\n}\n", i)
 	}
-	sys, diags := load(t, map[string]string{"system.hcl": system.String(), "c.hcl": "interface \"outside\" { address = \"192.0.2.1/24\" }\n"}, "system.hcl")
+	sys, diags := load(t,
+		map[string]string{"system.hcl": system.String(),
+			"c.hcl": "interface \"outside\" { address = \"192.0.2.1/24\" }\n"}, "system.hcl")
 	if sys == nil {
 		t.Fatalf("%.500v", diags.Err())
 	}
 	for i, g := range sys.Failover.Groups {
 		name := fmt.Sprintf("c%d", i)
-		if want := []string{fmt.Sprintf("Ethernet1/%d", i), fmt.Sprintf("Ethernet2/%d", i)}; g.Name != name || !g.Own || !slices.Equal(g.Monitor, want) || g.InterfacePolicy != 1 {
+		if want := []string{fmt.Sprintf("Ethernet1/%d", i), fmt.Sprintf("Ethernet2/%d", i)}; g.Name != name || !g.Own ||
+			!slices.Equal(g.Monitor, want) || g.InterfacePolicy != 1 {
 			t.Fatalf("group %d: %+v", i, g)
 		}
 	}

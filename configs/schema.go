@@ -23,7 +23,8 @@ var systemSchema = &schema{blocks: []*schema{
 		blocks: []*schema{
 			{kind: "api", single: true, attrs: []attr{{name: "group", is: line{}}}},
 			{kind: "limits", single: true, attrs: []attr{ // of the machine; 0: unknown
-				{name: "vpn_sessions", is: number{20_000, 1, million}}, // a large appliance of the old world has as many peers
+				// a large appliance of the old world has as many peers
+				{name: "vpn_sessions", is: number{20_000, 1, million}},
 				{name: "ikev2_in_negotiation", is: number{10_000, 1, million}},
 				{name: "ike_setups", is: number{0, 1, million}},
 				{name: "bandwidth_in", is: form("bits per second")},
@@ -58,7 +59,8 @@ var systemSchema = &schema{blocks: []*schema{
 		blocks: []*schema{
 			{kind: "link", label: "a name for the link", attrs: []attr{
 				{name: "interface", is: line{}, required: true, example: `"Ethernet0/9"`},
-				{name: "address", is: form("an address with its length"), required: true, example: `"192.168.255.1/30"`},
+				{name: "address", is: form("an address with its length"), required: true,
+					example: `"192.168.255.1/30"`},
 				{name: "peer", is: form("an address"), required: true, example: `"192.168.255.2"`},
 			}},
 			{kind: "group", label: "the name of a failover group", attrs: []attr{
@@ -75,7 +77,8 @@ var systemSchema = &schema{blocks: []*schema{
 			{name: "member", is: line{def: "default"}},
 			{name: "failover_group", is: line{}}, // one of its own
 			{name: "suspended", is: boolean(false)},
-			{name: "config_url", is: form("a file: or disk0: name, or a URL"), required: true, example: `"file:blue.hcl"`},
+			{name: "config_url", is: form("a file: or disk0: name, or a URL"), required: true,
+				example: `"file:blue.hcl"`},
 			{name: "config_ca", is: form("the name of a file")},
 			{name: "config_timeout", is: span{10 * second, second, maxConfigTimeout, ""}}, // more than a server needs
 		},
@@ -135,7 +138,8 @@ var contextSchema = &schema{blocks: []*schema{
 		{name: "session_timeout", is: span{0, minute, 365 * day, "never"}},
 		{name: "idle_timeout", is: span{0, minute, 365 * day, "never"}},
 		{name: "banner", is: form("text of up to 2048 bytes")},
-		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}}, // a person's three devices; or "unlimited"
+		// a person's three devices; or "unlimited"
+		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}},
 	}},
 	{kind: "tunnel_group", label: "the name of a tunnel group",
 		attrs: []attr{
@@ -179,7 +183,8 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "cookie_threshold", is: number{100, 0, million}},
 			{name: "max_half_open", is: number{defaultMaxHalfOpen, 1, million}},
 			{name: "half_open_timeout", is: span{30 * second, second, 10 * minute, ""}},
-			{name: "nat_keepalive", is: span{20 * second, 5 * second, hour, "none"}}, // NAT devices forget UDP after 30 s
+			// NAT devices forget UDP after 30 s
+			{name: "nat_keepalive", is: span{20 * second, 5 * second, hour, "none"}},
 		},
 		blocks: []*schema{{kind: "retransmit", single: true, attrs: []attr{
 			{name: "base", is: span{second, 100 * time.Millisecond, minute, ""}},

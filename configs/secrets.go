@@ -71,12 +71,15 @@ func (n *node) secret(v *value, from origin, size bounds) (secret.Value, bool) {
 		count, unit = utf8.RuneCount(content), "characters"
 	}
 	if count < size.low || count > size.high {
-		n.problem(v.at, "Secret of wrong length", "%s has %d %s; it needs %d to %d.", v.name, count, unit, size.low, size.high)
+		n.problem(v.at, "Secret of wrong length", "%s has %d %s; it needs %d to %d.", v.name, count, unit,
+			size.low, size.high)
 		clear(content)
 		return secret.Value{}, false
 	}
 	if size.short > count {
-		n.warning(v.at, "Short secret", "%s has %d %s: whoever records a handshake can try all that are so short. Use %d or more, chosen by chance.", v.name, count, unit, size.short)
+		n.warning(v.at, "Short secret",
+			"%s has %d %s: whoever records a handshake can try all that are so short. "+
+				"Use %d or more, chosen by chance.", v.name, count, unit, size.short)
 	}
 	return secret.New(content), true
 }
@@ -115,7 +118,8 @@ func (n *node) secretText(v *value, from origin) (content []byte, isHex, ok bool
 	defer clear(content)
 	raw := make([]byte, hex.DecodedLen(len(digits)))
 	if _, err := hex.Decode(raw, digits); err != nil {
-		n.problem(v.at, "Secret is not hexadecimal", "What follows hex: in %s is hexadecimal digits, two for each byte.", v.name)
+		n.problem(v.at, "Secret is not hexadecimal",
+			"What follows hex: in %s is hexadecimal digits, two for each byte.", v.name)
 		clear(raw)
 		return nil, true, false
 	}
@@ -127,12 +131,15 @@ func (n *node) secretText(v *value, from origin) (content []byte, isHex, ok bool
 func (n *node) secretBehind(form string, it item, from origin) ([]byte, bool) {
 	if form == "env" {
 		if from.file.Scheme != SchemeFile {
-			n.problem(it.at, "Environment out of reach", "A context's own file, on disk0: or from a server, cannot read the environment of warrend. Use { file = \"disk0:/...\" }.")
+			n.problem(it.at, "Environment out of reach",
+				"A context's own file, on disk0: or from a server, cannot read the environment of warrend. Use { "+
+					"file = \"disk0:/...\" }.")
 			return nil, false
 		}
 		text, ok := n.loader.LookupEnv(it.text)
 		if !ok {
-			n.problem(it.at, "Variable not set", "The environment of warrend has no variable %q. Set it, or use { file = \"...\" }.", it.text)
+			n.problem(it.at, "Variable not set",
+				"The environment of warrend has no variable %q. Set it, or use { file = \"...\" }.", it.text)
 		}
 		return []byte(text), ok
 	}
@@ -148,7 +155,9 @@ func (n *node) secretBehind(form string, it item, from origin) ([]byte, bool) {
 	content = bytes.TrimSuffix(content, []byte("\n"))
 	content = bytes.TrimSuffix(content, []byte("\r"))
 	if ok && hasUnseen(content) {
-		n.warning(it.at, "Signs that nobody sees", "%s begins with a byte order mark, or has blanks around its text or more than one line: all of them are a part of the secret.", at)
+		n.warning(it.at, "Signs that nobody sees",
+			"%s begins with a byte order mark, or has blanks around its text or more than one line: all of them are "+
+				"a part of the secret.", at)
 	}
 	return content, ok
 }
@@ -156,7 +165,9 @@ func (n *node) secretBehind(form string, it item, from origin) ([]byte, bool) {
 // hasUnseen reports whether the text of a secret has around or in it what an editor
 // adds, and does not show.
 func hasUnseen(content []byte) bool {
-	return utf8.Valid(content) && (bytes.HasPrefix(content, []byte("\ufeff")) || len(bytes.TrimSpace(content)) < len(content) || bytes.ContainsAny(content, "\r\n"))
+	return utf8.Valid(content) &&
+		(bytes.HasPrefix(content, []byte("\ufeff")) || len(bytes.TrimSpace(content)) < len(content) ||
+			bytes.ContainsAny(content, "\r\n"))
 }
 
 // warnReadable tells once of a file with a secret in it that everybody on the host
@@ -168,6 +179,8 @@ func (r *reader) warnReadable(file Location, at hcl.Range) {
 	}
 	r.looked[file] = true
 	if mode, err := modes.Mode(file); err == nil && mode&0o004 != 0 {
-		r.warning(at, "Secret that everybody can read", "%s has a secret in it, and its mode is %04o: take the right to read it from others, with `chmod o-r`.", file, mode.Perm())
+		r.warning(at, "Secret that everybody can read",
+			"%s has a secret in it, and its mode is %04o: take the right to read it from others, with `chmod o-r`.",
+			file, mode.Perm())
 	}
 }

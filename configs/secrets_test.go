@@ -29,15 +29,20 @@ tunnel_group "a" {
 		modes     map[string]fs.FileMode
 		want      []string
 	}{
-		{"a file for its owner", `{ file = "a.psk" }`, map[string]fs.FileMode{"a.psk": 0o600, "context.hcl": 0o644}, nil},
+		{"a file for its owner", `{ file = "a.psk" }`, map[string]fs.FileMode{"a.psk": 0o600, "context.hcl": 0o644},
+			nil},
 		{"a file for a group", `{ file = "a.psk" }`, map[string]fs.FileMode{"a.psk": 0o640}, nil},
-		{"a file for everybody", `{ file = "a.psk" }`, map[string]fs.FileMode{"a.psk": 0o644}, []string{"a.psk has a secret in it, and its mode is 0644"}},
-		{"text in a file for everybody", `"a secret of some length"`, map[string]fs.FileMode{"context.hcl": 0o664}, []string{"context.hcl has a secret in it, and its mode is 0664"}},
-		{"text in a file for its owner", `"a secret of some length"`, map[string]fs.FileMode{"context.hcl": 0o600, "a.psk": 0o644}, nil},
+		{"a file for everybody", `{ file = "a.psk" }`, map[string]fs.FileMode{"a.psk": 0o644},
+			[]string{"a.psk has a secret in it, and its mode is 0644"}},
+		{"text in a file for everybody", `"a secret of some length"`, map[string]fs.FileMode{"context.hcl": 0o664},
+			[]string{"context.hcl has a secret in it, and its mode is 0664"}},
+		{"text in a file for its owner", `"a secret of some length"`,
+			map[string]fs.FileMode{"context.hcl": 0o600, "a.psk": 0o644}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files := fstest.MapFS{}
-			for name, text := range map[string]string{"system.hcl": baseSystem, "context.hcl": tenant(tt.psk), "a.psk": "a secret of some length\n"} {
+			for name, text := range map[string]string{"system.hcl": baseSystem, "context.hcl": tenant(tt.psk),
+				"a.psk": "a secret of some length\n"} {
 				files[name] = &fstest.MapFile{Data: []byte(text), Mode: tt.modes[name]}
 			}
 			_, diags := Load(FSLoader{FS: files}, "system.hcl", machine)
@@ -85,7 +90,8 @@ failover {
 			if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) {
 				t.Errorf("got %s, want %q", got, tt.want)
 			}
-			if tt.want != "" && !strings.Contains(got, "hexadecimal") && !strings.Contains(got, "warren failover keygen") {
+			if tt.want != "" && !strings.Contains(got, "hexadecimal") &&
+				!strings.Contains(got, "warren failover keygen") {
 				t.Errorf("no remedy in %s", got)
 			}
 			if sys == nil {
@@ -106,7 +112,8 @@ failover {
 // told.
 func TestUnseenSigns(t *testing.T) {
 	for text, want := range map[string]bool{
-		"key": false, "key\n": false, "key\r\n": false, "\ufeffkey\n": true, "key\n\n": true, " key\n": true, "key \n": true, "a\nb\n": true, "\xff\n": false,
+		"key": false, "key\n": false, "key\r\n": false, "\ufeffkey\n": true, "key\n\n": true, " key\n": true,
+		"key \n": true, "a\nb\n": true, "\xff\n": false,
 	} {
 		content := strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 		if got := hasUnseen([]byte(content)); got != want {

@@ -27,12 +27,16 @@ func (t *tenantReader) checkServed() {
 		site, isStatic := c.group.Type == spec.SiteToSite, len(c.entries) > 0
 		switch {
 		case isStatic && len(c.group.RemoteNetworks) > 0:
-			c.at.problem(c.at.where("remote_networks"), "Networks of a static entry", "%s is the group of %s (%s), whose remote_networks say what its peer may bring. Remove these, or the entry.", c.at, c.entries[0], place(c.entries[0].at))
+			c.at.problem(c.at.where("remote_networks"), "Networks of a static entry",
+				"%s is the group of %s (%s), whose remote_networks say what its peer may bring. Remove these, or "+
+					"the entry.", c.at, c.entries[0], place(c.entries[0].at))
 		case isStatic:
 		case !dynamic:
-			c.at.warning(c.at.at, "Tunnel group without an entry", "No static entry names %s, and no crypto_map has a dynamic one: its peers are turned away.", c.at)
+			c.at.warning(c.at.at, "Tunnel group without an entry",
+				"No static entry names %s, and no crypto_map has a dynamic one: its peers are turned away.", c.at)
 		case site && len(c.group.RemoteNetworks) == 0:
-			c.at.warning(c.at.at, "Site without networks", "No static entry names %s, and it has no remote_networks: its peers may bring nothing.", c.at)
+			c.at.warning(c.at.at, "Site without networks",
+				"No static entry names %s, and it has no remote_networks: its peers may bring nothing.", c.at)
 		case site:
 			t.checkBrought(c)
 		}
@@ -51,7 +55,9 @@ func (t *tenantReader) checkBrought(c *contender) {
 	for _, p := range c.group.RemoteNetworks {
 		for _, pool := range t.t.Pools {
 			if meetsPool(p, pool) {
-				c.at.problem(at, "Network of clients", "%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name, place(t.pools[pool.Name].where("range")))
+				c.at.problem(at, "Network of clients",
+					"%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name,
+					place(t.pools[pool.Name].where("range")))
 			}
 		}
 	}
@@ -64,7 +70,9 @@ func (t *tenantReader) checkBrought(c *contender) {
 				if i < 0 || e.RequestAddress {
 					continue
 				}
-				c.at.problem(at, "Network of another site", "%s overlaps %s, a remote network of static %q (%s): a site may not bring what is another's.", c.group.RemoteNetworks[i], x, e.Name, place(t.staticCalled(e.Name).at))
+				c.at.problem(at, "Network of another site",
+					"%s overlaps %s, a remote network of static %q (%s): a site may not bring what is another's.",
+					c.group.RemoteNetworks[i], x, e.Name, place(t.staticCalled(e.Name).at))
 			}
 		}
 	}
@@ -93,7 +101,9 @@ func (t *tenantReader) checkPoolsOf(n *node) {
 	for _, p := range n.networks("remote_networks") {
 		for _, pool := range t.t.Pools {
 			if meetsPool(p, pool) && !(p.Contains(pool.Start) && p.Contains(pool.End)) {
-				n.problem(n.where("remote_networks"), "Network of clients", "%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name, place(t.pools[pool.Name].where("range")))
+				n.problem(n.where("remote_networks"), "Network of clients",
+					"%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name,
+					place(t.pools[pool.Name].where("range")))
 			}
 		}
 	}

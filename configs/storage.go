@@ -17,12 +17,15 @@ type storagePlace struct {
 // readStorage reads a block "storage" of a context.
 func (s *systemReader) readStorage(n *node, c *Tenant) {
 	if n.label.text != "shared" {
-		n.problem(n.label.at, "Unknown storage", `The only storage to configure is "shared". What is private to a context is its disk0:, which is always there.`)
+		n.problem(n.label.at, "Unknown storage",
+			`The only storage to configure is "shared". What is private to a context is its disk0:, which is always there.`)
 		return
 	}
 	st := Storage{Label: n.line("label"), Path: n.text("path")}
 	if !isVolume(st.Label) {
-		n.problem(n.where("label"), "Unusable name", "The label of storage has 1 to 32 letters, digits, hyphens and underscores, begins with no hyphen, and is not disk0.")
+		n.problem(n.where("label"), "Unusable name",
+			"The label of storage has 1 to 32 letters, digits, hyphens and underscores, begins with no hyphen, and "+
+				"is not disk0.")
 		return
 	}
 	if !path.IsAbs(st.Path) || path.Clean(st.Path) == "/" || strings.ContainsFunc(st.Path, isControl) {
@@ -34,17 +37,21 @@ func (s *systemReader) readStorage(n *node, c *Tenant) {
 	st.Path = path.Clean(st.Path)
 	for _, own := range []item{{text: s.sys.StateDir}, {text: s.sys.RunDir}} {
 		if nested(st.Path, own.text) || nested(own.text, st.Path) {
-			n.problem(n.where("path"), "Directory not to be shared", "%s and %s, where Warren keeps what is private to others, are one within the other.", st.Path, own.text)
+			n.problem(n.where("path"), "Directory not to be shared",
+				"%s and %s, where Warren keeps what is private to others, are one within the other.", st.Path, own.text)
 			return
 		}
 	}
 	for _, other := range s.storage {
 		switch {
 		case other.Label == st.Label && other.Path != st.Path:
-			n.problem(n.where("label"), "Label used twice", "%s is %s at %s: one label stands for one directory, whatever the context.", st.Label, other.Path, place(other.at))
+			n.problem(n.where("label"), "Label used twice",
+				"%s is %s at %s: one label stands for one directory, whatever the context.", st.Label, other.Path,
+				place(other.at))
 			return
 		case other.Path != st.Path && (nested(st.Path, other.Path) || nested(other.Path, st.Path)):
-			n.problem(n.where("path"), "Directories overlap", "%s and %s (%s) are one within the other.", st.Path, other.Path, place(other.at))
+			n.problem(n.where("path"), "Directories overlap", "%s and %s (%s) are one within the other.", st.Path,
+				other.Path, place(other.at))
 			return
 		}
 	}

@@ -78,7 +78,8 @@ func (s *systemReader) readGlobals(n *node) {
 	s.sys.StateDir = n.directory("state_dir")
 	s.sys.RunDir = n.directory("run_dir")
 	if s.sys.StateDir == s.sys.RunDir {
-		n.problem(n.where("run_dir"), "Directory used twice", "run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
+		n.problem(n.where("run_dir"), "Directory used twice",
+			"run_dir and state_dir are the same; what is in run_dir goes away with warrend.")
 	}
 
 	s.sys.RequireSandbox = n.boolean("require_sandbox")
@@ -92,7 +93,8 @@ func (n *node) groupName(name string) string {
 	if len(text) > 32 || strings.HasPrefix(text, "-") || n.written(name) && text == "" ||
 		strings.ContainsFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("._-", r) }) {
 		n.problem(n.where(name), "Unusable name",
-			"%q: the name of a group has 1 to 32 letters, digits, points, underscores and hyphens, and no hyphen in front.", text)
+			"%q: the name of a group has 1 to 32 letters, digits, points, underscores and hyphens, and no hyphen "+
+				"in front.", text)
 		return ""
 	}
 	return text
@@ -169,5 +171,6 @@ func (n *node) checkLabel() bool {
 }
 
 func nameRule(longest int) string {
-	return "a name here has 1 to " + strconv.Itoa(longest) + " letters, digits and hyphens, and no hyphen at either end."
+	return "a name here has 1 to " + strconv.Itoa(longest) +
+		" letters, digits and hyphens, and no hyphen at either end."
 }

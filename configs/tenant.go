@@ -18,12 +18,13 @@ type tenantReader struct {
 	pools         map[string]*node
 	groupPolicies map[string]*node
 	tunnelGroups  map[string]*node
-	doubtful      map[string]bool          // interfaces of which an address could not be used: what follows from that is no news
-	uses          map[string][]wireUse     // by interface of the context
-	statics       []staticEntry            // in the order of the file
-	holders       map[[32]byte][]keyHolder // of keys that peers prove themselves with, by their SHA-256
-	keys          [][32]byte               // of holders, in the order of the file
-	contenders    []*contender             // those of tunnel groups that can be selected, in the order of the file
+	// interfaces of which an address could not be used: what follows from that is no news
+	doubtful   map[string]bool
+	uses       map[string][]wireUse     // by interface of the context
+	statics    []staticEntry            // in the order of the file
+	holders    map[[32]byte][]keyHolder // of keys that peers prove themselves with, by their SHA-256
+	keys       [][32]byte               // of holders, in the order of the file
+	contenders []*contender             // those of tunnel groups that can be selected, in the order of the file
 }
 
 func newTenantReader(file *node, from origin, c Tenant) *tenantReader {

@@ -244,7 +244,8 @@ func (n *node) texts(name string) []item {
 func (n *node) address(name string, it item) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(it.text)
 	if err != nil || a.Zone() != "" || a.Is4In6() {
-		n.problem(it.at, "Unusable address", "%q is no address; %s is written like %q or %q.", it.text, name, "192.0.2.1", "2001:db8::1")
+		n.problem(it.at, "Unusable address", "%q is no address; %s is written like %q or %q.", it.text, name,
+			"192.0.2.1", "2001:db8::1")
 		return netip.Addr{}, false
 	}
 	return a, true
@@ -267,7 +268,9 @@ func (n *node) network(name string, it item) (netip.Prefix, bool) {
 func (n *node) prefix(name string, it item) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(it.text)
 	if err != nil || p.Addr().Is4In6() {
-		n.problem(it.at, "Unusable address", "%q has not the form that %s needs: an address and a length, like %q or %q.", it.text, name, "192.0.2.0/24", "2001:db8::/64")
+		n.problem(it.at, "Unusable address",
+			"%q has not the form that %s needs: an address and a length, like %q or %q.", it.text, name, "192.0.2.0/24",
+			"2001:db8::/64")
 		return netip.Prefix{}, false
 	}
 	return p, true
@@ -300,7 +303,10 @@ func (n *node) networks(name string) []netip.Prefix {
 func (n *node) selectors(name string) []netip.Prefix {
 	out := n.networks(name)
 	if len(out) > maxSelectors {
-		n.problem(n.where(name), "Too many networks", "%s has %d networks, and an SA carries %d of each side: the others could not be reached. Combine neighbours, as 10.1.0.0/24 and 10.1.1.0/24 are 10.1.0.0/23, or leave some out.", name, len(out), maxSelectors)
+		n.problem(n.where(name), "Too many networks",
+			"%s has %d networks, and an SA carries %d of each side: the others could not be reached. Combine "+
+				"neighbours, as 10.1.0.0/24 and 10.1.1.0/24 are 10.1.0.0/23, or leave some out.", name, len(out),
+			maxSelectors)
 	}
 	return out
 }

@@ -40,11 +40,15 @@ func (t *tenantReader) usePools() {
 					continue
 				}
 				n := t.pools[p.Name]
-				u := wireUse{t.owner, fmt.Sprintf("ip_pool %q", p.Name), later(p.Start, subnet.Masked().Addr()), earlier(p.End, lastOf(subnet)), n.where("range")}
+				u := wireUse{t.owner, fmt.Sprintf("ip_pool %q", p.Name), later(p.Start, subnet.Masked().Addr()),
+					earlier(p.End, lastOf(subnet)), n.where("range")}
 				t.uses[i.Name] = append(t.uses[i.Name], u)
 				allowed := t.allowedOn(i.Name)
 				if free, ok := firstOutside(u, allowed); ok {
-					n.problem(u.at, "Address not allowed", "%s lies within %s of interface %q, so that the context would answer for its addresses there; %s (%s) allows %s on it, and %s is not among these.", n, subnet.Masked(), i.Name, t.owner, place(t.owner.at), networkList(allowed), free)
+					n.problem(u.at, "Address not allowed",
+						"%s lies within %s of interface %q, so that the context would answer for its addresses "+
+							"there; %s (%s) allows %s on it, and %s is not among these.", n, subnet.Masked(), i.Name,
+						t.owner, place(t.owner.at), networkList(allowed), free)
 				}
 			}
 		}
@@ -129,6 +133,8 @@ func (s *systemReader) checkWires() {
 func (s *systemReader) tellWire(i Interface, u, other wireUse) {
 	s.context = u.owner.label.text
 	defer func() { s.context = "" }()
-	s.problem(u.at, "Address of another context", "%s (%s of %s) and %s (%s of %s, %s) are on one wire, interface %q of the system: both contexts would answer. What each may use there can be set with addresses in allocate_interface.",
+	s.problem(u.at, "Address of another context",
+		"%s (%s of %s) and %s (%s of %s, %s) are on one wire, interface %q of the system: both contexts would "+
+			"answer. What each may use there can be set with addresses in allocate_interface.",
 		u, u.what, u.owner, other, other.what, other.owner, place(other.at), i.Name)
 }

@@ -229,7 +229,8 @@ func (n *Node) track(now time.Time, g *group, out *Output) {
 func (n *Node) serve(now time.Time, g *group, out *Output) {
 	if twin := n.twin(now); twin != nil {
 		theirs := twin.groups[g.cfg.Name]
-		if theirs.Role == RoleActive && (theirs.Epoch > g.epoch || theirs.Epoch == g.epoch && twin.instance < n.instance) {
+		if theirs.Role == RoleActive && (theirs.Epoch > g.epoch || theirs.Epoch == g.epoch &&
+			twin.instance < n.instance) {
 			n.yield(now, g, theirs.Epoch, "the other node is configured as the same unit and stays", out)
 			return
 		}
@@ -264,7 +265,8 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 // resolve ends a split brain: two active nodes hear each other.
 func (n *Node) resolve(now time.Time, g *group, theirs GroupState, out *Output) {
 	if theirs.Epoch > g.epoch || theirs.Epoch == g.epoch && n.cfg.Unit == UnitSecondary {
-		n.yield(now, g, theirs.Epoch, fmt.Sprintf("split brain: the peer has epoch %d, this unit %d", theirs.Epoch, g.epoch), out)
+		n.yield(now, g, theirs.Epoch, fmt.Sprintf("split brain: the peer has epoch %d, this unit %d", theirs.Epoch,
+			g.epoch), out)
 		return
 	}
 	if g.against != theirs.Epoch {
@@ -345,5 +347,6 @@ func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
 // one that both nodes know is enough.
 func (s *GroupState) sameConfiguration(hashes [MaxKeys][16]byte) bool {
 	none := [16]byte{}
-	return s.Hash == hashes[0] || s.Hash == hashes[1] && s.Hash != none || s.Hash2 != none && slices.Contains(hashes[:], s.Hash2)
+	return s.Hash == hashes[0] || s.Hash == hashes[1] && s.Hash != none || s.Hash2 != none &&
+		slices.Contains(hashes[:], s.Hash2)
 }

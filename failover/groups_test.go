@@ -247,7 +247,8 @@ func TestGroupsComeAndGo(t *testing.T) {
 		l.run(2 * time.Second)
 	}
 	all := slices.Clone(l.cfg[0].Groups)
-	more := append(slices.Clone(all), GroupConfig{Name: "new", Tenants: []string{"new"}, Monitor: []string{"Ethernet0/2"}})
+	more := append(slices.Clone(all),
+		GroupConfig{Name: "new", Tenants: []string{"new"}, Monitor: []string{"Ethernet0/2"}})
 	configure(1, more)
 	l.wantRoles(1, map[string]int{"standby-cold": 3, "active": 1})
 	configure(0, more)
@@ -259,7 +260,8 @@ func TestGroupsComeAndGo(t *testing.T) {
 	l.wantRoles(1, map[string]int{"standby-cold": 2})
 	for i, n := range l.nodes {
 		if len(n.outbox.entries) != 2+3 || len(n.peer.groups) != 2 || !n.peer.whole {
-			t.Errorf("node %d keeps %d entries, and %d groups of its peer", i, len(n.outbox.entries), len(n.peer.groups))
+			t.Errorf("node %d keeps %d entries, and %d groups of its peer", i, len(n.outbox.entries),
+				len(n.peer.groups))
 		}
 	}
 }

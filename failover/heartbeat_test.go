@@ -23,7 +23,8 @@ var fullHeartbeat = &Heartbeat{
 	Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2,
 	Entries: []Entry{
 		{Kind: EntryGroup, Name: "1", Group: GroupState{
-			Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1, Broken: 2, Ready: 300, Held: 301,
+			Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1, Broken: 2,
+			Ready: 300, Held: 301,
 			Impaired: true, Fit: true, Want: WantPreempt, Handover: true, Holds: true, Hash: [16]byte{1, 2}}},
 		{Kind: EntryGroup, Name: "2", Group: GroupState{Role: RoleStandbyCold}},
 		{Kind: EntryGroup, Name: "3", Gone: true},

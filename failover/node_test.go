@@ -51,7 +51,8 @@ func newLab(t *testing.T) *lab {
 		l.cfg[i] = Config{
 			Unit: u, Keys: []secret.Value{secret.Copy([]byte("sixteen characters"))}, Version: "1",
 			Links: []string{"one", "two"}, Rand: reader{rand.New(rand.NewPCG(uint64(i), 1))},
-			Groups: []GroupConfig{{Name: "g", Tenants: []string{"acme"}, Monitor: []string{"outside", "inside"}, InterfacePolicy: 1}},
+			Groups: []GroupConfig{{Name: "g", Tenants: []string{"acme"}, Monitor: []string{"outside", "inside"},
+				InterfacePolicy: 1}},
 		}
 	}
 	return l
@@ -155,7 +156,9 @@ func (l *lab) want(roles ...string) {
 // event reports whether node i had an event of the kind whose text contains text.
 func (l *lab) event(i int, k EventKind, text string) {
 	l.t.Helper()
-	if !slices.ContainsFunc(l.seen[i].Events, func(e Event) bool { return e.Kind == k && strings.Contains(e.Text, text) }) {
+	if !slices.ContainsFunc(l.seen[i].Events, func(e Event) bool {
+		return e.Kind == k && strings.Contains(e.Text, text)
+	}) {
 		l.t.Errorf("node %d: no event %q with %q", i, k, text)
 	}
 }
@@ -254,7 +257,8 @@ func TestAskedInTime(t *testing.T) {
 		l.cut = [2]bool{true, true}
 		heard, asks := l.nodes[1].peer.heard, 0
 		l.drop = func(from int, d Datagram) bool {
-			if from == 1 && d.Path.Link == DataPath && d.Path.Interface == "outside" && l.now.Sub(heard) <= DefaultHold-20*time.Millisecond {
+			if from == 1 && d.Path.Link == DataPath && d.Path.Interface == "outside" &&
+				l.now.Sub(heard) <= DefaultHold-20*time.Millisecond {
 				asks++
 			}
 			return true
@@ -496,7 +500,8 @@ func TestStrangerIsNotBelieved(t *testing.T) {
 	l := newLab(t)
 	l.boot(0)
 	stranger := deriveKey(secret.Copy([]byte("no key of anybody")))
-	forged := AppendHeartbeat(nil, &Heartbeat{Unit: UnitSecondary, Active: true, Instance: 1, Path: "one", Program: "1"}, stranger)
+	forged := AppendHeartbeat(nil, &Heartbeat{Unit: UnitSecondary, Active: true, Instance: 1, Path: "one",
+		Program: "1"}, stranger)
 	foreign := append([]byte(nil), forged...)
 	foreign[3] = 9
 	for i := range 60000 {

@@ -152,7 +152,8 @@ func (n *Node) meetPeer(now time.Time, h *Heartbeat, out *Output) {
 		p.counter = 0
 	}
 	restarted := n.peer.instance != 0
-	n.peer = peer{table: newTable(), instance: h.Instance, met: now, since: now, alive: n.peer.alive, dataOnly: n.peer.dataOnly}
+	n.peer = peer{table: newTable(), instance: h.Instance, met: now, since: now, alive: n.peer.alive,
+		dataOnly: n.peer.dataOnly}
 	n.outbox.restart()
 	// wasAlive is false: this life of the peer has not heard us announce.
 	text := fmt.Sprintf("%v, instance %016x", h.Unit, h.Instance)

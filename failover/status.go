@@ -87,7 +87,8 @@ func (n *Node) Status(now time.Time) Status {
 		s.Groups = append(s.Groups, n.groupStatus(now, g))
 	}
 	for _, c := range n.history {
-		s.History = append(s.History, ChangeStatus{c.At, c.Group, c.groups, c.From.String(), c.To.String(), c.Epoch, c.Reason})
+		s.History = append(s.History, ChangeStatus{c.At, c.Group, c.groups, c.From.String(), c.To.String(),
+			c.Epoch, c.Reason})
 	}
 	return s
 }
@@ -112,7 +113,8 @@ func (n *Node) Group(now time.Time, name string) (GroupStatus, bool) {
 }
 
 func (n *Node) peerStatus(now time.Time) PeerStatus {
-	s := PeerStatus{State: "never heard", Version: n.peer.program, LastHeard: n.peer.heard, Skew: n.peer.clock.skew.Seconds()}
+	s := PeerStatus{State: "never heard", Version: n.peer.program, LastHeard: n.peer.heard,
+		Skew: n.peer.clock.skew.Seconds()}
 	refused := n.refusedPeer(now)
 	switch {
 	case n.peer.alive && n.peer.dataOnly:

@@ -43,7 +43,8 @@ type confirmation struct {
 }
 
 func (f *confirmation) flags(c *cobra.Command) {
-	c.Flags().Var((*timeFlag)(&f.span), "confirm", "roll back after `span`, such as 60s, unless `warren confirm` comes first")
+	c.Flags().Var((*timeFlag)(&f.span), "confirm",
+		"roll back after `span`, such as 60s, unless `warren confirm` comes first")
 	c.Flags().StringVar(&f.comment, "comment", "", "one line of `text` for the history")
 }
 
@@ -101,7 +102,8 @@ func (e *env) applied(done api.Applied) error {
 		printSteps(w, done.Steps, "touched")
 		fmt.Fprintf(w, "version %d runs\n", done.Version)
 		if !done.ConfirmBefore.IsZero() {
-			fmt.Fprintf(w, "it is rolled back at %s, unless `warren confirm` comes before\n", moment(done.ConfirmBefore))
+			fmt.Fprintf(w, "it is rolled back at %s, unless `warren confirm` comes before\n",
+				moment(done.ConfirmBefore))
 		}
 	})
 	if err != nil {

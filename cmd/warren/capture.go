@@ -44,7 +44,8 @@ func newCapture(e *env) *cobra.Command {
 	e.contextFlag(c, &name, "the `context`")
 	mustRequire(c, "context")
 	mustRequire(c, "interface")
-	err := c.RegisterFlagCompletionFunc("interface", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	err := c.RegisterFlagCompletionFunc("interface", func(cmd *cobra.Command, _ []string, _ string) ([]string,
+		cobra.ShellCompDirective) {
 		return e.completeInterfaces(cmd.Context(), name), cobra.ShellCompDirectiveNoFileComp
 	})
 	if err != nil {

@@ -38,7 +38,8 @@ func newCopy(e *env) *cobra.Command {
 			case len(args) != 2:
 				return fmt.Errorf("it takes two names, FROM and TO, and got %d", len(args))
 			case !isStored(args[0]) && !isStored(args[1]):
-				return errors.New("both files are local: cp copies those, and names of a context's files look like blue:disk0:/x")
+				return errors.New("both files are local: cp copies those, and names of a context's files look like " +
+					"blue:disk0:/x")
 			}
 			return nil
 		},
@@ -51,9 +52,11 @@ func newCopy(e *env) *cobra.Command {
 			if err != nil {
 				return localHint(err, from)
 			}
-			if _, err = fmt.Fprintf(e.stdout, "%s copied to %s\n", count(int(info.Size), "byte", "bytes"), plain(info.Name)); err == nil && info.Pending {
-				_, err = fmt.Fprintf(e.stderr, "warning: it is not yet on the standby unit, and would be lost with this one\n"+
-					"hint: `warren dir` says so for as long as it holds\n")
+			if _, err = fmt.Fprintf(e.stdout, "%s copied to %s\n", count(int(info.Size), "byte", "bytes"),
+				plain(info.Name)); err == nil && info.Pending {
+				_, err = fmt.Fprintf(e.stderr,
+					"warning: it is not yet on the standby unit, and would be lost with this one\n"+
+						"hint: `warren dir` says so for as long as it holds\n")
 			}
 			return err
 		}),
@@ -106,7 +109,8 @@ func (e *env) upload(ctx context.Context, from, to string, p *progress) (api.Fil
 		return api.FileInfo{}, err
 	}
 	if want := hex.EncodeToString(sum.Sum(nil)); done.SHA256 != want {
-		return api.FileInfo{}, fmt.Errorf("%s is damaged: its SHA-256 is %s, and that of %s %s", to, done.SHA256, from, want)
+		return api.FileInfo{}, fmt.Errorf("%s is damaged: its SHA-256 is %s, and that of %s %s", to,
+			done.SHA256, from, want)
 	}
 	return done, nil
 }

@@ -29,7 +29,8 @@ func newFailoverKeygen(e *env) *cobra.Command {
 		RunE: does(func(_ context.Context, args []string) error {
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("%s is there already, and is not changed: without its key the nodes of a pair do not find each other", args[0])
+				return fmt.Errorf("%s is there already, and is not changed: without its key the nodes of a pair do "+
+					"not find each other", args[0])
 			}
 			if err != nil {
 				return fmt.Errorf("writing %s: %w", args[0], bare(err))

@@ -24,13 +24,15 @@ func newFailoverSwitch(e *env) *cobra.Command {
 				return err
 			}
 			for _, g := range done.Groups {
-				fmt.Fprintf(e.stdout, "group %s: this unit is %s, the peer is %s, epoch %d\n", plain(g.Name), plain(g.Role), plain(g.PeerRole), g.Epoch)
+				fmt.Fprintf(e.stdout, "group %s: this unit is %s, the peer is %s, epoch %d\n", plain(g.Name),
+					plain(g.Role), plain(g.PeerRole), g.Epoch)
 			}
 			return nil
 		}),
 	}
 	c.Flags().StringVar(&name, "group", "", "failover `group`; by default all")
-	err := c.RegisterFlagCompletionFunc("group", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	err := c.RegisterFlagCompletionFunc("group", func(cmd *cobra.Command, _ []string, _ string) ([]string,
+		cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		st, err := e.client().Failover(ctx)

@@ -50,7 +50,8 @@ func withFiles() *two {
 func (b *two) Status() api.Status {
 	if b.Paired {
 		return api.Status{
-			Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-time.Hour), Total: 2, ReadyContexts: 2, Ready: true,
+			Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-time.Hour), Total: 2,
+			ReadyContexts: 2, Ready: true,
 			Redundancy: []string{"failover link second: no carrier"},
 		}
 	}
@@ -66,22 +67,28 @@ func (b *two) Status() api.Status {
 func (*two) Contexts() []api.Tenant {
 	return []api.Tenant{
 		{
-			Name: "red", State: api.StateReady, Class: "bronze", Role: "active", PID: 4713, Restarts: 1, Started: now.Add(-time.Minute),
+			Name: "red", State: api.StateReady, Class: "bronze", Role: "active", PID: 4713, Restarts: 1,
+			Started:   now.Add(-time.Minute),
 			ConfigURL: "file:red.hcl", Namespace: "warren-red",
 			Interfaces: []api.Interface{{Name: "outside", Allocated: "Ethernet2/1", Device: "wr-out", MTU: 1500,
-				Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24"), netip.MustParsePrefix("2001:db8::1/64")}}},
+				Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24"),
+					netip.MustParsePrefix("2001:db8::1/64")}}},
 		},
 		{
-			Name: "blue", State: api.StateReady, Class: "default", Role: "active", PID: 4712, Started: now.Add(-time.Hour),
+			Name: "blue", State: api.StateReady, Class: "default", Role: "active", PID: 4712,
+			Started:   now.Add(-time.Hour),
 			ConfigURL: "file:blue.hcl", Namespace: "warren-blue",
 			Interfaces: []api.Interface{
-				{Name: "outside", Allocated: "Ethernet1/1", Device: "wb-out", Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
+				{Name: "outside", Allocated: "Ethernet1/1", Device: "wb-out",
+					Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24")}},
 				{Name: "inside", Allocated: "Ethernet1/2", Device: "wb-in", Shared: true, MAC: "02:00:00:00:00:01"},
 			},
 			Problems: []fault.ContextError{{Context: "blue", Error: "interface inside: its device is gone"}},
 		},
-		{Name: "green", State: api.StateStarting, Class: "default", Role: "active", PID: 4714, ConfigURL: "file:green.hcl"},
-		{Name: "grey", State: api.StateFailed, Reason: "device wg-out is not there", Class: "default", Role: "active", ConfigURL: "disk0:/grey.hcl"},
+		{Name: "green", State: api.StateStarting, Class: "default", Role: "active", PID: 4714,
+			ConfigURL: "file:green.hcl"},
+		{Name: "grey", State: api.StateFailed, Reason: "device wg-out is not there", Class: "default", Role: "active",
+			ConfigURL: "disk0:/grey.hcl"},
 	}
 }
 
@@ -121,7 +128,8 @@ func factsOf(ctx context.Context, name string) (facts, error) {
 		return facts{Resources: []control.Resource{
 			{Resource: "vpn_anyconnect", Unit: resource.Count, Current: 2, Peak: 2, Limit: 2, Denied: 17},
 			{Resource: "vpn_burst_anyconnect", Unit: resource.Count, Limit: -1},
-			{Resource: "bandwidth_in", Unit: resource.Bits, Current: 999, Peak: 1_250_000_000, Limit: 1_500_000_000, Denied: 3},
+			{Resource: "bandwidth_in", Unit: resource.Bits, Current: 999, Peak: 1_250_000_000,
+				Limit: 1_500_000_000, Denied: 3},
 			{Resource: "packets", Unit: resource.Rate, Current: 12, Peak: 90_000},
 			{Resource: "cpu", Unit: resource.Cores, Current: 15, Peak: 1250, Limit: 2000, Denied: 7},
 			{Resource: "memory", Unit: resource.Bytes, Current: 3_100_000, Peak: 4_200_000, Limit: 256 << 20},
@@ -141,35 +149,43 @@ func blueFacts() facts {
 		IKESAs: []control.IKESA{
 			{
 				SPIi: "0x1122334455667788", SPIr: "0x99aabbccddeeff00", Role: "responder",
-				Local: "198.51.100.1:4500", Remote: "198.51.100.77:4500", LocalID: "gw.blue.example", RemoteID: "alice@blue.example",
-				State: "established", TunnelGroup: "DefaultRAGroup",
+				Local: "198.51.100.1:4500", Remote: "198.51.100.77:4500", LocalID: "gw.blue.example",
+				RemoteID: "alice@blue.example",
+				State:    "established", TunnelGroup: "DefaultRAGroup",
 				Encryption: "aes-256-gcm", PRF: "sha384", KeyExchange: "x25519", NATT: true,
 				Assigned: []netip.Addr{pool}, Established: now.Add(-880 * time.Second),
 				ChildSAs: []control.ChildSA{{
 					SPIIn: "0xfeedbeef", SPIOut: "0xc0decafe", Local: "198.51.100.1:4500", Remote: "198.51.100.77:4500",
 					Encapsulation: "udp", Encryption: "aes-256-gcm", ESN: true, ReplayWindow: 1024,
 					LocalTS: []string{"10.10.0.0/24"}, RemoteTS: []string{"10.99.0.10/32"},
-					BytesIn: 84000, BytesOut: 168000, PacketsIn: 1000, PacketsOut: 2000, ReplayDropped: 3, SequenceOut: 2000,
-					Expires: now.Add(7 * time.Hour),
+					BytesIn: 84000, BytesOut: 168000, PacketsIn: 1000, PacketsOut: 2000, ReplayDropped: 3,
+					SequenceOut: 2000,
+					Expires:     now.Add(7 * time.Hour),
 				}},
 			},
 			{
 				SPIi: "0x0000000000000001", SPIr: "0x0000000000000002", Role: "initiator",
-				Local: "198.51.100.1:500", Remote: "203.0.113.9:500", LocalID: "gw.blue.example", RemoteID: "evil\x1b[2Jpeer",
-				State: "established", TunnelGroup: "branch", Encryption: "aes-256-cbc", Integrity: "sha256-128", PRF: "sha256",
+				Local: "198.51.100.1:500", Remote: "203.0.113.9:500", LocalID: "gw.blue.example",
+				RemoteID: "evil\x1b[2Jpeer",
+				State:    "established", TunnelGroup: "branch", Encryption: "aes-256-cbc", Integrity: "sha256-128",
+				PRF:         "sha256",
 				KeyExchange: "ecp256", Established: now.Add(-time.Second),
 			},
 		},
 		Sessions: []control.Session{{
-			User: "alice@blue.example", TunnelGroup: "DefaultRAGroup", GroupPolicy: "staff", Assigned: []netip.Addr{pool},
-			Public: "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
+			User: "alice@blue.example", TunnelGroup: "DefaultRAGroup", GroupPolicy: "staff",
+			Assigned: []netip.Addr{pool},
+			Public:   "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
 		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: resource.Count, Current: 1, Peak: 5}},
-		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"}, Counts: stats.Counts{
-			stats.PacketsIn: {N: 1000, Bytes: 84000}, stats.PacketsOut: {N: 2000, Bytes: 168000}, stats.IKEIn: {N: 4}, stats.IKEOut: {N: 4},
-			stats.DropReplay: {N: 3, Bytes: 360}, stats.DropSelector: {N: 1, Bytes: 120},
-		}},
+		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"},
+			Counts: stats.Counts{
+				stats.PacketsIn: {N: 1000, Bytes: 84000}, stats.PacketsOut: {N: 2000, Bytes: 168000},
+				stats.IKEIn:      {N: 4},
+				stats.IKEOut:     {N: 4},
+				stats.DropReplay: {N: 3, Bytes: 360}, stats.DropSelector: {N: 1, Bytes: 120},
+			}},
 	}
 }
 
@@ -189,7 +205,8 @@ func (*two) Keys(_ context.Context, name string) (control.Keys, error) {
 	if name != "blue" {
 		return control.Keys{}, fault.NoContext(name)
 	}
-	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."}, ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
+	return control.Keys{IKE: []string{"1122334455667788,99aabbccddeeff00,..."},
+		ESP: []string{`"IPv4","a","b"`, `"IPv4","b","a"`}}, nil
 }
 
 // Capture is of one packet; of the interface "lost" it has no end.
@@ -213,7 +230,8 @@ func (*two) Reload(context.Context, api.Author, api.Leniency) (api.Reload, error
 	return api.Reload{
 		Steps:    []string{"context blue: configure its worker", "context grey: create"},
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
-		Errors:   []fault.ContextError{{Context: "grey", Error: "device wg-out is not there", Hint: "ip link show lists the devices"}},
+		Errors: []fault.ContextError{{Context: "grey", Error: "device wg-out is not there",
+			Hint: "ip link show lists the devices"}},
 	}, nil
 }
 
@@ -237,8 +255,9 @@ type refusing struct{ two }
 func newRefusing() *refusing {
 	b := &refusing{}
 	b.Configurations.Refusal = &fault.Error{
-		Code: fault.CodeRefused, Reason: "another change is under way, so nothing was changed: an apply by root since 11:59:58 UTC",
-		Hint: "try again when it has ended",
+		Code:   fault.CodeRefused,
+		Reason: "another change is under way, so nothing was changed: an apply by root since 11:59:58 UTC",
+		Hint:   "try again when it has ended",
 	}
 	return b
 }

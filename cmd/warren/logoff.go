@@ -43,9 +43,11 @@ func newLogoff(e *env) *cobra.Command {
 				return err
 			}
 			if done.Sessions == 0 && !which.All {
-				return fmt.Errorf("no such session in context %q: `warren show vpn-sessiondb --context %s` lists them", name, name)
+				return fmt.Errorf("no such session in context %q: `warren show vpn-sessiondb --context %s` lists them",
+					name, name)
 			}
-			_, err = fmt.Fprintf(e.stdout, "%s of context %s ended\n", count(done.Sessions, "session", "sessions"), name)
+			_, err = fmt.Fprintf(e.stdout, "%s of context %s ended\n",
+				count(done.Sessions, "session", "sessions"), name)
 			return err
 		}),
 	}
@@ -54,7 +56,8 @@ func newLogoff(e *env) *cobra.Command {
 	c.Flags().BoolVar(&which.All, "all", false, "end every session of the context")
 	e.contextFlag(c, &name, "the `context`")
 	mustRequire(c, "context")
-	err := c.RegisterFlagCompletionFunc("user", func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	err := c.RegisterFlagCompletionFunc("user", func(cmd *cobra.Command, _ []string, _ string) ([]string,
+		cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 		defer cancel()
 		list, err := e.client().Sessions(ctx, name)

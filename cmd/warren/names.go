@@ -50,7 +50,8 @@ func storedNames(low, high int) cobra.PositionalArgs {
 
 // completeFiles offers names of warrend's files for the first few arguments, and
 // local ones beside them where a command takes those, too.
-func (e *env) completeFiles(few int, local bool) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+func (e *env) completeFiles(few int, local bool) func(*cobra.Command, []string, string) ([]string,
+	cobra.ShellCompDirective) {
 	return func(cmd *cobra.Command, args []string, part string) ([]string, cobra.ShellCompDirective) {
 		if len(args) >= few {
 			return nil, cobra.ShellCompDirectiveNoFileComp

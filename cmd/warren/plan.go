@@ -41,14 +41,16 @@ func newPlan(e *env) *cobra.Command {
 }
 
 // leniencyText is what a command says of its leniency.
-const leniencyText = "A context with a mistake in its own configuration, or whose server has nothing usable, goes on as\n" +
+const leniencyText = "A context with a mistake in its own configuration, or whose server has nothing usable, " +
+	"goes on as\n" +
 	"it runs, or is left out where it is new; it is named, and the exit code is 1. A mistake in the\n" +
 	"system file changes nothing."
 
 // leniencyFlags gives c the flags of a Leniency.
 func leniencyFlags(c *cobra.Command, how *api.Leniency) {
 	c.Flags().BoolVar(&how.Strict, "strict", false, "change nothing where any context has a mistake")
-	c.Flags().BoolVar(&how.AllowStale, "allow-stale", false, "take the last good copy where what a server has cannot be used")
+	c.Flags().BoolVar(&how.AllowStale, "allow-stale", false,
+		"take the last good copy where what a server has cannot be used")
 }
 
 // jsonFlag gives c the flag --json.

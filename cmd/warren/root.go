@@ -222,7 +222,8 @@ func (e *env) completeContexts(cmd *cobra.Command, args []string, _ string) ([]s
 // contextFlag gives c the flag --context.
 func (e *env) contextFlag(c *cobra.Command, into *string, usage string) {
 	c.Flags().StringVar(into, "context", "", usage)
-	err := c.RegisterFlagCompletionFunc("context", func(cmd *cobra.Command, _ []string, part string) ([]string, cobra.ShellCompDirective) {
+	err := c.RegisterFlagCompletionFunc("context", func(cmd *cobra.Command, _ []string, part string) ([]string,
+		cobra.ShellCompDirective) {
 		return e.completeContexts(cmd, nil, part)
 	})
 	if err != nil {

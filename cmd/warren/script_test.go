@@ -37,7 +37,8 @@ func TestScripts(t *testing.T) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	sockets := t.TempDir()
-	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()), "EMPTY": serve(t, sockets, "empty", &empty{}),
+	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()),
+		"EMPTY":    serve(t, sockets, "empty", &empty{}),
 		"REFUSING": serve(t, sockets, "refusing", newRefusing()), "PAIR": serve(t, sockets, "pair", paired()),
 		"NONE": filepath.Join(sockets, "none")}
 	for _, name := range scripts {

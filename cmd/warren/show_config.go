@@ -13,16 +13,18 @@ import (
 
 // newShowRunningConfig is `warren show running-config`.
 func newShowRunningConfig(e *env) *cobra.Command {
-	return e.showConfig("running-config", "Show the configuration that runs", func(ctx context.Context, name string) (api.ConfigTexts, error) {
-		return e.client().RunningConfig(ctx, name)
-	})
+	return e.showConfig("running-config", "Show the configuration that runs",
+		func(ctx context.Context, name string) (api.ConfigTexts, error) {
+			return e.client().RunningConfig(ctx, name)
+		})
 }
 
 // newShowStartupConfig is `warren show startup-config`.
 func newShowStartupConfig(e *env) *cobra.Command {
-	return e.showConfig("startup-config", "Show the configuration that the next start loads", func(ctx context.Context, name string) (api.ConfigTexts, error) {
-		return e.client().StartupConfig(ctx, name)
-	})
+	return e.showConfig("startup-config", "Show the configuration that the next start loads",
+		func(ctx context.Context, name string) (api.ConfigTexts, error) {
+			return e.client().StartupConfig(ctx, name)
+		})
 }
 
 // showConfig is a command that shows the files of a configuration.

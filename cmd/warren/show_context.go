@@ -51,7 +51,8 @@ func contextsInShort(w io.Writer, list []api.Tenant) {
 		for _, i := range c.Interfaces {
 			names = append(names, i.Name)
 		}
-		t.row(c.Name, c.Class, strings.Join(names, ","), string(c.State), c.Role, pid(c.PID), fmt.Sprint(c.Restarts), c.ConfigURL)
+		t.row(c.Name, c.Class, strings.Join(names, ","), string(c.State), c.Role, pid(c.PID),
+			fmt.Sprint(c.Restarts), c.ConfigURL)
 		if c.State != api.StateReady && c.Reason != "" {
 			t.notef("%s", c.Reason)
 		}
@@ -83,7 +84,8 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 		fmt.Fprintf(w, "  Class:      %s\n", plain(c.Class))
 		fmt.Fprintf(w, "  Role:       %s\n", plain(c.Role))
 		fmt.Fprintf(w, "  Namespace:  %s\n", plain(cmp.Or(c.Namespace, "-")))
-		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"), e.since(c.Started))
+		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"),
+			e.since(c.Started))
 		if c.Sandbox != "" {
 			fmt.Fprintf(w, "  Sandbox:    %s\n", plain(c.Sandbox))
 		}

@@ -73,8 +73,10 @@ func (e *env) childOfIKE(t *table, c *control.ChildSA, detail bool) {
 	if !detail {
 		return
 	}
-	t.notef("          Encr: %s, ESN: %s, mode tunnel, encapsulation %s", cipher(c.Encryption, c.Integrity), yesNo(c.ESN), c.Encapsulation)
-	t.notef("          In:  %d packets, %d bytes; dropped: %d replayed, %d forged", c.PacketsIn, c.BytesIn, c.ReplayDropped, c.IntegrityFailed)
+	t.notef("          Encr: %s, ESN: %s, mode tunnel, encapsulation %s", cipher(c.Encryption, c.Integrity),
+		yesNo(c.ESN), c.Encapsulation)
+	t.notef("          In:  %d packets, %d bytes; dropped: %d replayed, %d forged", c.PacketsIn, c.BytesIn,
+		c.ReplayDropped, c.IntegrityFailed)
 	t.notef("          Out: %d packets, %d bytes", c.PacketsOut, c.BytesOut)
 	t.notef("          Remaining life: %s", e.until(c))
 }

@@ -54,7 +54,8 @@ func (e *env) childSAs(w io.Writer, list []control.ChildSA) {
 		say("    #replay dropped: %d, #integrity failed: %d", c.ReplayDropped, c.IntegrityFailed)
 		say("    inbound  esp spi: %s", c.SPIIn)
 		say("    outbound esp spi: %s, sequence number: %d", c.SPIOut, c.SequenceOut)
-		say("    transform: %s, esn: %s, mode: tunnel, encapsulation: %s", cipher(c.Encryption, c.Integrity), yesNo(c.ESN), c.Encapsulation)
+		say("    transform: %s, esn: %s, mode: tunnel, encapsulation: %s", cipher(c.Encryption, c.Integrity),
+			yesNo(c.ESN), c.Encapsulation)
 		say("    replay window: %s, remaining life: %s", window(c.ReplayWindow), e.until(c))
 	}
 }

@@ -52,7 +52,8 @@ func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
 		fmt.Fprintf(w, "Clocks: %s\n", skew(p.Peer.Skew))
 	}
 	if detail {
-		fmt.Fprintf(w, "Poll %s, hold %s; version %s here, %s there\n", seconds(p.Poll), seconds(p.Hold), plain(p.Version), plain(orDash(p.Peer.Version)))
+		fmt.Fprintf(w, "Poll %s, hold %s; version %s here, %s there\n", seconds(p.Poll), seconds(p.Hold),
+			plain(p.Version), plain(orDash(p.Peer.Version)))
 	}
 	if detail || len(p.Keys.Accepted) > 1 || len(p.Keys.Peer) > 1 {
 		fmt.Fprintf(w, "Failover key: %s in use; taken here: %s; there: %s\n", plain(orDash(p.Keys.Used)),
@@ -67,7 +68,8 @@ func (e *env) pair(w io.Writer, p api.Pair, detail bool) {
 
 	t := newTable("Group", "This Unit", "Peer", "Epoch", "For", "Replication", "Configuration", "Contexts")
 	for _, g := range p.Groups {
-		t.row(g.Name, g.Role, g.PeerRole, fmt.Sprint(g.Epoch), e.since(g.Since), g.Replication, g.Configuration, strings.Join(g.Contexts, ","))
+		t.row(g.Name, g.Role, g.PeerRole, fmt.Sprint(g.Epoch), e.since(g.Since), g.Replication, g.Configuration,
+			strings.Join(g.Contexts, ","))
 		if g.Broken > 0 || g.PeerBroken > 0 {
 			t.notef("contexts that cannot run: %d here, %d on the peer", g.Broken, g.PeerBroken)
 		}
@@ -123,7 +125,8 @@ func (e *env) replication(w io.Writer, list []api.ContextReplication, detail boo
 	fmt.Fprintln(w)
 	t := newTable("Context", "Role", "Replication", "Acknowledged", "Pending", "Lag", "Last Bulk Sync")
 	for _, c := range list {
-		t.row(c.Context, c.Role, c.State, fmt.Sprintf("%d/%d", c.Acked, c.Last), fmt.Sprint(c.Pending), seconds(c.Lag), moment(c.LastBulk))
+		t.row(c.Context, c.Role, c.State, fmt.Sprintf("%d/%d", c.Acked, c.Last), fmt.Sprint(c.Pending), seconds(c.Lag),
+			moment(c.LastBulk))
 		if c.Reason != "" {
 			t.notef("%s", c.Reason)
 		}

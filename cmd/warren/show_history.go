@@ -13,8 +13,9 @@ func newShowHistory(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "history",
 		Short: "Show the versions of the running configuration",
-		Long:  "Show the versions of the running configuration, now and in the past: `warren rollback` takes their numbers.",
-		Args:  noArgs,
+		Long: "Show the versions of the running configuration, now and in the past: `warren rollback` takes their " +
+			"numbers.",
+		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			h, err := e.client().History(ctx)
 			if err != nil {
@@ -29,7 +30,8 @@ func newShowHistory(e *env) *cobra.Command {
 					}
 					t.row(number, moment(v.Time), v.Author, v.Origin, v.Comment)
 					if !v.ConfirmBefore.IsZero() {
-						t.notef("it is rolled back at %s, unless `warren confirm` comes before", moment(v.ConfirmBefore))
+						t.notef("it is rolled back at %s, unless `warren confirm` comes before",
+							moment(v.ConfirmBefore))
 					}
 				}
 				t.write(w)

@@ -74,7 +74,8 @@ func TestLongCopy(t *testing.T) {
 		if code := run(context.Background(), e, args); code != exitDone {
 			t.Errorf("%q: exit %d, %s", args, code, stderr.String())
 		}
-		if got := stderr.String(); !strings.HasPrefix(got, "\r") || !strings.Contains(got, "100%  10 bytes of 10 bytes") || !strings.HasSuffix(got, "\r\x1b[K") {
+		if got := stderr.String(); !strings.HasPrefix(got, "\r") ||
+			!strings.Contains(got, "100%  10 bytes of 10 bytes") || !strings.HasSuffix(got, "\r\x1b[K") {
 			t.Errorf("%q: progress %q", args, got)
 		}
 		if !strings.HasPrefix(stdout.String(), "10 bytes copied to ") {
@@ -91,7 +92,9 @@ func TestMoreOnTerminal(t *testing.T) {
 	socket := serve(t, t.TempDir(), "s", b)
 	for _, screen := range []bool{true, false} {
 		var stdout, stderr bytes.Buffer
-		e := &env{stdout: &stdout, stderr: &stderr, screen: screen, now: time.Now, getenv: func(string) string { return socket }}
+		e := &env{stdout: &stdout, stderr: &stderr, screen: screen, now: time.Now, getenv: func(string) string {
+			return socket
+		}}
 		if code := run(context.Background(), e, []string{"more", "blue:disk0:/odd"}); code != exitDone {
 			t.Fatalf("exit %d, %s", code, stderr.String())
 		}
@@ -106,7 +109,8 @@ func TestMoreOnTerminal(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1 << 10: "1.0 KiB", 3 << 19: "1.5 MiB", 5 << 40: "5.0 TiB", 5 << 50: "5120.0 TiB"} {
+	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 1023: "1023 bytes", 1 << 10: "1.0 KiB",
+		3 << 19: "1.5 MiB", 5 << 40: "5.0 TiB", 5 << 50: "5120.0 TiB"} {
 		if got := size(n); got != want {
 			t.Errorf("size(%d) = %q, want %q", n, got, want)
 		}

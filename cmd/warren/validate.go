@@ -50,7 +50,8 @@ func fetched(ctx context.Context, path string) withServers {
 	_, list := configs.Remotes(host.Files{}, path)
 	var requests []fetch.Request
 	for _, r := range list {
-		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout, Limit: configs.MaxFileSize})
+		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout,
+			Limit: configs.MaxFileSize})
 	}
 	w := withServers{got: map[configs.Location]fetch.Result{}}
 	for i, got := range fetch.All(ctx, requests) {

@@ -18,7 +18,8 @@ func newVerify(e *env) *cobra.Command {
 		Short: "Read a whole file of a context and print its checksum",
 		Long: "Read a whole file of a context and print its SHA-256. With the checksum that it\n" +
 			"should have, the exit code is 1 if it has another.",
-		Example: "  warren verify blue:disk0:/ca.pem\n  warren verify images:/client.pkg $(sha256sum < client.pkg | cut -c 1-64)",
+		Example: "  warren verify blue:disk0:/ca.pem\n  warren verify images:/client.pkg $(sha256sum < client.pkg | " +
+			"cut -c 1-64)",
 		Args: func(cmd *cobra.Command, args []string) error {
 			names := args
 			if len(args) == 2 {
@@ -35,11 +36,14 @@ func newVerify(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := e.print(f, func(w io.Writer) { fmt.Fprintf(w, "SHA-256 (%s) = %s\n", plain(f.Name), f.SHA256) }); err != nil {
+			if err := e.print(f, func(w io.Writer) {
+				fmt.Fprintf(w, "SHA-256 (%s) = %s\n", plain(f.Name), f.SHA256)
+			}); err != nil {
 				return err
 			}
 			if len(args) == 2 && !strings.EqualFold(args[1], f.SHA256) {
-				return fmt.Errorf("%s is not what was expected: its SHA-256 should be %s", f.Name, strings.ToLower(args[1]))
+				return fmt.Errorf("%s is not what was expected: its SHA-256 should be %s", f.Name,
+					strings.ToLower(args[1]))
 			}
 			return nil
 		}),

@@ -18,7 +18,8 @@ func newVersion(e *env) *cobra.Command {
 		Short: "Print the version of this program",
 		Args:  noArgs,
 		RunE: does(func(context.Context, []string) error {
-			v := versionInfo{Version: build.Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			v := versionInfo{Version: build.Version(), Go: runtime.Version(), Platform: runtime.GOOS + "/" +
+				runtime.GOARCH}
 			return e.print(v, func(w io.Writer) { fmt.Fprintf(w, "warren %s %s %s\n", v.Version, v.Go, v.Platform) })
 		}),
 	}

@@ -29,7 +29,8 @@ func newWrite(e *env) *cobra.Command {
 				fmt.Fprintf(w, "%s written\n", count(len(done.Files), "file", "files"))
 			})
 			for _, u := range done.Unwritable {
-				fmt.Fprintf(e.stderr, "warren: %s differs and cannot be written\nhint: %s\n", plain(u.Name), plain(u.Reason))
+				fmt.Fprintf(e.stderr, "warren: %s differs and cannot be written\nhint: %s\n", plain(u.Name),
+					plain(u.Reason))
 			}
 			if err == nil && len(done.Unwritable) > 0 {
 				return errSaid

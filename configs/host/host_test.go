@@ -51,10 +51,12 @@ func TestReadFile(t *testing.T) {
 		{"a file of a disk", within("/a.hcl"), "on the disk", ""},
 		{"a link on a disk", within("/in"), "", "link"},
 		{"out of a disk", within("/../a.hcl"), "", ".."},
-		{"of a server", configs.Location{Scheme: configs.SchemeHTTPS, Path: "https://conf.example/a.hcl"}, "", "no server was asked"},
+		{"of a server", configs.Location{Scheme: configs.SchemeHTTPS, Path: "https://conf.example/a.hcl"}, "",
+			"no server was asked"},
 	} {
 		got, err := Files{}.ReadFile(test.at)
-		if string(got) != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+		if string(got) != test.want || (err == nil) != (test.err == "") || err != nil &&
+			!strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s: got %q, %v", test.name, got, err)
 		}
 	}

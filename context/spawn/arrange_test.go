@@ -16,7 +16,8 @@ import (
 // there at once, and then no more than the kernel's lock can spare.
 func TestHastyWorker(t *testing.T) {
 	n := &network{}
-	w, err := New(&Config{Tenant: &spec.Tenant{Name: "blue"}, UID: testUID, Network: n, Group: &group{}, Stderr: os.Stderr, Log: slog.New(slog.DiscardHandler)})
+	w, err := New(&Config{Tenant: &spec.Tenant{Name: "blue"}, UID: testUID, Network: n, Group: &group{},
+		Stderr: os.Stderr, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +33,8 @@ func TestHastyWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if most := arrangeBurst/2 + int(arrangeRate*(time.Since(begin).Seconds()+1)); len(n.asked) < arrangeBurst/2 || len(n.asked) > most || refused == 0 {
+	if most := arrangeBurst/2 + int(arrangeRate*(time.Since(begin).Seconds()+1)); len(n.asked) < arrangeBurst/2 ||
+		len(n.asked) > most || refused == 0 {
 		t.Errorf("%d changes were made and %d refused, want %d to %d", len(n.asked), refused, arrangeBurst/2, most)
 	}
 }

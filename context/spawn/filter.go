@@ -32,11 +32,13 @@ var allowed = []string{
 }
 
 // fatal ends a worker at once: no fault leads there, only somebody who is not us.
-var fatal = []string{"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "bpf", "io_uring_setup", "kexec_load", "init_module", "finit_module"}
+var fatal = []string{"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "bpf", "io_uring_setup",
+	"kexec_load", "init_module", "finit_module"}
 
 // threadFlags is how the Go runtime begins a thread, on some architectures with
 // CLONE_SETTLS: nothing is shared less, and nothing is new.
-const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
+const threadFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM |
+	unix.CLONE_THREAD
 
 // condition is what forbids a call.
 type condition struct {
@@ -67,7 +69,8 @@ func forbidden(pid int) []condition {
 		{"ioctl", not(1, unix.TUNGETIFF, unix.TUNSETOFFLOAD)},
 		{"mmap", []seccomp.ArgumentConditions{{{Argument: 2, Operation: seccomp.BitsSet, Value: unix.PROT_EXEC}}}},
 		{"setsockopt", []seccomp.ArgumentConditions{
-			option(unix.SOL_SOCKET, unix.SO_LINGER), // the supervisor closes sockets, too, and must not wait for their peers
+			// the supervisor closes sockets, too, and must not wait for their peers
+			option(unix.SOL_SOCKET, unix.SO_LINGER),
 			option(unix.SOL_SOCKET, unix.SO_BINDTODEVICE),
 			option(unix.SOL_SOCKET, unix.SO_ATTACH_FILTER),
 			option(unix.SOL_SOCKET, unix.SO_ATTACH_BPF),
@@ -100,9 +103,11 @@ func filters(pid int) ([][]byte, error) {
 		}
 		group := seccomp.SyscallGroup{Action: seccomp.ActionErrno}
 		for _, all := range c.any {
-			group.NamesWithCondtions = append(group.NamesWithCondtions, seccomp.NameWithConditions{Name: c.name, Conditions: all})
+			group.NamesWithCondtions = append(group.NamesWithCondtions,
+				seccomp.NameWithConditions{Name: c.name, Conditions: all})
 		}
-		if err := add(seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: []seccomp.SyscallGroup{group}}); err != nil {
+		if err := add(seccomp.Policy{DefaultAction: seccomp.ActionAllow,
+			Syscalls: []seccomp.SyscallGroup{group}}); err != nil {
 			return nil, err
 		}
 	}

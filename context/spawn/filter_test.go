@@ -40,7 +40,8 @@ func verdict(t *testing.T, programs []*bpf.VM, name string, args ...uint64) uint
 		if err != nil {
 			t.Fatal(err)
 		}
-		if action := uint32(n); int32(action&unix.SECCOMP_RET_ACTION_FULL) < int32(strictest&unix.SECCOMP_RET_ACTION_FULL) {
+		if action := uint32(n); int32(action&unix.SECCOMP_RET_ACTION_FULL) < int32(
+			strictest&unix.SECCOMP_RET_ACTION_FULL) {
 			strictest = action
 		}
 	}

@@ -18,11 +18,13 @@ import (
 func FuzzHandle(f *testing.F) {
 	for kind, body := range map[control.Kind]any{
 		control.KindAddress: control.Address{Add: true, Prefix: netip.MustParsePrefix("10.0.0.1/32")},
-		control.KindRoutes:  control.Routes{Add: []control.Route{{Destination: netip.MustParsePrefix("10.0.0.0/8"), Source: netip.MustParseAddr("10.0.0.1")}}},
-		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
-		control.KindIKESAs:  []control.IKESA{{Context: "blue"}},
-		control.KindBoot:    control.Boot{Version: control.Version},
-		control.KindStop:    nil,
+		control.KindRoutes: control.Routes{
+			Add: []control.Route{{Destination: netip.MustParsePrefix("10.0.0.0/8"),
+				Source: netip.MustParseAddr("10.0.0.1")}}},
+		control.KindClaim:  control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
+		control.KindIKESAs: []control.IKESA{{Context: "blue"}},
+		control.KindBoot:   control.Boot{Version: control.Version},
+		control.KindStop:   nil,
 	} {
 		b, err := json.Marshal(body)
 		if err != nil {
@@ -38,7 +40,8 @@ func FuzzHandle(f *testing.F) {
 			},
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
 		_, err := w.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.Kind(kind), Body: body}})
-		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoutes, control.KindClaim}, control.Kind(kind))
+		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoutes, control.KindClaim},
+			control.Kind(kind))
 		if !allowed && (err == nil || len(n.asked) > 0) {
 			t.Errorf("%q is not a worker's to ask, and did %v", kind, n.asked)
 		}

@@ -99,7 +99,8 @@ func TestForgedLines(t *testing.T) {
 			head + `msg="IKE SA established" tenant=blue sa=6f1c assigned="[10.0.0.1 ::1]"`},
 		{"another tenant's", "text", head + "msg=x tenant=red sa=1 tenant=green", head + "msg=x tenant=blue sa=1"},
 		{"nobody's", "text", head + "msg=x", head + "msg=x tenant=blue"},
-		{"escape sequences", "text", head + "msg=\x1b[2J\u009b tenant=blue", own + `"` + strings.ReplaceAll(head+"msg=?[2J? tenant=blue", `"`, `\"`) + `"`},
+		{"escape sequences", "text", head + "msg=\x1b[2J\u009b tenant=blue",
+			own + `"` + strings.ReplaceAll(head+"msg=?[2J? tenant=blue", `"`, `\"`) + `"`},
 		{"invalid UTF-8", "text", "\xff\xfe", own + "??"},
 		{"two times", "text", head + "msg=x time=" + stamp, own + `"` + head + "msg=x time=" + stamp + `"`},
 		{"no time", "text", "time=never level=INFO msg=x", own + `"time=never level=INFO msg=x"`},
@@ -107,12 +108,16 @@ func TestForgedLines(t *testing.T) {
 		{"a carriage return", "text", "a\rtime=x", own + `"a?time=x"`},
 		{"a trace", "text", "goroutine 1 [running]:", own + `"goroutine 1 [running]:"`},
 		{"a long line", "text", long, own + long[:longestLine]},
-		{"the other format", "text", jsonHead + `"msg":"x"}`, own + `"` + strings.ReplaceAll(jsonHead+`"msg":"x"}`, `"`, `\"`) + `"`},
+		{"the other format", "text", jsonHead + `"msg":"x"}`, own + `"` + strings.ReplaceAll(jsonHead+`"msg":"x"}`, `"`,
+			`\"`) + `"`},
 		{"JSON", "json", jsonHead + `"msg":"x","tenant":"red","assigned":["10.0.0.1"],"sa":{"a":1}}`,
 			jsonHead + `"msg":"x","tenant":"blue","assigned":["10.0.0.1"],"sa":{"a":1}}`},
-		{"JSON, cut short", "json", jsonHead + `"msg":"x"`, `"msg":"worker wrote outside its log","tenant":"blue","text":`},
-		{"JSON, and more", "json", jsonHead + `"msg":"x"}{}`, `"msg":"worker wrote outside its log","tenant":"blue","text":`},
-		{"JSON, a hidden key", "json", jsonHead + `"msg":"x","ten\u0061nt":"red"}`, jsonHead + `"msg":"x","tenant":"blue"}`},
+		{"JSON, cut short", "json", jsonHead + `"msg":"x"`,
+			`"msg":"worker wrote outside its log","tenant":"blue","text":`},
+		{"JSON, and more", "json", jsonHead + `"msg":"x"}{}`,
+			`"msg":"worker wrote outside its log","tenant":"blue","text":`},
+		{"JSON, a hidden key", "json", jsonHead + `"msg":"x","ten\u0061nt":"red"}`,
+			jsonHead + `"msg":"x","tenant":"blue"}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -121,7 +126,8 @@ func TestForgedLines(t *testing.T) {
 			w.Close()
 			l.stop()
 			got, ends := strings.CutSuffix(out.String(), "\n")
-			if !ends || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") || printable([]byte(got)) != got {
+			if !ends || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") ||
+				printable([]byte(got)) != got {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})

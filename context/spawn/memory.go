@@ -74,7 +74,8 @@ func memoryFile(name string, size int64) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("spawn: sizing memory file: %w", err)
 	}
-	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS, unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_ADD_SEALS,
+		unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("spawn: sealing memory file: %w", err)
 	}

@@ -110,7 +110,8 @@ func (w *Worker) log() linesConfig {
 	return linesConfig{
 		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: w.cfg.Log,
 		tell: func(dropped int64) {
-			w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource", string(resource.Syslogs), "limit", limit, "count", dropped)
+			w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource",
+				string(resource.Syslogs), "limit", limit, "count", dropped)
 		},
 	}
 }

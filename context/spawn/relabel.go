@@ -39,7 +39,10 @@ func relabel(b, line []byte, format, tenant string) ([]byte, bool) {
 	if _, err := time.Parse(time.RFC3339Nano, strings.Trim(attrs[0].value, `"`)); err != nil {
 		return b, false
 	}
-	if slices.ContainsFunc(attrs[3:], func(a attr) bool { return a.key == "time" || a.key == "level" || a.key == "msg" }) {
+	if slices.ContainsFunc(attrs[3:], func(a attr) bool {
+		return a.key == "time" || a.key == "level" ||
+			a.key == "msg"
+	}) {
 		return b, false // whoever reads the log would find the wrong one
 	}
 	attrs = slices.DeleteFunc(attrs, func(a attr) bool { return a.key == "tenant" })

@@ -32,7 +32,8 @@ func (w *Worker) relay(socket *os.File) (theirs *os.File, stop func(), err error
 		return nil, nil, fmt.Errorf("spawn: making a socket pair: %w", err)
 	}
 	if unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, relayBuffer) != nil {
-		_ = unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, relayBuffer) // less than that is a smaller buffer
+		// less than that is a smaller buffer
+		_ = unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, relayBuffer)
 	}
 	ours, theirs := os.NewFile(uintptr(fds[0]), "frames"), os.NewFile(uintptr(fds[1]), "frames")
 	stop = func() {
@@ -110,7 +111,8 @@ func (r *relay) receive(fd uintptr) (int, syscall.Errno) {
 	for {
 		r.iov.Base = &r.buffer[control.FrameLen]
 		r.iov.SetLen(relayRoom)
-		r.hdr = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&r.name)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &r.iov, Control: &r.oob[0]}
+		r.hdr = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&r.name)), Namelen: unix.SizeofSockaddrLinklayer, Iov: &r.iov,
+			Control: &r.oob[0]}
 		r.hdr.SetIovlen(1)
 		r.hdr.SetControllen(len(r.oob))
 		n, _, errno := syscall.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.hdr)), unix.MSG_DONTWAIT)
@@ -161,7 +163,8 @@ func (r *relay) stamp() int64 {
 		h := (*unix.Cmsghdr)(unsafe.Pointer(&oob[0]))
 		if h.Level == unix.SOL_SOCKET && h.Type == unix.SCM_TIMESTAMPNS && int(h.Len) == unix.CmsgLen(16) {
 			data := oob[unix.CmsgLen(0):]
-			return int64(binary.NativeEndian.Uint64(data))*int64(time.Second) + int64(binary.NativeEndian.Uint64(data[8:]))
+			return int64(binary.NativeEndian.Uint64(data))*int64(time.Second) +
+				int64(binary.NativeEndian.Uint64(data[8:]))
 		}
 	}
 	return time.Now().UnixNano()

@@ -56,7 +56,8 @@ func newEmptyRoot() (_ *os.File, err error) {
 		return nil, fmt.Errorf("separating mounts: %w", err)
 	}
 	// Any directory will do that is not the root itself.
-	if err := unix.Mount("warren", "/proc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0555,size=4096,nr_inodes=8"); err != nil {
+	if err := unix.Mount("warren", "/proc", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
+		"mode=0555,size=4096,nr_inodes=8"); err != nil {
 		return nil, fmt.Errorf("mounting an empty root: %w", err)
 	}
 	if err := unix.Chdir("/proc"); err != nil {

@@ -24,7 +24,9 @@ func TestRequireSandbox(t *testing.T) {
 	}
 	defer w.Close()
 	_, err = w.start(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "require_sandbox is set, and this is missing: mount namespace: the program is not linked statically") {
+	if err == nil ||
+		!strings.Contains(err.Error(),
+			"require_sandbox is set, and this is missing: mount namespace: the program is not linked statically") {
 		t.Errorf("got %v", err)
 	}
 	w.RequireSandbox(false)

@@ -22,12 +22,16 @@ func TestSilence(t *testing.T) {
 		unready, unanswered time.Duration // listened
 	}{
 		{name: "stopped", unanswered: 1500 * time.Millisecond},
-		{name: "a thread of the runtime wakes now and then", used: 2 * time.Millisecond, unanswered: 1500 * time.Millisecond},
+		{name: "a thread of the runtime wakes now and then", used: 2 * time.Millisecond,
+			unanswered: 1500 * time.Millisecond},
 		{name: "computes", used: 100 * time.Millisecond, unready: 1500 * time.Millisecond, unanswered: 5 * time.Second},
-		{name: "computes on four processors", used: 400 * time.Millisecond, unready: 1500 * time.Millisecond, unanswered: 5 * time.Second},
-		{name: "gets half a processor", used: 50 * time.Millisecond, waited: 50 * time.Millisecond, unready: 3 * time.Second, unanswered: 10 * time.Second},
+		{name: "computes on four processors", used: 400 * time.Millisecond, unready: 1500 * time.Millisecond,
+			unanswered: 5 * time.Second},
+		{name: "gets half a processor", used: 50 * time.Millisecond, waited: 50 * time.Millisecond,
+			unready: 3 * time.Second, unanswered: 10 * time.Second},
 		{name: "gets none", waited: 100 * time.Millisecond, unanswered: 15 * time.Second},
-		{name: "many threads wait", used: 10 * time.Millisecond, waited: 900 * time.Millisecond, unanswered: 15 * time.Second},
+		{name: "many threads wait", used: 10 * time.Millisecond, waited: 900 * time.Millisecond,
+			unanswered: 15 * time.Second},
 		{name: "the supervisor is late, too", late: 900 * time.Millisecond, unanswered: 1500 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {

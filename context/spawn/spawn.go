@@ -341,7 +341,8 @@ func (w *Worker) stop(ctx context.Context, p *process) {
 
 // tellSandbox logs what confines a worker.
 func (w *Worker) tellSandbox(box control.Sandbox) {
-	reached, missing := printable([]byte(strings.Join(box.Reached, ", "))), printable([]byte(strings.Join(box.Missing, ", ")))
+	reached, missing := printable([]byte(strings.Join(box.Reached, ", "))),
+		printable([]byte(strings.Join(box.Missing, ", ")))
 	if missing != "" {
 		w.cfg.Log.Warn("worker is confined in part", "sandbox", reached, "missing", missing)
 		return
@@ -386,7 +387,8 @@ var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 // message builds the boot message with its descriptors.
 func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*os.File) {
 	boot := &control.Boot{
-		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat, LogLevel: w.cfg.LogLevel, Clock: clockZero,
+		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat,
+		LogLevel: w.cfg.LogLevel, Clock: clockZero,
 	}
 	if f := w.cfg.Failover; f != nil {
 		boot.Failover = &control.Failover{Unit: f.Unit, Role: role}

@@ -126,9 +126,10 @@ func fakeKeys(ctx context.Context, conn *pipe.Conn, boot *control.Boot) control.
 	keys.IKE = append(keys.IKE, os.Environ()...)
 	prefix := netip.MustParsePrefix("10.0.0.1/32")
 	for kind, body := range map[control.Kind]any{
-		control.KindAddress: control.Address{Add: true, Prefix: prefix}, control.KindRoutes: control.Routes{Add: []control.Route{{Destination: prefix}}},
-		control.KindClaim: control.Claim{Resource: "vpn_burst_other", More: 7},
-		control.KindKeys:  nil, control.KindBoot: nil,
+		control.KindAddress: control.Address{Add: true, Prefix: prefix},
+		control.KindRoutes:  control.Routes{Add: []control.Route{{Destination: prefix}}},
+		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", More: 7},
+		control.KindKeys:    nil, control.KindBoot: nil,
 	} {
 		answer, err := conn.Call(ctx, kind, body)
 		keys.ESP = append(keys.ESP, fmt.Sprintf("%s: %v", kind, err))
@@ -300,10 +301,14 @@ func TestWorker(t *testing.T) {
 	}
 	text := strings.Join(append(keys.IKE, keys.ESP...), "\n") + "\n" + processText(t, s.PID)
 	for _, want := range []string{
-		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID), "Groups:  \n",
-		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n", "CapBnd: 0000000000000000\n",
-		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n", "oom " + ownScore(t) + "\n",
-		"address: <nil>\n", "routes: <nil>\n", "claim: <nil>\n", `granted {"most":4}`, "keys: pipe: keys refused: spawn: a worker may not ask for that\n",
+		fmt.Sprintf("Uid: %d %[1]d %[1]d %[1]d\n", testUID), fmt.Sprintf("Gid: %d %[1]d %[1]d %[1]d\n", testUID),
+		"Groups:  \n",
+		"CapInh: 0000000000000000\n", "CapPrm: 0000000000000000\n", "CapEff: 0000000000000000\n",
+		"CapBnd: 0000000000000000\n",
+		"CapAmb: 0000000000000000\n", "NoNewPrivs: 1\n", "GOMEMLIMIT=94371840\n", "start 1\n", "class gold\n",
+		"oom " + ownScore(t) + "\n",
+		"address: <nil>\n", "routes: <nil>\n", "claim: <nil>\n", `granted {"most":4}`,
+		"keys: pipe: keys refused: spawn: a worker may not ask for that\n",
 		"boot: pipe: boot refused: spawn: a worker may not ask for that\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -82,7 +82,8 @@ func newLoopWithCrew(t testing.TB, children, crew int) *loop {
 		err := l.p.Apply(&sa.Change{Op: sa.OpAdd, Child: sa.Child{
 			ID: uint64(i + 1), Slot: uint32(i), In: half, Out: half, Local: anywhere,
 			Remote:    append([]sa.Selector{sa.SelectorOf(netip.PrefixFrom(host(i), 32))}, anywhere...)[:1],
-			LocalAddr: local, RemoteAddr: netip.MustParseAddrPort("192.0.2.2:4500"), Encap: sa.EncapUDP, ReplayWindow: 1024,
+			LocalAddr: local, RemoteAddr: netip.MustParseAddrPort("192.0.2.2:4500"), Encap: sa.EncapUDP,
+			ReplayWindow: 1024,
 		}})
 		if err != nil {
 			t.Fatal(err)

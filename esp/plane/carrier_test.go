@@ -230,7 +230,8 @@ func TestCarrierReceives(t *testing.T) {
 		}
 	}
 	deliver(toA.TCP(1, 2, []byte{2, 4, 5, 180}, nil), append(toA.UDP([]byte("with padding")), make([]byte, 30)...))
-	if got := g.inner(t, 2); got[0][42] != 5 || got[0][43] != 80 || !bytes.Equal(got[1], toA.UDP([]byte("with padding"))) {
+	if got := g.inner(t, 2); got[0][42] != 5 || got[0][43] != 80 ||
+		!bytes.Equal(got[1], toA.UDP([]byte("with padding"))) {
 		t.Errorf("came % x", got)
 	}
 	r.Drop(stats.DropIntegrity, 2, 300) // as a carrier counts what it cannot open

@@ -148,8 +148,9 @@ func (e *espSide) newChildLocked(c *sa.Child, replaces uint64) (*child, error) {
 		return nil, err
 	}
 	ch := &child{
-		esp: e, id: c.ID, replaces: replaces, slot: e.counters.Slot(c.Slot), slotIndex: c.Slot, bytesLimit: c.BytesLimit,
-		out: out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
+		esp: e, id: c.ID, replaces: replaces, slot: e.counters.Slot(c.Slot), slotIndex: c.Slot,
+		bytesLimit: c.BytesLimit,
+		out:        out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
 	}
 	e.crew.initState(&ch.crew)
 	ch.link = Link{carrier: ch, spi: c.Out.SPI, id: c.ID}

@@ -290,6 +290,7 @@ func (in *inbound) checkPath(c *child, m *Message) {
 		return
 	}
 	if c.toldAt[ReportMoved].Swap(in.rx.now) != in.rx.now {
-		in.esp.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote, Encap: sa.EncapUDP})
+		in.esp.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote,
+			Encap: sa.EncapUDP})
 	}
 }

@@ -107,7 +107,8 @@ func (s *space) socket(kind plane.Kind, local netip.AddrPort) *os.File {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1), unix.Bind(fd, to)); err != nil {
+		if err := errors.Join(unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1),
+			unix.Bind(fd, to)); err != nil {
 			unix.Close(fd)
 			return err
 		}
@@ -163,7 +164,8 @@ func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) 
 		s.run("ip", "addr", "add", fmt.Sprintf("10.%d.0.1/16", i+1), "dev", "tun0")
 		s.run("ip", "addr", "add", fmt.Sprintf("2001:db8:%d::1/48", i+1), "dev", "tun0", "nodad")
 		s.run("ip", "link", "set", "tun0", "up")
-		s.run("ip", "route", "add", fmt.Sprintf("10.%d.0.0/16", 2-i), "dev", "tun0", "src", fmt.Sprintf("10.%d.0.1", i+1))
+		s.run("ip", "route", "add", fmt.Sprintf("10.%d.0.0/16", 2-i), "dev", "tun0", "src",
+			fmt.Sprintf("10.%d.0.1", i+1))
 		s.run("ip", "route", "add", fmt.Sprintf("2001:db8:%d::/48", 2-i), "dev", "tun0")
 		dev, err := tun.NewDevice(files[0])
 		if err != nil {

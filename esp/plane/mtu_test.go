@@ -40,7 +40,8 @@ func TestTooBig(t *testing.T) {
 			a.dev.Inject <- esptest.Plain(large)
 			got := a.inner(t, 1)[0]
 			var p esp.Inner
-			if !esp.ParseInner(got, &p) || p.Len != len(got) || p.Src != tt.flow.Dst.Addr() || p.Dst != tt.flow.Src.Addr() {
+			if !esp.ParseInner(got, &p) || p.Len != len(got) || p.Src != tt.flow.Dst.Addr() ||
+				p.Dst != tt.flow.Src.Addr() {
 				t.Fatalf("not an answer: % x", got)
 			}
 			icmp := got[p.Transport:]
@@ -188,7 +189,8 @@ func TestPathMTUFromOutside(t *testing.T) {
 		{"lower", plane.OriginNetwork, 1300, quoted, b.natt.Addr, 1300},
 		{"higher", plane.OriginNetwork, 1400, quoted, b.natt.Addr, 1300},
 		{"our own kernel", plane.OriginKernel, 1200, nil, b.natt.Addr, 1200},
-		{"our own kernel about another SPI", plane.OriginKernel, 1100, []byte{0, 0, 9, 9, 0, 0, 0, 1}, b.natt.Addr, 1100},
+		{"our own kernel about another SPI", plane.OriginKernel, 1100, []byte{0, 0, 9, 9, 0, 0, 0, 1},
+			b.natt.Addr, 1100},
 		{"absurd", plane.OriginNetwork, 60, quoted, b.natt.Addr, 576},
 	} {
 		errors := a.Stats().Sum(stats.ReceiveErrors)

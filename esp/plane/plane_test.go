@@ -538,7 +538,8 @@ func TestIKE(t *testing.T) {
 	if want := []string{"192.0.2.1:4500->192.0.2.2:4500 hello"}; !cmp.Equal(b.ike, want) {
 		t.Error(cmp.Diff(want, b.ike))
 	}
-	if err := a.SendIKE(netip.MustParseAddrPort("192.0.2.9:500"), b.natt.Addr, nil); !errors.Is(err, plane.ErrNoSocket) {
+	if err := a.SendIKE(netip.MustParseAddrPort("192.0.2.9:500"), b.natt.Addr, nil); !errors.Is(err,
+		plane.ErrNoSocket) {
 		t.Errorf("from an address that is not ours: %v", err)
 	}
 	if err := a.SendIKE(a.natt.Addr, netip.MustParseAddrPort("[2001:db8::1]:500"), nil); !errors.Is(err,
@@ -596,7 +597,9 @@ func TestReportsRepeat(t *testing.T) {
 	}{
 		{"sequence numbers near their end", plane.ReportRekey,
 			func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1<<28) }},
-		{"sequence numbers used up", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).SkipOut(1<<32 - 1) }},
+		{"sequence numbers used up", plane.ReportExpired, func(a, _ *gateway) {
+			a.counters.Slot(0).SkipOut(1<<32 - 1)
+		}},
 		{"volume out", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountOut(1, 1<<30, 0) }},
 		{"volume in", plane.ReportExpired, func(a, _ *gateway) { a.counters.Slot(0).CountIn(1, 1<<30, 0) }},
 	} {

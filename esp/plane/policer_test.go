@@ -53,7 +53,8 @@ func TestPolicer(t *testing.T) {
 			}
 			for i := range tt.senders {
 				if got := passed[i] / wanted[i]; got < tt.low[i] || got > tt.high[i] {
-					t.Errorf("sender %d: %.3f of %v packets passed, want %v to %v", i, got, wanted[i], tt.low[i], tt.high[i])
+					t.Errorf("sender %d: %.3f of %v packets passed, want %v to %v", i, got, wanted[i],
+						tt.low[i], tt.high[i])
 				}
 			}
 			if most := rate*seconds + rate*burstTime.Seconds(); total > most {

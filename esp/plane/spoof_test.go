@@ -38,7 +38,9 @@ func TestSpoofing(t *testing.T) {
 				p := f.UDP(make([]byte, 100))
 				size += len(p)
 				a.dev.Inject <- esptest.Plain(p)
-				until(t, fmt.Sprint("drop ", i+1), func() bool { return b.Stats().Sum(stats.DropSelector) == uint64(i+1) })
+				until(t, fmt.Sprint("drop ", i+1), func() bool {
+					return b.Stats().Sum(stats.DropSelector) == uint64(i+1)
+				})
 			}
 			a.dev.Inject <- esptest.Super(esptest.NewFlow("10.9.0.5:4000", "10.2.0.7:80").TCP(1, 0x10, nil,
 				make([]byte, 50_000)), 1000)

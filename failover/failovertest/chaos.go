@@ -179,7 +179,8 @@ func (w *world) heal() {
 
 // checkStep looks for two unmuted actives that can hear each other.
 func (w *world) checkStep() {
-	if w.owner < 0 || !w.nodes[w.owner].up || !w.attached[w.owner] || !w.nodes[w.owner].worker.active || w.nodes[w.owner].worker.hung {
+	if w.owner < 0 || !w.nodes[w.owner].up || !w.attached[w.owner] || !w.nodes[w.owner].worker.active ||
+		w.nodes[w.owner].worker.hung {
 		w.serving = time.Time{}
 	} else if w.serving.IsZero() {
 		w.serving = w.now
@@ -200,7 +201,8 @@ func (w *world) checkStep() {
 	// One heartbeat is due within a poll and arrives within the delay. A peer
 	// that has restarted is believed after two more messages. A worker that hangs is
 	// killed when it has not obeyed for half the hold time.
-	if d := w.now.Sub(w.together); d > poll+4*maxDelay && !(d <= poll+hold/2+4*maxDelay && (a.worker.hung || b.worker.hung)) {
+	if d := w.now.Sub(w.together); d > poll+4*maxDelay &&
+		!(d <= poll+hold/2+4*maxDelay && (a.worker.hung || b.worker.hung)) {
 		w.fail("two active nodes for %v", d)
 	}
 }

@@ -61,7 +61,8 @@ func RunGroups(seed uint64, count int) (GroupsResult, error) {
 		w.groups = append(w.groups, fmt.Sprintf("context-%04d", i))
 	}
 	for i := range w.nodes {
-		w.nodes[i] = &manyNode{index: i, disk: map[string]uint64{}, back: w.now.Add(time.Duration(w.rand.IntN(300)) * time.Millisecond)}
+		w.nodes[i] = &manyNode{index: i, disk: map[string]uint64{},
+			back: w.now.Add(time.Duration(w.rand.IntN(300)) * time.Millisecond)}
 	}
 	const chaos, quiet = 4 * time.Second, 3 * time.Second
 	start := w.now
@@ -137,14 +138,16 @@ func (w *many) disturb() {
 func (w *many) boot(n *manyNode) {
 	n.roles, n.ready = map[string]failover.Role{}, map[string]time.Time{}
 	cfg := failover.Config{
-		Unit: failover.UnitPrimary, Keys: []secret.Value{secret.Copy([]byte("a failover key for the lab"))}, Version: "test",
-		Poll: poll, Hold: hold, Wait: 400 * time.Millisecond, Links: []string{"one", "two"}, Rand: numbers{w.rand},
+		Unit: failover.UnitPrimary, Keys: []secret.Value{secret.Copy([]byte("a failover key for the lab"))},
+		Version: "test",
+		Poll:    poll, Hold: hold, Wait: 400 * time.Millisecond, Links: []string{"one", "two"}, Rand: numbers{w.rand},
 	}
 	if n.index == 1 {
 		cfg.Unit = failover.UnitSecondary
 	}
 	for _, group := range w.groups {
-		cfg.Groups = append(cfg.Groups, failover.GroupConfig{Name: group, Tenants: []string{group}, Epoch: n.disk[group]})
+		cfg.Groups = append(cfg.Groups, failover.GroupConfig{Name: group, Tenants: []string{group},
+			Epoch: n.disk[group]})
 	}
 	var out failover.Output
 	m, err := failover.New(w.now, cfg, &out)
@@ -181,7 +184,9 @@ func (w *many) carryOut(n *manyNode, out *failover.Output) {
 	later := w.now.Add(time.Duration(1+w.rand.IntN(3)) * time.Millisecond)
 	for _, q := range out.Quiesce {
 		if !q.Cancel {
-			w.flights = append(w.flights, flight{later, n.index, func(m *failover.Node, out *failover.Output) { m.Quiesced(w.now, q.Group, out) }})
+			w.flights = append(w.flights, flight{later, n.index, func(m *failover.Node, out *failover.Output) {
+				m.Quiesced(w.now, q.Group, out)
+			}})
 		}
 	}
 	for _, d := range out.Send {
@@ -191,9 +196,10 @@ func (w *many) carryOut(n *manyNode, out *failover.Output) {
 			w.fail("a heartbeat of %d bytes", len(d.Payload))
 		}
 		if d.Path.Link >= 0 && w.linkUp[d.Path.Link] && w.rand.IntN(20) > 0 {
-			w.flights = append(w.flights, flight{w.now.Add(time.Millisecond), 1 - n.index, func(m *failover.Node, out *failover.Output) {
-				_ = m.Receive(w.now, d.Path, d.Payload, out)
-			}})
+			w.flights = append(w.flights,
+				flight{w.now.Add(time.Millisecond), 1 - n.index, func(m *failover.Node, out *failover.Output) {
+					_ = m.Receive(w.now, d.Path, d.Payload, out)
+				}})
 		}
 	}
 }
@@ -226,7 +232,8 @@ func (w *many) checkEnd() {
 		if b == failover.RoleActive {
 			standby = a
 		}
-		if (a == failover.RoleActive) == (b == failover.RoleActive) || group != crasher && standby != failover.RoleStandbyReady {
+		if (a == failover.RoleActive) == (b == failover.RoleActive) || group != crasher &&
+			standby != failover.RoleStandbyReady {
 			w.fail("%s ends as %v and %v", group, a, b)
 		}
 	}

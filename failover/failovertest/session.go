@@ -12,7 +12,8 @@ import (
 func (w *world) tendSession() {
 	w.after(20*time.Millisecond+w.upTo(10*time.Millisecond), w.tendSession)
 	a, b := w.nodes[0], w.nodes[1]
-	if w.session != [2]uint64{} || !a.up || !b.up || a.worker.active == b.worker.active || a.worker.hung || b.worker.hung {
+	if w.session != [2]uint64{} || !a.up || !b.up || a.worker.active == b.worker.active || a.worker.hung ||
+		b.worker.hung {
 		return
 	}
 	on := -1

@@ -75,7 +75,8 @@ func OpenEthernet(device string) (*Ethernet, error) {
 	at := unix.SockaddrLinklayer{Protocol: etherType>>8 | etherType&0xff<<8, Ifindex: dev.Index}
 	group := &unix.PacketMreq{Ifindex: int32(dev.Index), Type: unix.PACKET_MR_MULTICAST, Alen: 6}
 	copy(group.Address[:], etherGroup[:])
-	err = errors.Join(unix.Bind(fd, &at), unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, group))
+	err = errors.Join(unix.Bind(fd, &at),
+		unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, group))
 	if err != nil {
 		return fail(errors.Join(err, unix.Close(fd)))
 	}

@@ -28,7 +28,8 @@ func TestFrames(t *testing.T) {
 				if len(frame) > mtu {
 					t.Errorf("a frame of %d bytes with an MTU of %d", len(frame), mtu)
 				}
-				for _, noise := range [][]byte{nil, []byte("WRD\x01"), frame[:etherHead-1], slices.Concat([]byte("no"), frame)} {
+				for _, noise := range [][]byte{nil, []byte("WRD\x01"), frame[:etherHead-1],
+					slices.Concat([]byte("no"), frame)} {
 					if b := e.join(noise); b != nil {
 						t.Errorf("%x is a heartbeat", noise)
 					}

@@ -120,7 +120,8 @@ func greetingMAC(key secret.Value, b []byte) []byte {
 
 // Dial connects to the peer's supervisor for a context and says so. The caller
 // passes the descriptor of the connection to the worker.
-func Dial(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret.Value, name string) (*net.TCPConn, error) {
+func Dial(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret.Value,
+	name string) (*net.TCPConn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: local.AsSlice(), Zone: local.Zone()}}
 	c, err := d.DialContext(ctx, "tcp", peer.String())
 	if err != nil {

@@ -37,7 +37,8 @@ func TestUDPHeartbeats(t *testing.T) {
 	for _, x := range []struct {
 		from *net.UDPConn
 		send []byte
-	}{{stranger, []byte("from a stranger")}, {theirs, make([]byte, failover.MaxDatagram+1)}, {theirs, []byte("to us")}} {
+	}{{stranger, []byte("from a stranger")}, {theirs, make([]byte, failover.MaxDatagram+1)},
+		{theirs, []byte("to us")}} {
 		if _, err := x.from.WriteTo(x.send, to); err != nil {
 			t.Fatal(err)
 		}

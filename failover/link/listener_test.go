@@ -26,7 +26,9 @@ type taken struct {
 // listen runs a Listener for peer until the test ends.
 func listen(t *testing.T, peer netip.Addr) (*Listener, *taken) {
 	t.Helper()
-	l, err := Listen(t.Context(), netip.AddrPortFrom(loopback, 0), peer, func() []secret.Value { return []secret.Value{secret.Copy([]byte("the next failover key")), testKey} })
+	l, err := Listen(t.Context(), netip.AddrPortFrom(loopback, 0), peer, func() []secret.Value {
+		return []secret.Value{secret.Copy([]byte("the next failover key")), testKey}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +84,8 @@ func TestListenerDelivers(t *testing.T) {
 
 func TestListenerRefuses(t *testing.T) {
 	l, got := listen(t, loopback)
-	if c, err := Dial(t.Context(), loopback, l.Addr(), secret.Copy([]byte("another failover key")), "acme"); err != nil {
+	if c, err := Dial(t.Context(), loopback, l.Addr(), secret.Copy([]byte("another failover key")),
+		"acme"); err != nil {
 		t.Fatal(err)
 	} else {
 		defer c.Close()

@@ -22,7 +22,8 @@ var peerIdentity = identity{label: "warren peer identity 1 ", protocol: "warren-
 // DialPeer connects to the peer's supervisor. Either unit may; the one that
 // does is the TLS client. Both have proven to hold the failover key when it
 // returns.
-func DialPeer(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret.Value, unit failover.Unit) (net.Conn, error) {
+func DialPeer(ctx context.Context, local netip.Addr, peer netip.AddrPort, key secret.Value,
+	unit failover.Unit) (net.Conn, error) {
 	cfg, err := peerIdentity.config(key, unit)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,8 @@ func TestSession(t *testing.T) {
 // TestSessionRefuses: both sides say why, and neither has a session.
 func TestSessionRefuses(t *testing.T) {
 	tests := map[string]SessionConfig{
-		"wrong key":       {Key: failover.TenantKey(secret.Copy([]byte("another failover key")), "acme"), Unit: failover.UnitSecondary},
+		"wrong key": {Key: failover.TenantKey(secret.Copy([]byte("another failover key")), "acme"),
+			Unit: failover.UnitSecondary},
 		"another context": {Key: failover.TenantKey(testKey, "blue"), Unit: failover.UnitSecondary},
 		"the same unit":   testConfig(failover.UnitPrimary),
 	}
