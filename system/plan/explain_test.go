@@ -28,7 +28,8 @@ tunnel_group "staff" {
 	}{
 		{"nothing", func(*box) {}, nil},
 		{"a pool", func(b *box) { b.write("red.hcl", replace(keyed, "10.99.0.250", "10.99.0.99")) },
-			[]string{`red some_end: /warren/red.hcl ip_pool "staff" range changed "10.99.0.10-10.99.0.250" "10.99.0.10-10.99.0.99"`}},
+			[]string{
+				`red some_end: /warren/red.hcl ip_pool "staff" range changed "10.99.0.10-10.99.0.250" "10.99.0.10-10.99.0.99"`}},
 		{"its class", func(b *box) {
 			b.write("system.hcl", replace(twoContexts, "vpn_anyconnect = 2", "vpn_anyconnect = 3"))
 		},
