@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -62,6 +63,90 @@ func TestConcerned(t *testing.T) {
 		tt.edit(next)
 		if diff := cmp.Diff(tt.want, concerned(tenant(), next)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestEveryFieldIsJudged changes one field after the other of what SAs are made by.
+// Either the change concerns those that stand, and the plan says so, or it is known
+// not to: the worker looks at it at the next rekeying, or login, and at no SA
+// (ikev2.SA.Reconsider). A new field has to be put on one side.
+func TestEveryFieldIsJudged(t *testing.T) {
+	later := map[string]string{
+		"TunnelGroup.Unique":             "it counts at the next login",
+		"TunnelGroup.DPD":                "it is obeyed from the next question on",
+		"GroupPolicy.DNSServers":         "a client is told when it connects",
+		"GroupPolicy.DefaultDomain":      "a client is told when it connects",
+		"GroupPolicy.Banner":             "a client is told when it connects",
+		"GroupPolicy.SessionTimeout":     "no SA ends for it but by its time",
+		"GroupPolicy.IdleTimeout":        "no SA ends for it but by its time",
+		"GroupPolicy.SimultaneousLogins": "it counts at the next login",
+		"CryptoEntry.Proposals":          "they hold from the next rekeying",
+		"CryptoEntry.ReverseRoute":       "it moves routes, and no SA",
+		"CryptoEntry.Initiate":           "it makes SAs, and ends none",
+	}
+	tenant := func() *spec.Tenant {
+		return &spec.Tenant{
+			Secrets:       []secret.Value{secret.Copy([]byte("a key")), secret.Copy([]byte("another"))},
+			TunnelGroups:  []spec.TunnelGroup{{Name: "staff", Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 1}}},
+			GroupPolicies: []spec.GroupPolicy{{Name: "all"}},
+			Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.10"),
+				End: netip.MustParseAddr("10.0.0.20")}},
+			CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{Name: "site"}}}},
+		}
+	}
+	judged := map[string]bool{}
+	for _, part := range []func(*spec.Tenant) reflect.Value{
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.TunnelGroups[0]).Elem() },
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.GroupPolicies[0]).Elem() },
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.Pools[0]).Elem() },
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.CryptoMaps[0].Entries[0]).Elem() },
+	} {
+		of := part(tenant()).Type()
+		for i := range of.NumField() {
+			name := of.Name() + "." + of.Field(i).Name
+			next := tenant()
+			alter(t, part(next).Field(i))
+			why, waits := later[name]
+			judged[name] = waits
+			switch says := concerned(tenant(), next); {
+			case name == "GroupPolicy.Name": // the groups that had it have another one: that is their change
+			case waits && len(says) > 0:
+				t.Errorf("%s concerns SAs (%q), and is known not to: %s", name, says, why)
+			case !waits && len(says) == 0:
+				t.Errorf("a change of %s concerns no SA, and nobody says why", name)
+			}
+		}
+	}
+	for name := range later {
+		if !judged[name] {
+			t.Errorf("there is no %s any more", name)
+		}
+	}
+}
+
+// alter gives a field another value.
+func alter(t *testing.T, v reflect.Value) {
+	t.Helper()
+	switch old := v.Addr().Interface().(type) {
+	case *netip.Addr:
+		*old = netip.MustParseAddr("10.0.0.15") // of a pool: fewer addresses
+	case *spec.Credential:
+		*old = spec.PSK{Key: 2}
+	case *auth.Identity:
+		*old = auth.MustParseIdentity("a.example")
+	default:
+		switch v.Kind() {
+		case reflect.String:
+			v.SetString(v.String() + "x")
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		case reflect.Int, reflect.Int64:
+			v.SetInt(v.Int() + 1)
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		default:
+			t.Fatalf("no other value of %v is known", v.Type())
 		}
 	}
 }
