@@ -22,7 +22,9 @@ type Capture struct {
 	Duration  time.Duration `json:"duration,omitempty"` // 0: no bound
 }
 
-// CaptureOrder is what the supervisor makes of a Capture for the worker.
+// CaptureOrder is what the supervisor makes of a Capture for the worker. Its
+// descriptors are where the capture is written to, and for an interface where its
+// frames come from.
 type CaptureOrder struct {
 	Capture
 	// Ethernet says that the frames of the interface have a link header.

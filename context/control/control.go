@@ -29,14 +29,14 @@ type Kind string
 // Requests of the supervisor. Each is answered by a Message with the same ID
 // and kind KindAnswer or KindError.
 const (
-	KindBoot      Kind = "boot"      // Boot, with descriptors; first on a new connection to a new worker; answered by Booted
+	KindBoot      Kind = "boot"      // Boot, with descriptors; the first, to a new worker; answered by Booted
 	KindConfigure Kind = "configure" // Configuration: the same tenant, changed
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 	KindRole      Kind = "role"      // Role; answered when the worker plays it
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
-	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: where it is written to, and where frames come from, if any; answered when it has begun
+	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: see there; answered when it has begun
 	KindLink      Kind = "link"      // Link, with one descriptor: a connection to the twin; answered at once
 )
 

@@ -57,6 +57,7 @@ func (a *assigned) rename(from uint64, peer exchange.Peer) {
 
 func (a *assigned) request(e exchange.AddressAssigned, add bool) {
 	for _, addr := range e.Session.Addresses {
-		a.supervisor.request(control.KindAddress, control.Address{Add: add, Prefix: netip.PrefixFrom(addr, addr.BitLen())}, nil)
+		ask := control.Address{Add: add, Prefix: netip.PrefixFrom(addr, addr.BitLen())}
+		a.supervisor.request(control.KindAddress, ask, nil)
 	}
 }

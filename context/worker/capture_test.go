@@ -50,7 +50,8 @@ func TestCaptureDecrypted(t *testing.T) {
 		defer client.stop()
 		defer gateway.stop()
 		ours, theirs := net.Pipe()
-		run, err := capture.NewSet(gateway.worker.log, gateway.worker.plane.SetTaps).Prepare(control.Capture{Interface: control.CaptureDecrypted, Count: 3}, nil, theirs)
+		set := capture.NewSet(gateway.worker.log, gateway.worker.plane.SetTaps)
+		run, err := set.Prepare(control.Capture{Interface: control.CaptureDecrypted, Count: 3}, nil, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +73,8 @@ func TestCaptureDecrypted(t *testing.T) {
 		<-done
 		got := captured(t, b)
 		flow := esptest.NewFlow(inner+":1000", insideAddr+":2000")
-		up, down := flow.UDP([]byte("are you there?")), esptest.Flow{Src: flow.Dst, Dst: flow.Src}.UDP([]byte("are you there?"))
+		back := esptest.Flow{Src: flow.Dst, Dst: flow.Src}
+		up, down := flow.UDP([]byte("are you there?")), back.UDP([]byte("are you there?"))
 		if len(got) != 3 || !bytes.Equal(got[0], up) || !bytes.Equal(got[1], down) || !bytes.Equal(got[2], up) {
 			t.Errorf("captured %x", got)
 		}

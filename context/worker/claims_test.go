@@ -88,12 +88,14 @@ func TestBurst(t *testing.T) {
 		check := func(when string, within, beyond, denied int64) {
 			t.Helper()
 			a, b := gateway.usageRow(resource.Sessions), gateway.usageRow(resource.BurstSessions)
-			if a.Current != within || a.Limit != 2 || b.Current != beyond || b.Limit != 0 || b.Denied < denied || a.Denied != 0 {
+			if a.Current != within || a.Limit != 2 || b.Current != beyond || b.Limit != 0 || b.Denied < denied ||
+				a.Denied != 0 {
 				t.Errorf("%s: %+v and %+v", when, a, b)
 			}
 		}
 		check("all have come", 2, 2, 1)
-		if !gateway.logs.contains("nothing is left of what the contexts share") || !gateway.logs.contains("resource=vpn_burst_anyconnect") {
+		if !gateway.logs.contains("nothing is left of what the contexts share") ||
+			!gateway.logs.contains("resource=vpn_burst_anyconnect") {
 			t.Error("the log does not say what was reached")
 		}
 

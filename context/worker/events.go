@@ -26,7 +26,8 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 		w.keepSession(w.sessions.Rename(handleOf(e.Old), handleOf(e.Peer.SPI)))
 		w.assigned.rename(e.Old, e.Peer)
 	case exchange.ChildUp:
-		of(w.log, e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(), "spi_out", e.Child.Out.SPI.String(),
+		of(w.log, e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(),
+			"spi_out", e.Child.Out.SPI.String(),
 			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
 			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
 	case exchange.Cut:
@@ -40,10 +41,12 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	case exchange.Garbled:
 		w.limits.refusals.garbled(now, e)
 	case exchange.Narrowed:
-		of(w.log, e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local), "remote_ts", texts(e.Remote),
-			"lost", texts(e.Lost), "detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
+		of(w.log, e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local),
+			"remote_ts", texts(e.Remote), "lost", texts(e.Lost),
+			"detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
 	case exchange.Fault:
-		of(w.log, e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason, "detail", strings.Join(e.Where, " < "))
+		of(w.log, e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason,
+			"detail", strings.Join(e.Where, " < "))
 	case exchange.AddressAssigned:
 		w.assigned.add(e)
 	case exchange.SkipNumbers:

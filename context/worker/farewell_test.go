@@ -25,7 +25,8 @@ func TestGoodbyeIsTold(t *testing.T) {
 		if err := gateway.worker.Goodbye(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if !gateway.logs.contains(`msg="IKE SA ended"`) || !gateway.logs.contains(reasonStopped) || !gateway.logs.contains("identity=alice@example") {
+		if !gateway.logs.contains(`msg="IKE SA ended"`) || !gateway.logs.contains(reasonStopped) ||
+			!gateway.logs.contains("identity=alice@example") {
 			t.Error("the gateway does not say that and why the IKE SA has ended")
 		}
 		gateway.stop()
@@ -42,7 +43,8 @@ func TestFarewellsAreBounded(t *testing.T) {
 	for n, want := range map[int]string{0: "", maxFarewells: "IKE SA ended", maxFarewells + 3: "count=3"} {
 		var out strings.Builder
 		tellEnded(slog.New(slog.NewTextHandler(&out, nil)), make([]exchange.Status, n))
-		if lines := strings.Count(out.String(), "\n"); lines != min(n, maxFarewells+1) || !strings.Contains(out.String(), want) {
+		if lines := strings.Count(out.String(), "\n"); lines != min(n, maxFarewells+1) ||
+			!strings.Contains(out.String(), want) {
 			t.Errorf("%d IKE SAs: %d lines:\n%s", n, lines, out.String())
 		}
 	}

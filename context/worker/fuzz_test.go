@@ -12,8 +12,11 @@ import (
 // and descriptors that were announced and did not come are an error.
 func FuzzBoot(f *testing.F) {
 	for _, boot := range []control.Boot{
-		{Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4), Secrets: [][]byte{[]byte("ours"), []byte("theirs")}}},
-		{Version: control.Version, Configuration: control.Configuration{Tenant: clientTenant("198.51.100.2", "alice@example")}, Descriptors: []control.Descriptor{{Kind: control.DescriptorTUN}}},
+		{Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4),
+			Secrets: [][]byte{[]byte("ours"), []byte("theirs")}}},
+		{Version: control.Version,
+			Configuration: control.Configuration{Tenant: clientTenant("198.51.100.2", "alice@example")},
+			Descriptors:   []control.Descriptor{{Kind: control.DescriptorTUN}}},
 		{Version: control.Version + 1},
 	} {
 		b, err := json.Marshal(boot)

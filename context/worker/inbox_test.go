@@ -13,7 +13,8 @@ func TestInbox(t *testing.T) {
 	b := newInbox()
 	b.note(7, true)
 	message := func(spiI, spiR uint64, x wire.ExchangeType, f wire.Flags) exchange.Datagram {
-		return exchange.Datagram{Payload: wire.AppendMessage(nil, wire.Header{SPIi: spiI, SPIr: spiR, Version: wire.Version2, Exchange: x, Flags: f})}
+		h := wire.Header{SPIi: spiI, SPIr: spiR, Version: wire.Version2, Exchange: x, Flags: f}
+		return exchange.Datagram{Payload: wire.AppendMessage(nil, h)}
 	}
 	for range strangersSize + 10 {
 		b.put(message(1, 0, wire.IKESAInit, wire.FlagInitiator))

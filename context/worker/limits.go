@@ -78,7 +78,8 @@ func (l *limits) watch(now time.Time, u usage) {
 		}
 	}
 	if count, due := l.clear.Due(now, int64(l.plane.Stats().Sum(stats.DropClear))); due {
-		l.log.Warn("no SA stands for packets that must not leave in clear; they were dropped", "address", l.clearTo, "count", count)
+		l.log.Warn("no SA stands for packets that must not leave in clear; they were dropped", "address", l.clearTo,
+			"count", count)
 	}
 }
 
@@ -88,7 +89,8 @@ func (l *limits) watch(now time.Time, u usage) {
 func (l *limits) carried(s spec.Limits) (in, out, packets float64) {
 	if s.BandwidthIn == 0 && s.BandwidthOut == 0 && s.Packets == 0 {
 		c := l.plane.Stats()
-		return 8 * float64(c[stats.PacketsIn].Bytes), 8 * float64(c[stats.PacketsOut].Bytes), float64(c.Sum(stats.PacketsIn, stats.PacketsOut))
+		return 8 * float64(c[stats.PacketsIn].Bytes), 8 * float64(c[stats.PacketsOut].Bytes),
+			float64(c.Sum(stats.PacketsIn, stats.PacketsOut))
 	}
 	u := l.plane.RateUse()
 	return 8 * float64(u.BytesIn), 8 * float64(u.BytesOut), float64(u.Packets)
@@ -107,7 +109,8 @@ func (l *limits) tell(t *spec.Tenant, r control.Resource, count int64) {
 		}
 	}
 	if r.Limit != 0 {
-		l.log.Warn("limit of the class reached", "class", t.Class, "resource", r.Resource, "limit", r.Limit, "count", count)
+		l.log.Warn("limit of the class reached", "class", t.Class, "resource", r.Resource, "limit", r.Limit,
+			"count", count)
 	}
 }
 
@@ -135,7 +138,8 @@ func (l *limits) resources(u usage) []control.Resource {
 		row(resource.InNegotiation, resource.Count, resource.Meter{
 			Current: int64(e.HalfOpen), Peak: int64(e.HalfOpenPeak), Limit: int64(s.InNegotiate), Denied: int64(e.Busy),
 		}),
-		row(resource.InNegotiationOld, resource.Count, resource.Meter{Limit: int64(s.InNegotiateOld), Denied: int64(e.OldVersion)}),
+		row(resource.InNegotiationOld, resource.Count,
+			resource.Meter{Limit: int64(s.InNegotiateOld), Denied: int64(e.OldVersion)}),
 		rate(resource.Setups, resource.Rate, &l.setups, int64(s.Setups), int64(e.Paced)),
 		rate(resource.BandwidthIn, resource.Bits, &l.in, s.BandwidthIn, int64(rates.DroppedIn)),
 		rate(resource.BandwidthOut, resource.Bits, &l.out, s.BandwidthOut, int64(rates.DroppedOut)),

@@ -60,7 +60,8 @@ func TestLogins(t *testing.T) {
 					d := device(t, net, i+2, "alice@example")
 					devices = append(devices, d)
 					d.login()
-					if i == 1 && len(devices[0].established()) > 0 && !ping(devices[0], gateway, devices[0].assigned()) {
+					if i == 1 && len(devices[0].established()) > 0 &&
+						!ping(devices[0], gateway, devices[0].assigned()) {
 						t.Error("no traffic of the first device")
 					}
 					time.Sleep(2 * time.Second)

@@ -59,7 +59,8 @@ func (w *Worker) loop(ctx context.Context) error {
 		} else {
 			deadline.Stop()
 		}
-		known, strangers := replica.WhenListening(w.replica, w.inbox.known), replica.WhenListening(w.replica, w.inbox.strangers)
+		known := replica.WhenListening(w.replica, w.inbox.known)
+		strangers := replica.WhenListening(w.replica, w.inbox.strangers)
 		twin := w.replica.Inputs()
 		select {
 		case <-ctx.Done():

@@ -342,7 +342,8 @@ func TestTakeover(t *testing.T) {
 		if len(standby) != 1 || len(standby[0].ChildSAs) != 1 {
 			t.Fatalf("the standby has %+v", standby)
 		}
-		if got, want := standby[0].ChildSAs[0], before.ChildSAs[0]; got.BytesIn != want.BytesIn || got.BytesOut != want.BytesOut || got.PacketsIn != 20 {
+		if got, want := standby[0].ChildSAs[0], before.ChildSAs[0]; got.BytesIn != want.BytesIn ||
+			got.BytesOut != want.BytesOut || got.PacketsIn != 20 {
 			t.Errorf("byte counts of the standby: %+v, of the active %+v", got, want)
 		}
 		inits := len(p.inits)
@@ -350,7 +351,8 @@ func TestTakeover(t *testing.T) {
 		p.serve(1)
 		p.mustPing(alice, "after the takeover")
 		after := p.nodes[1].established()[0]
-		if after.SPIr != before.SPIr || after.Assigned[0] != before.Assigned[0] || !after.Established.Equal(before.Established) {
+		if after.SPIr != before.SPIr || after.Assigned[0] != before.Assigned[0] ||
+			!after.Established.Equal(before.Established) {
 			t.Errorf("the session is another one: %+v, was %+v", after, before)
 		}
 		if in := after.ChildSAs[0].PacketsIn; in != 21 {

@@ -69,8 +69,8 @@ func filter(programs [][]byte) error {
 		list := make([]unix.SockFilter, n)
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&list[0])), len(b)), b)
 		program := unix.SockFprog{Len: uint16(n), Filter: &list[0]}
-		thread, _, errno := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-			uintptr(unsafe.Pointer(&program)))
+		thread, _, errno := syscall.Syscall(unix.SYS_SECCOMP,
+			unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
 		runtime.KeepAlive(list)
 		if errno != 0 {
 			return fmt.Errorf("loading the filter: %w", errno)

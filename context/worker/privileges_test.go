@@ -17,12 +17,15 @@ func TestRequireSandbox(t *testing.T) {
 	var box control.Sandbox
 	box.Reach("landlock 7", nil)
 	p := &process{logs: io.Discard, box: box}
-	body, err := json.Marshal(control.Boot{Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4)}, RequireSandbox: true})
+	body, err := json.Marshal(control.Boot{
+		Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4)}, RequireSandbox: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = p.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.KindBoot, Body: body}})
-	if err == nil || !strings.Contains(err.Error(), "require_sandbox is set, and this is missing: seccomp: there is no filter for this machine") {
+	const want = "require_sandbox is set, and this is missing: seccomp: there is no filter for this machine"
+	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 	if p.worker != nil {
@@ -45,7 +48,8 @@ func TestFilterIsChecked(t *testing.T) {
 func TestProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	for cores, want := range map[float64]int{0: runtime.NumCPU(), 0.25: min(2, runtime.NumCPU()), 1000: runtime.NumCPU()} {
+	for cores, want := range map[float64]int{0: runtime.NumCPU(), 0.25: min(2, runtime.NumCPU()),
+		1000: runtime.NumCPU()} {
 		processors(cores)
 		if got := runtime.GOMAXPROCS(0); got != want {
 			t.Errorf("%v cores: %d processors, want %d", cores, got, want)

@@ -33,7 +33,8 @@ var errAlone = errors.New("worker: the supervisor has closed the connection")
 func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, logs: logs, box: box, end: cancel, done: make(chan struct{})}
+	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, logs: logs, box: box, end: cancel,
+		done: make(chan struct{})}
 	err := conn.Serve(ctx, p.handle)
 	cancel(errAlone)
 	if p.worker != nil {
@@ -92,7 +93,8 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		}
 		processors(c.Tenant.Limits.CPU)
 		return nil, p.worker.Reconfigure(ctx, c.Tenant)
-	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress, control.KindKeys:
+	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress,
+		control.KindKeys:
 		return p.worker.Show(ctx, req.Kind)
 	case control.KindLogoff:
 		which, err := decode[control.Logoff](req)
@@ -262,7 +264,8 @@ func assemble(boot *control.Boot, req *pipe.Request) (*Config, error) {
 				cfg.Devices = append(cfg.Devices, dev)
 			}
 		case control.DescriptorIKE, control.DescriptorNATT, control.DescriptorESP:
-			cfg.Sockets = append(cfg.Sockets, plane.Socket{Kind: socketKinds[d.Kind], Local: d.Local, MTU: d.MTU, File: take(i)})
+			cfg.Sockets = append(cfg.Sockets, plane.Socket{Kind: socketKinds[d.Kind], Local: d.Local, MTU: d.MTU,
+				File: take(i)})
 		default:
 			err = fmt.Errorf("worker: unknown descriptor %q", d.Kind)
 		}

@@ -25,7 +25,8 @@ func TestReconfigureConcerns(t *testing.T) {
 		{"another pool", func(t *spec.Tenant) {
 			t.Pools[0].Start, t.Pools[0].End = netip.MustParseAddr("10.98.0.1"), netip.MustParseAddr("10.98.0.9")
 		}, "its address is in none of its pools any more"},
-		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].Remote = t.TunnelGroups[0].Local }, "its pre-shared key was changed"},
+		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].Remote = t.TunnelGroups[0].Local },
+			"its pre-shared key was changed"},
 		{"identities", func(t *spec.Tenant) {
 			t.TunnelGroups[0].RemoteIdentities = []auth.Pattern{auth.MustParsePattern("*@elsewhere")}
 		}, "does not take its peer any more"},

@@ -31,7 +31,8 @@ func newRefusals(log *slog.Logger) refusals {
 // refused logs that a peer was turned away, unless too many are.
 func (r *refusals) refused(now time.Time, p exchange.Peer, reason string, args ...any) {
 	if r.mayTell(now) {
-		r.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile, "reason", reason}, args...)...)
+		r.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile,
+			"reason", reason}, args...)...)
 	}
 }
 
@@ -45,7 +46,8 @@ func (r *refusals) engine(now time.Time, e exchange.Refused) {
 	case !e.Dialled:
 		r.refused(now, e.Peer, e.Reason, "notify", e.Notify)
 	case r.mayTell(now):
-		of(r.log, e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason, "notify", e.Notify)
+		of(r.log, e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason,
+			"notify", e.Notify)
 	}
 }
 
@@ -68,7 +70,8 @@ func (r *refusals) mayTell(now time.Time) bool {
 
 // notifies is what a peer is told of a refusal.
 var notifies = map[exchange.Refusal]string{
-	exchange.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", exchange.RefuseLimit: "NO_ADDITIONAL_SAS", exchange.RefuseUnauthorised: "AUTHENTICATION_FAILED",
+	exchange.RefuseNoAddress: "INTERNAL_ADDRESS_FAILURE", exchange.RefuseLimit: "NO_ADDITIONAL_SAS",
+	exchange.RefuseUnauthorised: "AUTHENTICATION_FAILED",
 }
 
 // session logs that an authentic peer gets no session, with all that there is to

@@ -24,7 +24,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 		now = now.Add(time.Second / flood)
 		r.engine(now, exchange.Refused{Peer: stranger, Notify: "NO_PROPOSAL_CHOSEN", Reason: "none in common"})
 	}
-	if n := strings.Count(log.String(), "msg=\"peer refused\""); n < refusalsBurst || n > refusalsBurst+refusalsPerSecond*seconds {
+	if n := strings.Count(log.String(), "msg=\"peer refused\""); n < refusalsBurst ||
+		n > refusalsBurst+refusalsPerSecond*seconds {
 		t.Errorf("%d lines for %d refusals", n, flood*seconds)
 	}
 	if n := strings.Count(log.String(), "\n"); n > 2*(refusalsBurst+refusalsPerSecond*seconds) {
@@ -39,7 +40,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	now = now.Add(time.Minute)
 	r.tell(now)
 	r.tell(now)
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "more peers refused than are logged") {
+	if got := log.String(); strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, "more peers refused than are logged") {
 		t.Errorf("after the flood: %q", got)
 	}
 	log.Reset()
@@ -54,19 +56,23 @@ func TestRefusalsAreBounded(t *testing.T) {
 func TestOneLineForOneRefusal(t *testing.T) {
 	var log bytes.Buffer
 	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
-	peer := exchange.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example", Profile: "hub"}
+	peer := exchange.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example",
+		Profile: "hub"}
 	now := time.Unix(1000, 0)
 	r.engine(now, exchange.Refused{Peer: peer, Dialled: true, Reason: "peer does not answer"})
-	if got := log.String(); strings.Contains(got, "peer refused") || !strings.Contains(got, "exchange with the peer failed") {
+	if got := log.String(); strings.Contains(got, "peer refused") ||
+		!strings.Contains(got, "exchange with the peer failed") {
 		t.Errorf("a connection that we began: %q", got)
 	}
 	log.Reset()
 	r.session(now, &session.Answer{
-		Subject: session.Subject{Handle: handleOf(peer.SPI), User: peer.RemoteID, Group: peer.Profile, Public: peer.Remote},
+		Subject: session.Subject{Handle: handleOf(peer.SPI), User: peer.RemoteID, Group: peer.Profile,
+			Public: peer.Remote},
 		Refused: &session.Refusal{Cause: session.CauseClass, Resource: "vpn_anyconnect", Limit: 2},
 	}, "bronze")
 	r.engine(now, exchange.Refused{Peer: peer, Notify: "NO_ADDITIONAL_SAS", Reason: "limit of sessions is reached"})
-	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "notify=NO_ADDITIONAL_SAS class=bronze resource=vpn_anyconnect limit=2") {
+	if got := log.String(); strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, "notify=NO_ADDITIONAL_SAS class=bronze resource=vpn_anyconnect limit=2") {
 		t.Errorf("a limit: %q", got)
 	}
 	log.Reset()

@@ -44,7 +44,8 @@ func TestExtendWithoutTwin(t *testing.T) {
 			limits[counters.Slot(i).Owner()] = counters.Slot(i).OutLimit()
 		}
 		if limits[known] != journal.BlockLong || limits[unknown] != 2*journal.BlockLong {
-			t.Errorf("limits %d and %d, want %d for the one that the twin knows, twice that for the other", limits[known], limits[unknown], uint64(journal.BlockLong))
+			t.Errorf("limits %d and %d, want %d for the one that the twin knows, twice that for the other",
+				limits[known], limits[unknown], uint64(journal.BlockLong))
 		}
 
 		time.Sleep(5 * time.Second)

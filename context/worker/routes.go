@@ -59,7 +59,8 @@ type routeUse struct {
 func newRoutes(t *spec.Tenant, log *slog.Logger, s *supervisor) *routes {
 	return &routes{
 		log: log, supervisor: s,
-		tenant: t, children: make(map[uint64]carriage), routes: make(map[netip.Prefix]routeUse), answers: make(map[netip.Addr]int),
+		tenant: t, children: make(map[uint64]carriage),
+		routes: make(map[netip.Prefix]routeUse), answers: make(map[netip.Addr]int),
 		changedRoutes: make(map[netip.Prefix]struct{}), changedAnswers: make(map[netip.Addr]struct{}), reset: true,
 	}
 }

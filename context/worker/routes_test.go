@@ -18,7 +18,8 @@ import (
 func routesTenant() *spec.Tenant {
 	addr := netip.MustParseAddr
 	return &spec.Tenant{
-		Interfaces: []spec.Interface{{Name: "inside", Addresses: []netip.Prefix{netip.MustParsePrefix("10.10.0.1/24"), netip.MustParsePrefix("fd00:10::1/64")}}},
+		Interfaces: []spec.Interface{{Name: "inside", Addresses: []netip.Prefix{netip.MustParsePrefix("10.10.0.1/24"),
+			netip.MustParsePrefix("fd00:10::1/64")}}},
 		Pools: []spec.Pool{
 			{Name: "p", Start: addr("10.99.0.10"), End: addr("10.99.0.250")},
 			{Name: "p6", Start: addr("fd00:10::c:1"), End: addr("fd00:10::c:ffff")},
@@ -35,7 +36,8 @@ func childOf(id uint64, local, remote string) *sa.Change {
 		}
 		return sa.SelectorOf(netip.MustParsePrefix(text))
 	}
-	return &sa.Change{Op: sa.OpAdd, Child: sa.Child{ID: id, Local: []sa.Selector{pick(local)}, Remote: []sa.Selector{pick(remote)}}}
+	return &sa.Change{Op: sa.OpAdd, Child: sa.Child{ID: id, Local: []sa.Selector{pick(local)},
+		Remote: []sa.Selector{pick(remote)}}}
 }
 
 func cutRange(text string) (a, b netip.Addr, ok bool) {
@@ -61,9 +63,12 @@ func TestRoutes(t *testing.T) {
 		{"a site", childOf(2, "10.10.0.0/24", "10.77.0.0/16"), `{"add":[{"destination":"10.77.0.0/16"}]}`},
 		{"its successor", childOf(3, "10.10.0.0/24", "10.77.0.0/16"), ""},
 		{"the one before goes", del(2), ""},
-		{"a range", childOf(4, "10.10.0.0/24", "10.78.0.1-10.78.0.2"), `{"add":[{"destination":"10.78.0.1/32"},{"destination":"10.78.0.2/32"}]}`},
-		{"a gateway that gave us an address", childOf(5, "10.55.0.3/32", "0.0.0.0/0"), `{"add":[{"destination":"0.0.0.0/0","source":"10.55.0.3"}]}`},
-		{"a client whose pool is gone", childOf(6, "10.10.0.0/24", "10.98.0.1/32"), `{"add":[{"destination":"10.98.0.1/32"}]}`},
+		{"a range", childOf(4, "10.10.0.0/24", "10.78.0.1-10.78.0.2"),
+			`{"add":[{"destination":"10.78.0.1/32"},{"destination":"10.78.0.2/32"}]}`},
+		{"a gateway that gave us an address", childOf(5, "10.55.0.3/32", "0.0.0.0/0"),
+			`{"add":[{"destination":"0.0.0.0/0","source":"10.55.0.3"}]}`},
+		{"a client whose pool is gone", childOf(6, "10.10.0.0/24", "10.98.0.1/32"),
+			`{"add":[{"destination":"10.98.0.1/32"}]}`},
 		{"a client within the inside", childOf(7, "fd00:10::/64", "fd00:10::c:5/128"), `{"answer":["fd00:10::c:5"]}`},
 		{"a client elsewhere", childOf(8, "fd00:10::/64", "fd00:99::5/128"), ""},
 		{"a child twice", childOf(7, "fd00:10::/64", "fd00:10::c:5/128"), ""},

@@ -86,7 +86,8 @@ func (w *Worker) applySessions(now time.Time, out *session.Output) {
 
 // answer gives the engine the answer to its question.
 func (w *Worker) answer(now time.Time, a *session.Answer) {
-	reply := exchange.AnswerSession{Question: exchange.QuestionID(a.Subject.Question), Session: engineSession(a.Granted)}
+	reply := exchange.AnswerSession{Question: exchange.QuestionID(a.Subject.Question),
+		Session: engineSession(a.Granted)}
 	if a.Refused != nil {
 		reply.Refuse = engineRefusals[a.Refused.Cause]
 		w.limits.refusals.session(now, a, w.tenant.Class)

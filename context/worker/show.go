@@ -24,7 +24,8 @@ func (w *Worker) Show(ctx context.Context, about control.Kind) (answer any, err 
 		case control.KindResources:
 			answer = w.limits.resources(w.usage())
 		case control.KindIPsec:
-			answer = control.IPsecStats{Context: w.tenant.Name, Since: w.clock.start, Offloads: w.plane.Offloads(), Counts: w.plane.Stats()}
+			answer = control.IPsecStats{Context: w.tenant.Name, Since: w.clock.start, Offloads: w.plane.Offloads(),
+				Counts: w.plane.Stats()}
 		case control.KindProgress:
 			answer = w.replica.Progress()
 		case control.KindKeys:
@@ -44,7 +45,8 @@ func (w *Worker) Show(ctx context.Context, about control.Kind) (answer any, err 
 func (w *Worker) view(now time.Time) *view {
 	copied := w.replica.Progress()
 	return &view{
-		tenant: w.tenant.Name, clock: w.clock, facts: w.replica.Facts, now: now, standby: copied != nil && !copied.Active,
+		tenant: w.tenant.Name, clock: w.clock, facts: w.replica.Facts, now: now,
+		standby: copied != nil && !copied.Active,
 	}
 }
 

@@ -29,7 +29,9 @@ type supervisor struct {
 	granted  func(now time.Time, c control.Claim, g control.Grant)
 }
 
-func newSupervisor(cfg *Config, log *slog.Logger, b *inbox, granted func(time.Time, control.Claim, control.Grant)) *supervisor {
+func newSupervisor(
+	cfg *Config, log *slog.Logger, b *inbox, granted func(time.Time, control.Claim, control.Grant),
+) *supervisor {
 	s := &supervisor{
 		log: log, ask: cfg.Ask, ration: cfg.Claim, inbox: b, granted: granted,
 		requests: make(chan request, requestsSize), claims: make(chan control.Claim, claimsSize),

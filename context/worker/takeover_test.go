@@ -344,7 +344,8 @@ func TestIdleTimeoutAfterTakeover(t *testing.T) {
 		time.Sleep(time.Minute)
 		p.mustPing(alice, "a minute after the takeover")
 		time.Sleep(12 * time.Minute)
-		if len(p.nodes[1].established()) > 0 && p.nodes[1].established()[0].Established.Before(time.Now().Add(-5*time.Minute)) {
+		if len(p.nodes[1].established()) > 0 &&
+			p.nodes[1].established()[0].Established.Before(time.Now().Add(-5*time.Minute)) {
 			t.Error("an idle session stays for ever")
 		}
 		alice.stop()
@@ -370,7 +371,8 @@ func TestHalfASnapshot(t *testing.T) {
 			c, done := linktest.NewCable(nil), make(chan struct{})
 			go func() {
 				defer close(done)
-				s, err := link.NewSession(context.Background(), c.Ends[0], link.SessionConfig{Key: secret.Copy([]byte("the key of the twins")), Unit: unit})
+				s, err := link.NewSession(context.Background(), c.Ends[0],
+					link.SessionConfig{Key: secret.Copy([]byte("the key of the twins")), Unit: unit})
 				if err != nil {
 					t.Error(err)
 				}
@@ -510,7 +512,8 @@ func TestNoRekeyingStorm(t *testing.T) {
 		rekeyed := map[int64]int{}
 		p.mu.Lock()
 		p.fault = func(d esptest.Datagram) []esptest.Datagram {
-			if d.Sender != nil && d.Sender.Addr.Addr().String() == gatewayAddr && len(d.Data) > 24 && d.Data[22] == 36 && d.Data[23]&0x20 == 0 {
+			if d.Sender != nil && d.Sender.Addr.Addr().String() == gatewayAddr && len(d.Data) > 24 &&
+				d.Data[22] == 36 && d.Data[23]&0x20 == 0 {
 				rekeyed[time.Now().Unix()]++
 			}
 			return []esptest.Datagram{d}
@@ -561,7 +564,8 @@ func TestSessionIsCarried(t *testing.T) {
 			if len(all) != 1 {
 				t.Fatalf("%s: %d sessions", when, len(all))
 			}
-			if got := all[0]; got.BytesIn != want.BytesIn || got.BytesOut != want.BytesOut || got.LoginTime.Sub(want.LoginTime).Abs() > time.Second {
+			if got := all[0]; got.BytesIn != want.BytesIn || got.BytesOut != want.BytesOut ||
+				got.LoginTime.Sub(want.LoginTime).Abs() > time.Second {
 				t.Errorf("%s: %+v, want %+v", when, got, want)
 			}
 		}

@@ -13,7 +13,8 @@ import (
 // planeOptions is what the data plane may be told anew.
 func planeOptions(t *spec.Tenant) plane.Options {
 	d := &t.DataPlane
-	return plane.Options{DF: d.DF, NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload, NoBatching: d.NoBatching}
+	return plane.Options{DF: d.DF, NoGSO: d.NoGSO, NoGRO: d.NoGRO, NoTUNOffload: d.NoTUNOffload,
+		NoBatching: d.NoBatching}
 }
 
 // engineConfig says in the engine's words what the tenant's specification says.
@@ -98,7 +99,8 @@ func identityCredentials(t *spec.Tenant, c spec.Credential) []exchange.IdentityC
 	keys, _ := c.(spec.PSKs)
 	var out []exchange.IdentityCredential
 	for _, k := range keys {
-		out = append(out, exchange.IdentityCredential{Identity: k.Identity, Credential: exchange.PSK{Key: t.Secret(k.PSK)}})
+		out = append(out, exchange.IdentityCredential{Identity: k.Identity,
+			Credential: exchange.PSK{Key: t.Secret(k.PSK)}})
 	}
 	return out
 }

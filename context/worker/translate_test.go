@@ -21,15 +21,19 @@ func TestEngineConfig(t *testing.T) {
 		Interfaces: []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{
 			netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("2001:db8::1/64"),
 		}}},
-		Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.99.0.10"), End: netip.MustParseAddr("10.99.0.20")}},
+		Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.99.0.10"),
+			End: netip.MustParseAddr("10.99.0.20")}},
 		TunnelGroups: []spec.TunnelGroup{
-			{Name: "DefaultRAGroup", Type: spec.RemoteAccess, Remote: spec.PSKs{{Identity: auth.MustParseIdentity("alice@x"), PSK: 1}}},
+			{Name: "DefaultRAGroup", Type: spec.RemoteAccess,
+				Remote: spec.PSKs{{Identity: auth.MustParseIdentity("alice@x"), PSK: 1}}},
 			{Name: "DefaultL2LGroup", Type: spec.SiteToSite},
-			{Name: "sites", Type: spec.SiteToSite, RemoteNetworks: []netip.Prefix{netip.MustParsePrefix("10.30.0.0/16")}},
+			{Name: "sites", Type: spec.SiteToSite,
+				RemoteNetworks: []netip.Prefix{netip.MustParsePrefix("10.30.0.0/16")}},
 		},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{
 			{Name: "one", Peer: netip.MustParseAddr("203.0.113.7"), TunnelGroup: "sites", Initiate: true},
-			{Name: "two", Peer: netip.MustParseAddr("203.0.113.8"), TunnelGroup: "sites", Initiate: true, AnyAddress: true},
+			{Name: "two", Peer: netip.MustParseAddr("203.0.113.8"), TunnelGroup: "sites", Initiate: true,
+				AnyAddress: true},
 			{Name: "any", Dynamic: true},
 		}}},
 		Secrets: []secret.Value{secret.Copy([]byte("key of alice"))},
@@ -45,13 +49,15 @@ func TestEngineConfig(t *testing.T) {
 	if want := "DefaultRAGroup true [] 1; DefaultL2LGroup true [] 0; sites false [10.30.0.0/16] 0; "; profiles != want {
 		t.Errorf("profiles: got %s\nwant %s", profiles, want)
 	}
-	if k := cfg.Profiles[0].Remotes[0]; k.Identity != auth.MustParseIdentity("alice@x") || string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
+	if k := cfg.Profiles[0].Remotes[0]; k.Identity != auth.MustParseIdentity("alice@x") ||
+		string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
 		t.Errorf("key of %s", k.Identity)
 	}
 	for _, e := range cfg.Entries {
 		entries += fmt.Sprintf("%s %v any %v start %v; ", e.Name, e.Local, e.AnyAddress, e.Initiate)
 	}
-	want := "one 192.0.2.1 any false start true; two 192.0.2.1 any true start true; any 192.0.2.1 any false start false; " +
+	want := "one 192.0.2.1 any false start true; " +
+		"two 192.0.2.1 any true start true; any 192.0.2.1 any false start false; " +
 		"two 2001:db8::1 any true start false; any 2001:db8::1 any false start false; "
 	if entries != want {
 		t.Errorf("entries: got %s\nwant %s", entries, want)
@@ -65,13 +71,15 @@ func TestCookies(t *testing.T) {
 		always           bool
 		want             int
 	}{
-		{0, 0, true, 0}, {0, 1000, true, 0}, {100, 0, false, 100}, {100, 1000, false, 100}, {100, 20, false, 10}, {100, 1, false, 1},
+		{0, 0, true, 0}, {0, 1000, true, 0}, {100, 0, false, 100}, {100, 1000, false, 100}, {100, 20, false, 10},
+		{100, 1, false, 1},
 	} {
 		tenant := &spec.Tenant{IKE: spec.IKE{CookieThreshold: test.threshold, MaxHalfOpen: 1000}}
 		tenant.Limits.InNegotiate = test.limit
 		cfg := engineConfig(tenant)
 		if cfg.AlwaysCookie != test.always || cfg.CookieThreshold != test.want {
-			t.Errorf("threshold %d, limit %d: got %v, %d", test.threshold, test.limit, cfg.AlwaysCookie, cfg.CookieThreshold)
+			t.Errorf("threshold %d, limit %d: got %v, %d", test.threshold, test.limit, cfg.AlwaysCookie,
+				cfg.CookieThreshold)
 		}
 	}
 }
@@ -80,9 +88,11 @@ func TestCookies(t *testing.T) {
 // the files that users rely on and the reference say it.
 func TestWhatValidatesCanBeServed(t *testing.T) {
 	root := os.DirFS("../../configs")
-	for _, file := range []string{"contract/system.hcl", "contract/pair/system-a.hcl", "contract/next/system.hcl", "reference/system.hcl"} {
+	for _, file := range []string{"contract/system.hcl", "contract/pair/system-a.hcl", "contract/next/system.hcl",
+		"reference/system.hcl"} {
 		t.Run(file, func(t *testing.T) {
-			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}}, file, configs.Machine{Cores: 2, Memory: 4 << 30})
+			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}}, file,
+				configs.Machine{Cores: 2, Memory: 4 << 30})
 			if conf == nil {
 				t.Fatal(diags.Err())
 			}

@@ -103,8 +103,8 @@ type Worker struct {
 func New(cfg *Config) (*Worker, error) {
 	lines := &syslogs{}
 	w := &Worker{
-		tenant: cfg.Tenant, log: slog.New(lines.limit(cfg.Log.Handler())), clock: newClock(cfg.Clock), isolate: cfg.Isolate,
-		inbox: newInbox(), ready: make(chan struct{}),
+		tenant: cfg.Tenant, log: slog.New(lines.limit(cfg.Log.Handler())), clock: newClock(cfg.Clock),
+		isolate: cfg.Isolate, inbox: newInbox(), ready: make(chan struct{}),
 	}
 	w.supervisor = newSupervisor(cfg, w.log, w.inbox, w.granted)
 	w.routes, w.assigned = newRoutes(cfg.Tenant, w.log, w.supervisor), newAssigned(w.log, w.supervisor)
@@ -131,7 +131,9 @@ func New(cfg *Config) (*Worker, error) {
 	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
 		return nil, err
 	}
-	w.replica, err = replica.New(&replica.Config{Log: w.log, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover})
+	w.replica, err = replica.New(&replica.Config{
+		Log: w.log, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", unreadable(err))
 	}

@@ -113,7 +113,8 @@ func (h *host) start() {
 	w, err := New(&Config{
 		Tenant: h.tenant, Devices: []tun.Device{h.dev}, Sockets: sockets,
 		Journal: h.journal, Counters: h.counters, Failover: h.failover,
-		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&h.logs, testWriter{h.t, h.name}), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewTextHandler(io.MultiWriter(&h.logs, testWriter{h.t, h.name}),
+			&slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ask: func(_ context.Context, kind control.Kind, body any) error {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -167,7 +168,8 @@ func (h *host) facts() facts {
 	}
 	return facts{
 		IKESAs: show(control.KindIKESAs).([]control.IKESA), Sessions: show(control.KindSessions).([]control.Session),
-		Resources: show(control.KindResources).([]control.Resource), Replication: show(control.KindProgress).(*control.Replication),
+		Resources:   show(control.KindResources).([]control.Resource),
+		Replication: show(control.KindProgress).(*control.Replication),
 	}
 }
 
@@ -231,10 +233,12 @@ func secrets(texts ...string) []secret.Value {
 
 var (
 	ikeProposal = sa.Proposal{
-		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.PRF, ID: sa.PRFHMACSHA256}, {Type: sa.KeyExchange, ID: sa.KEX25519},
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.PRF, ID: sa.PRFHMACSHA256},
+		{Type: sa.KeyExchange, ID: sa.KEX25519},
 	}
 	espProposal = sa.Proposal{
-		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.Sequence, ID: sa.SeqExtended}, {Type: sa.Sequence, ID: sa.SeqShort},
+		{Type: sa.Encryption, ID: sa.EncrAESGCM16, KeyBits: 256}, {Type: sa.Sequence, ID: sa.SeqExtended},
+		{Type: sa.Sequence, ID: sa.SeqShort},
 	}
 	timers = spec.IKE{
 		CookieThreshold: 100, MaxHalfOpen: 1000, HalfOpenTimeout: 30 * time.Second,
@@ -250,15 +254,19 @@ func gatewayTenant(pool int) *spec.Tenant {
 	}
 	return &spec.Tenant{
 		Name: "blue", Class: "bronze",
-		Interfaces:  []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix(gatewayAddr + "/24")}}},
+		Interfaces: []spec.Interface{
+			{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix(gatewayAddr + "/24")}},
+		},
 		Pools:       []spec.Pool{{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: end}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}, TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3,
+			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
+			TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3,
 		}},
 		TunnelGroups: []spec.TunnelGroup{{
 			Name: "DefaultRAGroup", Type: spec.RemoteAccess, Policy: "staff", AddressPools: []string{"staff"},
-			LocalIdentity: auth.MustParseIdentity("gw.blue.example"), Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 2}, DPD: 30 * time.Second,
+			LocalIdentity: auth.MustParseIdentity("gw.blue.example"), Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 2},
+			DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
 			Name: "any", Dynamic: true, ReverseRoute: true,
@@ -272,17 +280,20 @@ func gatewayTenant(pool int) *spec.Tenant {
 // clientTenant is a remote-access client at addr.
 func clientTenant(addr, identity string) *spec.Tenant {
 	return &spec.Tenant{
-		Name:        identity,
-		Interfaces:  []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 24)}}},
+		Name: identity,
+		Interfaces: []spec.Interface{{Name: "outside",
+			Addresses: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 24)}}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		TunnelGroups: []spec.TunnelGroup{{
-			Name: "hub", Type: spec.SiteToSite, LocalIdentity: auth.MustParseIdentity(identity), RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.blue.example")},
-			Local: spec.PSK{Key: 2}, Remote: spec.PSK{Key: 1}, DPD: 30 * time.Second,
+			Name: "hub", Type: spec.SiteToSite, LocalIdentity: auth.MustParseIdentity(identity),
+			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.blue.example")},
+			Local:            spec.PSK{Key: 2}, Remote: spec.PSK{Key: 1}, DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
-			Name: "hub", Peer: netip.MustParseAddr(gatewayAddr), TunnelGroup: "hub", Initiate: true, RequestAddress: true,
-			Remote:    []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
-			Proposals: []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
+			Name: "hub", Peer: netip.MustParseAddr(gatewayAddr), TunnelGroup: "hub", Initiate: true,
+			RequestAddress: true,
+			Remote:         []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
+			Proposals:      []spec.IPsecProposal{{Name: "strong", Proposal: espProposal, Lifetime: 8 * time.Hour}},
 		}}}},
 		IKE: timers, DataPlane: spec.DataPlane{ReplayWindow: 1024, ForceUDP: true, DF: sa.DFCopy},
 		Secrets: secrets("gateway key", "client key"),
@@ -334,7 +345,8 @@ func TestTunnelSurvivesDeadWorkers(t *testing.T) {
 		if *inits != first {
 			t.Errorf("%d IKE_SA_INIT after the first set-up", *inits-first)
 		}
-		if s := gateway.facts().Sessions; len(s) != 1 || s[0].User != "alice@example" || s[0].Assigned[0].String() != inner || s[0].BytesIn == 0 {
+		if s := gateway.facts().Sessions; len(s) != 1 || s[0].User != "alice@example" ||
+			s[0].Assigned[0].String() != inner || s[0].BytesIn == 0 {
 			t.Errorf("sessions of the gateway: %+v", s)
 		}
 		for _, h := range []*host{client, gateway} {
@@ -354,7 +366,9 @@ func TestClientAddressReachesTheSupervisor(t *testing.T) {
 		client.mu.Lock()
 		got := fmt.Sprint(client.asked)
 		client.mu.Unlock()
-		want := "address {Add:true Prefix:10.99.0.10/32} routes {Reset:false Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] Remove:[] Answer:[] Silence:[]}]"
+		want := "address {Add:true Prefix:10.99.0.10/32} " +
+			"routes {Reset:false Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
+			"Remove:[] Answer:[] Silence:[]}]"
 		if !strings.HasSuffix(got, want) {
 			t.Errorf("asked the supervisor for\n%s, want\n%s", got, want)
 		}
@@ -365,7 +379,9 @@ func TestClientAddressReachesTheSupervisor(t *testing.T) {
 		client.mu.Lock()
 		got = fmt.Sprint(client.asked)
 		client.mu.Unlock()
-		want = "[address {Add:true Prefix:10.99.0.10/32} routes {Reset:true Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] Remove:[] Answer:[] Silence:[]}]"
+		want = "[address {Add:true Prefix:10.99.0.10/32} " +
+			"routes {Reset:true Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
+			"Remove:[] Answer:[] Silence:[]}]"
 		if got != want {
 			t.Errorf("the next worker asked for\n%s, want\n%s", got, want)
 		}
@@ -381,7 +397,8 @@ func TestLimitsAndPools(t *testing.T) {
 		log    string
 		denied int64
 	}{
-		{"class limit", func(t *spec.Tenant) { t.Limits.Sessions, t.Limits.BurstSessions = 1, resource.None }, "the limit of the context's class is reached", 1},
+		{"class limit", func(t *spec.Tenant) { t.Limits.Sessions, t.Limits.BurstSessions = 1, resource.None },
+			"the limit of the context's class is reached", 1},
 		{"pool exhausted", func(t *spec.Tenant) { t.Pools[0].End = t.Pools[0].Start }, "no address is free", 0},
 	}
 	for _, tt := range tests {
