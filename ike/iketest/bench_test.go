@@ -40,7 +40,7 @@ func BenchmarkResponder(b *testing.B) {
 		b.StartTimer()
 		err := e.Receive(l.Now, exchange.Datagram{Local: gw, Remote: s.Addr, Payload: s.request}, &out)
 		b.StopTimer()
-		if err != nil || !s.TakeInit(out.Send[0].Payload) {
+		if err != nil || !s.ReceiveInit(out.Send[0].Payload) {
 			b.Fatal(err)
 		}
 		request := s.Seal(wire.IKEAuth, 1, s.AuthPayloads(id, "key of the client")...)

@@ -65,7 +65,7 @@ func TestChildFlood(t *testing.T) {
 		for i := range 30 {
 			s := NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 3, byte(i)}), 500))
 			s.iv = uint64(1000 * i)
-			if f, err := Meet(g, s); err == nil {
+			if f, err := Establish(g, s); err == nil {
 				flood(l, f, 16, 0)
 			}
 		}

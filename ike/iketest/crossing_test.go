@@ -17,7 +17,7 @@ import (
 func met(t *testing.T, tune func(*exchange.Config)) (*Lab, *Node, *Foreign) {
 	t.Helper()
 	l, g, s := alone(t, tune)
-	f, err := Meet(g, s)
+	f, err := Establish(g, s)
 	if err != nil {
 		t.Fatal(err)
 	}

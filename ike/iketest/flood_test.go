@@ -48,7 +48,7 @@ func TestFloodOfRealSources(t *testing.T) {
 			attack := func(n int) {
 				for i := range n {
 					s := NewStranger(g, tt.source(i))
-					s.Knock()
+					s.InitWithCookie()
 				}
 			}
 			attack(600)
@@ -57,7 +57,7 @@ func TestFloodOfRealSources(t *testing.T) {
 			}
 			for _, from := range []netip.AddrPort{netip.MustParseAddrPort("198.51.100.77:500"), v6("2001:db8:600d::", 7)} {
 				honest := NewStranger(g, from)
-				if !honest.Knock() {
+				if !honest.InitWithCookie() {
 					t.Fatalf("honest peer at %v is not answered: %v", from, g.Errors[len(g.Errors)-1])
 				}
 				attack(150) // while it computes
@@ -78,7 +78,7 @@ func TestRefusedTakeNoPlace(t *testing.T) {
 	id, _ := auth.ParseIdentity("client@example")
 	for i := range 300 {
 		s := NewStranger(g, v4(i))
-		if !s.Knock() {
+		if !s.InitWithCookie() {
 			t.Fatalf("attacker %d is not answered", i)
 		}
 		request := s.Seal(wire.IKEAuth, 1, s.AuthPayloads(id, "guess")...)
@@ -102,14 +102,14 @@ func TestRefusedTakeNoPlace(t *testing.T) {
 func TestHalfOpenLife(t *testing.T) {
 	l, g, _ := alone(t, func(c *exchange.Config) { c.MaxHalfOpen, c.CookieThreshold = 100, 10 })
 	first := NewStranger(g, v4(0))
-	first.Knock()
+	first.InitWithCookie()
 	l.Run(29 * time.Second)
 	if n := g.Engine.Usage().HalfOpen; n != 1 {
 		t.Errorf("a quiet table: %d half-open SAs after 29 s", n)
 	}
 	l.Run(2 * time.Second)
 	for i := range 100 {
-		NewStranger(g, v4(i)).Knock()
+		NewStranger(g, v4(i)).InitWithCookie()
 	}
 	l.Run(6 * time.Second)
 	if n := g.Engine.Usage().HalfOpen; n > 92 || n < 50 {

@@ -21,8 +21,8 @@ type Foreign struct {
 	OldPRF bool
 }
 
-// Meet connects a stranger to n.
-func Meet(n *Node, s *Stranger) (*Foreign, error) {
+// Establish connects a stranger to n.
+func Establish(n *Node, s *Stranger) (*Foreign, error) {
 	if !s.Connect() {
 		return nil, fmt.Errorf("iketest: stranger was not let in: %v", n.Errors)
 	}

@@ -58,7 +58,7 @@ func TestExpireLate(t *testing.T) {
 // the configuration has nothing any more.
 func TestRefusedWithoutPolicies(t *testing.T) {
 	_, g, s := alone(t, nil)
-	f, err := Meet(g, s)
+	f, err := Establish(g, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -388,7 +388,7 @@ func TestCommandsAboutNothing(t *testing.T) {
 // when it is asked.
 func TestUrgedAgain(t *testing.T) {
 	l, g, s := alone(t, func(c *exchange.Config) { c.Profiles[0].DPD = 0 })
-	f, err := Meet(g, s)
+	f, err := Establish(g, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestUsageOfOldVersion(t *testing.T) {
 func TestBusyIsCounted(t *testing.T) {
 	_, g, _ := alone(t, func(c *exchange.Config) { c.CookieThreshold, c.MaxHalfOpen = 100, 3 })
 	for i := range 10 {
-		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).Knock()
+		NewStranger(g, netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 500)).InitWithCookie()
 	}
 	if u := g.Engine.Usage(); u.HalfOpen != 3 || u.HalfOpenPeak != 3 || u.Busy != 7 {
 		t.Errorf("got %+v, want 3 half-open and 7 that gave way", u)

@@ -78,12 +78,12 @@ func (s *Stranger) Header(x wire.ExchangeType, id uint32) wire.Header {
 func (s *Stranger) Init() bool {
 	s.request = wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...)
 	sent := s.Send(s.request)
-	return len(sent) == 1 && s.TakeInit(sent[0])
+	return len(sent) == 1 && s.ReceiveInit(sent[0])
 }
 
-// Knock does IKE_SA_INIT, with a cookie where one is asked for, and reports
+// InitWithCookie does IKE_SA_INIT, with a cookie where one is asked for, and reports
 // whether the node took part.
-func (s *Stranger) Knock() bool {
+func (s *Stranger) InitWithCookie() bool {
 	ps := s.InitPayloads()
 	for range 2 {
 		s.request = wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), ps...)
@@ -91,7 +91,7 @@ func (s *Stranger) Knock() bool {
 		if len(sent) != 1 {
 			return false
 		}
-		if s.TakeInit(sent[0]) {
+		if s.ReceiveInit(sent[0]) {
 			return true
 		}
 		m, _ := wire.ParseMessage(sent[0])
@@ -102,9 +102,9 @@ func (s *Stranger) Knock() bool {
 	return false
 }
 
-// TakeInit takes the answer to IKE_SA_INIT, and reports whether it is a good
+// ReceiveInit reads the response to IKE_SA_INIT, and reports whether it is a good
 // one.
-func (s *Stranger) TakeInit(response []byte) bool {
+func (s *Stranger) ReceiveInit(response []byte) bool {
 	s.response = response
 	m, err := wire.ParseMessage(s.response)
 	ke, ok := wire.Find[wire.KE](m.Payloads)

@@ -72,7 +72,7 @@ func TestOwnSuiteIsOfferedFirst(t *testing.T) {
 	l, g, s := alone(t, func(c *exchange.Config) {
 		c.Policies[0].Proposal = sa.Proposal{gcm256, prf384, prf256, ecp384, x25519}
 	})
-	f, err := Meet(g, s) // with sha256 and x25519
+	f, err := Establish(g, s) // with sha256 and x25519
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestOwnSuiteIsOfferedFirst(t *testing.T) {
 func TestRekeyedIntoAnotherPRF(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		l, g, s := alone(t, func(c *exchange.Config) { c.Policies[0].Proposal, c.Profiles[0].DPD = defaults, 0 })
-		f, err := Meet(g, s)
+		f, err := Establish(g, s)
 		if err != nil {
 			t.Fatal(err)
 		}
