@@ -42,7 +42,8 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 	t.Helper()
 	l := New(seed, Faults{Delay: 5 * time.Millisecond, Jitter: 20 * time.Millisecond, Drop: 0.02})
 	offers := [][]sa.Transform{
-		{gcm256, gcm128, chacha, prf384, prf256, x25519, ecp256, ecp384}, {gcm128, gcm256, prf256, prf384, ecp256, x25519, ecp384},
+		{gcm256, gcm128, chacha, prf384, prf256, x25519, ecp256, ecp384},
+		{gcm128, gcm256, prf256, prf384, ecp256, x25519, ecp384},
 		{chacha, gcm256, prf256, prf384, x25519, ecp384}, {gcm256, prf384, ecp384, ecp256, x25519, prf256},
 	}
 	g, c := l.Pair(func(g, c *exchange.Config) {

@@ -29,11 +29,14 @@ func sitesConfig(tune func(*exchange.Config)) exchange.Config {
 	cfg := GatewayConfig()
 	site := func(name, id string, networks ...string) exchange.Profile {
 		return exchange.Profile{
-			Name: name, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns(id), RemoteNetworks: selectorsOf(networks...),
-			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of " + name))},
+			Name: name, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns(id),
+			RemoteNetworks: selectorsOf(networks...),
+			Local:          exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
+			Remote:         exchange.PSK{Key: secret.Copy([]byte("key of " + name))},
 		}
 	}
-	cfg.Profiles = append(cfg.Profiles, site("branch", "branch.example"), site("sites", "*.sites", "10.30.0.0/16", "10.99.0.0/16"), site("poor", "*.poor"))
+	cfg.Profiles = append(cfg.Profiles, site("branch", "branch.example"),
+		site("sites", "*.sites", "10.30.0.0/16", "10.99.0.0/16"), site("poor", "*.poor"))
 	cfg.Entries = append([]exchange.Entry{{
 		Name: "branch", Local: GatewayAddr, Peer: netip.MustParseAddr("203.0.113.7"), Profile: "branch",
 		LocalTS: selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24"), Proposals: childProposals(),
@@ -152,7 +155,8 @@ func TestSelectorsAreBounded(t *testing.T) {
 			continue
 		}
 		if got != tt.want || !strings.Contains(reasons(g), "more than 256 prefixes") || len(g.Plane) != 0 {
-			t.Errorf("%d ranges: got %s, want %s; reason %q, %d child SAs", tt.ranges, got, tt.want, reasons(g), len(g.Plane))
+			t.Errorf("%d ranges: got %s, want %s; reason %q, %d child SAs", tt.ranges, got, tt.want, reasons(g),
+				len(g.Plane))
 		}
 	}
 }
@@ -167,22 +171,36 @@ func TestDynamicSite(t *testing.T) {
 		tune          func(*exchange.Config)
 		want, reason  string
 	}{
-		{name: "its networks", id: "a.sites", networks: []string{"10.30.1.0/24", "10.40.0.0/16"}, want: "[10.30.1.0/24]"},
-		{name: "everything", id: "a.sites", networks: []string{"0.0.0.0/0"}, tune: func(c *exchange.Config) { c.Profiles[2].RemoteNetworks = selectorsOf("10.30.0.0/16") }, want: "[10.30.0.0/16]"},
+		{name: "its networks", id: "a.sites", networks: []string{"10.30.1.0/24", "10.40.0.0/16"},
+			want: "[10.30.1.0/24]"},
+		{name: "everything", id: "a.sites", networks: []string{"0.0.0.0/0"},
+			tune: func(c *exchange.Config) { c.Profiles[2].RemoteNetworks = selectorsOf("10.30.0.0/16") },
+			want: "[10.30.0.0/16]"},
 		{name: "an address that is leased, though of no pool", id: "a.sites", networks: []string{"10.99.0.10/32"},
-			tune: func(c *exchange.Config) { c.Pools = nil }, want: "TS_UNACCEPTABLE", reason: "of peer client@example"},
-		{name: "somebody's", id: "a.sites", networks: []string{"10.20.0.0/24"}, want: "TS_UNACCEPTABLE", reason: "no common traffic selectors"},
-		{name: "nothing", id: "a.poor", key: "key of poor", networks: []string{"10.50.0.0/16"}, want: "TS_UNACCEPTABLE", reason: "no remote_networks"},
-		{name: "a leased address", id: "a.sites", networks: []string{"10.99.0.10/32"}, want: "TS_UNACCEPTABLE", reason: "address pool"},
-		{name: "a wider network than the pool", id: "a.sites", networks: []string{"10.99.0.0/16"}, want: "TS_UNACCEPTABLE", reason: "address pool"},
-		{name: "another's network", id: "a.sites", networks: []string{"10.30.1.0/25"}, before: "10.30.1.0/24", want: "TS_UNACCEPTABLE", reason: "of peer b.sites"},
-		{name: "around another's network", id: "a.sites", networks: []string{"10.30.0.0/16"}, before: "10.30.1.0/24", want: "TS_UNACCEPTABLE", reason: "of peer b.sites"},
-		{name: "beside another's network", id: "a.sites", networks: []string{"10.30.2.0/24"}, before: "10.30.1.0/24", want: "[10.30.2.0/24]"},
-		{name: "its own once more", id: "b.sites", networks: []string{"10.30.1.0/24"}, before: "10.30.1.0/24", want: "[10.30.1.0/24]"},
+			tune: func(c *exchange.Config) { c.Pools = nil }, want: "TS_UNACCEPTABLE",
+			reason: "of peer client@example"},
+		{name: "somebody's", id: "a.sites", networks: []string{"10.20.0.0/24"}, want: "TS_UNACCEPTABLE",
+			reason: "no common traffic selectors"},
+		{name: "nothing", id: "a.poor", key: "key of poor", networks: []string{"10.50.0.0/16"}, want: "TS_UNACCEPTABLE",
+			reason: "no remote_networks"},
+		{name: "a leased address", id: "a.sites", networks: []string{"10.99.0.10/32"}, want: "TS_UNACCEPTABLE",
+			reason: "address pool"},
+		{name: "a wider network than the pool", id: "a.sites", networks: []string{"10.99.0.0/16"},
+			want: "TS_UNACCEPTABLE", reason: "address pool"},
+		{name: "another's network", id: "a.sites", networks: []string{"10.30.1.0/25"}, before: "10.30.1.0/24",
+			want: "TS_UNACCEPTABLE", reason: "of peer b.sites"},
+		{name: "around another's network", id: "a.sites", networks: []string{"10.30.0.0/16"}, before: "10.30.1.0/24",
+			want: "TS_UNACCEPTABLE", reason: "of peer b.sites"},
+		{name: "beside another's network", id: "a.sites", networks: []string{"10.30.2.0/24"}, before: "10.30.1.0/24",
+			want: "[10.30.2.0/24]"},
+		{name: "its own once more", id: "b.sites", networks: []string{"10.30.1.0/24"}, before: "10.30.1.0/24",
+			want: "[10.30.1.0/24]"},
 		{name: "a network of a static entry that is down", id: "a.sites", networks: []string{"10.30.0.0/24"},
-			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.30.0.128/25") }, want: "TS_UNACCEPTABLE", reason: "static entry branch"},
+			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.30.0.128/25") },
+			want: "TS_UNACCEPTABLE", reason: "static entry branch"},
 		{name: "cut out of a static entry", id: "a.sites", networks: []string{"10.30.0.0/24"},
-			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.0.0.0/8") }, want: "[10.30.0.0/24]"},
+			tune: func(c *exchange.Config) { c.Entries[0].RemoteTS = selectorsOf("10.0.0.0/8") },
+			want: "[10.30.0.0/24]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, g := sites(t, tt.tune)
@@ -190,7 +208,8 @@ func TestDynamicSite(t *testing.T) {
 				t.Fatal("the client with the lease is not connected")
 			}
 			if tt.before != "" {
-				if got := site(t, g, "192.0.2.2:500", "b.sites", "key of sites", []string{"0.0.0.0/0"}, []string{tt.before}); got != "[0.0.0.0/0] === ["+tt.before+"]" {
+				if got := site(t, g, "192.0.2.2:500", "b.sites", "key of sites", []string{"0.0.0.0/0"},
+					[]string{tt.before}); got != "[0.0.0.0/0] === ["+tt.before+"]" {
 					t.Fatalf("the other site: got %s", got)
 				}
 			}
@@ -252,8 +271,10 @@ func TestKeysOfIdentities(t *testing.T) {
 		t.Run(tt.id+" with the "+tt.key, func(t *testing.T) {
 			_, g, s := alone(t, func(c *exchange.Config) {
 				c.Profiles[0].Remotes = []exchange.IdentityCredential{
-					{Identity: auth.MustParseIdentity("alice@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
-					{Identity: auth.MustParseIdentity("bob@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
+					{Identity: auth.MustParseIdentity("alice@example"),
+						Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
+					{Identity: auth.MustParseIdentity("bob@example"),
+						Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
 				}
 			})
 			s.Init()
@@ -262,7 +283,9 @@ func TestKeysOfIdentities(t *testing.T) {
 			if got := reasons(g); up != (tt.reason == "") || !strings.Contains(got, tt.reason) {
 				t.Errorf("up: %v, reason %q, want %q", up, got, tt.reason)
 			}
-			if up != slices.ContainsFunc(g.Established(), func(s exchange.Status) bool { return s.Peer.RemoteID == tt.id }) {
+			if up != slices.ContainsFunc(g.Established(), func(s exchange.Status) bool {
+				return s.Peer.RemoteID == tt.id
+			}) {
 				t.Error("who is established differs")
 			}
 		})

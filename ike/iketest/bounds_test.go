@@ -56,7 +56,8 @@ func TestChildFlood(t *testing.T) {
 	noDPD := func(c *exchange.Config) { c.Profiles[0].DPD = 0 }
 	t.Run("a client", func(t *testing.T) {
 		l, g, f := met(t, noDPD)
-		if made, refused := flood(l, f, 30, 2*time.Second); made != 15 || refused != "NO_ADDITIONAL_SAS" || len(g.Plane) != 16 {
+		if made, refused := flood(l, f, 30, 2*time.Second); made != 15 || refused != "NO_ADDITIONAL_SAS" ||
+			len(g.Plane) != 16 {
 			t.Errorf("%d more child SAs, then %s", made, refused)
 		}
 	})
@@ -77,7 +78,8 @@ func TestChildFlood(t *testing.T) {
 		l, g, f := met(t, noDPD)
 		for range 200 { // DELETE and CREATE_CHILD_SA in turn
 			spi := sa.SPI(0x20000 + len(g.Events))
-			if e := errorOf(f.Ask(wire.CreateChildSA, newChildPayloads(0, spi)...)); e != "" && e != "TEMPORARY_FAILURE" {
+			if e := errorOf(f.Ask(wire.CreateChildSA, newChildPayloads(0, spi)...)); e != "" &&
+				e != "TEMPORARY_FAILURE" {
 				t.Fatal(e)
 			}
 			f.Ask(wire.Informational, deleteESP(spi))

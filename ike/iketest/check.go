@@ -25,7 +25,8 @@ func (n *Node) check() {
 		for _, c := range s.Children {
 			count++
 			p, ok := n.Plane[c.ID]
-			if !ok || p.Owner != c.Owner || p.RemoteAddr != c.RemoteAddr || p.In.SPI != c.In.SPI || p.Out.SPI != c.Out.SPI {
+			if !ok || p.Owner != c.Owner || p.RemoteAddr != c.RemoteAddr || p.In.SPI != c.In.SPI ||
+				p.Out.SPI != c.Out.SPI {
 				n.lab.trouble("%s: child %d differs between engine and data plane", n.Name, c.ID)
 			}
 		}

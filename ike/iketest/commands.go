@@ -169,7 +169,8 @@ func (s *Scenario) delete(args []string) error {
 	case args[0] == "ike":
 		return n.Command(exchange.DeleteIKE{SPI: status.Peer.SPI, Reason: "the operator's wish"})
 	case args[0] == "child" && len(status.Children) > 0:
-		return n.Command(exchange.DeleteChild{ID: status.Children[len(status.Children)-1].ID, Reason: "the operator's wish"})
+		return n.Command(exchange.DeleteChild{ID: status.Children[len(status.Children)-1].ID,
+			Reason: "the operator's wish"})
 	}
 	return errors.New("it has none")
 }

@@ -26,7 +26,8 @@ func TestContactOfOneDevice(t *testing.T) {
 	}{
 		{name: "another device", from: "192.0.2.77:500", granted: second},
 		{name: "same address", from: "192.0.2.66:4711", granted: second, ends: true},
-		{name: "another address, same lease asked for", from: "192.0.2.77:500", asks: first, granted: first, ends: true},
+		{name: "another address, same lease asked for", from: "192.0.2.77:500", asks: first, granted: first,
+			ends: true},
 		{name: "another address, another lease asked for", from: "192.0.2.77:500", asks: second, granted: second},
 		{name: "another address, same lease given", from: "192.0.2.77:500", granted: first, ends: true},
 		{name: "not let in", from: "192.0.2.66:4711", refuse: exchange.RefuseLimit},
@@ -57,7 +58,8 @@ func TestContactOfOneDevice(t *testing.T) {
 			if tt.asks.IsValid() {
 				a = wire.AddrAttribute(wire.InternalIP4Address, tt.asks)
 			}
-			ps := replaced(n.AuthPayloads(id, "key of the client"), wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{a}})
+			ps := replaced(n.AuthPayloads(id, "key of the client"),
+				wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{a}})
 			n.Request(wire.IKEAuth, append(ps, wire.Notify{Type: wire.InitialContact})...)
 
 			ended := !slices.ContainsFunc(g.Established(), func(s exchange.Status) bool { return s.Peer.SPI == old })
@@ -109,7 +111,8 @@ func TestClientWithoutAddress(t *testing.T) {
 					child = append(child, p)
 				}
 			}
-			if got := errorOf(s.Request(wire.CreateChildSA, child...)); got != "FAILED_CP_REQUIRED" || len(g.Plane) != 0 {
+			if got := errorOf(s.Request(wire.CreateChildSA, child...)); got != "FAILED_CP_REQUIRED" ||
+				len(g.Plane) != 0 {
 				t.Errorf("a child later: got %q, %d children", got, len(g.Plane))
 			}
 			l.Run(40 * time.Second)

@@ -25,7 +25,8 @@ func Up(a, b *Node) bool {
 			}
 			for _, c := range s.Children {
 				for _, d := range t.Children {
-					if c.In.SPI == d.Out.SPI && c.Out.SPI == d.In.SPI && c.In.EncryptionKey.Equal(d.Out.EncryptionKey) &&
+					if c.In.SPI == d.Out.SPI && c.Out.SPI == d.In.SPI &&
+						c.In.EncryptionKey.Equal(d.Out.EncryptionKey) &&
 						c.Out.EncryptionKey.Equal(d.In.EncryptionKey) {
 						return true
 					}

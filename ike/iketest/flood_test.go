@@ -55,7 +55,8 @@ func TestFloodOfRealSources(t *testing.T) {
 			if n := g.Engine.Usage().HalfOpen; n > tt.most {
 				t.Errorf("%d half-open SAs, want %d at most", n, tt.most)
 			}
-			for _, from := range []netip.AddrPort{netip.MustParseAddrPort("198.51.100.77:500"), v6("2001:db8:600d::", 7)} {
+			for _, from := range []netip.AddrPort{netip.MustParseAddrPort("198.51.100.77:500"),
+				v6("2001:db8:600d::", 7)} {
 				honest := NewStranger(g, from)
 				if !honest.InitWithCookie() {
 					t.Fatalf("honest peer at %v is not answered: %v", from, g.Errors[len(g.Errors)-1])
@@ -63,7 +64,8 @@ func TestFloodOfRealSources(t *testing.T) {
 				attack(150) // while it computes
 				id, _ := auth.ParseIdentity("client@example")
 				honest.iv = uint64(len(g.Journal)) // another SPI
-				if honest.Request(wire.IKEAuth, honest.AuthPayloads(id, "key of the client")...).Count(wire.TypeSA) != 1 {
+				if honest.Request(wire.IKEAuth, honest.AuthPayloads(id, "key of the client")...).
+					Count(wire.TypeSA) != 1 {
 					t.Errorf("honest peer at %v lost its place", from)
 				}
 			}
@@ -173,14 +175,16 @@ func TestCookieIsForOneSender(t *testing.T) {
 		nonce []byte
 		want  string
 	}{
-		{"an IPv6 address that ends as the IPv4 address, and begins as the nonce ends", "[2001:db8:1:2:3:4:c000:242]:500", long[:20], "COOKIE"},
+		{"an IPv6 address that ends as the IPv4 address, and begins as the nonce ends",
+			"[2001:db8:1:2:3:4:c000:242]:500", long[:20], "COOKIE"},
 		{"another port", "192.0.2.66:501", long, "COOKIE"},
 		{"another address", "192.0.2.67:500", long, "COOKIE"},
 		{"the sender", "192.0.2.66:500", long, ""},
 	} {
 		other := *s
 		other.Addr = netip.MustParseAddrPort(tt.from)
-		sent := other.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), append(wire.Payloads{cookie}, ps(tt.nonce)...)...))
+		sent := other.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+			append(wire.Payloads{cookie}, ps(tt.nonce)...)...))
 		if len(sent) != 1 || notifyOf(sent[0]) != tt.want {
 			t.Errorf("%s: answered %x, want %q", tt.name, sent, tt.want)
 		}

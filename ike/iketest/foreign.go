@@ -34,7 +34,8 @@ func newForeign(s *Stranger) *Foreign {
 	l := s.to.lab
 	old := l.Spy
 	l.Spy = func(from *Node, d exchange.Datagram) {
-		if h, err := wire.ParseHeader(d.Payload); err == nil && !h.Response() && (h.SPIi == f.Peer || h.SPIr == f.Peer) {
+		if h, err := wire.ParseHeader(d.Payload); err == nil && !h.Response() &&
+			(h.SPIi == f.Peer || h.SPIr == f.Peer) {
 			f.Requests = append(f.Requests, d)
 		}
 		if old != nil {
@@ -98,7 +99,8 @@ func (f *Foreign) AcceptChild(spi sa.SPI) {
 	}
 	tsi, _ := wire.Find[wire.TSi](ps)
 	tsr, _ := wire.Find[wire.TSr](ps)
-	answer := []wire.Payload{c.Answer(binary.BigEndian.AppendUint32(nil, uint32(spi))), wire.Nonce{Data: make([]byte, 32)}, tsi, tsr}
+	answer := []wire.Payload{c.Answer(binary.BigEndian.AppendUint32(nil, uint32(spi))),
+		wire.Nonce{Data: make([]byte, 32)}, tsi, tsr}
 	if have {
 		key, err := suite.Respond(ke.Group, f.to.Config.Rand, ke.Data)
 		if err != nil {
@@ -153,7 +155,8 @@ func (f *Foreign) AcceptIKE(policy sa.Proposal) (*Foreign, error) {
 	ni, _ := wire.Find[wire.Nonce](ps)
 	choice, ok := suite.Choose([]sa.Proposal{policy}, wire.ProtocolIKE, 8, offer.Proposals)
 	if !ok || choice.Group() != ke.Group {
-		return nil, fmt.Errorf("iketest: the node offers %s with key exchange %d", suite.Describe(offer.Proposals), ke.Group)
+		return nil, fmt.Errorf("iketest: the node offers %s with key exchange %d", suite.Describe(offer.Proposals),
+			ke.Group)
 	}
 	key, err := suite.Respond(ke.Group, f.to.Config.Rand, ke.Data)
 	if err != nil {
@@ -163,12 +166,14 @@ func (f *Foreign) AcceptIKE(policy sa.Proposal) (*Foreign, error) {
 	if x.Shared, err = key.Secret(); err != nil {
 		return nil, err
 	}
-	n := &Stranger{Addr: f.Addr, SPI: f.to.lab.rng.Uint64() | 1, Peer: binary.BigEndian.Uint64(choice.SPI), to: f.to, responder: true}
+	n := &Stranger{Addr: f.Addr, SPI: f.to.lab.rng.Uint64() | 1, Peer: binary.BigEndian.Uint64(choice.SPI), to: f.to,
+		responder: true}
 	next, err := f.succeed(n, choice, &x)
 	if err != nil {
 		return nil, err
 	}
-	f.Answer(choice.Answer(binary.BigEndian.AppendUint64(nil, n.SPI)), wire.Nonce{Data: x.Nr}, wire.KE{Group: ke.Group, Data: key.Public()})
+	f.Answer(choice.Answer(binary.BigEndian.AppendUint64(nil, n.SPI)), wire.Nonce{Data: x.Nr},
+		wire.KE{Group: ke.Group, Data: key.Public()})
 	return next, nil
 }
 

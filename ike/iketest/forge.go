@@ -28,7 +28,8 @@ var forgeries = map[string]func(s *Scenario, n *Node) ([]byte, error){
 	},
 	// A request for an IKE SA that never was.
 	"unknown-spi": func(s *Scenario, n *Node) ([]byte, error) {
-		h := wire.Header{SPIi: 7, SPIr: 8, Version: wire.Version2, Exchange: wire.Informational, Flags: wire.FlagInitiator}
+		h := wire.Header{SPIi: 7, SPIr: 8, Version: wire.Version2, Exchange: wire.Informational,
+			Flags: wire.FlagInitiator}
 		return wire.AppendMessage(nil, h, wire.SK{Body: make([]byte, 32)}), nil
 	},
 	// The newest message of the peer, with one bit that has changed on the way.

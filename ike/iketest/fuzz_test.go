@@ -14,7 +14,8 @@ func FuzzReceive(f *testing.F) {
 	l := New(41, Faults{})
 	seedNode := l.Add("seed", GatewayAddr, GatewayConfig())
 	s := NewStranger(seedNode, strangerAddr)
-	f.Add(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...), uint8(wire.CreateChildSA), uint8(wire.TypeSA))
+	f.Add(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), s.InitPayloads()...), uint8(wire.CreateChildSA),
+		uint8(wire.TypeSA))
 	f.Add(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0)), uint8(wire.Informational), uint8(wire.TypeDelete))
 	f.Fuzz(func(t *testing.T, b []byte, kind, first uint8) {
 		l := New(42, Faults{})
@@ -28,7 +29,8 @@ func FuzzReceive(f *testing.F) {
 		if len(g.Plane) != 1 {
 			t.Fatal("a datagram in clear changed the data plane")
 		}
-		up.Send(up.Seal(wire.ExchangeType(kind), up.next, wire.Unknown{Number: wire.PayloadType(first), Body: b[:min(len(b), 60000)]}))
+		up.Send(up.Seal(wire.ExchangeType(kind), up.next, wire.Unknown{Number: wire.PayloadType(first),
+			Body: b[:min(len(b), 60000)]}))
 		g.CheckSnapshot()
 		for _, x := range l.Trouble {
 			t.Error(x)

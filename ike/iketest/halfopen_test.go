@@ -31,7 +31,8 @@ func TestHandshakeSurvives(t *testing.T) {
 					}
 					return ""
 				}
-				want := map[string]string{"IKE_SA_INIT answered": "HALF-OPEN", "asking for the session": "AUTHORIZING"}[when]
+				want := map[string]string{"IKE_SA_INIT answered": "HALF-OPEN",
+					"asking for the session": "AUTHORIZING"}[when]
 				if !l.Until(5*time.Second, func() bool { return state() == want }) {
 					t.Fatalf("state %s never came", want)
 				}

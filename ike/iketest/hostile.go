@@ -84,7 +84,8 @@ func (h *Hostile) selectors() wire.TS {
 		to := netip.AddrFrom4([4]byte{some[byte](h, 10, 11, 255), 255, byte(h.rng.IntN(256)), 255})
 		s := sa.Selector{Start: from, End: to, EndPort: 0xffff}
 		if h.rng.IntN(3) == 0 {
-			s.Protocol, s.StartPort, s.EndPort = some[uint8](h, 1, 6, 17), some[uint16](h, 0, 80, 0xffff), some[uint16](h, 0, 443, 0xffff)
+			s.Protocol, s.StartPort, s.EndPort = some[uint8](h, 1, 6, 17), some[uint16](h, 0, 80, 0xffff),
+				some[uint16](h, 0, 443, 0xffff)
 		}
 		if s.IsValid() {
 			ts.Selectors = append(ts.Selectors, s)
@@ -117,7 +118,8 @@ func (h *Hostile) newChild() { h.ask(wire.CreateChildSA, h.child()...) }
 
 func (h *Hostile) rekeyChild() {
 	old := h.spi - sa.SPI(h.rng.IntN(4))
-	n := wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP, SPI: binary.BigEndian.AppendUint32(nil, uint32(old))}
+	n := wire.Notify{Type: wire.RekeySA, Protocol: wire.ProtocolESP,
+		SPI: binary.BigEndian.AppendUint32(nil, uint32(old))}
 	h.ask(wire.CreateChildSA, append([]wire.Payload{n}, h.child()...)...)
 }
 
@@ -139,7 +141,8 @@ func (h *Hostile) answer() {
 	case 0:
 		h.peer.Answer()
 	case 1:
-		h.peer.Refuse(some(h, wire.TemporaryFailure, wire.NoAdditionalSAs, wire.ChildSANotFound, wire.NoProposalChosen, 12345))
+		h.peer.Refuse(some(h, wire.TemporaryFailure, wire.NoAdditionalSAs, wire.ChildSANotFound, wire.NoProposalChosen,
+			12345))
 	case 2:
 		h.peer.Refuse(wire.InvalidKEPayload, 0, some(h, byte(sa.KEX25519), byte(sa.KEECP256), 99))
 	case 3:
@@ -150,7 +153,8 @@ func (h *Hostile) answer() {
 		}
 	case 5:
 		offer, ok := wire.Find[wire.SA](ps)
-		if ok && m.Exchange == wire.CreateChildSA && len(offer.Proposals) > 0 && offer.Proposals[0].Protocol == wire.ProtocolESP {
+		if ok && m.Exchange == wire.CreateChildSA && len(offer.Proposals) > 0 &&
+			offer.Proposals[0].Protocol == wire.ProtocolESP {
 			h.spi++
 			h.peer.AcceptChild(h.spi)
 		}

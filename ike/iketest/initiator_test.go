@@ -44,7 +44,8 @@ func TestForgedRefusals(t *testing.T) {
 				if len(payloads) > 1 {
 					h.SPIr = 77
 				}
-				l.Inject(l.Now.Add(time.Millisecond), exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: wire.AppendMessage(nil, h, payloads...)})
+				l.Inject(l.Now.Add(time.Millisecond), exchange.Datagram{Local: d.Local, Remote: d.Remote,
+					Payload: wire.AppendMessage(nil, h, payloads...)})
 			}
 			g, c := l.Pair(nil)
 			l.Run(time.Second)
@@ -64,7 +65,8 @@ func TestTrueRefusal(t *testing.T) {
 		t.Fatal("nothing is told")
 	}
 	for _, e := range c.Events {
-		if r, ok := e.(exchange.Refused); ok && (r.Notify != "NO_PROPOSAL_CHOSEN" || r.Reason != "peer refuses IKE_SA_INIT: NO_PROPOSAL_CHOSEN") {
+		if r, ok := e.(exchange.Refused); ok && (r.Notify != "NO_PROPOSAL_CHOSEN" ||
+			r.Reason != "peer refuses IKE_SA_INIT: NO_PROPOSAL_CHOSEN") {
 			t.Errorf("told: %+v", r)
 		}
 	}
@@ -96,9 +98,11 @@ func TestKeyExchangeInFirstProposal(t *testing.T) {
 	}
 	id, _ := auth.ParseIdentity("client@example")
 	p := append(sa.Proposal{{Type: sa.KeyExchange, ID: sa.KEModp2048}}, ESPProposal...)
-	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"), suite.Offer([]sa.Proposal{p}, wire.ProtocolESP, []byte{1, 2, 3, 4}))...)
+	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"),
+		suite.Offer([]sa.Proposal{p}, wire.ProtocolESP, []byte{1, 2, 3, 4}))...)
 	chosen, ok := wire.Find[wire.SA](answer)
-	if !ok || len(chosen.Proposals) != 1 || chosen.Proposals[0].Transforms.One(sa.KeyExchange) != (sa.Transform{}) || len(g.Plane) != 1 {
+	if !ok || len(chosen.Proposals) != 1 || chosen.Proposals[0].Transforms.One(sa.KeyExchange) != (sa.Transform{}) ||
+		len(g.Plane) != 1 {
 		t.Errorf("answered with %q, %v", errorOf(answer), chosen)
 	}
 }

@@ -50,7 +50,8 @@ func TestKillBetweenAnyTwoDatagrams(t *testing.T) {
 				l.Run(period)
 				l.Run(3 * time.Minute) // a half-open SA that was lost is given up first
 				if !Up(g, c) {
-					t.Errorf("kill before datagram %d: client is stuck: %v %v", at, g.Engine.Status(), c.Engine.Status())
+					t.Errorf("kill before datagram %d: client is stuck: %v %v", at, g.Engine.Status(),
+						c.Engine.Status())
 				}
 				if downs := tally[exchange.IKEDown](c.Events) + tally[exchange.IKEDown](g.Events); at > 8 && downs > 0 {
 					t.Errorf("kill before datagram %d: %d IKE SAs were lost: %v %v", at, downs, g.Events, c.Events)
@@ -131,7 +132,8 @@ func TestRepeatAfterKill(t *testing.T) {
 	g.Kill()
 	var out exchange.Output
 	s := g.Established()[0]
-	err := g.Engine.Receive(l.Now, exchange.Datagram{Local: s.Peer.Local, Remote: s.Peer.Remote, Payload: request}, &out)
+	err := g.Engine.Receive(l.Now, exchange.Datagram{Local: s.Peer.Local, Remote: s.Peer.Remote, Payload: request},
+		&out)
 	if err != nil || len(out.Send) != 1 || string(out.Send[0].Payload) != string(response) {
 		t.Errorf("repeat was answered with %v, %v", out.Send, err)
 	}

@@ -26,7 +26,8 @@ func TestConnect(t *testing.T) {
 		t.Fatalf("not up: gateway %v %v, client %v %v", g.Events, g.Errors, c.Events, c.Errors)
 	}
 	s := c.Established()[0]
-	if s.Session.Addresses[0] != LeaseAddr || fmt.Sprint(s.Children[0].Local, s.Children[0].Remote) != "[10.99.0.10/32] [10.10.0.0/24]" {
+	if s.Session.Addresses[0] != LeaseAddr ||
+		fmt.Sprint(s.Children[0].Local, s.Children[0].Remote) != "[10.99.0.10/32] [10.10.0.0/24]" {
 		t.Errorf("client got %v, selectors %v %v", s.Session, s.Children[0].Local, s.Children[0].Remote)
 	}
 	if !s.Children[0].In.ESN {
@@ -56,7 +57,8 @@ func TestNATRebinding(t *testing.T) {
 		t.Fatalf("not up: %v %v", g.Events, c.Events)
 	}
 	s := g.Established()[0]
-	if !s.NAT || s.Children[0].Encap.String() != "udp" || s.Children[0].RemoteAddr != netip.AddrPortFrom(natAddr, 24500) {
+	if !s.NAT || s.Children[0].Encap.String() != "udp" ||
+		s.Children[0].RemoteAddr != netip.AddrPortFrom(natAddr, 24500) {
 		t.Fatalf("gateway sees %+v", s)
 	}
 	l.Translate(30000)
@@ -65,7 +67,8 @@ func TestNATRebinding(t *testing.T) {
 		t.Errorf("data plane sends to %v after the new mapping", got)
 	}
 	l.Translate(40000)
-	if err := g.Command(exchange.PeerMoved{ID: s.Children[0].ID, Remote: netip.AddrPortFrom(natAddr, 44500)}); err != nil {
+	if err := g.Command(exchange.PeerMoved{ID: s.Children[0].ID,
+		Remote: netip.AddrPortFrom(natAddr, 44500)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.Plane[s.Children[0].ID].RemoteAddr; got != netip.AddrPortFrom(natAddr, 44500) {
@@ -116,7 +119,9 @@ func hostile(t *testing.T, seed uint64) bool {
 	switch seed % 4 {
 	case 0: // the wire heals; the client goes on
 		l.Faults = Faults{Delay: 5 * time.Millisecond}
-		if !l.Until(10*time.Minute, func() bool { return Up(g, c) && len(g.Engine.Status()) == 1 && len(c.Engine.Status()) == 1 }) {
+		if !l.Until(10*time.Minute, func() bool {
+			return Up(g, c) && len(g.Engine.Status()) == 1 && len(c.Engine.Status()) == 1
+		}) {
 			t.Errorf("seed %d: not up: gateway %v, client %v", seed, g.Engine.Status(), c.Engine.Status())
 		}
 	default: // nobody wants it any more

@@ -32,9 +32,10 @@ func TestAssignedAddresses(t *testing.T) {
 	}
 	id, _ := auth.ParseIdentity("client@example")
 	wanted := netip.MustParseAddr("2001:db8:99::77")
-	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"), wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{
-		{Type: wire.InternalIP4Address}, wire.IP6AddressAttribute(wanted),
-	}})...)
+	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"),
+		wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{
+			{Type: wire.InternalIP4Address}, wire.IP6AddressAttribute(wanted),
+		}})...)
 	cp, _ := wire.Find[wire.CP](answer)
 	for _, tt := range []struct {
 		kind wire.AttributeType

@@ -39,8 +39,12 @@ func TestRekeying(t *testing.T) {
 		{"child, by the gateway", func(g, c *Node) error {
 			return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
 		}, 0, 2},
-		{"IKE, by the client", func(g, c *Node) error { return c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI}) }, 1, 1},
-		{"IKE, by the gateway", func(g, c *Node) error { return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) }, 1, 1},
+		{"IKE, by the client", func(g, c *Node) error {
+			return c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
+		}, 1, 1},
+		{"IKE, by the gateway", func(g, c *Node) error {
+			return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+		}, 1, 1},
 		{"IKE, by both at once", func(g, c *Node) error {
 			c.Command(exchange.RekeyIKE{SPI: c.Established()[0].Peer.SPI})
 			return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
@@ -61,7 +65,8 @@ func TestRekeying(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.Run(2 * time.Minute)
-			if !Up(g, c) || len(g.Plane) != 1 || len(c.Plane) != 1 || len(g.Engine.Status()) != 1 || len(c.Engine.Status()) != 1 {
+			if !Up(g, c) || len(g.Plane) != 1 || len(c.Plane) != 1 || len(g.Engine.Status()) != 1 ||
+				len(c.Engine.Status()) != 1 {
 				t.Fatalf("gateway %v, client %v", g.Engine.Status(), c.Engine.Status())
 			}
 			if n := tally[exchange.IKERekeyed](g.Events); n < tt.ike || (n > 0) != (tt.ike > 0) {
@@ -105,7 +110,8 @@ func TestWithForwardSecrecy(t *testing.T) {
 // TestForwardSecrecyIsMissed: we rekey, and it is the peer that insists.
 func TestForwardSecrecyIsMissed(t *testing.T) {
 	l, g, c := connected(t, func(g, c *exchange.Config) {
-		g.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEECP256})
+		g.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal),
+			sa.Transform{Type: sa.KeyExchange, ID: sa.KEECP256})
 	})
 	for want := 2; want < 4; want++ { // the second time without a detour
 		if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
@@ -122,8 +128,10 @@ func TestForwardSecrecyIsMissed(t *testing.T) {
 func TestLongRun(t *testing.T) {
 	l, g, c := connected(t, nil)
 	l.Run(7 * 24 * time.Hour)
-	if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 || tally[exchange.IKERekeyed](g.Events) < 7 || len(g.Plane) != 1 {
-		t.Errorf("after a week: %d rekeyed, %d down, %d children", tally[exchange.IKERekeyed](g.Events), tally[exchange.IKEDown](g.Events), len(g.Plane))
+	if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 || tally[exchange.IKERekeyed](g.Events) < 7 ||
+		len(g.Plane) != 1 {
+		t.Errorf("after a week: %d rekeyed, %d down, %d children", tally[exchange.IKERekeyed](g.Events),
+			tally[exchange.IKEDown](g.Events), len(g.Plane))
 	}
 }
 
@@ -145,7 +153,8 @@ func TestCookieAndGroup(t *testing.T) {
 	}
 	cfg := g.Config
 	cfg.CookieThreshold = 1
-	cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{IKEProposal[0], IKEProposal[1], IKEProposal[3]}}}
+	cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{IKEProposal[0], IKEProposal[1],
+		IKEProposal[3]}}}
 	if err := g.Engine.Configure(&cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -261,11 +270,13 @@ func TestSessionTime(t *testing.T) {
 func TestSiteToSite(t *testing.T) {
 	l := New(24, Faults{Delay: 10 * time.Millisecond})
 	a6, b6 := netip.MustParseAddr("2001:db8::a"), netip.MustParseAddr("2001:db8::b")
-	left, right := sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")), sa.SelectorOf(netip.MustParsePrefix("10.2.0.0/16"))
+	left, right := sa.SelectorOf(netip.MustParsePrefix("10.1.0.0/16")),
+		sa.SelectorOf(netip.MustParsePrefix("10.2.0.0/16"))
 	site := func(local, peer netip.Addr, l, r sa.Selector, initiate bool) exchange.Config {
 		cfg := ClientConfig()
 		key := cfg.Profiles[0].Local
-		cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String())}}
+		cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key,
+			RemoteIdentities: patterns(peer.String())}}
 		cfg.Entries = []exchange.Entry{{
 			Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 			LocalTS: []sa.Selector{l}, RemoteTS: []sa.Selector{r}, Proposals: childProposals(),
@@ -287,7 +298,8 @@ func TestSiteToSite(t *testing.T) {
 	}
 	s := b.Established()[0]
 	c := s.Children[0]
-	if fmt.Sprint(c.Local, c.Remote) != "[10.2.0.0/16] [10.1.0.0/16]" || c.Encap != sa.EncapUDP || s.Peer.RemoteID != a6.String() {
+	if fmt.Sprint(c.Local, c.Remote) != "[10.2.0.0/16] [10.1.0.0/16]" || c.Encap != sa.EncapUDP ||
+		s.Peer.RemoteID != a6.String() {
 		t.Errorf("got %+v", s)
 	}
 	noTrouble(t, l)
@@ -367,7 +379,8 @@ func TestCommandsAboutNothing(t *testing.T) {
 	_, g, _ := connected(t, nil)
 	before := len(g.Journal)
 	for _, c := range []exchange.Command{
-		exchange.Initiate{Entry: "any"}, exchange.Initiate{Entry: "nothing"}, exchange.DeleteIKE{SPI: 1}, exchange.RekeyIKE{SPI: 1},
+		exchange.Initiate{Entry: "any"}, exchange.Initiate{Entry: "nothing"}, exchange.DeleteIKE{SPI: 1},
+		exchange.RekeyIKE{SPI: 1},
 		exchange.DeleteChild{ID: 1}, exchange.RekeyChild{ID: 1}, exchange.PeerMoved{ID: 1}, exchange.Alive{ID: 1},
 	} {
 		if err := g.Command(c); err == nil {

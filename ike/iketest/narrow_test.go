@@ -45,7 +45,8 @@ func TestNarrowedAnswer(t *testing.T) {
 			config := func(local, peer netip.Addr, ours, theirs []string, initiate bool) exchange.Config {
 				cfg := ClientConfig()
 				key := cfg.Profiles[0].Local
-				cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String())}}
+				cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key,
+					RemoteIdentities: patterns(peer.String())}}
 				cfg.Entries = []exchange.Entry{{
 					Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: initiate,
 					LocalTS: selectorsOf(ours...), RemoteTS: selectorsOf(theirs...), Proposals: childProposals(),
@@ -56,7 +57,8 @@ func TestNarrowedAnswer(t *testing.T) {
 			b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
 				return exchange.AnswerSession{Question: q.Question}
 			}
-			a := l.Add("a", left, config(left, right, []string{"10.1.0.0/16"}, []string{"10.2.0.0/16", "10.3.0.0/16"}, true))
+			a := l.Add("a", left, config(left, right, []string{"10.1.0.0/16"}, []string{"10.2.0.0/16", "10.3.0.0/16"},
+				true))
 			if !l.Until(5*time.Second, func() bool { return Up(a, b) }) {
 				t.Fatalf("not up: %v", a.Events)
 			}
@@ -79,7 +81,8 @@ func TestMoreNetworksThanSelectors(t *testing.T) {
 		r := Grant(q)
 		r.Session.Split = nil
 		for i := range 80 {
-			r.Session.Split = append(r.Session.Split, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, byte(2 * i), 0}), 24))
+			r.Session.Split = append(r.Session.Split, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 10, byte(2 * i), 0}),
+				24))
 		}
 		return r
 	}
@@ -105,7 +108,8 @@ func TestAssignedAddressOfOurs(t *testing.T) {
 		{"an inside host's", "10.99.0.0/16", []string{"10.99.0.10"}, "a network of ours"},
 		{"one of two", "10.99.0.0/24", []string{"10.98.0.10", "10.99.0.10"}, "a network of ours"},
 		{"loopback", "10.98.0.0/16", []string{"127.0.0.1"}, "cannot be the address of a client"},
-		{"too many", "10.98.0.0/16", []string{"10.99.0.1", "10.99.0.2", "10.99.0.3", "10.99.0.4", "10.99.0.5"}, "[10.99.0.1 10.99.0.2 10.99.0.3 10.99.0.4]"},
+		{"too many", "10.98.0.0/16", []string{"10.99.0.1", "10.99.0.2", "10.99.0.3", "10.99.0.4", "10.99.0.5"},
+			"[10.99.0.1 10.99.0.2 10.99.0.3 10.99.0.4]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := New(33, Faults{Delay: 10 * time.Millisecond})

@@ -140,7 +140,8 @@ func TestBadInit(t *testing.T) {
 			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), without(s.InitPayloads(), wire.TypeNonce)...)
 		}, ""},
 		{"two nonces", func(s *Stranger) []byte {
-			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), append(s.InitPayloads(), wire.Nonce{Data: s.ni})...)
+			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+				append(s.InitPayloads(), wire.Nonce{Data: s.ni})...)
 		}, ""},
 		{"too many payloads (CVE-2026-12413)", func(s *Stranger) []byte {
 			ps := s.InitPayloads()
@@ -153,7 +154,8 @@ func TestBadInit(t *testing.T) {
 			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), offer(enc, prf))...)
 		}, "NO_PROPOSAL_CHOSEN"},
 		{"no PRF (CVE-2018-10811)", func(s *Stranger) []byte {
-			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), offer(enc, x25519))...)
+			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+				replaced(s.InitPayloads(), offer(enc, x25519))...)
 		}, "NO_PROPOSAL_CHOSEN"},
 		{"PRF MD5 only", func(s *Stranger) []byte {
 			p := offer(enc, sa.Transform{Type: sa.PRF, ID: sa.PRFHMACMD5}, x25519)
@@ -164,13 +166,16 @@ func TestBadInit(t *testing.T) {
 			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), p)...)
 		}, "NO_PROPOSAL_CHOSEN"},
 		{"KE of another group", func(s *Stranger) []byte {
-			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), wire.KE{Group: 14, Data: make([]byte, 256)})...)
+			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+				replaced(s.InitPayloads(), wire.KE{Group: 14, Data: make([]byte, 256)})...)
 		}, "INVALID_KE_PAYLOAD"},
 		{"KE too short (CVE-2023-41913)", func(s *Stranger) []byte {
-			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), wire.KE{Group: sa.KEX25519, Data: make([]byte, 31)})...)
+			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+				replaced(s.InitPayloads(), wire.KE{Group: sa.KEX25519, Data: make([]byte, 31)})...)
 		}, "INVALID_SYNTAX"},
 		{"KE too long (CVE-2023-41913)", func(s *Stranger) []byte {
-			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), replaced(s.InitPayloads(), wire.KE{Group: sa.KEX25519, Data: make([]byte, 4096)})...)
+			return wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+				replaced(s.InitPayloads(), wire.KE{Group: sa.KEX25519, Data: make([]byte, 4096)})...)
 		}, "INVALID_SYNTAX"},
 		{"informational from nowhere (CVE-2009-0790)", func(s *Stranger) []byte {
 			s.Peer = 9
@@ -218,9 +223,13 @@ func TestBadAuth(t *testing.T) {
 	}{
 		{"wrong key", func(s *Stranger) wire.Payloads { return s.AuthPayloads(client, "wrong") },
 			"AUTHENTICATION_FAILED", "wrong pre-shared key or identity of peer client@example"},
-		{"our own key (reflection)", func(s *Stranger) wire.Payloads { return s.AuthPayloads(client, "key of the gateway") },
+		{"our own key (reflection)", func(s *Stranger) wire.Payloads {
+			return s.AuthPayloads(client, "key of the gateway")
+		},
 			"AUTHENTICATION_FAILED", "wrong pre-shared key"},
-		{"unknown identity (CVE-2024-2357)", func(s *Stranger) wire.Payloads { return s.AuthPayloads(id("eve@evil"), key) },
+		{"unknown identity (CVE-2024-2357)", func(s *Stranger) wire.Payloads {
+			return s.AuthPayloads(id("eve@evil"), key)
+		},
 			"AUTHENTICATION_FAILED", "no tunnel group is for peer eve@evil"},
 		{"another IDr", func(s *Stranger) wire.Payloads {
 			return append(s.AuthPayloads(client, key), wire.IDr{ID: id("other.example").Wire()})
@@ -253,9 +262,13 @@ func TestBadAuth(t *testing.T) {
 		{"NULL authentication", func(s *Stranger) wire.Payloads {
 			return replaced(s.AuthPayloads(client, key), wire.Auth{Method: wire.AuthNull, Data: []byte{0}})
 		}, "AUTHENTICATION_FAILED", "authenticates with"},
-		{"no IDi", func(s *Stranger) wire.Payloads { return without(s.AuthPayloads(client, key), wire.TypeIDi) }, "INVALID_SYNTAX", "IDi"},
-		{"no SA", func(s *Stranger) wire.Payloads { return without(s.AuthPayloads(client, key), wire.TypeSA) }, "INVALID_SYNTAX", "SA"},
-		{"no TSr (CVE-2023-23009)", func(s *Stranger) wire.Payloads { return without(s.AuthPayloads(client, key), wire.TypeTSr) }, "INVALID_SYNTAX", "TSr"},
+		{"no IDi", func(s *Stranger) wire.Payloads { return without(s.AuthPayloads(client, key), wire.TypeIDi) },
+			"INVALID_SYNTAX", "IDi"},
+		{"no SA", func(s *Stranger) wire.Payloads { return without(s.AuthPayloads(client, key), wire.TypeSA) },
+			"INVALID_SYNTAX", "SA"},
+		{"no TSr (CVE-2023-23009)", func(s *Stranger) wire.Payloads {
+			return without(s.AuthPayloads(client, key), wire.TypeTSr)
+		}, "INVALID_SYNTAX", "TSr"},
 		{"unknown critical payload", func(s *Stranger) wire.Payloads {
 			return append(s.AuthPayloads(client, key), wire.Unknown{Number: 201, Critical: true})
 		}, "UNSUPPORTED_CRITICAL_PAYLOAD", ""},
@@ -333,7 +346,8 @@ func TestChildRefused(t *testing.T) {
 			return replaced(ps, wire.TSi{TS: selector("10.99.0.11/32")})
 		}, "TS_UNACCEPTABLE", false},
 		{"proposal", Grant, func(ps wire.Payloads) wire.Payloads {
-			weak := sa.Proposal{{Type: sa.Encryption, ID: sa.Encr3DES}, {Type: sa.Integrity, ID: sa.IntegMD5_96}, {Type: sa.Sequence}}
+			weak := sa.Proposal{{Type: sa.Encryption, ID: sa.Encr3DES}, {Type: sa.Integrity, ID: sa.IntegMD5_96},
+				{Type: sa.Sequence}}
 			return replaced(ps, suite.Offer([]sa.Proposal{weak}, wire.ProtocolESP, []byte{1, 2, 3, 4}))
 		}, "NO_PROPOSAL_CHOSEN", false},
 		{"reserved SPI", Grant, func(ps wire.Payloads) wire.Payloads {
@@ -380,7 +394,8 @@ func TestBeforeAuth(t *testing.T) {
 				t.Fatal("IKE_SA_INIT was not answered")
 			}
 			for id := uint32(0); id < 3; id++ {
-				if sent := s.Send(s.Seal(x, id, append(s.InitPayloads(), wire.Delete{Protocol: wire.ProtocolIKE})...)); len(sent) != 0 {
+				if sent := s.Send(s.Seal(x, id, append(s.InitPayloads(),
+					wire.Delete{Protocol: wire.ProtocolIKE})...)); len(sent) != 0 {
 					t.Errorf("ID %d was answered", id)
 				}
 			}
@@ -404,7 +419,8 @@ func TestZeroPublicValue(t *testing.T) {
 		m, _ := wire.ParseMessage(sent[0])
 		h := s.Header(wire.IKEAuth, 1)
 		h.SPIr = m.SPIr
-		if sent := s.Send(wire.AppendMessage(nil, h, wire.SK{First: wire.TypeIDi, Body: make([]byte, 64)})); len(sent) != 0 {
+		if sent := s.Send(wire.AppendMessage(nil, h, wire.SK{First: wire.TypeIDi,
+			Body: make([]byte, 64)})); len(sent) != 0 {
 			t.Error("IKE_AUTH under a predictable key was answered")
 		}
 	}
@@ -419,7 +435,8 @@ func TestBadRequests(t *testing.T) {
 	any := wire.TS{Selectors: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))}}
 	child := func(extra ...wire.Payload) wire.Payloads {
 		return append(wire.Payloads{
-			suite.Offer([]sa.Proposal{ESPProposal}, wire.ProtocolESP, []byte{9, 9, 9, 9}), wire.Nonce{Data: make([]byte, 32)},
+			suite.Offer([]sa.Proposal{ESPProposal}, wire.ProtocolESP, []byte{9, 9, 9, 9}),
+			wire.Nonce{Data: make([]byte, 32)},
 			wire.TSi{TS: any}, wire.TSr{TS: any},
 		}, extra...)
 	}
@@ -434,15 +451,23 @@ func TestBadRequests(t *testing.T) {
 		children int // afterwards
 	}{
 		{"another child", wire.CreateChildSA, func(*Stranger) wire.Payloads { return child() }, "", 2},
-		{"rekeying", wire.CreateChildSA, func(s *Stranger) wire.Payloads { return child(rekey(wire.ProtocolESP, spi(s))) }, "", 2},
-		{"REKEY_SA of IKE (CVE-2023-38710)", wire.CreateChildSA, func(s *Stranger) wire.Payloads { return child(rekey(wire.ProtocolIKE, spi(s))) }, "INVALID_SYNTAX", 1},
-		{"REKEY_SA of AH (CVE-2023-38710)", wire.CreateChildSA, func(s *Stranger) wire.Payloads { return child(rekey(wire.ProtocolAH, spi(s))) }, "INVALID_SYNTAX", 1},
-		{"REKEY_SA of protocol 255 (CVE-2023-38710)", wire.CreateChildSA, func(s *Stranger) wire.Payloads { return child(rekey(255, spi(s))) }, "INVALID_SYNTAX", 1},
-		{"REKEY_SA of an unknown SPI", wire.CreateChildSA, func(*Stranger) wire.Payloads { return child(rekey(wire.ProtocolESP, []byte{7, 7, 7, 7})) }, "CHILD_SA_NOT_FOUND", 1},
+		{"rekeying", wire.CreateChildSA, func(s *Stranger) wire.Payloads {
+			return child(rekey(wire.ProtocolESP, spi(s)))
+		}, "", 2},
+		{"REKEY_SA of IKE (CVE-2023-38710)", wire.CreateChildSA,
+			func(s *Stranger) wire.Payloads { return child(rekey(wire.ProtocolIKE, spi(s))) }, "INVALID_SYNTAX", 1},
+		{"REKEY_SA of AH (CVE-2023-38710)", wire.CreateChildSA,
+			func(s *Stranger) wire.Payloads { return child(rekey(wire.ProtocolAH, spi(s))) }, "INVALID_SYNTAX", 1},
+		{"REKEY_SA of protocol 255 (CVE-2023-38710)", wire.CreateChildSA,
+			func(s *Stranger) wire.Payloads { return child(rekey(255, spi(s))) }, "INVALID_SYNTAX", 1},
+		{"REKEY_SA of an unknown SPI", wire.CreateChildSA, func(*Stranger) wire.Payloads {
+			return child(rekey(wire.ProtocolESP, []byte{7, 7, 7, 7}))
+		}, "CHILD_SA_NOT_FOUND", 1},
 		{"no selectors", wire.CreateChildSA, func(*Stranger) wire.Payloads {
 			return without(without(child(), wire.TypeTSi), wire.TypeTSr)
 		}, "INVALID_SYNTAX", 1},
-		{"no nonce", wire.CreateChildSA, func(*Stranger) wire.Payloads { return without(child(), wire.TypeNonce) }, "INVALID_SYNTAX", 1},
+		{"no nonce", wire.CreateChildSA, func(*Stranger) wire.Payloads { return without(child(), wire.TypeNonce) },
+			"INVALID_SYNTAX", 1},
 		{"zero selectors (CVE-2023-23009)", wire.CreateChildSA, func(*Stranger) wire.Payloads {
 			return replaced(replaced(child(), wire.TSi{}), wire.TSr{})
 		}, "INVALID_SYNTAX", 0},
@@ -452,18 +477,23 @@ func TestBadRequests(t *testing.T) {
 		{"unknown critical payload", wire.Informational, func(*Stranger) wire.Payloads {
 			return wire.Payloads{wire.Unknown{Number: 222, Critical: true}}
 		}, "UNSUPPORTED_CRITICAL_PAYLOAD", 1},
-		{"unknown payload", wire.Informational, func(*Stranger) wire.Payloads { return wire.Payloads{wire.Unknown{Number: 222}} }, "", 1},
+		{"unknown payload", wire.Informational, func(*Stranger) wire.Payloads {
+			return wire.Payloads{wire.Unknown{Number: 222}}
+		}, "", 1},
 		{"liveness", wire.Informational, func(*Stranger) wire.Payloads { return nil }, "", 1},
 		{"delete of an unknown child", wire.Informational, func(*Stranger) wire.Payloads {
 			return wire.Payloads{wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{0x07070707}}}
 		}, "", 1},
 		{"delete of the child", wire.Informational, func(s *Stranger) wire.Payloads {
-			return wire.Payloads{wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{sa.SPI(binary.BigEndian.Uint32(spi(s)))}}}
+			return wire.Payloads{wire.Delete{Protocol: wire.ProtocolESP,
+				SPIs: []sa.SPI{sa.SPI(binary.BigEndian.Uint32(spi(s)))}}}
 		}, "", 0},
-		{"delete of the child twice and of IKE first (CVE-2023-38712)", wire.Informational, func(s *Stranger) wire.Payloads {
-			d := wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{sa.SPI(binary.BigEndian.Uint32(spi(s)))}}
-			return wire.Payloads{wire.Delete{Protocol: wire.ProtocolIKE}, d, d, wire.Notify{Type: wire.InitialContact}}
-		}, "", 0},
+		{"delete of the child twice and of IKE first (CVE-2023-38712)", wire.Informational,
+			func(s *Stranger) wire.Payloads {
+				d := wire.Delete{Protocol: wire.ProtocolESP, SPIs: []sa.SPI{sa.SPI(binary.BigEndian.Uint32(spi(s)))}}
+				return wire.Payloads{wire.Delete{Protocol: wire.ProtocolIKE}, d, d,
+					wire.Notify{Type: wire.InitialContact}}
+			}, "", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -505,7 +535,8 @@ func TestForgeries(t *testing.T) {
 	}
 	for _, h := range []wire.Header{s.Header(wire.Informational, s.next), s.Header(wire.IKEAuth, 1)} {
 		for _, ps := range [][]wire.Payload{
-			{wire.Delete{Protocol: wire.ProtocolIKE}}, {wire.Notify{Type: wire.InitialContact}}, {wire.Notify{Type: wire.AuthenticationFailed}},
+			{wire.Delete{Protocol: wire.ProtocolIKE}}, {wire.Notify{Type: wire.InitialContact}},
+			{wire.Notify{Type: wire.AuthenticationFailed}},
 		} {
 			if sent := s.Send(wire.AppendMessage(nil, h, ps...)); len(sent) != 0 {
 				t.Error("a message in clear was answered")
@@ -599,7 +630,8 @@ func TestOldCookie(t *testing.T) {
 		t.Fatal("no cookie")
 	}
 	try := func(s *Stranger, ps wire.Payloads) string {
-		return notifyOf(s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0), append(wire.Payloads{cookie}, ps...)...))[0])
+		return notifyOf(s.Send(wire.AppendMessage(nil, s.Header(wire.IKESAInit, 0),
+			append(wire.Payloads{cookie}, ps...)...))[0])
 	}
 	elsewhere := *s
 	elsewhere.Addr = netip.MustParseAddrPort("192.0.2.67:500")
@@ -639,7 +671,9 @@ func TestAlwaysCookie(t *testing.T) {
 // grows, and says why.
 func TestClientRefused(t *testing.T) {
 	l := New(12, Faults{Delay: 10 * time.Millisecond})
-	g, c := l.Pair(func(_, c *exchange.Config) { c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("wrong"))} })
+	g, c := l.Pair(func(_, c *exchange.Config) {
+		c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("wrong"))}
+	})
 	l.Run(10 * time.Minute)
 	n := 0
 	for _, e := range c.Events {

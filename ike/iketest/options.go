@@ -16,8 +16,10 @@ import (
 
 // options are what configure sets.
 var options = map[string]func(c *exchange.Config, value string) error{
-	"ike-lifetime":     duration(func(c *exchange.Config) *time.Duration { return &c.Policies[0].Lifetime }),
-	"child-lifetime":   duration(func(c *exchange.Config) *time.Duration { return &c.Entries[0].Proposals[0].Lifetime }),
+	"ike-lifetime": duration(func(c *exchange.Config) *time.Duration { return &c.Policies[0].Lifetime }),
+	"child-lifetime": duration(func(c *exchange.Config) *time.Duration {
+		return &c.Entries[0].Proposals[0].Lifetime
+	}),
 	"dpd":              duration(func(c *exchange.Config) *time.Duration { return &c.Profiles[0].DPD }),
 	"half-open":        duration(func(c *exchange.Config) *time.Duration { return &c.HalfOpenTimeout }),
 	"retransmit-tries": number(func(c *exchange.Config) *int { return &c.RetransmitTries }),

@@ -35,9 +35,11 @@ func GatewayConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns("*@example"),
-			Local: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
-			DPD: 30 * time.Second,
+			Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"),
+			RemoteIdentities: patterns("*@example"),
+			Local:            exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
+			Remote:           exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
+			DPD:              30 * time.Second,
 		}},
 		Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: GatewayAddr, Proposals: childProposals()}},
 	}
@@ -48,14 +50,17 @@ func ClientConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "gateway", LocalIdentity: auth.MustParseIdentity("client@example"), RemoteIdentities: patterns("gw.example"),
-			Local: exchange.PSK{Key: secret.Copy([]byte("key of the client"))}, Remote: exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
-			DPD: 30 * time.Second,
+			Name: "gateway", LocalIdentity: auth.MustParseIdentity("client@example"),
+			RemoteIdentities: patterns("gw.example"),
+			Local:            exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
+			Remote:           exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
+			DPD:              30 * time.Second,
 		}},
 		Entries: []exchange.Entry{{
-			Name: "home", Local: ClientAddr, Peer: GatewayAddr, Profile: "gateway", Initiate: true, RequestAddress: true,
-			RemoteTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))},
-			Proposals: childProposals(),
+			Name: "home", Local: ClientAddr, Peer: GatewayAddr, Profile: "gateway", Initiate: true,
+			RequestAddress: true,
+			RemoteTS:       []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))},
+			Proposals:      childProposals(),
 		}},
 	}
 }

@@ -19,8 +19,9 @@ func branchPair(t *testing.T, delay time.Duration, remote string) (*Lab, *Node, 
 	l := New(21, Faults{Delay: delay})
 	g, c := l.Pair(func(g, c *exchange.Config) {
 		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
-		g.Entries[0] = exchange.Entry{Name: "branch", Local: GatewayAddr, Peer: ClientAddr, Profile: "staff", Proposals: childProposals(),
-			LocalTS: selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24")}
+		g.Entries[0] = exchange.Entry{Name: "branch", Local: GatewayAddr, Peer: ClientAddr, Profile: "staff",
+			Proposals: childProposals(),
+			LocalTS:   selectorsOf("10.10.0.0/24"), RemoteTS: selectorsOf("10.20.0.0/24")}
 		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/16"), selectorsOf(remote)
 	})
 	if !l.Until(10*time.Second, func() bool { return Up(g, c) }) {
@@ -55,16 +56,25 @@ func TestReconfigureEnds(t *testing.T) {
 		{"another group", func(c *exchange.Config) {
 			c.Profiles = append(c.Profiles, exchange.Profile{Name: "other", RemoteIdentities: patterns("x@other")})
 		}, ""},
-		{"the peer's key", func(c *exchange.Config) { c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
-		{"our key", func(c *exchange.Config) { c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("another one"))} }, "its pre-shared key was changed"},
+		{"the peer's key", func(c *exchange.Config) {
+			c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))}
+		}, "its pre-shared key was changed"},
+		{"our key", func(c *exchange.Config) {
+			c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("another one"))}
+		}, "its pre-shared key was changed"},
 		{"a key of its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"), Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"),
+				Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
 		}, "its pre-shared key was changed"},
 		{"the same key as its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"), Credential: c.Profiles[0].Remote}}
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"),
+				Credential: c.Profiles[0].Remote}}
 		}, ""},
-		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = patterns("*@elsewhere") }, "does not take its peer any more"},
-		{"our identity", func(c *exchange.Config) { c.Profiles[0].LocalIdentity = auth.MustParseIdentity("gw2.example") }, "the identity of this gateway was changed"},
+		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = patterns("*@elsewhere") },
+			"does not take its peer any more"},
+		{"our identity", func(c *exchange.Config) {
+			c.Profiles[0].LocalIdentity = auth.MustParseIdentity("gw2.example")
+		}, "the identity of this gateway was changed"},
 		{"a group that takes it first", func(c *exchange.Config) {
 			c.Profiles = append(c.Profiles, exchange.Profile{Name: "one", RemoteIdentities: patterns("client@example")})
 		}, "does not take its peer any more"},
@@ -88,7 +98,8 @@ func TestReconfigureEnds(t *testing.T) {
 					l, g, c = connected(t, nil)
 				}
 				before := g.Established()[0].Peer.SPI
-				c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies}) // it does not connect again
+				// it does not connect again
+				c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies})
 				g.reconfigure(tt.change)
 				l.Run(2 * time.Second)
 				if tt.want == "" {
@@ -127,7 +138,8 @@ func networksOf(n *Node) string {
 func TestReconfigureNetworks(t *testing.T) {
 	entry := func(local, remote string) func(c *exchange.Config) {
 		return func(c *exchange.Config) {
-			c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf(strings.Fields(local)...), selectorsOf(strings.Fields(remote)...)
+			c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf(strings.Fields(local)...),
+				selectorsOf(strings.Fields(remote)...)
 		}
 	}
 	tests := []struct {
@@ -138,11 +150,13 @@ func TestReconfigureNetworks(t *testing.T) {
 	}{
 		{"fewer", entry("10.10.0.0/25", "10.20.0.0/24"), nil, "10.10.0.0/25 10.20.0.0/24", true},
 		{"more", entry("10.10.0.0/23", "10.20.0.0/24"), nil, "10.10.0.0/23 10.20.0.0/24", true},
-		{"one more", entry("10.10.0.0/24 10.10.9.0/24", "10.20.0.0/24"), nil, "10.10.0.0/24 10.10.9.0/24 10.20.0.0/24", true},
+		{"one more", entry("10.10.0.0/24 10.10.9.0/24", "10.20.0.0/24"), nil, "10.10.0.0/24 10.10.9.0/24 10.20.0.0/24",
+			true},
 		{"others", entry("10.10.9.0/24", "10.20.0.0/24"), nil, "10.10.9.0/24 10.20.0.0/24", true},
 		{"others that the peer does not want", entry("10.99.9.0/24", "10.20.0.0/24"), nil, "", true},
 		{"more than the peer wants", entry("10.0.0.0/8", "10.20.0.0/24"), nil, "10.10.0.0/16 10.20.0.0/24", true},
-		{"by who connected", entry("10.10.0.0/16", "10.20.0.0/16"), entry("10.20.5.0/24", "10.10.5.0/24"), "10.10.5.0/24 10.20.5.0/24", true},
+		{"by who connected", entry("10.10.0.0/16", "10.20.0.0/16"), entry("10.20.5.0/24", "10.10.5.0/24"),
+			"10.10.5.0/24 10.20.5.0/24", true},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -192,11 +206,12 @@ func TestReconfigureDuringAnExchange(t *testing.T) {
 						n.Command(exchange.RekeyChild{ID: n.Established()[0].Children[0].ID})
 					}
 					l.Run(20 * time.Millisecond)
-					c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies, Entries: []exchange.Entry{func() exchange.Entry {
-						e := c.Config.Entries[0]
-						e.Initiate = false
-						return e
-					}()}})
+					c.Engine.Configure(&exchange.Config{Profiles: c.Config.Profiles, Policies: c.Config.Policies,
+						Entries: []exchange.Entry{func() exchange.Entry {
+							e := c.Config.Entries[0]
+							e.Initiate = false
+							return e
+						}()}})
 					g.reconfigure(func(c *exchange.Config) {
 						if key {
 							c.Profiles[0].Remote = exchange.PSK{Key: secret.Copy([]byte("another one"))}
@@ -205,7 +220,8 @@ func TestReconfigureDuringAnExchange(t *testing.T) {
 						c.Entries[0].LocalTS = []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("10.10.0.0/25"))}
 					})
 					l.Run(10 * time.Second)
-					if got := networksOf(g); key && got != "" || !key && got != fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/25"), selectorsOf("10.20.0.0/24")) {
+					if got := networksOf(g); key && got != "" || !key &&
+						got != fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/25"), selectorsOf("10.20.0.0/24")) {
 						t.Errorf("left: %q\n%v", got, g.Events)
 					}
 				})
@@ -220,11 +236,13 @@ func TestReconfigureDynamicSite(t *testing.T) {
 	l, g, c := connected(t, func(g, c *exchange.Config) {
 		g.Profiles[0].RemoteAccess, c.Entries[0].RequestAddress = false, false
 		g.Profiles[0].RemoteNetworks = selectorsOf("10.20.0.0/16")
-		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/24", "10.20.1.0/24"), selectorsOf("10.10.0.0/24")
+		c.Entries[0].LocalTS, c.Entries[0].RemoteTS = selectorsOf("10.20.0.0/24", "10.20.1.0/24"),
+			selectorsOf("10.10.0.0/24")
 	})
 	g.reconfigure(func(c *exchange.Config) { c.Profiles[0].RemoteNetworks = selectorsOf("10.20.1.0/24") })
 	l.Run(2 * time.Second)
-	if got, want := networksOf(g), fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/24"), selectorsOf("10.20.1.0/24")); got != want || !Up(g, c) {
+	if got, want := networksOf(g), fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/24"),
+		selectorsOf("10.20.1.0/24")); got != want || !Up(g, c) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	g.reconfigure(func(c *exchange.Config) { c.Profiles[0].RemoteNetworks = nil })
@@ -239,8 +257,12 @@ func TestReconfigureDynamicSite(t *testing.T) {
 // standby takes over, before it is rekeyed.
 func TestReconfigureSurvivesTheWorker(t *testing.T) {
 	busy := map[string]func(g *Node) error{
-		"rekeying_it":         func(g *Node) error { return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID}) },
-		"rekeying_the_IKE_SA": func(g *Node) error { return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI}) },
+		"rekeying_it": func(g *Node) error {
+			return g.Command(exchange.RekeyChild{ID: g.Established()[0].Children[0].ID})
+		},
+		"rekeying_the_IKE_SA": func(g *Node) error {
+			return g.Command(exchange.RekeyIKE{SPI: g.Established()[0].Peer.SPI})
+		},
 	}
 	networks := map[string]string{"fewer": "10.10.0.0/25", "more": "10.10.0.0/20", "others": "10.10.9.0/24"}
 	for what, begin := range busy {

@@ -12,7 +12,8 @@ import (
 // answer, also when the configuration has become shorter, or ordered otherwise,
 // in between. The exchange that follows obeys the new one.
 func TestConfigureDuringAnExchange(t *testing.T) {
-	chachaESP := exchange.ChildProposal{Name: "chacha", Lifetime: time.Hour, Proposal: sa.Proposal{chacha, {Type: sa.Sequence, ID: sa.SeqExtended}}}
+	chachaESP := exchange.ChildProposal{Name: "chacha", Lifetime: time.Hour,
+		Proposal: sa.Proposal{chacha, {Type: sa.Sequence, ID: sa.SeqExtended}}}
 	first := exchange.Policy{Name: "5", Proposal: sa.Proposal{chacha, prf256, x25519}, Lifetime: time.Hour}
 	tests := []struct {
 		name  string
@@ -74,7 +75,8 @@ func TestOfferSurvivesTheWorker(t *testing.T) {
 		g.Config.Entries[0].Proposals = []exchange.ChildProposal{{Name: "1", Proposal: sa.Proposal{chacha}}}
 		g.Kill()
 		l.Run(time.Second)
-		if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 || tally[exchange.ChildUp](g.Events)+tally[exchange.IKERekeyed](g.Events) < 2 {
+		if !Up(g, c) || tally[exchange.IKEDown](g.Events) != 0 ||
+			tally[exchange.ChildUp](g.Events)+tally[exchange.IKERekeyed](g.Events) < 2 {
 			t.Errorf("rekeying of the IKE SA: %v; %v", ikeSA, g.Events)
 		}
 	}

@@ -56,7 +56,8 @@ func TestNarrowedToOnePair(t *testing.T) {
 			if len(a.Plane) != tt.children || len(b.Plane) != tt.children || len(a.Established()) != 1 {
 				t.Errorf("child SAs: %v", a.Plane)
 			}
-			if n, m := tally[exchange.Narrowed](a.Events), tally[exchange.Refused](a.Events); n != 1 || (m > 0) != (tt.refused > 0) {
+			if n, m := tally[exchange.Narrowed](a.Events), tally[exchange.Refused](a.Events); n != 1 ||
+				(m > 0) != (tt.refused > 0) {
 				t.Errorf("told %d times that it was narrowed, and %d times that it was refused", n, m)
 			}
 			noTrouble(t, l)

@@ -38,7 +38,8 @@ func TestRefusalIsNotRepeatedOtherwise(t *testing.T) {
 		g.Authorise = Grant
 		for range 2 {
 			g.Kill()
-			if second := s.Send(request); lost != (len(second) == 1) || lost && bytes.Equal(first[0][32:40], second[0][32:40]) {
+			if second := s.Send(request); lost != (len(second) == 1) || lost &&
+				bytes.Equal(first[0][32:40], second[0][32:40]) {
 				t.Errorf("record lost %v: answers of the next worker: %d", lost, len(second))
 			}
 		}
@@ -85,7 +86,10 @@ func TestWaitingDeleteSurvives(t *testing.T) {
 				g.Command(exchange.DeleteChild{ID: id, Reason: "by the operator"})
 			}
 		}},
-		{"an IKE SA", func(g *Node, f *Foreign) { g.Command(exchange.DeleteIKE{SPI: f.Peer, Reason: "by the operator"}) }},
+		{"an IKE SA", func(g *Node, f *Foreign) {
+			g.Command(exchange.DeleteIKE{SPI: f.Peer,
+				Reason: "by the operator"})
+		}},
 	}
 	for _, tt := range tests {
 		for _, takeover := range []bool{false, true} {

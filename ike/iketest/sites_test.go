@@ -15,7 +15,8 @@ import (
 func siteConfig(local, peer netip.Addr, l, r string) exchange.Config {
 	cfg := ClientConfig()
 	key := cfg.Profiles[0].Local
-	cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String()), DPD: 5 * time.Minute}}
+	cfg.Profiles = []exchange.Profile{{Name: "site", Local: key, Remote: key, RemoteIdentities: patterns(peer.String()),
+		DPD: 5 * time.Minute}}
 	cfg.Entries = []exchange.Entry{{
 		Name: "site", Local: local, Peer: peer, Profile: "site", Initiate: true, Proposals: childProposals(),
 		LocalTS:  []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(l))},
@@ -38,14 +39,16 @@ func diallers(l *Lab) (a, b *Node) {
 
 // one reports whether the two have exactly one IKE SA with one child SA.
 func one(a, b *Node) bool {
-	return Up(a, b) && len(a.Engine.Status()) == 1 && len(b.Engine.Status()) == 1 && len(a.Plane) == 1 && len(b.Plane) == 1
+	return Up(a, b) && len(a.Engine.Status()) == 1 && len(b.Engine.Status()) == 1 && len(a.Plane) == 1 &&
+		len(b.Plane) == 1
 }
 
 // TestBothConnect: two ends that both dial have one SA soon, keep it, and have one
 // again after either was replaced, lost its state, or could not be reached.
 func TestBothConnect(t *testing.T) {
 	for seed := range uint64(8) {
-		l := New(seed, Faults{Delay: 10 * time.Millisecond, Jitter: 50 * time.Millisecond, Drop: float64(seed%4) * 0.05})
+		l := New(seed, Faults{Delay: 10 * time.Millisecond, Jitter: 50 * time.Millisecond,
+			Drop: float64(seed%4) * 0.05})
 		a, b := diallers(l)
 		settled := func(when string) {
 			t.Helper()
@@ -58,7 +61,8 @@ func TestBothConnect(t *testing.T) {
 		ends := tally[exchange.IKEDown](a.Events) + tally[exchange.IKEDown](b.Events)
 		l.Run(25 * time.Hour)
 		settled("after a day")
-		if n := tally[exchange.IKEDown](a.Events) + tally[exchange.IKEDown](b.Events); n > ends+2 { // the other one of the start, at most
+		// the other one of the start, at most
+		if n := tally[exchange.IKEDown](a.Events) + tally[exchange.IKEDown](b.Events); n > ends+2 {
 			t.Errorf("seed %d: %d IKE SAs ended in a quiet day", seed, n-ends)
 		}
 		a.Kill()
@@ -82,7 +86,8 @@ func TestBothConnect(t *testing.T) {
 func TestConnectedAnewBeforeTheEnd(t *testing.T) {
 	tests := map[string]func(a, b *exchange.Config){
 		"child SAs": func(a, b *exchange.Config) { // another key exchange than anybody there has
-			a.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal), sa.Transform{Type: sa.KeyExchange, ID: sa.KEModp3072})
+			a.Entries[0].Proposals[0].Proposal = append(slices.Clone(ESPProposal),
+				sa.Transform{Type: sa.KeyExchange, ID: sa.KEModp3072})
 			a.Entries[0].Proposals[0].Lifetime = 20 * time.Minute
 		},
 		"IKE SAs": func(a, b *exchange.Config) { a.Policies[0].Lifetime = 20 * time.Minute },
@@ -91,7 +96,8 @@ func TestConnectedAnewBeforeTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			l := New(5, Faults{Delay: 20 * time.Millisecond})
 			atA, atB := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
-			cfgA, cfgB := siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16"), siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16")
+			cfgA, cfgB := siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16"),
+				siteConfig(atB, atA, "10.2.0.0/16", "10.1.0.0/16")
 			cfgB.Entries[0].Initiate = false
 			tune(&cfgA, &cfgB)
 			b := l.Add("b", atB, cfgB)
@@ -106,7 +112,8 @@ func TestConnectedAnewBeforeTheEnd(t *testing.T) {
 				l.Spy = func(from *Node, d exchange.Datagram) {
 					next := b.Config
 					if from == a && wire.ExchangeType(d.Payload[18]) == wire.CreateChildSA {
-						next.Policies = []exchange.Policy{{Name: "other", Proposal: sa.Proposal{chacha, prf384, ecp384}}}
+						next.Policies = []exchange.Policy{{Name: "other",
+							Proposal: sa.Proposal{chacha, prf384, ecp384}}}
 					}
 					if err := b.Engine.Configure(&next); err != nil {
 						t.Fatal(err)

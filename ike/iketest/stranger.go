@@ -71,7 +71,8 @@ func (s *Stranger) Header(x wire.ExchangeType, id uint32) wire.Header {
 	if s.responder {
 		return wire.Header{SPIi: s.Peer, SPIr: s.SPI, Version: wire.Version2, Exchange: x, MessageID: id}
 	}
-	return wire.Header{SPIi: s.SPI, SPIr: s.Peer, Version: wire.Version2, Exchange: x, Flags: wire.FlagInitiator, MessageID: id}
+	return wire.Header{SPIi: s.SPI, SPIr: s.Peer, Version: wire.Version2, Exchange: x, Flags: wire.FlagInitiator,
+		MessageID: id}
 }
 
 // Init does IKE_SA_INIT, and reports whether the node took part.

@@ -117,8 +117,10 @@ func TestRekeyedIntoAnotherPRF(t *testing.T) {
 			next.Ask(37)
 		}
 		l.Run(10 * time.Minute)
-		if n := tally[exchange.Garbled](g.Events); old != (n == 1) || old != (g.Engine.Usage().Garbled > 20) || old != (len(g.Established()) == 0) {
-			t.Errorf("keys all from the old PRF: %v; told %d times, %d messages, %d SAs", old, n, g.Engine.Usage().Garbled, len(g.Established()))
+		if n := tally[exchange.Garbled](g.Events); old != (n == 1) || old != (g.Engine.Usage().Garbled > 20) ||
+			old != (len(g.Established()) == 0) {
+			t.Errorf("keys all from the old PRF: %v; told %d times, %d messages, %d SAs", old, n,
+				g.Engine.Usage().Garbled, len(g.Established()))
 		}
 	}
 }
@@ -131,7 +133,8 @@ func TestPRFConfiguredAway(t *testing.T) {
 	})
 	for _, n := range []*Node{g, c} {
 		cfg := n.Config
-		cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{gcm256, prf256, x25519}, Lifetime: time.Hour}}
+		cfg.Policies = []exchange.Policy{{Name: "20", Proposal: sa.Proposal{gcm256, prf256, x25519},
+			Lifetime: time.Hour}}
 		if err := n.Engine.Configure(&cfg); err != nil {
 			t.Fatal(err)
 		}

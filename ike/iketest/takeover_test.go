@@ -200,7 +200,8 @@ func TestSyncIsNotReplayed(t *testing.T) {
 		before := len(v.answers)
 		skipped := tally[exchange.SkipNumbers](c.Events)
 		c.Do(func(out *exchange.Output) error {
-			err := c.Engine.Receive(l.Now, exchange.Datagram{Local: d.Remote, Remote: d.Local, Payload: slices.Clone(d.Payload)}, out)
+			err := c.Engine.Receive(l.Now, exchange.Datagram{Local: d.Remote, Remote: d.Local,
+				Payload: slices.Clone(d.Payload)}, out)
 			if (err == nil) != (i == 2) {
 				t.Errorf("replay %d: %v", i, err)
 			}
@@ -239,7 +240,8 @@ func TestSyncAnswerLost(t *testing.T) {
 	late := v.answers[0]
 	g.Deaf = false
 	g.Do(func(out *exchange.Output) error {
-		if err := g.Engine.Receive(l.Now, exchange.Datagram{Local: late.Remote, Remote: late.Local, Payload: late.Payload}, out); err == nil {
+		if err := g.Engine.Receive(l.Now, exchange.Datagram{Local: late.Remote, Remote: late.Local,
+			Payload: late.Payload}, out); err == nil {
 			t.Error("an answer to an earlier attempt was taken")
 		}
 		return nil
@@ -295,7 +297,8 @@ func TestSyncIsNotForgotten(t *testing.T) {
 	g.Kill()
 	g.Command(exchange.RekeyChild{ID: only(t, g).ID})
 	l.Run(3 * time.Minute)
-	if !Up(g, c) || tally[exchange.IKEDown](g.Events)+tally[exchange.IKEDown](c.Events) != 0 || tally[exchange.ChildUp](c.Events) != 3 {
+	if !Up(g, c) || tally[exchange.IKEDown](g.Events)+tally[exchange.IKEDown](c.Events) != 0 ||
+		tally[exchange.ChildUp](c.Events) != 3 {
 		t.Errorf("gateway %v, client %v", g.Events, c.Events)
 	}
 }
@@ -314,7 +317,8 @@ func TestSyncCrossesRequest(t *testing.T) {
 		g.Command(exchange.RekeyIKE{SPI: s.Peer.SPI}) // it has to synchronise first
 	}
 	l.Run(time.Minute)
-	if !Up(g, c) || only(t, g).ID == old.ID || only(t, g).In.SPI != only(t, c).Out.SPI || tally[exchange.ChildUp](g.Events) != tally[exchange.ChildUp](c.Events) {
+	if !Up(g, c) || only(t, g).ID == old.ID || only(t, g).In.SPI != only(t, c).Out.SPI ||
+		tally[exchange.ChildUp](g.Events) != tally[exchange.ChildUp](c.Events) {
 		t.Errorf("gateway %v, client %v", g.Events, c.Events)
 	}
 }

@@ -284,7 +284,8 @@ func (t *Transcript) show(n *Node) {
 	for _, s := range all {
 		fmt.Fprintf(&t.text, "%s: %s %s with %s\n", n.Name, t.names.ike(n, s.Peer.SPI), s.State, s.Peer.RemoteID)
 		for _, c := range s.Children {
-			fmt.Fprintf(&t.text, "    child SA %s, %s to %s\n", t.child(n, c.ID), selectors(c.Local), selectors(c.Remote))
+			fmt.Fprintf(&t.text, "    child SA %s, %s to %s\n", t.child(n, c.ID), selectors(c.Local),
+				selectors(c.Remote))
 		}
 	}
 }
