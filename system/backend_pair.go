@@ -35,7 +35,8 @@ func (p pairs) Failover(ctx context.Context) (*api.Pair, error) {
 	}
 	st := p.pair.Status(ctx)
 	out := &api.Pair{Unit: st.Unit.String(), Version: st.Version, Poll: st.Poll.Seconds(), Hold: st.Hold.Seconds(),
-		Peer: api.Peer(st.Peer), Keys: keysOf(st.Keys), Groups: groupsOf(st.Groups), Contexts: []api.ContextReplication{}}
+		Peer: api.Peer(st.Peer), Keys: keysOf(st.Keys), Groups: groupsOf(st.Groups),
+		Contexts: []api.ContextReplication{}}
 	for _, l := range st.Links {
 		out.Links = append(out.Links, api.PairLink{
 			Name: l.Name, Interface: l.Interface, Device: l.Device, Address: l.Address.String(), Peer: l.Peer.String(),
@@ -81,8 +82,9 @@ func groupsOf(list []pair.Group) []api.PairGroup {
 
 func replicationOf(r pair.Replication) api.ContextReplication {
 	out := api.ContextReplication{
-		Context: r.Context, Group: r.Group, Role: "standby", State: r.State.String(), Connected: r.Connected, Reason: r.Reason,
-		Last: r.Last, Acked: r.Acked, Pending: r.Pending, Backlog: r.Backlog, Lag: r.Lag, LastBulk: r.LastBulk,
+		Context: r.Context, Group: r.Group, Role: "standby", State: r.State.String(), Connected: r.Connected,
+		Reason: r.Reason,
+		Last:   r.Last, Acked: r.Acked, Pending: r.Pending, Backlog: r.Backlog, Lag: r.Lag, LastBulk: r.LastBulk,
 		GivenUp: r.GivenUp,
 	}
 	if r.Active {
@@ -125,7 +127,8 @@ func (p pairs) SyncConfig(ctx context.Context, by api.Author) (api.Synced, error
 	if err != nil {
 		return api.Synced{}, fmt.Errorf("system: encoding the configuration: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, api.PeerURL("/v1/failover/contexts"), bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, api.PeerURL("/v1/failover/contexts"),
+		bytes.NewReader(body))
 	if err != nil {
 		return api.Synced{}, fmt.Errorf("system: asking the peer: %w", err)
 	}

@@ -45,7 +45,8 @@ tunnel_group "DefaultRAGroup" {
 		{"a new context", func(b *box) {
 			b.write("system.hcl", strings.Replace(twoContexts, `interface "Ethernet1/1"`,
 				"interface \"Ethernet1/3\" { device = \"wt-3\" }\ninterface \"Ethernet1/1\"", 1)+
-				"context \"green\" {\n  config_url = \"file:green.hcl\"\n  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\n")
+				"context \"green\" {\n  config_url = \"file:green.hcl\"\n"+
+				"  allocate_interface \"Ethernet1/3\" { name = \"outside\" }\n}\n")
 			b.write("green.hcl", "nothing")
 		}, map[string]string{"green": "green.hcl:"}, "10.99.0.99"},
 	}

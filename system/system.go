@@ -120,9 +120,11 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		return nil, err
 	}
 	files := raiseFileLimit()
-	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts), "cgroup", string(s.groups.Mode()), "max_files", files)
+	cfg.Log.Info("system opened", "name", conf.Name, "contexts", len(conf.Contexts), "cgroup", string(s.groups.Mode()),
+		"max_files", files)
 	if need := uint64(filesAlone + filesPerContext*len(conf.Contexts)); files < need {
-		cfg.Log.Warn("too few open files are allowed for this many contexts: raise the hard limit (LimitNOFILE=)", "max_files", files, "limit", need)
+		cfg.Log.Warn("too few open files are allowed for this many contexts: raise the hard limit (LimitNOFILE=)",
+			"max_files", files, "limit", need)
 	}
 	return s, nil
 }
@@ -141,17 +143,20 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	files := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
 	contexts := &tenants.Config{
 		System: conf.Name, Host: s.host, Groups: s.groups, Records: s.recordDir(), Changed: s.poke,
-		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel, Log: s.cfg.Log,
+		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel,
+		Log: s.cfg.Log,
 	}
 	if s.pair != nil {
-		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby, s.pair.Twinned, disksOf(s.pair)
+		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby,
+			s.pair.Twinned, disksOf(s.pair)
 		contexts.Pair = s.pair
 	}
 	s.disks = disks.New(files)
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Refuses: s.pair.Refuses, Now: time.Now, Log: s.cfg.Log,
+		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Refuses: s.pair.Refuses, Now: time.Now,
+		Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {
 			s.pair.Configure(conf)
 			restrict(s.Socket(), conf, s.cfg.Log)
@@ -232,7 +237,8 @@ func (s *System) loop(ctx context.Context) {
 				settled = true
 				s.pair.Settled()
 				st := s.overview().Status()
-				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total, "took", time.Since(s.started).Round(time.Millisecond))
+				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total,
+					"took", time.Since(s.started).Round(time.Millisecond))
 				s.notify(daemon.SdNotifyReady)
 			}
 		case <-s.cfg.Hangup:

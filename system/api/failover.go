@@ -285,7 +285,8 @@ func (s *Server) takeConfig(r *http.Request) (any, error) {
 }
 
 func normalSynced(s Synced) Synced {
-	s.Files, s.Warnings, s.Fetched, s.Steps = orEmpty(s.Files), orEmpty(s.Warnings), orEmpty(s.Fetched), normalSteps(s.Steps)
+	s.Files, s.Warnings, s.Fetched, s.Steps = orEmpty(s.Files), orEmpty(s.Warnings), orEmpty(s.Fetched),
+		normalSteps(s.Steps)
 	return s
 }
 

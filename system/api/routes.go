@@ -141,7 +141,8 @@ var routes = []route{
 		params: []string{strictParam, staleParam}, answer: Reload{},
 		summary: "Reads the configuration again and touches only what changed. " +
 			"Contexts whose configuration cannot be used go on as they run; " +
-			"with strict=true nothing is changed then, and with allow_stale=true the last good copy of what a server has is good enough.",
+			"with strict=true nothing is changed then, and with allow_stale=true the last good copy " +
+			"of what a server has is good enough.",
 		handle: (*Server).reload,
 	},
 	{

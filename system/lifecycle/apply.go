@@ -35,8 +35,9 @@ func (next *loaded) current(how Leniency) error {
 		return nil
 	}
 	return &fault.Error{
-		Code: fault.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed", Detail: strings.Join(next.stale, "\n") + "\n",
-		Hint: "repair it, or take the copies with --allow-stale",
+		Code: fault.CodeRefused, Reason: "what servers have cannot be used, so nothing was changed",
+		Detail: strings.Join(next.stale, "\n") + "\n",
+		Hint:   "repair it, or take the copies with --allow-stale",
 	}
 }
 
@@ -132,7 +133,8 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 }
 
 // reconcile makes next the running configuration as far as it can be.
-func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version, p *pending) ([]string, []fault.ContextError, error) {
+func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version,
+	p *pending) ([]string, []fault.ContextError, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	if next.texts.Digest() != st.running.texts.Digest() {
@@ -163,7 +165,8 @@ func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version, p
 
 // refusedBy is the refusal of a change that could not be noted.
 func refusedBy(err error) error {
-	return &fault.Error{Code: fault.CodeRefused, Reason: oneLine(err) + ": nothing was changed", Hint: "see to the disk that holds state_dir"}
+	return &fault.Error{Code: fault.CodeRefused, Reason: oneLine(err) + ": nothing was changed",
+		Hint: "see to the disk that holds state_dir"}
 }
 
 // Apply makes the startup configuration the running one: all of it, or on any error
@@ -182,7 +185,8 @@ func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, e
 	if err != nil {
 		return Applied{}, err
 	}
-	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil, how.Confirm)
+	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil,
+		how.Confirm)
 }
 
 // Rollback makes an earlier version the running one, as Apply does. The startup
@@ -199,8 +203,9 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	}
 	if t.Path != l.path {
 		return Applied{}, &fault.Error{Code: fault.CodeRefused,
-			Reason: fmt.Sprintf("version %d is one of %s, and warrend runs %s: nothing was changed", how.Version, t.Path, l.path),
-			Hint:   "start warrend with that file"}
+			Reason: fmt.Sprintf("version %d is one of %s, and warrend runs %s: nothing was changed", how.Version,
+				t.Path, l.path),
+			Hint: "start warrend with that file"}
 	}
 	next, err := recall(t)
 	if err == nil {
@@ -216,12 +221,14 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	if st.pend != nil {
 		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true, Answered: true}
 	}
-	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment}, rejected, how.Confirm)
+	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment},
+		rejected, how.Confirm)
 }
 
 // commit makes next the running configuration, or changes nothing. With confirm it
 // waits to be confirmed for so many seconds; without, after is noted.
-func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, after *pending, confirm int) (Applied, error) {
+func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, after *pending,
+	confirm int) (Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
@@ -247,7 +254,8 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 		return out, refusedBy(err)
 	}
 	if confirm > 0 {
-		after = &pending{Version: v.Number, Previous: previous, Deadline: l.cfg.Now().Add(time.Duration(confirm) * time.Second)}
+		after = &pending{Version: v.Number, Previous: previous,
+			Deadline: l.cfg.Now().Add(time.Duration(confirm) * time.Second)}
 		err = l.history.setPending(after)
 	}
 	if err == nil {
@@ -275,7 +283,8 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 	if confirm > 0 {
 		out.ConfirmBefore = after.Deadline
 	}
-	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author, "steps", len(c.Steps))
+	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author,
+		"steps", len(c.Steps))
 	return out, nil
 }
 
@@ -288,7 +297,8 @@ func (l *Lifecycle) undone(err error, number int, before *pending) error {
 	}
 	l.setState(l.snapshot())
 	l.log.Error("configuration not applied", "reason", err)
-	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err), Hint: "`warren plan` shows what was to be done"}
+	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err),
+		Hint: "`warren plan` shows what was to be done"}
 	var f *failed
 	if errors.As(err, &f) && len(f.errs) > 1 {
 		var lines strings.Builder

@@ -15,9 +15,11 @@ func TestPairFixed(t *testing.T) {
 	pairOf := func(edit func(*configs.System)) *configs.System {
 		conf := &configs.System{
 			Failover: &configs.Failover{
-				Unit: failover.UnitPrimary, Key: secret.Copy([]byte("the key of the pair")), Poll: time.Second, Hold: 3 * time.Second,
-				Links: []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.MustParsePrefix("192.168.255.1/30"),
-					Peer: netip.MustParseAddr("192.168.255.2")}},
+				Unit: failover.UnitPrimary, Key: secret.Copy([]byte("the key of the pair")), Poll: time.Second,
+				Hold: 3 * time.Second,
+				Links: []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9",
+					Address: netip.MustParsePrefix("192.168.255.1/30"),
+					Peer:    netip.MustParseAddr("192.168.255.2")}},
 				Groups: []configs.FailoverGroup{{Name: "1", Prefer: failover.UnitPrimary}},
 			},
 		}
@@ -67,6 +69,8 @@ func TestPairFixed(t *testing.T) {
 func TestGroupOfTheAPI(t *testing.T) {
 	r := newRig(t)
 	r.edit("system.hcl", "system {", "system {\n  api { group = \"warren-none\" }")
-	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err }, `there is no group "warren-none"`)
-	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err }, `there is no group "warren-none"`)
+	r.unchanged(func() error { _, err := r.Apply(t.Context(), operator, Apply{}); return err },
+		`there is no group "warren-none"`)
+	r.unchanged(func() error { _, err := r.Plan(t.Context(), Leniency{}); return err },
+		`there is no group "warren-none"`)
 }

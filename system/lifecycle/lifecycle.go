@@ -95,8 +95,10 @@ func (l *Lifecycle) Problems() []fault.ContextError {
 	list := slices.Clone(st.running.problems)
 	if st.pend != nil && st.pend.Rejected && !st.pend.Answered {
 		list = append(list, fault.ContextError{
-			Error: fmt.Sprintf("version %d, which is what the files say, was not confirmed in time: version %d runs instead", st.pend.Version, st.number),
-			Hint:  "`warren apply` runs what the files say, `warren write memory` writes what runs into them",
+			Error: fmt.Sprintf(
+				"version %d, which is what the files say, was not confirmed in time: version %d runs instead",
+				st.pend.Version, st.number),
+			Hint: "`warren apply` runs what the files say, `warren write memory` writes what runs into them",
 		})
 	}
 	return list

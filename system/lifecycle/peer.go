@@ -35,12 +35,14 @@ func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err 
 			if !slices.Contains(t.Contexts, c.Name) || unwritable[t.At.Scheme] != "" {
 				continue
 			}
-			give.Files = append(give.Files, PeerFile{Context: c.Name, Name: relativeName(c, t), Config: t.At == c.Config, Content: t.Body})
+			give.Files = append(give.Files, PeerFile{Context: c.Name, Name: relativeName(c, t),
+				Config: t.At == c.Config, Content: t.Body})
 		}
 	}
 	if len(give.Files) == 0 {
-		return give, fetched, &fault.Error{Code: fault.CodeRefused, Reason: "no context is active on this unit: there is nothing to copy from here",
-			Hint: "run it on the active unit"}
+		return give, fetched, &fault.Error{Code: fault.CodeRefused,
+			Reason: "no context is active on this unit: there is nothing to copy from here",
+			Hint:   "run it on the active unit"}
 	}
 	return give, fetched, nil
 }
@@ -52,7 +54,8 @@ func relativeName(c configs.Tenant, t texts.Text) string {
 		return "disk0:" + t.At.Path
 	}
 	if c.Config.Scheme == configs.SchemeFile {
-		if rel, err := filepath.Rel(filepath.Dir(c.Config.Path), t.At.Path); err == nil && !strings.HasPrefix(rel, "..") {
+		if rel, err := filepath.Rel(filepath.Dir(c.Config.Path), t.At.Path); err == nil &&
+			!strings.HasPrefix(rel, "..") {
 			return rel
 		}
 	}

@@ -48,7 +48,8 @@ func openEpochs(dir string) (*epochs, error) {
 	}
 	var file epochsFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("system: %s is damaged (%w): restore it, or remove it while the other node is active", e.path, err)
+		return nil, fmt.Errorf("system: %s is damaged (%w): restore it, or remove it while the other node is active",
+			e.path, err)
 	}
 	maps.Copy(e.groups, file.Groups)
 	return e, nil

@@ -38,13 +38,15 @@ func (p *Pair) Refuses(next *configs.System) error {
 			peer = p.node.PeerKeys()
 		}
 	})
-	if len(peer) == 0 || slices.ContainsFunc(next.Failover.Keys(), func(k secret.Value) bool { return slices.Contains(peer, failover.KeyIDOf(k)) }) {
+	if len(peer) == 0 || slices.ContainsFunc(next.Failover.Keys(),
+		func(k secret.Value) bool { return slices.Contains(peer, failover.KeyIDOf(k)) }) {
 		return nil
 	}
 	return &fault.Error{
-		Code:   fault.CodeRefused,
-		Reason: fmt.Sprintf("the other unit takes the failover key %v, and not %v: nothing was changed", peer[0], failover.KeyIDOf(next.Failover.Key)),
-		Hint:   "keep the present key as previous_key until the other unit has the new one",
+		Code: fault.CodeRefused,
+		Reason: fmt.Sprintf("the other unit takes the failover key %v, and not %v: nothing was changed", peer[0],
+			failover.KeyIDOf(next.Failover.Key)),
+		Hint: "keep the present key as previous_key until the other unit has the new one",
 	}
 }
 

@@ -20,7 +20,7 @@ func rekeyed(u *pairUnit, key, previous secret.Value) *configs.System {
 // other. No role changes, the present key is used until both have the new one, and a
 // unit that would lose its peer by it refuses the change.
 func TestKeyRotation(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	older, newer := a.conf.Failover.Key, secret.Copy([]byte("the next key of the pair"))
 	a.boot()
 	b.boot()
@@ -48,7 +48,9 @@ func TestKeyRotation(t *testing.T) {
 		s.unit.pair.Configure(conf)
 		want := failover.KeyIDOf(s.used)
 		for _, u := range []*pairUnit{a, b} {
-			u.shows("key "+want.String()+" in use", func(st *Status) bool { return st.Keys.Used == want && st.Peer.State == "alive" })
+			u.shows("key "+want.String()+" in use", func(st *Status) bool {
+				return st.Keys.Used == want && st.Peer.State == "alive"
+			})
 		}
 		// A new session with the twin, with whatever key is in use.
 		b.worker.reports <- lostSession

@@ -94,12 +94,13 @@ func (l *uplink) hasCarrier() bool {
 // tend keeps a link open until ctx ends.
 func (p *Pair) tend(ctx context.Context, l *uplink) {
 	said := ""
-	guard.Keep(ctx, p.log, "a failover link", uplinkRetry, func() error { return p.serveLink(ctx, l) }, func(err error) {
-		if text := err.Error(); text != said {
-			said = text
-			p.log.Error("failover link cannot be used", "link", l.cfg.Name, "reason", text)
-		}
-	})
+	guard.Keep(ctx, p.log, "a failover link", uplinkRetry, func() error { return p.serveLink(ctx, l) },
+		func(err error) {
+			if text := err.Error(); text != said {
+				said = text
+				p.log.Error("failover link cannot be used", "link", l.cfg.Name, "reason", text)
+			}
+		})
 }
 
 // serveLink is one life of a link: opened, read, closed.
@@ -133,7 +134,8 @@ func (p *Pair) serveLink(ctx context.Context, l *uplink) (err error) {
 	owned.Go(func() { listening <- guard.Run(p.log, "a failover link", func() error { return p.listen(ctx, l) }) })
 	read := make(chan error, 1)
 	owned.Go(func() {
-		read <- guard.Run(p.log, "a failover link", func() error { return p.read(failover.Path{Link: l.index}, socket, p.beats) })
+		read <- guard.Run(p.log, "a failover link",
+			func() error { return p.read(failover.Path{Link: l.index}, socket, p.beats) })
 	})
 	select {
 	case err = <-listening:

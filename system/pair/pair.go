@@ -106,18 +106,22 @@ func New(cfg *Config) (*Pair, error) {
 		return nil, err
 	}
 	p := &Pair{
-		cfg: *conf.Failover, keys: conf.Failover.Keys(), log: cfg.Log, records: cfg.Records, changed: cfg.Changed, device: cfg.Links, epochs: store, conf: conf,
+		cfg: *conf.Failover, keys: conf.Failover.Keys(), log: cfg.Log, records: cfg.Records, changed: cfg.Changed,
+		device: cfg.Links, epochs: store, conf: conf,
 		calls: make(chan func(time.Time, *failover.Output), beatsSize),
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
-		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time), members: make(map[string]*member), floor: store.all(),
+		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time),
+		members: make(map[string]*member), floor: store.all(),
 		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
-		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath), roles: make(map[string]failover.Role), owner: groupOf(conf),
+		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath),
+		roles: make(map[string]failover.Role), owner: groupOf(conf),
 	}
 	p.callers = newCallers()
 	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
 	for i, l := range conf.Failover.Links {
 		on, _ := conf.Interface(l.Interface)
-		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals(), again: make(chan struct{}, 1)})
+		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals(),
+			again: make(chan struct{}, 1)})
 	}
 	return p, nil
 }
@@ -180,7 +184,8 @@ func (p *Pair) run(ctx context.Context) {
 	for _, l := range p.links {
 		p.owned.Go(func() { p.tend(ctx, l) })
 		p.owned.Go(func() {
-			guard.Keep(ctx, p.log, "the carrier of a failover link", watchRetry, func() error { return p.observe(ctx, l) }, func(error) {})
+			guard.Keep(ctx, p.log, "the carrier of a failover link", watchRetry,
+				func() error { return p.observe(ctx, l) }, func(error) {})
 		})
 	}
 	p.owned.Go(func() { p.watchHost(ctx) })
@@ -239,7 +244,8 @@ func (p *Pair) realign(ctx context.Context) error {
 	for _, g := range p.conf.Failover.Groups {
 		to, epoch := p.node.Role(g.Name)
 		if from := p.role(g.Name); from != to {
-			out.Changes = append(out.Changes, failover.RoleChange{Group: g.Name, From: from, To: to, Epoch: epoch, Reason: "realigned after an internal error"})
+			out.Changes = append(out.Changes, failover.RoleChange{Group: g.Name, From: from, To: to, Epoch: epoch,
+				Reason: "realigned after an internal error"})
 		} else if _, muting := p.muting[g.Name]; to != failover.RoleActive && !muting {
 			p.node.Muted(time.Now(), g.Name, &out)
 		}

@@ -51,15 +51,19 @@ func newPairUnit(t *testing.T, unitName failover.Unit, dir string, edit func(*co
 	if unitName == failover.UnitSecondary {
 		own, peer = peer, own
 	}
-	tenant := &spec.Tenant{Name: "acme", Interfaces: []spec.Interface{{Name: "outside", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
+	tenant := &spec.Tenant{Name: "acme", Interfaces: []spec.Interface{{Name: "outside",
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}}
 	conf := &configs.System{
 		StateDir: dir,
 		Failover: &configs.Failover{
-			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll, Hold: 10 * failover.DefaultHold,
-			Links:  []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.PrefixFrom(own, 8), Peer: peer}},
+			Unit: unitName, Key: secret.Copy([]byte("the key of the pair")), Poll: failover.DefaultPoll,
+			Hold: 10 * failover.DefaultHold,
+			Links: []configs.FailoverLink{{Name: "direct", Interface: "Ethernet0/9", Address: netip.PrefixFrom(own, 8),
+				Peer: peer}},
 			Groups: []configs.FailoverGroup{{Name: "1", Prefer: failover.UnitPrimary}},
 		},
-		Contexts: []configs.Tenant{{Name: "acme", FailoverGroup: "1", Spec: tenant, Allocations: []configs.Allocation{{Interface: "Ethernet0/0", Name: "outside"}}}},
+		Contexts: []configs.Tenant{{Name: "acme", FailoverGroup: "1", Spec: tenant,
+			Allocations: []configs.Allocation{{Interface: "Ethernet0/0", Name: "outside"}}}},
 	}
 	if edit != nil {
 		edit(conf)
@@ -69,8 +73,16 @@ func newPairUnit(t *testing.T, unitName failover.Unit, dir string, edit func(*co
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &pairUnit{pair: p, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: p.epochs, reports: make(chan control.Replication, 100)}}
+	u := &pairUnit{pair: p, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: p.epochs,
+		reports: make(chan control.Replication, 100)}}
 	return u
+}
+
+// newUnits returns the two units of a pair, which are not started yet.
+func newUnits(t *testing.T) (primary, secondary *pairUnit) {
+	t.Helper()
+	return newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(),
+		nil)
 }
 
 // logTo writes to the log of a test.
@@ -111,7 +123,8 @@ func (u *pairUnit) until(role failover.Role) {
 			return
 		}
 		if time.Now().After(limit) {
-			u.t.Fatalf("%s: role %v, network %v, worker active: %v; want %v", u.conf.Failover.Unit, u.pair.role("1"), u.net.role(), u.worker.active(), role)
+			u.t.Fatalf("%s: role %v, network %v, worker active: %v; want %v", u.conf.Failover.Unit, u.pair.role("1"),
+				u.net.role(), u.worker.active(), role)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -132,7 +145,8 @@ func formed(active, standby *pairUnit) {
 func (u *pairUnit) knows(role failover.Role) {
 	u.t.Helper()
 	u.shows("the peer's role "+role.String(), func(st *Status) bool {
-		return st.Peer.State == "alive" && st.Groups[0].PeerRole == role.String() && st.Groups[0].Configuration == "same"
+		return st.Peer.State == "alive" && st.Groups[0].PeerRole == role.String() &&
+			st.Groups[0].Configuration == "same"
 	})
 }
 
@@ -203,7 +217,7 @@ func TestPair(t *testing.T) {
 // TestRedundancy: a unit says what stands against a takeover, while something
 // does.
 func TestRedundancy(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	says := func(u *pairUnit, want ...string) {
 		t.Helper()
 		for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -232,12 +246,14 @@ func TestRedundancy(t *testing.T) {
 // it has another configuration, the unit says so, and what helps.
 func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 	a := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
-	b := newPairUnit(t, failover.UnitSecondary, t.TempDir(), func(s *configs.System) { s.Contexts[0].Spec.Interfaces[0].MTU = 1400 })
+	b := newPairUnit(t, failover.UnitSecondary, t.TempDir(),
+		func(s *configs.System) { s.Contexts[0].Spec.Interfaces[0].MTU = 1400 })
 	a.boot()
 	a.until(failover.RoleActive)
 	b.boot()
 	want := []string{
-		"1 of 1 failover groups with another configuration on the other unit (`warren failover sync-config` on the active one copies it): 1",
+		"1 of 1 failover groups with another configuration on the other unit " +
+			"(`warren failover sync-config` on the active one copies it): 1",
 		"1 of 1 failover groups without a standby that is ready: 1",
 	}
 	for limit := time.Now().Add(patience); !slices.Equal(a.pair.Redundancy(), want); time.Sleep(time.Millisecond) {
@@ -255,7 +271,7 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 // TestEpochNotWritten: a unit that cannot write its epoch down does not serve, and
 // its peer does.
 func TestEpochNotWritten(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.pair.epochs.path = filepath.Join(t.TempDir(), "missing", epochsName)
 	a.boot()
 	a.until(failover.RoleFailed)
@@ -311,7 +327,7 @@ func TestDialling(t *testing.T) {
 
 // TestStubbornWorker does not fall silent, and is killed for it.
 func TestStubbornWorker(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -329,7 +345,7 @@ func TestStubbornWorker(t *testing.T) {
 
 // TestLostWorker: a context whose worker does not come back gives its group away.
 func TestLostWorker(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -343,7 +359,7 @@ func TestLostWorker(t *testing.T) {
 // TestSilentWorker: a worker that hangs gives its group away, although another one
 // has taken its place already.
 func TestSilentWorker(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -360,7 +376,7 @@ func TestSilentWorker(t *testing.T) {
 // TestHungWorkerHoldsUpNobody: while a worker neither falls silent nor can be killed,
 // this node goes on to speak to its peer, and the peer does not take over.
 func TestHungWorkerHoldsUpNobody(t *testing.T) {
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -381,7 +397,9 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 	for range 20 { // as often as its goroutine can be asked
 		a.pair.Status(t.Context())
 	}
-	b.shows("an active peer that is heard", func(st *Status) bool { return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active" })
+	b.shows("an active peer that is heard", func(st *Status) bool {
+		return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active"
+	})
 	if b.pair.role("1") == failover.RoleActive {
 		t.Error("the peer has taken over although the worker may be sending")
 	}
@@ -398,7 +416,7 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 // midst of a change, ends neither that goroutine nor the change.
 func TestFaultInRoleMachine(t *testing.T) {
 	defer guard.Enable()()
-	a, b := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil), newPairUnit(t, failover.UnitSecondary, t.TempDir(), nil)
+	a, b := newUnits(t)
 	a.boot()
 	b.boot()
 	formed(a, b)
@@ -429,7 +447,8 @@ func TestDifferentPeers(t *testing.T) {
 		t.Error("switched to a unit with another configuration")
 	}
 	b.kill()
-	b = newPairUnit(t, failover.UnitSecondary, t.TempDir(), func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
+	b = newPairUnit(t, failover.UnitSecondary, t.TempDir(),
+		func(c *configs.System) { c.Failover.Key = secret.Copy([]byte("some other key of a pair")) })
 	b.boot()
 	a.shows("a peer with another key", func(st *Status) bool {
 		return st.Peer.State == "refused" && st.Links[0].Reason != ""
@@ -602,7 +621,8 @@ func (s *fakeServant) play(r control.Role, fresh bool) {
 func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reports <- control.Replication{State: failover.ReplicationReady, Connected: true, Active: s.role.Active, Holds: true}
+	s.reports <- control.Replication{State: failover.ReplicationReady, Connected: true, Active: s.role.Active,
+		Holds: true}
 	return nil
 }
 

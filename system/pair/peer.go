@@ -94,7 +94,8 @@ func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 	err := errors.New("system: the peer is not heard on any failover link")
 	for _, l := range links {
 		var conn net.Conn
-		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key, p.cfg.Unit)
+		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key,
+			p.cfg.Unit)
 		if err == nil {
 			return conn, nil
 		}

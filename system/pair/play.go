@@ -105,7 +105,8 @@ func (p *Pair) replicates(name string, r *control.Replication) {
 			return
 		}
 		if r == nil {
-			r = &control.Replication{State: failover.ReplicationNone, Reason: "the worker has ended", Holds: m.replication.Holds}
+			r = &control.Replication{State: failover.ReplicationNone, Reason: "the worker has ended",
+				Holds: m.replication.Holds}
 		}
 		m.replication, m.told = *r, now
 		m.dial.answered(now, r)

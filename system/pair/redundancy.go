@@ -42,7 +42,8 @@ func (p *Pair) gaps(now time.Time) (list []string) {
 	var without []string
 	for _, g := range st.Groups {
 		roles := []string{g.Role, g.PeerRole}
-		if !slices.Contains(roles, failover.RoleActive.String()) || !slices.Contains(roles, failover.RoleStandbyReady.String()) {
+		if !slices.Contains(roles, failover.RoleActive.String()) ||
+			!slices.Contains(roles, failover.RoleStandbyReady.String()) {
 			without = append(without, g.Name)
 		}
 	}
@@ -65,7 +66,8 @@ func differences(st failover.Status) []string {
 	if len(differ) == 0 || st.Peer.State != "alive" {
 		return nil
 	}
-	return []string{someOf(differ, len(st.Groups), "with another configuration on the other unit (`warren failover sync-config` on the active one copies it)")}
+	return []string{someOf(differ, len(st.Groups),
+		"with another configuration on the other unit (`warren failover sync-config` on the active one copies it)")}
 }
 
 // Differences says what of this unit's configuration the other one does not have.

@@ -90,14 +90,16 @@ func (p *Pair) Status(ctx context.Context) *Status {
 func (p *Pair) describe(now time.Time, out *Status) {
 	for _, l := range p.links {
 		out.Links = append(out.Links, Link{
-			LinkStatus: failover.LinkStatus{Name: l.cfg.Name, State: "silent"}, Interface: l.cfg.Interface, Device: l.on.Device,
+			LinkStatus: failover.LinkStatus{Name: l.cfg.Name, State: "silent"}, Interface: l.cfg.Interface,
+			Device:  l.on.Device,
 			Address: l.cfg.Address, Peer: l.cfg.Peer,
 		})
 	}
 	if p.node == nil {
 		out.Peer.State = "not looked for yet"
 		for _, g := range p.conf.Failover.Groups {
-			out.Groups = append(out.Groups, p.groupRow(failover.GroupStatus{Name: g.Name, Role: failover.RoleInit.String(), PeerRole: "unknown",
+			out.Groups = append(out.Groups, p.groupRow(failover.GroupStatus{Name: g.Name,
+				Role: failover.RoleInit.String(), PeerRole: "unknown",
 				Reason: "the contexts start", Prefer: g.Prefer.String(), Preempt: g.Preempt}))
 		}
 		return

@@ -25,7 +25,8 @@ func (p *Pair) Switch(ctx context.Context, group string) ([]Group, error) {
 		}
 		for _, name := range p.toSwitch(group) {
 			if err = p.node.Switch(now, name, "the operator switched", out); err != nil {
-				err = &fault.Error{Code: fault.CodeRefused, Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
+				err = &fault.Error{Code: fault.CodeRefused,
+					Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
 				return
 			}
 			before[name] = p.role(name)
@@ -86,8 +87,9 @@ func (p *Pair) awaitSwitch(ctx context.Context, before map[string]failover.Role)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return out, &fault.Error{Code: fault.CodeRefused, Reason: "group " + missing + " has not changed its unit in time",
-				Hint: "`warren show failover --detail` and warrend's log say more"}
+			return out, &fault.Error{Code: fault.CodeRefused,
+				Reason: "group " + missing + " has not changed its unit in time",
+				Hint:   "`warren show failover --detail` and warrend's log say more"}
 		}
 	}
 }
