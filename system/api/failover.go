@@ -45,7 +45,8 @@ type Pairs interface {
 }
 
 // ContextFiles are the files of contexts, secrets included, from one node to the
-// other.
+// other, which may be of a neighbouring version: a field that one does not know it
+// passes over, so what must not be passed over needs a path of its own.
 type ContextFiles struct {
 	Author string        `json:"author"`
 	Files  []ContextFile `json:"files"`

@@ -58,3 +58,38 @@ func TestPeerRole(t *testing.T) {
 		})
 	}
 }
+
+// TestNewerPeer: a field that this program does not know is the peer's business, and a
+// mistake of anybody else.
+func TestNewerPeer(t *testing.T) {
+	const body = `{"author": "root", "files": [{"context": "blue", "name": "blue.hcl", "mode": 384}], "version": 2}`
+	for _, tt := range []struct {
+		name   string
+		who    caller
+		behalf bool
+		body   string
+		status int
+	}{
+		{"the peer", caller{peer: true}, false, body, 200},
+		{"the peer, with two values", caller{peer: true}, false, body + "{}", 400},
+		{"the peer, with another type", caller{peer: true}, false, `{"files": 1}`, 400},
+		{"somebody at the peer", caller{peer: true}, true, body, 403},
+		{"an operator", caller{}, false, body, 400},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			b := &backend{names: []string{"blue"}}
+			r := httptest.NewRequest("POST", "/v1/failover/contexts", strings.NewReader(tt.body))
+			if tt.behalf {
+				r.Header.Set(onBehalf, string(RoleRead))
+			}
+			w := httptest.NewRecorder()
+			newServer(t, b).handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, tt.who)))
+			if w.Code != tt.status {
+				t.Errorf("got %d: %s", w.Code, w.Body)
+			}
+			if tt.status == 200 && (len(b.taken) != 1 || b.taken[0].Files[0].Context != "blue") {
+				t.Errorf("taken %+v", b.taken)
+			}
+		})
+	}
+}

@@ -116,10 +116,14 @@ func checkParams(r *http.Request, rt *route) error {
 	return nil
 }
 
-// decode reads a body of exactly one JSON value without unknown fields.
+// decode reads a body of exactly one JSON value. Of an operator it has no unknown
+// fields: a mistyped one would be taken for one that is not given. What the other node
+// of a pair adds, which may be newer, is passed over.
 func decode(r *http.Request, into any) error {
 	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
+	if who, _ := r.Context().Value(callerKey{}).(caller); !who.peer {
+		d.DisallowUnknownFields()
+	}
 	if err := d.Decode(into); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) && wrong.Field != "" {

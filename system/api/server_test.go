@@ -37,9 +37,15 @@ type backend struct {
 	err     error // of everything that changes
 	reload  func(context.Context) (Reload, error)
 	asked   chan string // when not nil, gets "hung" once it is asked
+	taken   []ContextFiles
 }
 
 func (b *backend) Status() Status { return Status{Name: "warren", Total: len(b.names)} }
+
+func (b *backend) TakeConfig(_ context.Context, take ContextFiles) (Synced, error) {
+	b.taken = append(b.taken, take)
+	return Synced{}, b.err
+}
 
 func (b *backend) Contexts() []Tenant {
 	var out []Tenant
