@@ -22,16 +22,25 @@ const (
 	largeWords  = replay.MaxSize/64 + 1
 )
 
-// countersVersion is what the first 8 bytes of counter memory say: the name of
-// the format, and in the last byte the version of its layout. A change of Slot
-// takes the next version.
-const countersVersion = 0x57524e434e545201 // "WRNCNTR", 1
+// countersName is what the first 7 bytes of counter memory say; the 8th is the version
+// of its layout.
+const countersName = 0x57524e434e5452 // "WRNCNTR"
+
+// The layout of counter memory: what NewCounters reads, and what it gives to memory that
+// is empty. A neighbouring program may have written it, which is older or, after a
+// rollback, newer: a change of Slot takes the next version, which is read in one version
+// of the program, and given from the one after it on. See docs/testing.md.
+const (
+	oldestLayout  = 1
+	newestLayout  = 1
+	countersStart = countersName<<8 | 1
+)
 
 // headerSize keeps the slots behind the version on lines of their own.
 const headerSize = 64
 
 // Slot is the counters of one child SA, in memory that outlives the worker.
-// The layout is that of countersVersion: memory of another one is refused.
+// The layout is one of a range of versions: memory of another one is refused.
 // Every field is an atomic; each has one writer at a time, the holder of the
 // child's lock in the data plane, except where a method says otherwise.
 type Slot struct {
@@ -75,8 +84,8 @@ type Counters struct {
 var (
 	// ErrCounters is returned for memory that cannot hold counters.
 	ErrCounters = errors.New("esp: counter memory is not usable")
-	// ErrCountersVersion is returned for memory whose layout is another version's,
-	// or that holds something else.
+	// ErrCountersVersion is returned for memory whose layout is that of a version
+	// which is no neighbour of this one, or that holds something else.
 	ErrCountersVersion = errors.New("esp: counter memory of another version")
 )
 
@@ -90,9 +99,12 @@ func NewCounters(mem []byte) (*Counters, error) {
 	if n <= 0 || uintptr(unsafe.Pointer(&mem[0]))%8 != 0 {
 		return nil, fmt.Errorf("%w: %d bytes", ErrCounters, len(mem))
 	}
-	version := (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
-	if !version.CompareAndSwap(0, countersVersion) && version.Load() != countersVersion {
-		return nil, fmt.Errorf("%w: %#x, not %#x", ErrCountersVersion, version.Load(), uint64(countersVersion))
+	start := (*atomic.Uint64)(unsafe.Pointer(&mem[0]))
+	start.CompareAndSwap(0, countersStart)
+	s := start.Load()
+	if layout := s & 0xff; s>>8 != countersName || layout < oldestLayout || layout > newestLayout {
+		return nil, fmt.Errorf("%w: %#x, not %#x to %#x", ErrCountersVersion, s,
+			uint64(countersName<<8|oldestLayout), uint64(countersName<<8|newestLayout))
 	}
 	mem = mem[headerSize:]
 	return &Counters{

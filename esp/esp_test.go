@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/transform"
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 )
 
 var pair = esptest.Pair{
@@ -314,10 +316,49 @@ func TestAdopt(t *testing.T) {
 	if _, err := esp.NewCounters(nil); !errors.Is(err, esp.ErrCounters) {
 		t.Error(err)
 	}
-	mem[0]++ // the lowest byte of the version
-	if _, err := esp.NewCounters(mem); !errors.Is(err, esp.ErrCountersVersion) {
-		t.Error(err)
+	for _, i := range []int{0, 7} { // the version of the layout, and the name of the format
+		other := bytes.Clone(mem)
+		other[i] = 99
+		if _, err := esp.NewCounters(other); !errors.Is(err, esp.ErrCountersVersion) {
+			t.Errorf("byte %d: %v", i, err)
+		}
 	}
+}
+
+// TestOlderCounters goes on with the counters that older programs left.
+func TestOlderCounters(t *testing.T) {
+	want := esp.Facts{PacketsIn: 3, BytesIn: 300, PacketsOut: 5, BytesOut: 500, SequenceOut: 41, SequenceIn: 7,
+		LastIn: 1700000000, LastOut: 1700000001}
+	mem := make([]byte, esp.CountersSize(1))
+	c, err := esp.NewCounters(mem)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Claim(0, 9, 1024); err != nil {
+		t.Fatal(err)
+	}
+	s, w := c.Slot(0), c.Window(0)
+	s.SetOutLimit(4096)
+	s.SkipOut(want.SequenceOut + 1)
+	s.CountIn(want.PacketsIn, want.BytesIn, want.LastIn)
+	s.CountOut(want.PacketsOut, want.BytesOut, want.LastOut)
+	w.Commit(5)
+	w.Commit(want.SequenceIn)
+	image := recordtest.Sample{Name: "counters", Bytes: bytes.TrimRight(mem, "\x00")}
+	recordtest.Memory(t, []recordtest.Sample{image}, func(b []byte) error {
+		c, err := esp.NewCounters(slices.Concat(b, make([]byte, esp.CountersSize(1)-len(b))))
+		if err != nil {
+			return err
+		}
+		adopted, err := c.Claim(0, 9, 1024)
+		s, w := c.Slot(0), c.Window(0)
+		got := s.Facts()
+		got.SequenceOut -= esp.AdoptMargin
+		if err != nil || !adopted || got != want || s.OutLimit() != 4096 || w.Check(5) || !w.Check(6) || w.Check(7) {
+			return fmt.Errorf("adopted %v (%v): %+v up to %d, want %+v", adopted, err, got, s.OutLimit(), want)
+		}
+		return nil
+	})
 }
 
 func TestReserve(t *testing.T) {

@@ -38,7 +38,8 @@ var (
 	ErrFull = errors.New("journal: memory file is full")
 	// ErrFormat says that the memory holds something, but no journal of ours.
 	ErrFormat = errors.New("journal: not a journal")
-	// ErrVersion says that another version of the program wrote the journal.
+	// ErrVersion says that a version of the program wrote the journal which is no
+	// neighbour of this one.
 	ErrVersion = errors.New("journal: written by another version")
 	// ErrTooLarge says that a record is larger than MaxRecord, or empty.
 	ErrTooLarge = errors.New("journal: record is empty or larger than the limit")

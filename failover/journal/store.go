@@ -26,7 +26,14 @@ const (
 	recordsOff = 2 * slotSize
 	slotUsed   = 68
 
-	slotMagic   = 0x5741524a // "WARJ"
+	slotMagic = 0x5741524a // "WARJ"
+
+	// The form of the memory: what Open reads, and what is written. A neighbouring
+	// program may have written it, which is older or, after a rollback, newer: the
+	// next form is read in one version of the program, and written from the one after
+	// it on. See docs/testing.md.
+	slotOldest  = 1
+	slotNewest  = 1
 	slotVersion = 1
 
 	// MinMemory is the smallest memory that Open accepts.
@@ -302,7 +309,7 @@ func (s *Store) readSlot(i int) (slot, error) {
 		binary.BigEndian.Uint32(b[64:]) != crc32.Checksum(b[:64], castagnoli) {
 		return slot{}, ErrFormat
 	}
-	if binary.BigEndian.Uint16(b[4:]) != slotVersion {
+	if v := binary.BigEndian.Uint16(b[4:]); v < slotOldest || v > slotNewest {
 		return slot{}, ErrVersion
 	}
 	offset, length := binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])

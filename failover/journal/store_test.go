@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/internal/record/recordtest"
 )
 
 // contents opens a copy of mem and returns its records as text.
@@ -146,11 +148,44 @@ func TestStoreOtherVersion(t *testing.T) {
 	s := mustOpen(t, mem)
 	mustAppend(t, s, "from the future")
 	at := int(s.slot.generation%2) * slotSize
-	mem[at+5]++
-	binary.BigEndian.PutUint32(mem[at+64:], crc32.Checksum(mem[at:at+64], castagnoli))
-	if _, err := Open(mem); !errors.Is(err, ErrVersion) {
-		t.Errorf("got %v, want %v", err, ErrVersion)
+	for v := uint16(slotOldest - 1); v <= slotNewest+1; v++ {
+		want := ErrVersion
+		if v >= slotOldest && v <= slotNewest {
+			want = nil
+		}
+		binary.BigEndian.PutUint16(mem[at+4:], v)
+		binary.BigEndian.PutUint32(mem[at+64:], crc32.Checksum(mem[at:at+64], castagnoli))
+		if _, err := Open(mem); !errors.Is(err, want) {
+			t.Errorf("version %d: got %v, want %v", v, err, want)
+		}
 	}
+}
+
+// TestOlderMemory opens what older programs left.
+func TestOlderMemory(t *testing.T) {
+	mem := make([]byte, MinMemory)
+	s := mustOpen(t, mem)
+	mustAppend(t, s, "one", "two")
+	s.SetStream(StreamID{1, 2})
+	for range 2 {
+		if err := s.Compact(entries("sum", "total")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustAppend(t, s, "three")
+	image := recordtest.Sample{Name: "journal", Bytes: bytes.TrimRight(mem, "\x00")}
+	recordtest.Memory(t, []recordtest.Sample{image}, func(b []byte) error {
+		s, err := Open(slices.Concat(b, make([]byte, MinMemory-len(b))))
+		if err != nil {
+			return err
+		}
+		if got := records(t, s); !slices.Equal(got, []string{"sum", "total", "three"}) || s.Torn() ||
+			s.Next() != 4 || s.Stream() != (StreamID{1, 2}) {
+			return fmt.Errorf("it holds %q, next is %d, stream %v, torn %v", got, s.Next(), s.Stream(), s.Torn())
+		}
+		_, err = s.Append([]byte("four"))
+		return errors.Join(err, s.Compact(entries("five")))
+	})
 }
 
 // TestAppendKilledAnywhere applies the bytes that an Append changes one by one

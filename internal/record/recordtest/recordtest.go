@@ -13,10 +13,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "add what is written otherwise now to testdata/records.txt")
-
-// path is relative to the package that is tested.
-const path = "testdata/records.txt"
+var update = flag.Bool("update", false, "add what is written otherwise now to testdata/records.txt and memory.txt")
 
 // Sample is a record as it is written today. Its name has no spaces.
 type Sample struct {
@@ -29,6 +26,19 @@ type Sample struct {
 // otherwise now is added to the file with -update; none is taken out before no
 // neighbouring version writes it any more.
 func Read(t *testing.T, samples []Sample, read func(b []byte) error) {
+	t.Helper()
+	check(t, "testdata/records.txt", samples, read)
+}
+
+// Memory does the same for testdata/memory.txt, which holds images of the memory that a
+// worker leaves to the next one, without the zeros at their end.
+func Memory(t *testing.T, samples []Sample, read func(b []byte) error) {
+	t.Helper()
+	check(t, "testdata/memory.txt", samples, read)
+}
+
+// check is Read for the file at path, which is relative to the package that is tested.
+func check(t *testing.T, path string, samples []Sample, read func(b []byte) error) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil && !*update {
