@@ -41,6 +41,8 @@ var commands = []command{
 	{"release", true, (*Scenario).release},
 	// The newest message of a node comes a second time.
 	{"repeat NODE", true, (*Scenario).repeat},
+	// The gateway's driver refuses the next sessions: see refusals.
+	{"refuse REASON", true, (*Scenario).refuse},
 	// A message that no engine sends arrives: see forgeries.
 	{"forge MESSAGE to NODE", true, (*Scenario).forge},
 	// The worker of a node dies, now or when it has journalled something and not yet
@@ -201,6 +203,22 @@ func (s *Scenario) repeat(args []string) error {
 		return errors.New("it has sent nothing")
 	}
 	s.inject(d)
+	return nil
+}
+
+// refusals are the answers of a driver that grants nothing.
+var refusals = map[string]exchange.Refusal{
+	"no-address": exchange.RefuseNoAddress, "limit": exchange.RefuseLimit, "unauthorised": exchange.RefuseUnauthorised,
+}
+
+func (s *Scenario) refuse(args []string) error {
+	r, ok := refusals[args[0]]
+	if !ok {
+		return fmt.Errorf("reasons are %v", slices.Sorted(maps.Keys(refusals)))
+	}
+	s.gateway.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+		return exchange.AnswerSession{Question: q.Question, Refuse: r}
+	}
 	return nil
 }
 

@@ -2,6 +2,9 @@ package iketest
 
 import (
 	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -10,6 +13,24 @@ var updateFlag = flag.Bool("update", false, "write what the scenarios print now 
 
 // TestScenarios plays the files of testdata, one for a section of an RFC.
 func TestScenarios(t *testing.T) { PlayFiles(t, "testdata/*/*.txt", *updateFlag) }
+
+// TestNoSecretsInScenarios: what is random or secret is a name, or nothing.
+func TestNoSecretsInScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.txt")
+	if err != nil || len(files) < 20 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	secret := regexp.MustCompile(`[0-9a-f]{16}|key of the (client|gateway)"|\[[0-9]+ [0-9]+ `)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := secret.Find(text); found != nil {
+			t.Errorf("%s: %s", name, found)
+		}
+	}
+}
 
 // TestPlayErrors: a file that cannot be played says in which line, and why.
 func TestPlayErrors(t *testing.T) {
