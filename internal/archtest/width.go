@@ -17,7 +17,7 @@ const (
 
 // unwrapped are the rooms whose lines are still to be wrapped.
 var unwrapped = []string{
-	"context/control", "context/worker"}
+	"context/worker"}
 
 // checkWidths wants lines that fit beside each other on a screen. Exempt is what
 // cannot be wrapped: raw strings in Go, tables and code in Markdown, and words of
