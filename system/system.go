@@ -1,7 +1,8 @@
-// Package system is the supervisor: it reads what the configuration wants,
-// compares that with what is, and takes the steps between the two. It owns
-// namespaces, devices and groups, and watches the workers that run in them; it
-// answers the API. It does I/O, and never parses a packet from the network.
+// Package system is the supervisor: the composition of the rooms below it. It makes each
+// with what it needs, starts them in order, stops them in reverse, and answers the API by
+// translating between the API's words and theirs (backend_*.go). It locks what belongs to one
+// warrend alone, and removes what an earlier one has left on the host. It does I/O, and never
+// parses a packet from the network.
 //
 // What is wrong with one context stays with that context. A system file that is not
 // valid changes nothing.
