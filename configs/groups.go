@@ -147,7 +147,7 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 			"%s is of type remote-access (%s): its peers get an address, and bring no networks. "+
 				"Remove remote_networks.", n, place(n.where("type")))
 	}
-	if g.Type == spec.RemoteAccess && len(g.AddressPools) == 0 && !t.hasPools(g.Policy) {
+	if g.Type == spec.RemoteAccess && !namesPools(n) && !t.policyNamesPools(g.Policy) {
 		n.warning(n.at, "No address pool",
 			"Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned away.", n,
 			g.Policy)
@@ -162,11 +162,24 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 	return g
 }
 
-// hasPools reports whether a group policy brings pools.
-func (t *tenantReader) hasPools(policy string) bool {
-	return slices.ContainsFunc(t.t.GroupPolicies, func(g spec.GroupPolicy) bool {
-		return g.Name == policy && len(g.AddressPools) > 0
-	})
+// namesPools reports whether a tunnel group or a group policy has address_pools,
+// also where they are an error, which says enough.
+func namesPools(n *node) bool {
+	v, usable := n.get("address_pools")
+	return n.written("address_pools") && (!usable || !v.val.CanIterateElements() || v.val.LengthInt() > 0)
+}
+
+// policyNamesPools is namesPools of a group policy, or of the default one where it
+// inherits from that; a policy that there is not is an error, which says enough.
+func (t *tenantReader) policyNamesPools(policy string) bool {
+	n, base := t.groupPolicies[policy], t.groupPolicies[defaultGroupPolicy]
+	if n == nil && policy != defaultGroupPolicy {
+		return true
+	}
+	if n == nil || !n.written("address_pools") {
+		n = base
+	}
+	return n != nil && namesPools(n)
 }
 
 // readAuthentication reads the block "ikev2" of a tunnel group.
