@@ -63,10 +63,10 @@ type member struct {
 	broken      string    // why it was given up; "": it was not
 	dial        dialling
 
-	// One change of the role at a time: whoever has the token plays.
-	turn   chan struct{}
-	cancel context.CancelFunc // of the change that is under way
-	role   control.Role       // what the worker was told last; belongs to the player
+	// One change of the role at a time, in the order of the roles.
+	played chan struct{}      // closed when the last change that was asked for is made
+	cancel context.CancelFunc // of that change
+	role   control.Role       // what the worker was told last; belongs to the change that is being made
 }
 
 // Paired implements tenants.Pair.
@@ -99,9 +99,10 @@ func (p *Pair) join(w *plan.Wanted, gateway network, worker servant) {
 	ctx, cancel := context.WithCancel(context.Background()) // it ends with part alone
 	m := &member{
 		name: w.Name, group: w.FailoverGroup, gateway: gateway, worker: worker, leave: cancel, joined: time.Now(),
-		interfaces: make(map[string]string), carriers: gateway.Carriers(), turn: make(chan struct{}, 1),
+		interfaces: make(map[string]string), carriers: gateway.Carriers(), played: make(chan struct{}),
 		role: control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
 	}
+	close(m.played)
 	for _, a := range w.Allocations {
 		m.interfaces[a.Interface] = a.Name
 	}

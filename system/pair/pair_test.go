@@ -412,6 +412,31 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 	b.kill()
 }
 
+// TestRolesAreMadeInOrder: steps back and takeovers one right behind the other end
+// with a context that serves, however they are scheduled.
+func TestRolesAreMadeInOrder(t *testing.T) {
+	u := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
+	u.boot()
+	u.until(failover.RoleActive)
+	changes := slices.Repeat([]failover.Role{failover.RoleStandbyCold, failover.RoleActive}, 10)
+	for i := range 100 {
+		var playing sync.WaitGroup
+		u.pair.do(func(time.Time, *failover.Output) {
+			for _, role := range changes {
+				u.pair.mu.Lock()
+				u.pair.roles["1"] = role
+				u.pair.mu.Unlock()
+				u.pair.play(t.Context(), u.pair.members["acme"], &playing)
+			}
+		})
+		playing.Wait()
+		if !u.worker.active() || u.net.role() != netns.Active {
+			t.Fatalf("run %d: worker active: %v, network %v", i, u.worker.active(), u.net.role())
+		}
+	}
+	u.kill()
+}
+
 // TestFaultInRoleMachine: what panics in the goroutine of the role machine, in the
 // midst of a change, ends neither that goroutine nor the change.
 func TestFaultInRoleMachine(t *testing.T) {

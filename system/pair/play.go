@@ -12,7 +12,9 @@ import (
 )
 
 // play makes a context play the present role of its group, and wg wait for it.
-// A change that is still under way is overtaken.
+// A takeover that is still under way is overtaken. Changes are made in the order
+// of the roles: a worker that was told an older role last would not serve for a
+// group that is active, or serve for one that is not.
 func (p *Pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 	role := p.role(m.group)
 	epoch := p.floor[m.group]
@@ -25,12 +27,14 @@ func (p *Pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	m.cancel = cancel
+	before, done := m.played, make(chan struct{})
+	m.played = done
 	wg.Add(1)
 	p.owned.Go(func() {
 		defer wg.Done()
 		defer cancel()
-		m.turn <- struct{}{}
-		defer func() { <-m.turn }()
+		defer close(done)
+		<-before
 		err := guard.Run(p.log, "a change of the role of a context", func() error {
 			if role == failover.RoleActive {
 				p.activate(ctx, m, control.Role{Active: true, Epoch: epoch})
