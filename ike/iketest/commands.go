@@ -48,7 +48,7 @@ var commands = []command{
 	// The worker of a node dies, now or when it has journalled something and not yet
 	// sent anything, and another one goes on with the journal.
 	{"kill NODE", true, (*Scenario).kill},
-	{"crash NODE", true, func(s *Scenario, a []string) error { s.crash = a[0]; return nil }},
+	{"crash NODE", true, (*Scenario).crashNext},
 	// A node loses its journal, too: it starts without any SA.
 	{"forget NODE", true, (*Scenario).forget},
 	// The twin of a node goes on with the journal, but for the last COUNT records.
@@ -77,6 +77,9 @@ func (s *Scenario) configure(args []string) error {
 	if s.client != nil {
 		return errors.New("this comes before start")
 	}
+	if !slices.Contains([]string{"client", "gateway", "both"}, args[0]) {
+		return errors.New("NODE is client, gateway or both")
+	}
 	var err error
 	s.tune = append(s.tune, func(g, c *exchange.Config) {
 		if args[0] != "client" {
@@ -92,6 +95,9 @@ func (s *Scenario) configure(args []string) error {
 }
 
 func (s *Scenario) start([]string) error {
+	if s.client != nil {
+		return errors.New("both nodes are there already")
+	}
 	s.gateway, s.client = s.lab.Pair(func(g, c *exchange.Config) {
 		c.Entries[0].Initiate = false
 		for _, tune := range s.tune {
@@ -112,8 +118,12 @@ func (s *Scenario) quietly(do func() error) error {
 
 func (s *Scenario) connect([]string) error {
 	err := s.quietly(func() error {
-		s.start(nil)
-		s.initiate(nil)
+		if err := s.start(nil); err != nil {
+			return err
+		}
+		if err := s.initiate(nil); err != nil {
+			return err
+		}
 		if !s.lab.Until(time.Minute, func() bool { return Up(s.gateway, s.client) }) {
 			return errors.New("they did not connect")
 		}
@@ -178,8 +188,14 @@ func (s *Scenario) delete(args []string) error {
 }
 
 func (s *Scenario) keep(which map[string]int, args []string) error {
-	n, err := strconv.Atoi(args[0])
-	which[args[1]] = n
+	count, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	n, err := s.node(args[1])
+	if err == nil {
+		which[n.Name] = count
+	}
 	return err
 }
 
@@ -226,6 +242,14 @@ func (s *Scenario) kill(args []string) error {
 	n, err := s.node(args[0])
 	if err == nil {
 		n.Kill()
+	}
+	return err
+}
+
+func (s *Scenario) crashNext(args []string) error {
+	n, err := s.node(args[0])
+	if err == nil {
+		s.crash = n.Name
 	}
 	return err
 }

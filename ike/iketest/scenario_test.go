@@ -43,6 +43,11 @@ func TestPlayErrors(t *testing.T) {
 		{"configure client colour green\n", "line 1: configure client colour green: options are"},
 		{"configure client dpd soon\n", `line 1: configure client dpd soon: time: invalid duration "soon"`},
 		{"connect\nconfigure both dpd 1s\n", "line 2: configure both dpd 1s: this comes before start"},
+		{"configure server dpd 1s\n", "line 1: configure server dpd 1s: NODE is client, gateway or both"},
+		{"start\nconnect\n", "line 2: connect: both nodes are there already"},
+		{"start\ndrop 1 from server\n", "line 2: drop 1 from server: nodes are gateway and client"},
+		{"start\nforge nothing to gateway\n", "line 2: forge nothing to gateway: messages are"},
+		{"start\nrefuse\n", `line 2: refuse: want "refuse REASON"`},
 		{"connect\n", "the last commands have no ---- beneath them"},
 	} {
 		if _, err := Play(tt.file); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
