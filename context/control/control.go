@@ -232,8 +232,8 @@ type Replication struct {
 	Backlog  int       `json:"backlog_bytes"`
 	Lag      float64   `json:"lag"`                // seconds since the standby last had everything
 	LastBulk time.Time `json:"last_bulk,omitzero"` // when the last snapshot was complete
-	// GivenUp are the IKE SAs that were given up, by the worker or as the journal
-	// says that it started with: a record of them could not be applied.
+	// GivenUp are the IKE SAs that the worker has given up since it started, or had
+	// the last snapshot: a record of them could not be applied.
 	GivenUp int `json:"given_up,omitempty"`
 }
 

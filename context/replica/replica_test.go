@@ -505,6 +505,14 @@ func TestStandbyWithoutSlots(t *testing.T) {
 		t.Errorf("given up still %v, with counters %v", b.store.gone, b.store.early)
 	}
 
+	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 2})
+	a.role.(*active).estrange()
+	b.Stop("the test goes on")
+	join(t, a, b)
+	want("a snapshot for which there is room", "[33 66]", 0, 3, 6)
+	a.add(7, 77)
+	want("repeated once more", "[33 66]", 1, 3, 6)
+
 	if _, err := b.SetRole(control.Role{Active: true, Epoch: 3}); err != nil {
 		t.Fatal(err)
 	}
@@ -513,7 +521,7 @@ func TestStandbyWithoutSlots(t *testing.T) {
 	if b.restart(); len(b.store.gone) != 0 {
 		t.Errorf("the active one has given up %v", b.store.gone)
 	}
-	b.want("after the takeover", "[22 66]")
+	b.want("after the takeover", "[33 66]")
 	b.Stop("the test ends")
 }
 

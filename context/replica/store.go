@@ -20,7 +20,7 @@ type store struct {
 	journal  *ledger
 	counters *esp.Counters
 	reserves bool // child SAs have reservations: there is a twin
-	lost     int  // IKE SAs that were given up, by this worker or as its journal says
+	lost     int  // IKE SAs that were given up since the copy was made: see image
 
 	state    State
 	slots    *slots
@@ -48,6 +48,7 @@ type image struct {
 	accounts map[uint64]sessionEntry
 	early    map[uint64]counterEntry
 	gone     losses
+	lost     int // IKE SAs that were given up
 	// ours: the entries are of this node's journal, where instants are on its clock
 	// and slots are chosen. Otherwise another node has just sent them.
 	ours bool
@@ -71,12 +72,12 @@ func (s *store) apply(now time.Time, e entry, im *image) entry {
 	case e.counters != nil:
 		im.early[e.counters.child] = *e.counters
 	case e.lost != nil && e.record == nil: // it is not known what it is about
-		s.count(0, e.lost)
+		s.count(0, e.lost, im)
 	case e.lost != nil: // the record is the end of the SA
 		return s.giveUp(now, e.record.SPI, e.lost, im)
 	case e.abandoned && e.record != nil:
 		if _, again := im.gone[e.record.SPI]; !again {
-			s.lost++
+			im.lost++
 		}
 		return s.abandon(now, e.record.SPI, im)
 	case e.record != nil:
@@ -120,16 +121,16 @@ func (s *store) applyRecord(now time.Time, e entry, im *image) entry {
 // others are worth more than that one. It returns what this node writes down.
 func (s *store) giveUp(now time.Time, spi uint64, err error, im *image) entry {
 	if _, again := im.gone[spi]; !again {
-		s.count(spi, err)
+		s.count(spi, err, im)
 	}
 	return s.abandon(now, spi, im)
 }
 
 // count tells that a record cannot be used.
-func (s *store) count(spi uint64, err error) {
-	s.lost++
+func (s *store) count(spi uint64, err error, im *image) {
+	im.lost++
 	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err,
-		"count", s.lost)
+		"count", im.lost)
 }
 
 // abandon takes an IKE SA with its child SAs out of an image, and passes over what
@@ -191,11 +192,14 @@ func (s *store) repeat(now time.Time, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	im := &image{state: s.state, slots: s.slots, accounts: s.accounts, early: s.early, gone: s.gone, live: true}
+	im := &image{
+		state: s.state, slots: s.slots, accounts: s.accounts, early: s.early, gone: s.gone, lost: s.lost, live: true,
+	}
 	parts := make([][]byte, len(all))
 	for i, e := range all {
 		parts[i] = s.apply(now, e, im).encode()
 	}
+	s.lost = im.lost
 	entry := parts[0]
 	if isBatch(payload) {
 		entry = appendBatch(nil, parts)
@@ -228,7 +232,8 @@ func (s *store) blank(ours bool) (*image, func(), error) {
 // number of its IKE SAs: the data plane holds exactly their child SAs then.
 func (s *store) use(im *image, use func()) int {
 	use()
-	s.state, s.accounts, s.early, s.gone = im.state, im.accounts, make(map[uint64]counterEntry), im.gone
+	s.state, s.accounts, s.early = im.state, im.accounts, make(map[uint64]counterEntry)
+	s.gone, s.lost = im.gone, im.lost
 	all, owners, spis := im.state.Status(), make(map[uint64]uint64), make(map[uint64]bool)
 	for _, x := range all {
 		spis[x.Peer.SPI] = true

@@ -165,8 +165,8 @@ type ContextReplication struct {
 	Lag       float64 `json:"lag"` // seconds since the standby last had everything
 	// LastBulk is when the last snapshot was complete.
 	LastBulk time.Time `json:"last_bulk,omitzero"`
-	// GivenUp are the IKE SAs that were given up on this unit, by its worker or as the
-	// journal says that it started with: a record of them could not be applied here.
+	// GivenUp are the IKE SAs that this unit's worker has given up since it started, or
+	// had the last snapshot: a record of them could not be applied here.
 	GivenUp int `json:"given_up"`
 }
 
