@@ -91,6 +91,7 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 	}
 	go passed.run()
 	go func() {
+		awaitEnd(cmd.Process)
 		p.exit = cmd.Wait()
 		close(p.exited)
 	}()
