@@ -49,6 +49,7 @@ var Rules = []Rule{
 	{"the tree stands alone", checkForeign},
 	{"nothing is left unfinished", checkUnfinished},
 	{"tests do not skip in CI", checkSkips},
+	{"no goroutine outlives the tests", checkLeaks},
 	{"dependencies are explained", checkModules},
 	{"log records use the dictionary", checkLogKeys},
 }

@@ -21,6 +21,7 @@ var fine = map[string]string{
 	".git/x.go":                    "package broken {\n",
 	"esp/plane/plane.go": "// Package plane is a driver.\npackage plane\n\nimport " +
 		"(\n\t\"sync\"\n\t\"time\"\n)\n\n// Mu locks.\nvar Mu sync.Mutex\n\nfunc run() { go run(); time.Sleep(1) }\n",
+	"esp/plane/plane_test.go": "package plane\n\nimport _ \"" + leakChecker + "\"\n",
 	"internal/lab/lab_test.go": "package lab\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { if " +
 		"testing.Short() { t.Skip() } }\n",
 	"internal/lab/lab.go": "// Package lab is for tests.\npackage lab\n\nimport \"testing\"\n\n// Run " +
@@ -225,6 +226,8 @@ func TestBroken(t *testing.T) {
 		{"wide line of a page", map[string]string{"docs/a.md": "|" + strings.Repeat(" cell", 40) + "\n" +
 			strings.Repeat("word ", 25)},
 			"docs/a.md:2: 125 columns"},
+		{"goroutine without a leak check", spec("func f() { go f() }"),
+			"context/spec/more.go:3: this starts a goroutine"},
 		{"text of an error", logs("log.Info(\"up\", \"sa\", 1, \"peer\", err.Error())"),
 			"esp/plane/more.go:3: an error is a value"},
 		{"log key that nobody uses", logs("log.Info(\"up\", \"peer\", 1)"),
