@@ -1,6 +1,7 @@
 package tenants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (s *Tenants) ready(name string) (*tenant, *spawn.Worker, error) {
 		if t.want.Suspended {
 			return nil, nil, fault.NotReady(name, "it is suspended")
 		}
-		return nil, nil, fault.NotReady(name, t.reason)
+		return nil, nil, fault.NotReady(name, cmp.Or(t.reason, "it is being built anew"))
 	}
 	return t, t.worker, nil
 }
@@ -39,13 +40,21 @@ func answered(name string, w *spawn.Worker, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, spawn.ErrNotReady):
-		return fault.NotReady(name, w.Status().Reason)
+		return fault.NotReady(name, unready(w.Status()))
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.NotReady(name, "its worker has not answered in time")
 	case errors.As(err, &refused):
 		return &fault.Error{Code: fault.CodeRefused, Reason: refused.Reason}
 	}
 	return err
+}
+
+// unready says why a worker could not be asked a moment before it was in this state.
+func unready(s spawn.Status) string {
+	if s.Ready {
+		return "its worker has been replaced meanwhile"
+	}
+	return s.Reason
 }
 
 // IKESAs asks the worker of a context for its IKE SAs. NoContext when there is no such

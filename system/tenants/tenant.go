@@ -84,7 +84,7 @@ func (s *Tenants) newTenant(w *plan.Wanted, uid uint32) *tenant {
 // stop stops the context and waits until nothing is left of it.
 func (t *tenant) stop() {
 	t.mu.Lock()
-	t.state, t.reason = StateStopping, "stopping"
+	t.state, t.reason = StateStopping, "it is being taken apart"
 	t.mu.Unlock()
 	t.cancel()
 	<-t.ended
