@@ -29,7 +29,7 @@ func newCapture(e *env) *cobra.Command {
 			"the context's, by its name there, or \"decrypted\": inner packets as the SAs carry them, each\n" +
 			"with its SPI as a comment. Packets are written as they come; those for which the reader is\n" +
 			"too slow are dropped and counted, and traffic is not held up. The capture ends when a bound is\n" +
-			"reached, or with an interrupt.",
+			"reached, when the context ends, or with an interrupt.",
 		Example: "  warren capture --context blue --interface outside --write outside.pcapng\n" +
 			"  warren capture --context blue --interface decrypted --count 100 | tshark -r -",
 		Args: noArgs,
