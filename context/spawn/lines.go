@@ -25,13 +25,6 @@ const (
 	savedUp = 10
 	// leastBurst lets the last words of a worker that panics pass.
 	leastBurst = 256
-	// gather is how long lines may gather before they are read: a worker that
-	// writes many of them wakes this program once for all, not for each. Where that
-	// were more than plenty, in bytes, they gather for gatherLess: the pipe has 64
-	// KiB, and a worker whose pipe is full waits.
-	gather     = 50 * time.Millisecond
-	gatherLess = 10 * time.Millisecond
-	plenty     = 16 << 10
 	// drainTime is what a dead worker's lines get to arrive.
 	drainTime = 100 * time.Millisecond
 )
@@ -87,7 +80,6 @@ func (l *lines) run() {
 	defer l.from.Close()
 	b := bufio.NewReaderSize(l.from, lineBuffer)
 	var long []byte // the beginning of a line that is longer than the buffer
-	var size int    // of the lines that have gathered
 	for {
 		line, err := b.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -98,7 +90,6 @@ func (l *lines) run() {
 			line = append(long, line[:min(len(line), longestLine-len(long))]...)
 			long = nil
 		}
-		size += len(line)
 		if len(line) > 0 {
 			l.pass(time.Now(), line)
 		}
@@ -106,17 +97,9 @@ func (l *lines) run() {
 			l.flush()
 			return
 		}
-		// The first line after silence is not late; those that follow it gather.
+		// What has been read at once is written at once.
 		if rest, _ := b.Peek(b.Buffered()); bytes.IndexByte(rest, '\n') < 0 {
 			l.flush()
-			if len(rest) == 0 {
-				pause := gather
-				if size > plenty {
-					pause = gatherLess
-				}
-				<-time.After(pause)
-				size = 0
-			}
 		}
 	}
 }
