@@ -352,9 +352,10 @@ func TestAdopt(t *testing.T) {
 	d.want("it is not idle from the beginning", out, "")
 	tenant := gateway()
 	tenant.Pools[0].Start, tenant.Pools[0].End = netip.MustParseAddr("10.98.0.10"), netip.MustParseAddr("10.98.0.20")
-	if err := d.tab.Configure(tenant, &out); err != nil {
+	if err := d.tab.Configure(tenant); err != nil {
 		t.Fatal(err)
 	}
+	d.tab.Reserve(&out)
 	if len(out.Outside) != 3 || d.tab.Len() != 3 {
 		t.Errorf("after another configuration: %+v, %d sessions", out, d.tab.Len())
 	}

@@ -46,16 +46,17 @@ func New(t *spec.Tenant, habits iter.Seq2[netip.Addr, string]) (*Table, error) {
 }
 
 // Configure makes the Table that of another configuration. Sessions stay, with the
-// addresses that they have; Unfit tells which should not. On an error nothing has
-// changed.
-func (t *Table) Configure(s *spec.Tenant, out *Output) error {
-	if err := t.setTenant(s, t.pools.Habits); err != nil {
-		return err
-	}
+// addresses that they have, which Reserve takes out of the new pools; Unfit tells which
+// sessions should not stay. On an error nothing has changed.
+func (t *Table) Configure(s *spec.Tenant) error { return t.setTenant(s, t.pools.Habits) }
+
+// Reserve takes the addresses of all sessions out of the pools, behind Configure. It is
+// for the node that leases addresses: a standby, whose sessions may have ended at its
+// twin since, would lose those that the twin keeps for their identities.
+func (t *Table) Reserve(out *Output) {
 	for _, x := range t.byHandle {
 		t.reserve(x, out)
 	}
-	return nil
 }
 
 func (t *Table) setTenant(s *spec.Tenant, habits iter.Seq2[netip.Addr, string]) error {

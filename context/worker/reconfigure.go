@@ -18,12 +18,13 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		if err := w.engine.Reconfigure(now, engineConfig(t), &w.out); err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}
-		var out session.Output
-		if err := w.sessions.Configure(t, &out); err != nil {
+		if err := w.sessions.Configure(t); err != nil {
 			return err
 		}
 		w.tenant = t
 		w.limits.set(t.Limits)
+		var out session.Output
+		_ = w.replica.Serve(func() { w.sessions.Reserve(&out) })
 		w.applySessions(now, &out)
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err

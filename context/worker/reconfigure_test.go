@@ -1,12 +1,14 @@
 package worker
 
 import (
+	"context"
 	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/esptest"
 	"github.com/warrenvpn/warren/ike/auth"
@@ -64,4 +66,43 @@ func TestReconfigureConcerns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestReconfiguredStandbyKeepsHabits: a standby that still has a session which has ended
+// at its twin keeps the address for its identity, also with another configuration.
+func TestReconfiguredStandbyKeepsHabits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		alice := p.newClient(2, "alice@example")
+		had := alice.assigned()
+		p.change(0) // node 0 is the standby, with the session of its own journal
+		p.awaitStep(1)
+		alice.stop()
+		if _, err := p.nodes[1].worker.Logoff(context.Background(), control.Logoff{All: true}); err != nil {
+			t.Fatal(err)
+		}
+		for len(p.nodes[1].established()) > 0 {
+			time.Sleep(time.Second)
+		}
+		p.cut()
+		p.serve(1) // another stream: the standby gets a snapshot
+		p.join()
+		p.awaitStep(1)
+		if err := p.nodes[0].worker.Reconfigure(context.Background(), testGateway()); err != nil {
+			t.Fatal(err)
+		}
+		p.kill(1)
+		p.serve(0)
+		bob := p.newClient(3, "bob@example")
+		if got := bob.assigned(); got == had {
+			t.Errorf("bob has %s, which is kept for alice", got)
+		}
+		alice = p.newClient(2, "alice@example")
+		if got := alice.assigned(); got != had {
+			t.Errorf("alice has %s, had %s", got, had)
+		}
+		alice.stop()
+		bob.stop()
+		p.stop()
+	})
 }
