@@ -93,7 +93,7 @@ type Gateway struct {
 	installed    map[place]route
 	up           map[int]bool // by index: the devices that there are, and whether they are up
 	asked        requests
-	proxies      map[int]proxy             // by index: what devices were set to
+	proxies      map[int]proxy             // by index: what devices were set to since Update
 	carried      map[netip.Prefix]struct{} // what tunnels have carried
 	sites        sites                     // of tenant
 	limits       spec.Limits

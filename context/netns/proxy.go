@@ -23,6 +23,7 @@ func (g *Gateway) settleProxiesLocked() error {
 		for _, i := range g.tenant.Interfaces {
 			l, ok := g.links[i.Name]
 			if _, exists := g.up[l.index]; !ok || !exists {
+				delete(g.proxies, l.index) // a device that comes back is set as the kernel sets new ones
 				continue
 			}
 			want := proxy{g.serves() && poolWithin(g.tenant, i, true), g.serves() && poolWithin(g.tenant, i, false)}

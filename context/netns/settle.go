@@ -29,6 +29,7 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
 	g.replaceLocked(t)
+	clear(g.proxies) // somebody may have changed the settings, or a device was away
 	return errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
 }
 

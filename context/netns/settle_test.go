@@ -100,6 +100,46 @@ func TestUpdatePutsBack(t *testing.T) {
 	}
 }
 
+// TestUpdateSetsProxiesAgain: a device answers for clients again after somebody has
+// changed that, and one that was away, and has its index still, when it is taken again.
+func TestUpdateSetsProxiesAgain(t *testing.T) {
+	h := scratch(t)
+	tn := tenant()
+	tn.Pools[0].Start, tn.Pools[0].End = netip.MustParseAddr("198.51.100.64"), netip.MustParseAddr("198.51.100.95")
+	g := buildWith(t, h, tn)
+	const read = "cat /proc/sys/net/ipv4/conf/outside/proxy_arp"
+	check := func(after string) {
+		t.Helper()
+		if got := inside(t, g.ns, read); got != "1\n" {
+			t.Errorf("%s: proxy_arp is %q", after, got)
+		}
+	}
+	check("built")
+	inside(t, g.ns, "echo 0 > /proc/sys/net/ipv4/conf/outside/proxy_arp")
+	if err := g.Update(tn); err != nil {
+		t.Fatal(err)
+	}
+	check("changed by somebody")
+
+	link, err := g.ns.handle.LinkByName("outside")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []error{g.ns.handle.LinkSetDown(link), g.ns.handle.LinkSetName(link, "wt-out"),
+		g.ns.handle.LinkSetNsFd(link, int(h.ns.file.Fd()))} {
+		if step != nil {
+			t.Fatal(step)
+		}
+	}
+	if err := g.Update(tn); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := g.ns.handle.LinkByName("outside"); err != nil || again.Attrs().Index != link.Attrs().Index {
+		t.Errorf("the device is %v, %v; it had index %d", again, err, link.Attrs().Index)
+	}
+	check("moved out and taken again")
+}
+
 // TestGoneForGood: a device that cannot be had again is named, and the rest is put
 // back nevertheless.
 func TestGoneForGood(t *testing.T) {
