@@ -14,8 +14,9 @@ import (
 	"github.com/warrenvpn/warren/system/plan"
 )
 
-// build makes everything that the worker needs. On error nothing of it is left.
-func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
+// build makes everything that the worker needs, of what is wanted once it is its
+// turn, and is changed as that changes meanwhile. On error nothing of it is left.
+func (t *tenant) build(ctx context.Context) error {
 	select {
 	case t.env.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -23,7 +24,12 @@ func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 	}
 	defer func() { <-t.env.slots }()
 	t.setState(StateStarting, "being built")
-
+	w := t.view().want
+	for _, d := range w.Devices {
+		if err := t.env.Host.Check(d, nil); err != nil {
+			return err
+		}
+	}
 	group, err := t.env.Groups.Create(w.Name, cgroup.Limits(w.Limits))
 	if err != nil {
 		return err
@@ -49,12 +55,30 @@ func (t *tenant) build(ctx context.Context, w *plan.Wanted) (err error) {
 	if err != nil {
 		return errors.Join(err, gateway.Remove(), deleteGroup(group))
 	}
-	t.mu.Lock()
-	t.worker, t.gateway, t.group, t.cpu = worker, gateway, group, resource.RateMeter{}
-	t.faults, t.unconfined = nil, false
-	t.mu.Unlock()
+	built := &parts{worker, gateway, group}
+	for !t.publish(built, w) {
+		next := t.view().want
+		if err := built.configure(ctx, w, next); err != nil {
+			worker.Close()
+			return errors.Join(err, gateway.Remove(), deleteGroup(group))
+		}
+		w = next
+	}
 	t.env.Pair.Join(w, gateway, worker)
 	return nil
+}
+
+// publish makes known what was built for w: whoever changes the context from then on
+// changes the parts. It reports false, and does nothing, when w is not wanted any more.
+func (t *tenant) publish(p *parts, w *plan.Wanted) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.want != w {
+		return false
+	}
+	t.worker, t.gateway, t.group, t.cpu = p.worker, p.gateway, p.group, resource.RateMeter{}
+	t.faults, t.unconfined = nil, false
+	return true
 }
 
 // takeApart undoes build, in reverse order.
@@ -81,18 +105,30 @@ func (t *tenant) configure(ctx context.Context, w *plan.Wanted) error {
 	t.mu.Lock()
 	old := t.want
 	t.want = w
-	worker, gateway, group := t.worker, t.gateway, t.group
+	p := parts{t.worker, t.gateway, t.group}
 	t.mu.Unlock()
-	if worker == nil {
-		return nil // it will be built with what is wanted now
+	if p.worker == nil {
+		return nil // build finds what is wanted now
 	}
+	return p.configure(ctx, old, w)
+}
+
+// parts are what a context is built of.
+type parts struct {
+	worker  *spawn.Worker
+	gateway *netns.Gateway
+	group   *cgroup.Group
+}
+
+// configure changes the parts from what was wanted to what is.
+func (p *parts) configure(ctx context.Context, old, w *plan.Wanted) error {
 	var errs []error
 	if old.Limits != w.Limits {
-		errs = append(errs, group.Update(cgroup.Limits(w.Limits)))
+		errs = append(errs, p.group.Update(cgroup.Limits(w.Limits)))
 	}
-	worker.RequireSandbox(w.RequireSandbox)
+	p.worker.RequireSandbox(w.RequireSandbox)
 	if old.Fingerprint() != w.Fingerprint() {
-		errs = append(errs, gateway.Update(w.Spec), worker.Configure(ctx, w.Spec))
+		errs = append(errs, p.gateway.Update(w.Spec), p.worker.Configure(ctx, w.Spec))
 	}
 	return errors.Join(errs...)
 }

@@ -151,18 +151,8 @@ func (t *tenant) setState(state State, reason string) {
 
 // serve is one life of the context: built, run, taken apart.
 func (t *tenant) serve(ctx context.Context) (err error) {
-	t.mu.Lock()
-	w := t.want
-	t.mu.Unlock()
 	// The netlink library needs 128 KiB of stack, which this goroutine would keep.
-	err = guard.Apart(t.log, "the building of a context", func() error {
-		for _, d := range w.Devices {
-			if err := t.env.Host.Check(d, nil); err != nil {
-				return err
-			}
-		}
-		return t.build(ctx, w)
-	})
+	err = guard.Apart(t.log, "the building of a context", func() error { return t.build(ctx) })
 	if err != nil {
 		return err
 	}
@@ -171,6 +161,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 			t.log.Error("context not wholly removed", "reason", downErr)
 		}
 	}()
+	w := t.view().want
 	t.log.Info("context built", "namespace", w.Namespace, "class", w.Class)
 	life, end := context.WithCancel(ctx)
 	var watching sync.WaitGroup
