@@ -59,7 +59,7 @@ type member struct {
 	replication control.Replication
 	told        time.Time // when it was told
 	down, up    time.Time // since when the worker is not, or is, ready
-	silences    int       // of its worker, that were told
+	silences    int       // of its worker, that were told, or were before begin
 	broken      string    // why it was given up; "": it was not
 	dial        dialling
 

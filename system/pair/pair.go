@@ -322,6 +322,7 @@ func (p *Pair) begin(now time.Time, out *failover.Output) {
 		node.LinkState(now, l.index, l.carrier, out)
 	}
 	for _, m := range p.members {
+		m.silences = m.worker.Status().Silences // those of the start are over
 		p.assess(now, m, out)
 	}
 	p.assessMissing(now, 0, out)

@@ -1,0 +1,33 @@
+package pair
+
+import (
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/failover"
+)
+
+// TestSilenceOfTheStart: a worker that was replaced while the other contexts still
+// started, because it did not answer, is not held against its context afterwards;
+// one that does not answer later is.
+func TestSilenceOfTheStart(t *testing.T) {
+	u := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
+	u.worker.hang()
+	u.boot()
+	broken := func() (reason string) {
+		u.pair.do(func(now time.Time, out *failover.Output) {
+			u.pair.inspect(now, out)
+			reason = u.pair.members["acme"].broken
+		})
+		return reason
+	}
+	if reason := broken(); reason != "" {
+		t.Errorf("it is given up: %s", reason)
+	}
+	u.until(failover.RoleActive)
+	u.worker.hang()
+	if broken() == "" {
+		t.Error("it is not given up although it did not answer")
+	}
+	u.kill()
+}
