@@ -134,8 +134,10 @@ func (p *Pair) change(ctx context.Context, list []failover.RoleChange) {
 }
 
 // awaitMuted tells the role machine when the contexts of a group have fallen silent,
-// unless another change overtakes this one. It takes muteTime and what the kernel
-// needs to end a process: a worker that does not obey is killed.
+// unless another change overtakes this one. For each context that is: the change before
+// comes to its end, its worker obeys within muteTime or is killed, and the kernel gives
+// its addresses back. Nothing bounds what the kernel takes for that; until then the peer
+// is told nothing, for a worker that is not known to be silent may be sending.
 func (p *Pair) awaitMuted(group string, playing *sync.WaitGroup) {
 	p.changes++
 	change := p.changes
