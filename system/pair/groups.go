@@ -55,6 +55,10 @@ func (p *Pair) Configure(conf *configs.System) {
 	p.mu.Unlock()
 	p.post(func(now time.Time, out *failover.Output) {
 		p.conf, p.contexts = conf, contexts
+		p.async("the end of calls with a key that has gone", func() {
+			p.endCalls()
+			p.peer.CloseIdleConnections()
+		})
 		p.mu.Lock()
 		p.owner = owner
 		maps.DeleteFunc(p.roles, func(group string, _ failover.Role) bool { return contexts[group] == nil })

@@ -18,6 +18,14 @@ func (p *Pair) failoverKeys() []secret.Value {
 	return p.keys
 }
 
+// keyIDs returns the IDs of keys, in their order.
+func keyIDs(keys []secret.Value) (ids []failover.KeyID) {
+	for _, key := range keys {
+		ids = append(ids, failover.KeyIDOf(key))
+	}
+	return ids
+}
+
 // sessionKey returns the key for a connection to the peer: the first that it takes,
 // as far as it is heard. It is for the goroutine of run.
 func (p *Pair) sessionKey() secret.Value {
@@ -52,9 +60,7 @@ func (p *Pair) Refuses(next *configs.System) error {
 
 // keysInUse says which keys there are, and which is in use.
 func (p *Pair) keysInUse() (k Keys) {
-	for _, key := range p.failoverKeys() {
-		k.Accepted = append(k.Accepted, failover.KeyIDOf(key))
-	}
+	k.Accepted = keyIDs(p.failoverKeys())
 	_, k.Used = p.node.Key()
 	k.Peer = p.node.PeerKeys()
 	return k

@@ -1,6 +1,9 @@
 package pair
 
 import (
+	"errors"
+	"io"
+	"net"
 	"testing"
 
 	"github.com/warrenvpn/warren/configs"
@@ -66,6 +69,54 @@ func TestKeyRotation(t *testing.T) {
 	if err := a.pair.Refuses(rekeyed(a, older, newer)); err != nil {
 		t.Errorf("back to the key before, beside the present one: %v", err)
 	}
+	a.kill()
+	b.kill()
+}
+
+// TestKeyThatHasGoneEndsCalls: what the peer's supervisor has connected with a key lives
+// as long as the key is taken.
+func TestKeyThatHasGoneEndsCalls(t *testing.T) {
+	a, b := newUnits(t)
+	older, newer := a.conf.Failover.Key, secret.Copy([]byte("the next key of the pair"))
+	a.boot()
+	b.boot()
+	formed(a, b)
+	call := func() (caller, called net.Conn) {
+		t.Helper()
+		caller, err := b.pair.callPeer(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { caller.Close() })
+		if called, err = a.pair.Callers().Accept(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { called.Close() })
+		return caller, called
+	}
+	speaks := func(what string, from, to net.Conn) {
+		t.Helper()
+		if _, err := from.Write([]byte{1}); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := io.ReadFull(to, make([]byte, 1)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	before, beforeHere := call()
+	for _, u := range []*pairUnit{b, a} {
+		u.pair.Configure(rekeyed(u, newer, older))
+	}
+	b.shows("the new key in use", func(st *Status) bool { return st.Keys.Used == failover.KeyIDOf(newer) })
+	after, afterHere := call()
+	speaks("while both keys are taken", beforeHere, before)
+	for _, u := range []*pairUnit{b, a} {
+		u.pair.Configure(rekeyed(u, newer, secret.Value{}))
+	}
+	if n, err := before.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("the key has gone: %d bytes, %v", n, err)
+	}
+	speaks("the key has stayed", afterHere, after)
 	a.kill()
 	b.kill()
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,10 +26,40 @@ type callers struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
+
+	mu   sync.Mutex // protects open
+	open map[*call]struct{}
+}
+
+// call is one of those connections, until it is closed.
+type call struct {
+	net.Conn
+	key failover.KeyID // that has authenticated it
+	of  *callers
+}
+
+// Close implements net.Conn.
+func (c *call) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
 }
 
 func newCallers() *callers {
-	return &callers{conns: make(chan net.Conn, peerCalls), closed: make(chan struct{})}
+	return &callers{conns: make(chan net.Conn, peerCalls), closed: make(chan struct{}), open: make(map[*call]struct{})}
+}
+
+// without returns the connections that none of the keys has authenticated.
+func (c *callers) without(keys []failover.KeyID) (list []*call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for one := range c.open {
+		if !slices.Contains(keys, one.key) {
+			list = append(list, one)
+		}
+	}
+	return list
 }
 
 // Accept implements net.Listener.
@@ -51,7 +82,10 @@ func (c *callers) Close() error {
 func (c *callers) Addr() net.Addr { return &net.UnixAddr{Name: "failover peer", Net: "unix"} }
 
 // offer leaves a connection to the API, or closes it where nobody takes it.
-func (c *callers) offer(conn net.Conn) {
+func (c *callers) offer(conn *call) {
+	c.mu.Lock()
+	c.open[conn] = struct{}{}
+	c.mu.Unlock()
 	select {
 	case <-c.closed:
 		conn.Close()
@@ -68,7 +102,8 @@ func (c *callers) offer(conn net.Conn) {
 // Callers are the connections of the other node's supervisor, for the API to serve.
 func (p *Pair) Callers() net.Listener { return p.callers }
 
-// admit authenticates the peer's supervisor.
+// admit authenticates the peer's supervisor. Its connection lives no longer than the key
+// is taken.
 func (p *Pair) admit(ctx context.Context, conn *net.TCPConn, key secret.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
@@ -76,8 +111,16 @@ func (p *Pair) admit(ctx context.Context, conn *net.TCPConn, key secret.Value) e
 	if err != nil {
 		return err
 	}
-	p.callers.offer(peer)
+	p.callers.offer(&call{peer, failover.KeyIDOf(key), p.callers})
+	p.endCalls() // the key may have been taken out meanwhile
 	return nil
+}
+
+// endCalls closes the connections of the peer whose key is taken no more.
+func (p *Pair) endCalls() {
+	for _, c := range p.callers.without(keyIDs(p.failoverKeys())) {
+		c.Close()
+	}
 }
 
 // callPeer connects to the peer's supervisor.
