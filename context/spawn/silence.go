@@ -1,6 +1,7 @@
 package spawn
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,13 @@ import (
 // A worker is asked whether its loop turns. Silence is judged only by who was
 // listening, and only of a worker that could have spoken: what counts is the time
 // for which this process had a processor, less the time for which the worker waited
-// for one. A worker that neither answers nor computes is given up the soonest: it
-// was stopped, or its goroutines wait for each other. One that computes may be about
-// to answer, and its data plane may work still.
+// for one. A worker that is stopped is given up the soonest, one that sleeps next:
+// its goroutines wait for each other. One that computes may be about to answer, and
+// its data plane may work still.
+//
+// The kernel adds the time that a thread has waited only when the thread gets a
+// processor: of one that still waits, neither sum of its schedstat moves. So the
+// state of the threads is looked at, too.
 const (
 	// pingInterval is how often a ready worker is asked.
 	pingInterval = time.Second
@@ -27,10 +32,14 @@ const (
 	// silenceLook is how often a silence is looked at. What the supervisor is late
 	// beyond that does not count: an answer may wait in its socket.
 	silenceLook = 100 * time.Millisecond
-	// silenceStill is how long a worker that does not compute may be silent, and
-	// when one that does is no longer called ready; silenceBusy is its limit.
-	silenceStill = 1500 * time.Millisecond
-	silenceBusy  = 5 * time.Second
+	// silenceStopped is how long a worker may be stopped while it is silent.
+	silenceStopped = 1500 * time.Millisecond
+	// silenceUnready is when a worker that is silent is no longer called ready.
+	silenceUnready = 1500 * time.Millisecond
+	// silenceAsleep is the limit of a worker that does not compute, silenceBusy that
+	// of one that does.
+	silenceAsleep = 3 * time.Second
+	silenceBusy   = 5 * time.Second
 	// silenceMost is the limit of a worker, however long it has waited for a
 	// processor.
 	silenceMost = 15 * time.Second
@@ -42,18 +51,35 @@ const (
 // errSilent is the end of a worker that does not answer.
 var errSilent = errors.New("spawn: the worker does not answer")
 
-// cpuTime is what all threads of a process have had of the processors.
-type cpuTime struct {
-	used   time.Duration // running
-	waited time.Duration // able to run, on a processor's queue
+// activity is what the threads of a process do.
+type activity struct {
+	// used and waited are sums over all threads since each began: the time on a
+	// processor, and the time able to run but on a processor's queue. A wait that
+	// lasts is in no sum. Where the kernel does not count them (CONFIG_SCHED_INFO)
+	// counted is false.
+	used, waited time.Duration
+	counted      bool
+	state        threadState
 }
+
+// threadState is the state of a process's threads at one moment.
+type threadState uint8
+
+const (
+	asleep   threadState = iota // all wait for something, or it is not known
+	runnable                    // one or more run, wait for a processor or for a disk
+	stopped                     // all of them, by a signal or a debugger
+)
 
 // silence is the time for which a worker's answer is late. It does no I/O and reads
 // no clock.
 type silence struct {
 	began, last time.Time
 	listened    time.Duration // that the supervisor could have heard an answer
-	before      cpuTime
+	counts      time.Duration // of these, that the worker did not wait for a processor
+	stopped     time.Duration // of these, that it has been stopped without a break
+	used        time.Duration // that the worker had a processor
+	before      activity      // when it was looked at last
 }
 
 // judgement is what a silence means.
@@ -61,25 +87,39 @@ type judgement uint8
 
 const (
 	quiet      judgement = iota // it may answer yet
-	unready                     // it should have answered, and computes
+	unready                     // it should have answered, and may be at it
 	unanswered                  // it is not waited for any longer
 )
 
-func newSilence(now time.Time, c cpuTime) *silence {
-	return &silence{began: now, last: now, before: c}
+func newSilence(now time.Time, a activity) *silence {
+	return &silence{began: now, last: now, before: a}
 }
 
-// look judges the silence at a time at which the worker's threads have had c.
-func (s *silence) look(now time.Time, c cpuTime) judgement {
-	s.listened += min(max(now.Sub(s.last), 0), silenceLook)
-	s.last = now
-	used := max(c.used-s.before.used, 0) // threads that have ended are not counted
-	counts := s.listened - max(c.waited-s.before.waited, 0)
-	still := used < s.listened/busyShare
+// look judges the silence at a time at which the worker's threads do what a says.
+func (s *silence) look(now time.Time, a activity) judgement {
+	passed := min(max(now.Sub(s.last), 0), silenceLook)
+	used := max(a.used-s.before.used, 0) // threads that have ended are not counted
+	waited := min(max(a.waited-s.before.waited, 0), passed)
+	if a.state == runnable && used < passed/busyShare {
+		waited = passed
+	}
+	s.listened += passed
+	s.counts += passed - waited
+	s.used += used
+	if a.state == stopped {
+		s.stopped += passed
+	} else {
+		s.stopped = 0
+	}
+	s.last, s.before = now, a
+	limit := silenceBusy
+	if a.counted && s.used < s.listened/busyShare {
+		limit = silenceAsleep
+	}
 	switch {
-	case counts >= silenceBusy, still && counts >= silenceStill, s.listened >= silenceMost:
+	case s.stopped >= silenceStopped, s.counts >= limit, s.listened >= silenceMost:
 		return unanswered
-	case counts >= silenceStill:
+	case s.counts >= silenceUnready:
 		return unready
 	}
 	return quiet
@@ -121,7 +161,7 @@ func (w *Worker) ping(ctx context.Context, p *process) error {
 
 // endure waits for an answer that is late.
 func (w *Worker) endure(p *process, answered <-chan error) error {
-	s := newSilence(time.Now(), cpuTimeOf(p.pid()))
+	s := newSilence(time.Now(), activityOf(p.pid()))
 	tick := time.NewTicker(silenceLook)
 	defer tick.Stop()
 	for late := false; ; {
@@ -137,7 +177,7 @@ func (w *Worker) endure(p *process, answered <-chan error) error {
 			return errDied
 		case <-tick.C:
 		}
-		switch s.look(time.Now(), cpuTimeOf(p.pid())) {
+		switch s.look(time.Now(), activityOf(p.pid())) {
 		case quiet:
 		case unready:
 			if !late {
@@ -152,26 +192,65 @@ func (w *Worker) endure(p *process, answered <-chan error) error {
 	}
 }
 
-// cpuTimeOf returns what the threads of a process have had of the processors: zero
-// where the kernel does not count it (CONFIG_SCHED_INFO), or when it is gone.
-func cpuTimeOf(pid int) (sum cpuTime) {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+// activityOf returns what the threads of a process do: nothing when it is gone.
+func activityOf(pid int) (a activity) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	if err != nil {
-		return sum
+		return a
 	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			continue // the thread has ended
+	halted, living := 0, 0
+	for _, task := range tasks {
+		if used, waited, ok := schedstat(task); ok {
+			a.used += used
+			a.waited += waited
+			a.counted = true
 		}
-		fields := strings.Fields(string(b))
-		if len(fields) < 2 {
-			continue
+		if a.state == runnable {
+			continue // one is enough
 		}
-		used, _ := strconv.ParseInt(fields[0], 10, 64)
-		waited, _ := strconv.ParseInt(fields[1], 10, 64)
-		sum.used += time.Duration(used)
-		sum.waited += time.Duration(waited)
+		switch stateOf(task) {
+		case 'R', 'D':
+			a.state = runnable
+		case 'T', 't':
+			halted++
+			living++
+		case 0, 'Z', 'X': // it has ended
+		default:
+			living++
+		}
 	}
-	return sum
+	if a.state != runnable && living > 0 && halted == living {
+		a.state = stopped
+	}
+	return a
+}
+
+// schedstat returns what the thread with that directory has had of the processors
+// (Documentation/scheduler/sched-stats.rst).
+func schedstat(task string) (used, waited time.Duration, ok bool) {
+	b, err := os.ReadFile(task + "/schedstat")
+	if err != nil {
+		return 0, 0, false // the thread has ended
+	}
+	fields := strings.Fields(string(b))
+	if len(fields) < 2 {
+		return 0, 0, false
+	}
+	u, errUsed := strconv.ParseInt(fields[0], 10, 64)
+	w, errWaited := strconv.ParseInt(fields[1], 10, 64)
+	return time.Duration(u), time.Duration(w), errUsed == nil && errWaited == nil
+}
+
+// stateOf returns the state of the thread with that directory, as proc_pid_stat(5)
+// has it: the letter behind its name, which may hold anything. It is 0 when the
+// thread has ended.
+func stateOf(task string) byte {
+	b, err := os.ReadFile(task + "/stat")
+	if err != nil {
+		return 0
+	}
+	if i := bytes.LastIndexByte(b, ')'); i >= 0 && i+2 < len(b) {
+		return b[i+2]
+	}
+	return 0
 }
