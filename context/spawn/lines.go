@@ -25,7 +25,7 @@ const (
 	savedUp = 10
 	// leastBurst lets the last words of a worker that panics pass.
 	leastBurst = 256
-	// drainTime is what a dead worker's lines get to arrive.
+	// drainTime is what a dead worker's lines get to arrive, and then to be written.
 	drainTime = 100 * time.Millisecond
 )
 
@@ -37,15 +37,16 @@ const (
 // comes from; all else, such as the trace of a panic, is quoted in a record of
 // ours. Nothing passes that is not printable. A worker keeps to the bound of its
 // class by itself; of one that was taken over twice as much passes, and the rest
-// is counted.
+// is counted. A log that stalls does not hold the worker up: what the queue has no
+// room for is counted, too.
 type lines struct {
 	from *os.File
-	done chan struct{}
+	done chan struct{} // closed when all has been written
 	linesConfig
-	out     []byte // records for the log, not yet written
 	bucket  resource.Bucket
-	dropped int64
-	notice  resource.Notice
+	out     []byte // records for the log, not yet queued
+	records int    // how many these are
+	queue   *logQueue
 }
 
 // linesConfig says where lines go.
@@ -69,14 +70,20 @@ func newLines(cfg linesConfig) (*lines, *os.File, error) {
 		rate = unlimitedLines
 	}
 	return &lines{
-		from: r, done: make(chan struct{}), linesConfig: cfg,
+		from: r, done: make(chan struct{}), linesConfig: cfg, queue: newLogQueue(),
 		bucket: resource.Bucket{Rate: rate, Burst: max(savedUp*rate, leastBurst)},
 	}, w, nil
 }
 
-// run passes lines on until the worker's end is closed, or stop.
-func (l *lines) run() {
-	defer close(l.done)
+// start starts to pass lines on, until the worker's end is closed, or stop.
+func (l *lines) start() {
+	go l.read()
+	go l.write()
+}
+
+// read queues what comes from the worker. It waits for nobody else.
+func (l *lines) read() {
+	defer l.queue.end()
 	defer l.from.Close()
 	b := bufio.NewReaderSize(l.from, lineBuffer)
 	var long []byte // the beginning of a line that is longer than the buffer
@@ -97,44 +104,73 @@ func (l *lines) run() {
 			l.flush()
 			return
 		}
-		// What has been read at once is written at once.
+		// What has been read at once is queued at once.
 		if rest, _ := b.Peek(b.Buffered()); bytes.IndexByte(rest, '\n') < 0 {
 			l.flush()
 		}
 	}
 }
 
-// flush writes to the log what has been passed.
+// flush queues the records that have been passed.
 func (l *lines) flush() {
 	if len(l.out) > 0 {
-		l.to.Write(l.out) // where it cannot be written there is nobody to tell
-		l.out = nil
+		l.queue.add(entry{records: l.out, count: l.records})
+		l.out, l.records = nil, 0
 	}
 }
 
-// pass passes one line on, if there is room for it; flush writes it.
+// pass passes one line on, if there is room for it; flush queues it.
 func (l *lines) pass(now time.Time, line []byte) {
 	if !l.bucket.Take(now, float64(1+len(line)/lineCost)) {
-		l.dropped++
-		if count, due := l.notice.Due(now, l.dropped); due {
-			l.flush()
-			l.tell(count)
-		}
+		l.queue.drop()
 		return
 	}
 	var ok bool
 	if l.out, ok = relabel(l.out, line, l.format, l.tenant); ok {
+		l.records++
 		return
 	}
 	if text := printable(line); text != "" {
 		l.flush()
-		l.log.Warn("worker wrote outside its log", "text", text)
+		l.queue.add(entry{text: text})
 	}
 }
 
-// stop waits until all has been passed on that a dead worker has written.
-// Somebody else may hold its end open.
+// write writes to the log what is queued, and tells what was dropped.
+func (l *lines) write() {
+	defer close(l.done)
+	for range l.queue.wake {
+		for {
+			e, dropped, more := l.queue.next(time.Now())
+			if !more {
+				return
+			}
+			switch {
+			case e == nil:
+			case e.count > 0:
+				l.to.Write(e.records) // where it cannot be written there is nobody to tell
+			default:
+				l.log.Warn("worker wrote outside its log", "text", e.text)
+			}
+			if dropped > 0 {
+				l.tell(dropped)
+			}
+			if e == nil && dropped == 0 {
+				break
+			}
+		}
+	}
+}
+
+// stop waits until all has been passed on that a dead worker has written, for twice
+// drainTime at most. Somebody else may hold its end open, and the log may stall:
+// then the rest is written when it goes on.
 func (l *lines) stop() {
 	l.from.SetReadDeadline(time.Now().Add(drainTime)) // an error means that it is closed
-	<-l.done
+	most := time.NewTimer(2 * drainTime)
+	defer most.Stop()
+	select {
+	case <-l.done:
+	case <-most.C:
+	}
 }

@@ -27,8 +27,14 @@ func startLines(t *testing.T, out *bytes.Buffer, format string, perSecond int) (
 	if err != nil {
 		t.Fatal(err)
 	}
-	go l.run()
+	l.start()
 	return l, w, &told
+}
+
+// finish stops l, and waits until its writer has ended.
+func finish(l *lines) {
+	l.stop()
+	<-l.done
 }
 
 // TestLinesAreBounded has a worker write without end, in a class with a limit and
@@ -46,7 +52,7 @@ func TestLinesAreBounded(t *testing.T) {
 			}
 		}
 		w.Close()
-		l.stop()
+		finish(l)
 		most := int(burst + rate*time.Since(begin).Seconds() + 1)
 		if got := strings.Count(out.String(), "text=line\n"); got < int(burst) || got > most {
 			t.Errorf("limit %d: %d lines of %d passed, want %v to %d", perSecond, got, n, burst, most)
@@ -80,11 +86,55 @@ func TestLinesGather(t *testing.T) {
 		}
 	}
 	w.Close()
-	go l.run()
-	l.stop()
+	l.start()
+	finish(l)
 	if out.bytes != n*len(line) || out.count > n/10 {
 		t.Errorf("%d bytes in %d writes, want %d in %d at most", out.bytes, out.count, n*len(line), n/10)
 	}
+}
+
+// TestLogStalls: a log that takes nothing holds up neither the worker nor stop. What
+// has no room is counted, and told when the log goes on; nothing is lost otherwise.
+func TestLogStalls(t *testing.T) {
+	r, log, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told int64
+	l, w, err := newLines(linesConfig{
+		tenant: "blue", format: "text", perSecond: 1 << 20, to: log, log: slog.New(slog.NewTextHandler(log, nil)),
+		tell: func(n int64) { told += n },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	line := "time=2026-01-02T03:04:05Z level=INFO msg=x tenant=blue text=" + strings.Repeat("x", 200) + "\n"
+	n := 4 * queueBytes / len(line)
+	for range n {
+		if _, err := w.WriteString(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Close()
+	l.stop()
+	select {
+	case <-l.done:
+		t.Error("the log takes all")
+	default:
+	}
+	read := make(chan int)
+	go func() {
+		var b bytes.Buffer
+		b.ReadFrom(r)
+		read <- strings.Count(b.String(), line)
+	}()
+	<-l.done
+	log.Close()
+	if got := <-read; got+int(told) != n || got < queueBytes/2/len(line) || told == 0 {
+		t.Errorf("%d lines of %d are in the log, and %d are said to be lost", got, n, told)
+	}
+	r.Close()
 }
 
 // TestForgedLines: whatever a worker writes is its own tenant's, is printable,
@@ -124,7 +174,7 @@ func TestForgedLines(t *testing.T) {
 			l, w, _ := startLines(t, &out, tt.format, 0)
 			fmt.Fprintln(w, tt.in)
 			w.Close()
-			l.stop()
+			finish(l)
 			got, ends := strings.CutSuffix(out.String(), "\n")
 			if !ends || !strings.Contains(got, tt.want) || strings.Contains(got, "\n") ||
 				printable([]byte(got)) != got {
@@ -163,7 +213,7 @@ func TestLinesHeldOpen(t *testing.T) {
 	if _, err := w.WriteString("last words\n"); err != nil {
 		t.Fatal(err)
 	}
-	l.stop()
+	finish(l)
 	if !strings.Contains(out.String(), `text="last words"`) {
 		t.Errorf("got %q", out.String())
 	}

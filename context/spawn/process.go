@@ -89,7 +89,7 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 	if cmd.SysProcAttr.Cloneflags&unix.CLONE_NEWPID != 0 {
 		p.inner = 1
 	}
-	go passed.run()
+	passed.start()
 	go func() {
 		awaitEnd(cmd.Process)
 		p.exit = cmd.Wait()
@@ -111,8 +111,8 @@ func (w *Worker) log() linesConfig {
 	return linesConfig{
 		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: w.cfg.Log,
 		tell: func(dropped int64) {
-			w.cfg.Log.Warn("worker ignores the limit of the class", "class", class, "resource",
-				string(resource.Syslogs), "limit", limit, "count", dropped)
+			w.cfg.Log.Warn("lines of the worker are lost", "class", class,
+				"resource", string(resource.Syslogs), "limit", limit, "count", dropped)
 		},
 	}
 }
