@@ -20,6 +20,7 @@ type authInitiator struct {
 
 	prover auth.Prover
 	reply  auth.Reply // of a method of several rounds
+	rounds int        // requests after the first, until our proof is among them
 	ready  bool       // our proof has been sent
 	peer   *wire.IDr  // who the peer says it is, once that is verified
 }
@@ -97,6 +98,10 @@ func (a *authInitiator) step(ps wire.Payloads) outcome {
 		if o := a.verify(ps); !o.proven || a.ready {
 			return o
 		}
+	}
+	if a.rounds++; a.rounds > maxAuthRounds {
+		return denied(fmt.Sprintf("peer %v still asks after %d rounds (tunnel group %s)", a.sa.remoteID, maxAuthRounds,
+			a.sa.profile))
 	}
 	answer, done, err := a.reply.Next(ps)
 	if err != nil {

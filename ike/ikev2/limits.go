@@ -48,8 +48,8 @@ const (
 	// forges its address gets no more out of us.
 	maxInitRepeats = 16
 
-	// maxAuthRounds bounds the requests of one IKE_AUTH after the first: EAP methods take
-	// some ten.
+	// maxAuthRounds bounds the requests of one IKE_AUTH after the first, on either
+	// side: EAP methods take some ten.
 	maxAuthRounds = 32
 
 	// minNonce and maxNonce are the bounds of RFC 7296 section 3.9; nonceSize is

@@ -174,14 +174,40 @@ func TestSeveralRoundsOverABadWire(t *testing.T) {
 	}
 }
 
-// TestRoundsAreBounded: a conversation without an end is given up.
+// TestRoundsAreBounded: a conversation without an end is given up, by the initiator
+// first; the gateway has let nobody in.
 func TestRoundsAreBounded(t *testing.T) {
-	long := quiz{word(bytes.Repeat([]byte("a"), 200))}
-	l := iketest.New(1, iketest.Faults{Delay: time.Millisecond})
-	g, c := authenticate(l, long, long)
-	l.Run(900 * time.Millisecond)
-	if want := "peer client@example has not proven its identity after 32 rounds"; iketest.Up(g, c) ||
-		!slices.Equal(refusals(g), []string{want}) {
-		t.Errorf("refused for %q; want %q", refusals(g), want)
+	for _, tt := range []struct {
+		name     string
+		word     word
+		messages int    // of IKE_AUTH, of the client
+		want     string // why the client gives up; "": it is up
+	}{
+		{"the longest that ends", word(bytes.Repeat([]byte("a"), 31)), 33, ""},
+		{"one round more", word(bytes.Repeat([]byte("a"), 32)), 33,
+			"peer gw.example still asks after 32 rounds (tunnel group gateway)"},
+		{"no end", word(bytes.Repeat([]byte("a"), 200)), 33,
+			"peer gw.example still asks after 32 rounds (tunnel group gateway)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := iketest.New(1, iketest.Faults{Delay: time.Millisecond})
+			sent := map[string]bool{}
+			l.Spy = func(from *iketest.Node, d exchange.Datagram) {
+				if from.Name == "client" && wire.ExchangeType(d.Payload[18]) == wire.IKEAuth {
+					sent[string(d.Payload)] = true
+				}
+			}
+			g, c := authenticate(l, quiz{tt.word}, quiz{tt.word})
+			l.Run(900 * time.Millisecond) // one attempt
+			if iketest.Up(g, c) != (tt.want == "") || tt.want != "" && !slices.Equal(refusals(c), []string{tt.want}) {
+				t.Errorf("up %v, refused for %q; want %q", iketest.Up(g, c), refusals(c), tt.want)
+			}
+			if len(sent) != tt.messages {
+				t.Errorf("%d IKE_AUTH requests, want %d", len(sent), tt.messages)
+			}
+			for _, x := range l.Trouble {
+				t.Error(x)
+			}
+		})
 	}
 }
