@@ -24,10 +24,6 @@ const (
 // peer that has not been let in.
 func (p Phase) HalfOpen() bool { return p == PhaseHalfOpen || p == PhaseAsking || p == PhaseRejected }
 
-// Standing reports whether both ends of an SA in this phase are authentic and its
-// keys are alive.
-func (p Phase) Standing() bool { return p == PhaseEstablished || p == PhaseEnding }
-
 // SA is one IKE SA of any version. Each method that takes an Output leaves it
 // complete: what is in Changes says all that Send makes known.
 type SA interface {

@@ -19,7 +19,7 @@ type form struct {
 	most     []wire.PayloadType // allowed, and no second one
 }
 
-// standing are the states in which requests inside the SA are served.
+// standing are the states in which messages inside the SA are accepted.
 var standing = []State{Established, Replaced, Deleting}
 
 // The messages of IKEv2.
@@ -53,10 +53,11 @@ var (
 		once: []wire.PayloadType{wire.TypeSA, wire.TypeNonce, wire.TypeKE}}
 
 	// The part of a response of IKE_AUTH or CREATE_CHILD_SA that is about a child SA.
-	formChildAnswer = form{exchange: wire.CreateChildSA, response: true, states: append(standing, Authenticating),
+	formChildAnswer = form{exchange: wire.CreateChildSA, response: true, states: standing,
 		once: []wire.PayloadType{wire.TypeSA, wire.TypeTSi, wire.TypeTSr}}
 
-	formInformational = form{exchange: wire.Informational, states: standing}
+	formInformational         = form{exchange: wire.Informational, states: standing}
+	formInformationalResponse = form{exchange: wire.Informational, response: true, states: standing}
 )
 
 // forms are all of them.
@@ -64,6 +65,7 @@ var forms = []*form{
 	&formInitRequest, &formInitResponse, &formAuthRequest, &formAuthNextRequest, &formAuthResponse,
 	&formAuthLastResponse,
 	&formCreateRequest, &formChildRequest, &formRekeyRequest, &formRekeyResponse, &formChildAnswer, &formInformational,
+	&formInformationalResponse,
 }
 
 // check returns what is missing or too much in a message of this form.
@@ -82,8 +84,12 @@ func (f *form) check(ps wire.Payloads) error {
 }
 
 // serves reports whether an SA in this state serves requests of exchange x.
-func (s State) serves(x wire.ExchangeType) bool {
+func (s State) serves(x wire.ExchangeType) bool { return s.accepts(x, false) }
+
+// accepts reports whether an SA in this state accepts requests of exchange x, or
+// responses.
+func (s State) accepts(x wire.ExchangeType, response bool) bool {
 	return slices.ContainsFunc(forms, func(f *form) bool {
-		return !f.response && f.exchange == x && slices.Contains(f.states, s)
+		return f.response == response && f.exchange == x && slices.Contains(f.states, s)
 	})
 }

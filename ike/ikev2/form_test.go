@@ -43,16 +43,24 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// TestStatesServe: which requests an SA serves follows from its state alone.
-func TestStatesServe(t *testing.T) {
+// TestStatesAccept: which requests an SA serves, and which responses it accepts, follows
+// from its state alone.
+func TestStatesAccept(t *testing.T) {
 	inside := []wire.ExchangeType{wire.CreateChildSA, wire.Informational}
-	want := map[State][]wire.ExchangeType{
+	requests := map[State][]wire.ExchangeType{
 		HalfOpen: {wire.IKEAuth}, Established: inside, Replaced: inside, Deleting: inside,
+	}
+	responses := map[State][]wire.ExchangeType{
+		Connecting: {wire.IKESAInit}, Authenticating: {wire.IKEAuth},
+		Established: inside, Replaced: inside, Deleting: inside,
 	}
 	for s := Connecting; s <= Dead; s++ {
 		for x := range wire.ExchangeType(255) {
-			if got := s.serves(x); got != slices.Contains(want[s], x) {
+			if got := s.serves(x); got != slices.Contains(requests[s], x) {
 				t.Errorf("%v serves %v: %v", s, x, got)
+			}
+			if got := s.accepts(x, true); got != slices.Contains(responses[s], x) {
+				t.Errorf("%v accepts responses of %v: %v", s, x, got)
 			}
 		}
 	}

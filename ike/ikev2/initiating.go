@@ -95,9 +95,6 @@ func (i *initiating) send(now time.Time, group uint16, out *exchange.Output) err
 // receive takes the answer to our IKE_SA_INIT.
 func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	s := i.sa
-	if s.state != Connecting {
-		return exchange.ErrStale
-	}
 	if n, ok := m.Payloads.Notify(wire.Cookie); ok && len(n.Data) >= 1 && len(n.Data) <= 64 {
 		i.cookie = bytes.Clone(n.Data)
 		return i.restart(now, i.key.Group(), out)

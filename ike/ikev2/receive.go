@@ -93,10 +93,10 @@ var exchanges = map[taskKind]wire.ExchangeType{
 	taskSync: wire.Informational,
 }
 
-// receiveResponse ends our outstanding exchange.
+// receiveResponse ends our outstanding exchange, by state: see forms.
 func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	r := s.window.request
-	if r == nil || m.MessageID != r.id || m.Exchange != exchanges[r.task.kind] {
+	if r == nil || m.MessageID != r.id || m.Exchange != exchanges[r.task.kind] || !s.state.accepts(m.Exchange, true) {
 		return exchange.ErrStale
 	}
 	if r.task.kind == taskInit {
