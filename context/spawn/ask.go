@@ -24,6 +24,28 @@ func (w *Worker) Configure(ctx context.Context, t *spec.Tenant) error {
 	return err
 }
 
+// open lets requests through to a worker that has booted. What was configured since its
+// boot message was written it is told first.
+func (w *Worker) open(ctx context.Context, p *process) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	for {
+		w.mu.Lock()
+		t := w.tenant
+		if t == p.tenant {
+			w.conn = p.conn
+		}
+		w.mu.Unlock()
+		if t == p.tenant {
+			return nil
+		}
+		if _, err := p.conn.Call(ctx, control.KindConfigure, control.ConfigurationOf(t)); err != nil {
+			return fmt.Errorf("spawn: configuring a worker that has just started: %w", err)
+		}
+		p.tenant = t
+	}
+}
+
 // RequireSandbox changes Config.RequireSandbox for every later process.
 func (w *Worker) RequireSandbox(required bool) {
 	w.mu.Lock()

@@ -17,6 +17,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -28,7 +29,8 @@ type process struct {
 	exit   error  // how it ended; valid when exited is closed
 	lines  *lines // what it logs
 	box    control.Sandbox
-	inner  int // its number as it sees it
+	inner  int          // its number as it sees it
+	tenant *spec.Tenant // as it was told
 }
 
 // start starts a process. It does nothing before its boot message, and until

@@ -286,9 +286,9 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	w.mu.Lock()
-	w.conn = p.conn
-	w.mu.Unlock()
+	if err := w.open(ctx, p); err != nil {
+		return 0, err
+	}
 	if err := w.catchUp(ctx, role); err != nil {
 		return 0, err
 	}
@@ -354,10 +354,11 @@ func (w *Worker) tellSandbox(box control.Sandbox) {
 // what confines it.
 func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sandbox, error) {
 	w.mu.Lock()
-	tenant, role, caged := w.tenant, w.role, w.caged
+	role, caged := w.role, w.caged
+	p.tenant = w.tenant
 	w.mu.Unlock()
 	box := p.box
-	boot, files := w.message(tenant, role)
+	boot, files := w.message(p.tenant, role)
 	boot.RequireSandbox = caged
 	var err error
 	if boot.Filters, err = filters(p.inner); err != nil {

@@ -145,6 +145,7 @@ type network struct {
 	mu    sync.Mutex
 	asked []string
 	ends  []netns.Endpoint
+	boots func() // called while a boot message is written; nil: nothing
 }
 
 func (n *network) Do(fn func() error) error {
@@ -156,7 +157,15 @@ func (n *network) Do(fn func() error) error {
 	return <-done
 }
 
-func (n *network) Endpoints() []netns.Endpoint { return n.ends }
+func (n *network) Endpoints() []netns.Endpoint {
+	n.mu.Lock()
+	boots := n.boots
+	n.mu.Unlock()
+	if boots != nil {
+		boots()
+	}
+	return n.ends
+}
 
 func (n *network) Address(a control.Address) error { return n.note("address " + a.Prefix.String()) }
 func (n *network) Routes(r control.Routes) error   { return n.note(fmt.Sprint("routes ", r.Add)) }
@@ -439,6 +448,31 @@ func TestConfigure(t *testing.T) {
 	w.until(t, "a restart", func(s Status) bool { return s.Ready && s.Restarts == 1 })
 	if got := class(); got != "class silver" {
 		t.Errorf("after a restart: %s", got)
+	}
+}
+
+// TestConfigureDuringTheStart: a worker has what was configured after its boot message
+// was written, and before it was ready.
+func TestConfigureDuringTheStart(t *testing.T) {
+	w := run(t, "good")
+	w.until(t, "ready", ready)
+	changed := *w.tenant
+	changed.Class = "silver"
+	w.network.mu.Lock()
+	w.network.boots = func() {
+		if err := w.Configure(t.Context(), &changed); err != nil {
+			t.Error(err)
+		}
+	}
+	w.network.mu.Unlock()
+	syscall.Kill(w.Status().PID, syscall.SIGKILL)
+	w.until(t, "a restart", func(s Status) bool { return s.Ready && s.Restarts == 1 })
+	keys, err := w.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys.ESP[1] != "class silver" {
+		t.Errorf("it has %s", keys.ESP[1])
 	}
 }
 
