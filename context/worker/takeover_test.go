@@ -588,6 +588,54 @@ func TestSessionIsCarried(t *testing.T) {
 	})
 }
 
+// TestMovedPeerIsCarried: traffic of the node that takes over goes to where the peer was
+// last, also where it has learnt of the move from a snapshot.
+func TestMovedPeerIsCarried(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPair(t, testGateway)
+			alice := newHost(t, p.net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+			move := func(to string) netip.Addr {
+				for _, c := range alice.conns {
+					c.Alias(netip.AddrPortFrom(netip.MustParseAddr(to), c.Addr.Port()+1000))
+				}
+				return netip.MustParseAddr(to)
+			}
+			move("203.0.113.7")
+			alice.start()
+			time.Sleep(time.Second)
+			p.mustPing(alice, "before the move")
+			p.awaitStep(0)
+			if snapshot {
+				p.cut()
+			}
+			at := move("203.0.113.9")
+			ping(alice, p.active(), alice.assigned())
+			for !strings.HasPrefix(p.nodes[0].established()[0].Remote, at.String()) {
+				time.Sleep(100 * time.Millisecond)
+			}
+			if snapshot {
+				p.serve(0) // another epoch: another stream
+				p.join()
+			}
+			p.awaitStep(0)
+			p.kill(0)
+			p.serve(1)
+			p.mu.Lock()
+			p.fault = func(d esptest.Datagram) []esptest.Datagram {
+				if to := d.To.Addr(); to != netip.MustParseAddr(gatewayAddr) && to != at {
+					t.Errorf("snapshot %v: a datagram to %v, where the peer was before", snapshot, d.To)
+				}
+				return []esptest.Datagram{d}
+			}
+			p.mu.Unlock()
+			p.mustPing(alice, "after the takeover")
+			alice.stop()
+			p.stop()
+		})
+	}
+}
+
 // TestTakeoverIPv6 is a takeover of a client that is reached over IPv6.
 func TestTakeoverIPv6(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -73,8 +73,7 @@ func (e *espSide) apply(c *sa.Change) error {
 		if ch == nil {
 			return fmt.Errorf("plane: moving child SA %d: there is none", c.Child.ID)
 		}
-		ch.path.Store(e.newPathLocked(&c.Child, ch.maxInner))
-		ch.toldAt[ReportMoved].Store(0)
+		e.moveLocked(ch, &c.Child)
 		return nil
 	case sa.OpDelete:
 		e.deleteLocked(c.Child.ID)
@@ -83,10 +82,18 @@ func (e *espSide) apply(c *sa.Change) error {
 	return fmt.Errorf("plane: unknown change %v", c.Op)
 }
 
-// addLocked installs c. Outbound traffic of the child SA that it replaces moves to
-// it: at once, or where follows is set, when the peer has used c.
+// moveLocked gives an installed child the addresses of c.
+func (e *espSide) moveLocked(ch *child, c *sa.Child) {
+	ch.path.Store(e.newPathLocked(c, ch.maxInner))
+	ch.toldAt[ReportMoved].Store(0)
+}
+
+// addLocked installs c, or moves it where it is installed already. Outbound traffic of
+// the child SA that it replaces moves to it: at once, or where follows is set, when the
+// peer has used c.
 func (e *espSide) addLocked(c *sa.Child, replaces uint64, follows bool) error {
-	if e.children[c.ID] != nil {
+	if ch := e.children[c.ID]; ch != nil {
+		e.moveLocked(ch, c)
 		return nil
 	}
 	if err := e.checkLocked(c); err != nil {

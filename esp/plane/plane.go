@@ -131,9 +131,9 @@ func (p *Plane) Stats() stats.Counts {
 // Apply installs, rekeys, moves or deletes a child SA; when it returns, the
 // change is in effect: no packet is sealed or opened with a deleted SA. The
 // keys of c.Child are copied. OpAdd, OpRekey and OpFollow of a child that is
-// installed already change nothing, and so does OpDelete of one that is not.
-// Counters of Child.Slot that belong to the same Child.ID are continued, others
-// begin at 0.
+// installed already are an OpMove: the change comes again, with the addresses of now.
+// OpDelete of one that is not installed changes nothing. Counters of Child.Slot that
+// belong to the same Child.ID are continued, others begin at 0.
 func (p *Plane) Apply(c *sa.Change) error { return p.esp.apply(c) }
 
 // AdvanceIn makes a child SA refuse every inbound sequence number up to seq. A

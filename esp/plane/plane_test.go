@@ -446,7 +446,15 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestMove: a child SA goes to the addresses of a move, and of an installation that comes
+// again, as in a copy of the state.
 func TestMove(t *testing.T) {
+	for _, op := range []sa.Op{sa.OpMove, sa.OpAdd, sa.OpRekey, sa.OpFollow} {
+		t.Run(op.String(), func(t *testing.T) { testMove(t, op) })
+	}
+}
+
+func testMove(t *testing.T, op sa.Op) {
 	a, b, net := connected(t, pair, nil)
 	moved := net.Conn("198.51.100.9:61000", 64)
 	defer moved.Close()
@@ -467,7 +475,7 @@ func TestMove(t *testing.T) {
 	}
 	_, cb := pair.Children()
 	cb.RemoteAddr = moved.Addr
-	b.apply(t, sa.OpMove, cb, 0)
+	b.apply(t, op, cb, 0)
 	b.dev.Inject <- esptest.Plain(toA.UDP(nil))
 	ms := []plane.Message{{Buf: make([]byte, 65535)}}
 	if _, err := moved.Receive(ms); err != nil || ms[0].Remote != b.natt.Addr {
