@@ -27,6 +27,7 @@ func (r *Replica) Commit(now time.Time, changes []exchange.Record) (uncounted []
 		}
 		return err != nil || !r.store.slots.has(x.Child.Child.ID) // it never had any, and this is about its end
 	})
+	r.ending = endsOf(changes)
 	for len(changes) > 0 {
 		n := r.commitSome(now, changes)
 		for i := range n {
@@ -34,9 +35,21 @@ func (r *Replica) Commit(now time.Time, changes []exchange.Record) (uncounted []
 		}
 		changes = changes[n:]
 	}
+	r.ending = nil
 	r.store.tidy()
 	r.role.feed(now)
 	return uncounted
+}
+
+// endsOf returns the IKE SAs that end with changes, by our SPI.
+func endsOf(changes []exchange.Record) map[uint64]bool {
+	ends := make(map[uint64]bool)
+	for i := range changes {
+		if changes[i].Kind == exchange.RecordIKEDown {
+			ends[changes[i].SPI] = true
+		}
+	}
+	return ends
 }
 
 // commitSome makes changes durable that belong together, and returns how many.
@@ -85,8 +98,13 @@ type Account struct {
 }
 
 // SetAccount makes durable what the session of an IKE SA has behind it; spi is our
-// SPI. On the standby it does nothing: what the twin says counts.
+// SPI. On the standby it does nothing: what the twin says counts. Nor does it where Host
+// calls it within Commit for an IKE SA that ends with these changes: behind its end, the
+// account would stay for ever.
 func (r *Replica) SetAccount(spi uint64, a Account) {
+	if r.ending[spi] {
+		return
+	}
 	r.role.account(sessionEntry{spi: spi, since: a.Since, bytesIn: a.BytesIn, bytesOut: a.BytesOut})
 }
 

@@ -103,7 +103,8 @@ type Replica struct {
 	twin  *twin
 	role  role
 
-	begins control.Role // what Start makes of it
+	begins control.Role    // what Start makes of it
+	ending map[uint64]bool // by our SPI: IKE SAs that end with the changes of Commit
 }
 
 // New opens the journal. A tenant with a twin begins as the standby, without what
