@@ -8,14 +8,15 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
-// Confirm keeps what an Apply or Rollback with Confirm has made.
+// Confirm keeps what an Apply or Rollback with Confirm has made, also after the deadline
+// where Expire could not go back.
 func (l *Lifecycle) Confirm(by Author) (Version, error) {
 	if err := l.lock("a confirmation", by); err != nil {
 		return Version{}, err
 	}
 	defer l.unlock()
 	st := l.snapshot()
-	if !st.pend.open() {
+	if !st.pend.open() && (st.pend == nil || st.pend.Kept == "") {
 		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed",
 			Hint: "`warren show history` lists what has run"}
 	}
@@ -34,7 +35,8 @@ func (l *Lifecycle) Confirm(by Author) (Version, error) {
 func (l *Lifecycle) Overdue() <-chan time.Time { return l.expiry.C }
 
 // Expire goes back to the version before one that was not confirmed in time, as
-// far as it can.
+// far as it can. Where that one cannot run at the moment, what runs goes on, and Problems
+// says so.
 func (l *Lifecycle) Expire(ctx context.Context) error {
 	select {
 	case <-l.turn:
@@ -56,6 +58,9 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.fixed(st.running.conf, before.conf); err != nil {
+		return l.keep(st, oneLine(err))
+	}
 	p.Rejected = true
 	note := version{Author: warrend.Name, Origin: "rollback",
 		Comment: fmt.Sprintf("rollback to version %d: version %d was not confirmed", p.Previous, p.Version)}
@@ -65,6 +70,18 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	}
 	l.log.Warn("configuration rolled back: it was not confirmed", "version", p.Version, "instead", p.Previous)
 	return err
+}
+
+// keep lets a version go on that was not confirmed in time, because of what stands
+// against the one before it.
+func (l *Lifecycle) keep(st state, reason string) error {
+	p := *st.pend
+	p.Kept = reason
+	l.log.Error("configuration not rolled back although it was not confirmed", "version", p.Version,
+		"instead", p.Previous, "reason", reason)
+	st.pend = &p
+	l.setState(st)
+	return l.history.setPending(&p)
 }
 
 // row is a version for `show history`.

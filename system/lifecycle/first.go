@@ -61,8 +61,8 @@ func lastGood(path, stateDir string, log *slog.Logger) *texts.Set {
 		p = nil
 	}
 	for _, v := range slices.Backward(h.list) {
-		if p != nil && v.Number == p.Version && (p.Rejected || !time.Now().Before(p.Deadline)) {
-			continue // it was given up
+		if p.gaveUp(v.Number, time.Now()) {
+			continue
 		}
 		if t, err := h.texts(v.Number); err == nil && t.Path == path {
 			return t

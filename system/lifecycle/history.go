@@ -49,6 +49,9 @@ type pending struct {
 	// Rejected: the deadline has passed, and Previous was taken again. It is kept
 	// so that the next start does not take the version again.
 	Rejected bool
+	// Kept: the deadline has passed, and this is why Previous could not be taken
+	// again. Version goes on, waits no longer, and is what the next start takes.
+	Kept string `json:",omitempty"`
 	// Answered: the operator has chosen since then what runs, so the rejection is
 	// no problem that somebody has to be told of.
 	Answered bool
@@ -63,7 +66,13 @@ func (p *pending) versions() []int {
 }
 
 // open tells whether a version waits to be confirmed.
-func (p *pending) open() bool { return p != nil && !p.Rejected }
+func (p *pending) open() bool { return p != nil && !p.Rejected && p.Kept == "" }
+
+// gaveUp tells whether a version is one that no start takes: it was not confirmed
+// in time.
+func (p *pending) gaveUp(number int, now time.Time) bool {
+	return p != nil && number == p.Version && p.Kept == "" && (p.Rejected || !now.Before(p.Deadline))
+}
 
 // history is the versions of the running configuration on the disk, one file
 // each: a line with what is noted, a line with the texts. They hold secrets, so

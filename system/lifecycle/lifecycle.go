@@ -93,6 +93,14 @@ func (l *Lifecycle) Running() *configs.System { return l.snapshot().running.conf
 func (l *Lifecycle) Problems() []fault.ContextError {
 	st := l.snapshot()
 	list := slices.Clone(st.running.problems)
+	if st.pend != nil && st.pend.Kept != "" {
+		list = append(list, fault.ContextError{
+			Error: fmt.Sprintf("version %d was not confirmed in time and goes on, as version %d cannot run now: %s",
+				st.pend.Version, st.pend.Previous, st.pend.Kept),
+			Hint: fmt.Sprintf("`warren confirm` keeps it; to give it up, mend that, then `warren rollback %d`",
+				st.pend.Previous),
+		})
+	}
 	if st.pend != nil && st.pend.Rejected && !st.pend.Answered {
 		list = append(list, fault.ContextError{
 			Error: fmt.Sprintf(

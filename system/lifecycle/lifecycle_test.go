@@ -144,7 +144,8 @@ type rig struct {
 	log  bytes.Buffer
 	disk map[string]error // by name: why it cannot be written
 
-	active map[string]bool // failover groups
+	active  map[string]bool // failover groups
+	refuses error           // what stands against every configuration; nil: nothing
 }
 
 const rigSystem = `
@@ -250,6 +251,7 @@ func (r *rig) start() {
 	r.Lifecycle = New(&Config{
 		Startup: startup, Actor: r.host, Active: func(group string) bool { return r.active[group] }, Log: log,
 		Now: func() time.Time { return r.time }, Key: []byte("key"),
+		Refuses: func(*configs.System) error { return r.refuses },
 		WriteDisk: func(_ context.Context, name string, body []byte) error {
 			if err := r.disk[name]; err != nil {
 				return err

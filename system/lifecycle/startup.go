@@ -88,7 +88,7 @@ func (s *Startup) Decide(now time.Time) error {
 		case !ok || v.Digest != s.files.texts.Digest():
 			st.pend = nil // the files were changed since then
 			err = h.setPending(nil)
-		case p.Rejected || !now.Before(p.Deadline):
+		case p.gaveUp(p.Version, now):
 			st.running, err = s.instead(p)
 			note.Comment = fmt.Sprintf("version %d was not confirmed", p.Version)
 		}

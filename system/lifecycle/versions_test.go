@@ -118,6 +118,69 @@ func TestNotConfirmed(t *testing.T) {
 	r.wantPool("edited again", newPool)
 }
 
+// TestNotConfirmedAndRefused: what was not confirmed goes on, also after a restart, where
+// the version before it must not run at the moment. The status says so until somebody
+// has decided.
+func TestNotConfirmedAndRefused(t *testing.T) {
+	refused := func(t *testing.T) *rig {
+		r := pendingRig(t)
+		r.time = r.time.Add(time.Minute)
+		r.refuses = &fault.Error{Code: fault.CodeRefused, Reason: "the other unit takes another key", Hint: "wait"}
+		before := r.host.now()
+		if err := r.Expire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, r.host.now(), cmp.AllowUnexported(life{})); diff != "" {
+			t.Errorf("something has changed (-before +after):\n%s", diff)
+		}
+		if !strings.Contains(r.log.String(), "configuration not rolled back although it was not confirmed") {
+			t.Errorf("the log does not say so:\n%s", &r.log)
+		}
+		for range 2 {
+			r.wantPool("after the deadline", newPool)
+			if got := r.Problems(); len(got) != 1 ||
+				!strings.Contains(got[0].Error, "cannot run now: the other unit takes another key") ||
+				!strings.Contains(got[0].Hint, "`warren confirm` keeps it") {
+				t.Errorf("the status says %v", got)
+			}
+			r.start()
+		}
+		return r
+	}
+	tests := []struct {
+		name string
+		do   func(r *rig) error
+		pool string
+	}{
+		{"confirmed", (*rig).confirm, newPool},
+		{"given up", func(r *rig) error { r.refuses = nil; return r.rollback(1) }, oldPool},
+		{"applied", func(r *rig) error {
+			r.refuses = nil
+			_, err := r.Apply(r.t.Context(), operator, Apply{})
+			return err
+		}, newPool},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := refused(t)
+			if err := tt.do(r); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				r.wantPool(tt.name, tt.pool)
+				if got := r.Problems(); len(got) > 0 {
+					t.Errorf("the status says %v", got)
+				}
+				r.start()
+			}
+		})
+	}
+	t.Run("given up, and refused still", func(t *testing.T) {
+		r := refused(t)
+		r.unchanged(func() error { return r.rollback(1) }, "the other unit takes another key")
+	})
+}
+
 // TestRollbackAnswersRejection: who goes back to a version after another one was
 // not confirmed has chosen what runs. The status is content, and the next start
 // runs it, whatever the files say.
