@@ -88,7 +88,8 @@ func (c *change) problems() []fault.ContextError {
 
 // reconcile takes every step that can be taken, and returns what there is afterwards. A
 // step that cannot be taken leaves its context as it is. A context that is new is started
-// all the same: building it is tried again until it can be built.
+// all the same: building it is tried again until it can be built. What is returned differs
+// from every configuration where a step has failed, so that the next change tries it again.
 func (c *change) reconcile(ctx context.Context) ([]*plan.Wanted, []fault.ContextError) {
 	errs := c.problems()
 	var todo, ending []plan.Step
@@ -108,6 +109,7 @@ func (c *change) reconcile(ctx context.Context) ([]*plan.Wanted, []fault.Context
 	}
 	c.act.Stop(plan.Names(ending))
 	var inPlace []*plan.Wanted
+	var failures []fault.ContextError // of steps that were taken
 	for _, st := range todo {
 		switch {
 		case st.Action == plan.ActionConfigure:
@@ -117,11 +119,27 @@ func (c *change) reconcile(ctx context.Context) ([]*plan.Wanted, []fault.Context
 				c.act.Stop([]string{st.Context}) // what stands for a suspended one
 			}
 			if err := c.act.Start(st.Want); err != nil {
-				errs = append(errs, fault.ContextError{Context: st.Context, Error: err.Error()})
+				failures = append(failures, fault.ContextError{Context: st.Context, Error: err.Error()})
 			}
 		}
 	}
-	return is, append(errs, c.configure(ctx, inPlace)...)
+	failures = append(failures, c.configure(ctx, inPlace)...)
+	return c.remaining(is, todo, failures), append(errs, failures...)
+}
+
+// remaining is what there is where some of the steps that lead to is have failed: nothing of
+// a context that could not be started, and one that is half changed where it could not be
+// configured.
+func (c *change) remaining(is []*plan.Wanted, steps []plan.Step, failures []fault.ContextError) []*plan.Wanted {
+	for _, f := range failures {
+		is = slices.DeleteFunc(is, func(w *plan.Wanted) bool { return w.Name == f.Context })
+		for _, st := range steps {
+			if st.Context == f.Context && st.Action == plan.ActionConfigure {
+				is = append(is, st.Old.HalfChanged())
+			}
+		}
+	}
+	return is
 }
 
 // transact takes all steps, and waits until every context that begins is ready.

@@ -606,6 +606,46 @@ func TestReload(t *testing.T) {
 		"name, run_dir and state_dir cannot change")
 }
 
+// TestReloadTriesAgain: a step that has failed is taken again by the next reload, although
+// no file has changed since then, and by one that takes the change back.
+func TestReloadTriesAgain(t *testing.T) {
+	edits := map[string]func(r *rig){
+		"configure blue": func(r *rig) { r.edit("blue.hcl", oldPool, newPool) },
+		"start blue":     func(r *rig) { r.edit("blue.hcl", "198.51.100.1/24", "198.51.100.7/24") },
+	}
+	for step, edit := range edits {
+		for _, back := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, taken back: %v", step, back), func(t *testing.T) {
+				r := newRig(t)
+				edit(r)
+				r.host.fail[step] = errors.New("told to fail")
+				for range 2 {
+					r.host.calls = nil
+					out, err := r.Reload(t.Context(), operator, Leniency{})
+					if err != nil || len(out.Errors) != 1 || !slices.Contains(r.host.calls, step) {
+						t.Fatalf("got %+v, %v after %v", out, err, r.host.calls)
+					}
+				}
+				clear(r.host.fail)
+				if back {
+					r.write("blue.hcl", rigTenant)
+				}
+				for i, want := range []int{1, 0} {
+					out, err := r.Reload(t.Context(), operator, Leniency{})
+					if err != nil || len(out.Errors) > 0 || len(out.Steps) != want {
+						t.Errorf("reload %d afterwards: %+v, %v", i, out, err)
+					}
+				}
+				for _, w := range r.Wanted() {
+					if got := r.host.now()[w.Name]; got.is != w.Fingerprint() {
+						t.Errorf("context %s does not run with what is wanted: %+v", w.Name, got)
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestReloadRestores: a reload puts back what is gone, also when no file has
 // changed.
 func TestReloadRestores(t *testing.T) {

@@ -77,7 +77,7 @@ func (old *Wanted) configureEffect(w *Wanted) Effect {
 	if w.Suspended {
 		return EffectNone
 	}
-	if len(concerned(old.Spec, w.Spec)) > 0 {
+	if old.half || len(concerned(old.Spec, w.Spec)) > 0 {
 		return EffectSomeEnd
 	}
 	return EffectStay
@@ -86,6 +86,9 @@ func (old *Wanted) configureEffect(w *Wanted) Effect {
 // changes says what of a context has changed that can be changed in place.
 func (old *Wanted) changes(w *Wanted) string {
 	var list []string
+	if old.half {
+		list = append(list, "its last change has failed")
+	}
 	if old.Limits != w.Limits {
 		list = append(list, "its limits have changed")
 	}

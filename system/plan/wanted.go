@@ -28,6 +28,15 @@ type Wanted struct {
 	// Two equal texts mean that nothing has changed: network for what only a
 	// new namespace can change, told for all that the worker is told.
 	network, told string
+	half          bool // as HalfChanged has it
+}
+
+// HalfChanged returns w as it is after a change in place has failed: it runs with neither
+// what it had nor what it was to have, so that Steps finds a difference to everything.
+func (w *Wanted) HalfChanged() *Wanted {
+	c := *w
+	c.half = true
+	return &c
 }
 
 // Fingerprint is equal for two values whose workers are told the same.

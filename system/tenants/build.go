@@ -77,7 +77,7 @@ func (t *tenant) publish(p *parts, w *plan.Wanted) bool {
 		return false
 	}
 	t.worker, t.gateway, t.group, t.cpu = p.worker, p.gateway, p.group, resource.RateMeter{}
-	t.faults, t.unconfined = nil, false
+	t.faults, t.unconfined, t.half = nil, false, false
 	return true
 }
 
@@ -100,17 +100,27 @@ func deleteGroup(g *cgroup.Group) error {
 	return g.Delete(ctx)
 }
 
-// configure changes a running context in place.
+// configure changes a running context in place. After an error the next one tells it everything
+// again, whatever has changed.
 func (t *tenant) configure(ctx context.Context, w *plan.Wanted) error {
 	t.mu.Lock()
 	old := t.want
-	t.want = w
+	if t.half {
+		old = nil
+	}
 	p := parts{t.worker, t.gateway, t.group}
+	t.want, t.half = w, p.worker != nil
 	t.mu.Unlock()
 	if p.worker == nil {
 		return nil // build finds what is wanted now
 	}
-	return p.configure(ctx, old, w)
+	if err := p.configure(ctx, old, w); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	t.half = false
+	t.mu.Unlock()
+	return nil
 }
 
 // parts are what a context is built of.
@@ -120,14 +130,15 @@ type parts struct {
 	group   *cgroup.Group
 }
 
-// configure changes the parts from what was wanted to what is.
+// configure changes the parts from what was wanted to what is. old is nil where they are
+// half changed: then they are told everything.
 func (p *parts) configure(ctx context.Context, old, w *plan.Wanted) error {
 	var errs []error
-	if old.Limits != w.Limits {
+	if old == nil || old.Limits != w.Limits {
 		errs = append(errs, p.group.Update(cgroup.Limits(w.Limits)))
 	}
 	p.worker.RequireSandbox(w.RequireSandbox)
-	if old.Fingerprint() != w.Fingerprint() {
+	if old == nil || old.Fingerprint() != w.Fingerprint() {
 		errs = append(errs, p.gateway.Update(w.Spec), p.worker.Configure(ctx, w.Spec))
 	}
 	return errors.Join(errs...)

@@ -93,3 +93,52 @@ func TestChangeDuringTheBuild(t *testing.T) {
 		})
 	}
 }
+
+// TestFailedChangeIsTriedAgain: a change that has failed is told again although nothing else
+// is wanted than before, until it is done.
+func TestFailedChangeIsTriedAgain(t *testing.T) {
+	needRoot(t)
+	var log bytes.Buffer
+	b, _ := loneTenant(&log)
+	first, second := versions()
+	host, err := netns.OpenHost("wt-again")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	b.want, b.uid = first, 1<<20
+	b.env.Host, b.env.Records, b.env.Pair, b.env.Stderr = host, t.TempDir(), alone{}, os.Stderr
+	b.env.Groups = cgroup.Detect("wt-again")
+	defer b.env.Groups.Close()
+	if err := b.build(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := b.takeApart(); err != nil {
+			t.Error(err)
+		}
+	}()
+	steps := []struct {
+		name    string
+		missing bool // its control group is
+		fails   bool
+	}{
+		{"without its control group", true, true},
+		{"again", true, true},
+		{"when the group is back", false, false},
+		{"when nothing is left to do", true, false},
+	}
+	for _, s := range steps {
+		if s.missing {
+			err = deleteGroup(b.group)
+		} else {
+			_, err = b.env.Groups.Create("blue", cgroup.Limits(first.Limits))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.configure(t.Context(), second); (err != nil) != s.fails {
+			t.Errorf("%s: %v", s.name, err)
+		}
+	}
+}

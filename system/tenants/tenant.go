@@ -43,6 +43,7 @@ type tenant struct {
 
 	mu         sync.Mutex // protects what follows
 	want       *plan.Wanted
+	half       bool  // a configure has not ended, or failed: the worker may have something else than want
 	state      State // while there is no worker to ask
 	reason     string
 	worker     *spawn.Worker  // nil: not built
