@@ -217,29 +217,24 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	if how.Comment == "" {
 		how.Comment = fmt.Sprintf("rollback to version %d", how.Version)
 	}
-	var rejected *pending // so that the next start does not take again what was given up
-	if st.pend != nil {
-		rejected = &pending{Version: st.pend.Version, Deadline: st.pend.Deadline, Rejected: true, Answered: true}
-	}
 	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment},
-		rejected, how.Confirm)
+		st.pend.rejected(), how.Confirm)
 }
 
 // commit makes next the running configuration, or changes nothing. With confirm it
-// waits to be confirmed for so many seconds; without, after is noted.
-func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, after *pending,
+// waits to be confirmed for so many seconds. rejected is what no start is to take until the
+// files are put in order; nil: nothing.
+func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, rejected *pending,
 	confirm int) (Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
 		Problems: next.problems, Version: st.number}
 	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
-		if after != nil && st.pend.open() {
+		if rejected != nil && st.pend.open() {
 			return out, nil // it runs already, and waits to be confirmed
 		}
-		if after != nil {
-			after.Previous = st.number
-		}
+		after := rejected.answered(st.number)
 		st.running, st.pend = next, after
 		l.setState(st)
 		return out, l.history.setPending(after)
@@ -249,12 +244,13 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 		previous = st.pend.Previous
 	}
 	note.Time = l.cfg.Now()
-	v, err := l.history.add(note, next.texts, append(append(st.pend.versions(), after.versions()...), previous)...)
+	v, err := l.history.add(note, next.texts, append(append(st.pend.versions(), rejected.versions()...), previous)...)
 	if err != nil {
 		return out, refusedBy(err)
 	}
+	after := rejected.answered(v.Number)
 	if confirm > 0 {
-		after = &pending{Version: v.Number, Previous: previous,
+		after = &pending{Version: v.Number, Previous: previous, Rejection: rejected,
 			Deadline: l.cfg.Now().Add(time.Duration(confirm) * time.Second)}
 		err = l.history.setPending(after)
 	}
@@ -264,15 +260,10 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, afte
 	if err != nil {
 		return out, l.undone(err, v.Number, st.pend)
 	}
-	switch {
-	case confirm > 0:
+	l.expiry.Stop()
+	if confirm > 0 {
 		after.Deadline = l.cfg.Now().Add(time.Duration(confirm) * time.Second)
 		l.expiry.Reset(after.Deadline.Sub(l.cfg.Now()))
-	default:
-		l.expiry.Stop()
-		if after != nil {
-			after.Previous = v.Number
-		}
 	}
 	if err := l.history.setPending(after); err != nil {
 		l.log.Error("configuration not noted", "reason", err)

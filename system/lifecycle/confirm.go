@@ -20,11 +20,12 @@ func (l *Lifecycle) Confirm(by Author) (Version, error) {
 		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed",
 			Hint: "`warren show history` lists what has run"}
 	}
-	if err := l.history.setPending(nil); err != nil {
+	after := st.pend.Rejection.answered(st.number)
+	if err := l.history.setPending(after); err != nil {
 		return Version{}, refusedBy(err)
 	}
 	l.expiry.Stop()
-	st.pend = nil
+	st.pend = after
 	l.setState(st)
 	l.log.Info("configuration confirmed", "version", st.number, "author", by.Name)
 	v, _ := l.history.find(st.number)
@@ -62,9 +63,13 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 		return l.keep(st, oneLine(err))
 	}
 	p.Rejected = true
+	after := &p
+	if p.Rejection != nil { // it is as it was before the rollback
+		after = p.Rejection.withPrevious(p.Previous)
+	}
 	note := version{Author: warrend.Name, Origin: "rollback",
 		Comment: fmt.Sprintf("rollback to version %d: version %d was not confirmed", p.Previous, p.Version)}
-	_, errs, err := l.reconcile(ctx, before, note, &p)
+	_, errs, err := l.reconcile(ctx, before, note, after)
 	for _, e := range errs {
 		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
 	}

@@ -55,6 +55,10 @@ type pending struct {
 	// Answered: the operator has chosen since then what runs, so the rejection is
 	// no problem that somebody has to be told of.
 	Answered bool
+	// Rejection is what stands beside a rollback that waits to be confirmed, because
+	// the files still say what was rejected; nil: nothing was. It is what remains,
+	// whether the rollback is confirmed or not.
+	Rejection *pending `json:",omitempty"`
 }
 
 // versions are those that must not go.
@@ -62,7 +66,39 @@ func (p *pending) versions() []int {
 	if p == nil {
 		return nil
 	}
-	return []int{p.Version, p.Previous}
+	return append([]int{p.Version, p.Previous}, p.Rejection.versions()...)
+}
+
+// rejected is what an operator gives up by going to another version: what the files say
+// and no start is to take; nil: nothing.
+func (p *pending) rejected() *pending {
+	switch {
+	case p == nil:
+		return nil
+	case p.Rejection != nil: // the version that waits is in no file
+		return p.Rejection.withPrevious(p.Previous)
+	}
+	return &pending{Version: p.Version, Deadline: p.Deadline, Rejected: true, Answered: p.Answered}
+}
+
+// withPrevious returns a rejection with the version that runs instead. p may be nil.
+func (p *pending) withPrevious(instead int) *pending {
+	if p == nil {
+		return nil
+	}
+	q := *p
+	q.Previous = instead
+	return &q
+}
+
+// answered returns a rejection with the version that the operator has chosen to run
+// instead. p may be nil.
+func (p *pending) answered(instead int) *pending {
+	q := p.withPrevious(instead)
+	if q != nil {
+		q.Answered = true
+	}
+	return q
 }
 
 // open tells whether a version waits to be confirmed.
@@ -71,7 +107,13 @@ func (p *pending) open() bool { return p != nil && !p.Rejected && p.Kept == "" }
 // gaveUp tells whether a version is one that no start takes: it was not confirmed
 // in time.
 func (p *pending) gaveUp(number int, now time.Time) bool {
-	return p != nil && number == p.Version && p.Kept == "" && (p.Rejected || !now.Before(p.Deadline))
+	switch {
+	case p == nil:
+		return false
+	case number == p.Version:
+		return p.Kept == "" && (p.Rejected || !now.Before(p.Deadline))
+	}
+	return p.Rejection.gaveUp(number, now)
 }
 
 // history is the versions of the running configuration on the disk, one file

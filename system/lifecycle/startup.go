@@ -83,13 +83,10 @@ func (s *Startup) Decide(now time.Time) error {
 		note.Comment = "in part an earlier version: the files have errors"
 	}
 	if p != nil {
-		v, ok := h.find(p.Version)
-		switch {
-		case !ok || v.Digest != s.files.texts.Digest():
-			st.pend = nil // the files were changed since then
+		if st.running, st.pend, err = s.noted(p, now); err == nil && st.pend == nil {
 			err = h.setPending(nil)
-		case p.gaveUp(p.Version, now):
-			st.running, err = s.instead(p)
+		}
+		if st.pend != nil && st.pend.Rejected {
 			note.Comment = fmt.Sprintf("version %d was not confirmed", p.Version)
 		}
 	}
@@ -106,16 +103,48 @@ func (s *Startup) Decide(now time.Time) error {
 	return err
 }
 
+// noted returns what is to be run where a version waits to be confirmed, or was not, and what
+// of that is still so.
+func (s *Startup) noted(p *pending, now time.Time) (*loaded, *pending, error) {
+	late := p.gaveUp(p.Version, now)
+	switch {
+	case p.Rejection != nil && s.says(p.Rejection.Version):
+		if !late {
+			running, err := s.earlier(p.Version)
+			return running, p, err
+		}
+		p = p.Rejection.withPrevious(p.Previous)
+	case !s.says(p.Version):
+		return s.files, nil, nil // the files were changed since then
+	case !late:
+		return s.files, p, nil
+	}
+	running, err := s.instead(p)
+	return running, p, err
+}
+
+// says tells whether a version is what the files say.
+func (s *Startup) says(number int) bool {
+	v, ok := s.history.find(number)
+	return ok && v.Digest == s.files.texts.Digest()
+}
+
+// earlier reads a version that can run in place of what the files say.
+func (s *Startup) earlier(number int) (*loaded, error) {
+	t, err := s.history.texts(number)
+	if err != nil {
+		return nil, err
+	}
+	l, err := recall(t)
+	if err != nil {
+		return nil, err
+	}
+	return l, fixed(s.files.conf, l.conf)
+}
+
 // instead reads the version that runs in place of one that was not confirmed.
 func (s *Startup) instead(p *pending) (*loaded, error) {
-	t, err := s.history.texts(p.Previous)
-	var before *loaded
-	if err == nil {
-		before, err = recall(t)
-	}
-	if err == nil {
-		err = fixed(s.files.conf, before.conf)
-	}
+	before, err := s.earlier(p.Previous)
 	if err != nil {
 		return nil, fmt.Errorf("system: version %d was not confirmed, and version %d cannot be run instead: %w",
 			p.Version, p.Previous, err)

@@ -205,6 +205,73 @@ func TestRollbackAnswersRejection(t *testing.T) {
 	}
 }
 
+// TestRollbackWaitsAfterRejection: a rollback that waits to be confirmed runs across
+// restarts in place of what was rejected, and the rejection outlives it: the files still
+// say what no start is to take.
+func TestRollbackWaitsAfterRejection(t *testing.T) {
+	const midPool = "10.99.0.77"
+	// Version 1 has oldPool, 2 midPool, 3 newPool and is rejected: 4 has midPool. Then 5,
+	// with oldPool, waits.
+	waiting := func(t *testing.T) *rig {
+		r := newRig(t)
+		r.edit("blue.hcl", oldPool, midPool)
+		r.apply(0)
+		r.edit("blue.hcl", midPool, newPool)
+		r.apply(60)
+		r.time = r.time.Add(time.Minute)
+		if err := r.Expire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Rollback(t.Context(), operator, Rollback{Version: 1, Confirm: 60}); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	tests := []struct {
+		name     string
+		do       func(r *rig) error
+		pool     string
+		problems int
+	}{
+		{"confirmed", (*rig).confirm, oldPool, 0},
+		{"not confirmed", func(r *rig) error {
+			r.time = r.time.Add(time.Minute)
+			return r.Expire(r.t.Context())
+		}, midPool, 1},
+		{"the time is up at a start", func(r *rig) error {
+			r.time = r.time.Add(time.Minute)
+			r.start()
+			return nil
+		}, midPool, 1},
+		{"given up", func(r *rig) error { return r.rollback(2) }, midPool, 0},
+	}
+	for _, tt := range tests {
+		for _, restarts := range []int{0, 2} {
+			t.Run(fmt.Sprintf("%s after %d restarts", tt.name, restarts), func(t *testing.T) {
+				r := waiting(t)
+				for range restarts {
+					r.start()
+					r.wantPool("while it waits", oldPool)
+				}
+				if err := tt.do(r); err != nil {
+					t.Fatal(err)
+				}
+				for range 3 {
+					r.wantPool(tt.name, tt.pool)
+					if got := r.Problems(); len(got) != tt.problems {
+						t.Errorf("the status says %v", got)
+					}
+					r.unchanged(r.confirm, "nothing waits to be confirmed")
+					r.start()
+				}
+				r.edit("blue.hcl", newPool, "10.99.0.55")
+				r.start()
+				r.wantPool("with other files", "10.99.0.55")
+			})
+		}
+	}
+}
+
 // TestRejectedIsAppliedAgain: who applies it once more means it.
 func TestRejectedIsAppliedAgain(t *testing.T) {
 	r := pendingRig(t)
