@@ -32,7 +32,9 @@ type Config struct {
 	// Refuses, which may be nil, says what stands against a configuration at the moment,
 	// beside what is in it.
 	Refuses func(next *configs.System) error
-	// Changed, which may be nil, is told what is running; it must not block.
+	// Changed, which may be nil, is told what is running, once for each change and in their
+	// order. The change ends when it returns; no lock of the Lifecycle is held, so that
+	// it may ask what is running, but it must start no change.
 	Changed func(*configs.System)
 	// Now is the clock of versions and confirmations.
 	Now func() time.Time
@@ -137,12 +139,13 @@ func (l *Lifecycle) snapshot() state {
 	return l.current
 }
 
-// setState changes what is running.
+// setState changes what is running. It is for the holder of the token, which keeps the calls
+// of Changed in order.
 func (l *Lifecycle) setState(st state) {
 	st.versions = l.history.all()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.current = st
+	l.mu.Unlock()
 	if l.cfg.Changed != nil {
 		l.cfg.Changed(st.running.conf)
 	}

@@ -146,6 +146,7 @@ type rig struct {
 
 	active  map[string]bool // failover groups
 	refuses error           // what stands against every configuration; nil: nothing
+	changed func(*configs.System)
 }
 
 const rigSystem = `
@@ -252,6 +253,11 @@ func (r *rig) start() {
 		Startup: startup, Actor: r.host, Active: func(group string) bool { return r.active[group] }, Log: log,
 		Now: func() time.Time { return r.time }, Key: []byte("key"),
 		Refuses: func(*configs.System) error { return r.refuses },
+		Changed: func(conf *configs.System) {
+			if r.changed != nil {
+				r.changed(conf)
+			}
+		},
 		WriteDisk: func(_ context.Context, name string, body []byte) error {
 			if err := r.disk[name]; err != nil {
 				return err
@@ -543,6 +549,27 @@ func TestSuspend(t *testing.T) {
 	clear(r.host.fail)
 	if done := r.apply(0); done.Steps[0].Action != plan.ActionResume || r.host.now()["red"].number == 0 {
 		t.Errorf("resumed: %+v, %v", done, r.host.now())
+	}
+}
+
+// TestChangedMayAsk: whoever is told of a change can ask what is running, and gets just that,
+// in the order of the changes.
+func TestChangedMayAsk(t *testing.T) {
+	r := newRig(t)
+	var versions []int
+	r.changed = func(conf *configs.System) {
+		if r.Running() != conf {
+			t.Error("what is running is not what was told")
+		}
+		h := r.History()
+		versions = append(versions, h[len(h)-1].Number)
+	}
+	for _, pool := range []string{"10.99.0.99", "10.99.0.98"} {
+		r.write("blue.hcl", strings.Replace(rigTenant, "10.99.0.250", pool, 1))
+		r.apply(0)
+	}
+	if diff := cmp.Diff([]int{2, 3}, versions); diff != "" {
+		t.Errorf("versions at the calls (-want +got):\n%s", diff)
 	}
 }
 
