@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -39,6 +40,18 @@ func (r *Replica) Commit(now time.Time, changes []exchange.Record) (uncounted []
 	r.store.tidy()
 	r.role.feed(now)
 	return uncounted
+}
+
+// Refused returns the child SAs, by ID, that the data plane has refused since it was
+// asked last, be they new or of the journal: they have to end, or the peer sends what
+// nobody opens. On the standby there are none until it serves.
+func (r *Replica) Refused() []uint64 {
+	if !r.role.serves() || len(r.store.refused) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(r.store.refused))
+	clear(r.store.refused)
+	return ids
 }
 
 // endsOf returns the IKE SAs that end with changes, by our SPI.

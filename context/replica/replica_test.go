@@ -87,6 +87,7 @@ type host struct {
 	state     *book
 	bad       uint64 // of states to come
 	installed map[uint64]uint32
+	refuses   uint64 // this child SA is not installed
 	requests  []control.Kind
 	sent      int
 }
@@ -101,6 +102,8 @@ func (h *host) Rebuild() (State, func(), error) {
 
 func (h *host) Install(c *sa.Change) error {
 	switch {
+	case c.Op.Installs() && c.Child.ID == h.refuses:
+		return errors.New("it is refused")
 	case c.Op.Installs():
 		h.installed[c.Child.ID] = c.Child.Slot
 		if _, err := h.counters.Claim(c.Child.Slot, c.Child.ID, 0); err != nil {
@@ -136,12 +139,12 @@ func (n *node) restart() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	bad := uint64(0)
+	bad, refuses := uint64(0), uint64(0)
 	if n.host != nil {
-		bad = n.host.bad
+		bad, refuses = n.host.bad, n.host.refuses
 	}
 	n.logs = &bytes.Buffer{}
-	n.host = &host{counters: counters, bad: bad, installed: map[uint64]uint32{}}
+	n.host = &host{counters: counters, bad: bad, refuses: refuses, installed: map[uint64]uint32{}}
 	log := slog.New(slog.NewTextHandler(n.logs, nil))
 	n.Replica, err = New(&Config{Log: log, Host: n.host, Journal: n.journal, Counters: counters, Failover: n.pair})
 	if err != nil {

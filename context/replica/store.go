@@ -27,6 +27,7 @@ type store struct {
 	accounts map[uint64]sessionEntry // by our SPI of the IKE SA
 	early    map[uint64]counterEntry // counters that came before their child SA
 	gone     losses
+	refused  map[uint64]bool // child SAs, by ID, that the data plane does not hold: see Replica.Refused
 }
 
 func newStore(cfg *Config) (*store, error) {
@@ -37,7 +38,7 @@ func newStore(cfg *Config) (*store, error) {
 	return &store{
 		log: cfg.Log, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
 		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry),
-		early: make(map[uint64]counterEntry), gone: make(losses),
+		early: make(map[uint64]counterEntry), gone: make(losses), refused: make(map[uint64]bool),
 	}, nil
 }
 
@@ -229,7 +230,8 @@ func (s *store) blank(ours bool) (*image, func(), error) {
 }
 
 // use makes an image the state that the tenant is served with, and returns the
-// number of its IKE SAs: the data plane holds exactly their child SAs then.
+// number of its IKE SAs: the data plane holds exactly their child SAs then, but for those
+// that it has refused.
 func (s *store) use(im *image, use func()) int {
 	use()
 	s.state, s.accounts, s.early = im.state, im.accounts, make(map[uint64]counterEntry)
@@ -300,8 +302,15 @@ func (s *store) installChild(ch *sa.Change) {
 	if c := s.slots.byID[id]; c != nil {
 		ch.Child.Owner = c.owner
 	}
-	if err := s.host.Install(ch); err != nil {
+	err := s.host.Install(ch)
+	if err != nil {
 		s.log.Error("data plane refuses a child SA", "child", id, "op", ch.Op.String(), "reason", err)
+	}
+	switch {
+	case ch.Op == sa.OpDelete:
+		delete(s.refused, id)
+	case ch.Op.Installs() && err != nil:
+		s.refused[id] = true
 	}
 	s.slots.done(ch)
 	if c := s.slots.byID[id]; c != nil && ch.Op.Installs() && c.reservation.Limit > 0 {

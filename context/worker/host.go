@@ -87,12 +87,20 @@ func (w *Worker) flush(now time.Time) {
 		for _, id := range w.replica.Commit(now, out.Changes) {
 			w.command(now, exchange.DeleteChild{ID: id, Reason: "the context has no counters left for it"})
 		}
+		w.endRefused(now)
 		w.replica.Dispatch(out.Send)
 		for _, e := range out.Events {
 			w.publish(now, e)
 		}
 	}
 	w.tellRoutes(now)
+}
+
+// endRefused ends the child SAs that the data plane does not hold.
+func (w *Worker) endRefused(now time.Time) {
+	for _, id := range w.replica.Refused() {
+		w.command(now, exchange.DeleteChild{ID: id, Reason: "the data plane refuses it"})
+	}
 }
 
 // restored goes on with the n IKE SAs that came from the journal.

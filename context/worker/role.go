@@ -79,13 +79,14 @@ func (w *Worker) takeOver(now time.Time, epoch uint64) error {
 	return nil
 }
 
-// resume starts the timers of what came from the journal, and the connections that
-// the configuration wants.
+// resume starts the timers of what came from the journal, ends child SAs that could not
+// be installed, and starts the connections that the configuration wants.
 func (w *Worker) resume(now time.Time) {
 	for _, s := range w.engine.Status() {
 		w.assigned.adopt(s)
 	}
 	w.engine.Activate(now, &w.out)
+	w.endRefused(now)
 	w.flush(now)
 }
 
