@@ -40,7 +40,7 @@ const (
 // is counted. A log that stalls does not hold the worker up: what the queue has no
 // room for is counted, too.
 type lines struct {
-	from *os.File
+	from *burstPipe
 	done chan struct{} // closed when all has been written
 	linesConfig
 	bucket  resource.Bucket
@@ -61,7 +61,7 @@ type linesConfig struct {
 
 // newLines returns lines, and what the worker writes to.
 func newLines(cfg linesConfig) (*lines, *os.File, error) {
-	r, w, err := os.Pipe()
+	r, w, err := newBurstPipe()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -166,7 +166,7 @@ func (l *lines) write() {
 // drainTime at most. Somebody else may hold its end open, and the log may stall:
 // then the rest is written when it goes on.
 func (l *lines) stop() {
-	l.from.SetReadDeadline(time.Now().Add(drainTime)) // an error means that it is closed
+	l.from.SetReadDeadline(time.Now().Add(drainTime))
 	most := time.NewTimer(2 * drainTime)
 	defer most.Stop()
 	select {
