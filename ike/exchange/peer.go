@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // Session is what a remote-access client gets (RFC 7296 section 3.15.1).
@@ -18,6 +19,9 @@ type Session struct {
 	Split   []netip.Prefix
 	Banner  string
 	Expires time.Time // zero: never
+
+	// Unknown is what a newer version wrote into its record beyond it; no keys.
+	Unknown record.Unknown
 }
 
 // Peer identifies an IKE SA in events and answers.

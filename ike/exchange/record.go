@@ -36,8 +36,8 @@ type Record struct {
 	Group uint16    // and the key exchange that it had
 	Anew  bool      // RecordChild that installs or moves: its successor is to have the networks of its entry
 
-	// Unknown, in a RecordChild, is what a newer version wrote beyond all this.
-	Unknown record.Unknown
+	// Unknown is what a newer version wrote beyond all this. Of Body, that is in Body.
+	Unknown Unknown
 
 	// Until, in a RecordHalfOpen, is when the handshake is given up.
 	Until time.Time
@@ -49,3 +49,17 @@ type Record struct {
 
 // Clear forgets the secrets of a record that nobody will restore.
 func (r *Record) Clear() { r.Body.Clear() }
+
+// Unknown is what a newer version wrote into a record and this one does not know, by
+// the place where it stands.
+type Unknown struct {
+	Envelope record.Unknown // beside the kind and the body, where no keys are
+
+	// Of a RecordChild: in the body, in the Change there, and in its two directions.
+	Child, Change, In, Out record.Unknown
+}
+
+// Secrets returns what may hold keys, so that it can be forgotten with those beside it.
+func (u *Unknown) Secrets() []secret.Value {
+	return []secret.Value{u.Child.Secret(), u.Change.Secret(), u.In.Secret(), u.Out.Secret()}
+}

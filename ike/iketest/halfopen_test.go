@@ -1,12 +1,16 @@
 package iketest
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // TestHandshakeSurvives takes the gateway over, or replaces its worker, between
@@ -85,5 +89,33 @@ func TestHandshakeRecords(t *testing.T) {
 	g.Kill()
 	if n := records(); n != 0 {
 		t.Errorf("%d handshakes are left", n)
+	}
+}
+
+// TestHandshakeKeepsWhatIsUnknown: what a newer program has written about a handshake
+// is still on record when this one goes on with it.
+func TestHandshakeKeepsWhatIsUnknown(t *testing.T) {
+	l := New(7, Faults{})
+	g, _ := l.Pair(func(_, c *exchange.Config) { c.Entries[0].Initiate = false })
+	NewStranger(g, netip.MustParseAddrPort("192.0.2.100:500")).Init()
+	newer := func(b []byte) []byte {
+		more := uint64(7)
+		return record.Append(bytes.Clone(b), func(f *record.Fields) { record.Number(f, 1000, &more) })
+	}
+	r, err := ike.ParseRecord(g.Journal[len(g.Journal)-1])
+	if err != nil || r.Kind != exchange.RecordHalfOpen {
+		t.Fatalf("record of kind %d, %v", r.Kind, err)
+	}
+	r.Body = secret.New(newer(r.Body.Reveal()))
+	want := newer(ike.AppendRecord(nil, r))
+	g.Journal[len(g.Journal)-1] = want
+	g.Takeover(2, 0)
+	var got [][]byte
+	g.Engine.Snapshot(func(r exchange.Record) bool { got = append(got, ike.AppendRecord(nil, r)); return true })
+	if len(got) != 1 || !bytes.Equal(got[0], want) {
+		t.Errorf("snapshot\n% x, want\n% x", got, want)
+	}
+	for _, x := range l.Trouble {
+		t.Error(x)
 	}
 }

@@ -21,7 +21,8 @@ type Agreement interface {
 	// returns is said in the response.
 	Learn(x wire.ExchangeType, request bool, ps wire.Payloads) (answer []wire.Payload)
 	// Fields are what a record has of the agreement. A pass that reads begins with
-	// what Extension.New returned.
+	// what Extension.New returned. They begin with Keep, so that a program which does
+	// not know all of them loses nothing.
 	Fields(f *record.Fields)
 	// Inherit returns what the successor has of the agreement when the IKE SA is
 	// rekeyed (RFC 7296 section 2.18).

@@ -141,6 +141,12 @@ func (c *child) record(spi uint64, change sa.Change) exchange.Record {
 	}
 }
 
+// bury forgets the keys of the pair, and what else may be one.
+func (c *child) bury(h exchange.Host) {
+	h.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+	h.Bury(c.unknown.Secrets()...)
+}
+
 // childRecord wraps a change.
 func (s *SA) childRecord(c sa.Change) exchange.Record {
 	return exchange.Record{Kind: exchange.RecordChild, SPI: s.spi, Child: &c}
@@ -155,7 +161,7 @@ func (s *SA) removeChild(now time.Time, c *child, reason string, out *exchange.O
 		}
 	}
 	s.host.UnbindChild(&c.Child)
-	s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey, c.unknown.Secret())
+	c.bury(s.host)
 	s.changes = append(s.changes, s.childRecord(sa.Change{Op: sa.OpDelete, Child: sa.Child{
 		ID: c.ID, Owner: c.Owner, In: sa.SA{SPI: c.In.SPI}, Out: sa.SA{SPI: c.Out.SPI},
 	}}))

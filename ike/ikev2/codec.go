@@ -5,12 +5,13 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/record"
 )
 
 // How values that several records have are written: each function lists the
 // fields of one (package record). A tag never changes its meaning; what is new
-// gets the next one.
+// gets the next one, in a record that keeps what it does not know: see record.go.
 
 // maxListed bounds the lists in a record, beyond all that any of them may have.
 const maxListed = 1 << 12
@@ -63,7 +64,8 @@ func identityFields(f *record.Fields, tag record.Tag, id *auth.Identity) {
 
 // changeFields are a change of a child SA of the IKE SA with our SPI owner: only
 // another owner is written.
-func changeFields(f *record.Fields, c *sa.Change, owner uint64) {
+func changeFields(f *record.Fields, c *sa.Change, owner uint64, u *exchange.Unknown) {
+	f.Keep(&u.Change)
 	ch := &c.Child
 	other := ch.Owner
 	if other == owner {
@@ -74,8 +76,8 @@ func changeFields(f *record.Fields, c *sa.Change, owner uint64) {
 	record.Number(f, 3, &ch.ID)
 	record.Number(f, 4, &other)
 	record.Number(f, 5, &ch.Slot)
-	f.Record(6, func(f *record.Fields) { directionFields(f, &ch.In) })
-	f.Record(7, func(f *record.Fields) { directionFields(f, &ch.Out) })
+	f.Record(6, func(f *record.Fields) { directionFields(f, &ch.In, &u.In) })
+	f.Record(7, func(f *record.Fields) { directionFields(f, &ch.Out, &u.Out) })
 	selectorsFields(f, 8, &ch.Local)
 	selectorsFields(f, 9, &ch.Remote)
 	f.AddrPort(10, &ch.LocalAddr)
@@ -93,7 +95,8 @@ func changeFields(f *record.Fields, c *sa.Change, owner uint64) {
 	f.Require(c.Op >= sa.OpAdd && c.Op <= sa.OpFollow && ch.ID != 0)
 }
 
-func directionFields(f *record.Fields, d *sa.SA) {
+func directionFields(f *record.Fields, d *sa.SA, u *record.Unknown) {
+	f.Keep(u)
 	record.Number(f, 1, &d.SPI)
 	f.Record(2, func(f *record.Fields) { transformFields(f, &d.Encryption) })
 	f.Record(3, func(f *record.Fields) { transformFields(f, &d.Integrity) })

@@ -17,6 +17,7 @@ import (
 type greeting struct {
 	heard uint8
 	made  *[]*greeting
+	more  record.Unknown
 }
 
 // hello is a status type for private use (RFC 7296 section 3.10.1).
@@ -39,12 +40,15 @@ func (g *greeting) Learn(_ wire.ExchangeType, request bool, ps wire.Payloads) []
 	return []wire.Payload{wire.Notify{Type: hello}}
 }
 
-func (g *greeting) Fields(f *record.Fields) { record.Number(f, 1, &g.heard) }
+func (g *greeting) Fields(f *record.Fields) {
+	f.Keep(&g.more)
+	record.Number(f, 1, &g.heard)
+}
 
 func (g *greeting) Inherit() ikev2.Agreement { return note(g.made, g.heard) }
 
 func note(made *[]*greeting, heard uint8) *greeting {
-	g := &greeting{heard, made}
+	g := &greeting{heard: heard, made: made}
 	*made = append(*made, g)
 	return g
 }

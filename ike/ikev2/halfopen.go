@@ -21,9 +21,11 @@ import (
 // or was not recorded.
 func (r *responding) record() (exchange.Record, bool) {
 	if s := r.sa; (s.state == HalfOpen || s.state == Asking) && r.recorded {
-		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until}
+		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until,
+			unknown: r.unknown}
 		body := record.Append(make([]byte, 0, 512), v.fields)
-		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: secret.New(body)}, true
+		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: secret.New(body),
+			Unknown: exchange.Unknown{Envelope: r.envelope}}, true
 	}
 	return exchange.Record{}, false
 }
@@ -86,5 +88,6 @@ func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, er
 	s.window.iv = host.Epoch() << 32 // as if something had been sealed, though no record says so
 	s.window.skipIV(s.host.Epoch())
 	r.recorded, s.endAt, r.until = true, h.until, h.until
+	r.unknown, r.envelope = h.unknown, rec.Unknown.Envelope
 	return s, nil
 }

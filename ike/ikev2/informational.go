@@ -161,7 +161,7 @@ func (s *SA) die() {
 // Wipe implements exchange.SA.
 func (s *SA) Wipe() {
 	for _, c := range s.children {
-		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey, c.unknown.Secret())
+		c.bury(s.host)
 	}
 	s.children = nil
 	s.die()

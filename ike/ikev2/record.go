@@ -18,7 +18,19 @@ import (
 // one. A record that an older program must not restore, because it would lose
 // what it does not know, needs a later one: a RecordIKE then costs the SA there,
 // and nothing else. Everything else that is new is a new field, which older
-// programs keep and pass on.
+// programs keep and pass on, also where it stands within a record that is a field.
+// That is so in
+//
+//   - the envelope: of a RecordIKE, RecordChild and RecordHalfOpen with the SA. That of
+//     a RecordWindow or RecordIKEDown goes no further than the record itself: what is
+//     to last goes into its body;
+//   - each body, and the session, the windowState, the agreements and each Agreement,
+//     the request, each task and each term in it;
+//   - the change of a child SA and its two directions, where that installs it.
+//
+// Transforms, selectors, identities, and what stands in lists of addresses, prefixes
+// and SPIs are values without room for more. They get no new field: what is new about
+// them gets a tag in the record around them.
 const recordVersion = 1
 
 // MaxRecord is the size of the largest record that ParseRecord accepts: two
@@ -34,6 +46,7 @@ type envelope struct {
 }
 
 func (e *envelope) fields(f *record.Fields) {
+	f.Keep(&e.Unknown.Envelope)
 	record.Number(f, 1, &e.Kind)
 	record.Number(f, 2, &e.SPI)
 	record.Number(f, 3, &e.Replaces)
@@ -44,8 +57,8 @@ func (e *envelope) fields(f *record.Fields) {
 
 // childFields are the body of a RecordChild.
 func childFields(f *record.Fields, r *exchange.Record) {
-	f.Keep(&r.Unknown)
-	f.Record(1, func(f *record.Fields) { changeFields(f, r.Child, r.SPI) })
+	f.Keep(&r.Unknown.Child)
+	f.Record(1, func(f *record.Fields) { changeFields(f, r.Child, r.SPI, &r.Unknown) })
 	f.Instant(2, &r.Soft)
 	record.Number(f, 3, &r.Group)
 	f.Flag(4, &r.Anew)
@@ -62,7 +75,7 @@ func AppendRecord(b []byte, r exchange.Record) []byte {
 	return record.Append(slices.Grow(b, len(e.body)+recordRoom), e.fields)
 }
 
-// recordRoom is what a record takes at most beside its body.
+// recordRoom is what a record of this version takes at most beside its body.
 const recordRoom = 32
 
 // ParseRecord reads what AppendRecord wrote. A record that needs a newer program,
@@ -184,6 +197,7 @@ func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
 }
 
 func sessionFields(f *record.Fields, v *exchange.Session) {
+	f.Keep(&v.Unknown)
 	f.Text(1, &v.GroupPolicy)
 	addrsFields(f, 2, &v.Addresses)
 	addrsFields(f, 3, &v.DNS)
@@ -196,7 +210,8 @@ func sessionFields(f *record.Fields, v *exchange.Session) {
 func (s *SA) record() exchange.Record {
 	proposal := s.suite.Proposal()
 	body := record.Append(make([]byte, 0, 1024), func(f *record.Fields) { s.fields(f, &proposal) })
-	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(body)}
+	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(body),
+		Unknown: exchange.Unknown{Envelope: s.envelope}}
 }
 
 // restore reads record into the empty SA s.
@@ -206,6 +221,7 @@ func (s *SA) restore(rec exchange.Record) error {
 		return exchange.ErrRecord
 	}
 	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
+	s.envelope = rec.Unknown.Envelope
 	st, err := suite.New(proposal)
 	if err != nil {
 		return fmt.Errorf("ikev2: record: %w", err)

@@ -161,7 +161,7 @@ func TestRecordOfNewerProgram(t *testing.T) {
 		t.Errorf("RecordChild is passed on as\n% x, want\n% x", again, b)
 	}
 	c := child{Child: got.Child.Child, unknown: got.Unknown}
-	if r := c.record(1, *got.Child); !r.Unknown.Equal(got.Unknown) || r.Unknown.Len() == 0 {
+	if r := c.record(1, *got.Child); !r.Unknown.Child.Equal(got.Unknown.Child) || r.Unknown.Child.Len() == 0 {
 		t.Error("the record of the child SA has lost what is unknown")
 	}
 

@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -25,6 +26,8 @@ type responding struct {
 	from     exchange.Datagram
 	recorded bool
 	until    time.Time
+	unknown  record.Unknown // what a newer version wrote into its record beyond it
+	envelope record.Unknown // and what it wrote beside that; no keys
 
 	auth *authResponder // from the first IKE_AUTH request on
 }
@@ -114,7 +117,7 @@ func (s *SA) RepeatFirst(d exchange.Datagram, out *exchange.Output) bool {
 
 // clear forgets what is secret.
 func (r *responding) clear() {
-	r.sa.host.Bury(r.seed)
+	r.sa.host.Bury(r.seed, r.unknown.Secret())
 	r.key.Clear()
 	if r.auth != nil {
 		r.sa.host.Withdraw(r.auth.question)

@@ -67,22 +67,23 @@ type SA struct {
 	replaces uint64         // of the RecordIKE
 	recorded bool           // RecordIKE has been written, RecordIKEDown not
 	unknown  record.Unknown // what a newer version wrote into RecordIKE beyond it
+	envelope record.Unknown // and what it wrote beside that; no keys
 }
 
 // child is one child SA and what the engine alone knows of it.
 type child struct {
 	sa.Child
-	soft     time.Time      // when it is rekeyed; zero: never, it is already replaced
-	urged    bool           // RekeyChild was said: soft is when the next try begins
-	anew     bool           // the successor is to have the networks of the entry: see markAnew
-	ending   bool           // its DELETE is under way
-	replaces uint64         // ID of the one that it follows, 0: none
-	follows  bool           // it was the peer's wish
-	replaced time.Time      // when another followed it; zero: none did
-	group    uint16         // key exchange that it had, or that the peer wants for the successor
-	refused  int            // how often the peer has refused a successor
-	lost     []sa.Selector  // what it has no room for: see Cut
-	unknown  record.Unknown // what a newer version wrote into its record beyond it
+	soft     time.Time        // when it is rekeyed; zero: never, it is already replaced
+	urged    bool             // RekeyChild was said: soft is when the next try begins
+	anew     bool             // the successor is to have the networks of the entry: see markAnew
+	ending   bool             // its DELETE is under way
+	replaces uint64           // ID of the one that it follows, 0: none
+	follows  bool             // it was the peer's wish
+	replaced time.Time        // when another followed it; zero: none did
+	group    uint16           // key exchange that it had, or that the peer wants for the successor
+	refused  int              // how often the peer has refused a successor
+	lost     []sa.Selector    // what it has no room for: see Cut
+	unknown  exchange.Unknown // what a newer version wrote into its record beyond it
 }
 
 // install makes the cipher states of the keys.

@@ -32,6 +32,7 @@ var fate = map[string]string{
 	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,
+	"envelope": anew,
 }
 
 // full is an SA in which no field is zero.
@@ -51,6 +52,7 @@ func full(t *testing.T) *SA {
 	if err := record.Parse(newer, func(f *record.Fields) { f.Keep(&s.unknown) }); err != nil {
 		t.Fatal(err)
 	}
+	s.envelope = s.unknown
 	return s
 }
 

@@ -40,6 +40,8 @@ type synchronisation struct {
 	seen   uint32
 	last   [sha256.Size]byte
 	answer datagrams
+
+	unknown record.Unknown // what a newer version wrote beyond it; no keys
 }
 
 // Tag implements Agreement.
@@ -70,6 +72,7 @@ func (y *synchronisation) Learn(x wire.ExchangeType, _ bool, ps wire.Payloads) (
 
 // Fields implements Agreement.
 func (y *synchronisation) Fields(f *record.Fields) {
+	f.Keep(&y.unknown)
 	f.Flag(1, &y.ids)
 	f.Flag(2, &y.counters)
 	f.Flag(3, &y.unproven)

@@ -16,7 +16,8 @@ import (
 type term struct {
 	proposal sa.Proposal
 	lifetime time.Duration
-	bytes    uint64 // of a child SA; 0: no limit
+	bytes    uint64         // of a child SA; 0: no limit
+	unknown  record.Unknown // what a newer version wrote beyond it
 }
 
 // terms is what one SA payload offers.
@@ -75,6 +76,7 @@ func (e *entry) on(proposals []sa.Proposal) terms {
 
 // fields lists the fields of the term in a record.
 func (t *term) fields(f *record.Fields) {
+	f.Keep(&t.unknown)
 	proposalFields(f, 1, &t.proposal)
 	f.Duration(2, &t.lifetime)
 	record.Number(f, 3, &t.bytes)

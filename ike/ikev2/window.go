@@ -87,6 +87,8 @@ type task struct {
 	group  uint16 // key exchange, for rekeyings and taskNewChild; sa.KENone: of the SA, or the entry
 	turns  uint8  // how often the peer has asked for another group; see maxTurns
 	want   *want  // for taskNewChild
+
+	unknown record.Unknown // what a newer version wrote beyond it
 }
 
 // durable reports whether the task is on record while it waits: that something is

@@ -67,6 +67,7 @@ func (v *windowState) fields(f *record.Fields) {
 // fields lists the fields of the task in a record. Its group is that of the
 // request.
 func (t *task) fields(f *record.Fields) {
+	f.Keep(&t.unknown)
 	record.Number(f, 1, &t.kind)
 	record.Number(f, 2, &t.child)
 	record.Number(f, 3, &t.spi)
