@@ -122,14 +122,16 @@ const entryRoom = 32
 // encode returns the entry as the journal has it. The bytes hold keys.
 func (e entry) encode() []byte { return e.append(nil) }
 
-// append appends the entry to b. No copy of its keys is left elsewhere.
+// append appends the entry to b. No copy of its keys is left elsewhere: there is room for
+// them before they are written. b holds none, or has the room: growing would leave a copy.
 func (e entry) append(b []byte) []byte {
 	var body []byte
 	if e.record != nil {
 		body = ike.AppendRecord(make([]byte, 0, 512), *e.record)
 		defer clear(body)
 	}
-	return record.Append(slices.Grow(b, len(body)+entryRoom), func(f *record.Fields) { e.fields(f, &body) })
+	b = slices.Grow(b, len(body)+entryRoom+e.unknown.Len())
+	return record.Append(b, func(f *record.Fields) { e.fields(f, &body) })
 }
 
 // received makes e, that another node has just sent, an entry of a node whose

@@ -555,3 +555,27 @@ func TestAdoptReusesSlots(t *testing.T) {
 		t.Errorf("slots %v, %d given up", b.installed, p.GivenUp)
 	}
 }
+
+// TestAdoptClearsSnapshot: what has come in of a snapshot, which holds keys, is not in
+// memory any more when the copy is in use.
+func TestAdoptClearsSnapshot(t *testing.T) {
+	a, b := newNode(t, nil), newNode(t, pairOf(failover.UnitSecondary, false))
+	a.add(1, 11)
+	var received [][]byte
+	for e := range a.store.snapshot {
+		received = append(received, e)
+	}
+	x := b.role.(*standby)
+	x.staged = slices.Clone(received)
+	if err := b.store.adopt(b.Now(), journal.Step{Stream: newStream(1), Position: 1}, x.staged); err != nil {
+		t.Fatal(err)
+	}
+	b.want("of the snapshot", "[11]")
+	written := slices.Clone(x.staged)
+	x.unstage()
+	for i, e := range append(received, written...) {
+		if !bytes.Equal(e, make([]byte, len(e))) {
+			t.Errorf("entry %d is still there: %d octets", i, len(e))
+		}
+	}
+}

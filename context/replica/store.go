@@ -166,7 +166,8 @@ func (s *store) restore(now time.Time) (int, error) {
 
 // adopt makes the state, and the journal, the copy that a snapshot of the twin
 // describes. What was held before is replaced as a whole; on an error it is held
-// still.
+// still. Each of items is cleared, and the entry as this node writes it stands in its
+// place: both hold keys.
 func (s *store) adopt(now time.Time, step journal.Step, items [][]byte) error {
 	im, use, err := s.blank(false)
 	if err != nil {
@@ -178,6 +179,7 @@ func (s *store) adopt(now time.Time, step journal.Step, items [][]byte) error {
 			return err
 		}
 		items[i] = s.apply(now, e, im).encode()
+		clear(b)
 	}
 	if err := s.journal.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
 		return err

@@ -65,18 +65,29 @@ func childFields(f *record.Fields, r *exchange.Record) {
 }
 
 // AppendRecord appends a record as a journal, or the session to a standby, has
-// it. The bytes are secret.
+// it. The bytes are secret; no others are left with what they say, if b was empty.
 func AppendRecord(b []byte, r exchange.Record) []byte {
 	e := envelope{Record: &r, body: r.Body.Reveal()}
 	if r.Kind == exchange.RecordChild {
-		e.body = record.Append(make([]byte, 0, 512), func(f *record.Fields) { childFields(f, &r) })
+		c := &r.Child.Child
+		room := childRoom + selectorRoom*(len(c.Local)+len(c.Remote))
+		for _, u := range r.Unknown.Secrets() {
+			room += u.Len()
+		}
+		e.body = record.Append(make([]byte, 0, room), func(f *record.Fields) { childFields(f, &r) })
 		defer clear(e.body)
 	}
-	return record.Append(slices.Grow(b, len(e.body)+recordRoom), e.fields)
+	return record.Append(slices.Grow(b, len(e.body)+recordRoom+r.Unknown.Envelope.Len()), e.fields)
 }
 
-// recordRoom is what a record of this version takes at most beside its body.
-const recordRoom = 32
+const (
+	// recordRoom is what a record of this version takes at most beside its body.
+	recordRoom = 32
+	// childRoom is what the body of a RecordChild takes at most beside its selectors and
+	// what is not known of it, and selectorRoom what each selector takes: bytes that
+	// grow leave a copy of the keys behind.
+	childRoom, selectorRoom = 512, 64
+)
 
 // ParseRecord reads what AppendRecord wrote. A record that needs a newer program,
 // or that was cut short, is an error; then the result still has the SPI of the SA

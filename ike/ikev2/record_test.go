@@ -254,3 +254,34 @@ func TestShift(t *testing.T) {
 		t.Errorf("soft %v, hard %v, expires %v", got.soft, got.hard, got.session.Expires)
 	}
 }
+
+// TestChildRecordFitsItsRoom: the largest record of a child SA is written without memory
+// that grows, which would leave its keys behind.
+func TestChildRecordFitsItsRoom(t *testing.T) {
+	addr := netip.MustParseAddr("2001:db8:ffff:ffff:ffff:ffff:ffff:fff0")
+	outer, key := netip.AddrPortFrom(addr, 65535), secret.Copy(bytes.Repeat([]byte{255}, 64))
+	half := sa.SA{SPI: 1<<32 - 1, ESN: true, EncryptionKey: key, IntegrityKey: key,
+		Encryption: sa.Transform{Type: 255, ID: 65535, KeyBits: 65535},
+		Integrity:  sa.Transform{Type: 255, ID: 65535, KeyBits: 65535}}
+	var list []sa.Selector
+	for range maxSelectors {
+		list = append(list, sa.Selector{Start: addr, End: addr.Next(), Protocol: 255, StartPort: 65534, EndPort: 65535})
+	}
+	at, most := time.Unix(1<<40, 999999999), ^uint64(0)
+	r := exchange.Record{Kind: exchange.RecordChild, SPI: most, Soft: at, Group: 65535, Anew: true, Child: &sa.Change{
+		Op: sa.OpFollow, Replaces: most,
+		Child: sa.Child{ID: most, Owner: most - 1, Slot: 1<<32 - 1, In: half, Out: half,
+			LocalAddr: outer, RemoteAddr: outer, Encap: sa.EncapUDP, ReplayWindow: 1<<32 - 1,
+			Expires: at, BytesLimit: most},
+	}}
+	for _, n := range []int{0, maxSelectors} {
+		r.Child.Child.Local, r.Child.Child.Remote = list[:n], list[:n]
+		body := record.Append(nil, func(f *record.Fields) { childFields(f, &r) })
+		if room := childRoom + 2*n*selectorRoom; len(body) > room {
+			t.Errorf("%d selectors: %d octets, room for %d", 2*n, len(body), room)
+		}
+		if b := AppendRecord(nil, r); len(b) > len(body)+recordRoom {
+			t.Errorf("%d selectors: %d octets beside the body, room for %d", 2*n, len(b)-len(body), recordRoom)
+		}
+	}
+}
