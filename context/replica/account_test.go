@@ -6,6 +6,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/internal/record"
 )
 
 // accountant is a host that accounts for a child SA when it goes, as a worker does.
@@ -53,5 +54,31 @@ func TestAccountEndsWithSA(t *testing.T) {
 				t.Errorf("%s: %v has %d accounts, want %d", tt.name, n.pair.Unit, got, tt.want)
 			}
 		}
+	}
+}
+
+// TestSnapshotKeepsUnknownOfSession: what a newer program adds to a session stays with it
+// when its account changes, and when the journal is made anew.
+func TestSnapshotKeepsUnknownOfSession(t *testing.T) {
+	n := newNode(t, nil)
+	n.add(1, 11)
+	at, s, more := n.Now(), sessionEntry{spi: 1}, uint64(7)
+	b := record.Append(nil, func(f *record.Fields) {
+		f.Instant(2, &at)
+		f.Record(5, func(f *record.Fields) { s.fields(f); record.Number(f, 1000, &more) })
+	})
+	e, err := parseEntry(b)
+	if err != nil || e.session == nil || e.session.unknown.Len() == 0 {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	n.store.append(b)
+	n.restart()
+	n.SetAccount(1, Account{BytesIn: 5})
+	if err := n.store.journal.compact(n.store.snapshot); err != nil {
+		t.Fatal(err)
+	}
+	n.restart()
+	if got := n.store.accounts[1]; got.bytesIn != 5 || !got.unknown.Equal(e.session.unknown) {
+		t.Errorf("account %+v", got)
 	}
 }

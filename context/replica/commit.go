@@ -118,7 +118,9 @@ func (r *Replica) SetAccount(spi uint64, a Account) {
 	if r.ending[spi] {
 		return
 	}
-	r.role.account(sessionEntry{spi: spi, since: a.Since, bytesIn: a.BytesIn, bytesOut: a.BytesOut})
+	r.role.account(sessionEntry{
+		spi: spi, since: a.Since, bytesIn: a.BytesIn, bytesOut: a.BytesOut, unknown: r.store.accounts[spi].unknown,
+	})
 }
 
 // Account returns what the session of an IKE SA has behind it, if anything is known.

@@ -78,6 +78,13 @@ func (h *habitEntry) fields(f *record.Fields) {
 // of a kind that this program does not know has none, but unknown fields, and is
 // passed on; one that it cannot read has lost.
 //
+// Unknown fields go into the journal and to the twin as they come. Beyond the next
+// snapshot, which says the state anew, are only those within a record of the engine (see
+// package ikev2), and those of a session, until its IKE SA is rekeyed. A snapshot has
+// none of an entry itself, of counters and of an address, and no entry of an unknown
+// kind: nobody could tell what it is about, and when it has ended. So what has to outlive
+// a snapshot that an older program writes is a field of a record of the engine.
+//
 // Records and sessions hold instants on the clock of the node that wrote them, and
 // say what it showed then. On the same node the instants are as good as ever;
 // another node reads them as as far off as they were there (received).

@@ -16,7 +16,9 @@
 // # Versions
 //
 // A tag never changes its meaning. Something new gets a new tag, and what an
-// older program does not know it keeps (Fields.Keep) and passes on. A tag that
+// older program does not know it keeps (Fields.Keep) and passes on, as long as it
+// keeps what the record is about: who writes a state anew says of which records that
+// is so (context/replica, ike/ikev2). A tag that
 // this version does not write any more is read for one version longer. What even
 // that cannot bridge is a new version of a protocol: see Versions.
 //
