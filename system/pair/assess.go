@@ -7,6 +7,12 @@ import (
 	"github.com/warrenvpn/warren/failover"
 )
 
+// absence is that of a context that is not built.
+type absence struct {
+	since time.Time
+	told  bool // the role machine knows
+}
+
 // inspect looks at what tells nothing by itself.
 func (p *Pair) inspect(now time.Time, out *failover.Output) {
 	p.openData()
@@ -30,13 +36,15 @@ func (p *Pair) assessMissing(now time.Time, limit time.Duration, out *failover.O
 			}
 			continue
 		}
-		since, noted := p.missing[c.Name]
+		a, noted := p.missing[c.Name]
 		if !noted {
-			p.missing[c.Name], since = now, now
+			a.since = now
 		}
-		if p.node != nil && now.Sub(since) >= limit {
+		if p.node != nil && now.Sub(a.since) >= limit {
+			a.told = true
 			p.node.WorkerFailed(now, c.Name, "it cannot be built", out)
 		}
+		p.missing[c.Name] = a
 	}
 }
 

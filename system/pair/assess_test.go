@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/system/plan"
 )
 
 // TestSilenceOfTheStart: a worker that was replaced while the other contexts still
@@ -30,4 +31,21 @@ func TestSilenceOfTheStart(t *testing.T) {
 		t.Error("it is not given up although it did not answer")
 	}
 	u.kill()
+}
+
+// TestSlowBuildIsNoFailure: a context that takes its time to be built, but not so long
+// that the role machine was told of it, is given up as soon as any other when its worker
+// does not come back.
+func TestSlowBuildIsNoFailure(t *testing.T) {
+	u := newPairUnit(t, failover.UnitPrimary, t.TempDir(), nil)
+	u.pair.Start()
+	u.pair.do(u.pair.inspect) // it is not there yet
+	u.worker.run(u.pair)
+	t.Cleanup(u.kill)
+	u.pair.join(&plan.Wanted{Tenant: u.conf.Contexts[0]}, u.net, u.worker)
+	u.pair.do(func(time.Time, *failover.Output) {
+		if reason := u.pair.members["acme"].broken; reason != "" {
+			t.Errorf("it is given up: %s", reason)
+		}
+	})
 }

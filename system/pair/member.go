@@ -110,7 +110,7 @@ func (p *Pair) join(w *plan.Wanted, gateway network, worker servant) {
 	joined := p.do(func(now time.Time, out *failover.Output) {
 		p.members[m.name] = m
 		p.index(m.group)
-		if _, lost := p.missing[m.name]; lost {
+		if p.missing[m.name].told {
 			m.broken = "it has just been built"
 		}
 		p.async("the carriers of a context", func() { p.watchMember(ctx, m) })

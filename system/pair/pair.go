@@ -87,8 +87,8 @@ type Pair struct {
 	changes    uint64            // of roles so far
 	links      []*uplink
 	data       map[string]*dataPath
-	missing    map[string]time.Time // contexts that are not built, since when
-	announcing chan struct{}        // has room while nobody announces addresses
+	missing    map[string]absence // contexts that are not built
+	announcing chan struct{}      // has room while nobody announces addresses
 
 	mu    sync.Mutex     // protects what follows
 	keys  []secret.Value // configs.Failover.Keys
@@ -110,7 +110,7 @@ func New(cfg *Config) (*Pair, error) {
 		device: cfg.Links, epochs: store, conf: conf,
 		calls: make(chan func(time.Time, *failover.Output), beatsSize),
 		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
-		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]time.Time),
+		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]absence),
 		members: make(map[string]*member), floor: store.all(),
 		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
 		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath),
