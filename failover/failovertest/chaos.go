@@ -198,11 +198,12 @@ func (w *world) checkStep() {
 	if w.together.IsZero() {
 		w.together = w.now
 	}
-	// One heartbeat is due within a poll and arrives within the delay. A peer
-	// that has restarted is believed after two more messages. A worker that hangs is
-	// killed when it has not obeyed for half the hold time.
-	if d := w.now.Sub(w.together); d > poll+4*maxDelay &&
-		!(d <= poll+hold/2+4*maxDelay && (a.worker.hung || b.worker.hung)) {
+	// One heartbeat is due within a poll and arrives within the delay. Where a later
+	// one overtakes it on another path, its entries are told again with the next. A
+	// peer that has restarted is believed after two more messages. A worker that hangs
+	// is killed when it has not obeyed for half the hold time.
+	if d := w.now.Sub(w.together); d > 2*poll+4*maxDelay &&
+		!(d <= 2*poll+hold/2+4*maxDelay && (a.worker.hung || b.worker.hung)) {
 		w.fail("two active nodes for %v", d)
 	}
 }
