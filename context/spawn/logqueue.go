@@ -31,6 +31,7 @@ type logQueue struct {
 	entries []entry
 	bytes   int
 	dropped int64 // lines in all, also those that never came here
+	told    int64 // of these
 	notice  resource.Notice
 	ended   bool // nothing more comes
 }
@@ -87,6 +88,9 @@ func (q *logQueue) next(now time.Time) (e *entry, dropped int64, more bool) {
 	} else {
 		q.entries = nil
 	}
-	dropped, _ = q.notice.Due(now, q.dropped)
+	if dropped, _ = q.notice.Due(now, q.dropped); e == nil && q.ended {
+		dropped = q.dropped - q.told // there is no later notice
+	}
+	q.told += dropped
 	return e, dropped, e != nil || dropped > 0 || !q.ended
 }
