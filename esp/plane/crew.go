@@ -88,8 +88,8 @@ type crewState struct {
 	outs        copies[esp.Outbound] // outMu guards it
 	ins         copies[esp.Inbound]  // inMu guards it
 	unsealed    atomic.Int64         // packets that the crew has
-	closing     atomic.Bool
-	drained     chan struct{} // has a token when the crew has none any more
+	closing     atomic.Bool          // no more are given to it; set under outMu
+	drained     chan struct{}        // has a token when the crew has none any more
 }
 
 // initState makes what the crew needs of a new child SA.
@@ -115,10 +115,12 @@ func (c *child) sealer(member int) *esp.Outbound {
 // which a busy machine holds up, too.
 var drainTime = 20 * time.Millisecond
 
-// drain waits until the crew has sealed all packets of a child SA that accepts
-// no new ones.
+// drain has the child SA accept no new packets, and waits until the crew has sealed
+// all that it has. The lock lets packets that have a sequence number be counted first.
 func (x *crewState) drain() {
+	x.outMu.Lock()
 	x.closing.Store(true)
+	x.outMu.Unlock()
 	if x.unsealed.Load() == 0 {
 		return
 	}

@@ -61,6 +61,9 @@ func (s *crewSealer) withMemory(first *batch, run func() error) error {
 func (s *crewSealer) seal(to *batch, c *child, b *Burst, i int) (n, bytes int, why stats.Counter) {
 	c.crew.outMu.RLock()
 	defer c.crew.outMu.RUnlock()
+	if c.crew.closing.Load() {
+		return 0, 0, stats.DropPolicy
+	}
 	seq, n, why := c.reserve(to, b, i)
 	for k := range n {
 		room := to.room()
