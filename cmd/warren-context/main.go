@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/privileges"
 	"github.com/warrenvpn/warren/context/worker"
 )
 
@@ -41,7 +42,7 @@ func run() error {
 		return fmt.Errorf("this program is started by warrend, not by hand: %w", err)
 	}
 	defer conn.Close()
-	box, err := worker.Confine()
+	box, err := privileges.Drop()
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,9 @@ import (
 )
 
 // TestRequireSandbox: where a part is missing no worker starts, and the reason
-// names the part. A program with a loader cannot run in the empty root.
+// names the part: a program with a loader cannot run in the empty root.
 func TestRequireSandbox(t *testing.T) {
 	const program = "/bin/sh"
-	if err := static(program); err == nil {
-		t.Fatalf("%s needs no loader", program)
-	}
 	w, err := New(&Config{
 		Tenant: &spec.Tenant{Name: "blue"}, Binary: program, UID: testUID, Network: &network{}, Group: &group{},
 		Stderr: devNull(t), Log: slog.New(slog.DiscardHandler), RequireSandbox: true,

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/context/confine"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/pipe"
@@ -361,7 +362,7 @@ func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sa
 	boot, files := w.message(p.tenant, role)
 	boot.RequireSandbox = caged
 	var err error
-	if boot.Filters, err = filters(p.inner); err != nil {
+	if boot.Filters, err = confine.Filters(confine.Worker, p.inner); err != nil {
 		w.cfg.Log.Error("no filter of system calls", "reason", err) // the worker says that it has none
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)

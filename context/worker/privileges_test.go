@@ -36,15 +36,6 @@ func TestRequireSandbox(t *testing.T) {
 	}
 }
 
-// TestFilterIsChecked: nothing but whole instructions is given to the kernel.
-func TestFilterIsChecked(t *testing.T) {
-	for _, programs := range [][][]byte{nil, {{}}, {make([]byte, 7)}, {make([]byte, 8<<16)}} {
-		if err := filter(programs); err == nil {
-			t.Errorf("%d programs were loaded", len(programs))
-		}
-	}
-}
-
 func TestProcessors(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)

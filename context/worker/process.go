@@ -16,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/context/capture"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/privileges"
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/tun"
@@ -29,7 +30,7 @@ var errAlone = errors.New("worker: the supervisor has closed the connection")
 // Serve is the life of a worker process: it takes orders from the supervisor
 // over conn, becomes the tenant that control.Boot describes, and returns when
 // it was told to stop (nil), when the supervisor is gone, or when it cannot go
-// on. Logs go to logs. box is what Confine has reached.
+// on. Logs go to logs. box is what privileges.Drop has reached.
 func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -146,7 +147,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return err
 	}
-	p.box.Reach("seccomp", filter(boot.Filters))
+	p.box.Reach("seccomp", privileges.Filter(boot.Filters))
 	if boot.RequireSandbox && len(p.box.Missing) > 0 {
 		return fmt.Errorf("worker: require_sandbox is set, and this is missing: %s", strings.Join(p.box.Missing, ", "))
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/pipe"
+	"github.com/warrenvpn/warren/context/privileges"
 	"github.com/warrenvpn/warren/context/worker"
 )
 
@@ -31,7 +32,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "taken:", err)
 		os.Exit(1)
 	}
-	box, err := worker.Confine()
+	box, err := privileges.Drop()
 	if err == nil {
 		err = worker.Serve(context.Background(), conn, &trigger{}, box)
 	}

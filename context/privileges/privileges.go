@@ -1,4 +1,7 @@
-package worker
+// Package privileges is the inside of a sandbox: what a process takes from itself
+// before it reads anything that somebody hostile may have written. Package confine
+// is the outside. It does I/O, and links nothing that a worker does not need.
+package privileges
 
 import (
 	"errors"
@@ -15,26 +18,24 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 )
 
-// Confine takes from the process what it could still gain or reach: new
-// privileges through exec, other processes' eyes on its memory, files of its
-// own making, and the whole file system. It is called before the first message
-// is read; the supervisor has already taken away the user, groups, capabilities,
-// mounts and other processes, and sends the filter of system calls with the boot
-// message.
+// Drop takes from the process what it could still gain or reach: new privileges
+// through exec, other processes' eyes on its memory, files of its own making, and
+// the whole file system. The supervisor has already taken away the user, groups,
+// capabilities, mounts and other processes.
 //
 // What a kernel may lack is told in the Sandbox that is returned.
-func Confine() (control.Sandbox, error) {
+func Drop() (control.Sandbox, error) {
 	var s control.Sandbox
 	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
-		return s, fmt.Errorf("worker: setting no_new_privs: %w", errno)
+		return s, fmt.Errorf("privileges: setting no_new_privs: %w", errno)
 	}
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return s, fmt.Errorf("worker: clearing dumpable: %w", err)
+		return s, fmt.Errorf("privileges: clearing dumpable: %w", err)
 	}
 	// Memory files are written through mappings, which have no such limit.
 	for _, limit := range []int{unix.RLIMIT_CORE, unix.RLIMIT_FSIZE} {
 		if err := unix.Setrlimit(limit, &unix.Rlimit{}); err != nil {
-			return s, fmt.Errorf("worker: forbidding core files and files: %w", err)
+			return s, fmt.Errorf("privileges: forbidding core files and files: %w", err)
 		}
 	}
 	version, err := landlocksys.LandlockGetABIVersion()
@@ -44,7 +45,7 @@ func Confine() (control.Sandbox, error) {
 	}
 	// Later versions restrict UDP, which is what a worker is there for.
 	if err := landlock.V9.BestEffort().Restrict(); err != nil {
-		return s, fmt.Errorf("worker: closing the file system: %w", err)
+		return s, fmt.Errorf("privileges: closing the file system: %w", err)
 	}
 	s.Reach(fmt.Sprintf("landlock %d", version), nil)
 	return s, nil
@@ -54,9 +55,9 @@ func Confine() (control.Sandbox, error) {
 // for this machine.
 var errNoFilter = errors.New("there is no filter for this machine")
 
-// filter puts seccomp programs upon every thread, in order. Where one cannot be
+// Filter puts seccomp programs upon every thread, in order. Where one cannot be
 // loaded those before it stay.
-func filter(programs [][]byte) error {
+func Filter(programs [][]byte) error {
 	if len(programs) == 0 {
 		return errNoFilter
 	}
@@ -80,15 +81,4 @@ func filter(programs [][]byte) error {
 		}
 	}
 	return nil
-}
-
-// processors sets how many processors the Go runtime uses to those that the class
-// lets it have: in its empty root it cannot look for the quota itself. As the
-// runtime would, it takes two at least.
-func processors(cores float64) {
-	n := runtime.NumCPU()
-	if cores > 0 {
-		n = min(n, max(2, int(math.Ceil(cores))))
-	}
-	runtime.GOMAXPROCS(n)
 }

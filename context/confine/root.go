@@ -1,4 +1,4 @@
-package spawn
+package confine
 
 import (
 	"debug/elf"
@@ -11,14 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programInRoot is where a worker's program is while it starts.
-const programInRoot = "/warren-context"
+// The names of programs that run in the empty root: as Args[0] of a command, and
+// for who looks at the host's processes.
+const (
+	WorkerProgram  = "warren-context"
+	CheckerProgram = "warrend-check"
+)
+
+// inRoot is where a program is while it starts.
+func inRoot(name string) string { return "/" + name }
 
 // selfMounts is the mount namespace of the calling thread.
 const selfMounts = "/proc/thread-self/ns/mnt"
 
 // emptyRoot is a mount namespace in which there is nothing but an empty, read-only
-// file system with one mount point, for the program. Each worker gets a copy of
+// file system with a mount point for each program. Each process gets a copy of
 // it: to copy the host's, with a mount for every context, would take a thousand
 // times as long. It is made once, and ends with this process.
 var emptyRoot = sync.OnceValues(makeEmptyRoot)
@@ -63,11 +70,13 @@ func newEmptyRoot() (_ *os.File, err error) {
 	if err := unix.Chdir("/proc"); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile("."+programInRoot, os.O_CREATE|os.O_WRONLY, 0o555)
-	if err != nil {
-		return nil, fmt.Errorf("making a place for the program: %w", err)
+	for _, name := range []string{WorkerProgram, CheckerProgram} {
+		f, err := os.OpenFile("."+inRoot(name), os.O_CREATE|os.O_WRONLY, 0o555)
+		if err != nil {
+			return nil, fmt.Errorf("making a place for the program: %w", err)
+		}
+		f.Close()
 	}
-	f.Close()
 	// Root and what it replaces are on one spot; the latter is then on top, and goes.
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return nil, fmt.Errorf("changing the root: %w", err)
@@ -82,9 +91,9 @@ func newEmptyRoot() (_ *os.File, err error) {
 }
 
 // enterEmptyRoot takes the calling thread, which is thrown away afterwards, to a
-// mount namespace of its own with nothing in it but the program, and returns
-// what takes that away again once it runs.
-func enterEmptyRoot(program string) (leave func() error, err error) {
+// mount namespace of its own with nothing in it but the program, at inRoot of name,
+// and returns what takes that away again once it runs.
+func enterEmptyRoot(program, name string) (leave func() error, err error) {
 	if err := static(program); err != nil {
 		return nil, err
 	}
@@ -107,10 +116,10 @@ func enterEmptyRoot(program string) (leave func() error, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		return nil, fmt.Errorf("%w: copying it: %w", errStuck, err)
 	}
-	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, programInRoot, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, inRoot(name), unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return nil, fmt.Errorf("%w: mounting the program: %w", errStuck, err)
 	}
-	return func() error { return unix.Unmount(programInRoot, unix.MNT_DETACH) }, nil
+	return func() error { return unix.Unmount(inRoot(name), unix.MNT_DETACH) }, nil
 }
 
 // errStuck is the error of a thread that cannot start any program any more.

@@ -1,4 +1,4 @@
-package spawn
+package confine
 
 import (
 	"encoding/binary"
@@ -11,15 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allowed is every system call that a worker makes once it has read its boot
-// message; all others fail with EPERM. None makes a socket, connects one, opens
-// a file, starts a process or reaches another one. Those that an architecture
-// does not have are left out there.
-var allowed = []string{
-	// Packets, messages of the supervisor, log lines.
-	"read", "write", "writev", "recvmsg", "recvmmsg", "recvfrom", "sendmsg", "sendmmsg", "sendto", "shutdown", "close",
-	// What a descriptor is, and how it is used.
-	"fcntl", "fstat", "getsockopt", "setsockopt", "getsockname", "getpeername", "ioctl",
+// Profile is what a confined process is for.
+type Profile int
+
+// The profiles.
+const (
+	// Worker uses sockets and devices that it was given, and makes none.
+	Worker Profile = iota
+	// Checker reads from one pipe, computes, and writes to another one.
+	Checker
+)
+
+// computing is what every Go program does: all system calls but these, and those of
+// its profile, fail with EPERM. None makes a socket, opens a file, starts a process
+// or reaches another one. Those that an architecture does not have are left out
+// there.
+var computing = []string{
+	"read", "write", "close", "fcntl", "fstat",
 	// The runtime waits and is woken.
 	"epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "futex", "nanosleep", "clock_nanosleep",
 	"clock_gettime", "gettimeofday", "sched_yield", "restart_syscall",
@@ -31,7 +39,23 @@ var allowed = []string{
 	"sched_getaffinity", "pread64",
 }
 
-// fatal ends a worker at once: no fault leads there, only somebody who is not us.
+// moving is what a worker does beside that, once it has read its boot message:
+// packets, messages of the supervisor, log lines, what a descriptor is and how it is
+// used.
+var moving = []string{
+	"writev", "recvmsg", "recvmmsg", "recvfrom", "sendmsg", "sendmmsg", "sendto", "shutdown",
+	"getsockopt", "setsockopt", "getsockname", "getpeername", "ioctl",
+}
+
+// allowed are the system calls of a profile.
+func (p Profile) allowed() []string {
+	if p == Checker {
+		return computing
+	}
+	return slices.Concat(computing, moving)
+}
+
+// fatal ends a process at once: no fault leads there, only somebody who is not us.
 var fatal = []string{"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "bpf", "io_uring_setup",
 	"kexec_load", "init_module", "finit_module"}
 
@@ -80,15 +104,16 @@ func forbidden(pid int) []condition {
 	}
 }
 
-// filters returns the programs that a worker puts upon itself, in this order: it
-// may make no system call but those allowed. pid is its number as it sees it. A
-// program is a list of struct sock_filter of this machine.
-func filters(pid int) ([][]byte, error) {
+// Filters returns the programs that a process of a profile puts upon itself, in this
+// order: it may make no system call but those allowed. pid is its number as it sees
+// it. A program is a list of struct sock_filter of this machine.
+func Filters(profile Profile, pid int) ([][]byte, error) {
 	here, err := arch.GetInfo("")
 	if err != nil {
-		return nil, fmt.Errorf("spawn: no system call filter for this architecture: %w", err)
+		return nil, fmt.Errorf("confine: no system call filter for this architecture: %w", err)
 	}
 	unknown := func(name string) bool { _, ok := here.SyscallNames[name]; return !ok }
+	permitted := profile.allowed()
 	var out [][]byte
 	add := func(p seccomp.Policy) error {
 		b, err := assemble(p)
@@ -98,7 +123,7 @@ func filters(pid int) ([][]byte, error) {
 		return err
 	}
 	for _, c := range forbidden(pid) {
-		if unknown(c.name) {
+		if unknown(c.name) || !slices.Contains(permitted, c.name) {
 			continue
 		}
 		group := seccomp.SyscallGroup{Action: seccomp.ActionErrno}
@@ -113,7 +138,7 @@ func filters(pid int) ([][]byte, error) {
 	}
 	// Last, for it forbids the very call that loads it.
 	err = add(seccomp.Policy{DefaultAction: seccomp.ActionErrno, Syscalls: []seccomp.SyscallGroup{
-		{Action: seccomp.ActionAllow, Names: slices.DeleteFunc(slices.Clone(allowed), unknown)},
+		{Action: seccomp.ActionAllow, Names: slices.DeleteFunc(slices.Clone(permitted), unknown)},
 		{Action: seccomp.ActionKillProcess, Names: slices.DeleteFunc(slices.Clone(fatal), unknown)},
 	}})
 	return out, err
@@ -122,11 +147,11 @@ func filters(pid int) ([][]byte, error) {
 func assemble(p seccomp.Policy) ([]byte, error) {
 	instructions, err := p.Assemble()
 	if err != nil {
-		return nil, fmt.Errorf("spawn: building a system call filter: %w", err)
+		return nil, fmt.Errorf("confine: building a system call filter: %w", err)
 	}
 	raw, err := bpf.Assemble(instructions)
 	if err != nil {
-		return nil, fmt.Errorf("spawn: building a system call filter: %w", err)
+		return nil, fmt.Errorf("confine: building a system call filter: %w", err)
 	}
 	var b []byte
 	for _, i := range raw {
