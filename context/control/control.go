@@ -34,7 +34,7 @@ const (
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
-	KindRole      Kind = "role"      // Role; answered when the worker plays it
+	KindRole      Kind = "role"      // Activation; answered when the worker serves, or is silent
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
 	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: see there; answered when it has begun
 	KindLink      Kind = "link"      // Link, with one descriptor: a connection to the twin; answered at once
@@ -193,10 +193,10 @@ func (s Sandbox) String() string {
 }
 
 // Failover makes a tenant one of a pair of twins. It begins as the standby
-// unless Role says otherwise.
+// unless Activation says otherwise.
 type Failover struct {
-	Unit failover.Unit `json:"unit"`
-	Role Role          `json:"role"`
+	Unit       failover.Unit `json:"unit"`
+	Activation Activation    `json:"role"`
 }
 
 // Link says how the worker and its twin prove to each other who they are.
@@ -204,10 +204,12 @@ type Link struct {
 	Key []byte `json:"key"` // failover.TenantKey of the context, of the key that both nodes have
 }
 
-// Role is what a worker of a pair does: serve, or follow its twin in silence.
-type Role struct {
-	Active bool   `json:"active"`
-	Epoch  uint64 `json:"epoch"` // of the activation that counts
+// Activation is what a worker of a pair knows of the role of its group
+// (failover.Role): the latest activation, and whether it is the one that serves or
+// the one that follows its twin in silence.
+type Activation struct {
+	Active bool   `json:"active"` // the activation is on this node
+	Epoch  uint64 `json:"epoch"`
 }
 
 // Quiesce asks for the end of all exchanges that have begun, and for silence

@@ -48,7 +48,7 @@ func (g *Gateway) announceLocked() {
 	g.announceOnceLocked()
 	turn := g.announcement
 	waits := announceLater
-	if g.role != Alone { // of many tenants on one Ethernet each hears what all others announce
+	if g.paired { // of many tenants on one Ethernet each hears what all others announce
 		waits = slices.Concat(announceAtOnce, announceLater)
 	}
 	g.owned.Go(func() {
@@ -81,7 +81,7 @@ func (g *Gateway) announceOnceLocked() {
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
 		mac := l.macOf(g.role)
-		if g.role == Alone {
+		if !g.paired {
 			mac = l.mac
 		}
 		if !ok || len(mac) != 6 {

@@ -19,6 +19,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -51,7 +52,7 @@ type Config struct {
 	Record  string
 	Devices []spec.Device // one for each of Tenant.Interfaces
 	Tenant  *spec.Tenant
-	// Paired makes the tenant one of a pair: it begins as Waiting, and its
+	// Paired makes the tenant one of a pair: it begins with the role init, and its
 	// devices have an Active and a Standby MAC each.
 	Paired bool
 	// Attempt calls what the Gateway does of its own accord when a device has
@@ -102,7 +103,7 @@ type Gateway struct {
 	routeUse     resource.Meter
 	macUse       resource.Meter
 	tenant       *spec.Tenant
-	role         Role
+	role         failover.Role        // active where there is no twin
 	announcement int                  // counts them: an older one is over
 	lowered      map[string]time.Time // by interface: when we set its device down
 }
@@ -130,19 +131,19 @@ func Build(cfg *Config) (*Gateway, error) {
 		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route),
 		carried: make(map[netip.Prefix]struct{}),
 		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}),
-		lowered: make(map[string]time.Time), tenant: cfg.Tenant,
+		lowered: make(map[string]time.Time), tenant: cfg.Tenant, role: failover.RoleActive,
 	}
 	if g.attempt == nil {
 		g.attempt = func(do func() error) error { return do() }
 	}
 	if cfg.Paired {
-		g.role = Waiting
+		g.role = failover.RoleInit
 	}
 	if err := g.build(cfg); err != nil {
 		return nil, errors.Join(err, g.Remove())
 	}
 	g.owned.Go(g.tend)
-	if g.role == Alone { // neighbours may know another MAC from before
+	if !cfg.Paired { // neighbours may know another MAC from before
 		g.Announce()
 	}
 	return g, nil

@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // maxCarried bounds what is remembered of tunnels that the configuration has no
@@ -100,7 +101,7 @@ func (g *Gateway) oursLocked(a netip.Addr) bool {
 }
 
 // serves reports whether the tunnel is in force here.
-func (g *Gateway) serves() bool { return g.role == Alone || g.role == Active }
+func (g *Gateway) serves() bool { return g.role == failover.RoleActive }
 
 // replaceLocked makes t the configuration, and goes on guarding what the pools of
 // the one before have leased: sessions may stand for a while, and what is sent to

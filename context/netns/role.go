@@ -11,62 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
-// Role is whose addresses a tenant's interfaces carry.
-type Role uint8
+// standsBy reports whether a role has the standby addresses and MACs: for management
+// alone. Active has the active ones, which are also those of a tenant without a twin;
+// init and negotiation have none, for nobody knows yet which are free.
+func standsBy(r failover.Role) bool { return r.Standby() || r == failover.RoleFailed }
 
-// The roles.
-const (
-	// Alone is that of a tenant without a twin: it has the active addresses.
-	Alone Role = iota
-	// Waiting has none: nobody knows yet which ones are free.
-	Waiting
-	// Standby has the standby addresses and MACs: for management alone.
-	Standby
-	// Active has the active addresses and MACs.
-	Active
-)
-
-// String returns the role in a word.
-func (r Role) String() string {
-	switch r {
-	case Alone:
-		return "alone"
-	case Waiting:
-		return "waiting"
-	case Standby:
-		return "standby"
-	case Active:
-		return "active"
-	}
-	return fmt.Sprintf("role %d", uint8(r))
-}
-
-// Role returns the present role.
-func (g *Gateway) Role() Role {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.role
+// sameAddresses reports whether two roles have the same addresses.
+func sameAddresses(a, b failover.Role) bool {
+	return (a == failover.RoleActive) == (b == failover.RoleActive) && standsBy(a) == standsBy(b)
 }
 
 // SetRole gives the interfaces of one of a pair the addresses and MACs of the
-// role, and announces them. It takes milliseconds. The addresses that come are
-// there before the others go, so that no route is lost. An error does not
-// keep it from doing the rest.
-func (g *Gateway) SetRole(r Role) error {
-	if r == Alone || !g.paired {
-		return fmt.Errorf("netns: %s cannot become %v", g.ns.name, r)
+// role, and announces them. It takes milliseconds; between roles with the same
+// addresses it does nothing. The addresses that come are there before the others
+// go, so that no route is lost. An error does not keep it from doing the rest, and
+// says of a tenant without a twin that it has no role.
+func (g *Gateway) SetRole(r failover.Role) error {
+	if !g.paired {
+		return fmt.Errorf("netns: %s has no twin and cannot become %v", g.ns.name, r)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.role == r || g.gone {
+	if g.gone {
 		return nil
 	}
 	was := g.role
 	g.role = r
+	if sameAddresses(was, r) {
+		return nil
+	}
 	var errs []error
-	if r != Active { // what the worker had asked for is the other node's now
+	if r != failover.RoleActive { // what the worker had asked for is the other node's now
 		errs = append(errs, g.withdrawLocked())
 	}
 	g.announcement++
@@ -84,7 +62,7 @@ func (g *Gateway) SetRole(r Role) error {
 			}
 		}
 	}
-	if r == Active { // what waits for the worker's first packet comes first
+	if r == failover.RoleActive { // what waits for the worker's first packet comes first
 		g.announceLocked()
 	}
 	errs = append(errs, g.settleLocked())
@@ -93,7 +71,7 @@ func (g *Gateway) SetRole(r Role) error {
 			errs = append(errs, dropAddresses(g.ns.handle, l, l.addressesOf(i, was), l.addressesOf(i, r)))
 		}
 	}
-	if r == Standby {
+	if standsBy(r) {
 		g.announceLocked()
 	}
 	return errors.Join(errs...)
@@ -128,13 +106,12 @@ func (g *Gateway) setMAC(iface string, l linkFacts, mac net.HardwareAddr) error 
 }
 
 // macOf returns the MAC of a role; nil: as it is.
-func (l linkFacts) macOf(r Role) net.HardwareAddr {
-	switch r {
-	case Active:
+func (l linkFacts) macOf(r failover.Role) net.HardwareAddr {
+	switch {
+	case r == failover.RoleActive:
 		return l.active
-	case Standby:
+	case standsBy(r):
 		return l.standby
-	case Alone, Waiting:
 	}
 	return nil
 }
@@ -142,7 +119,7 @@ func (l linkFacts) macOf(r Role) net.HardwareAddr {
 // addressesOf returns the addresses of an interface with a role. One of a pair
 // also has the link-local address that belongs to the MAC of the role: the one
 // that the kernel would make belongs to the first MAC for ever.
-func (l linkFacts) addressesOf(i spec.Interface, r Role) []netip.Prefix {
+func (l linkFacts) addressesOf(i spec.Interface, r failover.Role) []netip.Prefix {
 	list := addressesOf(i, r)
 	if mac := l.macOf(r); len(mac) == 6 && fileExists("/proc/net/if_inet6") {
 		list = append(list, linkLocal(mac))
@@ -151,18 +128,17 @@ func (l linkFacts) addressesOf(i spec.Interface, r Role) []netip.Prefix {
 }
 
 // addressesOf returns the configured addresses of an interface with a role.
-func addressesOf(i spec.Interface, r Role) []netip.Prefix {
+func addressesOf(i spec.Interface, r failover.Role) []netip.Prefix {
 	var list []netip.Prefix
-	switch r {
-	case Alone, Active:
+	switch {
+	case r == failover.RoleActive:
 		list = append(list, i.Addresses...)
-	case Standby:
+	case standsBy(r):
 		for _, p := range i.Addresses {
 			if a := standbyOf(i, p); a.IsValid() {
 				list = append(list, netip.PrefixFrom(a, p.Bits()))
 			}
 		}
-	case Waiting:
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package netns
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // pairedTenant is tenant with a standby address for most addresses.
@@ -39,6 +41,34 @@ func paired(t *testing.T, h *Host) *Gateway {
 	return g
 }
 
+// TestAddressesOfRoles: every role has the active addresses and MACs, the standby ones, or
+// none, and a change between two roles with the same ones changes nothing.
+func TestAddressesOfRoles(t *testing.T) {
+	i := spec.Interface{Name: "outside", Standby: []netip.Addr{netip.MustParseAddr("198.51.100.11")},
+		Addresses: []netip.Prefix{netip.MustParsePrefix("198.51.100.1/24"), netip.MustParsePrefix("2001:db8:1::1/64")}}
+	l := linkFacts{active: net.HardwareAddr{2, 0, 0, 0, 0, 1}, standby: net.HardwareAddr{2, 0, 0, 0, 0, 2}}
+	want := map[failover.Role]string{
+		failover.RoleInit:         " []",
+		failover.RoleNegotiation:  " []",
+		failover.RoleStandbyCold:  "02:00:00:00:00:02 [198.51.100.11/24]",
+		failover.RoleBulkSync:     "02:00:00:00:00:02 [198.51.100.11/24]",
+		failover.RoleStandbyReady: "02:00:00:00:00:02 [198.51.100.11/24]",
+		failover.RoleFailed:       "02:00:00:00:00:02 [198.51.100.11/24]",
+		failover.RoleActive:       "02:00:00:00:00:01 [198.51.100.1/24 2001:db8:1::1/64]",
+	}
+	has := func(r failover.Role) string { return fmt.Sprint(l.macOf(r), " ", addressesOf(i, r)) }
+	for a := range want {
+		if got := has(a); got != want[a] {
+			t.Errorf("%v has %s, want %s", a, got, want[a])
+		}
+		for b := range want {
+			if got := sameAddresses(a, b); got != (want[a] == want[b]) {
+				t.Errorf("%v and %v have the same addresses: %v", a, b, got)
+			}
+		}
+	}
+}
+
 // TestSetRole changes the role in every order and looks at what the kernel has.
 func TestSetRole(t *testing.T) {
 	h := scratch(t)
@@ -55,7 +85,8 @@ func TestSetRole(t *testing.T) {
 		}
 	}
 	var seen []string
-	for _, r := range []Role{Standby, Active, Standby, Active, Waiting, Active} {
+	for _, r := range []failover.Role{failover.RoleStandbyReady, failover.RoleActive, failover.RoleFailed,
+		failover.RoleActive, failover.RoleNegotiation, failover.RoleActive} {
 		if err := g.SetRole(r); err != nil {
 			t.Errorf("%v: %v", r, err)
 		}
@@ -63,13 +94,13 @@ func TestSetRole(t *testing.T) {
 		seen = append(seen, r.String()+"\n"+have)
 		var want, not []string
 		switch r {
-		case Active:
+		case failover.RoleActive:
 			want = []string{"02:00:5e:00:00:01", "02:00:5e:00:00:03", "outside 198.51.100.1/24",
 				"outside 2001:db8:1::1/64",
 				"inside 10.10.0.1/24", "outside fe80::5eff:fe00:1/64", "default via 198.51.100.254",
 				"src 10.10.0.1", "\n1\n"}
 			not = []string{"100.11", "10.10.0.2", "::11", "fe00:2", "5e:00:00:02"}
-		case Standby:
+		case failover.RoleStandbyReady, failover.RoleFailed:
 			want = []string{"02:00:5e:00:00:02", "02:00:5e:00:00:04", "outside 198.51.100.11/24",
 				"outside 2001:db8:1::11/64",
 				"inside 10.10.0.2/24", "outside fe80::5eff:fe00:2/64", "default via 198.51.100.254",
@@ -97,7 +128,7 @@ func TestSetRole(t *testing.T) {
 func TestStandbyHasNone(t *testing.T) {
 	h := scratch(t)
 	g := paired(t, h)
-	if err := g.SetRole(Active); err != nil {
+	if err := g.SetRole(failover.RoleActive); err != nil {
 		t.Fatal(err)
 	}
 	there := func() bool {
@@ -118,7 +149,8 @@ func TestStandbyHasNone(t *testing.T) {
 	if !there() {
 		t.Error("the active unit has no route")
 	}
-	for _, r := range []Role{Standby, Active, Waiting, Active} {
+	for _, r := range []failover.Role{failover.RoleStandbyCold, failover.RoleActive, failover.RoleNegotiation,
+		failover.RoleActive} {
 		if err := g.SetRole(r); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +175,7 @@ func TestAnnouncements(t *testing.T) {
 	t.Run("takeover", func(t *testing.T) {
 		g := paired(t, h)
 		countAnnouncements(t, h, "02005e000001", func() {
-			if err := g.SetRole(Active); err != nil {
+			if err := g.SetRole(failover.RoleActive); err != nil {
 				t.Fatal(err)
 			}
 		})

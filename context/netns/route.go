@@ -116,12 +116,12 @@ func (g *Gateway) connectedLocked() (list []route) {
 // sourceLocked returns what stands, with the present role, for one of the active
 // addresses: itself, the standby address, or none.
 func (g *Gateway) sourceLocked(a netip.Addr) netip.Addr {
-	if g.role == Alone || g.role == Active || !a.IsValid() {
+	if g.serves() || !a.IsValid() {
 		return a
 	}
 	for _, i := range g.tenant.Interfaces {
 		for _, p := range i.Addresses {
-			if p.Addr() == a && g.role == Standby {
+			if p.Addr() == a && standsBy(g.role) {
 				return standbyOf(i, p)
 			}
 		}

@@ -49,10 +49,10 @@ func (*active) serves() bool    { return true }
 func (a *active) listens() bool { return !a.silent }
 func (*active) last() bool      { return false }
 
-func (a *active) start(to control.Role) (role, Step, error) { return a.set(to) }
+func (a *active) start(to control.Activation) (role, Step, error) { return a.set(to) }
 
 // set gives the activation another epoch, or has the worker step back.
-func (a *active) set(to control.Role) (role, Step, error) {
+func (a *active) set(to control.Activation) (role, Step, error) {
 	switch {
 	case !to.Active:
 		a.twin.epoch = to.Epoch

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
@@ -40,7 +39,7 @@ func TestRefused(t *testing.T) {
 	join(t, a, b)
 	want("on the standby", b)
 	a.Stop("the test goes on")
-	if _, err := b.SetRole(control.Role{Active: true, Epoch: 3}); err != nil {
+	if _, err := b.SetRole(serves(3)); err != nil {
 		t.Fatal(err)
 	}
 	b.Open()

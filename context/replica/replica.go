@@ -103,8 +103,8 @@ type Replica struct {
 	twin  *twin
 	role  role
 
-	begins control.Role    // what Start makes of it
-	ending map[uint64]bool // by our SPI: IKE SAs that end with the changes of Commit
+	begins control.Activation // what Start makes of it
+	ending map[uint64]bool    // by our SPI: IKE SAs that end with the changes of Commit
 }
 
 // New opens the journal. A tenant with a twin begins as the standby, without what
@@ -119,7 +119,7 @@ func New(cfg *Config) (*Replica, error) {
 		if r.twin, err = newTwin(cfg); err != nil {
 			return nil, err
 		}
-		r.begins = cfg.Failover.Role
+		r.begins = cfg.Failover.Activation
 		r.role = &standby{log: cfg.Log, host: cfg.Host, store: s, twin: r.twin}
 	}
 	return r, nil
@@ -148,7 +148,7 @@ func (r *Replica) Start() (Step, error) { return r.change(r.role.start(r.begins)
 // beyond all that another activation may have used when it returns, and nothing else
 // is done yet: what there is to do takes longer with many SAs (Open, StepBack).
 // Traffic may flow once it returns, or has to stop.
-func (r *Replica) SetRole(to control.Role) (Step, error) { return r.change(r.role.set(to)) }
+func (r *Replica) SetRole(to control.Activation) (Step, error) { return r.change(r.role.set(to)) }
 
 func (r *Replica) change(next role, step Step, err error) (Step, error) {
 	if err == nil {

@@ -296,8 +296,12 @@ func TestUncounted(t *testing.T) {
 
 // pairOf is one half of a pair.
 func pairOf(unit failover.Unit, active bool) *control.Failover {
-	return &control.Failover{Unit: unit, Role: control.Role{Active: active, Epoch: 2}}
+	return &control.Failover{Unit: unit, Activation: control.Activation{Active: active, Epoch: 2}}
 }
+
+// serves is an activation of this node, follows one of its twin.
+func serves(epoch uint64) control.Activation  { return control.Activation{Active: true, Epoch: epoch} }
+func follows(epoch uint64) control.Activation { return control.Activation{Epoch: epoch} }
 
 // TestRoles: what each role lets through, and what a change of it asks for.
 func TestRoles(t *testing.T) {
@@ -326,22 +330,22 @@ func TestRoles(t *testing.T) {
 		want string
 	}{
 		{"alone", alone, nil, 0, nil, "serves hears listens last"},
-		{"alone has no role", alone, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true}) },
+		{"alone has no role", alone, func(n *node) (Step, error) { return n.SetRole(serves(0)) },
 			StepNone, ErrNoTwin, "serves hears listens last"},
 		{"active", one, nil, 0, nil, "serves hears listens "},
 		{"standby", other, nil, 0, nil, ""},
 		{"quiet", one, func(n *node) (Step, error) { n.Quiesce(n.Now(), control.Quiesce{}); return 0, nil }, 0, nil,
 			"serves hears "},
-		{"active again", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 2}) },
+		{"active again", one, func(n *node) (Step, error) { return n.SetRole(serves(2)) },
 			StepNone, nil, "serves hears listens "},
-		{"another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 4}) },
+		{"another epoch", one, func(n *node) (Step, error) { return n.SetRole(serves(4)) },
 			StepEpoch, nil, "serves hears listens "},
-		{"steps back", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 5}) }, StepBack, nil,
+		{"steps back", one, func(n *node) (Step, error) { return n.SetRole(follows(5)) }, StepBack, nil,
 			"serves hears listens "},
 		{"has stepped back", one, func(n *node) (Step, error) { _, err := n.StepBack(); return 0, err }, 0, nil, ""},
-		{"standby for another epoch", one, func(n *node) (Step, error) { return n.SetRole(control.Role{Epoch: 7}) },
+		{"standby for another epoch", one, func(n *node) (Step, error) { return n.SetRole(follows(7)) },
 			StepNone, nil, ""},
-		{"takes over", other, func(n *node) (Step, error) { return n.SetRole(control.Role{Active: true, Epoch: 5}) },
+		{"takes over", other, func(n *node) (Step, error) { return n.SetRole(serves(5)) },
 			StepTakeOver, nil, "serves hears listens "},
 	} {
 		if tt.do != nil {
@@ -356,7 +360,7 @@ func TestRoles(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
-	if step, err := one.SetRole(control.Role{Active: true, Epoch: 6}); err == nil || step != StepNone {
+	if step, err := one.SetRole(serves(6)); err == nil || step != StepNone {
 		t.Errorf("an epoch that has passed: step %d, %v", step, err)
 	}
 	if p := alone.Progress(); p != nil {
@@ -441,7 +445,7 @@ func TestTwins(t *testing.T) {
 		t.Errorf("account %+v, %v; %d messages have left", x, ok, a.sent)
 	}
 
-	if step, err := b.SetRole(control.Role{Active: true, Epoch: 3}); step != StepTakeOver || err != nil {
+	if step, err := b.SetRole(serves(3)); step != StepTakeOver || err != nil {
 		t.Fatalf("step %d, %v", step, err)
 	}
 	for _, id := range []uint64{11, 33} {
@@ -516,7 +520,7 @@ func TestStandbyWithoutSlots(t *testing.T) {
 	a.add(7, 77)
 	want("repeated once more", "[33 66]", 1, 3, 6)
 
-	if _, err := b.SetRole(control.Role{Active: true, Epoch: 3}); err != nil {
+	if _, err := b.SetRole(serves(3)); err != nil {
 		t.Fatal(err)
 	}
 	b.Open()
@@ -534,7 +538,7 @@ func TestAdoptReusesSlots(t *testing.T) {
 	for id := range uint64(4) {
 		b.add(id+1, id+11)
 	}
-	if _, err := b.SetRole(control.Role{Epoch: 2}); err != nil {
+	if _, err := b.SetRole(follows(2)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.StepBack(); err != nil {

@@ -17,8 +17,8 @@ type role interface {
 	last() bool    // nobody serves the tenant when this worker ends
 
 	// start and set return the role that follows, and what the worker has to do.
-	start(to control.Role) (role, Step, error)
-	set(to control.Role) (role, Step, error)
+	start(to control.Activation) (role, Step, error)
+	set(to control.Activation) (role, Step, error)
 	open()
 	retire(reason string) // ends the role
 
@@ -61,7 +61,7 @@ func (*alone) listens() bool { return true }
 func (*alone) last() bool    { return true }
 
 // start lets child SAs that are of a pair which is no more go on.
-func (a *alone) start(control.Role) (role, Step, error) {
+func (a *alone) start(control.Activation) (role, Step, error) {
 	for _, c := range a.store.slots.byID {
 		a.store.unbind(c)
 	}
@@ -69,9 +69,9 @@ func (a *alone) start(control.Role) (role, Step, error) {
 	return a, StepResume, nil
 }
 
-func (a *alone) set(control.Role) (role, Step, error) { return a, StepNone, ErrNoTwin }
-func (*alone) open()                                  {}
-func (*alone) retire(string)                          {}
+func (a *alone) set(control.Activation) (role, Step, error) { return a, StepNone, ErrNoTwin }
+func (*alone) open()                                        {}
+func (*alone) retire(string)                                {}
 
 func (a *alone) record(payload []byte) journal.Position {
 	defer clear(payload)

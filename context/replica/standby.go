@@ -28,7 +28,7 @@ func (*standby) serves() bool  { return false }
 func (*standby) listens() bool { return false }
 func (*standby) last() bool    { return false }
 
-func (x *standby) start(to control.Role) (role, Step, error) {
+func (x *standby) start(to control.Activation) (role, Step, error) {
 	if to.Active {
 		return x.set(to)
 	}
@@ -38,7 +38,7 @@ func (x *standby) start(to control.Role) (role, Step, error) {
 }
 
 // set makes this unit the active one, or confirms the standby with another epoch.
-func (x *standby) set(to control.Role) (role, Step, error) {
+func (x *standby) set(to control.Activation) (role, Step, error) {
 	if !to.Active {
 		x.twin.epoch = to.Epoch
 		return x, StepNone, nil

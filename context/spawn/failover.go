@@ -14,8 +14,8 @@ import (
 
 // Failover makes a worker one of a pair of twins.
 type Failover struct {
-	Unit failover.Unit
-	Role control.Role // what the first process begins as
+	Unit       failover.Unit
+	Activation control.Activation // what the first process begins with
 	// Replication is called when the worker tells how far the copy is, and with
 	// nil when its process has ended. Quiesced is called when it has finished
 	// what Quiesce asks for. Neither may wait for a call of this package.
@@ -29,12 +29,12 @@ var errNoTwin = errors.New("spawn: the context has no twin")
 // SetRole makes the worker, and every later process of it, serve or follow. It
 // returns when no packet moves any more, or packets move again. Without a
 // worker that is ready it returns at once: the next one begins with the role.
-func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
+func (w *Worker) SetRole(ctx context.Context, a control.Activation) error {
 	if w.cfg.Failover == nil {
 		return errNoTwin
 	}
 	w.mu.Lock()
-	w.role = r
+	w.activation = a
 	w.mu.Unlock()
 	select {
 	case w.roleTurn <- struct{}{}:
@@ -42,7 +42,7 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 		return fmt.Errorf("spawn: waiting to change the role: %w", ctx.Err())
 	}
 	defer func() { <-w.roleTurn }()
-	_, err := w.call(ctx, control.KindRole, r)
+	_, err := w.call(ctx, control.KindRole, a)
 	if errors.Is(err, ErrNotReady) {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
 
 // catchUp gives a worker that has just become ready the role, if that has
 // changed since its boot message was written.
-func (w *Worker) catchUp(ctx context.Context, booted control.Role) error {
+func (w *Worker) catchUp(ctx context.Context, booted control.Activation) error {
 	if w.cfg.Failover == nil {
 		return nil
 	}
@@ -62,14 +62,14 @@ func (w *Worker) catchUp(ctx context.Context, booted control.Role) error {
 	}
 	defer func() { <-w.roleTurn }()
 	w.mu.Lock()
-	r := w.role
+	a := w.activation
 	w.mu.Unlock()
-	if r == booted {
+	if a == booted {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
-	_, err := w.call(ctx, control.KindRole, r)
+	_, err := w.call(ctx, control.KindRole, a)
 	return err
 }
 

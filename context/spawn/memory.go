@@ -126,7 +126,7 @@ func (d *doubt) enough(active bool) bool {
 // Close, for who looks for the cause: they hold keys.
 func (w *Worker) setAside(d *doubt, err error) {
 	w.mu.Lock()
-	active := w.role.Active
+	active := w.activation.Active
 	w.mu.Unlock()
 	if !d.enough(active) {
 		return

@@ -135,15 +135,15 @@ type Worker struct {
 	lists    chan struct{}  // holds one token: whoever has it may ask for a long answer
 	relays   sync.WaitGroup // captures of interfaces
 
-	mu      sync.Mutex // protects what follows
-	status  Status
-	tenant  *spec.Tenant
-	role    control.Role
-	conn    *pipe.Conn // nil while no worker is ready
-	process *process   // nil: there is none
-	memory  *memory    // what every process of it goes on from
-	aside   *memory    // what could not be gone on from; nil: nothing
-	caged   bool       // every part of the sandbox is required
+	mu         sync.Mutex // protects what follows
+	status     Status
+	tenant     *spec.Tenant
+	activation control.Activation
+	conn       *pipe.Conn // nil while no worker is ready
+	process    *process   // nil: there is none
+	memory     *memory    // what every process of it goes on from
+	aside      *memory    // what could not be gone on from; nil: nothing
+	caged      bool       // every part of the sandbox is required
 
 	arrangements resource.Bucket
 }
@@ -163,7 +163,7 @@ func New(cfg *Config) (*Worker, error) {
 		arrangements: newArrangements(), caged: cfg.RequireSandbox,
 	}
 	if cfg.Failover != nil {
-		w.role = cfg.Failover.Role
+		w.activation = cfg.Failover.Activation
 	}
 	return w, nil
 }
@@ -283,14 +283,14 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.pid(), time.Now(), "starting" })
 
 	began := time.Now()
-	role, box, err := w.boot(ctx, p)
+	activation, box, err := w.boot(ctx, p)
 	if err != nil {
 		return 0, err
 	}
 	if err := w.open(ctx, p); err != nil {
 		return 0, err
 	}
-	if err := w.catchUp(ctx, role); err != nil {
+	if err := w.catchUp(ctx, activation); err != nil {
 		return 0, err
 	}
 	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox = true, "", box })
@@ -351,15 +351,15 @@ func (w *Worker) tellSandbox(box control.Sandbox) {
 	w.cfg.Log.Info("worker confined", "sandbox", reached)
 }
 
-// boot makes the process the tenant, with the role that it returns, and returns
+// boot makes the process the tenant, with the activation that it returns, and returns
 // what confines it.
-func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sandbox, error) {
+func (w *Worker) boot(ctx context.Context, p *process) (control.Activation, control.Sandbox, error) {
 	w.mu.Lock()
-	role, caged := w.role, w.caged
+	activation, caged := w.activation, w.caged
 	p.tenant = w.tenant
 	w.mu.Unlock()
 	box := p.box
-	boot, files := w.message(p.tenant, role)
+	boot, files := w.message(p.tenant, activation)
 	boot.RequireSandbox = caged
 	var err error
 	if boot.Filters, err = confine.Filters(confine.Worker, p.inner); err != nil {
@@ -372,28 +372,28 @@ func (w *Worker) boot(ctx context.Context, p *process) (control.Role, control.Sa
 		if errors.Is(err, pipe.ErrClosed) && p.ended(exitTimeout) {
 			err = errDied
 		}
-		return role, box, fmt.Errorf("spawn: starting: %w", err)
+		return activation, box, fmt.Errorf("spawn: starting: %w", err)
 	}
 	booted, err := control.Parse[control.Booted](answer.Body)
 	if err != nil {
-		return role, box, fmt.Errorf("spawn: reading the answer to %s: %w", control.KindBoot, err)
+		return activation, box, fmt.Errorf("spawn: reading the answer to %s: %w", control.KindBoot, err)
 	}
 	box.Reached = slices.Concat(box.Reached, booted.Sandbox.Reached)
 	box.Missing = slices.Concat(box.Missing, booted.Sandbox.Missing)
-	return role, box, nil
+	return activation, box, nil
 }
 
 // clockZero is control.Boot's Clock, the same as long as this process lives.
 var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 
 // message builds the boot message with its descriptors.
-func (w *Worker) message(t *spec.Tenant, role control.Role) (*control.Boot, []*os.File) {
+func (w *Worker) message(t *spec.Tenant, a control.Activation) (*control.Boot, []*os.File) {
 	boot := &control.Boot{
 		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat,
 		LogLevel: w.cfg.LogLevel, Clock: clockZero,
 	}
 	if f := w.cfg.Failover; f != nil {
-		boot.Failover = &control.Failover{Unit: f.Unit, Role: role}
+		boot.Failover = &control.Failover{Unit: f.Unit, Activation: a}
 	}
 	w.mu.Lock()
 	files := []*os.File{w.memory.journal, w.memory.counters}

@@ -139,7 +139,8 @@ func (p *pair) serve(i int) {
 	p.t.Helper()
 	for p.epoch++; p.epoch%2 != uint64(1-i); p.epoch++ {
 	}
-	if err := p.nodes[i].worker.SetRole(context.Background(), control.Role{Active: true, Epoch: p.epoch}); err != nil {
+	activation := control.Activation{Active: true, Epoch: p.epoch}
+	if err := p.nodes[i].worker.SetRole(context.Background(), activation); err != nil {
 		p.t.Fatalf("node %d: %v", i, err)
 	}
 	p.nodes[i].in(func(time.Time, *Worker) {}) // until all is done
@@ -156,7 +157,7 @@ func (p *pair) take(i int) {
 // follow makes node i standby.
 func (p *pair) follow(i int) {
 	p.t.Helper()
-	if err := p.nodes[i].worker.SetRole(context.Background(), control.Role{Epoch: p.epoch}); err != nil {
+	if err := p.nodes[i].worker.SetRole(context.Background(), control.Activation{Epoch: p.epoch}); err != nil {
 		p.t.Fatalf("node %d: %v", i, err)
 	}
 	p.nodes[i].in(func(time.Time, *Worker) {})

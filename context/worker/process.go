@@ -107,7 +107,7 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 	case control.KindPing:
 		return nil, p.worker.do(ctx, func(time.Time) error { return nil })
 	case control.KindRole:
-		r, err := decode[control.Role](req)
+		r, err := decode[control.Activation](req)
 		if err != nil {
 			return nil, err
 		}

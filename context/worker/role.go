@@ -17,7 +17,7 @@ import (
 // SetRole makes the worker serve the tenant, or hold what its twin serves. It answers
 // as soon as traffic has started or stopped. The rest, which grows with the number of
 // SAs, is done after the answer.
-func (w *Worker) SetRole(ctx context.Context, r control.Role) error {
+func (w *Worker) SetRole(ctx context.Context, r control.Activation) error {
 	answer := make(chan error, 1)
 	err := w.inbox.call(ctx, func(now time.Time) error {
 		step, err := w.replica.SetRole(r)

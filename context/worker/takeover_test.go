@@ -138,7 +138,7 @@ func TestWorkersRestart(t *testing.T) {
 		restart := func(i int) {
 			h := p.nodes[i]
 			h.stop()
-			h.failover.Role = control.Role{Active: i == p.owner, Epoch: p.epoch}
+			h.failover.Activation = control.Activation{Active: i == p.owner, Epoch: p.epoch}
 			h.start()
 			p.take(p.owner)
 			p.join()
@@ -162,7 +162,7 @@ func TestWorkersRestart(t *testing.T) {
 		p.mustPing(alice, "after a takeover")
 		restart1 := p.nodes[1]
 		restart1.stop()
-		restart1.failover.Role = control.Role{Active: true, Epoch: p.epoch}
+		restart1.failover.Activation = control.Activation{Active: true, Epoch: p.epoch}
 		restart1.start()
 		synctest.Wait() // until it serves
 		p.mustPing(alice, "after the survivor's worker was replaced")
@@ -574,7 +574,7 @@ func TestSessionIsCarried(t *testing.T) {
 		same("after a takeover")
 		h := p.nodes[1]
 		h.stop()
-		h.failover.Role = control.Role{Active: true, Epoch: p.epoch}
+		h.failover.Activation = control.Activation{Active: true, Epoch: p.epoch}
 		h.start()
 		same("after a new worker")
 		p.revive(0)

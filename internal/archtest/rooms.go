@@ -88,8 +88,9 @@ var rooms = []room{
 		because: "it leases addresses from a specification"},
 	{path: "context/pipe", may: []string{"context/control"},
 		because: "it moves control messages and descriptors, whatever they mean"},
-	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "resource"},
-		because: "it arranges namespaces and devices for whoever asks"},
+	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "failover", "resource"},
+		because: "it arranges namespaces and devices for whoever asks; of failover it knows the role, which says " +
+			"whose addresses they carry"},
 	{path: "context/confine", may: []string{"context/control"},
 		because: "it puts a process into a sandbox, whatever it is there for"},
 	{path: "context/privileges", may: []string{"context/control"},

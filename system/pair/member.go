@@ -27,7 +27,7 @@ const (
 
 // network is what the pair needs of the network of a context: a netns.Gateway.
 type network interface {
-	SetRole(netns.Role) error
+	SetRole(failover.Role) error
 	Announce()
 	Carriers() map[string]bool
 	WatchLinks(ctx context.Context, changed func())
@@ -37,7 +37,7 @@ type network interface {
 
 // servant is what it needs of its worker: a spawn.Worker.
 type servant interface {
-	SetRole(context.Context, control.Role) error
+	SetRole(context.Context, control.Activation) error
 	Quiesce(context.Context, control.Quiesce) error
 	Link(context.Context, *os.File, secret.Value) error
 	Kill() error
@@ -64,9 +64,9 @@ type member struct {
 	dial        dialling
 
 	// One change of the role at a time, in the order of the roles.
-	played chan struct{}      // closed when the last change that was asked for is made
-	cancel context.CancelFunc // of that change
-	role   control.Role       // what the worker was told last; belongs to the change that is being made
+	played     chan struct{}      // closed when the last change that was asked for is made
+	cancel     context.CancelFunc // of that change
+	activation control.Activation // what the worker was told last; belongs to the change that is being made
 }
 
 // Paired implements tenants.Pair.
@@ -80,7 +80,7 @@ func (p *Pair) Twin(w *plan.Wanted) *spawn.Failover {
 	name := w.Name
 	return &spawn.Failover{
 		Unit:        p.cfg.Unit,
-		Role:        control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
+		Activation:  control.Activation{Epoch: p.epochs.of(w.FailoverGroup)},
 		Replication: func(r *control.Replication) { p.replicates(name, r) },
 		Quiesced:    func() { p.quiesced(name) },
 	}
@@ -100,7 +100,7 @@ func (p *Pair) join(w *plan.Wanted, gateway network, worker servant) {
 	m := &member{
 		name: w.Name, group: w.FailoverGroup, gateway: gateway, worker: worker, leave: cancel, joined: time.Now(),
 		interfaces: make(map[string]string), carriers: gateway.Carriers(), played: make(chan struct{}),
-		role: control.Role{Epoch: p.epochs.of(w.FailoverGroup)},
+		activation: control.Activation{Epoch: p.epochs.of(w.FailoverGroup)},
 	}
 	close(m.played)
 	for _, a := range w.Allocations {

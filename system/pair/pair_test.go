@@ -96,8 +96,8 @@ func (l logTo) Write(b []byte) (int, error) {
 func (u *pairUnit) boot() {
 	u.pair.Start()
 	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
-	if twin := u.pair.Twin(w); twin.Unit != u.conf.Failover.Unit || twin.Role.Active {
-		u.t.Errorf("the worker begins as %+v", twin.Role)
+	if twin := u.pair.Twin(w); twin.Unit != u.conf.Failover.Unit || twin.Activation.Active {
+		u.t.Errorf("the worker begins as %+v", twin.Activation)
 	}
 	u.worker.run(u.pair)
 	u.t.Cleanup(u.kill)
@@ -114,12 +114,8 @@ func (u *pairUnit) kill() {
 // until waits for a role, for its network and for its worker.
 func (u *pairUnit) until(role failover.Role) {
 	u.t.Helper()
-	want := netns.Standby
-	if role == failover.RoleActive {
-		want = netns.Active
-	}
 	for limit := time.Now().Add(patience); ; {
-		if u.pair.role("1") == role && u.net.role() == want && u.worker.active() == (role == failover.RoleActive) {
+		if u.pair.role("1") == role && u.net.role() == role && u.worker.active() == (role == failover.RoleActive) {
 			return
 		}
 		if time.Now().After(limit) {
@@ -389,7 +385,7 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 		_, err := b.pair.Switch(t.Context(), "")
 		switched <- err
 	}()
-	for limit := time.Now().Add(patience); a.net.role() != netns.Standby; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); a.net.role() == failover.RoleActive; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("its addresses are not taken from it")
 		}
@@ -430,7 +426,7 @@ func TestRolesAreMadeInOrder(t *testing.T) {
 			}
 		})
 		playing.Wait()
-		if !u.worker.active() || u.net.role() != netns.Active {
+		if !u.worker.active() || u.net.role() != failover.RoleActive {
 			t.Fatalf("run %d: worker active: %v, network %v", i, u.worker.active(), u.net.role())
 		}
 	}
@@ -487,16 +483,16 @@ func TestDifferentPeers(t *testing.T) {
 // fakeNetwork is a network that remembers its role.
 type fakeNetwork struct {
 	mu  sync.Mutex // protects now
-	now netns.Role
+	now failover.Role
 }
 
-func (n *fakeNetwork) role() netns.Role {
+func (n *fakeNetwork) role() failover.Role {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.now
 }
 
-func (n *fakeNetwork) SetRole(r netns.Role) error {
+func (n *fakeNetwork) SetRole(r failover.Role) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.now = r
@@ -540,7 +536,7 @@ type fakeServant struct {
 	pair    *Pair
 
 	mu     sync.Mutex // protects what follows
-	role   control.Role
+	role   control.Activation
 	used   []uint64
 	deaf   bool
 	deaths int
@@ -613,7 +609,7 @@ func (s *fakeServant) epochsSeen() []uint64 {
 	return s.used
 }
 
-func (s *fakeServant) SetRole(ctx context.Context, r control.Role) error {
+func (s *fakeServant) SetRole(ctx context.Context, r control.Activation) error {
 	s.mu.Lock()
 	deaf := s.deaf && !r.Active
 	s.mu.Unlock()
@@ -627,7 +623,7 @@ func (s *fakeServant) SetRole(ctx context.Context, r control.Role) error {
 
 // play takes over a role. A standby that is told another epoch keeps its session
 // with the twin, a fresh worker has none.
-func (s *fakeServant) play(r control.Role, fresh bool) {
+func (s *fakeServant) play(r control.Activation, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.Active && r.Epoch != s.role.Epoch {
@@ -669,7 +665,7 @@ func (s *fakeServant) Kill() error {
 	s.deaths++
 	s.deaf = false
 	s.mu.Unlock()
-	s.play(control.Role{}, true)
+	s.play(control.Activation{}, true)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/guard"
 )
@@ -37,9 +36,9 @@ func (p *Pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 		<-before
 		err := guard.Run(p.log, "a change of the role of a context", func() error {
 			if role == failover.RoleActive {
-				p.activate(ctx, m, control.Role{Active: true, Epoch: epoch})
+				p.activate(ctx, m, epoch)
 			} else {
-				p.stepBack(ctx, m, control.Role{Epoch: epoch}, networkRole(role))
+				p.stepBack(ctx, m, role, epoch)
 			}
 			return nil
 		})
@@ -52,15 +51,15 @@ func (p *Pair) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 // activate is the takeover of one context: its addresses first, so that what
 // the worker sends leaves with the right MAC. A worker that hangs is found and
 // replaced by who runs it, and its successor begins with the role.
-func (p *Pair) activate(ctx context.Context, m *member, role control.Role) {
+func (p *Pair) activate(ctx context.Context, m *member, epoch uint64) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err := m.gateway.SetRole(netns.Active); err != nil {
+	if err := m.gateway.SetRole(failover.RoleActive); err != nil {
 		p.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
 	}
-	m.role = role
-	if err := m.worker.SetRole(ctx, role); err != nil && ctx.Err() == nil {
+	m.activation = control.Activation{Active: true, Epoch: epoch}
+	if err := m.worker.SetRole(ctx, m.activation); err != nil && ctx.Err() == nil {
 		p.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err)
 		p.kill(m)
 	}
@@ -69,19 +68,19 @@ func (p *Pair) activate(ctx context.Context, m *member, role control.Role) {
 // stepBack makes one context silent: the worker first. One that does not obey
 // in time is killed, and loses its addresses meanwhile; its successor begins as the
 // standby.
-func (p *Pair) stepBack(ctx context.Context, m *member, role control.Role, network netns.Role) {
+func (p *Pair) stepBack(ctx context.Context, m *member, role failover.Role, epoch uint64) {
 	var killing sync.WaitGroup
 	defer killing.Wait()
-	if m.role != role {
-		m.role = role
+	if a := (control.Activation{Epoch: epoch}); m.activation != a {
+		m.activation = a
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.muteTime())
 		defer cancel()
-		if err := m.worker.SetRole(ctx, role); err != nil {
+		if err := m.worker.SetRole(ctx, a); err != nil {
 			p.log.Warn("worker did not fall silent and is replaced", "tenant", m.name, "reason", err)
 			killing.Go(func() { p.kill(m) })
 		}
 	}
-	if err := m.gateway.SetRole(network); err != nil {
+	if err := m.gateway.SetRole(role); err != nil {
 		p.log.Error("addresses not given back", "tenant", m.name, "reason", err)
 	}
 }
@@ -91,14 +90,6 @@ func (p *Pair) kill(m *member) {
 	if err := m.worker.Kill(); err != nil {
 		p.log.Error("worker cannot be killed", "tenant", m.name, "reason", err)
 	}
-}
-
-// networkRole says whose addresses a context has that is not active.
-func networkRole(r failover.Role) netns.Role {
-	if r.Standby() || r == failover.RoleFailed {
-		return netns.Standby
-	}
-	return netns.Waiting
 }
 
 // replicates takes what a worker says of its copy; nil: there is no worker.
