@@ -43,6 +43,11 @@ func (r *reader) bounded(src []byte, name string) bool {
 			maxSigns, maxContexts)
 		return false
 	}
+	return simple(src) || r.boundedTokens(src, name)
+}
+
+// boundedTokens is the part of bounded that looks at the tokens.
+func (r *reader) boundedTokens(src []byte, name string) bool {
 	tokens, diags := hclsyntax.LexConfig(src, name, hcl.InitialPos)
 	if len(diags) > maxDiagnostics {
 		r.tell(diags[:maxDiagnostics+1]...)

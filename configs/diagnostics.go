@@ -12,7 +12,25 @@ import (
 // them in. Secrets are masked in those sources.
 type Diagnostics struct {
 	list  hcl.Diagnostics
-	files map[string]*hcl.File
+	files map[string]*file
+}
+
+// file is a source. The text is masked when somebody asks for it: most files are in
+// order, and what is wrong with others is often told without them.
+type file struct {
+	nav  any // of hcl.File
+	text func() []byte
+}
+
+// newFile returns a source of which nothing but masked text can be had.
+func newFile(src []byte, name string) *file {
+	var masked []byte
+	return &file{text: func() []byte {
+		if masked == nil {
+			masked, src = mask(src, name), nil
+		}
+		return masked
+	}}
 }
 
 // HasErrors reports whether anything is wrong. Warnings are not.

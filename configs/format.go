@@ -13,7 +13,7 @@ import (
 func Format(name string, src []byte) ([]byte, *Diagnostics) {
 	r := newReader(nil, Machine{})
 	at := Location{Scheme: SchemeFile, Path: name}
-	r.diags.files[name] = &hcl.File{Bytes: mask(src, name)}
+	r.diags.files[name] = newFile(src, name)
 	if !r.isText(src, at) || !r.bounded(src, name) {
 		return nil, r.diags
 	}

@@ -32,7 +32,7 @@ const (
 //	     |   ^~~~~~~~
 //	  "lifetmie" is nothing that ipsec_proposal knows. Did you mean "lifetime"?
 type printer struct {
-	files  map[string]*hcl.File
+	files  map[string]*file
 	width  int // of the remedy's lines; 0: one line
 	colour bool
 }
@@ -69,13 +69,13 @@ func (p *printer) snippet(b *strings.Builder, at hcl.Range) {
 		b.WriteByte('\n')
 		return
 	}
-	if nav, ok := f.Nav.(interface{ ContextString(int) string }); ok {
+	if nav, ok := f.nav.(interface{ ContextString(int) string }); ok {
 		if block := nav.ContextString(at.Start.Byte); block != "" {
 			b.WriteString(", in " + shorten(visible(block), maxShown))
 		}
 	}
 	b.WriteByte('\n')
-	lines := bytes.Split(f.Bytes, []byte("\n"))
+	lines := bytes.Split(f.text(), []byte("\n"))
 	last := min(max(at.End.Line, at.Start.Line), at.Start.Line+maxSnippet-1, len(lines))
 	for n := at.Start.Line; n >= 1 && n <= last; n++ {
 		line := visible(string(bytes.TrimRight(lines[n-1], "\r")))

@@ -51,7 +51,10 @@ func TestWrite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := &Diagnostics{list: hcl.Diagnostics{&tt.d}, files: map[string]*hcl.File{"x.hcl": {Bytes: []byte(src)}}}
+			d := &Diagnostics{
+				list:  hcl.Diagnostics{&tt.d},
+				files: map[string]*file{"x.hcl": newFile([]byte(src), "x.hcl")},
+			}
 			var b strings.Builder
 			if err := d.Write(&b, tt.width, tt.colour); err != nil {
 				t.Fatal(err)

@@ -16,7 +16,6 @@ type reader struct {
 	machine  Machine
 	diags    *Diagnostics
 	reads    []Location
-	sources  map[string][]byte // files of the language, as they are
 	told     map[string]bool   // problems, so that each is told once
 	looked   map[Location]bool // files of secrets, whose mode is known
 	context  string            // whose file is read: its mistakes are the context's
@@ -28,10 +27,9 @@ type reader struct {
 func newReader(l Loader, m Machine) *reader {
 	return &reader{
 		loader: l, machine: m,
-		diags:   &Diagnostics{files: map[string]*hcl.File{}},
-		sources: map[string][]byte{},
-		told:    map[string]bool{},
-		looked:  map[Location]bool{},
+		diags:  &Diagnostics{files: map[string]*file{}},
+		told:   map[string]bool{},
+		looked: map[Location]bool{},
 	}
 }
 
@@ -46,9 +44,6 @@ func (r *reader) tell(list ...*hcl.Diagnostic) {
 			continue
 		}
 		r.told[key] = true
-		if d.Subject != nil {
-			r.show(d.Subject.Filename)
-		}
 		if r.context != "" && d.Extra == nil {
 			d.Extra = mistakeOf(r.context)
 		}
@@ -83,14 +78,6 @@ func (r *reader) warn(d *hcl.Diagnostic) {
 		if r.warnings <= maxDiagnostics {
 			r.diags.list = append(r.diags.list, d)
 		}
-	}
-}
-
-// show makes a file one that snippets can be taken from. Most files are in
-// order, and need not be masked.
-func (r *reader) show(name string) {
-	if f := r.diags.files[name]; f != nil && f.Bytes == nil {
-		f.Bytes = mask(r.sources[name], name)
 	}
 }
 
@@ -174,9 +161,8 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 		return nil
 	}
 	name := at.String()
-	r.sources[name] = src
 	if r.diags.files[name] == nil { // two contexts may have the same
-		r.diags.files[name] = &hcl.File{}
+		r.diags.files[name] = newFile(src, name)
 	}
 	if !r.isText(src, at) || !r.bounded(src, name) {
 		return nil
@@ -186,7 +172,7 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 	if f == nil {
 		return nil
 	}
-	r.diags.files[name].Nav = f.Nav
+	r.diags.files[name].nav = f.Nav
 	body, ok := f.Body.(*hclsyntax.Body)
 	if !ok {
 		return nil
