@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"github.com/elastic/go-seccomp-bpf/arch"
@@ -106,8 +107,24 @@ func forbidden(pid int) []condition {
 
 // Filters returns the programs that a process of a profile puts upon itself, in this
 // order: it may make no system call but those allowed. pid is its number as it sees
-// it. A program is a list of struct sock_filter of this machine.
+// it. A program is a list of struct sock_filter of this machine, and not to be changed:
+// all processes of a profile that are the first of their namespace have the same.
 func Filters(profile Profile, pid int) ([][]byte, error) {
+	if pid == 1 {
+		return ofFirst[profile]()
+	}
+	return build(profile, pid)
+}
+
+// ofFirst are the programs of process 1: with hundreds of contexts they are not built
+// for each.
+var ofFirst = [...]func() ([][]byte, error){
+	Worker:  sync.OnceValues(func() ([][]byte, error) { return build(Worker, 1) }),
+	Checker: sync.OnceValues(func() ([][]byte, error) { return build(Checker, 1) }),
+}
+
+// build is Filters without a memory.
+func build(profile Profile, pid int) ([][]byte, error) {
 	here, err := arch.GetInfo("")
 	if err != nil {
 		return nil, fmt.Errorf("confine: no system call filter for this architecture: %w", err)

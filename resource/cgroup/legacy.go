@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/containerd/cgroups/v3/cgroup1"
@@ -88,7 +89,7 @@ func (h *legacy) create(group string, l Limits) error {
 
 func (h *legacy) has(group string) bool {
 	for _, c := range h.names {
-		if _, err := os.Stat(filepath.Join(h.root, c, h.system, group)); err != nil {
+		if _, err := os.Stat(h.dir(c, group)); err != nil {
 			return false
 		}
 	}
@@ -113,7 +114,7 @@ func (h *legacy) update(group string, l Limits) error {
 		Memory: &specs.LinuxMemory{Limit: &memory},
 		Pids:   &specs.LinuxPids{Limit: &pids},
 	}}
-	if _, err := os.Stat(filepath.Join(h.root, string(cgroup1.Memory), h.system, group,
+	if _, err := os.Stat(filepath.Join(h.dir(string(cgroup1.Memory), group),
 		"memory.memsw.limit_in_bytes")); err == nil {
 		// A cap on memory is one on swap, too: who has reached it must not go on at
 		// the expense of everybody's disk. Memory with swap can at no time be less
@@ -138,29 +139,30 @@ func (h *legacy) add(group string, pid int) error {
 	return g.AddProc(uint64(pid))
 }
 
+// processes reads the lists themselves: the library walks through the whole directory
+// for them.
 func (h *legacy) processes(group string) []int {
-	g, err := h.load(group)
-	if err != nil {
-		return nil
-	}
 	var pids []int
-	for _, s := range g.Subsystems() {
-		list, err := g.Processes(s.Name(), false)
-		if err != nil {
-			continue
-		}
-		for _, p := range list {
-			pids = append(pids, p.Pid)
+	for _, c := range h.names {
+		for _, word := range fields(h.dir(c, group), "cgroup.procs") {
+			if pid, err := strconv.Atoi(word); err == nil {
+				pids = append(pids, pid)
+			}
 		}
 	}
 	slices.Sort(pids)
 	return slices.Compact(pids)
 }
 
+// dir is the directory of a group in the hierarchy of one controller.
+func (h *legacy) dir(controller, group string) string {
+	return filepath.Join(h.root, controller, h.system, group)
+}
+
 // kill forbids new processes first, where it can: what forks faster than it is
 // killed would never end.
 func (h *legacy) kill(group string) {
-	dir := filepath.Join(h.root, string(cgroup1.Pids), h.system, group)
+	dir := h.dir(string(cgroup1.Pids), group)
 	if limit := fields(dir, "pids.max"); len(limit) == 1 && setPIDs(dir, "0") == nil {
 		defer setPIDs(dir, limit[0])
 	}
@@ -188,27 +190,23 @@ func (h *legacy) remove(group string) error {
 	return g.Delete()
 }
 
+// usage reads the few counters that somebody looks at; the library reads all there are,
+// and some of them are added up over all processors.
 func (h *legacy) usage(group string, u *Usage) {
-	g, err := h.load(group)
-	if err != nil {
-		return
-	}
-	s, err := g.Stat(cgroup1.IgnoreNotExist)
-	if err != nil {
-		return
-	}
-	if s.CPU != nil {
-		u.CPU, u.Throttled = time.Duration(s.CPU.Usage.Total), int64(s.CPU.Throttling.ThrottledPeriods)
-	}
-	if s.Memory != nil {
-		u.Memory, u.MemoryPeak = int64(s.Memory.Usage.Usage), int64(s.Memory.Usage.Max)
-	}
-	if s.MemoryOomControl != nil {
-		u.OOMKills = int64(s.MemoryOomControl.OomKill)
-	}
-	if s.Pids != nil {
-		u.PIDs = int64(s.Pids.Current)
-		u.countPIDs(filepath.Join(h.root, string(cgroup1.Pids), h.system, group))
+	for _, c := range h.names {
+		dir := h.dir(c, group)
+		switch cgroup1.Name(c) {
+		case cgroup1.Cpu:
+			u.Throttled = keyed(dir, "cpu.stat", "nr_throttled")
+		case cgroup1.Cpuacct:
+			u.CPU = time.Duration(number(dir, "cpuacct.usage"))
+		case cgroup1.Memory:
+			u.Memory, u.MemoryPeak = number(dir, "memory.usage_in_bytes"), number(dir, "memory.max_usage_in_bytes")
+			u.OOMKills = keyed(dir, "memory.oom_control", "oom_kill")
+		case cgroup1.Pids:
+			u.PIDs = number(dir, "pids.current")
+			u.countPIDs(dir)
+		}
 	}
 }
 

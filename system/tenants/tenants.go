@@ -8,6 +8,7 @@ package tenants
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -110,10 +111,7 @@ func (s *Tenants) Close() {
 func (s *Tenants) list() []*tenant {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []*tenant
-	for _, t := range s.byName {
-		list = append(list, t)
-	}
+	list := slices.AppendSeq(make([]*tenant, 0, len(s.byName)), maps.Values(s.byName))
 	slices.SortFunc(list, func(a, b *tenant) int { return strings.Compare(a.name, b.name) })
 	return list
 }
@@ -125,10 +123,15 @@ func (s *Tenants) tenant(name string) *tenant {
 	return s.byName[name]
 }
 
-// AllSettled tells whether every context is ready, or has failed to become so.
+// AllSettled tells whether every context is ready, or has failed to become so. It is asked
+// after every change of one of them, and answers at the first that is not.
 func (s *Tenants) AllSettled() bool {
-	return !slices.ContainsFunc(s.Conditions(), func(c Condition) bool {
-		return c.State != StateReady && c.State != StateFailed && c.State != StateSuspended
+	s.mu.Lock()
+	list := slices.AppendSeq(make([]*tenant, 0, len(s.byName)), maps.Values(s.byName))
+	s.mu.Unlock()
+	return !slices.ContainsFunc(list, func(t *tenant) bool {
+		state, _ := t.condition()
+		return state != StateReady && state != StateFailed && state != StateSuspended
 	})
 }
 
@@ -141,8 +144,9 @@ type Condition struct {
 
 // Conditions are those of all contexts, in the order of their names. No worker is asked.
 func (s *Tenants) Conditions() []Condition {
-	var out []Condition
-	for _, t := range s.list() {
+	list := s.list()
+	out := make([]Condition, 0, len(list))
+	for _, t := range list {
 		state, reason := t.condition()
 		out = append(out, Condition{t.name, state, reason})
 	}
