@@ -15,6 +15,7 @@ var wide = []struct {
 }{
 	{"context/worker", "Worker", 40, 15},
 	{"system", "System", 40, 15},
+	{"system/pair", "Pair", 40, 15},
 	{"ike/ikev2", "SA", 80, 45},
 }
 

@@ -1,21 +1,12 @@
 package pair
 
 import (
-	"context"
-	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
-	"github.com/warrenvpn/warren/failover"
-	"github.com/warrenvpn/warren/failover/link"
-	"github.com/warrenvpn/warren/internal/guard"
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
 const (
-	// linkTimeout bounds the way to a session of two twins, step by step.
-	linkTimeout = 2 * time.Second
 	// answerLimit is how long a worker may take to say what has become of a
 	// connection.
 	answerLimit = 6 * time.Second
@@ -26,7 +17,7 @@ const (
 )
 
 // dialling is how a standby context comes to its session with the twin. It
-// belongs to pair.run.
+// belongs to Pair.run.
 type dialling struct {
 	busy      bool      // a connection is being made
 	passed    time.Time // since when the worker's word is awaited; zero: it is not
@@ -70,59 +61,4 @@ func (d *dialling) failed(now time.Time) {
 func (d *dialling) due(now time.Time) bool {
 	waiting := !d.passed.IsZero() && now.Sub(d.passed) < answerLimit
 	return !d.connected && !d.busy && !waiting && !now.Before(d.next)
-}
-
-// connect makes the connections that standby contexts miss. The standby
-// connects: it is the one that wants something.
-func (p *Pair) connect(ctx context.Context, now time.Time) {
-	if p.node == nil || !p.node.PeerAlive() {
-		return
-	}
-	for _, m := range p.members {
-		if p.dials >= dialsAtOnce {
-			return
-		}
-		if !m.dial.due(now) || !p.role(m.group).Standby() || !m.worker.Status().Ready {
-			continue
-		}
-		links := p.heardLinks(now)
-		if len(links) == 0 {
-			return
-		}
-		m.dial.begin(now)
-		p.dials++
-		key := p.sessionKey()
-		p.owned.Go(func() { p.dial(ctx, m, links, key) })
-	}
-}
-
-// dial makes one connection and gives it to the worker.
-func (p *Pair) dial(ctx context.Context, m *member, links []*uplink, key secret.Value) {
-	err := guard.Run(p.log, "a connection to the twin", func() error {
-		err := errors.New("system: no link")
-		for _, l := range links {
-			if err = p.dialOver(ctx, m, l, key); err == nil {
-				break
-			}
-		}
-		return err
-	})
-	if err != nil {
-		p.log.Debug("no connection to the twin", "tenant", m.name, "reason", err)
-	}
-	p.post(func(now time.Time, _ *failover.Output) {
-		p.dials--
-		m.dial.end(now, err)
-	})
-}
-
-func (p *Pair) dialOver(ctx context.Context, m *member, l *uplink, key secret.Value) error {
-	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
-	defer cancel()
-	conn, err := link.Dial(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key, m.name)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return pass(ctx, m, conn, key)
 }

@@ -1,8 +1,6 @@
 package pair
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
@@ -26,18 +24,6 @@ func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) fa
 	return out
 }
 
-// contextsByGroup returns the names of the contexts of each group, in order.
-func contextsByGroup(conf *configs.System) map[string][]string {
-	groups := make(map[string][]string)
-	for _, c := range conf.Contexts {
-		groups[c.FailoverGroup] = append(groups[c.FailoverGroup], c.Name)
-	}
-	for _, names := range groups {
-		slices.Sort(names)
-	}
-	return groups
-}
-
 // Configure changes the groups and their contexts to those of a configuration in which
 // nothing differs that cannot change while warrend runs. It does not block.
 func (p *Pair) Configure(conf *configs.System) {
@@ -47,26 +33,15 @@ func (p *Pair) Configure(conf *configs.System) {
 	contexts, owner := contextsByGroup(conf), groupOf(conf)
 	var groups []failover.GroupConfig // a thousand contexts take a while: not in run
 	for _, g := range conf.Failover.Groups {
-		groups = append(groups, groupConfig(conf, g, p.epochs.of(g.Name)))
+		groups = append(groups, groupConfig(conf, g, p.epochs.store.of(g.Name)))
 	}
 	keys := conf.Failover.Keys()
-	p.mu.Lock()
-	p.keys = keys
-	p.mu.Unlock()
+	p.keys.set(keys)
 	p.post(func(now time.Time, out *failover.Output) {
-		p.conf, p.contexts = conf, contexts
-		p.async("the end of calls with a key that has gone", func() {
-			p.endCalls()
-			p.peer.CloseIdleConnections()
-		})
-		p.mu.Lock()
-		p.owner = owner
-		maps.DeleteFunc(p.roles, func(group string, _ failover.Role) bool { return contexts[group] == nil })
-		p.mu.Unlock()
-		clear(p.byGroup)
-		for _, m := range p.members {
-			p.index(m.group)
-		}
+		p.conf = conf
+		p.async("the end of calls with a key that has gone", p.peer.rekey)
+		p.roles.configure(owner)
+		p.members.configure(contexts)
 		if p.node == nil {
 			return
 		}
@@ -76,10 +51,10 @@ func (p *Pair) Configure(conf *configs.System) {
 		if err := p.node.Configure(now, groups, out); err != nil {
 			p.log.Error("failover groups not changed", "reason", err)
 		}
-		for _, m := range p.members { // what was told before the group knew the context
-			p.progress(now, m, out)
+		for _, m := range p.members.byName { // what was told before the group knew the context
+			p.twins.progress(now, m, out)
 		}
-		p.openData()
-		p.healthOfInterfaces(now, out)
+		p.data.openAll()
+		p.health.interfaces(now, out)
 	})
 }

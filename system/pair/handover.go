@@ -15,7 +15,7 @@ func (p *Pair) HandOver(limit time.Duration) {
 	given := make(map[string]bool)
 	p.do(func(now time.Time, out *failover.Output) {
 		for _, g := range p.conf.Failover.Groups {
-			if p.node == nil || p.role(g.Name) != failover.RoleActive {
+			if p.node == nil || p.roles.of(g.Name) != failover.RoleActive {
 				continue
 			}
 			if err := p.node.Switch(now, g.Name, "this unit is being stopped", out); err != nil {

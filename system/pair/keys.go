@@ -3,6 +3,7 @@ package pair
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
@@ -11,11 +12,41 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
-// failoverKeys returns the keys that this node takes, the preferred one first.
-func (p *Pair) failoverKeys() []secret.Value {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.keys
+// keyring is the failover keys of this node. Its methods may be called from several
+// goroutines at once.
+type keyring struct {
+	mu   sync.Mutex     // protects keys
+	keys []secret.Value // configs.Failover.Keys
+}
+
+// all returns the keys that this node takes, the preferred one first.
+func (r *keyring) all() []secret.Value {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.keys
+}
+
+// set replaces the keys.
+func (r *keyring) set(keys []secret.Value) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys = keys
+}
+
+// forSession returns the key for a connection to the peer: the first that it takes, as far
+// as it is heard. It is for the goroutine that owns node.
+func (r *keyring) forSession(node *failover.Node) secret.Value {
+	keys := r.all()
+	i, _ := node.Key()
+	return keys[min(i, len(keys)-1)] // there may be fewer since a moment ago
+}
+
+// status says which keys there are, and which is in use, as forSession.
+func (r *keyring) status(node *failover.Node) (k Keys) {
+	k.Accepted = keyIDs(r.all())
+	_, k.Used = node.Key()
+	k.Peer = node.PeerKeys()
+	return k
 }
 
 // keyIDs returns the IDs of keys, in their order.
@@ -24,14 +55,6 @@ func keyIDs(keys []secret.Value) (ids []failover.KeyID) {
 		ids = append(ids, failover.KeyIDOf(key))
 	}
 	return ids
-}
-
-// sessionKey returns the key for a connection to the peer: the first that it takes,
-// as far as it is heard. It is for the goroutine of run.
-func (p *Pair) sessionKey() secret.Value {
-	keys := p.failoverKeys()
-	i, _ := p.node.Key()
-	return keys[min(i, len(keys)-1)] // there may be fewer since a moment ago
 }
 
 // Refuses says what stands against a configuration at the moment: keys of which the
@@ -56,12 +79,4 @@ func (p *Pair) Refuses(next *configs.System) error {
 			failover.KeyIDOf(next.Failover.Key)),
 		Hint: "keep the present key as previous_key until the other unit has the new one",
 	}
-}
-
-// keysInUse says which keys there are, and which is in use.
-func (p *Pair) keysInUse() (k Keys) {
-	k.Accepted = keyIDs(p.failoverKeys())
-	_, k.Used = p.node.Key()
-	k.Peer = p.node.PeerKeys()
-	return k
 }

@@ -83,7 +83,7 @@ func TestKeyThatHasGoneEndsCalls(t *testing.T) {
 	formed(a, b)
 	call := func() (caller, called net.Conn) {
 		t.Helper()
-		caller, err := b.pair.callPeer(t.Context(), "", "")
+		caller, err := b.pair.peer.dial(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,12 +9,13 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"net/http"
-	"sync"
+	"net"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/failover/link"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -29,8 +30,6 @@ const (
 	// beatsSize bounds the heartbeats that wait; a newer one says it again. A peer
 	// with a thousand groups tells of them in some forty.
 	beatsSize = 256
-	// dialsAtOnce bounds the connections to twins that are being made.
-	dialsAtOnce = 32
 	// shortestMute is the least that a worker gets to fall silent.
 	shortestMute = 50 * time.Millisecond
 )
@@ -45,56 +44,24 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// beat is a heartbeat that came in.
-type beat struct {
-	path    failover.Path
-	payload []byte
-}
-
 // Pair is this node's half of a failover pair. A nil Pair stands for a node
-// alone. One goroutine, run, owns the role machine and everything below it;
-// others reach it through do and post.
+// alone. One goroutine, run, owns the role machine and everything below it. Each part does
+// one thing that the role machine asks for, or that it has to be told.
 type Pair struct {
-	cfg    configs.Failover
-	log    *slog.Logger
-	epochs *epochs
-
-	device  Links  // of failover links
-	records string // directory
-	changed func()
-
-	callers *callers        // connections of the peer's supervisor
-	peer    *http.Transport // to it
-
-	calls chan func(now time.Time, out *failover.Output)
-	// Heartbeats of data interfaces wait apart: anybody on those may send.
-	beats, strangers chan beat
-	cancel           context.CancelFunc
-	ended            chan struct{}  // closed when run has returned
-	owned            sync.WaitGroup // goroutines of run
-	finished         chan struct{}  // closed when they have ended, too
-
-	// What follows belongs to run.
-	conf       *configs.System
-	node       *failover.Node // nil until begin
-	members    map[string]*member
-	byGroup    map[string][]*member // in the order of their names
-	contexts   map[string][]string  // of the configuration, by group
-	dials      int                  // that are being made
-	floor      map[string]uint64    // by group: the highest epoch that was ours
-	quiescing  map[string]map[string]bool
-	muting     map[string]uint64 // by group: the change with which its contexts fall silent
-	changes    uint64            // of roles so far
-	links      []*uplink
-	data       map[string]*dataPath
-	missing    map[string]absence // contexts that are not built
-	announcing chan struct{}      // has room while nobody announces addresses
-
-	mu    sync.Mutex     // protects what follows
-	keys  []secret.Value // configs.Failover.Keys
-	roles map[string]failover.Role
-	owner map[string]string // the group of each context
-	gone  []string          // what of the redundancy is gone, in sentences
+	*machine
+	cfg        configs.Failover
+	keys       *keyring
+	roles      *roles
+	epochs     *epochLog
+	members    *members
+	health     *health
+	takeover   *takeover
+	links      *links
+	data       *dataPaths
+	twins      *twins
+	peer       *peerChannel
+	redundancy *redundancy
+	reporter   *reporter
 }
 
 // New returns this node's half of the pair that the configuration wants. It reads which
@@ -105,24 +72,23 @@ func New(cfg *Config) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
+	x := newMachine(conf, cfg.Log)
 	p := &Pair{
-		cfg: *conf.Failover, keys: conf.Failover.Keys(), log: cfg.Log, records: cfg.Records, changed: cfg.Changed,
-		device: cfg.Links, epochs: store, conf: conf,
-		calls: make(chan func(time.Time, *failover.Output), beatsSize),
-		beats: make(chan beat, beatsSize), strangers: make(chan beat, beatsSize),
-		ended: make(chan struct{}), finished: make(chan struct{}), missing: make(map[string]absence),
-		members: make(map[string]*member), floor: store.all(),
-		byGroup: make(map[string][]*member), contexts: contextsByGroup(conf), announcing: make(chan struct{}, 1),
-		quiescing: make(map[string]map[string]bool), muting: make(map[string]uint64), data: make(map[string]*dataPath),
-		roles: make(map[string]failover.Role), owner: groupOf(conf),
+		machine: x, cfg: *conf.Failover,
+		keys: &keyring{keys: conf.Failover.Keys()}, roles: newRoles(conf), members: newMembers(conf),
+		epochs: &epochLog{machine: x, store: store, floor: store.all()}, redundancy: &redundancy{machine: x},
 	}
-	p.callers = newCallers()
-	p.peer = &http.Transport{DialContext: p.callPeer, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
-	for i, l := range conf.Failover.Links {
-		on, _ := conf.Interface(l.Interface)
-		p.links = append(p.links, &uplink{index: i, cfg: l, on: on, refusals: newRefusals(),
-			again: make(chan struct{}, 1)})
-	}
+	p.health = &health{machine: x, members: p.members, missing: make(map[string]absence)}
+	p.takeover = &takeover{machine: x, roles: p.roles, members: p.members, epochs: p.epochs, hold: p.cfg.Hold,
+		changed: cfg.Changed, muting: make(map[string]uint64), announcing: make(chan struct{}, 1),
+		quiescing: &quiescence{machine: x, members: p.members, waiting: make(map[string]map[string]bool)}}
+	p.links = &links{machine: x, list: newUplinks(conf), host: cfg.Links, records: cfg.Records, keys: p.keys,
+		beats: make(chan beat, beatsSize), accept: p.accept}
+	p.data = &dataPaths{machine: x, members: p.members, open: make(map[string]*dataPath),
+		beats: make(chan beat, beatsSize)}
+	p.twins = &twins{machine: x, roles: p.roles, members: p.members, links: p.links, keys: p.keys}
+	p.peer = newPeerChannel(x, p.cfg.Unit, p.links, p.keys)
+	p.reporter = &reporter{machine: x, cfg: &p.cfg, members: p.members, links: p.links, keys: p.keys}
 	return p, nil
 }
 
@@ -148,47 +114,15 @@ func (p *Pair) Start() {
 func (p *Pair) Stop() {
 	if p != nil && p.cancel != nil {
 		p.cancel()
-		p.callers.Close()
-		p.peer.CloseIdleConnections()
+		p.peer.close()
 		<-p.finished
-	}
-}
-
-// do runs f in the goroutine of run and waits for it; false: there is none.
-func (p *Pair) do(f func(now time.Time, out *failover.Output)) bool {
-	done := make(chan struct{})
-	if !p.post(func(now time.Time, out *failover.Output) { defer close(done); f(now, out) }) {
-		return false
-	}
-	select {
-	case <-done:
-		return true
-	case <-p.ended:
-		return false
-	}
-}
-
-// post leaves f to the goroutine of run; false: there is none.
-func (p *Pair) post(f func(now time.Time, out *failover.Output)) bool {
-	select {
-	case p.calls <- f:
-		return true
-	case <-p.ended:
-		return false
 	}
 }
 
 // run is the goroutine that owns the role machine. A step that panics is told, and
 // the next one follows.
 func (p *Pair) run(ctx context.Context) {
-	for _, l := range p.links {
-		p.owned.Go(func() { p.tend(ctx, l) })
-		p.owned.Go(func() {
-			guard.Keep(ctx, p.log, "the carrier of a failover link", watchRetry,
-				func() error { return p.observe(ctx, l) }, func(error) {})
-		})
-	}
-	p.owned.Go(func() { p.watchHost(ctx) })
+	p.links.start(ctx)
 	timer := time.NewTimer(settleLimit)
 	defer timer.Stop()
 	look := time.NewTicker(inspection)
@@ -213,11 +147,11 @@ func (p *Pair) step(ctx context.Context, due, look <-chan time.Time) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case b := <-p.beats:
+	case b := <-p.links.beats:
 		p.receive(b, &out)
 	case f := <-p.calls:
 		f(time.Now(), &out)
-	case b := <-p.strangers:
+	case b := <-p.data.beats:
 		p.receive(b, &out)
 	case <-due:
 		if p.node == nil {
@@ -230,7 +164,7 @@ func (p *Pair) step(ctx context.Context, due, look <-chan time.Time) error {
 		p.inspect(time.Now(), &out)
 	}
 	p.carry(ctx, &out)
-	p.connect(ctx, time.Now())
+	p.twins.connect(ctx, time.Now())
 	return nil
 }
 
@@ -243,10 +177,10 @@ func (p *Pair) realign(ctx context.Context) error {
 	var out failover.Output
 	for _, g := range p.conf.Failover.Groups {
 		to, epoch := p.node.Role(g.Name)
-		if from := p.role(g.Name); from != to {
+		if from := p.roles.of(g.Name); from != to {
 			out.Changes = append(out.Changes, failover.RoleChange{Group: g.Name, From: from, To: to, Epoch: epoch,
 				Reason: "realigned after an internal error"})
-		} else if _, muting := p.muting[g.Name]; to != failover.RoleActive && !muting {
+		} else if _, muting := p.takeover.muting[g.Name]; to != failover.RoleActive && !muting {
 			p.node.Muted(time.Now(), g.Name, &out)
 		}
 		if to == failover.RoleActive {
@@ -257,21 +191,11 @@ func (p *Pair) realign(ctx context.Context) error {
 	return nil
 }
 
-// async does something in a goroutine that run waits for in the end.
-func (p *Pair) async(what string, do func()) {
-	p.owned.Go(func() {
-		_ = guard.Run(p.log, what, func() error { // the log has been told
-			do()
-			return nil
-		})
-	})
-}
-
 // drain gives the heartbeats that wait to the role machine.
 func (p *Pair) drain(out *failover.Output) {
 	for {
 		select {
-		case b := <-p.beats:
+		case b := <-p.links.beats:
 			p.receive(b, out)
 		default:
 			return
@@ -303,14 +227,14 @@ func (p *Pair) Settled() {
 // begin looks for the peer from now on.
 func (p *Pair) begin(now time.Time, out *failover.Output) {
 	cfg := failover.Config{
-		Unit: p.cfg.Unit, Keys: p.failoverKeys(), Version: build.Version(),
+		Unit: p.cfg.Unit, Keys: p.keys.all(), Version: build.Version(),
 		Poll: p.cfg.Poll, Hold: p.cfg.Hold, Rand: rand.Reader,
 	}
 	for _, l := range p.cfg.Links {
 		cfg.Links = append(cfg.Links, l.Name)
 	}
 	for _, g := range p.conf.Failover.Groups {
-		cfg.Groups = append(cfg.Groups, groupConfig(p.conf, g, p.floor[g.Name]))
+		cfg.Groups = append(cfg.Groups, groupConfig(p.conf, g, p.epochs.floor[g.Name]))
 	}
 	node, err := failover.New(now, cfg, out)
 	if err != nil { // the configuration was checked: it cannot be
@@ -318,13 +242,38 @@ func (p *Pair) begin(now time.Time, out *failover.Output) {
 		return
 	}
 	p.node = node
-	for _, l := range p.links {
+	for _, l := range p.links.list {
 		node.LinkState(now, l.index, l.carrier, out)
 	}
-	for _, m := range p.members {
+	for _, m := range p.members.byName {
 		m.silences = m.worker.Status().Silences // those of the start are over
-		p.assess(now, m, out)
+		p.health.assess(now, m, out)
 	}
-	p.assessMissing(now, 0, out)
-	p.healthOfInterfaces(now, out)
+	p.health.assessMissing(now, 0, out)
+	p.health.interfaces(now, out)
+}
+
+// inspect looks at what tells nothing by itself.
+func (p *Pair) inspect(now time.Time, out *failover.Output) {
+	p.data.openAll()
+	p.health.inspect(now, out)
+	p.redundancy.look(now)
+}
+
+// accept takes a connection of the peer, which has the key: of its supervisor, or of a worker.
+func (p *Pair) accept(ctx context.Context, name string, conn *net.TCPConn, key secret.Value) error {
+	if name == link.PeerName {
+		return p.peer.admit(ctx, conn, key)
+	}
+	return p.twins.accept(ctx, name, conn, key)
+}
+
+// replicates takes what a worker says of its copy; nil: there is no worker.
+func (p *Pair) replicates(name string, r *control.Replication) {
+	p.post(func(now time.Time, out *failover.Output) {
+		if m := p.members.byName[name]; m != nil {
+			p.twins.heard(now, m, r, out)
+			p.health.assess(now, m, out)
+		}
+	})
 }

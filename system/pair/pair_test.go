@@ -73,8 +73,8 @@ func newPairUnit(t *testing.T, unitName failover.Unit, dir string, edit func(*co
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := &pairUnit{pair: p, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t, epochs: p.epochs,
-		reports: make(chan control.Replication, 100)}}
+	u := &pairUnit{pair: p, t: t, conf: conf, net: &fakeNetwork{}, worker: &fakeServant{t: t,
+		epochs: p.epochs.store, reports: make(chan control.Replication, 100)}}
 	return u
 }
 
@@ -115,12 +115,12 @@ func (u *pairUnit) kill() {
 func (u *pairUnit) until(role failover.Role) {
 	u.t.Helper()
 	for limit := time.Now().Add(patience); ; {
-		if u.pair.role("1") == role && u.net.role() == role && u.worker.active() == (role == failover.RoleActive) {
+		if u.pair.roles.of("1") == role && u.net.role() == role && u.worker.active() == (role == failover.RoleActive) {
 			return
 		}
 		if time.Now().After(limit) {
-			u.t.Fatalf("%s: role %v, network %v, worker active: %v; want %v", u.conf.Failover.Unit, u.pair.role("1"),
-				u.net.role(), u.worker.active(), role)
+			u.t.Fatalf("%s: role %v, network %v, worker active: %v; want %v", u.conf.Failover.Unit,
+				u.pair.roles.of("1"), u.net.role(), u.worker.active(), role)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -268,7 +268,7 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 // its peer does.
 func TestEpochNotWritten(t *testing.T) {
 	a, b := newUnits(t)
-	a.pair.epochs.path = filepath.Join(t.TempDir(), "missing", epochsName)
+	a.pair.epochs.store.path = filepath.Join(t.TempDir(), "missing", epochsName)
 	a.boot()
 	a.until(failover.RoleFailed)
 	if used := a.worker.epochsSeen(); len(used) > 0 {
@@ -396,7 +396,7 @@ func TestHungWorkerHoldsUpNobody(t *testing.T) {
 	b.shows("an active peer that is heard", func(st *Status) bool {
 		return st.Peer.State == "alive" && st.Groups[0].PeerRole == "active"
 	})
-	if b.pair.role("1") == failover.RoleActive {
+	if b.pair.roles.of("1") == failover.RoleActive {
 		t.Error("the peer has taken over although the worker may be sending")
 	}
 	close(dies)
@@ -419,10 +419,8 @@ func TestRolesAreMadeInOrder(t *testing.T) {
 		var playing sync.WaitGroup
 		u.pair.do(func(time.Time, *failover.Output) {
 			for _, role := range changes {
-				u.pair.mu.Lock()
-				u.pair.roles["1"] = role
-				u.pair.mu.Unlock()
-				u.pair.play(t.Context(), u.pair.members["acme"], &playing)
+				u.pair.roles.set("1", role)
+				u.pair.takeover.play(t.Context(), u.pair.members.byName["acme"], &playing)
 			}
 		})
 		playing.Wait()
@@ -649,7 +647,7 @@ func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) err
 
 func (s *fakeServant) Quiesce(_ context.Context, q control.Quiesce) error {
 	if !q.Cancel {
-		s.pair.quiesced("acme")
+		s.pair.takeover.quiescing.done("acme")
 	}
 	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -17,128 +15,72 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
-// peerCalls bounds connections of the peer that wait to be served.
-const peerCalls = 8
-
-// callers are the connections that the peer's supervisor has made: a
-// net.Listener for the API.
-type callers struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-
-	mu   sync.Mutex // protects open
-	open map[*call]struct{}
+// peerChannel is the channel between the two supervisors: what the other one has connected,
+// and the way to its API.
+type peerChannel struct {
+	*machine
+	unit    failover.Unit // this one
+	links   *links
+	keys    *keyring
+	callers *callers        // connections of the peer's supervisor
+	to      *http.Transport // it
 }
 
-// call is one of those connections, until it is closed.
-type call struct {
-	net.Conn
-	key failover.KeyID // that has authenticated it
-	of  *callers
+func newPeerChannel(x *machine, unit failover.Unit, links *links, keys *keyring) *peerChannel {
+	c := &peerChannel{machine: x, unit: unit, links: links, keys: keys, callers: newCallers()}
+	c.to = &http.Transport{DialContext: c.dial, MaxIdleConns: 1, IdleConnTimeout: 5 * time.Second}
+	return c
 }
 
-// Close implements net.Conn.
-func (c *call) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.open, c)
-	c.of.mu.Unlock()
-	return c.Conn.Close()
+// close ends what the two supervisors have to say to each other.
+func (c *peerChannel) close() {
+	c.callers.Close()
+	c.to.CloseIdleConnections()
 }
 
-func newCallers() *callers {
-	return &callers{conns: make(chan net.Conn, peerCalls), closed: make(chan struct{}), open: make(map[*call]struct{})}
+// rekey closes what only a key has authenticated that is taken no more.
+func (c *peerChannel) rekey() {
+	c.endCalls()
+	c.to.CloseIdleConnections()
 }
-
-// without returns the connections that none of the keys has authenticated.
-func (c *callers) without(keys []failover.KeyID) (list []*call) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for one := range c.open {
-		if !slices.Contains(keys, one.key) {
-			list = append(list, one)
-		}
-	}
-	return list
-}
-
-// Accept implements net.Listener.
-func (c *callers) Accept() (net.Conn, error) {
-	select {
-	case conn := <-c.conns:
-		return conn, nil
-	case <-c.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (c *callers) Close() error {
-	c.once.Do(func() { close(c.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (c *callers) Addr() net.Addr { return &net.UnixAddr{Name: "failover peer", Net: "unix"} }
-
-// offer leaves a connection to the API, or closes it where nobody takes it.
-func (c *callers) offer(conn *call) {
-	c.mu.Lock()
-	c.open[conn] = struct{}{}
-	c.mu.Unlock()
-	select {
-	case <-c.closed:
-		conn.Close()
-		return
-	default:
-	}
-	select {
-	case c.conns <- conn:
-	default:
-		conn.Close()
-	}
-}
-
-// Callers are the connections of the other node's supervisor, for the API to serve.
-func (p *Pair) Callers() net.Listener { return p.callers }
 
 // admit authenticates the peer's supervisor. Its connection lives no longer than the key
 // is taken.
-func (p *Pair) admit(ctx context.Context, conn *net.TCPConn, key secret.Value) error {
+func (c *peerChannel) admit(ctx context.Context, conn *net.TCPConn, key secret.Value) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	peer, err := link.AcceptPeer(ctx, conn, key, p.cfg.Unit)
+	peer, err := link.AcceptPeer(ctx, conn, key, c.unit)
 	if err != nil {
 		return err
 	}
-	p.callers.offer(&call{peer, failover.KeyIDOf(key), p.callers})
-	p.endCalls() // the key may have been taken out meanwhile
+	c.callers.offer(&call{peer, failover.KeyIDOf(key), c.callers})
+	c.endCalls() // the key may have been taken out meanwhile
 	return nil
 }
 
 // endCalls closes the connections of the peer whose key is taken no more.
-func (p *Pair) endCalls() {
-	for _, c := range p.callers.without(keyIDs(p.failoverKeys())) {
-		c.Close()
+func (c *peerChannel) endCalls() {
+	for _, one := range c.callers.without(keyIDs(c.keys.all())) {
+		one.Close()
 	}
 }
 
-// callPeer connects to the peer's supervisor.
-func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
+// dial connects to the peer's supervisor.
+func (c *peerChannel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
 	var links []*uplink
 	var key secret.Value
-	p.do(func(now time.Time, _ *failover.Output) {
-		if p.node != nil {
-			links, key = p.heardLinks(now), p.sessionKey()
+	c.do(func(now time.Time, _ *failover.Output) {
+		if c.node != nil {
+			links, key = c.links.heard(now), c.keys.forSession(c.node)
 		}
 	})
 	err := errors.New("system: the peer is not heard on any failover link")
 	for _, l := range links {
 		var conn net.Conn
 		conn, err = link.DialPeer(ctx, l.cfg.Address.Addr(), netip.AddrPortFrom(l.cfg.Peer, link.ReplicationPort), key,
-			p.cfg.Unit)
+			c.unit)
 		if err == nil {
 			return conn, nil
 		}
@@ -148,7 +90,7 @@ func (p *Pair) callPeer(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Ask asks the API of the other node's supervisor. The caller closes the answer's body.
 func (p *Pair) Ask(r *http.Request) (*http.Response, error) {
-	resp, err := p.peer.RoundTrip(r)
+	resp, err := p.peer.to.RoundTrip(r)
 	if err != nil {
 		return nil, &fault.Error{Code: fault.CodeRefused, Reason: fmt.Sprintf("the peer cannot be asked: %v", err),
 			Hint: "`warren show failover` shows the links to it"}
@@ -161,3 +103,6 @@ func (p *Pair) PeerAlive() (alive bool) {
 	p.do(func(time.Time, *failover.Output) { alive = p.node != nil && p.node.PeerAlive() })
 	return alive
 }
+
+// Callers are the connections of the other node's supervisor, for the API to serve.
+func (p *Pair) Callers() net.Listener { return p.peer.callers }

@@ -3,6 +3,7 @@ package pair
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -14,17 +15,37 @@ func (p *Pair) Redundancy() []string {
 	if p == nil {
 		return nil
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.gone)
+	return p.redundancy.sentences()
+}
+
+// redundancy is what stands against a takeover, as it was at the last look.
+type redundancy struct {
+	*machine
+	mu   sync.Mutex // protects gone
+	gone []string   // what of the redundancy is gone, in sentences
+}
+
+// look looks for it again. It is for the goroutine of run.
+func (r *redundancy) look(now time.Time) {
+	gone := r.gaps(now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone = gone
+}
+
+// sentences returns what the last look found.
+func (r *redundancy) sentences() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.gone)
 }
 
 // gaps looks for what of the redundancy is gone.
-func (p *Pair) gaps(now time.Time) (list []string) {
-	if p.node == nil {
+func (r *redundancy) gaps(now time.Time) (list []string) {
+	if r.node == nil {
 		return []string{"the other unit was not looked for yet"}
 	}
-	st := p.node.Status(now)
+	st := r.node.Status(now)
 	switch st.Peer.State {
 	case "alive":
 	case "never heard":

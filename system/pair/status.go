@@ -6,18 +6,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/build"
 )
 
-const (
-	// replicationTimeout is what a worker gets to say how far its copy is.
-	replicationTimeout = 500 * time.Millisecond
-	// switchLimit is how long a switch may take from the wish to the role, beyond
-	// the hold time for which a new active does not hand over.
-	switchLimit = 5 * time.Second
-)
+// replicationTimeout is what a worker gets to say how far its copy is.
+const replicationTimeout = 500 * time.Millisecond
 
 // Status is this node's half of the pair.
 type Status struct {
@@ -65,14 +61,26 @@ type Replication struct {
 
 // Status describes this node's half of the pair. It asks workers, each within bounds, and
 // goes on without those that do not answer.
-func (p *Pair) Status(ctx context.Context) *Status {
-	out := &Status{Unit: p.cfg.Unit, Version: build.Version(), Poll: p.cfg.Poll, Hold: p.cfg.Hold}
+func (p *Pair) Status(ctx context.Context) *Status { return p.reporter.status(ctx) }
+
+// reporter describes the pair for those who ask.
+type reporter struct {
+	*machine
+	cfg     *configs.Failover
+	members *members
+	links   *links
+	keys    *keyring
+}
+
+// status is Status.
+func (r *reporter) status(ctx context.Context) *Status {
+	out := &Status{Unit: r.cfg.Unit, Version: build.Version(), Poll: r.cfg.Poll, Hold: r.cfg.Hold}
 	var members []*member
 	var last []control.Replication
-	p.do(func(now time.Time, _ *failover.Output) {
-		p.describe(now, out)
-		for _, g := range p.conf.Failover.Groups {
-			for _, m := range p.byGroup[g.Name] {
+	r.do(func(now time.Time, _ *failover.Output) {
+		r.describe(now, out)
+		for _, g := range r.conf.Failover.Groups {
+			for _, m := range r.members.byGroup[g.Name] {
 				members, last = append(members, m), append(last, m.replication)
 			}
 		}
@@ -80,58 +88,59 @@ func (p *Pair) Status(ctx context.Context) *Status {
 	out.Contexts = make([]Replication, len(members))
 	var asking sync.WaitGroup
 	for i, m := range members {
-		asking.Go(func() { out.Contexts[i] = p.replicationOf(ctx, m, last[i]) })
+		asking.Go(func() { out.Contexts[i] = replicationOf(ctx, m, last[i]) })
 	}
 	asking.Wait()
 	return out
 }
 
 // describe fills in what the role machine knows.
-func (p *Pair) describe(now time.Time, out *Status) {
-	for _, l := range p.links {
+func (r *reporter) describe(now time.Time, out *Status) {
+	for _, l := range r.links.list {
 		out.Links = append(out.Links, Link{
 			LinkStatus: failover.LinkStatus{Name: l.cfg.Name, State: "silent"}, Interface: l.cfg.Interface,
 			Device:  l.on.Device,
 			Address: l.cfg.Address, Peer: l.cfg.Peer,
 		})
 	}
-	if p.node == nil {
+	if r.node == nil {
 		out.Peer.State = "not looked for yet"
-		for _, g := range p.conf.Failover.Groups {
-			out.Groups = append(out.Groups, p.groupRow(failover.GroupStatus{Name: g.Name,
+		for _, g := range r.conf.Failover.Groups {
+			out.Groups = append(out.Groups, r.members.row(failover.GroupStatus{Name: g.Name,
 				Role: failover.RoleInit.String(), PeerRole: "unknown",
 				Reason: "the contexts start", Prefer: g.Prefer.String(), Preempt: g.Preempt}))
 		}
 		return
 	}
-	st := p.node.Status(now)
-	out.Peer, out.Keys = st.Peer, p.keysInUse()
+	st := r.node.Status(now)
+	out.Peer, out.Keys = st.Peer, r.keys.status(r.node)
 	for i, l := range st.Links {
 		out.Links[i].LinkStatus = l
 	}
 	out.Interfaces, out.History = st.Interfaces, st.History
 	for _, g := range st.Groups {
-		out.Groups = append(out.Groups, p.groupRow(g))
+		out.Groups = append(out.Groups, r.members.row(g))
 	}
 }
 
-func (p *Pair) groupRow(g failover.GroupStatus) Group { return Group{g, p.contexts[g.Name]} }
+// row describes one group.
+func (s *members) row(g failover.GroupStatus) Group { return Group{g, s.contexts[g.Name]} }
 
 // replicationOf asks a worker how far its copy is; where it does not answer,
 // what it said last has to do.
-func (p *Pair) replicationOf(ctx context.Context, m *member, last control.Replication) Replication {
+func replicationOf(ctx context.Context, m *member, last control.Replication) Replication {
 	ctx, cancel := context.WithTimeout(ctx, replicationTimeout)
 	defer cancel()
-	r := last
+	latest := last
 	told, err := m.worker.Replication(ctx)
 	switch {
 	case err != nil:
-		r.Reason = "its worker does not answer: " + m.worker.Status().Reason
+		latest.Reason = "its worker does not answer: " + m.worker.Status().Reason
 	case told != nil:
-		r = *told
+		latest = *told
 	}
-	out := Replication{m.name, m.group, r}
-	if r.Connected && err == nil {
+	out := Replication{m.name, m.group, latest}
+	if latest.Connected && err == nil {
 		out.Reason = ""
 	}
 	return out

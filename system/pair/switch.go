@@ -11,6 +11,10 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 )
 
+// switchLimit is how long a switch may take from the wish to the role, beyond
+// the hold time for which a new active does not hand over.
+const switchLimit = 5 * time.Second
+
 // Switch makes the other unit active for a group, or with "" for every group that is
 // active here or, where none is, for all. It returns them when they are.
 func (p *Pair) Switch(ctx context.Context, group string) ([]Group, error) {
@@ -29,7 +33,7 @@ func (p *Pair) Switch(ctx context.Context, group string) ([]Group, error) {
 					Reason: "group " + name + " is not switched: " + err.Error(), Hint: switchHint(err)}
 				return
 			}
-			before[name] = p.role(name)
+			before[name] = p.roles.of(name)
 		}
 	})
 	if err != nil {
@@ -46,7 +50,7 @@ func (p *Pair) toSwitch(group string) []string {
 	var active, all []string
 	for _, g := range p.conf.Failover.Groups {
 		all = append(all, g.Name)
-		if p.role(g.Name) == failover.RoleActive {
+		if p.roles.of(g.Name) == failover.RoleActive {
 			active = append(active, g.Name)
 		}
 	}
@@ -71,7 +75,7 @@ func (p *Pair) awaitSwitch(ctx context.Context, before map[string]failover.Role)
 					continue // it was configured away
 				}
 				was := before[name]
-				out = append(out, p.groupRow(g))
+				out = append(out, p.members.row(g))
 				now := g.Role
 				if was == failover.RoleActive {
 					now = g.PeerRole

@@ -18,7 +18,7 @@ func TestSilenceOfTheStart(t *testing.T) {
 	broken := func() (reason string) {
 		u.pair.do(func(now time.Time, out *failover.Output) {
 			u.pair.inspect(now, out)
-			reason = u.pair.members["acme"].broken
+			reason = u.pair.members.byName["acme"].broken
 		})
 		return reason
 	}
@@ -44,7 +44,7 @@ func TestSlowBuildIsNoFailure(t *testing.T) {
 	t.Cleanup(u.kill)
 	u.pair.join(&plan.Wanted{Tenant: u.conf.Contexts[0]}, u.net, u.worker)
 	u.pair.do(func(time.Time, *failover.Output) {
-		if reason := u.pair.members["acme"].broken; reason != "" {
+		if reason := u.pair.members.byName["acme"].broken; reason != "" {
 			t.Errorf("it is given up: %s", reason)
 		}
 	})
