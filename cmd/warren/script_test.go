@@ -30,7 +30,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // the contract's tenants, which is $DIR, with servers on
 // the sockets $TWO (two contexts and some that do not answer), $EMPTY (none),
 // $REFUSING (refuses what changes something) and $PAIR (as $TWO, one of a pair).
-// -update rewrites the files.
+// -update rewrites the files. $SELDOM has what is seldom to be seen, and nobody
+// listens on $NONE.
 func TestScripts(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/script/*.txt")
 	if err != nil || len(scripts) == 0 {
@@ -40,7 +41,7 @@ func TestScripts(t *testing.T) {
 	vars := map[string]string{"TWO": serve(t, sockets, "two", withFiles()),
 		"EMPTY":    serve(t, sockets, "empty", &empty{}),
 		"REFUSING": serve(t, sockets, "refusing", newRefusing()), "PAIR": serve(t, sockets, "pair", paired()),
-		"NONE": filepath.Join(sockets, "none")}
+		"SELDOM": serve(t, sockets, "seldom", &seldom{}), "NONE": filepath.Join(sockets, "none")}
 	for _, name := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
 			want, err := os.ReadFile(name)
