@@ -26,14 +26,31 @@ func newDir(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return e.print(d, func(w io.Writer) { directory(w, d) })
+			return e.print(d, func(w io.Writer) { e.directory(w, d) })
 		}),
 	}
-	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+	e.jsonFlag(c)
 	return c
 }
 
-func directory(w io.Writer, d api.Directory) {
+// fileTable is of what is in one directory.
+var fileTable = table[api.FileInfo]{columns: []column[api.FileInfo]{
+	{"Modified", func(_ *env, f *api.FileInfo) string { return moment(f.Modified) }},
+	{"Size", func(_ *env, f *api.FileInfo) string {
+		if f.Dir {
+			return "directory"
+		}
+		return fmt.Sprint(f.Size)
+	}},
+	{"Name", func(_ *env, f *api.FileInfo) string {
+		if f.Dir {
+			return f.Name + "/"
+		}
+		return f.Name
+	}},
+}}
+
+func (e *env) directory(w io.Writer, d api.Directory) {
 	if d.Name == "" {
 		for _, f := range d.Files {
 			fmt.Fprintln(w, plain(f.Name))
@@ -45,16 +62,8 @@ func directory(w io.Writer, d api.Directory) {
 		note = " (read-only)"
 	}
 	fmt.Fprintf(w, "Directory of %s%s\n\n", plain(d.Name), note)
-	t := newTable("Modified", "Size", "Name")
-	for _, f := range d.Files {
-		if f.Dir {
-			t.row(moment(f.Modified), "directory", f.Name+"/")
-			continue
-		}
-		t.row(moment(f.Modified), fmt.Sprint(f.Size), f.Name)
-	}
 	if len(d.Files) > 0 {
-		t.write(w)
+		fileTable.write(e, w, d.Files)
 		fmt.Fprintln(w)
 	}
 	fmt.Fprintf(w, "%s in use%s, %s%s\n", count(int(d.UsedBytes), "byte", "bytes"), outOf(d.LimitBytes),

@@ -57,56 +57,6 @@ func (e *env) lament(errs []fault.ContextError) {
 	}
 }
 
-// table aligns columns. A note is a line below a row that takes no part in it.
-type table struct {
-	head  []string
-	lines []line
-}
-
-type line struct {
-	cells []string
-	note  string
-}
-
-func newTable(head ...string) *table { return &table{head: head} }
-
-// row adds a row; its cells may hold what a peer chose, and are made plain.
-func (t *table) row(cells ...string) {
-	for i := range cells {
-		if cells[i] = plain(cells[i]); cells[i] == "" {
-			cells[i] = "-"
-		}
-	}
-	t.lines = append(t.lines, line{cells: cells})
-}
-
-// notef adds a note.
-func (t *table) notef(format string, args ...any) {
-	t.lines = append(t.lines, line{note: plain(fmt.Sprintf(format, args...))})
-}
-
-// write prints the table with two spaces between columns.
-func (t *table) write(w io.Writer) {
-	widths := make([]int, len(t.head))
-	for _, l := range append([]line{{cells: t.head}}, t.lines...) {
-		for i, c := range l.cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
-		}
-	}
-	for _, l := range append([]line{{cells: t.head}}, t.lines...) {
-		if l.cells == nil {
-			fmt.Fprintf(w, "    %s\n", l.note)
-			continue
-		}
-		var b strings.Builder
-		for i, c := range l.cells {
-			b.WriteString(c)
-			b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c)+2))
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
-}
-
 // plain makes text harmless for a terminal: identities come from the network,
 // and could hold escape sequences.
 func plain(s string) string { return plainText(s, "") }

@@ -36,6 +36,7 @@ type env struct {
 	socket string // --socket
 	peer   bool   // ask the other node of the pair
 	json   bool   // --json, where a command has it
+	detail bool   // --detail, where a command has it
 }
 
 // failure marks an error of a command that was used correctly. Every other

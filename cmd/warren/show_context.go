@@ -2,67 +2,81 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
 )
 
-// newShowContext is `warren show context`.
-func newShowContext(e *env) *cobra.Command {
-	var detail bool
-	var name string
-	c := &cobra.Command{
-		Use:               "context [NAME]",
-		Short:             "Show contexts: class, interfaces, state, role, worker",
-		Example:           "  warren show context\n  warren show context --detail blue",
-		Args:              atMostOne,
-		ValidArgsFunction: e.completeContexts,
-		RunE: does(func(ctx context.Context, args []string) error {
-			if len(args) > 0 && name != "" {
-				return fmt.Errorf("%q and --context %q: give one of them", args[0], name)
-			}
-			list, err := e.client().Contexts(ctx, name+strings.Join(args, ""))
-			if err != nil {
-				return err
-			}
-			return e.print(list, func(w io.Writer) {
-				if detail {
-					e.contextsInDetail(w, list.Contexts)
-				} else {
-					contextsInShort(w, list.Contexts)
-				}
-			})
-		}),
-	}
-	c.Flags().BoolVar(&detail, "detail", false, "one paragraph for each context")
-	e.contextFlag(c, &name, "only this `context`, as NAME")
-	return c
+// showContext is `warren show context`.
+var showContext = query[api.Contexts]{
+	use:     "context [NAME]",
+	short:   "Show contexts: class, interfaces, state, role, worker",
+	example: "  warren show context\n  warren show context --detail blue",
+	context: "only this `context`, as NAME",
+	named:   true,
+	detail:  "one paragraph for each context",
+	ask:     (*client.Client).Contexts,
+	text: func(e *env, w io.Writer, a *api.Contexts) {
+		if e.detail {
+			e.contextsInDetail(w, a.Contexts)
+			return
+		}
+		contextTable.write(e, w, a.Contexts)
+		fmt.Fprintf(w, "\nTotal contexts: %d\n", len(a.Contexts))
+	},
 }
 
-func contextsInShort(w io.Writer, list []api.Tenant) {
-	t := newTable("Context Name", "Class", "Interfaces", "State", "Role", "PID", "Restarts", "URL")
-	for _, c := range list {
-		var names []string
-		for _, i := range c.Interfaces {
-			names = append(names, i.Name)
-		}
-		t.row(c.Name, c.Class, strings.Join(names, ","), string(c.State), c.Role, pid(c.PID),
-			fmt.Sprint(c.Restarts), c.ConfigURL)
+var contextTable = table[api.Tenant]{
+	columns: []column[api.Tenant]{
+		{"Context Name", func(_ *env, c *api.Tenant) string { return c.Name }},
+		{"Class", func(_ *env, c *api.Tenant) string { return c.Class }},
+		{"Interfaces", func(_ *env, c *api.Tenant) string {
+			var names []string
+			for _, i := range c.Interfaces {
+				names = append(names, i.Name)
+			}
+			return strings.Join(names, ",")
+		}},
+		{"State", func(_ *env, c *api.Tenant) string { return string(c.State) }},
+		{"Role", func(_ *env, c *api.Tenant) string { return c.Role }},
+		{"PID", func(_ *env, c *api.Tenant) string { return pid(c.PID) }},
+		{"Restarts", func(_ *env, c *api.Tenant) string { return fmt.Sprint(c.Restarts) }},
+		{"URL", func(_ *env, c *api.Tenant) string { return c.ConfigURL }},
+	},
+	notes: func(_ *env, c *api.Tenant, note func(string, ...any)) {
 		if c.State != api.StateReady && c.Reason != "" {
-			t.notef("%s", c.Reason)
+			note("%s", c.Reason)
 		}
 		for _, p := range c.Problems {
-			t.notef("%s", p.Error)
+			note("%s", p.Error)
 		}
-	}
-	t.write(w)
-	fmt.Fprintf(w, "\nTotal contexts: %d\n", len(list))
+	},
 }
+
+// interfaceTable is of the interfaces of one context.
+var interfaceTable = table[api.Interface]{columns: []column[api.Interface]{
+	{"Mapped", func(_ *env, i *api.Interface) string { return i.Name }},
+	{"Real", func(_ *env, i *api.Interface) string { return i.Allocated }},
+	{"Device", func(_ *env, i *api.Interface) string { return i.Device }},
+	{"Shared", func(_ *env, i *api.Interface) string { return yesNo(i.Shared) }},
+	{"MAC", func(_ *env, i *api.Interface) string { return i.MAC }},
+	{"MTU", func(_ *env, i *api.Interface) string {
+		if i.MTU == 0 {
+			return ""
+		}
+		return fmt.Sprint(i.MTU)
+	}},
+	{"Addresses", func(_ *env, i *api.Interface) string {
+		var at []string
+		for _, a := range i.Addresses {
+			at = append(at, a.String())
+		}
+		return strings.Join(at, ", ")
+	}},
+}}
 
 func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 	for n, c := range list {
@@ -90,20 +104,8 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 			fmt.Fprintf(w, "  Sandbox:    %s\n", plain(c.Sandbox))
 		}
 		fmt.Fprintf(w, "  Interfaces: %d\n", len(c.Interfaces))
-		t := newTable("Mapped", "Real", "Device", "Shared", "MAC", "MTU", "Addresses")
-		for _, i := range c.Interfaces {
-			var at []string
-			for _, a := range i.Addresses {
-				at = append(at, a.String())
-			}
-			mtu := ""
-			if i.MTU > 0 {
-				mtu = fmt.Sprint(i.MTU)
-			}
-			t.row(i.Name, i.Allocated, i.Device, yesNo(i.Shared), i.MAC, mtu, strings.Join(at, ", "))
-		}
 		if len(c.Interfaces) > 0 {
-			t.write(indented{w})
+			interfaceTable.write(e, indented{w}, c.Interfaces)
 		}
 	}
 }
@@ -114,15 +116,4 @@ func pid(n int) string {
 		return "-"
 	}
 	return fmt.Sprint(n)
-}
-
-// indented puts four spaces before every line; each Write is a whole line.
-type indented struct{ w io.Writer }
-
-// Write implements io.Writer.
-func (i indented) Write(b []byte) (int, error) {
-	if _, err := io.WriteString(i.w, "    "); err != nil {
-		return 0, err
-	}
-	return i.w.Write(b)
 }

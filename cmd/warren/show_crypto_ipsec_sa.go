@@ -1,37 +1,25 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
-// newShowChildSA is `warren show crypto ipsec sa`.
-func newShowChildSA(e *env) *cobra.Command {
-	var name string
-	c := &cobra.Command{
-		Use:     "sa",
-		Short:   "Show child SAs with selectors, SPIs, counters, lifetimes",
-		Example: "  warren show crypto ipsec sa\n  warren show crypto ipsec sa --context blue --json",
-		Args:    noArgs,
-		RunE: does(func(ctx context.Context, _ []string) error {
-			list, err := e.client().ChildSAs(ctx, name)
-			if err != nil {
-				return err
-			}
-			if err := e.print(list, func(w io.Writer) { e.childSAs(w, list.ChildSAs) }); err != nil {
-				return err
-			}
-			return e.silent(list.Errors, len(list.ChildSAs))
-		}),
-	}
-	e.contextFlag(c, &name, "only of this `context`")
-	return c
+// showChildSA is `warren show crypto ipsec sa`.
+var showChildSA = query[api.ChildSAs]{
+	use:     "sa",
+	short:   "Show child SAs with selectors, SPIs, counters, lifetimes",
+	example: "  warren show crypto ipsec sa\n  warren show crypto ipsec sa --context blue --json",
+	context: "only of this `context`",
+	ask:     (*client.Client).ChildSAs,
+	text:    func(e *env, w io.Writer, a *api.ChildSAs) { e.childSAs(w, a.ChildSAs) },
+	missing: func(a *api.ChildSAs) ([]fault.ContextError, int) { return a.Errors, len(a.ChildSAs) },
 }
 
 func (e *env) childSAs(w io.Writer, list []control.ChildSA) {

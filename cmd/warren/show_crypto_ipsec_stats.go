@@ -1,38 +1,51 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp/stats"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
-// newShowIPsecStats is `warren show crypto ipsec stats`.
-func newShowIPsecStats(e *env) *cobra.Command {
-	var name string
-	c := &cobra.Command{
-		Use:     "stats",
-		Short:   "Show what was carried and dropped, by cause",
-		Example: "  warren show crypto ipsec stats\n  warren show crypto ipsec stats --context blue --json",
-		Args:    noArgs,
-		RunE: does(func(ctx context.Context, _ []string) error {
-			list, err := e.client().IPsecStats(ctx, name)
-			if err != nil {
-				return err
+// showIPsecStats is `warren show crypto ipsec stats`.
+var showIPsecStats = query[api.IPsecStatistics]{
+	use:     "stats",
+	short:   "Show what was carried and dropped, by cause",
+	example: "  warren show crypto ipsec stats\n  warren show crypto ipsec stats --context blue --json",
+	context: "only of this `context`",
+	ask:     (*client.Client).IPsecStats,
+	text:    func(e *env, w io.Writer, a *api.IPsecStatistics) { e.ipsecStats(w, a.IPsecStats) },
+	missing: func(a *api.IPsecStatistics) ([]fault.ContextError, int) { return a.Errors, len(a.IPsecStats) },
+}
+
+// counted is a counter with what it has counted.
+type counted struct {
+	stats.Row
+	stats.Count
+}
+
+var (
+	carriedTable = countedBelow("Carried")
+	droppedTable = countedBelow("Dropped because")
+)
+
+// countedBelow is a table of counters whose names stand below a title.
+func countedBelow(title string) table[counted] {
+	return table[counted]{columns: []column[counted]{
+		{title, func(_ *env, c *counted) string { return c.Text }},
+		{"Packets", func(_ *env, c *counted) string { return fmt.Sprint(c.N) }},
+		{"Bytes", func(_ *env, c *counted) string {
+			if c.BytesKey == "" {
+				return ""
 			}
-			if err := e.print(list, func(w io.Writer) { e.ipsecStats(w, list.IPsecStats) }); err != nil {
-				return err
-			}
-			return e.silent(list.Errors, len(list.IPsecStats))
-		}),
-	}
-	e.contextFlag(c, &name, "only of this `context`")
-	return c
+			return fmt.Sprint(c.Bytes)
+		}},
+	}}
 }
 
 func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
@@ -43,23 +56,18 @@ func (e *env) ipsecStats(w io.Writer, list []control.IPsecStats) {
 		}
 		fmt.Fprintf(w, "context: %s, counted for %s\n", plain(s.Context), e.since(s.Since))
 		fmt.Fprintf(w, "    offloads: %s\n", plain(orNone(strings.Join(s.Offloads, ", "))))
-		for _, part := range []struct {
-			title   string
-			dropped bool
-		}{{"Carried", false}, {"Dropped because", true}} {
-			t := newTable("    "+part.title, "Packets", "Bytes")
-			for _, r := range stats.Table() {
-				if r.Dropped != part.dropped || r.Text == "" {
-					continue
-				}
-				bytes := ""
-				if r.BytesKey != "" {
-					bytes = fmt.Sprint(s.Counts[r.Counter].Bytes)
-				}
-				t.row("    "+r.Text, fmt.Sprint(s.Counts[r.Counter].N), bytes)
+		var through, lost []counted
+		for _, r := range stats.Table() {
+			switch {
+			case r.Text == "":
+			case r.Dropped:
+				lost = append(lost, counted{r, s.Counts[r.Counter]})
+			default:
+				through = append(through, counted{r, s.Counts[r.Counter]})
 			}
-			t.write(w)
 		}
+		carriedTable.write(e, indented{w}, through)
+		droppedTable.write(e, indented{w}, lost)
 	}
 	if len(list) == 0 {
 		fmt.Fprintln(w, "There are no contexts")

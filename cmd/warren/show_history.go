@@ -1,41 +1,39 @@
 package main
 
 import (
-	"context"
 	"io"
 	"strconv"
 
-	"github.com/spf13/cobra"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
 )
 
-// newShowHistory is `warren show history`.
-func newShowHistory(e *env) *cobra.Command {
-	return &cobra.Command{
-		Use:   "history",
-		Short: "Show the versions of the running configuration",
-		Long: "Show the versions of the running configuration, now and in the past: `warren rollback` takes their " +
-			"numbers.",
-		Args: noArgs,
-		RunE: does(func(ctx context.Context, _ []string) error {
-			h, err := e.client().History(ctx)
-			if err != nil {
-				return err
+// showHistory is `warren show history`.
+var showHistory = query[api.History]{
+	use:   "history",
+	short: "Show the versions of the running configuration",
+	long: "Show the versions of the running configuration, now and in the past: `warren rollback` takes their " +
+		"numbers.",
+	ask:  unnamed((*client.Client).History),
+	text: func(e *env, w io.Writer, h *api.History) { versionTable.write(e, w, h.Versions) },
+}
+
+var versionTable = table[api.Version]{
+	columns: []column[api.Version]{
+		{"VERSION", func(_ *env, v *api.Version) string {
+			if v.Running {
+				return strconv.Itoa(v.Number) + "*"
 			}
-			return e.print(h, func(w io.Writer) {
-				t := newTable("VERSION", "TIME", "AUTHOR", "ORIGIN", "COMMENT")
-				for _, v := range h.Versions {
-					number := strconv.Itoa(v.Number)
-					if v.Running {
-						number += "*"
-					}
-					t.row(number, moment(v.Time), v.Author, v.Origin, v.Comment)
-					if !v.ConfirmBefore.IsZero() {
-						t.notef("it is rolled back at %s, unless `warren confirm` comes before",
-							moment(v.ConfirmBefore))
-					}
-				}
-				t.write(w)
-			})
-		}),
-	}
+			return strconv.Itoa(v.Number)
+		}},
+		{"TIME", func(_ *env, v *api.Version) string { return moment(v.Time) }},
+		{"AUTHOR", func(_ *env, v *api.Version) string { return v.Author }},
+		{"ORIGIN", func(_ *env, v *api.Version) string { return v.Origin }},
+		{"COMMENT", func(_ *env, v *api.Version) string { return v.Comment }},
+	},
+	notes: func(_ *env, v *api.Version, note func(string, ...any)) {
+		if !v.ConfirmBefore.IsZero() {
+			note("it is rolled back at %s, unless `warren confirm` comes before", moment(v.ConfirmBefore))
+		}
+	},
 }

@@ -1,54 +1,44 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/resource"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
-// newShowResourceUsage is `warren show resource usage`.
-func newShowResourceUsage(e *env) *cobra.Command {
-	var name string
-	c := &cobra.Command{
-		Use:     "usage",
-		Short:   "Show current, peak, limit, denied per resource and context",
-		Example: "  warren show resource usage\n  warren show resource usage --context red --json",
-		Args:    noArgs,
-		RunE: does(func(ctx context.Context, _ []string) error {
-			list, err := e.client().Resources(ctx, name)
-			if err != nil {
-				return err
-			}
-			if err := e.print(list, func(w io.Writer) { resources(w, list.Resources) }); err != nil {
-				return err
-			}
-			return e.silent(list.Errors, len(list.Resources))
-		}),
-	}
-	e.contextFlag(c, &name, "only of this `context`")
-	return c
+// showResourceUsage is `warren show resource usage`.
+var showResourceUsage = query[api.Resources]{
+	use:     "usage",
+	short:   "Show current, peak, limit, denied per resource and context",
+	example: "  warren show resource usage\n  warren show resource usage --context red --json",
+	context: "only of this `context`",
+	ask:     (*client.Client).Resources,
+	text:    func(e *env, w io.Writer, a *api.Resources) { resourceTable.write(e, w, a.Resources) },
+	missing: func(a *api.Resources) ([]fault.ContextError, int) { return a.Errors, len(a.Resources) },
 }
 
-func resources(w io.Writer, list []control.Resource) {
-	t := newTable("Resource", "Current", "Peak", "Limit", "Denied", "Context")
-	for _, r := range list {
-		limit := amount(r.Limit, r.Unit)
+var resourceTable = table[control.Resource]{columns: []column[control.Resource]{
+	{"Resource", func(_ *env, r *control.Resource) string { return r.Resource }},
+	{"Current", func(_ *env, r *control.Resource) string { return amount(r.Current, r.Unit) }},
+	{"Peak", func(_ *env, r *control.Resource) string { return amount(r.Peak, r.Unit) }},
+	{"Limit", func(_ *env, r *control.Resource) string {
 		switch r.Limit {
 		case 0:
-			limit = "unlimited"
+			return "unlimited"
 		case -1:
-			limit = "none"
+			return "none"
 		}
-		t.row(r.Resource, amount(r.Current, r.Unit), amount(r.Peak, r.Unit), limit, fmt.Sprint(r.Denied), r.Context)
-	}
-	t.write(w)
-}
+		return amount(r.Limit, r.Unit)
+	}},
+	{"Denied", func(_ *env, r *control.Resource) string { return fmt.Sprint(r.Denied) }},
+	{"Context", func(_ *env, r *control.Resource) string { return r.Context }},
+}}
 
 // amount prints what is counted in a unit so that a person can compare it.
 func amount(n int64, u resource.Unit) string {

@@ -1,61 +1,49 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/client"
+	"github.com/warrenvpn/warren/system/fault"
 )
 
-// newShowSessions is `warren show vpn-sessiondb`.
-func newShowSessions(e *env) *cobra.Command {
-	var name string
-	var detail bool
-	c := &cobra.Command{
-		Use:     "vpn-sessiondb",
-		Short:   "Show sessions: user, group, addresses, bytes, duration",
-		Example: "  warren show vpn-sessiondb\n  warren show vpn-sessiondb --detail --context blue",
-		Args:    noArgs,
-		RunE: does(func(ctx context.Context, _ []string) error {
-			list, err := e.client().Sessions(ctx, name)
-			if err != nil {
-				return err
-			}
-			err = e.print(list, func(w io.Writer) {
-				switch {
-				case len(list.Sessions) == 0:
-					fmt.Fprintln(w, "There are no sessions")
-				case detail:
-					sessionsInDetail(w, list.Sessions)
-				default:
-					sessionsInShort(w, list.Sessions)
-				}
-			})
-			if err != nil {
-				return err
-			}
-			return e.silent(list.Errors, len(list.Sessions))
-		}),
-	}
-	c.Flags().BoolVar(&detail, "detail", false, "one paragraph for each session")
-	e.contextFlag(c, &name, "only of this `context`")
-	return c
+// showSessions is `warren show vpn-sessiondb`.
+var showSessions = query[api.Sessions]{
+	use:     "vpn-sessiondb",
+	short:   "Show sessions: user, group, addresses, bytes, duration",
+	example: "  warren show vpn-sessiondb\n  warren show vpn-sessiondb --detail --context blue",
+	context: "only of this `context`",
+	detail:  "one paragraph for each session",
+	ask:     (*client.Client).Sessions,
+	text: func(e *env, w io.Writer, a *api.Sessions) {
+		switch {
+		case len(a.Sessions) == 0:
+			fmt.Fprintln(w, "There are no sessions")
+			return
+		case e.detail:
+			sessionsInDetail(w, a.Sessions)
+		default:
+			sessionTable.write(e, w, a.Sessions)
+		}
+		sessionsInAll(w, a.Sessions)
+	},
+	missing: func(a *api.Sessions) ([]fault.ContextError, int) { return a.Errors, len(a.Sessions) },
 }
 
-func sessionsInShort(w io.Writer, list []control.Session) {
-	t := newTable("Context", "Username", "Tunnel Group", "Assigned IP", "Public IP", "Bytes Tx", "Bytes Rx", "Duration")
-	for i := range list {
-		s := &list[i]
-		t.row(contextOf(s), s.User, s.TunnelGroup, addresses(s.Assigned), s.Public,
-			fmt.Sprint(s.BytesOut), fmt.Sprint(s.BytesIn), duration(s))
-	}
-	t.write(w)
-	sessionsInAll(w, list)
-}
+var sessionTable = table[control.Session]{columns: []column[control.Session]{
+	{"Context", func(_ *env, s *control.Session) string { return contextOf(s) }},
+	{"Username", func(_ *env, s *control.Session) string { return s.User }},
+	{"Tunnel Group", func(_ *env, s *control.Session) string { return s.TunnelGroup }},
+	{"Assigned IP", func(_ *env, s *control.Session) string { return addresses(s.Assigned) }},
+	{"Public IP", func(_ *env, s *control.Session) string { return s.Public }},
+	{"Bytes Tx", func(_ *env, s *control.Session) string { return fmt.Sprint(s.BytesOut) }},
+	{"Bytes Rx", func(_ *env, s *control.Session) string { return fmt.Sprint(s.BytesIn) }},
+	{"Duration", func(_ *env, s *control.Session) string { return duration(s) }},
+}}
 
 func sessionsInDetail(w io.Writer, list []control.Session) {
 	for i := range list {
@@ -71,7 +59,6 @@ func sessionsInDetail(w io.Writer, list []control.Session) {
 		pair("Login Time", moment(s.LoginTime), "Duration", duration(s))
 		fmt.Fprintf(w, "%-12s : %s\n", "Protocol", plain(s.Protocol))
 	}
-	sessionsInAll(w, list)
 }
 
 // contextOf names the context of a session, and says where it is standby here.

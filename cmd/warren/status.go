@@ -60,7 +60,7 @@ func newStatus(e *env) *cobra.Command {
 	}
 	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready")
 	c.Flags().BoolVar(&redundant, "redundant", false, "exit with 1, too, while the other unit could not take over")
-	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+	e.jsonFlag(c)
 	return c
 }
 

@@ -48,6 +48,6 @@ func newVerify(e *env) *cobra.Command {
 			return nil
 		}),
 	}
-	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")
+	e.jsonFlag(c)
 	return c
 }
