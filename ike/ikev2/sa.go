@@ -1,9 +1,6 @@
 package ikev2
 
 import (
-	"bytes"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"io"
 	"time"
 
@@ -11,7 +8,6 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/record"
-	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -120,18 +116,4 @@ func (v *Version) jittered(d time.Duration, share float64) time.Duration {
 	b := bytesFrom(v.Rand(), 2)
 	f := float64(uint(b[0])<<8|uint(b[1])) / 65536
 	return d - time.Duration(float64(d)*share*f)
-}
-
-// seedSize is the size of the secret from which an exchange is made.
-const seedSize = 32
-
-// seeded returns the random bytes of an exchange that we begin. Keeping the
-// seed instead of nonce and private key makes the exchange durable: a successor
-// that finds it in the journal understands the response.
-func seeded(seed secret.Value) io.Reader {
-	b, err := hkdf.Expand(sha256.New, seed.Reveal(), "warren ikev2 exchange", 4096)
-	if err != nil {
-		panic("ikev2: internal error: " + err.Error())
-	}
-	return bytes.NewReader(b)
 }
