@@ -76,7 +76,7 @@ func New(cfg *exchange.Config) (*Engine, error) {
 		waiting:  map[exchange.QuestionID]exchange.SA{},
 		attempts: map[string]*attempt{},
 		halfOpen: newHalfOpenTable(),
-		peers:    peerTable{key: map[exchange.SA]string{}, byKey: map[string][]exchange.SA{}},
+		peers:    peerTable{key: map[exchange.SA]exchange.PeerKey{}, byKey: map[exchange.PeerKey][]exchange.SA{}},
 	}
 	e.v2 = ikev2.New(host{e})
 	e.openings = map[wire.ExchangeType]opening{

@@ -20,14 +20,14 @@ type resumed struct {
 	reason string // why it has ended
 }
 
-func (s *resumed) SPI() uint64            { return s.spi }
-func (s *resumed) PeerSPI() uint64        { return s.spi + 1 }
-func (s *resumed) Phase() exchange.Phase  { return s.phase }
-func (s *resumed) Remote() netip.AddrPort { return s.d.Remote }
-func (s *resumed) Peer() exchange.Peer    { return exchange.Peer{SPI: s.spi, Remote: s.d.Remote} }
-func (s *resumed) PeerKey() string        { return "" }
-func (s *resumed) Entry() string          { return "" }
-func (s *resumed) Deadline() time.Time    { return time.Time{} }
+func (s *resumed) SPI() uint64               { return s.spi }
+func (s *resumed) PeerSPI() uint64           { return s.spi + 1 }
+func (s *resumed) Phase() exchange.Phase     { return s.phase }
+func (s *resumed) Remote() netip.AddrPort    { return s.d.Remote }
+func (s *resumed) Peer() exchange.Peer       { return exchange.Peer{SPI: s.spi, Remote: s.d.Remote} }
+func (s *resumed) PeerKey() exchange.PeerKey { return exchange.PeerKey{} }
+func (s *resumed) Entry() string             { return "" }
+func (s *resumed) Deadline() time.Time       { return time.Time{} }
 func (s *resumed) Status() exchange.Status {
 	return exchange.Status{Peer: s.Peer(), State: "RESUMED"}
 }

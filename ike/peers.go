@@ -8,8 +8,8 @@ import (
 
 // peerTable finds the SAs of one peer, for INITIAL_CONTACT.
 type peerTable struct {
-	key   map[exchange.SA]string
-	byKey map[string][]exchange.SA // in the order in which they were made
+	key   map[exchange.SA]exchange.PeerKey
+	byKey map[exchange.PeerKey][]exchange.SA // in the order in which they were made
 }
 
 // update enters s, or strikes it out, as its state says.
@@ -18,7 +18,7 @@ func (t *peerTable) update(s exchange.SA) {
 	if old == now {
 		return
 	}
-	if old != "" {
+	if old != (exchange.PeerKey{}) {
 		delete(t.key, s)
 		list := slices.DeleteFunc(t.byKey[old], func(o exchange.SA) bool { return o == s })
 		t.byKey[old] = list
@@ -26,7 +26,7 @@ func (t *peerTable) update(s exchange.SA) {
 			delete(t.byKey, old)
 		}
 	}
-	if now != "" {
+	if now != (exchange.PeerKey{}) {
 		t.key[s] = now
 		t.byKey[now] = append(t.byKey[now], s)
 	}
@@ -34,7 +34,8 @@ func (t *peerTable) update(s exchange.SA) {
 
 // others returns the SAs with the peer and profile of s, without s.
 func (t *peerTable) others(s exchange.SA) []exchange.SA {
-	return slices.DeleteFunc(slices.Clone(t.byKey[s.PeerKey()]), func(o exchange.SA) bool {
-		return o == s || o.PeerKey() != s.PeerKey()
+	key := s.PeerKey()
+	return slices.DeleteFunc(slices.Clone(t.byKey[key]), func(o exchange.SA) bool {
+		return o == s || o.PeerKey() != key
 	})
 }

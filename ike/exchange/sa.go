@@ -24,6 +24,14 @@ const (
 // peer that has not been let in.
 func (p Phase) HalfOpen() bool { return p == PhaseHalfOpen || p == PhaseAsking || p == PhaseRejected }
 
+// PeerKey is an authenticated peer and its profile. It is comparable, and two are
+// compared without memory: many devices may have one identity.
+type PeerKey struct {
+	Profile string
+	Type    uint8  // of the identity: RFC 7296 section 3.5
+	Data    string // of the identity, as the payload has it
+}
+
 // SA is one IKE SA of any version. Each method that takes an Output leaves it
 // complete: what is in Changes says all that Send makes known.
 type SA interface {
@@ -38,8 +46,8 @@ type SA interface {
 	// Peer returns what events and answers call the SA.
 	Peer() Peer
 	// PeerKey names the authenticated peer and its profile: what INITIAL_CONTACT is
-	// about. It is "" for an SA that neither stands nor asks.
-	PeerKey() string
+	// about. It is zero for an SA that neither stands nor asks.
+	PeerKey() PeerKey
 	// Entry returns the name of the crypto map entry, "" before one is chosen.
 	Entry() string
 	// Dialled reports whether we connected to the peer; rekeying does not change it.

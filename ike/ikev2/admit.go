@@ -22,16 +22,22 @@ func (a *authResponder) wants(t wire.AttributeType) (bool, netip.Addr) {
 	return ok, wanted
 }
 
-// succeeds reports whether o, an SA of the same peer and profile, ends when ours
-// stands: the peer has said INITIAL_CONTACT (RFC 7296 section 2.4), and o is of
-// the same device. One identity may have several devices, each of which knows of
-// its own SAs alone: the same device comes from the same address, or asks for the
-// address that o has been given, or has been given it itself by now.
-func (a *authResponder) succeeds(o exchange.SA) bool {
-	s := a.sa
+// succeeded returns the SAs of the same peer and profile that end when ours stands:
+// the peer has said INITIAL_CONTACT (RFC 7296 section 2.4), and they are of the same
+// device.
+func (a *authResponder) succeeded() []exchange.SA {
 	if !a.contact || a.profile.IgnoreContact {
-		return false
+		return nil
 	}
+	return slices.DeleteFunc(a.sa.host.Others(a.sa), func(o exchange.SA) bool { return !a.sameDevice(o) })
+}
+
+// sameDevice reports whether o, an SA of the same peer and profile, is of the same
+// device. One identity may have several devices, each of which knows of its own SAs
+// alone: the same device comes from the same address, or asks for the address that o
+// has been given, or has been given it itself by now.
+func (a *authResponder) sameDevice(o exchange.SA) bool {
+	s := a.sa
 	if o.Remote().Addr() == s.remote.Addr() {
 		return true
 	}

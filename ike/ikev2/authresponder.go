@@ -158,10 +158,8 @@ func (a *authResponder) ask(out *exchange.Output) {
 	q := exchange.AskSession{Question: a.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
 	q.WantIPv4, q.WantedIPv4 = a.wants(wire.InternalIP4Address)
 	q.WantIPv6, q.WantedIPv6 = a.wants(wire.InternalIP6Address)
-	for _, o := range s.host.Others(s) {
-		if a.succeeds(o) {
-			q.Replaces = append(q.Replaces, o.SPI())
-		}
+	for _, o := range a.succeeded() {
+		q.Replaces = append(q.Replaces, o.SPI())
 	}
 	out.Events = append(out.Events, q)
 }
@@ -209,10 +207,8 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 		s.refuse(n.Type.String(), reason, out)
 		return nil
 	}
-	for _, o := range s.host.Others(s) {
-		if a.succeeds(o) {
-			s.host.Replace(now, o, out)
-		}
+	for _, o := range a.succeeded() {
+		s.host.Replace(now, o, out)
 	}
 	if a.hasCP {
 		if reply, ok := configReply(a.cp, &s.session); ok {

@@ -14,11 +14,11 @@ func (s *SA) Children() int { return len(s.children) }
 func (s *SA) Served() bool { return s.served }
 
 // PeerKey implements exchange.SA.
-func (s *SA) PeerKey() string {
+func (s *SA) PeerKey() exchange.PeerKey {
 	if !s.standing() && s.state != Asking {
-		return ""
+		return exchange.PeerKey{}
 	}
-	return s.profile + "\x00" + s.remoteID.String()
+	return exchange.PeerKey{Profile: s.profile, Type: uint8(s.remoteID.Type), Data: s.remoteID.Data}
 }
 
 // Peer implements exchange.SA.
