@@ -81,7 +81,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	if err != nil {
 		return Synced{}, err
 	}
-	next, _, err := read(&overlay{fetchAll(ctx, l.path), files}, l.path)
+	next, _, err := read(&overlay{fetchAll(ctx, l.path, l.cfg.Check), files}, l.path)
 	if err == nil {
 		err = l.fixed(st.running.conf, next.conf)
 	}
