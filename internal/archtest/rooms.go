@@ -90,7 +90,8 @@ var rooms = []room{
 		because: "it leases addresses from a specification"},
 	{path: "context/pipe", may: []string{"context/control"},
 		because: "it moves control messages and descriptors, whatever they mean"},
-	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "failover", "resource"},
+	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "failover",
+		"internal/dirwatch", "resource"},
 		because: "it arranges namespaces and devices for whoever asks; of failover it knows the role, which says " +
 			"whose addresses they carry"},
 	{path: "context/confine", may: []string{"context/control"},
@@ -158,7 +159,8 @@ var rooms = []room{
 	{path: "failover/link", may: []string{"failover", "failover/journal", "internal/record", "internal/secret"},
 		because: "the link carries what the node decides"},
 	{path: "resource", pure: true, because: "it is a leaf"},
-	{path: "resource/cgroup", because: "it is a leaf: it gives the kernel the numbers that it is given"},
+	{path: "resource/cgroup", may: []string{"internal/dirwatch"},
+		because: "it gives the kernel the numbers that it is given, and knows nobody who has them"},
 	{path: "vfs/fetch", because: "it is a leaf: it gets bytes from servers, whatever they mean"},
 	{path: "vfs", because: "it is a leaf: files know nothing of what is in them"},
 
@@ -170,6 +172,7 @@ var rooms = []room{
 	{path: "internal/guard", may: []string{"internal/panics"},
 		because: "it calls what it is given, and tells of its panic"},
 	{path: "internal/panics", pure: true, because: "it is a leaf: it says what may be told of a panic"},
+	{path: "internal/dirwatch", because: "it is a leaf: it tells what is removed, whatever that is"},
 	{path: "internal/durable", because: "it is a leaf: it replaces files, whatever is in them"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
