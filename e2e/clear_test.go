@@ -13,7 +13,10 @@ import (
 )
 
 // unserved are the packets of blue that no SA stood for.
-func unserved(t *testing.T, w *lab.Warrend) float64 {
+func unserved(t *testing.T, w *lab.Warrend) float64 { return counted(t, w, "drop_clear") }
+
+// counted is one of blue's counters.
+func counted(t *testing.T, w *lab.Warrend, counter string) float64 {
 	t.Helper()
 	var stats struct {
 		Stats []map[string]any `json:"ipsec_stats"`
@@ -22,7 +25,7 @@ func unserved(t *testing.T, w *lab.Warrend) float64 {
 		&stats); err != nil {
 		t.Fatal(err)
 	}
-	return stats.Stats[0]["drop_clear"].(float64)
+	return stats.Stats[0][counter].(float64)
 }
 
 // unanswered sends from the inside to where a tunnel led, until the data plane
@@ -61,9 +64,15 @@ func TestPoolTakenAway(t *testing.T) {
 }
 
 // TestClientWithoutAddress: a client that asks for no address gets no child SA: what
-// the inside sent it would leave in clear.
+// the inside sent it would leave in clear. One that gives itself an address of the
+// inside is not heard by the gateway at all.
 func TestClientWithoutAddress(t *testing.T) {
-	_, n, w := start(t, nil)
+	l, n, w := start(t, replace(t, "blue.hcl", `ip_pool "staff"`, `route "10.60.0.0/16" {
+  interface = "inside"
+  gateway   = "10.10.0.53"
+}
+
+ip_pool "staff"`))
 	conn := n.Blue.Conn()
 	conn.VIPs = ""
 	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
@@ -71,6 +80,20 @@ func TestClientWithoutAddress(t *testing.T) {
 		t.Error("it is connected")
 	}
 	wantLog(t, w, "peer refused", "FAILED_CP_REQUIRED")
+
+	n.Blue.Client.MustPing(lab.Ping{From: lab.OutsideClient, To: lab.OutsideGateway})
+	n.Blue.Client.Address("lo", "10.60.0.7/32")
+	p := n.Blue.Client.StartPing(lab.Ping{From: "10.60.0.7", To: lab.OutsideGateway, Interval: 10 * time.Millisecond,
+		Timeout: 100 * time.Millisecond})
+	l.Eventually("packets in clear from the inside to be dropped", 15*time.Second, func() error {
+		if n := counted(t, w, "drop_clear_in"); n < 5 {
+			return fmt.Errorf("%v are", n)
+		}
+		return nil
+	})
+	if r := p.Stop(); r.Received > 0 {
+		t.Errorf("some are answered: %v", r)
+	}
 }
 
 // branches are sites at unknown addresses, told apart by their identity.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -122,6 +123,154 @@ func TestClearFromOutside(t *testing.T) {
 	}
 	if n, err := g.ClearDrops(); err != nil || n < want {
 		t.Errorf("%d packets are counted as dropped, %v; want %d", n, err, want)
+	}
+}
+
+// TestIngress sends frames from the outside segment to our own addresses there: those
+// with a source inside or of a pool are dropped and counted, all others are delivered.
+func TestIngress(t *testing.T) {
+	h := scratch(t)
+	tn := dualTenant()
+	tn.Routes = append(tn.Routes, spec.Route{Destination: netip.MustParsePrefix("10.20.99.0/24"), Interface: "outside",
+		Gateway: netip.MustParseAddr("198.51.100.253")})
+	g := buildWith(t, h, tn)
+	fd, mac := wireOf(t, h, g)
+	sources := []struct {
+		what    string
+		from    string
+		allowed bool
+	}{
+		{"a host inside", "10.10.0.53", false},
+		{"a network behind a router inside", "10.20.3.4", false},
+		{"a client", "10.99.0.77", false},
+		{"a client with an address within the inside", "10.10.0.70", false},
+		{"beside the pool", "10.99.0.9", true},
+		{"a network outside within one inside", "10.20.99.1", true},
+		{"what is protected, where our peer may be", "10.77.200.1", true},
+		{"what a crypto map calls ours, and nothing else does", "10.30.3.4", true},
+		{"a host on the segment", "198.51.100.66", true},
+		{"the Internet", "192.0.2.9", true},
+		{"a host inside", "fd00:10::53", false},
+		{"a network behind a router inside", "fd00:20::53", false},
+		{"a client", "fd00:99::77", false},
+		{"beside the pool", "fd00:99::1:0", true},
+		{"a host on the segment", "2001:db8:1::66", true},
+		{"the Internet", "2001:db8:99::9", true},
+	}
+	got := make(map[netip.Addr]bool)
+	round := func() (dropped uint64) {
+		for _, s := range sources {
+			from, to := netip.MustParseAddr(s.from), netip.MustParseAddr("198.51.100.1")
+			if from.Is6() {
+				to = netip.MustParseAddr("2001:db8:1::1")
+			}
+			sendFrame(t, fd, mac, udpPacket(from, to, 4500))
+			if !s.allowed {
+				dropped++
+			}
+		}
+		return dropped
+	}
+	ears := []int{rawSocket(t, g, unix.AF_INET), rawSocket(t, g, unix.AF_INET6)}
+	// As above: until all that may has come, and what may not is counted.
+	for limit := time.Now().Add(20 * time.Second); ; {
+		n := round()
+		drops, err := g.ClearDrops()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ear := range ears {
+			hear(t, ear, got)
+		}
+		complete := drops >= n
+		for _, s := range sources {
+			complete = complete && (!s.allowed || got[netip.MustParseAddr(s.from)])
+		}
+		if complete || time.Now().After(limit) {
+			if drops < n {
+				t.Errorf("%d packets are counted as dropped, want %d", drops, n)
+			}
+			break
+		}
+	}
+	for _, s := range sources {
+		if got[netip.MustParseAddr(s.from)] != s.allowed {
+			t.Errorf("%s (%s) as the source of a packet to ourselves: delivered is %v, want %v", s.what, s.from,
+				!s.allowed, s.allowed)
+		}
+	}
+	for from, want := range map[string]string{"10.10.0.53": "inside", "10.99.0.77": "ipsec0"} {
+		if got := inside(t, g.ns, "ip route get 198.51.100.1 from "+from+" iif "+want); !containsWord(got, "local") {
+			t.Errorf("from %s over %s, where it belongs: %s", from, want, got)
+		}
+	}
+}
+
+// TestIngressRules: packets from far away pass over the rules in two steps, and the
+// longest prefix of those that are near decides.
+func TestIngressRules(t *testing.T) {
+	g := &Gateway{tenant: dualTenant()}
+	g.tenant.Routes = append(g.tenant.Routes,
+		spec.Route{Destination: netip.MustParsePrefix("10.20.99.0/24"), Interface: "outside"},
+		spec.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Interface: "inside"})
+	g.tenant.Pools = g.tenant.Pools[:0]
+	show := func(family int) (out []string) {
+		for _, r := range g.ingressRules(family) {
+			out = append(out, fmt.Sprintf("%d from %v table %d next %d", r.priority, r.from, r.table, r.next))
+		}
+		return out
+	}
+	want := []string{
+		"134 from 10.10.0.0/24 table 5004 next 0",
+		"142 from 10.20.0.0/16 table 5004 next 0",
+		"134 from 10.20.99.0/24 table 0 next 160",
+		"20 from 10.0.0.0/8 table 0 next 134",
+		"21 from invalid Prefix table 0 next 160",
+	}
+	if diff := cmp.Diff(want, show(unix.AF_INET)); diff != "" {
+		t.Errorf("IPv4 (-want +got):\n%s", diff)
+	}
+	want = []string{
+		"94 from fd00:10::/64 table 5004 next 0",
+		"94 from fd00:20::/64 table 5004 next 0",
+	}
+	if diff := cmp.Diff(want, show(unix.AF_INET6)); diff != "" {
+		t.Errorf("IPv6 (-want +got):\n%s", diff)
+	}
+}
+
+// rawSocket receives what is delivered of UDP in the namespace.
+func rawSocket(t *testing.T, g *Gateway, family int) (fd int) {
+	t.Helper()
+	err := g.ns.Do(func() (err error) {
+		fd, err = unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_UDP)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// hear adds the sources of all that waits in a socket.
+func hear(t *testing.T, fd int, from map[netip.Addr]bool) {
+	t.Helper()
+	b := make([]byte, 2048)
+	for {
+		_, addr, err := unix.Recvfrom(fd, b, 0)
+		switch a := addr.(type) {
+		case *unix.SockaddrInet4:
+			from[netip.AddrFrom4(a.Addr)] = true
+		case *unix.SockaddrInet6:
+			from[netip.AddrFrom16(a.Addr)] = true
+		}
+		if errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -285,7 +434,7 @@ func TestFewest(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got := "["
-		for i, s := range fewest(tt.give) {
+		for i, s := range fewest(tt.give, unix.AF_INET) {
 			got += strings.Repeat(" ", min(i, 1)) + fmt.Sprintf("{%v %v}", s.prefix, s.inside)
 		}
 		if got += "]"; got != tt.want {

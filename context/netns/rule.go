@@ -8,6 +8,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // The priorities of the rules, in the order in which the kernel asks them. RFC
@@ -16,10 +19,13 @@ import (
 // "inside" for every other one.
 const (
 	prioDirect    = 10  // from outside to an address that we have inside: dropped
-	prioLocal     = 20  // ourselves, in place of the kernel's rule 0
-	prioOuter     = 100 // what the worker sends
-	prioOuterEnd  = 101
-	prioHidden    = 150 // from inside to a subnet outside that a tunnel carries
+	prioNear      = 20  // from outside, by a source near one of the next: on with those
+	prioFar       = 21  // all else from outside: on with prioLocal
+	prioIngress   = 30  // from outside, by its source, the longest prefix first: inside, or of a pool
+	prioLocal     = 160 // ourselves, in place of the kernel's rule 0
+	prioOuter     = 170 // what the worker sends
+	prioOuterEnd  = 171
+	prioHidden    = 180 // from inside to a subnet outside that a tunnel carries
 	prioSource    = 200 // from outside, by its source, the longest prefix first
 	prioTunnel    = 400 // from outside to those who reach it through the tunnel
 	prioTunnelEnd = 401 // and nowhere else
@@ -32,13 +38,16 @@ type rule struct {
 	mark             uint32
 	iif              string
 	from, to         netip.Prefix
-	table            int // 0: unreachable
+	table            int // 0: unreachable, or see next
+	next             int // the priority of a rule that there is, to go on with; 0: none
 }
 
 func (r rule) netlink() *netlink.Rule {
 	out := netlink.NewRule()
 	out.Family, out.Priority, out.Mark, out.IifName, out.Table = r.family, r.priority, r.mark, r.iif, r.table
-	if r.table == 0 {
+	if r.next != 0 {
+		out.Goto = r.next
+	} else if r.table == 0 {
 		out.Type = unix.RTN_UNREACHABLE
 	}
 	if r.from.IsValid() {
@@ -52,7 +61,8 @@ func (r rule) netlink() *netlink.Rule {
 
 // ruleOf reads a rule of the kernel.
 func ruleOf(r netlink.Rule) rule {
-	out := rule{family: r.Family, priority: r.Priority, mark: r.Mark, iif: r.IifName, table: r.Table}
+	out := rule{family: r.Family, priority: r.Priority, mark: r.Mark, iif: r.IifName, table: r.Table,
+		next: max(r.Goto, 0)}
 	if r.Src != nil {
 		out.from = prefixOf(r.Src)
 	}
@@ -90,9 +100,14 @@ func (g *Gateway) rulesLocked(family int) []rule {
 	if whole {
 		sources = g.sourcesLocked(behind, family)
 	}
+	ingress := g.ingressRules(family)
 	for _, iif := range outside {
 		for _, p := range g.directLocked(family) {
 			list = append(list, rule{family: family, priority: prioDirect, iif: iif, to: p, table: tableDrop})
+		}
+		for _, r := range ingress {
+			r.iif = iif
+			list = append(list, r)
 		}
 		for _, s := range sources {
 			r := rule{family: family, priority: prioSource + 128 - s.prefix.Bits(), iif: iif, from: s.prefix,
@@ -132,6 +147,40 @@ func (g *Gateway) directLocked(family int) (list []netip.Prefix) {
 	return list
 }
 
+// ingressRules drop what claims to come from one of ingressSources, wherever it goes
+// (RFC 2827). Every packet from outside is held against them before it comes to
+// ourselves, and a rule takes some 10 ns: so packets from the rest of the world pass
+// over them.
+func (g *Gateway) ingressRules(family int) (list []rule) {
+	var near []netip.Prefix
+	first := prioLocal
+	for _, s := range ingressSources(g.tenant, family) {
+		r := rule{family: family, priority: prioIngress + 128 - s.prefix.Bits(), from: s.prefix, next: prioLocal}
+		if s.inside {
+			r.table, r.next = tableDrop, 0
+		}
+		list, near, first = append(list, r), append(near, nearOf(s.prefix)), min(first, r.priority)
+	}
+	slices.SortFunc(near, netip.Prefix.Compare)
+	if near = slices.Compact(near); len(near)+1 < len(list) {
+		for _, p := range near {
+			list = append(list, rule{family: family, priority: prioNear, from: p, next: first})
+		}
+		list = append(list, rule{family: family, priority: prioFar, next: prioLocal})
+	}
+	return list
+}
+
+// nearOf is a network around p, as large as a few are enough for all networks of a
+// company.
+func nearOf(p netip.Prefix) netip.Prefix {
+	bits := 8
+	if p.Addr().Is6() {
+		bits = 32
+	}
+	return netip.PrefixFrom(p.Addr(), min(bits, p.Bits())).Masked()
+}
+
 // source is a network that packets claim to come from.
 type source struct {
 	prefix netip.Prefix
@@ -142,37 +191,53 @@ type source struct {
 // that lie within one of them: as few as say it, so that the longest prefix of an
 // address tells.
 func (g *Gateway) sourcesLocked(behind []guarded, family int) []source {
-	var all []source
-	add := func(p netip.Prefix, inside bool) {
-		if familyOf(p) == family {
-			all = append(all, source{p.Masked(), inside})
-		}
-	}
-	for _, i := range g.tenant.Interfaces {
-		for _, p := range i.Addresses {
-			add(p, !mapped(g.tenant, i.Name))
-		}
-	}
-	for _, r := range g.tenant.Routes {
-		add(r.Destination, !mapped(g.tenant, r.Interface))
-	}
+	all := attached(g.tenant)
 	for _, p := range behind {
-		add(p.prefix, true)
+		all = append(all, source{p.prefix, true})
 	}
 	outside := placedAt(g.tenant, true)
 	for e := range staticEntries(g.tenant) {
 		for _, p := range e.Local {
 			if !isAny(p) && !within(outside, p) {
-				add(p, true)
+				all = append(all, source{p.Masked(), true})
 			}
 		}
 	}
-	return fewest(all)
+	return fewest(all, family)
 }
 
-// fewest leaves out what the next wider network says already. Of two that are
-// equal, the one inside counts.
-func fewest(all []source) []source {
+// attached are the networks of the interfaces, and those that static routes lead to.
+func attached(t *spec.Tenant) (all []source) {
+	for _, i := range t.Interfaces {
+		for _, p := range i.Addresses {
+			all = append(all, source{p.Masked(), !mapped(t, i.Name)})
+		}
+	}
+	for _, r := range t.Routes {
+		all = append(all, source{r.Destination.Masked(), !mapped(t, r.Interface)})
+	}
+	return all
+}
+
+// ingressSources are the networks inside and the pools, and those outside that lie
+// within one of them. Nobody outside has an address of theirs: IKE and ESP from there
+// could not be answered, or come from an address that a client gets. Networks behind
+// the tunnel are not among them: their gateway may well have an address of its own in
+// one.
+func ingressSources(t *spec.Tenant, family int) []source {
+	all := slices.DeleteFunc(attached(t), func(s source) bool { return s.inside && isAny(s.prefix) })
+	for _, p := range t.Pools {
+		for _, q := range control.Cover(p.Start, p.End) {
+			all = append(all, source{q, true})
+		}
+	}
+	return fewest(all, family)
+}
+
+// fewest returns the networks of a family without what the next wider network says
+// already. Of two that are equal, the one inside counts.
+func fewest(all []source, family int) []source {
+	all = slices.DeleteFunc(all, func(s source) bool { return familyOf(s.prefix) != family })
 	slices.SortFunc(all, func(a, b source) int {
 		if c := a.prefix.Addr().Compare(b.prefix.Addr()); c != 0 {
 			return c
