@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -41,7 +40,7 @@ var errNoFrames = errors.New("capture: only a capture of an interface reads fram
 
 // Set are the captures of one tenant. It is safe for concurrent use.
 type Set struct {
-	log  *slog.Logger
+	tell func(control.Fact)
 	taps func(...plane.Tap) // replaces the taps of the data plane
 
 	mu      sync.Mutex // protects what follows
@@ -50,8 +49,11 @@ type Set struct {
 }
 
 // NewSet returns a set without captures. taps replaces the taps of the data plane;
-// the set calls it whenever a capture of control.CaptureDecrypted starts or ends.
-func NewSet(log *slog.Logger, taps func(...plane.Tap)) *Set { return &Set{log: log, taps: taps} }
+// the set calls it whenever a capture of control.CaptureDecrypted starts or ends. tell
+// takes what happens; it must not block.
+func NewSet(tell func(control.Fact), taps func(...plane.Tap)) *Set {
+	return &Set{tell: tell, taps: taps}
+}
 
 // Prepare makes ready for a capture, which runs in the function that it returns:
 // until its context ends, its reader goes away, or it has all that which asks for.
@@ -73,11 +75,11 @@ func (s *Set) Prepare(which control.Capture, frames *Frames, out net.Conn) (run 
 		s.inside = append(s.inside, c)
 		s.taps(slices.Clone(s.inside)...)
 	}
-	s.log.Info("capture begins", "interface", which.Interface)
+	s.tell(&control.CaptureBegun{Interface: which.Interface})
 	return func(ctx context.Context) {
 		c.run(ctx, which, frames, out)
 		s.remove(c)
-		s.log.Info("capture ends", "interface", which.Interface, "count", c.kept, "dropped", c.dropped)
+		s.tell(&control.CaptureEnded{Interface: which.Interface, Count: c.kept, Dropped: c.dropped})
 	}, nil
 }
 

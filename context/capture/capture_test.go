@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -71,7 +70,7 @@ func packets(t *testing.T, b []byte) (data [][]byte, dropped uint64) {
 func TestCaptureEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var taps []plane.Tap
-		s := NewSet(slog.New(slog.DiscardHandler), func(list ...plane.Tap) { taps = list })
+		s := NewSet(func(control.Fact) {}, func(list ...plane.Tap) { taps = list })
 		decrypted := control.Capture{Interface: control.CaptureDecrypted}
 
 		which := decrypted
@@ -127,7 +126,7 @@ func TestCaptureEnds(t *testing.T) {
 // TestPrepareChecksFrames: a capture of an interface needs frames, and one of what
 // is inside the tunnels has none.
 func TestPrepareChecksFrames(t *testing.T) {
-	s := NewSet(slog.New(slog.DiscardHandler), func(...plane.Tap) {})
+	s := NewSet(func(control.Fact) {}, func(...plane.Tap) {})
 	for _, tt := range []struct {
 		iface  string
 		frames *Frames

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"testing"
@@ -61,7 +60,7 @@ func TestFrames(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := NewSet(slog.New(slog.DiscardHandler), func(...plane.Tap) {})
+			s := NewSet(func(control.Fact) {}, func(...plane.Tap) {})
 			ours, theirs := net.Pipe()
 			run, err := s.Prepare(control.Capture{Interface: "outside", Count: 5}, f, theirs)
 			if err != nil {

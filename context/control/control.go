@@ -133,7 +133,10 @@ type Boot struct {
 	Descriptors []Descriptor `json:"descriptors"`
 	LogFormat   string       `json:"log_format"` // "text" or "json"
 	LogLevel    string       `json:"log_level"`
-	Failover    *Failover    `json:"failover,omitempty"` // nil: there is no other node
+	// Events says that the supervisor takes events on the worker's standard error;
+	// otherwise what happens is lines of the log like all else.
+	Events   bool      `json:"events,omitempty"`
+	Failover *Failover `json:"failover,omitempty"` // nil: there is no other node
 
 	// Clock is what the clock of all workers showed, in nanoseconds since 1970,
 	// when the machine was started: lifetimes go on from worker to worker whatever

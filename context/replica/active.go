@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -18,7 +17,6 @@ import (
 // active is the role of the unit of a pair that serves the tenant. Every entry of
 // the journal goes to the twin.
 type active struct {
-	log   *slog.Logger
 	host  Host
 	store *store
 	twin  *twin

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/failover/link"
 )
 
@@ -52,6 +53,6 @@ func (a *active) overdue() {
 		a.expect()
 		return
 	}
-	a.log.Warn("session with the twin ended", "reason", "no acknowledgement", "limit", limit)
+	a.store.tell(&control.TwinLost{Reason: "no acknowledgement", Limit: limit})
 	a.detach(fmt.Sprintf("the twin acknowledged nothing for %v", limit))
 }

@@ -88,7 +88,9 @@ type State interface {
 
 // Config is what a Replica is made of.
 type Config struct {
-	Log      *slog.Logger
+	Log *slog.Logger
+	// Tell takes what happens. It must not block.
+	Tell     func(control.Fact)
 	Host     Host
 	Journal  Memory
 	Counters *esp.Counters
@@ -120,7 +122,7 @@ func New(cfg *Config) (*Replica, error) {
 			return nil, err
 		}
 		r.begins = cfg.Failover.Activation
-		r.role = &standby{log: cfg.Log, host: cfg.Host, store: s, twin: r.twin}
+		r.role = &standby{host: cfg.Host, store: s, twin: r.twin}
 	}
 	return r, nil
 }
@@ -168,7 +170,7 @@ func (r *Replica) Epoch() uint64 { return r.twin.epoch }
 // snapshot is here. It returns the number of IKE SAs.
 func (r *Replica) StepBack() (int, error) {
 	r.role.retire("this node became standby")
-	x := &standby{log: r.log, host: r.host, store: r.store, twin: r.twin}
+	x := &standby{host: r.host, store: r.store, twin: r.twin}
 	r.role = x
 	n, err := r.store.restore(r.host.Now())
 	if err == nil {
@@ -241,7 +243,7 @@ func (r *Replica) Receive(now time.Time, b []byte, ok bool) {
 			return
 		}
 		if err := r.role.receive(now, b); err != nil {
-			r.log.Warn("session with the twin ended", "reason", err)
+			r.store.tell(&control.TwinLost{Reason: err.Error()})
 			r.role.detach(err.Error())
 			return
 		}

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/eventlog"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover"
@@ -146,7 +147,9 @@ func (n *node) restart() {
 	n.logs = &bytes.Buffer{}
 	n.host = &host{counters: counters, bad: bad, refuses: refuses, installed: map[uint64]uint32{}}
 	log := slog.New(slog.NewTextHandler(n.logs, nil))
-	n.Replica, err = New(&Config{Log: log, Host: n.host, Journal: n.journal, Counters: counters, Failover: n.pair})
+	tell := func(f control.Fact) { _, _ = eventlog.Write(log.Handler(), &control.Event{Fact: f}) }
+	n.Replica, err = New(&Config{Log: log, Tell: tell, Host: n.host, Journal: n.journal, Counters: counters,
+		Failover: n.pair})
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"errors"
-	"log/slog"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -15,7 +14,6 @@ import (
 
 // standby is the role of the unit of a pair that holds what its twin serves.
 type standby struct {
-	log   *slog.Logger
 	host  Host
 	store *store
 	twin  *twin
@@ -47,7 +45,7 @@ func (x *standby) set(to control.Activation) (role, Step, error) {
 		return nil, StepNone, err
 	}
 	x.detach("this node became active")
-	a := &active{log: x.log, host: x.host, store: x.store, twin: x.twin}
+	a := &active{host: x.host, store: x.store, twin: x.twin}
 	a.activate(to.Epoch)
 	return a, StepTakeOver, nil
 }
@@ -121,7 +119,7 @@ func (x *standby) receive(now time.Time, b []byte) error {
 			return err
 		}
 	case journal.StepReady:
-		x.log.Info("standby is in step", "stream", step.Stream.String(), "position", uint64(step.Position))
+		x.store.tell(&control.InStep{Stream: step.Stream.String(), Position: uint64(step.Position)})
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover/journal"
@@ -16,6 +17,7 @@ import (
 // store is the state of a tenant as its journal says it, and the journal.
 type store struct {
 	log      *slog.Logger
+	tell     func(control.Fact)
 	host     Host
 	journal  *ledger
 	counters *esp.Counters
@@ -36,7 +38,7 @@ func newStore(cfg *Config) (*store, error) {
 		return nil, fmt.Errorf("replica: %w: %w", ErrJournal, err)
 	}
 	return &store{
-		log: cfg.Log, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
+		log: cfg.Log, tell: cfg.Tell, host: cfg.Host, journal: l, counters: cfg.Counters, reserves: cfg.Failover != nil,
 		slots: newSlots(cfg.Counters.Len()), accounts: make(map[uint64]sessionEntry),
 		early: make(map[uint64]counterEntry), gone: make(losses), refused: make(map[uint64]bool),
 	}, nil
@@ -130,8 +132,7 @@ func (s *store) giveUp(now time.Time, spi uint64, err error, im *image) entry {
 // count tells that a record cannot be used.
 func (s *store) count(spi uint64, err error, im *image) {
 	im.lost++
-	s.log.Error("record cannot be used, its SA is given up", "sa", fmt.Sprintf("%016x", spi), "reason", err,
-		"count", im.lost)
+	s.tell(&control.IKELost{SA: spi, Reason: err.Error(), Count: uint64(im.lost)})
 }
 
 // abandon takes an IKE SA with its child SAs out of an image, and passes over what

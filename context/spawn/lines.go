@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -33,8 +34,9 @@ const (
 // to a pipe, never to the log itself: it could truncate that, fill the disk, or
 // write lines that look like somebody else's.
 //
-// What is a record of the log is written again with the tenant that it really
-// comes from; all else, such as the trace of a panic, is quoted in a record of
+// What is an event is told (events.go), and becomes the record of the log that it is
+// for users. What is itself a record of the log is written again with the tenant that
+// it really comes from; all else, such as the trace of a panic, is quoted in a record of
 // ours. Nothing passes that is not printable. A worker keeps to the bound of its
 // class by itself; of one that was taken over twice as much passes, and the rest
 // is counted. A log that stalls does not hold the worker up: what the queue has no
@@ -43,10 +45,10 @@ type lines struct {
 	from *burstPipe
 	done chan struct{} // closed when all has been written
 	linesConfig
-	bucket  resource.Bucket
-	out     []byte // records for the log, not yet queued
-	records int    // how many these are
-	queue   *logQueue
+	bucket resource.Bucket
+	out    records // for the log, not yet queued
+	events *eventReader
+	queue  *logQueue
 }
 
 // linesConfig says where lines go.
@@ -57,6 +59,10 @@ type linesConfig struct {
 	to        io.Writer    // the log
 	log       *slog.Logger // the same log, for records of ours; it carries the tenant
 	tell      func(dropped int64)
+	event     func(control.Event) // takes the worker's events; nil: nobody does
+	// resumed says that somebody else has read from the same pipe before, and may
+	// have got the first half of a line.
+	resumed bool
 }
 
 // newLines returns lines, and what the worker writes to.
@@ -69,10 +75,12 @@ func newLines(cfg linesConfig) (*lines, *os.File, error) {
 	if cfg.perSecond == 0 {
 		rate = unlimitedLines
 	}
-	return &lines{
+	l := &lines{
 		from: r, done: make(chan struct{}), linesConfig: cfg, queue: newLogQueue(),
 		bucket: resource.Bucket{Rate: rate, Burst: max(savedUp*rate, leastBurst)},
-	}, w, nil
+	}
+	l.events = newEventReader(&l.linesConfig, &l.out)
+	return l, w, nil
 }
 
 // start starts to pass lines on, until the worker's end is closed, or stop.
@@ -113,21 +121,34 @@ func (l *lines) read() {
 
 // flush queues the records that have been passed.
 func (l *lines) flush() {
-	if len(l.out) > 0 {
-		l.queue.add(entry{records: l.out, count: l.records})
-		l.out, l.records = nil, 0
+	if l.out.count > 0 {
+		l.queue.add(entry{records: l.out.text, count: l.out.count})
+		l.out = records{}
 	}
 }
 
 // pass passes one line on, if there is room for it; flush queues it.
 func (l *lines) pass(now time.Time, line []byte) {
 	if !l.bucket.Take(now, float64(1+len(line)/lineCost)) {
-		l.queue.drop()
+		l.queue.drop(1)
+		return
+	}
+	if lost, ok := l.events.read(now, line); ok {
+		l.resumed = false
+		if lost > 0 {
+			l.queue.drop(lost)
+		}
 		return
 	}
 	var ok bool
-	if l.out, ok = relabel(l.out, line, l.format, l.tenant); ok {
-		l.records++
+	if l.out.text, ok = relabel(l.out.text, line, l.format, l.tenant); ok {
+		l.resumed = false
+		l.out.count++
+		return
+	}
+	if l.resumed { // the rest of a line
+		l.resumed = false
+		l.queue.drop(1)
 		return
 	}
 	if text := printable(line); text != "" {

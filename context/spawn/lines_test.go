@@ -148,7 +148,7 @@ func TestLastDropsAreTold(t *testing.T) {
 	q, now := newLogQueue(), time.Now()
 	told := int64(0)
 	for i := range 3 {
-		q.drop()
+		q.drop(1)
 		if i == 2 {
 			q.end()
 		}

@@ -52,11 +52,11 @@ func (q *logQueue) add(e entry) {
 	q.signal()
 }
 
-// drop counts a line that is not to be written.
-func (q *logQueue) drop() {
+// drop counts lines that are not to be written.
+func (q *logQueue) drop(lines int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.dropped++
+	q.dropped += lines
 	q.signal()
 }
 

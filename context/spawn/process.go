@@ -111,6 +111,7 @@ func (w *Worker) log() linesConfig {
 	w.mu.Unlock()
 	return linesConfig{
 		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: w.cfg.Log,
+		event: w.cfg.Event,
 		tell: func(dropped int64) {
 			w.cfg.Log.Warn("lines of the worker are lost", "class", class,
 				"resource", string(resource.Syslogs), "limit", limit, "count", dropped)

@@ -87,6 +87,9 @@ type Config struct {
 	LogFormat string // "text" or "json"
 	LogLevel  string
 	Log       *slog.Logger // carries the tenant
+	// Event, which may be nil, takes what happens in the worker and to it. It must not
+	// block.
+	Event func(control.Event)
 	// RequireSandbox refuses to start a worker where the kernel lacks a part of what
 	// confines it. Otherwise what is missing is logged.
 	RequireSandbox bool
@@ -204,7 +207,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		}
 		delay := back.next(readyFor)
-		w.cfg.Log.Error("worker lost", "reason", err, "restart_in", delay)
+		w.tell(&control.WorkerLost{Reason: err.Error(), RestartIn: delay})
 		doubt.note(readyFor, err)
 		w.setAside(&doubt, err)
 		w.change(func(s *Status) {
@@ -295,7 +298,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	}
 	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox = true, "", box })
 	w.once.Do(func() { close(w.ready) })
-	w.cfg.Log.Info("worker ready", "pid", p.pid(), "took", time.Since(began).Round(time.Millisecond))
+	w.tell(&control.WorkerReady{PID: uint64(p.pid()), Took: time.Since(began).Round(time.Millisecond)})
 	w.tellSandbox(box)
 	ready := time.Now()
 	err = w.watch(ctx, p)
@@ -390,7 +393,7 @@ var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 func (w *Worker) message(t *spec.Tenant, a control.Activation) (*control.Boot, []*os.File) {
 	boot := &control.Boot{
 		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat,
-		LogLevel: w.cfg.LogLevel, Clock: clockZero,
+		LogLevel: w.cfg.LogLevel, Events: true, Clock: clockZero,
 	}
 	if f := w.cfg.Failover; f != nil {
 		boot.Failover = &control.Failover{Unit: f.Unit, Activation: a}

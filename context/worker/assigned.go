@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"log/slog"
 	"net/netip"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -12,18 +11,18 @@ import (
 // supervisor puts them on the tunnel device, and takes them off again. What child SAs
 // carry is told behind it (routes).
 type assigned struct {
-	log        *slog.Logger
+	tell       func(control.Fact)
 	supervisor *supervisor
 	by         map[uint64]exchange.AddressAssigned
 }
 
-func newAssigned(log *slog.Logger, s *supervisor) *assigned {
-	return &assigned{log: log, supervisor: s, by: make(map[uint64]exchange.AddressAssigned)}
+func newAssigned(tell func(control.Fact), s *supervisor) *assigned {
+	return &assigned{tell: tell, supervisor: s, by: make(map[uint64]exchange.AddressAssigned)}
 }
 
 // add asks for what a gateway gave us.
 func (a *assigned) add(e exchange.AddressAssigned) {
-	of(a.log, e.Peer).Info("address assigned by the gateway", "assigned", e.Session.Addresses, "entry", e.Entry)
+	a.tell(&control.AddressAssigned{Peer: peerOf(e.Peer), Assigned: e.Session.Addresses, Entry: e.Entry})
 	a.by[e.Peer.SPI] = e
 	a.request(e, true)
 }

@@ -50,7 +50,7 @@ func TestCaptureDecrypted(t *testing.T) {
 		defer client.stop()
 		defer gateway.stop()
 		ours, theirs := net.Pipe()
-		set := capture.NewSet(gateway.worker.log, gateway.worker.plane.SetTaps)
+		set := capture.NewSet(gateway.worker.tell, gateway.worker.plane.SetTaps)
 		run, err := set.Prepare(control.Capture{Interface: control.CaptureDecrypted, Count: 3}, nil, theirs)
 		if err != nil {
 			t.Fatal(err)

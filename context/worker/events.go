@@ -2,10 +2,11 @@ package worker
 
 import (
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
@@ -15,38 +16,41 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	case exchange.AskSession:
 		w.decide(now, subjectOf(e), false)
 	case exchange.IKEUp:
-		of(w.log, e.Peer).Info("IKE SA established", "profile", e.Peer.Profile, "suite", e.Suite.String(),
-			"nat", e.NAT, "initiator", e.Initiator, "assigned", e.Session.Addresses)
+		w.tell(&control.IKEUp{Peer: peerOf(e.Peer), Profile: e.Peer.Profile, Suite: e.Suite.String(), NAT: e.NAT,
+			Initiator: e.Initiator, Assigned: e.Session.Addresses})
+		if x := w.sessions.Lookup(handleOf(e.Peer.SPI)); x != nil { // nil: we have connected to the peer
+			w.tell(sessionUp(x, e.Peer))
+		}
 	case exchange.IKEDown:
-		of(w.log, e.Peer).Info("IKE SA ended", "reason", e.Reason)
-		w.closeSession(handleOf(e.Peer.SPI))
+		w.tell(&control.IKEDown{Peer: peerOf(e.Peer), Reason: e.Reason})
+		if x := w.closeSession(handleOf(e.Peer.SPI)); x != nil {
+			w.tell(sessionDown(now, x, e))
+		}
 		w.assigned.remove(e.Peer.SPI)
 	case exchange.IKERekeyed:
-		of(w.log, e.Peer).Info("IKE SA rekeyed", "old", spiText(e.Old))
+		w.tell(&control.IKERekeyed{Peer: peerOf(e.Peer), Old: e.Old})
 		w.keepSession(w.sessions.Rename(handleOf(e.Old), handleOf(e.Peer.SPI)))
 		w.assigned.rename(e.Old, e.Peer)
 	case exchange.ChildUp:
-		of(w.log, e.Peer).Info("child SA established", "spi_in", e.Child.In.SPI.String(),
-			"spi_out", e.Child.Out.SPI.String(),
-			"encryption", e.Child.Out.Encryption.String(), "encapsulation", e.Child.Encap.String(),
-			"local_ts", texts(e.Child.Local), "remote_ts", texts(e.Child.Remote))
+		w.tell(&control.ChildUp{Peer: peerOf(e.Peer), Child: e.Child.ID,
+			SPIIn: uint32(e.Child.In.SPI), SPIOut: uint32(e.Child.Out.SPI),
+			Encryption: e.Child.Out.Encryption.String(), Encapsulation: e.Child.Encap.String(),
+			LocalTS: texts(e.Child.Local), RemoteTS: texts(e.Child.Remote)})
 	case exchange.Cut:
-		of(w.log, e.Peer).Warn("child SA has no room for all networks", "child", e.ID, "lost", texts(e.Lost))
+		w.tell(&control.ChildCut{Peer: peerOf(e.Peer), Child: e.ID, Lost: texts(e.Lost)})
 	case exchange.ChildDown:
-		of(w.log, e.Peer).Info("child SA ended", "child", e.ID, "reason", e.Reason)
+		w.tell(&control.ChildDown{Peer: peerOf(e.Peer), Child: e.ID, Reason: e.Reason})
 	case exchange.Moved:
-		of(w.log, e.Peer).Info("peer has a new address", "from", e.From)
+		w.tell(&control.PeerMoved{Peer: peerOf(e.Peer), From: e.From})
 	case exchange.Refused:
 		w.limits.refusals.engine(now, e)
 	case exchange.Garbled:
 		w.limits.refusals.garbled(now, e)
 	case exchange.Narrowed:
-		of(w.log, e.Peer).Warn("the peer protects less than was asked for", "local_ts", texts(e.Local),
-			"remote_ts", texts(e.Remote), "lost", texts(e.Lost),
-			"detail", fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote)))
+		w.tell(&control.ChildNarrowed{Peer: peerOf(e.Peer), LocalTS: texts(e.Local), RemoteTS: texts(e.Remote),
+			Lost: texts(e.Lost), Detail: fmt.Sprintf("asked for %v === %v", texts(e.AskedLocal), texts(e.AskedRemote))})
 	case exchange.Fault:
-		of(w.log, e.Peer).Error("internal error, the IKE SA is ended", "reason", e.Reason,
-			"detail", strings.Join(e.Where, " < "))
+		w.tell(&control.IKEFault{Peer: peerOf(e.Peer), Reason: e.Reason, Detail: strings.Join(e.Where, " < ")})
 	case exchange.AddressAssigned:
 		w.assigned.add(e)
 	case exchange.SkipNumbers:
@@ -60,9 +64,13 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	}
 }
 
-// of returns the logger for what happens to one IKE SA.
-func of(log *slog.Logger, p exchange.Peer) *slog.Logger {
-	return log.With("sa", spiText(p.SPI), "peer", p.Remote, "identity", p.RemoteID)
+// sessionUp and sessionDown are a session in the words of events.
+func sessionUp(x *session.Session, p exchange.Peer) control.Fact {
+	return &control.SessionUp{Peer: peerOf(p), Profile: x.Group, GroupPolicy: x.Granted.GroupPolicy,
+		Assigned: x.Granted.Addresses}
 }
 
-func spiText(spi uint64) string { return fmt.Sprintf("%016x", spi) }
+func sessionDown(now time.Time, x *session.Session, e exchange.IKEDown) control.Fact {
+	return &control.SessionDown{Peer: peerOf(e.Peer), Reason: e.Reason, Duration: now.Sub(x.Since),
+		BytesIn: x.BytesIn, BytesOut: x.BytesOut}
+}

@@ -2,9 +2,9 @@ package worker
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
@@ -24,20 +24,20 @@ func (w *Worker) Goodbye(ctx context.Context) error {
 				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reasonStopped})
 			}
 			w.flush(now)
-			tellEnded(w.log, ended)
+			tellEnded(w.tell, ended)
 		})
 		return nil
 	})
 }
 
-// tellEnded logs the end of IKE SAs, of which the engine will tell nothing: the worker
-// does not live to see the answers.
-func tellEnded(log *slog.Logger, ended []exchange.Status) {
+// tellEnded tells of the end of IKE SAs, of which the engine will tell nothing: the
+// worker does not live to see the answers.
+func tellEnded(tell func(control.Fact), ended []exchange.Status) {
 	for i, s := range ended {
 		if i == maxFarewells {
-			log.Info("more IKE SAs ended", "count", len(ended)-i, "reason", reasonStopped)
+			tell(&control.IKEsDown{Count: uint64(len(ended) - i), Reason: reasonStopped})
 			return
 		}
-		of(log, s.Peer).Info("IKE SA ended", "reason", reasonStopped)
+		tell(&control.IKEDown{Peer: peerOf(s.Peer), Reason: reasonStopped})
 	}
 }

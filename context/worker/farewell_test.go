@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,7 +41,7 @@ func TestGoodbyeIsTold(t *testing.T) {
 func TestFarewellsAreBounded(t *testing.T) {
 	for n, want := range map[int]string{0: "", maxFarewells: "IKE SA ended", maxFarewells + 3: "count=3"} {
 		var out strings.Builder
-		tellEnded(slog.New(slog.NewTextHandler(&out, nil)), make([]exchange.Status, n))
+		tellEnded(tellTo(&out), make([]exchange.Status, n))
 		if lines := strings.Count(out.String(), "\n"); lines != min(n, maxFarewells+1) ||
 			!strings.Contains(out.String(), want) {
 			t.Errorf("%d IKE SAs: %d lines:\n%s", n, lines, out.String())

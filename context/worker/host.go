@@ -108,6 +108,6 @@ func (w *Worker) restored(now time.Time, n int) {
 	w.adoptSessions(now)
 	w.routes.reconfigure(w.tenant, w.engine.Status())
 	if n > 0 {
-		w.log.Info("security associations restored", "count", n)
+		w.tell(&control.Restored{Count: uint64(n)})
 	}
 }

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"log/slog"
 	"math"
 	"net/netip"
 	"time"
@@ -18,7 +17,7 @@ import (
 // limits is what a tenant may use and write: it watches what its class rations, and
 // bounds its lines in the log.
 type limits struct {
-	log      *slog.Logger // is not bounded: it tells of what is
+	tell     func(control.Fact) // is not bounded: it tells of what is
 	plane    *plane.Plane
 	syslogs  *syslogs
 	refusals refusals
@@ -29,10 +28,10 @@ type limits struct {
 	clearTo                         netip.Addr      // where the last of them went
 }
 
-// newLimits returns limits whose lines go to log, and counts lines.
-func newLimits(log *slog.Logger, p *plane.Plane, lines *syslogs) *limits {
+// newLimits returns limits that tell what is refused.
+func newLimits(p *plane.Plane, t *teller) *limits {
 	return &limits{
-		log: log, plane: p, syslogs: lines, refusals: newRefusals(slog.New(lines.limit(log.Handler()))),
+		tell: t.tellAnyway, plane: p, syslogs: t.lines, refusals: newRefusals(t.tell),
 		notices: make(map[resource.Name]*resource.Notice),
 	}
 }
@@ -74,12 +73,11 @@ func (l *limits) watch(now time.Time, u usage) {
 			l.notices[name] = n
 		}
 		if count, due := n.Due(now, r.Denied); due {
-			l.tell(u.tenant, r, count)
+			l.refused(u.tenant, r, uint64(count))
 		}
 	}
 	if count, due := l.clear.Due(now, int64(l.plane.Stats().Sum(stats.DropClear))); due {
-		l.log.Warn("no SA stands for packets that must not leave in clear; they were dropped", "address", l.clearTo,
-			"count", count)
+		l.tell(&control.ClearDropped{Address: l.clearTo, Count: uint64(count)})
 	}
 }
 
@@ -96,21 +94,19 @@ func (l *limits) carried(s spec.Limits) (in, out, packets float64) {
 	return 8 * float64(u.BytesIn), 8 * float64(u.BytesOut), float64(u.Packets)
 }
 
-// tell logs that something was refused. Refused sessions have lines of
-// their own.
-func (l *limits) tell(t *spec.Tenant, r control.Resource, count int64) {
+// refused tells that something was refused. Refused sessions have events of their own.
+func (l *limits) refused(t *spec.Tenant, r control.Resource, count uint64) {
 	switch resource.Name(r.Resource) {
 	case resource.Sessions, resource.BurstSessions, resource.SiteToSite, resource.BurstSiteToSite:
 		return
 	case resource.InNegotiation:
 		if own := t.IKE.MaxHalfOpen; r.Limit == 0 || int64(own) < r.Limit {
-			l.log.Warn("too many half-open IKE SAs", "limit", own, "count", count)
+			l.tell(&control.HalfOpenReached{Limit: uint64(own), Count: count})
 			return
 		}
 	}
 	if r.Limit != 0 {
-		l.log.Warn("limit of the class reached", "class", t.Class, "resource", r.Resource, "limit", r.Limit,
-			"count", count)
+		l.tell(&control.LimitReached{Class: t.Class, Resource: r.Resource, Limit: r.Limit, Count: count})
 	}
 }
 

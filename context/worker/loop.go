@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/ike/exchange"
@@ -137,10 +138,10 @@ func (w *Worker) report(now time.Time, r plane.Report) {
 		w.command(now, exchange.DeleteChild{ID: r.Child, Reason: "its volume or its sequence numbers are used up"})
 	case plane.ReportUnknownSPI:
 		if r.SPI == 0 {
-			w.log.Info("ESP packets for more unknown SPIs than are logged", "count", r.Count)
+			w.tell(&control.UnknownSPIs{Count: uint64(r.Count)})
 			break
 		}
-		w.log.Info("ESP packets for an unknown SPI", "peer", r.Remote, "spi", r.SPI.String(), "count", r.Count)
+		w.tell(&control.UnknownSPI{Peer: r.Remote, SPI: uint32(r.SPI), Count: uint64(r.Count)})
 	case plane.ReportClear:
 		w.limits.clearTo = r.Remote.Addr()
 	case plane.ReportPathMTU:

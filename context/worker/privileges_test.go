@@ -2,7 +2,6 @@ package worker
 
 import (
 	"encoding/json"
-	"io"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ import (
 func TestRequireSandbox(t *testing.T) {
 	var box control.Sandbox
 	box.Reach("landlock 7", nil)
-	p := &process{logs: io.Discard, box: box}
+	p := &process{box: box}
 	body, err := json.Marshal(control.Boot{
 		Version: control.Version, Configuration: control.Configuration{Tenant: gatewayTenant(4)}, RequireSandbox: true,
 	})

@@ -30,12 +30,14 @@ var errAlone = errors.New("worker: the supervisor has closed the connection")
 // Serve is the life of a worker process: it takes orders from the supervisor
 // over conn, becomes the tenant that control.Boot describes, and returns when
 // it was told to stop (nil), when the supervisor is gone, or when it cannot go
-// on. Logs go to logs. box is what privileges.Drop has reached.
-func Serve(ctx context.Context, conn *pipe.Conn, logs io.Writer, box control.Sandbox) error {
+// on. What happens goes to out, which is read by the supervisor alone: events where it
+// takes them (control.Boot), and lines of text. box is what privileges.Drop has reached.
+func Serve(ctx context.Context, conn *pipe.Conn, out io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, logs: logs, box: box, end: cancel,
+	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, out: newOutbox(out), box: box, end: cancel,
 		done: make(chan struct{})}
+	defer p.out.end()
 	err := conn.Serve(ctx, p.handle)
 	cancel(errAlone)
 	if p.worker != nil {
@@ -59,7 +61,7 @@ var errStop = errors.New("worker: told to stop")
 // time, on the goroutine that serves the connection.
 type process struct {
 	conn     *pipe.Conn
-	logs     io.Writer
+	out      *outbox
 	box      control.Sandbox
 	end      context.CancelCauseFunc
 	worker   *Worker
@@ -156,7 +158,10 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return err
 	}
-	cfg.Log = newLogger(p.logs, boot)
+	cfg.Log = newLogger(p.out, boot)
+	if boot.Events {
+		cfg.Tell = p.out.event
+	}
 	cfg.Ask = func(ctx context.Context, kind control.Kind, body any) error {
 		_, err := p.conn.Call(ctx, kind, body)
 		return err
@@ -166,7 +171,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	if err != nil {
 		return err
 	}
-	p.worker, p.captures = w, capture.NewSet(w.log, w.plane.SetTaps)
+	p.worker, p.captures = w, capture.NewSet(w.tell, w.plane.SetTaps)
 	go func() {
 		defer close(p.done)
 		p.end(w.Run(ctx))

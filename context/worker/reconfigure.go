@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike/exchange"
@@ -30,7 +31,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 			return err
 		}
 		w.routes.reconfigure(t, w.engine.Status())
-		w.log.Info("configuration changed")
+		w.tell(&control.Reconfigured{})
 		w.tellRoutes(now)
 		_ = w.replica.Serve(func() {
 			for _, c := range unfit(w.sessions, w.engine.Status()) {

@@ -1,9 +1,9 @@
 package worker
 
 import (
-	"log/slog"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/session"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/resource"
@@ -18,43 +18,36 @@ const (
 
 // refusals logs that peers were turned away, within bounds.
 type refusals struct {
-	log    *slog.Logger
+	tell   func(control.Fact)
 	bucket resource.Bucket
 	silent int    // since the last line
 	told   uint64 // our SPI of the IKE SA about which session has said all
 }
 
-func newRefusals(log *slog.Logger) refusals {
-	return refusals{log: log, bucket: resource.Bucket{Rate: refusalsPerSecond, Burst: refusalsBurst}}
+func newRefusals(tell func(control.Fact)) refusals {
+	return refusals{tell: tell, bucket: resource.Bucket{Rate: refusalsPerSecond, Burst: refusalsBurst}}
 }
 
-// refused logs that a peer was turned away, unless too many are.
-func (r *refusals) refused(now time.Time, p exchange.Peer, reason string, args ...any) {
-	if r.mayTell(now) {
-		r.log.Warn("peer refused", append([]any{"peer", p.Remote, "identity", p.RemoteID, "profile", p.Profile,
-			"reason", reason}, args...)...)
-	}
-}
-
-// engine logs what the engine says of a refusal, unless session has said it. Where
+// engine tells what the engine says of a refusal, unless session has said it. Where
 // we have connected to the peer, nobody has refused it.
 func (r *refusals) engine(now time.Time, e exchange.Refused) {
 	told := r.told
 	r.told = 0
 	switch {
 	case told != 0 && told == e.Peer.SPI:
+	case !r.mayTell(now):
 	case !e.Dialled:
-		r.refused(now, e.Peer, e.Reason, "notify", e.Notify)
-	case r.mayTell(now):
-		of(r.log, e.Peer).Warn("exchange with the peer failed", "profile", e.Peer.Profile, "reason", e.Reason,
-			"notify", e.Notify)
+		r.tell(&control.PeerRefused{Peer: e.Peer.Remote, Identity: e.Peer.RemoteID, Profile: e.Peer.Profile,
+			Reason: e.Reason, Notify: e.Notify})
+	default:
+		r.tell(&control.PeerFailed{Peer: peerOf(e.Peer), Profile: e.Peer.Profile, Reason: e.Reason, Notify: e.Notify})
 	}
 }
 
-// garbled logs that a peer sends nothing but messages whose integrity check fails.
+// garbled tells that a peer sends nothing but messages whose integrity check fails.
 func (r *refusals) garbled(now time.Time, e exchange.Garbled) {
 	if r.bucket.Take(now, 1) {
-		of(r.log, e.Peer).Warn("no message of the peer passes the integrity check", "count", e.Messages)
+		r.tell(&control.IKEGarbled{Peer: peerOf(e.Peer), Count: uint64(e.Messages)})
 	}
 }
 
@@ -74,29 +67,35 @@ var notifies = map[exchange.Refusal]string{
 	exchange.RefuseUnauthorised: "AUTHENTICATION_FAILED",
 }
 
-// session logs that an authentic peer gets no session, with all that there is to
+// session tells that an authentic peer gets no session, with all that there is to
 // say: what the engine says of it then is passed over. class is the tenant's.
 func (r *refusals) session(now time.Time, a *session.Answer, class string) {
-	s, no, reason := &a.Subject, a.Refused, a.Reason()
-	p := exchange.Peer{SPI: s.Handle.Number, Remote: s.Public, RemoteID: s.User, Profile: s.Group}
-	r.told = p.SPI
-	notify := notifies[engineRefusals[no.Cause]]
+	s, no := &a.Subject, a.Refused
+	r.told = s.Handle.Number
+	if !r.mayTell(now) {
+		return
+	}
+	e := &control.PeerRefused{Peer: s.Public, Identity: s.User, Profile: s.Group, Reason: a.Reason(),
+		Notify: notifies[engineRefusals[no.Cause]]}
 	switch no.Cause {
 	case session.CauseProtocol, session.CauseNoLogins:
-		r.refused(now, p, reason, "notify", notify, "group_policy", no.GroupPolicy)
+		e.GroupPolicy = no.GroupPolicy
 	case session.CauseLogins:
-		r.refused(now, p, reason, "notify", notify, "group_policy", no.GroupPolicy, "limit", no.Limit)
+		e.GroupPolicy, e.Limit = no.GroupPolicy, no.Limit
 	case session.CauseClass, session.CauseShared:
-		r.refused(now, p, reason, "notify", notify, "class", class, "resource", no.Resource, "limit", no.Limit)
+		e.Class, e.Resource, e.Limit = class, no.Resource, no.Limit
 	case session.CauseAddress:
-		r.refused(now, p, reason, "notify", notify, "pools", no.Pools, "detail", no.Err)
+		e.Pools = no.Pools
+		if no.Err != nil {
+			e.Detail = no.Err.Error()
+		}
 	case session.CauseMemory:
-		r.refused(now, p, reason, "notify", notify)
 	}
+	r.tell(e)
 }
 
-// tell says, once the flood ebbs, how many refusals were not logged.
-func (r *refusals) tell(now time.Time) {
+// ebb tells, once the flood ebbs, how many refusals were not told.
+func (r *refusals) ebb(now time.Time) {
 	if r.silent > 0 && r.bucket.Take(now, 1) {
 		r.tellSilent()
 	}
@@ -104,7 +103,7 @@ func (r *refusals) tell(now time.Time) {
 
 func (r *refusals) tellSilent() {
 	if n := r.silent; n > 0 {
-		r.log.Warn("more peers refused than are logged", "count", n)
+		r.tell(&control.PeersRefused{Count: uint64(n)})
 		r.silent = 0
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"bytes"
-	"log/slog"
 	"net/netip"
 	"strings"
 	"testing"
@@ -16,7 +15,7 @@ import (
 // a few lines and how many there were beside them.
 func TestRefusalsAreBounded(t *testing.T) {
 	var log bytes.Buffer
-	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	r := newRefusals(tellTo(&log))
 	stranger := exchange.Peer{Remote: netip.MustParseAddrPort("192.0.2.66:500")}
 	now := time.Unix(1000, 0)
 	const flood, seconds = 1000, 10
@@ -33,13 +32,13 @@ func TestRefusalsAreBounded(t *testing.T) {
 	}
 
 	log.Reset()
-	r.tell(now)
+	r.ebb(now)
 	if log.Len() > 0 {
 		t.Errorf("while the flood goes on: %s", &log)
 	}
 	now = now.Add(time.Minute)
-	r.tell(now)
-	r.tell(now)
+	r.ebb(now)
+	r.ebb(now)
 	if got := log.String(); strings.Count(got, "\n") != 1 ||
 		!strings.Contains(got, "more peers refused than are logged") {
 		t.Errorf("after the flood: %q", got)
@@ -55,7 +54,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 // and what the worker has said of a refusal the engine's event does not say again.
 func TestOneLineForOneRefusal(t *testing.T) {
 	var log bytes.Buffer
-	r := newRefusals(slog.New(slog.NewTextHandler(&log, nil)))
+	r := newRefusals(tellTo(&log))
 	peer := exchange.Peer{SPI: 7, Remote: netip.MustParseAddrPort("192.0.2.66:500"), RemoteID: "hub.example",
 		Profile: "hub"}
 	now := time.Unix(1000, 0)

@@ -59,7 +59,7 @@ func (w *Worker) change(now time.Time, step replica.Step) error {
 	case replica.StepBack:
 		return w.stepBack(now, epoch)
 	}
-	w.log.Info("context is active", "epoch", epoch, "sessions", w.sessions.Len())
+	w.tell(&control.Activated{Epoch: epoch, Sessions: uint64(w.sessions.Len())})
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (w *Worker) stepBack(now time.Time, epoch uint64) error {
 		return err
 	}
 	w.restored(now, n)
-	w.log.Info("context is standby", "epoch", epoch)
+	w.tell(&control.StoodBy{Epoch: epoch})
 	return nil
 }
 

@@ -80,7 +80,7 @@ func (w *Worker) applySessions(now time.Time, out *session.Output) {
 		w.answer(now, &out.Answers[i])
 	}
 	for _, o := range out.Outside {
-		w.log.Warn("a session holds an address of no pool", "address", o.Address, "identity", o.User)
+		w.tell(&control.ForeignAddress{Address: o.Address, Identity: o.User})
 	}
 }
 
@@ -109,12 +109,14 @@ func (w *Worker) granted(now time.Time, c control.Claim, g control.Grant) {
 	})
 }
 
-// closeSession ends a session, and writes down which addresses came back.
-func (w *Worker) closeSession(h session.Handle) {
+// closeSession ends a session, writes down which addresses came back, and returns the
+// session; nil: there was none.
+func (w *Worker) closeSession(h session.Handle) *session.Session {
 	x, free := w.sessions.Close(h)
 	for _, a := range free {
 		w.replica.Returned(a, x.User)
 	}
+	return x
 }
 
 // keepSession makes durable what the IKE SA of a session does not say. nil: there
@@ -146,7 +148,7 @@ func (w *Worker) adoptSessions(now time.Time) {
 func (w *Worker) tick(now time.Time) {
 	_ = w.replica.Serve(func() {
 		w.replica.TellCounters(now)
-		w.limits.refusals.tell(now)
+		w.limits.refusals.ebb(now)
 		w.expireSessions(now)
 	})
 	var out session.Output

@@ -29,7 +29,7 @@ func (w *Worker) Show(ctx context.Context, about control.Kind) (answer any, err 
 		case control.KindProgress:
 			answer = w.replica.Progress()
 		case control.KindKeys:
-			w.log.Warn("keys exported for debugging")
+			w.tell(&control.KeysExported{})
 			var k control.Keys
 			k.IKE, k.ESP = w.engine.ExportKeys()
 			answer = k

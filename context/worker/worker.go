@@ -73,14 +73,17 @@ type Config struct {
 	// nil: it is not.
 	Failover *control.Failover
 
-	Log *slog.Logger
+	// Tell takes what happens, in its order. It must not block, and may be called by
+	// any goroutine. nil: it becomes lines of Log.
+	Tell func(control.Event)
+	Log  *slog.Logger
 }
 
 // Worker is one tenant at work. Run it once; the other methods may be called by
 // any goroutine while it runs.
 type Worker struct {
-	tenant  *spec.Tenant
-	log     *slog.Logger
+	tenant *spec.Tenant
+	*teller
 	clock   *clock
 	isolate bool // of every engine
 
@@ -101,13 +104,12 @@ type Worker struct {
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
 func New(cfg *Config) (*Worker, error) {
-	lines := &syslogs{}
 	w := &Worker{
-		tenant: cfg.Tenant, log: slog.New(lines.limit(cfg.Log.Handler())), clock: newClock(cfg.Clock),
+		tenant: cfg.Tenant, teller: newTeller(cfg, &syslogs{}), clock: newClock(cfg.Clock),
 		isolate: cfg.Isolate, inbox: newInbox(), ready: make(chan struct{}),
 	}
 	w.supervisor = newSupervisor(cfg, w.log, w.inbox, w.granted)
-	w.routes, w.assigned = newRoutes(cfg.Tenant, w.log, w.supervisor), newAssigned(w.log, w.supervisor)
+	w.routes, w.assigned = newRoutes(cfg.Tenant, w.log, w.supervisor), newAssigned(w.tell, w.supervisor)
 	counters, err := esp.NewCounters(cfg.Counters.Bytes)
 	if err != nil {
 		closeAll(cfg)
@@ -126,13 +128,13 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the data plane: %w", err)
 	}
-	w.limits = newLimits(cfg.Log, w.plane, lines)
+	w.limits = newLimits(w.plane, w.teller)
 	w.limits.set(cfg.Tenant.Limits)
 	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
 		return nil, err
 	}
 	w.replica, err = replica.New(&replica.Config{
-		Log: w.log, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover,
+		Log: w.log, Tell: w.tell, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", unreadable(err))

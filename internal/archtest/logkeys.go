@@ -19,10 +19,12 @@ var (
 	loggers     = []string{"log", "Log", "logger", "slog"}
 	messages    = []string{"Debug", "Info", "Warn", "Error"}
 	derivations = []string{"With"}
-	// wrappers are functions of ours that pass keys on, with the number of
-	// arguments ahead of the first key.
-	wrappers = map[string]int{"refused": 3}
 )
+
+// factPass is the type of the parameter of a method that lists the fields of a fact
+// (context/control), and so the keys of its line: the second argument of each of its
+// methods.
+const factPass = "Fields"
 
 var dictionaryKey = regexp.MustCompile("`([a-z0-9_]+)`")
 
@@ -48,8 +50,11 @@ func checkLogKeys(t *Tree) []Finding {
 		}
 		for _, f := range p.Files {
 			ast.Inspect(f.AST, func(n ast.Node) bool {
-				if call, ok := n.(*ast.CallExpr); ok {
-					out = append(out, t.logCall(call, known)...)
+				switch n := n.(type) {
+				case *ast.CallExpr:
+					out = append(out, t.logCall(n, known)...)
+				case *ast.FuncDecl:
+					out = append(out, t.factKeys(n, known)...)
 				}
 				return true
 			})
@@ -72,10 +77,7 @@ func (t *Tree) logCall(call *ast.CallExpr, known map[string]bool) []Finding {
 		return nil
 	}
 	args := call.Args
-	skip, isWrapper := wrappers[sel.Sel.Name]
 	switch {
-	case isWrapper && len(args) >= skip:
-		args = args[skip:]
 	case !isLogger(sel.X):
 		return nil
 	case slices.Contains(messages, sel.Sel.Name) && len(args) > 0:
@@ -88,6 +90,44 @@ func (t *Tree) logCall(call *ast.CallExpr, known map[string]bool) []Finding {
 		return nil
 	}
 	return t.logKeys(args, call.Ellipsis != token.NoPos, known)
+}
+
+// factKeys judges the keys of a function, if it lists the fields of a fact.
+func (t *Tree) factKeys(d *ast.FuncDecl, known map[string]bool) (out []Finding) {
+	if d.Recv == nil || d.Body == nil || !strings.EqualFold(d.Name.Name, factPass) ||
+		!takes(d.Type.Params, factPass) && !takesOf(d.Type.Params, "control", factPass) ||
+		len(d.Type.Params.List[0].Names) == 0 {
+		return nil
+	}
+	pass := d.Type.Params.List[0].Names[0].Name
+	ast.Inspect(d.Body, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) < 3 {
+			return true
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if id, ok := sel.X.(*ast.Ident); ok && id.Name == pass {
+			out = append(out, t.logKeys(call.Args[1:3], false, known)...)
+		}
+		return true
+	})
+	return out
+}
+
+// takesOf reports whether one of some parameters points at a type of another package.
+func takesOf(list *ast.FieldList, pkg, name string) bool {
+	for _, x := range list.List {
+		if p, ok := x.Type.(*ast.StarExpr); ok {
+			if sel, ok := p.X.(*ast.SelectorExpr); ok && sel.Sel.Name == name {
+				id, ok := sel.X.(*ast.Ident)
+				return ok && id.Name == pkg
+			}
+		}
+	}
+	return false
 }
 
 // logKeys judges the keys among the arguments; the last argument may be a list
@@ -143,10 +183,7 @@ func isLogger(x ast.Expr) bool {
 		return slices.Contains(loggers, x.Name)
 	case *ast.SelectorExpr:
 		return slices.Contains(loggers, x.Sel.Name)
-	case *ast.CallExpr: // of(log, peer).Info(...), log.With(...).Warn(...), slog.New(...).With(...)
-		if name, ok := x.Fun.(*ast.Ident); ok {
-			return name.Name == "of"
-		}
+	case *ast.CallExpr: // log.With(...).Warn(...), slog.New(...).With(...)
 		sel, ok := x.Fun.(*ast.SelectorExpr)
 		return ok && isLogger(sel.X)
 	}

@@ -74,9 +74,12 @@ var rooms = []room{
 	// Tenants.
 	{path: "context/spec", pure: true, may: []string{"esp/sa", "ike/auth", "internal/secret"},
 		because: "it is a leaf: values that configs and the worker share"},
-	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats", "failover", "resource"},
-		because: "it is the language between supervisor and worker: values only, and failover's words for units and " +
-			"replication"},
+	{path: "context/control", pure: true, may: []string{"context/spec", "esp/stats", "failover", "internal/record",
+		"resource"},
+		because: "it is the language between supervisor and worker: values only, failover's words for units and " +
+			"replication, and records as the form of events"},
+	{path: "context/eventlog", may: []string{"context/control"},
+		because: "it makes lines of events, whoever writes them"},
 	{path: "context/pcapng", pure: true, because: "it is a leaf: a form of file"},
 	{path: "context/capture", may: []string{"context/control", "context/pcapng", "esp/plane", "esp/sa", "esp/tun",
 		"internal/build"},
@@ -98,7 +101,8 @@ var rooms = []room{
 		because: "it puts a process into a sandbox, whatever it is there for"},
 	{path: "context/privileges", may: []string{"context/control"},
 		because: "a process gives up what it could still gain, whatever it is there for"},
-	{path: "context/spawn", may: []string{"context/confine", "context/control", "context/netns", "context/pipe",
+	{path: "context/spawn", may: []string{"context/confine", "context/control", "context/eventlog", "context/netns",
+		"context/pipe",
 		"context/spec", "failover", "resource",
 		"resource/cgroup", "internal/secret", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
@@ -109,7 +113,7 @@ var rooms = []room{
 		"ike", "ike/exchange", "internal/record", "internal/secret"},
 		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
-		"context/control", "context/capture", "context/pipe", "context/pool", "context/privileges",
+		"context/control", "context/capture", "context/eventlog", "context/pipe", "context/pool", "context/privileges",
 		"context/replica", "context/session", "context/spec",
 		"resource", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane, sessions and journal together, and may not reach what is " +

@@ -214,7 +214,10 @@ func TestBroken(t *testing.T) {
 			`esp/plane/more.go:3: docs/logging.md has no key "pear"`},
 		{"log key in a list", logs("log.Info(\"up\", append([]any{\"pear\", 1}, args...)...)"),
 			`esp/plane/more.go:3: docs/logging.md has no key "pear"`},
-		{"log key of a wrapper", logs("w.refused(now, peer, reason, \"pear\", 2)"),
+		{"key of a fact", map[string]string{
+			"docs/logging.md": "| key | meaning |\n| `peer` | as usual |\n",
+			"esp/plane/more.go": "package plane\n\nfunc (e *up) fields(f *Fields) { f.Text(1, \"pear\", &e.a) }\n" +
+				"func (e *up) Fields(f *control.Fields) { f.Text(1, \"peer\", &e.a) }\n"},
 			`esp/plane/more.go:3: docs/logging.md has no key "pear"`},
 		{"log key that varies", logs("log.Info(\"up\", name, 1)"),
 			"esp/plane/more.go:3: the key of a log record is a constant"},
