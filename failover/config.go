@@ -103,6 +103,9 @@ type GroupConfig struct {
 	// Hashes are those of the configuration of its contexts, one for each of
 	// Config.Keys. Two nodes that have one in common have the same configuration.
 	Hashes [MaxKeys][16]byte
+	// Tolerated are those of other configurations that count as the same: both nodes
+	// change from one to the other, one after the other. Configure leaves them alone.
+	Tolerated [][MaxKeys][16]byte
 	// Epoch is the highest that Output.Remember told an earlier life of this
 	// node, 0 for none. With Active its workers were adopted while serving: the
 	// group goes on as active with that epoch.

@@ -38,9 +38,18 @@ func (n *Node) Configure(now time.Time, groups []GroupConfig, out *Output) error
 	return nil
 }
 
+// Tolerate replaces GroupConfig.Tolerated of all groups; of one that is not among them
+// nothing is tolerated any more.
+func (n *Node) Tolerate(now time.Time, hashes map[string][][MaxKeys][16]byte, out *Output) {
+	for _, g := range n.groups {
+		g.cfg.Tolerated = hashes[g.cfg.Name]
+	}
+	n.finish(now, out, nil)
+}
+
 // configure gives g another configuration; tenants that stay keep their state.
 func (g *group) configure(now time.Time, cfg GroupConfig) {
-	cfg.Epoch, cfg.Active = g.cfg.Epoch, g.cfg.Active
+	cfg.Epoch, cfg.Active, cfg.Tolerated = g.cfg.Epoch, g.cfg.Active, g.cfg.Tolerated
 	old := g.tenants
 	g.cfg, g.tenants = cfg, newGroup(now, cfg).tenants
 	for i, t := range g.tenants {

@@ -334,7 +334,7 @@ func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
 		return
 	}
 	result, kind, text := comparedSame, EventConfiguration, "a standby that is in step can take over"
-	if !theirs.sameConfiguration(g.cfg.Hashes) {
+	if !theirs.sameConfiguration(g.cfg.Hashes) && !slices.ContainsFunc(g.cfg.Tolerated, theirs.sameConfiguration) {
 		result, kind, text = comparedDifferent, EventConfigurationDiffers, "the standby will not become ready"
 	}
 	if g.compared != result {

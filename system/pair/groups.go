@@ -13,9 +13,7 @@ func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) fa
 		Name: g.Name, Prefer: g.Prefer, Preempt: g.Preempt, PreemptDelay: g.PreemptDelay,
 		Monitor: g.Monitor, InterfacePolicy: g.InterfacePolicy, Epoch: epoch,
 	}
-	for i, key := range conf.Failover.Keys() {
-		out.Hashes[i] = configs.GroupHash(conf, g.Name, key)
-	}
+	out.Hashes = hashesOf(conf, g.Name)
 	for _, c := range conf.Group(g.Name) {
 		if !c.Suspended {
 			out.Tenants = append(out.Tenants, c.Name)

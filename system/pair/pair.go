@@ -61,6 +61,7 @@ type Pair struct {
 	twins      *twins
 	peer       *peerChannel
 	redundancy *redundancy
+	tolerances *tolerances
 	reporter   *reporter
 }
 
@@ -77,6 +78,7 @@ func New(cfg *Config) (*Pair, error) {
 		machine: x, cfg: *conf.Failover,
 		keys: &keyring{keys: conf.Failover.Keys()}, roles: newRoles(conf), members: newMembers(conf),
 		epochs: &epochLog{machine: x, store: store, floor: store.all()}, redundancy: &redundancy{machine: x},
+		tolerances: &tolerances{machine: x, confs: make(map[int][]*configs.System)},
 	}
 	p.health = &health{machine: x, members: p.members, missing: make(map[string]absence)}
 	p.takeover = &takeover{machine: x, roles: p.roles, members: p.members, epochs: p.epochs, hold: p.cfg.Hold,
