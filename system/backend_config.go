@@ -42,8 +42,8 @@ func (c configurations) told(done api.Applied, err error) (api.Applied, error) {
 }
 
 // Confirm implements api.Configurations.
-func (c configurations) Confirm(_ context.Context, by api.Author) (api.Version, error) {
-	v, err := c.life.Confirm(lifecycle.Author(by))
+func (c configurations) Confirm(ctx context.Context, by api.Author) (api.Version, error) {
+	v, err := c.life.Confirm(ctx, lifecycle.Author(by))
 	return api.Version(v), err
 }
 

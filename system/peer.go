@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/pair"
@@ -111,4 +112,39 @@ func (w *watched) Close() error {
 	w.timer.Stop()
 	w.cancel()
 	return w.ReadCloser.Close()
+}
+
+const (
+	// mendInterval is how often a unit looks whether the other one has the same
+	// configuration: a standby that returns has it soon.
+	mendInterval = 2 * time.Second
+	// mendRest is for how long it rests after a refusal.
+	mendRest = 30 * time.Second
+)
+
+// mend brings the other unit along where it has another configuration that was not meant,
+// until ctx ends. What stands against it is told once.
+func (s *System) mend(ctx context.Context) {
+	if s.pair == nil {
+		return
+	}
+	said := ""
+	for {
+		rest := mendInterval
+		err := guard.Run(s.cfg.Log, "a comparison with the other unit", func() error {
+			_, err := s.life.Mend(ctx)
+			return err
+		})
+		if err == nil {
+			said = ""
+		} else if rest = mendRest; err.Error() != said && ctx.Err() == nil {
+			said = err.Error()
+			s.cfg.Log.Warn("configuration not given to the peer, which has another one", "reason", said)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(rest):
+		}
+	}
 }

@@ -67,7 +67,7 @@ func newApply(e *env) *cobra.Command {
 		Use:   "apply [--confirm SPAN] [--comment TEXT]",
 		Short: "Make the startup configuration the running one, wholly or not at all",
 		Long: "Make the startup configuration, which is what the files say, the running one: wholly or,\n" +
-			"where any part of it fails, not at all.\n\n" +
+			"where any part of it fails, not at all.\n\n" + pairText + "\n\n" +
 			leniencyText + "\n\n" +
 			"With --confirm all is rolled back unless `warren confirm` comes in time, also where warrend\n" +
 			"was restarted in between.",
@@ -77,6 +77,7 @@ func newApply(e *env) *cobra.Command {
 	f.flags(c)
 	e.jsonFlag(c)
 	leniencyFlags(c, &how)
+	localFlag(c, &how.Local)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		seconds, err := f.seconds(cmd)
 		if err != nil {

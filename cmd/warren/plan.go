@@ -53,6 +53,16 @@ func leniencyFlags(c *cobra.Command, how *api.Leniency) {
 		"take the last good copy where what a server has cannot be used")
 }
 
+// pairText is what a command that changes the configuration says of pairs.
+const pairText = "On a pair it is run on the active unit, and reaches both: what either cannot run changes\n" +
+	"neither. What is a unit's own, such as its devices and failover links, is changed on that unit."
+
+// localFlag gives c the flag --local.
+func localFlag(c *cobra.Command, local *bool) {
+	c.Flags().BoolVar(local, "local", false,
+		"change this unit of a pair alone: contexts that differ have no redundancy")
+}
+
 // jsonFlag gives c the flag --json.
 func (e *env) jsonFlag(c *cobra.Command) {
 	c.Flags().BoolVar(&e.json, "json", false, "print JSON for scripts")

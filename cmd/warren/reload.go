@@ -16,7 +16,7 @@ func newReload(e *env) *cobra.Command {
 		Use:   "reload",
 		Short: "Read the configuration again and touch only what changed",
 		Long: "Read the configuration again and touch only what changed.\n\n" +
-			leniencyText,
+			leniencyText + "\n\n" + pairText,
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			done, err := e.client().Reload(ctx, how)
@@ -38,5 +38,6 @@ func newReload(e *env) *cobra.Command {
 		}),
 	}
 	leniencyFlags(c, &how)
+	localFlag(c, &how.Local)
 	return c
 }

@@ -15,12 +15,13 @@ import (
 // newRollback is `warren rollback`.
 func newRollback(e *env) *cobra.Command {
 	var f confirmation
+	var local bool
 	c := &cobra.Command{
 		Use:   "rollback VERSION [--confirm SPAN] [--comment TEXT]",
 		Short: "Make an earlier version the running configuration",
 		Long: "Make an earlier version, one of those that `warren show history` lists, the running\n" +
 			"configuration: wholly or not at all. The files stay as they are: `warren diff` shows how\n" +
-			"they differ, and `warren write memory` makes them say the same.",
+			"they differ, and `warren write memory` makes them say the same.\n\n" + pairText,
 		Example:           "  warren rollback 7",
 		ValidArgsFunction: e.completeVersions,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -35,6 +36,7 @@ func newRollback(e *env) *cobra.Command {
 	}
 	f.flags(c)
 	e.jsonFlag(c)
+	localFlag(c, &local)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		seconds, err := f.seconds(cmd)
 		if err != nil {
@@ -45,7 +47,8 @@ func newRollback(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			done, err := e.client().Rollback(ctx, api.Rollback{Version: number, Confirm: seconds, Comment: f.comment})
+			done, err := e.client().Rollback(ctx, api.Rollback{Version: number, Confirm: seconds, Comment: f.comment,
+				Local: local})
 			if err != nil {
 				return err
 			}

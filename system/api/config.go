@@ -66,6 +66,8 @@ type Leniency struct {
 	Strict bool `json:"strict,omitempty" about:"a mistake in one context refuses the change of all"`
 	// AllowStale takes the last good copy where what a server has cannot be used.
 	AllowStale bool `json:"allow_stale,omitempty" about:"take the last good copy where what a server has cannot be used"`
+	// Local changes this unit of a pair alone.
+	Local bool `json:"local,omitempty" about:"change this unit of a pair alone"`
 }
 
 // Author is who changes a configuration.
@@ -143,6 +145,7 @@ type Rollback struct {
 	Version int    `json:"version" about:"one of the history"`
 	Confirm int    `json:"confirm,omitempty" about:"seconds that a confirmation may take, 1 to 86400; 0: none is needed"`
 	Comment string `json:"comment,omitempty" about:"one line for the history"`
+	Local   bool   `json:"local,omitempty" about:"change this unit of a pair alone"`
 }
 
 // Applied is what was done.
@@ -331,11 +334,13 @@ func (s *Server) history(r *http.Request) (any, error) {
 const (
 	strictParam = "strict"
 	staleParam  = "allow_stale"
+	localParam  = "local"
 )
 
 func leniencyOf(r *http.Request) Leniency {
 	q := r.URL.Query()
-	return Leniency{Strict: q.Get(strictParam) == "true", AllowStale: q.Get(staleParam) == "true"}
+	return Leniency{Strict: q.Get(strictParam) == "true", AllowStale: q.Get(staleParam) == "true",
+		Local: q.Get(localParam) == "true"}
 }
 
 func (s *Server) reload(r *http.Request) (any, error) {

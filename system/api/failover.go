@@ -42,6 +42,8 @@ type Pairs interface {
 
 	// TakeConfig is the other end of the peer's SyncConfig.
 	TakeConfig(ctx context.Context, take ContextFiles) (Synced, error)
+
+	Joint
 }
 
 // ContextFiles are the files of contexts, secrets included, from one node to the

@@ -112,6 +112,31 @@ var routes = []route{
 		handle:  (*Server).takeConfig,
 	},
 	{
+		verb: http.MethodPost, path: "/v1/failover/change", role: RolePeer, timeout: reloadTimeout,
+		maxBody: maxContextFiles,
+		body:    JointChange{}, answer: Synced{},
+		summary: "Takes a configuration from the peer, as far as both units have it in common: all or nothing.",
+		handle:  (*Server).takeChange,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/failover/settle", role: RolePeer, timeout: reloadTimeout,
+		body: Settlement{}, answer: Settled{},
+		summary: "Says what becomes of a configuration that was taken from the peer.",
+		handle:  (*Server).settleChange,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/failover/common", role: RolePeer, timeout: quickTimeout,
+		params: []string{briefParam}, answer: CommonView{},
+		summary: "Describes to the peer what both units have in common; brief=true is a digest alone.",
+		handle:  (*Server).common,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/failover/diff", role: RoleAdmin, timeout: quickTimeout,
+		params: []string{contextParam}, answer: Diff{},
+		summary: "Compares what runs on the peer with what runs on this unit.",
+		handle:  (*Server).diffPeer,
+	},
+	{
 		verb: http.MethodPost, path: "/v1/failover/switch", role: RoleAdmin, timeout: quickTimeout,
 		body: Switch{}, answer: Switched{},
 		summary: "Makes the other unit active for a failover group.",
@@ -138,8 +163,9 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,
-		params: []string{strictParam, staleParam}, answer: Reload{},
-		summary: "Reads the configuration again and touches only what changed. " +
+		params: []string{strictParam, staleParam, localParam}, answer: Reload{},
+		summary: "Reads the configuration again and touches only what changed, on both units of a pair " +
+			"unless local=true. " +
 			"Contexts whose configuration cannot be used go on as they run; " +
 			"with strict=true nothing is changed then, and with allow_stale=true the last good copy " +
 			"of what a server has is good enough.",
@@ -154,7 +180,8 @@ var routes = []route{
 	{
 		verb: http.MethodPost, path: "/v1/config/apply", role: RoleAdmin, timeout: reloadTimeout,
 		body: Apply{}, answer: Applied{},
-		summary: "Makes the startup configuration the running one: all of it or, on any error, nothing. " +
+		summary: "Makes the startup configuration the running one, on both units of a pair: all of it or, on any " +
+			"error, nothing. " +
 			"Contexts whose own configuration cannot be used go on as they run.",
 		handle: (*Server).apply,
 	},

@@ -172,6 +172,9 @@ func queryOf(how api.Leniency) string {
 	if how.Strict {
 		q.Set("strict", "true")
 	}
+	if how.Local {
+		q.Set("local", "true")
+	}
 	if how.AllowStale {
 		q.Set("allow_stale", "true")
 	}

@@ -25,6 +25,12 @@ func (c *Client) SyncConfig(ctx context.Context) (api.Synced, error) {
 		timeout: reloadTimeout})
 }
 
+// DiffPeer compares what runs on the peer with what runs here: of the context called name,
+// or of all with "".
+func (c *Client) DiffPeer(ctx context.Context, name string) (api.Diff, error) {
+	return get[api.Diff](ctx, c, "/v1/failover/diff", name)
+}
+
 // throughPeer asks the peer instead.
 type throughPeer struct{ *http.Transport }
 

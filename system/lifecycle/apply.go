@@ -119,7 +119,13 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 		return Reloaded{}, err
 	}
 	out := Reloaded{Warnings: next.warnings}
-	out.Steps, out.Errors, err = l.reconcile(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "reload"}, nil)
+	both := joint{by: by, origin: "reload", next: next, local: how.Local, write: true}
+	told, err := l.jointly(ctx, both, func() error {
+		note := version{Author: by.Name, UID: by.UID, Origin: "reload"}
+		out.Steps, out.Errors, err = l.reconcile(ctx, next, note, nil)
+		return err
+	})
+	out.Warnings = append(slices.Clip(out.Warnings), told...)
 	out.Errors = append(slices.Clone(next.problems), out.Errors...)
 	if err == nil {
 		steps, errs := l.cfg.Actor.Restore(ctx)
@@ -185,8 +191,21 @@ func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, e
 	if err != nil {
 		return Applied{}, err
 	}
-	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "apply", Comment: how.Comment}, nil,
-		how.Confirm)
+	both := joint{by: by, origin: "apply", comment: how.Comment, next: next, local: how.Local, write: true,
+		confirm: how.Confirm}
+	return l.commitJointly(ctx, both, nil)
+}
+
+// commitJointly is commit on both units of a pair.
+func (l *Lifecycle) commitJointly(ctx context.Context, both joint, rejected *pending) (out Applied, err error) {
+	both.whole = true
+	note := version{Author: both.by.Name, UID: both.by.UID, Origin: both.origin, Comment: both.comment}
+	told, err := l.jointly(ctx, both, func() (err error) {
+		out, err = l.commit(ctx, both.next, note, rejected, both.confirm)
+		return err
+	})
+	out.Warnings = append(slices.Clip(out.Warnings), told...)
+	return out, err
 }
 
 // Rollback makes an earlier version the running one, as Apply does. The startup
@@ -207,7 +226,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 				t.Path, l.path),
 			Hint: "start warrend with that file"}
 	}
-	next, err := recall(t, l.cfg.Check)
+	next, err := recall(t)
 	if err == nil {
 		err = l.fixed(st.running.conf, next.conf)
 	}
@@ -217,8 +236,8 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	if how.Comment == "" {
 		how.Comment = fmt.Sprintf("rollback to version %d", how.Version)
 	}
-	return l.commit(ctx, next, version{Author: by.Name, UID: by.UID, Origin: "rollback", Comment: how.Comment},
-		st.pend.rejected(), how.Confirm)
+	both := joint{by: by, origin: "rollback", comment: how.Comment, next: next, local: how.Local, confirm: how.Confirm}
+	return l.commitJointly(ctx, both, st.pend.rejected())
 }
 
 // commit makes next the running configuration, or changes nothing. With confirm it

@@ -9,8 +9,8 @@ import (
 )
 
 // Confirm keeps what an Apply or Rollback with Confirm has made, also after the deadline
-// where Expire could not go back.
-func (l *Lifecycle) Confirm(by Author) (Version, error) {
+// where Expire could not go back. The other unit of a pair keeps it, too.
+func (l *Lifecycle) Confirm(ctx context.Context, by Author) (Version, error) {
 	if err := l.lock("a confirmation", by); err != nil {
 		return Version{}, err
 	}
@@ -28,6 +28,7 @@ func (l *Lifecycle) Confirm(by Author) (Version, error) {
 	st.pend = after
 	l.setState(st)
 	l.log.Info("configuration confirmed", "version", st.number, "author", by.Name)
+	l.alsoThere(ctx, Settlement{What: SettleConfirm})
 	v, _ := l.history.find(st.number)
 	return st.row(v), nil
 }
@@ -55,7 +56,7 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := recall(t, l.cfg.Check)
+	before, err := recall(t)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ const (
 	historyDir    = "history" // in state_dir
 	versionSuffix = ".version"
 	pendingName   = "pending"
+	localName     = "local"
 )
 
 // version is what is noted of one running configuration.
@@ -318,4 +319,25 @@ func (h *history) setPending(p *pending) error {
 		return fmt.Errorf("system: noting what waits to be confirmed: %w", err)
 	}
 	return nil
+}
+
+// local tells whether this unit of a pair has a configuration of its own on purpose.
+func (h *history) local() bool {
+	_, err := os.Stat(filepath.Join(h.dir, localName))
+	return err == nil
+}
+
+// setLocal changes that.
+func (h *history) setLocal(on bool, log *slog.Logger) {
+	path := filepath.Join(h.dir, localName)
+	err := error(nil)
+	switch {
+	case on:
+		err = durable.Write(path, nil, 0o600)
+	case h.local():
+		err = os.Remove(path)
+	}
+	if err != nil {
+		log.Error("configuration not noted", "reason", err)
+	}
 }

@@ -24,9 +24,7 @@ import (
 // Config is what a Lifecycle needs.
 type Config struct {
 	Startup *Startup // decided
-	// Check says which texts of contexts may be parsed in this process; nil: all.
-	Check Checker
-	Actor Actor // does to contexts what a plan says
+	Actor   Actor    // does to contexts what a plan says
 	// WriteDisk writes a file on disk0: of a context, named as in "blue:disk0:/path".
 	WriteDisk func(ctx context.Context, name string, body []byte) error
 	// Active tells whether a failover group is active on this unit; nil: a node alone.
@@ -38,6 +36,8 @@ type Config struct {
 	// order. The change ends when it returns; no lock of the Lifecycle is held, so that
 	// it may ask what is running, but it must start no change.
 	Changed func(*configs.System)
+	// Other is the other unit of the pair; nil: a node alone.
+	Other Other
 	// Now is the clock of versions and confirmations.
 	Now func() time.Time
 	// Key of fingerprints is secret and lives as long as the process; nil: a random one.
@@ -57,6 +57,9 @@ type Lifecycle struct {
 	// stored reads one source of it.
 	stored  configs.Loader
 	history *history // belongs to the holder of the token
+	// release ends what is tolerated of the other unit while a version waits to be
+	// confirmed; nil: nothing is. It belongs to the holder of the token.
+	release func()
 	// expiry fires when a confirmation is overdue.
 	expiry *time.Timer
 	// turn holds one token: whoever has it may change what is running.
@@ -70,15 +73,14 @@ type Lifecycle struct {
 // New returns the Lifecycle of what cfg.Startup has decided. Nothing runs, and every change
 // is refused, until Begin.
 func New(cfg *Config) *Lifecycle {
-	path, check := cfg.Startup.path, orUnchecked(cfg.Check)
+	path := cfg.Startup.path
 	l := &Lifecycle{
 		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
-		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
-		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
+		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
+		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, how) },
 		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
 		current: cfg.Startup.chosen, doing: "warrend starts",
 	}
-	l.cfg.Check = check
 	if l.cfg.Key == nil {
 		l.cfg.Key = make([]byte, 32)
 		rand.Read(l.cfg.Key)
@@ -151,6 +153,10 @@ func (l *Lifecycle) setState(st state) {
 	l.mu.Unlock()
 	if l.cfg.Changed != nil {
 		l.cfg.Changed(st.running.conf)
+	}
+	if l.release != nil && !st.pend.open() {
+		l.release()
+		l.release = nil
 	}
 }
 

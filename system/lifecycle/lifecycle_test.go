@@ -145,9 +145,9 @@ type rig struct {
 	disk map[string]error // by name: why it cannot be written
 
 	active  map[string]bool // failover groups
-	check   Checker         // of texts; nil: all may be parsed
 	refuses error           // what stands against every configuration; nil: nothing
 	changed func(*configs.System)
+	other   Other // of a pair; nil: alone
 }
 
 const rigSystem = `
@@ -243,7 +243,7 @@ func (r *rig) start() {
 	r.host = newFakeHost()
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	path := r.path("system.hcl")
-	startup, err := Read(r.t.Context(), path, r.path("state"), r.check, log)
+	startup, err := Read(r.t.Context(), path, r.path("state"), log)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -251,10 +251,9 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.Lifecycle = New(&Config{
-		Startup: startup, Check: r.check, Actor: r.host,
-		Active: func(group string) bool { return r.active[group] }, Log: log,
+		Startup: startup, Actor: r.host, Active: func(group string) bool { return r.active[group] }, Log: log,
 		Now: func() time.Time { return r.time }, Key: []byte("key"),
-		Refuses: func(*configs.System) error { return r.refuses },
+		Refuses: func(*configs.System) error { return r.refuses }, Other: r.other,
 		Changed: func(conf *configs.System) {
 			if r.changed != nil {
 				r.changed(conf)
@@ -594,7 +593,7 @@ func TestOneChangeAtATime(t *testing.T) {
 		"apply":        func() error { _, err := r.Apply(ctx, operator, Apply{}); return err },
 		"reload":       func() error { _, err := r.Reload(ctx, operator, Leniency{}); return err },
 		"rollback":     func() error { _, err := r.Rollback(ctx, operator, Rollback{Version: 1}); return err },
-		"confirm":      func() error { _, err := r.Confirm(operator); return err },
+		"confirm":      func() error { _, err := r.Confirm(r.t.Context(), operator); return err },
 		"write memory": func() error { _, err := r.WriteMemory(ctx, operator); return err },
 	} {
 		err := do()

@@ -48,6 +48,15 @@ func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error)
 		return Written{}, err
 	}
 	defer l.unlock()
+	out, err := l.writeMemory(ctx, by)
+	if err == nil {
+		l.alsoThere(ctx, Settlement{What: SettleWrite})
+	}
+	return out, err
+}
+
+// writeMemory is WriteMemory on this unit, for the holder of the token.
+func (l *Lifecycle) writeMemory(ctx context.Context, by Author) (Written, error) {
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
 		return Written{}, err

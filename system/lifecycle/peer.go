@@ -31,13 +31,7 @@ func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err 
 			fetched = append(fetched, c.Name)
 			continue
 		}
-		for _, t := range running.texts.List {
-			if !slices.Contains(t.Contexts, c.Name) || unwritable[t.At.Scheme] != "" {
-				continue
-			}
-			give.Files = append(give.Files, PeerFile{Context: c.Name, Name: relativeName(c, t),
-				Config: t.At == c.Config, Content: t.Body})
-		}
+		give.Files = append(give.Files, contextFiles(running, c)...)
 	}
 	if len(give.Files) == 0 {
 		return give, fetched, &fault.Error{Code: fault.CodeRefused,
@@ -45,6 +39,17 @@ func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err 
 			Hint:   "run it on the active unit"}
 	}
 	return give, fetched, nil
+}
+
+// contextFiles are the files that a context is configured with.
+func contextFiles(running *loaded, c configs.Tenant) (list []PeerFile) {
+	for _, t := range running.texts.List {
+		if slices.Contains(t.Contexts, c.Name) && unwritable[t.At.Scheme] == "" {
+			list = append(list, PeerFile{Context: c.Name, Name: relativeName(c, t), Config: t.At == c.Config,
+				Content: t.Body})
+		}
+	}
+	return list
 }
 
 // relativeName is what the two nodes call a file alike: on the disk of the
@@ -81,7 +86,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	if err != nil {
 		return Synced{}, err
 	}
-	next, _, err := read(&overlay{fetchAll(ctx, l.path, l.cfg.Check), files}, l.path)
+	next, _, err := read(&overlay{source: fetchAll(ctx, l.path), files: files}, l.path)
 	if err == nil {
 		err = l.fixed(st.running.conf, next.conf)
 	}
@@ -144,7 +149,11 @@ func (l *Lifecycle) different(files map[configs.Location][]byte) (todo []rewrite
 type overlay struct {
 	*source
 	files map[configs.Location][]byte
+	left  []string // contexts that are left out
 }
+
+// LeaveOut implements configs.Selective.
+func (o *overlay) LeaveOut(context string) bool { return slices.Contains(o.left, context) }
 
 // ReadFile implements configs.Loader.
 func (o *overlay) ReadFile(at configs.Location) ([]byte, error) {

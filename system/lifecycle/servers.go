@@ -25,7 +25,6 @@ import (
 // servers have. Where a server has nothing usable, there is the last good copy.
 type source struct {
 	host.Files
-	Checker
 	stateDir string
 	remotes  map[configs.Location]*remote
 	stale    []staleCopy          // copies that are used
@@ -71,9 +70,12 @@ type remote struct {
 
 // fetchAll asks every server that the configuration names, all at once. It
 // blocks until the last has answered or its time is up.
-func fetchAll(ctx context.Context, path string, check Checker) *source {
-	stateDir, list := configs.Remotes(host.Files{}, path) // parses the system file alone
-	src := &source{Checker: check, stateDir: stateDir, remotes: map[configs.Location]*remote{}}
+func fetchAll(ctx context.Context, path string) *source { return fetchFor(ctx, host.Files{}, path) }
+
+// fetchFor is fetchAll for a configuration that need not be what the files say.
+func fetchFor(ctx context.Context, files configs.Loader, path string) *source {
+	stateDir, list := configs.Remotes(files, path)
+	src := &source{stateDir: stateDir, remotes: map[configs.Location]*remote{}}
 	var requests []fetch.Request
 	for _, r := range list {
 		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout,
@@ -82,7 +84,7 @@ func fetchAll(ctx context.Context, path string, check Checker) *source {
 	for i, got := range fetch.All(ctx, requests) {
 		r := &remote{Remote: list[i], content: got.Content, err: got.Err, fresh: true}
 		if r.err == nil {
-			r.err = src.checkHCL(r.Path, r.content)
+			r.err = checkHCL(r.Path, r.content)
 		}
 		if r.err != nil {
 			src.useCopy(r, r.err)
@@ -93,11 +95,9 @@ func fetchAll(ctx context.Context, path string, check Checker) *source {
 }
 
 // checkHCL says why something cannot be a configuration at all.
-func (src *source) checkHCL(name string, content []byte) error {
-	if err := src.Check(content); err != nil {
-		return fmt.Errorf("what the server sends is refused: %w", err)
-	}
-	if wrong := configs.CheckSyntax(name, content); wrong != "" {
+func checkHCL(name string, content []byte) error {
+	_, diags := configs.Format(name, content)
+	if wrong := diags.ErrorIn(name); wrong != "" {
 		return fmt.Errorf("the server sends no HCL: %s", wrong)
 	}
 	return nil

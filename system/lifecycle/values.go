@@ -29,6 +29,8 @@ type Leniency struct {
 	Strict bool
 	// AllowStale takes the last good copy where what a server has cannot be used.
 	AllowStale bool
+	// Local changes this unit of a pair alone.
+	Local bool
 }
 
 // Apply is how a configuration is applied.
@@ -45,6 +47,7 @@ type Rollback struct {
 	Version int // one of the history
 	Confirm int // seconds, as in Apply
 	Comment string
+	Local   bool // as in Leniency
 }
 
 // Applied is what was done.

@@ -41,7 +41,7 @@ func (r *rig) wantPool(when, want string) {
 }
 
 func (r *rig) confirm() error {
-	_, err := r.Confirm(operator)
+	_, err := r.Confirm(r.t.Context(), operator)
 	return err
 }
 

@@ -118,3 +118,33 @@ func (p *Pairs) SyncConfig(context.Context, api.Author) (api.Synced, error) {
 func (p *Pairs) TakeConfig(_ context.Context, take api.ContextFiles) (api.Synced, error) {
 	return api.Synced{Files: []string{take.Files[0].Name}}, nil
 }
+
+// TakeChange implements api.Pairs.
+func (p *Pairs) TakeChange(_ context.Context, change api.JointChange) (api.Synced, error) {
+	return api.Synced{Files: []string{change.Files[0].Name}}, nil
+}
+
+// SettleChange implements api.Pairs.
+func (p *Pairs) SettleChange(context.Context, api.Settlement) error { return nil }
+
+// Common implements api.Pairs.
+func (p *Pairs) Common(context.Context, bool) (api.CommonView, error) {
+	return api.CommonView{Digest: "00"}, nil
+}
+
+// DiffPeer implements api.Pairs: one pool of acme is larger here.
+func (p *Pairs) DiffPeer(_ context.Context, name string) (api.Diff, error) {
+	switch {
+	case !p.Paired:
+		return api.Diff{}, &fault.Error{Code: fault.CodeRefused, Reason: "failover is not configured",
+			Hint: "a failover block in the system file makes this node one of a pair"}
+	case name != "" && name != "acme":
+		return api.Diff{}, nil
+	}
+	return api.Diff{Differs: true, Text: `--- other unit, context "acme"
++++ this unit, context "acme"
+@@ -1 +1 @@
+-ip_pool "p" { range = "10.55.1.10-10.55.1.99" }
++ip_pool "p" { range = "10.55.1.10-10.55.1.250" }
+`}, nil
+}
