@@ -40,3 +40,18 @@ func TestParseSizeAndDuration(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckSyntax: what does not parse is told, and what has no meaning is not.
+func TestCheckSyntax(t *testing.T) {
+	for text, want := range map[string]string{
+		"nonsense = 1\n":         "",
+		"interface \"x\" {\n":    "x.hcl:1: ",
+		"\xff":                   "x.hcl:1: Not a text file",
+		"<html>\n":               "x.hcl:1: ",
+		strings.Repeat("[", 100): "x.hcl:1: Nested too deeply",
+	} {
+		if got := CheckSyntax("x.hcl", []byte(text)); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("%.20q: %q, want %q", text, got, want)
+		}
+	}
+}

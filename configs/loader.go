@@ -63,6 +63,13 @@ type Selective interface {
 	LeaveOut(context string) bool
 }
 
+// Checker is a Loader that says which texts of contexts are parsed at all.
+type Checker interface {
+	// Check returns why a text, which ReadFile has returned for a context's
+	// configuration, is not to be parsed here; nil: it may be.
+	Check(text []byte) error
+}
+
 // ModeReader is a Loader that knows who may read a file. Load warns of files with
 // secrets in them that everybody on the host can read.
 type ModeReader interface {

@@ -160,6 +160,9 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 	if !ok {
 		return nil
 	}
+	if !r.passes(src, at, named) {
+		return nil
+	}
 	name := at.String()
 	if r.diags.files[name] == nil { // two contexts may have the same
 		r.diags.files[name] = newFile(src, name)
@@ -178,6 +181,20 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 		return nil
 	}
 	return r.decode(body, s, &hclsyntax.Block{Body: body, TypeRange: body.SrcRange, OpenBraceRange: body.SrcRange})
+}
+
+// passes tells of a context's text that is not to be parsed, where it is named: not even
+// its lines are looked for.
+func (r *reader) passes(src []byte, at Location, named hcl.Range) bool {
+	checker, ok := r.loader.(Checker)
+	if !ok || r.context == "" {
+		return true
+	}
+	err := checker.Check(src)
+	if err != nil {
+		r.problem(named, "File refused", "%s was not read: %s.", at, err)
+	}
+	return err == nil
 }
 
 // isText tells of a file that is not text.

@@ -51,6 +51,8 @@ func TestTakenWorker(t *testing.T) {
 	wantLog(t, w, "worker lost", "tenant=blue", "bad system call")
 	wantLog(t, w, "worker confined", "tenant=blue",
 		"pid namespace, ipc namespace, uts namespace, mount namespace, landlock", "seccomp")
+	wantLog(t, w, "texts of contexts are checked in a sandbox", "pid namespace, ipc namespace, uts namespace, "+
+		"mount namespace, landlock", "seccomp")
 	if detail := w.MustCLI("show", "context", "--detail", "blue"); !strings.Contains(detail,
 		"Sandbox:    pid namespace") {
 		t.Errorf("the sandbox is not shown:\n%s", detail)

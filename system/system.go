@@ -46,6 +46,8 @@ type Config struct {
 	LogFormat string   // of the workers: "text" or "json"
 	LogLevel  string
 	Log       *slog.Logger
+	// Check says which texts of contexts may be parsed in this process.
+	Check lifecycle.Checker
 	// Hangup asks for a reload; nil: nothing does.
 	Hangup <-chan os.Signal
 }
@@ -77,7 +79,7 @@ func New(cfg *Config) (*System, error) {
 	if err := checkWorker(cfg.Worker); err != nil {
 		return nil, err
 	}
-	places, err := lifecycle.PlacesOf(path, cfg.Log)
+	places, err := lifecycle.PlacesOf(path, cfg.Check, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +97,7 @@ func New(cfg *Config) (*System, error) {
 
 // open is New for a system whose places are held.
 func open(cfg *Config, path string, run *rundir) (*System, error) {
-	startup, err := lifecycle.Read(context.Background(), path, run.holds.StateDir, cfg.Log)
+	startup, err := lifecycle.Read(context.Background(), path, run.holds.StateDir, cfg.Check, cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +158,8 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Actor: s.tenants, Active: s.pair.Active, Refuses: s.pair.Refuses, Other: otherOf(s.pair),
-		Now: time.Now,
+		Startup: startup, Check: s.cfg.Check, Actor: s.tenants,
+		Active: s.pair.Active, Refuses: s.pair.Refuses, Other: otherOf(s.pair), Now: time.Now,
 		Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {
 			s.pair.Configure(conf)

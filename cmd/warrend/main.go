@@ -18,11 +18,17 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/checker"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/task"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	if checker.Started(os.Args) {
+		os.Exit(checker.Main())
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	cfg, code := parse(args)
@@ -72,6 +78,12 @@ func serve(cfg *system.Config) error {
 		return fmt.Errorf("finding warren-context: %w", err)
 	}
 	cfg.Worker = filepath.Join(filepath.Dir(self), "warren-context")
+	check, err := checker.New(&checker.Config{UID: checker.UserFor(cfg.Path), Log: cfg.Log})
+	if err != nil {
+		return err
+	}
+	defer check.Close()
+	cfg.Check = check
 	sys, err := system.New(cfg)
 	if err != nil {
 		return err

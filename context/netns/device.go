@@ -143,11 +143,13 @@ func (g *Gateway) take(d spec.Device) error {
 		return err
 	}
 	if d.Kind == spec.WholeDevice {
-		if saved, err = save(g.host.ns.handle, link); err != nil {
-			return fmt.Errorf("netns: noting how %s is: %w", d.Host, err)
+		if saved, err = g.host.note(link); err != nil {
+			return err
 		}
-		if err := saved.saveSettings(g.host.ns); err != nil {
-			return fmt.Errorf("netns: noting how %s is set: %w", d.Host, err)
+		for _, mac := range []spec.MAC{d.MAC, d.ActiveMAC, d.StandbyMAC} {
+			if !mac.IsZero() {
+				saved.Given = append(saved.Given, hardware(mac).String())
+			}
 		}
 	}
 	saved.Tenant = deviceName(d.Interface)
@@ -174,6 +176,18 @@ func (g *Gateway) take(d spec.Device) error {
 	return g.dress(d, saved)
 }
 
+// note notes how a device of the host is.
+func (h *Host) note(link netlink.Link) (savedDevice, error) {
+	saved, err := save(h.ns.handle, link)
+	if err != nil {
+		return saved, fmt.Errorf("netns: noting how %s is: %w", link.Attrs().Name, err)
+	}
+	if err := saved.saveSettings(h.ns); err != nil {
+		return saved, fmt.Errorf("netns: noting how %s is set: %w", link.Attrs().Name, err)
+	}
+	return saved, nil
+}
+
 // moveIn moves a whole device, under a name that nobody else has.
 func (g *Gateway) moveIn(link netlink.Link, saved savedDevice) error {
 	host := g.host.ns.handle
@@ -195,6 +209,18 @@ func (h *Host) make(d spec.Device, on netlink.Link, saved *savedDevice, ns *Name
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parentLocked(saved).users++
+	return h.makeLocked(d, on, saved, ns)
+}
+
+// makeAgain is make for a device that is gone, whose user the parent still counts.
+func (h *Host) makeAgain(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parentLocked(saved) // it may have been set up for us this time
+	return h.makeLocked(d, on, saved, ns)
+}
+
+func (h *Host) makeLocked(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
 	if err := h.ns.handle.LinkSetUp(on); err != nil { // nothing comes up on a device that is down
 		return fmt.Errorf("netns: setting %s up: %w", d.Host, err)
 	}
@@ -383,8 +409,7 @@ func (h *Host) strayed(d *savedDevice) netlink.Link {
 		if _, err := strconv.Atoi(number); err != nil {
 			stray = false
 		}
-		if (stray || a.Name == d.Tenant) && a.Flags&net.FlagUp == 0 &&
-			(a.HardwareAddr.String() == d.MAC || a.PermHWAddr.String() == d.MAC) {
+		if (stray || a.Name == d.Tenant) && a.Flags&net.FlagUp == 0 && d.is(l) {
 			found = append(found, l)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -55,11 +55,14 @@ type Config struct {
 	// Paired makes the tenant one of a pair: it begins with the role init, and its
 	// devices have an Active and a Standby MAC each.
 	Paired bool
-	// Attempt calls what the Gateway does of its own accord when a device has
-	// changed (the watch over them, with what WatchLinks calls, and healing), and
-	// returns its error, or one of its own in place of a panic: it is the only one
-	// who hears of it. Nil calls it and no more.
+	// Attempt calls what the Gateway does of its own accord (the watch over the
+	// namespace, with what WatchLinks calls, and looks at it), and returns its error,
+	// or one of its own in place of a panic: it is the only one who hears of it. Nil
+	// calls it and no more.
 	Attempt func(func() error) error
+	// Looked is told what has come of a look that the Gateway took by itself, where
+	// that is something. It comes from the Gateway's own goroutine. Nil: nobody is.
+	Looked func(Look)
 }
 
 // Endpoint is a descriptor for the worker. The file stays the Gateway's.
@@ -86,7 +89,11 @@ type Gateway struct {
 	removed    chan struct{}  // closed by Remove
 	owned      sync.WaitGroup // announcements that are under way, and tend
 
+	nudged  chan struct{} // has something while tend is to look, although nothing has changed here
+	lacking atomic.Bool   // something could not be mended at the last look
+
 	attempt  func(func() error) error
+	looked   func(Look)
 	watching sync.Mutex // protects watchers; nothing else is locked under it
 	watchers map[*int]func()
 
@@ -106,6 +113,8 @@ type Gateway struct {
 	role         failover.Role        // active where there is no twin
 	announcement int                  // counts them: an older one is over
 	lowered      map[string]time.Time // by interface: when we set its device down
+	mended       Mended               // counts what was put back since the look began
+	moved        bool                 // an address or a device was: neighbours have to be told
 }
 
 // linkFacts is what a device in the namespace is.
@@ -130,11 +139,15 @@ func Build(cfg *Config) (*Gateway, error) {
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
 		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route),
 		carried: make(map[netip.Prefix]struct{}),
-		attempt: cfg.Attempt, paired: cfg.Paired, packets: -1, removed: make(chan struct{}),
+		attempt: cfg.Attempt, looked: cfg.Looked, nudged: make(chan struct{}, 1),
+		paired: cfg.Paired, packets: -1, removed: make(chan struct{}),
 		lowered: make(map[string]time.Time), tenant: cfg.Tenant, role: failover.RoleActive,
 	}
 	if g.attempt == nil {
 		g.attempt = func(do func() error) error { return do() }
+	}
+	if g.looked == nil {
+		g.looked = func(Look) {}
 	}
 	if cfg.Paired {
 		g.role = failover.RoleInit
@@ -177,7 +190,7 @@ func (g *Gateway) build(cfg *Config) error {
 	})
 }
 
-// prepare does what needs a thread inside: kernel settings and the TUN device.
+// prepare does what needs a thread inside: the TUN device and the one that drops.
 func (g *Gateway) prepare(mtu int) error {
 	files, err := tun.Open(tunName, mtu, 1)
 	if err != nil {
@@ -192,90 +205,7 @@ func (g *Gateway) prepare(mtu int) error {
 		return fmt.Errorf("netns: making %s: %w", dropName, err)
 	}
 	g.families = families()
-	if err := apply(append(slices.Clone(settings), settingsOf(tunName)...)); err != nil {
-		return err
-	}
-	for _, l := range g.links {
-		if err := g.applyLink(l); err != nil {
-			return err
-		}
-	}
 	return nil
-}
-
-// setting is one file under /proc/sys/net.
-type setting struct{ file, value string }
-
-// settings make a router of a namespace. The kernel's source filter is off: what
-// comes out of the tunnel is checked against its selectors, and the rules (rule.go)
-// check what comes in clear, of both families.
-var settings = []setting{
-	{"ipv4/ip_forward", "1"},
-	{"ipv4/conf/all/rp_filter", "0"},
-	{"ipv4/conf/default/rp_filter", "0"},
-	{"ipv4/conf/all/accept_redirects", "0"},
-	{"ipv4/conf/default/accept_redirects", "0"},
-	{"ipv4/conf/all/send_redirects", "0"},
-	{"ipv4/conf/default/send_redirects", "0"},
-	{"ipv4/conf/all/accept_source_route", "0"},
-	{"ipv4/conf/all/promote_secondaries", "1"}, // an address that goes takes no other with it
-	{"ipv6/conf/all/disable_ipv6", "0"},
-	{"ipv6/conf/default/disable_ipv6", "0"},
-	{"ipv6/conf/all/forwarding", "1"},
-	{"ipv6/conf/all/accept_redirects", "0"},
-	{"ipv6/conf/default/accept_redirects", "0"},
-	{"ipv6/conf/all/accept_ra", "0"},
-	{"ipv6/conf/default/accept_ra", "0"},
-	{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}, // no link-local address: nobody to talk to
-	{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"},
-}
-
-// settingsOf are those of one device.
-func settingsOf(name string) []setting {
-	return []setting{
-		{"ipv4/conf/" + name + "/rp_filter", "0"},
-		{"ipv4/conf/" + name + "/accept_redirects", "0"},
-		{"ipv4/conf/" + name + "/send_redirects", "0"},
-		{"ipv6/conf/" + name + "/accept_redirects", "0"},
-		{"ipv6/conf/" + name + "/accept_ra", "0"},
-		// A gateway that is back answers at once: addresses are not probed
-		// for a second first, nor is the link-local one that it asks from.
-		{"ipv6/conf/" + name + "/accept_dad", "0"},
-	}
-}
-
-// apply makes settings of the calling thread's namespace.
-func apply(list []setting) error {
-	for _, s := range list {
-		if err := set(s.file, s.value); err != nil {
-			return fmt.Errorf("netns: setting %s to %s: %w", s.file, s.value, err)
-		}
-	}
-	return nil
-}
-
-// applyLink makes the settings of one device; SetRole makes the link-local
-// addresses of one of a pair.
-func (g *Gateway) applyLink(l linkFacts) error {
-	list := settingsOf(l.name)
-	if g.paired {
-		list = append(list, setting{"ipv6/conf/" + l.name + "/addr_gen_mode", "1"})
-	}
-	return apply(list)
-}
-
-// set writes one setting of the calling thread's namespace. What a kernel
-// without IPv6 does not have needs no setting.
-func set(file, value string) error {
-	f, err := os.OpenFile(filepath.Join("/proc/sys/net", file), os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) && file[:4] == "ipv6" {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
 }
 
 // makeDropDevice makes a TUN device that stays without a reader.

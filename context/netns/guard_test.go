@@ -444,10 +444,13 @@ func TestFewest(t *testing.T) {
 }
 
 // buildWith is build for another tenant, which is removed in the end.
-func buildWith(t testing.TB, h *Host, tn *spec.Tenant) *Gateway {
+func buildWith(t testing.TB, h *Host, tn *spec.Tenant, changes ...func(*Config)) *Gateway {
 	t.Helper()
 	cfg := &Config{Host: h, Namespace: fmt.Sprintf("wt-guard-%d", os.Getpid()), Record: t.TempDir() + "/guard.json",
 		Devices: devices(), Tenant: tn}
+	for _, change := range changes {
+		change(cfg)
+	}
 	g, err := Build(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -155,17 +155,23 @@ func checkName(name string) error {
 
 // mountName binds the calling thread's network namespace to a name.
 func mountName(name string) error {
-	path := filepath.Join(namedDir, name)
 	source := fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
 	if err := leaveMounts(); err != nil {
 		return err
 	}
+	if path := filepath.Join(namedDir, name); isNamespace(path) {
+		return fmt.Errorf("%s is there already and not ours; remove it with `ip netns delete %s`", path, name)
+	}
+	return bindName(name, source)
+}
+
+// bindName binds the namespace that source leads to, a file below /proc, to a name
+// that is free.
+func bindName(name, source string) error {
 	if err := shareNamedDir(); err != nil {
 		return fmt.Errorf("preparing %s: %w", namedDir, err)
 	}
-	if isNamespace(path) {
-		return fmt.Errorf("%s is there already and not ours; remove it with `ip netns delete %s`", path, name)
-	}
+	path := filepath.Join(namedDir, name)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_CLOEXEC, 0o444)
 	if err != nil {
 		return err
@@ -176,6 +182,33 @@ func mountName(name string) error {
 		return fmt.Errorf("binding to %s: %w", path, err)
 	}
 	return nil
+}
+
+// keepName binds the namespace to its name again where somebody has removed it, and
+// tells whether it had to.
+func (n *Namespace) keepName() (bound bool, err error) {
+	err = onThread(func() error {
+		if err := leaveMounts(); err != nil {
+			return err
+		}
+		path := filepath.Join(namedDir, n.name)
+		if !isNamespace(path) {
+			bound = true
+			return bindName(n.name, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd()))
+		}
+		var there, own unix.Stat_t
+		if err := errors.Join(unix.Stat(path, &there), unix.Fstat(int(n.file.Fd()), &own)); err != nil {
+			return err
+		}
+		if there.Ino != own.Ino || there.Dev != own.Dev {
+			return fmt.Errorf("%s is another namespace now; remove it with `ip netns delete %s`", path, n.name)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("netns: keeping the name of %s: %w", n.name, err)
+	}
+	return bound, nil
 }
 
 // unmountName removes a name. One that is not there is no error.

@@ -30,11 +30,11 @@ func (g *Gateway) settleProxiesLocked() error {
 			if is, known := g.proxies[l.index]; known && is == want {
 				continue
 			}
-			if err := set("ipv4/conf/"+l.name+"/proxy_arp", toggle(want.arp)); err != nil {
-				return fmt.Errorf("netns: proxy ARP on %s: %w", i.Name, err)
-			}
-			if err := set("ipv6/conf/"+l.name+"/proxy_ndp", toggle(want.nd)); err != nil {
-				return fmt.Errorf("netns: proxy ND on %s: %w", i.Name, err)
+			changed, err := correct([]setting{{"ipv4/conf/" + l.name + "/proxy_arp", toggle(want.arp)},
+				{"ipv6/conf/" + l.name + "/proxy_ndp", toggle(want.nd)}})
+			g.mended.Settings += changed
+			if err != nil {
+				return err
 			}
 			g.proxies[l.index] = want
 		}
@@ -83,6 +83,7 @@ func (g *Gateway) proxyLocked(l linkFacts, a netip.Addr, on bool) error {
 	if !on {
 		do = g.ns.handle.NeighDel
 	}
+	g.mended.Proxies++
 	if err := do(n); err != nil && (on || !errors.Is(err, unix.ENOENT)) {
 		return fmt.Errorf("netns: answering for %s on %s: %w", a, l.name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -37,8 +38,11 @@ type savedDevice struct {
 
 	// The rest is for a whole device.
 	Up        bool           `json:"up,omitempty"`
+	Promisc   bool           `json:"promisc,omitempty"`
+	AllMulti  bool           `json:"allmulti,omitempty"`
 	MTU       int            `json:"mtu,omitempty"`
 	MAC       string         `json:"mac,omitempty"`
+	Given     []string       `json:"given,omitempty"` // MACs that it may have from us
 	Master    string         `json:"master,omitempty"`
 	Addresses []savedAddress `json:"addresses,omitempty"`
 	Routes    []savedRoute   `json:"routes,omitempty"`
@@ -116,6 +120,14 @@ type savedRoute struct {
 	Flags       int          `json:"flags,omitempty"`
 }
 
+// is reports whether a device is the one that was noted.
+func (d *savedDevice) is(link netlink.Link) bool {
+	a := link.Attrs()
+	return slices.ContainsFunc(append([]string{d.MAC}, d.Given...), func(mac string) bool {
+		return mac != "" && (a.HardwareAddr.String() == mac || a.PermHWAddr.String() == mac)
+	})
+}
+
 // write replaces the record at path, all or nothing.
 func (r *record) write(path string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
@@ -146,7 +158,8 @@ func save(host *netlink.Handle, link netlink.Link) (savedDevice, error) {
 	attrs := link.Attrs()
 	d := savedDevice{
 		Kind: spec.WholeDevice, Host: attrs.Name,
-		Up: attrs.Flags&net.FlagUp != 0, MTU: attrs.MTU, MAC: attrs.HardwareAddr.String(),
+		Up: attrs.Flags&net.FlagUp != 0, Promisc: attrs.RawFlags&unix.IFF_PROMISC != 0,
+		AllMulti: attrs.RawFlags&unix.IFF_ALLMULTI != 0, MTU: attrs.MTU, MAC: attrs.HardwareAddr.String(),
 	}
 	if attrs.MasterIndex != 0 {
 		if master, err := host.LinkByIndex(attrs.MasterIndex); err == nil {
@@ -196,6 +209,24 @@ func (d *savedDevice) restore(host *netlink.Handle, link netlink.Link) error {
 	if d.MTU > 0 && d.MTU != link.Attrs().MTU {
 		if err := host.LinkSetMTU(link, d.MTU); err != nil {
 			return fmt.Errorf("giving %s its MTU back: %w", d.Host, err)
+		}
+	}
+	if d.Promisc != (link.Attrs().RawFlags&unix.IFF_PROMISC != 0) {
+		do := host.SetPromiscOn
+		if !d.Promisc {
+			do = host.SetPromiscOff
+		}
+		if err := do(link); err != nil {
+			return fmt.Errorf("giving %s back whether it is promiscuous: %w", d.Host, err)
+		}
+	}
+	if d.AllMulti != (link.Attrs().RawFlags&unix.IFF_ALLMULTI != 0) {
+		do := host.LinkSetAllmulticastOn
+		if !d.AllMulti {
+			do = host.LinkSetAllmulticastOff
+		}
+		if err := do(link); err != nil {
+			return fmt.Errorf("giving %s back whether it takes all multicast: %w", d.Host, err)
 		}
 	}
 	if d.Master != "" {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,7 +29,8 @@ func paired(t *testing.T, h *Host) *Gateway {
 	list := devices()
 	list[0].ActiveMAC, list[0].StandbyMAC = mac(1), mac(2)
 	list[1].ActiveMAC, list[1].StandbyMAC = mac(3), mac(4)
-	g, err := Build(&Config{Host: h, Namespace: "wt-pair", Record: filepath.Join(t.TempDir(), "blue.json"),
+	g, err := Build(&Config{Host: h, Namespace: fmt.Sprintf("wt-pair-%d", os.Getpid()),
+		Record:  filepath.Join(t.TempDir(), "blue.json"),
 		Devices: list, Tenant: tn, Paired: true})
 	if err != nil {
 		t.Fatal(err)

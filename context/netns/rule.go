@@ -301,6 +301,7 @@ func (g *Gateway) settleRulesLocked() error {
 			if err := g.ns.handle.RuleAdd(r.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
 				errs = append(errs, fmt.Errorf("netns: adding routing rule %d: %w", r.priority, err))
 			}
+			g.mended.Rules++
 		}
 		for r := range there {
 			if r.priority >= prioEnd || wanted[r] {
@@ -309,6 +310,7 @@ func (g *Gateway) settleRulesLocked() error {
 			if err := g.ns.handle.RuleDel(r.netlink()); err != nil && !errors.Is(err, unix.ENOENT) {
 				errs = append(errs, fmt.Errorf("netns: removing routing rule %d: %w", r.priority, err))
 			}
+			g.mended.Rules++
 		}
 	}
 	return errors.Join(errs...)

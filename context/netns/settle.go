@@ -1,7 +1,6 @@
 package netns
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -30,75 +29,21 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.countRoutesLocked()
 	g.replaceLocked(t)
 	clear(g.proxies) // somebody may have changed the settings, or a device was away
-	return errors.Join(g.remakeLocked(), g.raiseLocked(), g.settleLocked())
+	g.moved = false
+	err := errors.Join(g.nameLocked(), g.remakeLocked(), g.settleSettingsLocked(), g.straightenLocked(),
+		g.raiseLocked(), g.settleLocked())
+	g.announceMovedLocked()
+	return err
 }
 
-// remakeLocked takes devices again that are gone: somebody has deleted them, or
-// the device that they stand on, and that is there again.
-func (g *Gateway) remakeLocked() error {
-	var errs []error
-	remade := false
-	for _, d := range g.devices {
-		l, ok := g.links[d.Interface]
-		if !ok {
-			continue // Build is on its way
-		}
-		if _, err := g.ns.handle.LinkByIndex(l.index); err == nil {
-			continue
-		}
-		if err := g.remake(d); err != nil {
-			errs = append(errs, fmt.Errorf("netns: the device of %s is gone and cannot be had again: %w",
-				d.Interface, err))
-			continue
-		}
-		remade = true
-	}
-	if remade && g.serves() {
+// announceMovedLocked tells the neighbours of addresses that have come back, or are
+// at another MAC.
+func (g *Gateway) announceMovedLocked() {
+	if g.moved && g.serves() {
 		g.announcement++
 		g.announceLocked()
 	}
-	return errors.Join(errs...)
-}
-
-// remake takes one device that is gone.
-func (g *Gateway) remake(d spec.Device) error {
-	transit := hashedName("wrn", g.ns.name, d.Interface)
-	i := slices.IndexFunc(g.record.Devices, func(s savedDevice) bool { return s.Transit == transit })
-	if i < 0 {
-		return errors.New("no record of it")
-	}
-	if _, err := g.host.link(d.Host); err != nil {
-		return err
-	}
-	old := g.record.Devices[i]
-	g.record.Devices = slices.Delete(g.record.Devices, i, i+1)
-	if d.Kind != spec.WholeDevice {
-		if err := g.host.release(&old); err != nil {
-			return err
-		}
-	}
-	if err := g.take(d); err != nil {
-		return err
-	}
-	l := g.links[d.Interface]
-	if err := g.ns.Do(func() error { return g.applyLink(l) }); err != nil {
-		return err
-	}
-	if mac := l.macOf(g.role); mac != nil {
-		return g.setMAC(d.Interface, l, mac)
-	}
-	return nil
-}
-
-// Heal puts back what is gone of addresses, routes and rules, as Update does. A
-// link that somebody has set down stays down.
-func (g *Gateway) Heal() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.gone {
-		return nil
-	}
-	return g.settleLocked()
+	g.moved = false
 }
 
 // settleLocked makes addresses, routes and rules those that the tenant needs with
@@ -122,21 +67,18 @@ func (g *Gateway) lookLocked() error {
 	return nil
 }
 
-// raiseLocked sets the links up, or down, as they are configured.
+// raiseLocked sets the links of the interfaces up, or down, as they are configured.
 func (g *Gateway) raiseLocked() error {
 	var errs []error
-	down := make(map[int]bool)
 	for _, i := range g.tenant.Interfaces {
-		down[g.links[i.Name].index] = i.Shutdown
-	}
-	for _, l := range append(g.linksInOrder(), g.tun, g.drop, g.lo) {
+		l, ok := g.links[i.Name]
+		if !ok {
+			continue
+		}
 		link, err := g.ns.handle.LinkByIndex(l.index)
 		switch {
-		case err != nil:
-			if !g.isInterface(l) { // of interfaces remakeLocked has told
-				errs = append(errs, fmt.Errorf("netns: the device %s is gone: %w", l.name, err))
-			}
-		case down[l.index]:
+		case err != nil: // remakeLocked has told
+		case i.Shutdown:
 			if err := g.ns.handle.LinkSetDown(link); err != nil {
 				errs = append(errs, fmt.Errorf("netns: setting %s down: %w", l.name, err))
 			}
@@ -144,24 +86,10 @@ func (g *Gateway) raiseLocked() error {
 			if err := g.ns.handle.LinkSetUp(link); err != nil {
 				errs = append(errs, fmt.Errorf("netns: setting %s up: %w", l.name, err))
 			}
+			g.mended.Links++
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// isInterface reports whether a device is one of the tenant's interfaces.
-func (g *Gateway) isInterface(l linkFacts) bool {
-	return l.index != g.tun.index && l.index != g.drop.index && l.index != g.lo.index
-}
-
-// linksInOrder are the devices of the interfaces, by name.
-func (g *Gateway) linksInOrder() []linkFacts {
-	list := make([]linkFacts, 0, len(g.links))
-	for _, l := range g.links {
-		list = append(list, l)
-	}
-	slices.SortFunc(list, func(a, b linkFacts) int { return cmp.Compare(a.name, b.name) })
-	return list
 }
 
 // settleAddressesLocked adds the addresses that are missing. Others stay: SetRole
@@ -185,15 +113,22 @@ func (g *Gateway) settleAddressesLocked() error {
 		for _, p := range l.addressesOf(i, g.role) {
 			if _, exists := g.up[l.index]; ok && exists && !there[place{l.index, p}] {
 				errs = append(errs, addAddress(g.ns.handle, l, p))
+				g.mended.Addresses++
+				g.moved = true
 			}
 		}
 	}
+	if _, exists := g.up[g.tun.index]; !exists {
+		return errors.Join(errs...) // of which straightenLocked has told
+	}
 	if !there[place{g.tun.index, dummyAddress}] {
 		errs = append(errs, g.addDummy())
+		g.mended.Addresses++
 	}
 	for p := range g.asked.addresses {
 		if !there[place{g.tun.index, p}] {
 			errs = append(errs, addAddress(g.ns.handle, g.tun, p))
+			g.mended.Addresses++
 		}
 	}
 	return errors.Join(errs...)
@@ -253,6 +188,7 @@ func (g *Gateway) settleRoutesLocked() error {
 		err := g.ns.handle.RouteReplace(r.netlink())
 		if err == nil {
 			there[r.place] = r
+			g.mended.Routes++
 		} else if g.serves() {
 			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, err))
 		}
@@ -264,6 +200,7 @@ func (g *Gateway) settleRoutesLocked() error {
 		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", p.destination, err))
 		}
+		g.mended.Routes++
 	}
 	g.installed = there
 	return errors.Join(errs...)

@@ -37,10 +37,16 @@ func await(t *testing.T, g *Gateway, want string) {
 // dual is a gateway with an SA and a client within the inside.
 func dual(t *testing.T) (*Host, *Gateway) {
 	t.Helper()
+	return dualWith(t, func(*Config) {})
+}
+
+// dualWith is dual with another Config.
+func dualWith(t *testing.T, change func(*Config)) (*Host, *Gateway) {
+	t.Helper()
 	h := scratch(t)
 	tn := dualTenant()
 	tn.Pools[3-1].Start, tn.Pools[3-1].End = netip.MustParseAddr("fd00:10::c:1"), netip.MustParseAddr("fd00:10::c:ffff")
-	g := buildWith(t, h, tn)
+	g := buildWith(t, h, tn, change)
 	err := g.Routes(control.Routes{Reset: true,
 		Add:    []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}},
 		Answer: []netip.Addr{netip.MustParseAddr("fd00:10::c:5")}})

@@ -203,6 +203,9 @@ func (s *SA) finish(now time.Time, out *exchange.Output) {
 		out.Changes = append(out.Changes, s.windowRecord())
 	}
 	s.dirty = false
+	if s.standing() {
+		s.rest()
+	}
 }
 
 // repeatPause is how often the last response is repeated to another address than

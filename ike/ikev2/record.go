@@ -240,6 +240,7 @@ func (s *SA) restore(rec exchange.Record) error {
 	if err := s.install(st, s.keys); err != nil {
 		return fmt.Errorf("ikev2: record: %w", err)
 	}
+	s.rest()
 	return nil
 }
 

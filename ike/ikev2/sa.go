@@ -101,6 +101,14 @@ func (s *SA) install(st *suite.Suite, keys suite.Keys) error {
 	return nil
 }
 
+// rest lets go of what the next message can make again of the keys.
+func (s *SA) rest() {
+	if s.sealer != nil {
+		s.sealer.Rest()
+		s.opener.Rest()
+	}
+}
+
 // bytesFrom reads n random bytes. A source that fails leaves nothing that could
 // be done safely.
 func bytesFrom(r io.Reader, n int) []byte {

@@ -18,8 +18,11 @@ import (
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// Cipher protects the SK payloads of one direction of an IKE SA, ready with its
-// keys. It is not safe for concurrent use.
+// Cipher protects the SK payloads of one direction of an IKE SA. It is not safe for
+// concurrent use.
+//
+// What it needs beside its keys, most of a kilobyte, is made when it is used, and stays
+// until Rest: most IKE SAs of a gateway have nothing to say most of the time.
 //
 // With an AEAD the initialisation vector is a counter that the engine passes
 // in and keeps in its journal. A nonce is never used twice under one key
@@ -28,40 +31,66 @@ import (
 // a Cipher refuses to go back. With CBC the initialisation vector is random and
 // the counter is not used.
 type Cipher struct {
-	enc   encryption
+	suite                 *Suite
+	encryption, integrity secret.Value
+	schedule              *schedule // nil: at rest
+	next                  uint64    // the lowest counter that Seal still accepts
+	spent                 bool      // the highest counter is used: no other is left
+}
+
+// schedule is what is made of the keys of a Cipher.
+type schedule struct {
 	aead  cipher.AEAD
 	salt  [4]byte
 	block cipher.Block
 	mac   hash.Hash
-	icv   int    // bytes of the checksum
-	next  uint64 // the lowest counter that Seal still accepts
-	spent bool   // the highest counter is used: no other is left
+	icv   int // bytes of the checksum
 }
 
 // skHeaderLen is the size of the message before the initialisation vector.
 const skHeaderLen = wire.HeaderLen + 4
 
-// NewCipher returns the Cipher for Ei and Ai, or Er and Ar, of the Keys of s.
-// The Cipher does not refer to the keys; it ends with its IKE SA.
+// errKeyLength is also what comes of keys that were cleared.
+var errKeyLength = errors.New("suite: keys of a wrong length")
+
+// NewCipher returns the Cipher for Ei and Ai, or Er and Ar, of the Keys of s. The
+// Cipher shares the keys: once they are cleared and it was at rest, it does nothing.
 func (s *Suite) NewCipher(encryption, integrity secret.Value) (*Cipher, error) {
-	if encryption.Len() != s.enc.keyLen+s.enc.saltLen || integrity.Len() != s.integ.keyLen {
-		return nil, errors.New("suite: keys of a wrong length")
+	c := &Cipher{suite: s, encryption: encryption, integrity: integrity}
+	if _, err := c.prepare(); err != nil {
+		return nil, err
 	}
-	key := encryption.Reveal()[:s.enc.keyLen]
-	c := &Cipher{enc: s.enc, icv: s.integ.icvLen}
+	return c, nil
+}
+
+// Rest lets go of all but the keys and the counter.
+func (c *Cipher) Rest() { c.schedule = nil }
+
+// prepare returns the schedule, and makes it where there is none.
+func (c *Cipher) prepare() (*schedule, error) {
+	if c.schedule != nil {
+		return c.schedule, nil
+	}
+	s := c.suite
+	if c.encryption.Len() != s.enc.keyLen+s.enc.saltLen || c.integrity.Len() != s.integ.keyLen {
+		return nil, errKeyLength
+	}
+	key := c.encryption.Reveal()[:s.enc.keyLen]
+	made := &schedule{icv: s.integ.icvLen}
 	var err error
 	if s.enc.aead {
-		c.icv = aeadTagLen
-		copy(c.salt[:], encryption.Reveal()[s.enc.keyLen:])
-		c.aead, err = newAEAD(s.enc, key)
+		made.icv = aeadTagLen
+		copy(made.salt[:], c.encryption.Reveal()[s.enc.keyLen:])
+		made.aead, err = newAEAD(s.enc, key)
 	} else {
-		c.mac = hmac.New(s.integ.hash, integrity.Reveal())
-		c.block, err = newBlock(s.enc, key)
+		made.mac = hmac.New(s.integ.hash, c.integrity.Reveal())
+		made.block, err = newBlock(s.enc, key)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("suite: setting up %v: %w", s.proposal, err)
 	}
-	return c, nil
+	c.schedule = made
+	return made, nil
 }
 
 // newAEAD returns the AEAD of e.
@@ -92,37 +121,40 @@ func newBlock(e encryption, key []byte) (cipher.Block, error) {
 // AEAD: each value at most once and in increasing order. rand is read for that
 // of CBC.
 func (c *Cipher) Seal(dst []byte, h wire.Header, counter uint64, rand io.Reader, ps ...wire.Payload) ([]byte, error) {
-	start := len(dst)
+	k, err := c.prepare()
+	if err != nil {
+		return dst, err
+	}
+	enc, start := c.suite.enc, len(dst)
 	h.NextPayload = wire.TypeSK
 	b := h.Append(dst)
 	b = append(b, byte(wire.FirstType(ps)), 0, 0, 0)
 	body := len(b)
-	b, err := c.appendIV(b, counter, rand)
-	if err != nil {
+	if b, err = c.appendIV(b, counter, rand); err != nil {
 		return dst, err
 	}
 	text := len(b)
 	b = wire.AppendPayloads(b, ps...)
-	padding := (c.enc.blockLen - (len(b)-text+1)%c.enc.blockLen) % c.enc.blockLen
+	padding := (enc.blockLen - (len(b)-text+1)%enc.blockLen) % enc.blockLen
 	b = append(append(b, make([]byte, padding)...), byte(padding))
-	total := len(b) - start + c.icv
+	total := len(b) - start + k.icv
 	if total > wire.MaxMessage {
 		return dst, errors.New("suite: message too long")
 	}
 	binary.BigEndian.PutUint32(b[start+24:], uint32(total))
 	binary.BigEndian.PutUint16(b[start+skHeaderLen-2:], uint16(total-wire.HeaderLen))
-	if c.aead != nil {
-		return c.aead.Seal(b[:text], c.nonce(b[body:text]), b[text:], b[start:body]), nil
+	if k.aead != nil {
+		return k.aead.Seal(b[:text], k.nonce(b[body:text]), b[text:], b[start:body]), nil
 	}
-	cipher.NewCBCEncrypter(c.block, b[body:text]).CryptBlocks(b[text:], b[text:])
-	c.mac.Reset()
-	c.mac.Write(b[start:])
-	return c.mac.Sum(b)[:len(b)+c.icv], nil
+	cipher.NewCBCEncrypter(k.block, b[body:text]).CryptBlocks(b[text:], b[text:])
+	k.mac.Reset()
+	k.mac.Write(b[start:])
+	return k.mac.Sum(b)[:len(b)+k.icv], nil
 }
 
 // appendIV appends the initialisation vector.
 func (c *Cipher) appendIV(b []byte, counter uint64, rand io.Reader) ([]byte, error) {
-	if c.aead != nil {
+	if c.suite.enc.aead {
 		if counter < c.next || c.spent {
 			return b, errors.New("suite: initialisation vector used before")
 		}
@@ -130,42 +162,47 @@ func (c *Cipher) appendIV(b []byte, counter uint64, rand io.Reader) ([]byte, err
 		return binary.BigEndian.AppendUint64(b, counter), nil
 	}
 	var iv [aes.BlockSize]byte
-	if _, err := io.ReadFull(rand, iv[:c.enc.ivLen]); err != nil {
+	if _, err := io.ReadFull(rand, iv[:c.suite.enc.ivLen]); err != nil {
 		return b, fmt.Errorf("suite: reading randomness: %w", err)
 	}
-	return append(b, iv[:c.enc.ivLen]...), nil
+	return append(b, iv[:c.suite.enc.ivLen]...), nil
 }
 
 // nonce returns the nonce for an explicit initialisation vector.
-func (c *Cipher) nonce(iv []byte) []byte {
-	return append(append(make([]byte, 0, 12), c.salt[:]...), iv...)
+func (k *schedule) nonce(iv []byte) []byte {
+	return append(append(make([]byte, 0, 12), k.salt[:]...), iv...)
 }
 
 // Open verifies the message msg, whose SK or SKF payload has the given Offset,
 // and appends its plaintext to dst, ready for wire.ParsePayloads. msg is not
 // changed. A wrong checksum is ErrIntegrity, whatever else is wrong.
 func (c *Cipher) Open(dst, msg []byte, offset int) ([]byte, error) {
-	if offset > len(msg) || len(msg)-offset < c.enc.ivLen+c.enc.blockLen+c.icv {
+	k, err := c.prepare()
+	if err != nil {
 		return dst, ErrIntegrity
 	}
-	iv, text := msg[offset:offset+c.enc.ivLen], msg[offset+c.enc.ivLen:]
+	enc := c.suite.enc
+	if offset > len(msg) || len(msg)-offset < enc.ivLen+enc.blockLen+k.icv {
+		return dst, ErrIntegrity
+	}
+	iv, text := msg[offset:offset+enc.ivLen], msg[offset+enc.ivLen:]
 	start := len(dst)
-	if c.aead != nil {
-		b, err := c.aead.Open(dst, c.nonce(iv), text, msg[:offset])
+	if k.aead != nil {
+		b, err := k.aead.Open(dst, k.nonce(iv), text, msg[:offset])
 		if err != nil {
 			return dst, ErrIntegrity
 		}
 		return unpad(b, start)
 	}
-	text, icv := text[:len(text)-c.icv], text[len(text)-c.icv:]
-	c.mac.Reset()
-	c.mac.Write(msg[:len(msg)-c.icv])
+	text, icv := text[:len(text)-k.icv], text[len(text)-k.icv:]
+	k.mac.Reset()
+	k.mac.Write(msg[:len(msg)-k.icv])
 	var sum [64]byte
-	if !hmac.Equal(c.mac.Sum(sum[:0])[:c.icv], icv) || len(text)%c.enc.blockLen != 0 {
+	if !hmac.Equal(k.mac.Sum(sum[:0])[:k.icv], icv) || len(text)%enc.blockLen != 0 {
 		return dst, ErrIntegrity
 	}
 	dst = append(dst, text...)
-	cipher.NewCBCDecrypter(c.block, iv).CryptBlocks(dst[start:], dst[start:])
+	cipher.NewCBCDecrypter(k.block, iv).CryptBlocks(dst[start:], dst[start:])
 	return unpad(dst, start)
 }
 

@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"math"
 	"testing"
 
@@ -170,15 +171,15 @@ func TestBadPadding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if seal.aead != nil {
+		if k := seal.schedule; k.aead != nil {
 			text := append(bytes.Clone(b[32:40]), 0xff)
-			b = seal.aead.Seal(b[:40], seal.nonce(b[32:40]), text[8:], b[:32])
+			b = k.aead.Seal(b[:40], k.nonce(b[32:40]), text[8:], b[:32])
 		} else {
 			iv := b[32 : 32+s.enc.ivLen]
 			iv[len(iv)-1] ^= 0xff // the last byte of the one block of plaintext
-			seal.mac.Reset()
-			seal.mac.Write(b[:len(b)-seal.icv])
-			copy(b[len(b)-seal.icv:], seal.mac.Sum(nil))
+			k.mac.Reset()
+			k.mac.Write(b[:len(b)-k.icv])
+			copy(b[len(b)-k.icv:], k.mac.Sum(nil))
 		}
 		var e *wire.Error
 		if _, err := open.Open(nil, b, 32); err == nil || err == ErrIntegrity {
@@ -205,6 +206,56 @@ func TestCounterNeverGoesBack(t *testing.T) {
 			if _, err := c.Seal(nil, wire.Header{}, tt.counter, nil); (err == nil) != tt.ok {
 				t.Errorf("%v: counter %d: %v", s.Proposal(), tt.counter, err)
 			}
+		}
+	}
+}
+
+// TestRest: a Cipher that was at rest goes on as if it had not been, and does not use a
+// counter again. Cleared keys make none.
+func TestRest(t *testing.T) {
+	h := wire.Header{Version: wire.Version2, Exchange: wire.Informational}
+	for _, s := range suites(t) {
+		k := s.DeriveKeys(&Exchange{Shared: secret.Copy([]byte("shared")), Ni: make([]byte, 32), Nr: make([]byte, 32)})
+		seal, err := s.NewCipher(k.Ei, k.Ai)
+		if err != nil {
+			t.Fatalf("%v: %v", s.Proposal(), err)
+		}
+		open, err := s.NewCipher(k.Ei, k.Ai)
+		if err != nil {
+			t.Fatalf("%v: %v", s.Proposal(), err)
+		}
+		for counter := range uint64(3) {
+			seal.Rest()
+			open.Rest()
+			b, err := seal.Seal(nil, h, counter, rand.Reader, wire.Vendor{Data: []byte("text")})
+			if err != nil {
+				t.Fatalf("%v: %v", s.Proposal(), err)
+			}
+			m, err := wire.ParseMessage(b)
+			if err != nil {
+				t.Fatalf("%v: %v", s.Proposal(), err)
+			}
+			sk, _ := wire.Find[wire.SK](m.Payloads)
+			if plain, err := open.Open(nil, b, sk.Offset); err != nil || !bytes.Contains(plain, []byte("text")) {
+				t.Errorf("%v: %q, %v", s.Proposal(), plain, err)
+			}
+			seal.Rest()
+			if _, err := seal.Seal(nil, h, counter, rand.Reader); (err != nil) != s.AEAD() {
+				t.Errorf("%v: counter %d once more: %v", s.Proposal(), counter, err)
+			}
+		}
+		b, err := seal.Seal(nil, h, 3, rand.Reader)
+		if err != nil {
+			t.Fatalf("%v: %v", s.Proposal(), err)
+		}
+		k.Clear()
+		seal.Rest()
+		open.Rest()
+		if _, err := seal.Seal(nil, h, 4, rand.Reader); err == nil {
+			t.Errorf("%v: sealed with cleared keys", s.Proposal())
+		}
+		if _, err := open.Open(nil, b, wire.HeaderLen+4); !errors.Is(err, ErrIntegrity) {
+			t.Errorf("%v: opened with cleared keys: %v", s.Proposal(), err)
 		}
 	}
 }

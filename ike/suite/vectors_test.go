@@ -139,7 +139,7 @@ func TestWycheproofAEAD(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c := &Cipher{aead: a, salt: [4]byte(v.Iv[:4])}
+				c := &schedule{aead: a, salt: [4]byte(v.Iv[:4])}
 				got, err := a.Open(nil, c.nonce(v.Iv[4:]), append(v.Ct[:len(v.Ct):len(v.Ct)], v.Tag...), v.Aad)
 				if ok := err == nil && bytes.Equal(got, v.Msg); ok != (v.Result == "valid") {
 					t.Errorf("%s %d (%s): %s, got %v", file, v.TcID, v.Comment, v.Result, err)

@@ -78,6 +78,8 @@ type hierarchy interface {
 	// usage fills in what its controllers count.
 	usage(group string, u *Usage)
 	groups() []string
+	// dirs are where groups are.
+	dirs() []string
 	close() error
 }
 

@@ -226,7 +226,7 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 				t.Path, l.path),
 			Hint: "start warrend with that file"}
 	}
-	next, err := recall(t)
+	next, err := recall(t, l.cfg.Check)
 	if err == nil {
 		err = l.fixed(st.running.conf, next.conf)
 	}

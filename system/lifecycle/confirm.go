@@ -56,7 +56,7 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, err := recall(t)
+	before, err := recall(t, l.cfg.Check)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,15 @@ func (f *fallback) LookupEnv(name string) (string, bool) {
 	return f.Loader.LookupEnv(name)
 }
 
+// Check implements configs.Checker.
+func (f *fallback) Check(text []byte) error {
+	from, ok := f.Loader.(configs.Checker)
+	if !ok {
+		return nil
+	}
+	return from.Check(text)
+}
+
 // LeaveOut implements configs.Selective.
 func (f *fallback) LeaveOut(context string) bool { return f.left[context] }
 

@@ -162,12 +162,13 @@ func TestMistakeAcrossVersions(t *testing.T) {
 func TestServerOfOneContext(t *testing.T) {
 	server, path := newConfServer(t)
 	server.sends(green("192.0.2.1/24"))
-	first, err := load(t.Context(), path, reading{})
+	first, err := load(t.Context(), path, unchecked{}, reading{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server.sends(green("192.0.2.2/24"))
-	if _, err := load(t.Context(), path, reading{old: first.texts}); err != nil { // a later copy than what runs
+	// A later copy than what runs.
+	if _, err := load(t.Context(), path, unchecked{}, reading{old: first.texts}); err != nil {
 		t.Fatal(err)
 	}
 	address := func(l *loaded) string { return fmt.Sprint(l.conf.Contexts[0].Spec.Interfaces[0].Addresses) }
@@ -176,30 +177,30 @@ func TestServerOfOneContext(t *testing.T) {
 		"garbage": func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("Service is down")) },
 	} {
 		server.does(is)
-		held, err := load(t.Context(), path, reading{old: first.texts})
+		held, err := load(t.Context(), path, unchecked{}, reading{old: first.texts})
 		if err != nil || address(held) != "[192.0.2.1/24]" || contextsOf(held.problems) != "green" || len(held.stale)+
 			len(held.warnings) > 0 ||
 			!strings.Contains(held.problems[0].Error, "--allow-stale") {
 			t.Errorf("%s: held: %+v, %v", name, held, err)
 		}
-		copied, err := load(t.Context(), path, reading{old: first.texts, allowStale: true})
+		copied, err := load(t.Context(), path, unchecked{}, reading{old: first.texts, allowStale: true})
 		if err != nil || address(copied) != "[192.0.2.2/24]" || len(copied.problems) > 0 ||
 			!slices.Equal(copied.stale, copied.warnings) || len(copied.stale) != 1 {
 			t.Errorf("%s: a copy: %+v, %v", name, copied, err)
 		}
-		strict, err := load(t.Context(), path, reading{})
+		strict, err := load(t.Context(), path, unchecked{}, reading{})
 		if err != nil || strict.current(Leniency{Strict: true}) == nil ||
 			strict.current(Leniency{AllowStale: true}) != nil {
 			t.Errorf("%s: strict: %v", name, err)
 		}
 	}
 	server.sends("interface \"outside\" {}")
-	held, err := load(t.Context(), path, reading{old: first.texts})
+	held, err := load(t.Context(), path, unchecked{}, reading{old: first.texts})
 	if err != nil || address(held) != "[192.0.2.1/24]" || contextsOf(held.problems) != "green" {
 		t.Errorf("a mistake: %+v, %v", held, err)
 	}
 	server.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) })
-	if copied, err := load(t.Context(), path, reading{allowStale: true}); err != nil ||
+	if copied, err := load(t.Context(), path, unchecked{}, reading{allowStale: true}); err != nil ||
 		address(copied) != "[192.0.2.2/24]" {
 		t.Errorf("the mistake has become the copy: %+v, %v", copied, err)
 	}

@@ -22,8 +22,8 @@ import (
 //
 // The problems of the loaded configuration say for which contexts 2 holds, and
 // with "" whether 3 does. Without an earlier version a mistake is an error.
-func loadFirst(ctx context.Context, path, stateDir string, log *slog.Logger) (*loaded, error) {
-	src := fetchAll(ctx, path)
+func loadFirst(ctx context.Context, path, stateDir string, check Checker, log *slog.Logger) (*loaded, error) {
+	src := fetchAll(ctx, path, check)
 	l, err := src.load(path, reading{allowStale: true})
 	if err != nil && src.fallBack() {
 		if again, againErr := src.load(path, reading{allowStale: true}); againErr == nil {

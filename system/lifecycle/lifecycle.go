@@ -24,7 +24,9 @@ import (
 // Config is what a Lifecycle needs.
 type Config struct {
 	Startup *Startup // decided
-	Actor   Actor    // does to contexts what a plan says
+	// Check says which texts of contexts may be parsed in this process; nil: all.
+	Check Checker
+	Actor Actor // does to contexts what a plan says
 	// WriteDisk writes a file on disk0: of a context, named as in "blue:disk0:/path".
 	WriteDisk func(ctx context.Context, name string, body []byte) error
 	// Active tells whether a failover group is active on this unit; nil: a node alone.
@@ -73,14 +75,15 @@ type Lifecycle struct {
 // New returns the Lifecycle of what cfg.Startup has decided. Nothing runs, and every change
 // is refused, until Begin.
 func New(cfg *Config) *Lifecycle {
-	path := cfg.Startup.path
+	path, check := cfg.Startup.path, orUnchecked(cfg.Check)
 	l := &Lifecycle{
 		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
-		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, how) },
-		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, how) },
+		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
+		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
 		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
 		current: cfg.Startup.chosen, doing: "warrend starts",
 	}
+	l.cfg.Check = check
 	if l.cfg.Key == nil {
 		l.cfg.Key = make([]byte, 32)
 		rand.Read(l.cfg.Key)

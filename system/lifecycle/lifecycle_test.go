@@ -145,6 +145,7 @@ type rig struct {
 	disk map[string]error // by name: why it cannot be written
 
 	active  map[string]bool // failover groups
+	check   Checker         // of texts; nil: all may be parsed
 	refuses error           // what stands against every configuration; nil: nothing
 	changed func(*configs.System)
 	other   Other // of a pair; nil: alone
@@ -243,7 +244,7 @@ func (r *rig) start() {
 	r.host = newFakeHost()
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	path := r.path("system.hcl")
-	startup, err := Read(r.t.Context(), path, r.path("state"), log)
+	startup, err := Read(r.t.Context(), path, r.path("state"), r.check, log)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -251,7 +252,8 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.Lifecycle = New(&Config{
-		Startup: startup, Actor: r.host, Active: func(group string) bool { return r.active[group] }, Log: log,
+		Startup: startup, Check: r.check, Actor: r.host,
+		Active: func(group string) bool { return r.active[group] }, Log: log,
 		Now: func() time.Time { return r.time }, Key: []byte("key"),
 		Refuses: func(*configs.System) error { return r.refuses }, Other: r.other,
 		Changed: func(conf *configs.System) {

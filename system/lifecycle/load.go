@@ -50,13 +50,13 @@ func readingOf(how Leniency, is *loaded) reading {
 // parts of it. A configuration that is not valid is a *fault.Error with the
 // diagnostics; then the texts are what could be read. Mistakes in the system file
 // are nobody else's: they always are an error.
-func load(ctx context.Context, path string, how reading) (*loaded, error) {
-	return fetchAll(ctx, path).load(path, how)
+func load(ctx context.Context, path string, check Checker, how reading) (*loaded, error) {
+	return fetchAll(ctx, path, check).load(path, how)
 }
 
 // peek is load without side effects: no copy is kept of what servers sent.
-func peek(ctx context.Context, path string, how reading) (*loaded, error) {
-	return fetchAll(ctx, path).peek(path, how)
+func peek(ctx context.Context, path string, check Checker, how reading) (*loaded, error) {
+	return fetchAll(ctx, path, check).peek(path, how)
 }
 
 // load is load with what was fetched.
@@ -121,8 +121,8 @@ func tellProblems(log *slog.Logger, problems []fault.ContextError) {
 }
 
 // recall reads a version that was kept, but for the contexts that it left out.
-func recall(t *texts.Set) (*loaded, error) {
-	l, _, err := read(t, t.Path)
+func recall(t *texts.Set, check Checker) (*loaded, error) {
+	l, _, err := read(checkedSet{t, check}, t.Path)
 	return l, err
 }
 

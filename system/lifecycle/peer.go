@@ -86,7 +86,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	if err != nil {
 		return Synced{}, err
 	}
-	next, _, err := read(&overlay{source: fetchAll(ctx, l.path), files: files}, l.path)
+	next, _, err := read(&overlay{source: fetchAll(ctx, l.path, l.cfg.Check), files: files}, l.path)
 	if err == nil {
 		err = l.fixed(st.running.conf, next.conf)
 	}

@@ -25,6 +25,7 @@ import (
 // servers have. Where a server has nothing usable, there is the last good copy.
 type source struct {
 	host.Files
+	Checker
 	stateDir string
 	remotes  map[configs.Location]*remote
 	stale    []staleCopy          // copies that are used
@@ -70,12 +71,14 @@ type remote struct {
 
 // fetchAll asks every server that the configuration names, all at once. It
 // blocks until the last has answered or its time is up.
-func fetchAll(ctx context.Context, path string) *source { return fetchFor(ctx, host.Files{}, path) }
+func fetchAll(ctx context.Context, path string, check Checker) *source {
+	return fetchFor(ctx, host.Files{}, path, check)
+}
 
 // fetchFor is fetchAll for a configuration that need not be what the files say.
-func fetchFor(ctx context.Context, files configs.Loader, path string) *source {
-	stateDir, list := configs.Remotes(files, path)
-	src := &source{stateDir: stateDir, remotes: map[configs.Location]*remote{}}
+func fetchFor(ctx context.Context, files configs.Loader, path string, check Checker) *source {
+	stateDir, list := configs.Remotes(files, path) // parses the system file alone
+	src := &source{Checker: check, stateDir: stateDir, remotes: map[configs.Location]*remote{}}
 	var requests []fetch.Request
 	for _, r := range list {
 		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout,
@@ -84,7 +87,7 @@ func fetchFor(ctx context.Context, files configs.Loader, path string) *source {
 	for i, got := range fetch.All(ctx, requests) {
 		r := &remote{Remote: list[i], content: got.Content, err: got.Err, fresh: true}
 		if r.err == nil {
-			r.err = checkHCL(r.Path, r.content)
+			r.err = src.checkHCL(r.Path, r.content)
 		}
 		if r.err != nil {
 			src.useCopy(r, r.err)
@@ -95,9 +98,11 @@ func fetchFor(ctx context.Context, files configs.Loader, path string) *source {
 }
 
 // checkHCL says why something cannot be a configuration at all.
-func checkHCL(name string, content []byte) error {
-	_, diags := configs.Format(name, content)
-	if wrong := diags.ErrorIn(name); wrong != "" {
+func (src *source) checkHCL(name string, content []byte) error {
+	if err := src.Check(content); err != nil {
+		return fmt.Errorf("what the server sends is refused: %w", err)
+	}
+	if wrong := configs.CheckSyntax(name, content); wrong != "" {
 		return fmt.Errorf("the server sends no HCL: %s", wrong)
 	}
 	return nil

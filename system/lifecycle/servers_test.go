@@ -75,7 +75,7 @@ func green(address string) string {
 // addressOf is what load makes of green.
 func addressOf(t *testing.T, path string) (address string, warnings []string, err error) {
 	t.Helper()
-	l, err := load(t.Context(), path, reading{allowStale: true})
+	l, err := load(t.Context(), path, unchecked{}, reading{allowStale: true})
 	if err != nil {
 		return "", nil, err
 	}
@@ -185,17 +185,17 @@ func TestServerNotValid(t *testing.T) {
 	server, path := newConfServer(t)
 	wrong := green("192.0.2.0/24")
 	server.sends(wrong)
-	_, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler))
+	_, err := loadFirst(t.Context(), path, "", unchecked{}, slog.New(slog.DiscardHandler))
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
 
 	server.sends(green("192.0.2.1/24"))
-	if _, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := loadFirst(t.Context(), path, "", unchecked{}, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	server.sends(wrong)
-	_, err = load(t.Context(), path, reading{allowStale: true})
+	_, err = load(t.Context(), path, unchecked{}, reading{allowStale: true})
 	wantRefusal(t, err, "green.hcl:1: error: Unusable address")
-	l, err := loadFirst(t.Context(), path, "", slog.New(slog.DiscardHandler))
+	l, err := loadFirst(t.Context(), path, "", unchecked{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/pmezard/go-difflib/difflib"
 
-	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -22,7 +21,7 @@ const diffContext = 3
 // system and all contexts. Secrets are stars.
 func (l *Lifecycle) RunningConfig(name string) (Texts, error) {
 	st := l.snapshot()
-	out, err := shown(st.running.texts, name)
+	out, err := l.shown(st.running.texts, name)
 	out.Version = st.number
 	return out, err
 }
@@ -33,17 +32,17 @@ func (l *Lifecycle) StartupConfig(ctx context.Context, name string) (Texts, erro
 	if err != nil && (name != "" || len(t.List) == 0) {
 		return Texts{}, err
 	}
-	return shown(t, name)
+	return l.shown(t, name)
 }
 
 // shown are the files of a configuration without secrets.
-func shown(t *texts.Set, name string) (Texts, error) {
+func (l *Lifecycle) shown(t *texts.Set, name string) (Texts, error) {
 	var out Texts
 	for _, one := range t.List {
 		if !one.Config || name != "" && !slices.Contains(one.Contexts, name) {
 			continue
 		}
-		text := string(configs.Redact(one.Body, one.At.String()))
+		text := string(l.redacted(one))
 		out.Files = append(out.Files, Text{Name: one.At.String(), Contexts: one.Contexts, Text: text})
 	}
 	if name != "" && out.Files == nil {
@@ -94,7 +93,7 @@ func (l *Lifecycle) Diff(ctx context.Context) (Diff, error) {
 		switch {
 		case existed && exists && bytes.Equal(was.Body, is.Body):
 		case one.Config:
-			text, err := unified(one.At.String(), was.Body, is.Body)
+			text, err := unified(one.At.String(), l.redacted(was), l.redacted(is))
 			if err != nil {
 				return out, err
 			}
@@ -123,10 +122,10 @@ func union(a, b *texts.Set) []texts.Text {
 	return list
 }
 
-// unified compares two versions of a file line by line, without secrets.
+// unified compares two versions of a file, which have no secrets in them, line by line.
 func unified(name string, startup, running []byte) (string, error) {
 	text, err := difflib.GetUnifiedDiffString(difflib.UnifiedDiff{
-		A: lines(configs.Redact(startup, name)), B: lines(configs.Redact(running, name)),
+		A: lines(startup), B: lines(running),
 		FromFile: "startup " + name, ToFile: "running " + name, Context: diffContext,
 	})
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 // to be run in their place.
 type Startup struct {
 	path  string // of the system file
+	check Checker
 	log   *slog.Logger
 	files *loaded // what the files say
 
@@ -26,12 +27,12 @@ type Startup struct {
 // PlacesOf returns what the system has for itself. Where the system file at path does
 // not say, because it is no HCL, the version knows that ran last, in the default
 // state_dir.
-func PlacesOf(path string, log *slog.Logger) (configs.Places, error) {
+func PlacesOf(path string, check Checker, log *slog.Logger) (configs.Places, error) {
 	places, ok := configs.PlacesOf(host.Files{}, path)
 	if ok {
 		return places, nil
 	}
-	_, _, err := read(host.Files{}, path)
+	_, _, err := read(checkedFiles{host.Files{}, orUnchecked(check)}, path)
 	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
 		if places, ok := configs.PlacesOf(t, path); ok {
 			return places, nil
@@ -44,11 +45,12 @@ func PlacesOf(path string, log *slog.Logger) (configs.Places, error) {
 // what a crash has cut short of a `write memory`. Where one context has a mistake, an
 // earlier version of that context is used. Read blocks until the servers that have parts
 // of the configuration have answered, or their time is up.
-func Read(ctx context.Context, path, stateDir string, log *slog.Logger) (*Startup, error) {
+func Read(ctx context.Context, path, stateDir string, check Checker, log *slog.Logger) (*Startup, error) {
 	if err := finishWrite(path, log); err != nil {
 		return nil, err
 	}
-	files, err := loadFirst(ctx, path, stateDir, log)
+	check = orUnchecked(check)
+	files, err := loadFirst(ctx, path, stateDir, check, log)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +58,7 @@ func Read(ctx context.Context, path, stateDir string, log *slog.Logger) (*Startu
 		log.Warn("configuration warning", "text", w)
 	}
 	tellProblems(log, files.problems)
-	return &Startup{path: path, log: log, files: files}, nil
+	return &Startup{path: path, check: check, log: log, files: files}, nil
 }
 
 // Files is the configuration that the files have.
@@ -135,7 +137,7 @@ func (s *Startup) earlier(number int) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := recall(t)
+	l, err := recall(t, s.check)
 	if err != nil {
 		return nil, err
 	}

@@ -128,7 +128,7 @@ func (l *Lifecycle) offered(ctx context.Context, st state, change *JointChange) 
 			Hint: "mend the system file of that unit"}
 	}
 	files := map[configs.Location][]byte{system: own}
-	places := configs.ConfigPlaces(&overlay{source: &source{}, files: files}, l.path)
+	places := configs.ConfigPlaces(&overlay{source: &source{Checker: l.cfg.Check}, files: files}, l.path)
 	for _, f := range change.Files {
 		config, ok := places[f.Context]
 		if !ok {
@@ -143,8 +143,8 @@ func (l *Lifecycle) offered(ctx context.Context, st state, change *JointChange) 
 		files[at] = f.Content
 	}
 	o := &offer{write: files}
-	from := &overlay{source: &source{}, files: files, left: change.Left}
-	o.from = fetchFor(ctx, from, l.path)
+	from := &overlay{source: &source{Checker: l.cfg.Check}, files: files, left: change.Left}
+	o.from = fetchFor(ctx, from, l.path, l.cfg.Check)
 	from.source = o.from
 	if o.next, _, err = read(from, l.path); err != nil {
 		return nil, err
@@ -273,7 +273,7 @@ func (l *Lifecycle) undoTaken(ctx context.Context, st state) error {
 	if err != nil {
 		return err
 	}
-	before, err := recall(t)
+	before, err := recall(t, l.cfg.Check)
 	if err == nil {
 		err = l.fixed(st.running.conf, before.conf)
 	}

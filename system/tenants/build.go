@@ -41,6 +41,7 @@ func (t *tenant) build(ctx context.Context) error {
 	gateway, err := netns.Build(&netns.Config{
 		Host: t.env.Host, Namespace: w.Namespace, Record: filepath.Join(t.env.Records, w.Name+".json"),
 		Devices: w.Devices, Tenant: w.Spec, Paired: t.env.Pair.Paired(w), Attempt: t.tendLinks,
+		Looked: t.lookedAt,
 	})
 	if err != nil {
 		return errors.Join(err, deleteGroup(group))
@@ -77,7 +78,7 @@ func (t *tenant) publish(p *parts, w *plan.Wanted) bool {
 		return false
 	}
 	t.worker, t.gateway, t.group, t.cpu = p.worker, p.gateway, p.group, resource.RateMeter{}
-	t.faults, t.unconfined, t.half = nil, false, false
+	t.faults, t.unconfined, t.half = nil, "", false
 	return true
 }
 
@@ -85,10 +86,12 @@ func (t *tenant) publish(p *parts, w *plan.Wanted) bool {
 func (t *tenant) takeApart() error {
 	t.env.slots <- struct{}{}
 	defer func() { <-t.env.slots }()
+	t.mending.Lock() // who is making the group again has done that, and nobody does from now on
 	t.mu.Lock()
 	worker, gateway, group := t.worker, t.gateway, t.group
-	t.worker, t.gateway, t.group, t.faults, t.unconfined = nil, nil, nil, nil, false
+	t.worker, t.gateway, t.group, t.faults, t.unconfined, t.network = nil, nil, nil, nil, "", network{}
 	t.mu.Unlock()
+	t.mending.Unlock()
 	t.env.Pair.Part(t.name)
 	worker.Close()
 	return errors.Join(gateway.Remove(), deleteGroup(group))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
-	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -19,8 +18,8 @@ type gatewayLinks interface {
 }
 
 // watchLinks follows the links of the context until ctx ends: what is gone is
-// logged, and a problem in the status. What the kernel has taken away with a link
-// the Gateway itself puts back when the link returns.
+// logged, and a problem in the status. What was taken away the Gateway itself puts
+// back.
 func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 	g.WatchLinks(ctx, func() {
 		_ = t.tendLinks(func() error { // which never fails but by a panic
@@ -30,12 +29,12 @@ func (t *tenant) watchLinks(ctx context.Context, g gatewayLinks) {
 	})
 }
 
-// tendLinks does what the Gateway of the context does when a device has changed,
-// and tells what has gone wrong. The netlink library needs 128 KiB of stack.
+// tendLinks does what the Gateway of the context does of its own accord, and tells
+// what has gone wrong. The netlink library needs 128 KiB of stack.
 func (t *tenant) tendLinks(do func() error) error {
-	err := guard.Apart(t.log, "the watch over links", do)
+	err := guard.Apart(t.log, "the watch over a network", do)
 	if err != nil && !errors.Is(err, guard.ErrPanic) { // which has been told
-		t.log.Warn("devices of a context not tended", "reason", err)
+		t.log.Warn("network of the context not watched", "reason", err)
 	}
 	return err
 }
@@ -69,70 +68,31 @@ func (t *tenant) problems() []fault.ContextError {
 	var list []fault.ContextError
 	for _, name := range slices.Sorted(maps.Keys(t.faults)) {
 		hint := ""
-		if t.faults[name] != netns.NoCarrier {
-			hint = "`warren reload` puts it back, as soon as the host has the device"
+		switch t.faults[name] {
+		case netns.DeviceGone:
+			hint = "it is taken again by itself, as soon as the host has the device"
+		case netns.LinkDown:
+			hint = "somebody has set it down; `warren reload` sets it up"
+		case netns.NoCarrier:
 		}
 		list = append(list, fault.ContextError{Context: t.name, Error: "interface " + name + ": " +
 			string(t.faults[name]), Hint: hint})
 	}
-	if t.unconfined {
+	if t.network.contested {
 		list = append(list, fault.ContextError{Context: t.name,
-			Error: "its control group was removed: its limits are not enforced",
-			Hint:  "`warren reload` puts it back"})
+			Error: "somebody keeps changing its network, which is put right less and less often",
+			Hint:  "the log says what; see what else configures devices here, such as a network manager"})
+	}
+	if t.network.reason != "" {
+		list = append(list, fault.ContextError{Context: t.name, Error: "its network is not as it must be: " +
+			t.network.reason, Hint: "it is tried again by itself"})
+	}
+	if t.unconfined != "" {
+		list = append(list, fault.ContextError{Context: t.name,
+			Error: "its control group was removed, and its limits are not enforced: " + t.unconfined,
+			Hint:  "it is tried again by itself"})
 	}
 	return list
-}
-
-// confinement is the control group of a context, as its worker is put into it:
-// what somebody has removed is made again first.
-type confinement struct {
-	*cgroup.Group
-	t *tenant
-}
-
-// Add implements spawn.Group.
-func (c confinement) Add(pid int) error {
-	if _, err := c.t.mendGroup(c.Group); err != nil {
-		return err
-	}
-	return c.Group.Add(pid)
-}
-
-// mendGroup makes a group again of which something is missing, and tells whether
-// it was.
-func (t *tenant) mendGroup(g *cgroup.Group) (bool, error) {
-	if !g.Missing() {
-		return false, nil
-	}
-	t.mu.Lock()
-	limits := cgroup.Limits(t.want.Limits)
-	t.mu.Unlock()
-	if _, err := t.env.Groups.Create(t.name, limits); err != nil {
-		return false, err
-	}
-	t.mu.Lock()
-	t.unconfined = false
-	t.mu.Unlock()
-	t.log.Warn("control group made again: somebody had removed it")
-	return true, nil
-}
-
-// lookAtGroup notes whether the control group is there.
-func (t *tenant) lookAtGroup(g *cgroup.Group) {
-	missing := g != nil && g.Missing()
-	t.mu.Lock()
-	if t.group != g {
-		missing = false // it was taken apart meanwhile
-	}
-	was := t.unconfined
-	t.unconfined = missing
-	t.mu.Unlock()
-	if missing && !was {
-		t.log.Warn("control group was removed: limits are not enforced")
-	}
-	if missing != was {
-		t.env.Changed()
-	}
 }
 
 // Restore implements lifecycle.Actor.
@@ -158,22 +118,17 @@ func (s *Tenants) Restore(context.Context) (steps []string, errs []fault.Context
 // again, addresses, routes. Its SAs stay.
 func (t *tenant) restore() (done []string, err error) {
 	t.mu.Lock()
-	w, worker, gateway, group := t.want, t.worker, t.gateway, t.group
+	w, worker, gateway := t.want, t.worker, t.gateway
 	t.mu.Unlock()
 	if worker == nil {
 		return nil, nil // it is being built, and nothing is missing then
 	}
-	mended, err := t.mendGroup(group)
-	if err != nil {
-		return nil, err
-	}
+	mended, err := t.restoreGroup()
 	if mended {
 		done = append(done, "its control group had been removed")
-		if pid := worker.Status().PID; pid != 0 {
-			if err := group.Add(pid); err != nil {
-				return done, err
-			}
-		}
+	}
+	if err != nil {
+		return done, err
 	}
 	before := gateway.Faults()
 	err = gateway.Update(w.Spec)

@@ -39,6 +39,12 @@ type tenant struct {
 	settled chan struct{}
 	outcome error
 
+	mending   sync.Mutex // whoever has it makes the control group, or removes it; taken before mu
+	regrouped struct {   // belongs to mending: how often that was made again, and when
+		at     time.Time
+		count  int64
+		notice resource.Notice
+	}
 	looking sync.Mutex // makes looks at the links one at a time, so that the last one counts; taken before mu
 
 	mu         sync.Mutex // protects what follows
@@ -51,7 +57,8 @@ type tenant struct {
 	group      *cgroup.Group  // as worker
 	cpu        resource.RateMeter
 	faults     map[string]netns.Fault // of interfaces, while it is built
-	unconfined bool                   // its control group was removed
+	network    network                // what is wrong with all of it
+	unconfined string                 // why its control group, which was removed, is not there again; "": it is
 
 	api     apiSessions
 	notices map[resource.Name]*resource.Notice // Tenants.Watch has them

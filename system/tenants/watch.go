@@ -2,6 +2,7 @@ package tenants
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -19,8 +20,58 @@ const (
 	groupsEvery = 5
 )
 
-// Watch tells the log what was refused to contexts, until ctx ends.
+// watchAgain is how long after a failure something is watched again.
+const watchAgain = time.Second
+
+// Watch tells the log what was refused to contexts, and has put back what somebody takes
+// from them on the host, until ctx ends.
 func (s *Tenants) Watch(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	for what, watch := range map[string]func() error{
+		"the watch over control groups":      func() error { return s.env.Groups.Watch(ctx, s.groupGone) },
+		"the watch over names of namespaces": func() error { return s.env.Host.WatchNames(ctx, s.nameGone) },
+		"the watch over devices of the host": func() error { return s.env.Host.WatchLinks(ctx, s.hostChanged) },
+	} {
+		watching.Go(func() {
+			guard.Keep(ctx, s.env.Log, what, watchAgain, watch, func(err error) {
+				s.env.Log.Debug("watch has ended", "kind", what, "reason", err)
+			})
+		})
+	}
+	s.watchRefusals(ctx)
+}
+
+// groupGone has a control group looked at that was removed; "": all.
+func (s *Tenants) groupGone(group string) {
+	for _, t := range s.list() {
+		if group == "" || group == t.name {
+			t.lookAtGroup()
+		}
+	}
+}
+
+// nameGone has the context looked at whose namespace has lost its name; "": none, as
+// contexts look by themselves now and then.
+func (s *Tenants) nameGone(name string) {
+	for _, t := range s.list() {
+		if v := t.view(); v.gateway != nil && name == v.want.Namespace {
+			v.gateway.Check()
+		}
+	}
+}
+
+// hostChanged has contexts look that miss a device: the host may have it again.
+func (s *Tenants) hostChanged() {
+	for _, t := range s.list() {
+		if v := t.view(); v.gateway != nil {
+			v.gateway.Nudge()
+		}
+	}
+}
+
+// watchRefusals tells the log what was refused to contexts, until ctx ends.
+func (s *Tenants) watchRefusals(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for round := 0; ; round++ {
@@ -33,7 +84,7 @@ func (s *Tenants) Watch(ctx context.Context) {
 				_ = guard.Run(t.log, "the watch over limits", func() error { // the log has it
 					t.watchLimits(now, all)
 					if all {
-						t.lookAtGroup(t.view().group)
+						t.lookAtGroup()
 					}
 					return nil
 				})

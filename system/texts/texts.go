@@ -130,6 +130,15 @@ func (r *Recorder) ReadFile(at configs.Location) ([]byte, error) {
 	return bytes.Clone(b), nil // a secret's bytes are cleared one day
 }
 
+// Check implements configs.Checker.
+func (r *Recorder) Check(text []byte) error {
+	from, ok := r.from.(configs.Checker)
+	if !ok {
+		return nil
+	}
+	return from.Check(text)
+}
+
 // Mode implements configs.ModeReader.
 func (r *Recorder) Mode(at configs.Location) (fs.FileMode, error) {
 	from, ok := r.from.(configs.ModeReader)

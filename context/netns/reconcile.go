@@ -1,0 +1,169 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Mended counts what was not as it must be, and is now: put back, or removed.
+type Mended struct{ Names, Devices, Links, Settings, Addresses, Routes, Rules, Proxies int }
+
+// String says what, such as "1 device, 2 routes"; "" for nothing.
+func (m Mended) String() string {
+	var parts []string
+	for _, p := range []struct {
+		count     int
+		one, many string
+	}{
+		{m.Names, "name of the namespace", "names of the namespace"}, {m.Devices, "device", "devices"},
+		{m.Links, "property of a device", "properties of devices"}, {m.Settings, "kernel setting", "kernel settings"},
+		{m.Addresses, "address", "addresses"}, {m.Routes, "route", "routes"}, {m.Rules, "rule", "rules"},
+		{m.Proxies, "proxy entry", "proxy entries"},
+	} {
+		switch {
+		case p.count == 1:
+			parts = append(parts, "1 "+p.one)
+		case p.count > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", p.count, p.many))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Look is what has come of a look at the namespace of a tenant.
+type Look struct {
+	Mended Mended
+	// Contested tells that somebody keeps changing what is mended, which is done less
+	// and less often.
+	Contested bool
+	Err       error // what cannot be mended; nil: all is as it must be
+}
+
+// watchRetry is how long after a failure the namespace is watched again.
+const watchRetry = time.Second
+
+// tend watches the namespace until the Gateway is removed, tells the watchers of its
+// devices, and mends what is not as it must be.
+func (g *Gateway) tend() {
+	looks := looker{g: g}
+	looks.pace.looked = time.Now().Add(-rand.N(lookEvery)) // not all tenants at once
+	for {
+		err := g.attempt(func() error { return looks.run() })
+		if err == nil {
+			return
+		}
+		select {
+		case <-g.removed:
+			return
+		case <-time.After(watchRetry):
+		}
+	}
+}
+
+// Nudge has the Gateway look whether it can mend now what it could not: something has
+// changed on the host. Without such a thing it does nothing.
+func (g *Gateway) Nudge() {
+	if !g.lacking.Load() {
+		return
+	}
+	select {
+	case g.nudged <- struct{}{}:
+	default:
+	}
+}
+
+// Check has the Gateway look at everything, whatever it knows.
+func (g *Gateway) Check() {
+	g.lacking.Store(true)
+	g.Nudge()
+}
+
+// looker is the state of tend.
+type looker struct {
+	g    *Gateway
+	pace pace
+	full bool // the settings may have been changed, too
+	last Look // what was told
+}
+
+// run watches, until the Gateway is removed or the watch has failed.
+func (k *looker) run() error {
+	w, err := k.g.ns.watch(allGroups)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	k.g.tellWatchers()
+	k.pace.change(time.Now()) // what happened before nobody was told of
+	timer := time.NewTimer(time.Until(k.pace.due()))
+	defer timer.Stop()
+	for {
+		select {
+		case c, ok := <-w.told:
+			if !ok {
+				return errWatchEnded
+			}
+			if c&linkChange != 0 {
+				k.g.tellWatchers()
+			}
+			k.full = k.full || c&settingChange != 0
+			k.pace.change(time.Now())
+		case <-k.g.nudged:
+			k.full = true
+			k.pace.change(time.Now())
+		case <-timer.C:
+			_ = k.g.attempt(k.look) // whose error is told by look, and a panic by attempt
+		case <-k.g.removed:
+			return nil
+		}
+		timer.Reset(time.Until(k.pace.due()))
+	}
+}
+
+// look looks at the namespace, mends it and tells what has come of it. It never
+// returns an error.
+func (k *looker) look() error {
+	now := time.Now()
+	full := k.full || k.pace.first.IsZero() // nothing was told: it is time for all
+	k.full = false
+	k.pace.look(now, false, true) // should it panic
+	mended, err := k.g.reconcile(full)
+	k.pace.look(now, mended != Mended{}, err != nil)
+	k.g.lacking.Store(err != nil)
+	l := Look{mended, k.pace.contested(), err}
+	if mended != (Mended{}) || l.Contested != k.last.Contested || textOf(err) != textOf(k.last.Err) {
+		k.g.looked(l)
+	}
+	k.last = l
+	return nil
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// reconcile makes the namespace what the tenant needs, as Update does, with two
+// differences: a device of an interface that somebody has set down stays down, and
+// the kernel's settings are looked at only when full says so.
+func (g *Gateway) reconcile(full bool) (Mended, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return Mended{}, nil
+	}
+	g.mended, g.moved = Mended{}, false
+	errs := []error{g.nameLocked(), g.remakeLocked(), g.straightenLocked()}
+	if full {
+		clear(g.proxies)
+		errs = append(errs, g.settleSettingsLocked())
+	}
+	errs = append(errs, g.settleLocked())
+	g.announceMovedLocked()
+	return g.mended, errors.Join(errs...)
+}

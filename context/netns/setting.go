@@ -1,0 +1,123 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// setting is one file under /proc/sys/net.
+type setting struct{ file, value string }
+
+// settings make a router of a namespace. The kernel's source filter is off: what
+// comes out of the tunnel is checked against its selectors, and the rules (rule.go)
+// check what comes in clear, of both families.
+var settings = []setting{
+	{"ipv4/ip_forward", "1"},
+	{"ipv4/conf/all/rp_filter", "0"},
+	{"ipv4/conf/default/rp_filter", "0"},
+	{"ipv4/conf/all/accept_redirects", "0"},
+	{"ipv4/conf/default/accept_redirects", "0"},
+	{"ipv4/conf/all/send_redirects", "0"},
+	{"ipv4/conf/default/send_redirects", "0"},
+	{"ipv4/conf/all/accept_source_route", "0"},
+	{"ipv4/conf/all/promote_secondaries", "1"}, // an address that goes takes no other with it
+	{"ipv6/conf/all/disable_ipv6", "0"},
+	{"ipv6/conf/default/disable_ipv6", "0"},
+	{"ipv6/conf/all/forwarding", "1"},
+	{"ipv6/conf/all/accept_redirects", "0"},
+	{"ipv6/conf/default/accept_redirects", "0"},
+	{"ipv6/conf/all/accept_ra", "0"},
+	{"ipv6/conf/default/accept_ra", "0"},
+	{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}, // no link-local address: nobody to talk to
+	quietDrop,
+}
+
+var quietDrop = setting{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"}
+
+// settingsOf are those of one device.
+func settingsOf(name string) []setting {
+	return []setting{
+		{"ipv4/conf/" + name + "/rp_filter", "0"},
+		{"ipv4/conf/" + name + "/accept_redirects", "0"},
+		{"ipv4/conf/" + name + "/send_redirects", "0"},
+		{"ipv4/conf/" + name + "/forwarding", "1"},
+		{"ipv6/conf/" + name + "/disable_ipv6", "0"},
+		{"ipv6/conf/" + name + "/forwarding", "1"},
+		{"ipv6/conf/" + name + "/accept_redirects", "0"},
+		{"ipv6/conf/" + name + "/accept_ra", "0"},
+		// A gateway that is back answers at once: addresses are not probed
+		// for a second first, nor is the link-local one that it asks from.
+		{"ipv6/conf/" + name + "/accept_dad", "0"},
+	}
+}
+
+// allSettings are those of the namespace, and of all devices in it.
+func (g *Gateway) allSettings() []setting {
+	list := append(slices.Clone(settings), settingsOf(tunName)...)
+	for _, l := range g.links {
+		list = append(list, g.linkSettings(l)...)
+	}
+	return list
+}
+
+// linkSettings are those of one interface; SetRole makes the link-local addresses of
+// one of a pair.
+func (g *Gateway) linkSettings(l linkFacts) []setting {
+	list := settingsOf(l.name)
+	if g.paired {
+		list = append(list, setting{"ipv6/conf/" + l.name + "/addr_gen_mode", "1"})
+	}
+	return list
+}
+
+// settleSettingsLocked makes the kernel's settings those that a gateway needs. Of
+// devices that are away there are none.
+func (g *Gateway) settleSettingsLocked() error {
+	return g.ns.Do(func() error {
+		here := slices.DeleteFunc(g.allSettings(), func(s setting) bool { return !fileExists(s.path()) })
+		changed, err := correct(here)
+		g.mended.Settings += changed
+		return err
+	})
+}
+
+func (s setting) path() string { return filepath.Join("/proc/sys/net", s.file) }
+
+// correct makes settings of the calling thread's namespace and returns how many had
+// another value. What a kernel without IPv6 does not have needs no setting.
+func correct(list []setting) (changed int, err error) {
+	var errs []error
+	for _, s := range list {
+		now, err := os.ReadFile(s.path())
+		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(s.file, "ipv6/") {
+			continue
+		}
+		if err == nil && strings.TrimSpace(string(now)) == s.value {
+			continue
+		}
+		if err == nil {
+			err = write(s)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("netns: setting %s to %s: %w", s.file, s.value, err))
+			continue
+		}
+		changed++
+	}
+	return changed, errors.Join(errs...)
+}
+
+// write writes to a setting that is there.
+func write(s setting) error {
+	f, err := os.OpenFile(s.path(), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(s.value)
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,215 @@
+package netns
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/dirwatch"
+)
+
+// change is what has changed in a namespace, as far as a watch tells it.
+type change uint8
+
+const (
+	// linkChange is one of a device, whoever has made it.
+	linkChange change = 1 << iota
+	// netChange is one of addresses, routes or rules that somebody else has made.
+	netChange
+	// settingChange is one of what a device does with packets (forwarding, proxies).
+	settingChange
+)
+
+// Groups of rtnetlink(7), as bits.
+const (
+	linkGroups = unix.RTMGRP_LINK
+	allGroups  = linkGroups | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV4_ROUTE |
+		unix.RTMGRP_IPV6_ROUTE | unix.RTMGRP_IPV4_RULE | 1<<(unix.RTNLGRP_IPV6_RULE-1) |
+		1<<(unix.RTNLGRP_IPV4_NETCONF-1) | 1<<(unix.RTNLGRP_IPV6_NETCONF-1)
+)
+
+// eventGap is the rest between two looks at what the kernel has told: whoever makes
+// changes without end costs a hundred looks a second and no more.
+const eventGap = 10 * time.Millisecond
+
+// watch is a socket that the kernel tells of changes in a namespace, and the goroutine
+// that reads it.
+type watch struct {
+	told   chan change // changes that come meanwhile are told together; closed when the watch has failed
+	file   *os.File
+	raw    syscall.RawConn
+	own    uint32 // the port of our own requests there
+	ended  chan struct{}
+	reader sync.WaitGroup
+}
+
+// watch begins a watch over the groups. It must be closed.
+func (n *Namespace) watch(groups uint32) (*watch, error) {
+	file, err := n.openEvents(groups)
+	if err != nil {
+		return nil, fmt.Errorf("netns: watching %s: %w", n.name, err)
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("netns: watching %s: %w", n.name, err)
+	}
+	// netlink(7): the first socket of a process in a namespace, which is that of the
+	// handle, has the number of the process as its port.
+	w := &watch{told: make(chan change), file: file, raw: raw, own: uint32(os.Getpid()), ended: make(chan struct{})}
+	w.reader.Go(w.read)
+	return w, nil
+}
+
+// close ends the watch and waits for its goroutine.
+func (w *watch) close() {
+	close(w.ended)
+	w.file.Close()
+	w.reader.Wait()
+}
+
+// errWatchEnded is the error of a watch that the kernel has ended.
+var errWatchEnded = errors.New("netns: the kernel has ended the watch over a namespace")
+
+// openEvents opens the socket. There is one for every tenant, so it is not the
+// library's, which holds 64 KiB for each.
+func (n *Namespace) openEvents(groups uint32) (*os.File, error) {
+	fd := -1
+	err := n.Do(func() (err error) {
+		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
+		if err != nil {
+			return err
+		}
+		return unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+	})
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "events"), nil
+}
+
+// read passes on what has changed until the socket is closed. Who is told looks for
+// himself, so nothing is kept of a message but its kind.
+func (w *watch) read() {
+	defer close(w.told)
+	gap := time.NewTimer(0)
+	defer gap.Stop()
+	for {
+		seen, err := w.next()
+		if err != nil {
+			return
+		}
+		select {
+		case w.told <- seen:
+		case <-w.ended:
+			return
+		}
+		gap.Reset(eventGap)
+		select {
+		case <-gap.C:
+		case <-w.ended:
+			return
+		}
+	}
+}
+
+// maxEvents bounds the messages that are read before what they say is passed on.
+const maxEvents = 4096
+
+// next waits for changes that concern us and returns their kinds.
+func (w *watch) next() (seen change, err error) {
+	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofRtMsg) // the rest of a message is dropped
+	waited := w.raw.Read(func(fd uintptr) bool {
+		for range maxEvents {
+			n, readErr := unix.Read(int(fd), b)
+			switch {
+			case readErr == nil:
+				seen |= w.kind(b[:n])
+			case errors.Is(readErr, unix.EAGAIN):
+				return seen != 0
+			case errors.Is(readErr, unix.ENOBUFS): // some were lost: anything may have changed
+				seen |= linkChange | netChange | settingChange
+			case !errors.Is(readErr, unix.EINTR):
+				err = readErr
+				return true
+			}
+		}
+		return true
+	})
+	return seen, errors.Join(err, waited)
+}
+
+// kind tells what a message is about by its headers; 0: nothing to look at. Messages
+// about what we have asked for ourselves carry the port of our requests, but those
+// about devices, which others wait for. With every address the kernel makes routes of
+// its own, which are not ours to keep.
+func (w *watch) kind(headers []byte) change {
+	if len(headers) < unix.SizeofNlMsghdr {
+		return 0
+	}
+	ours := binary.NativeEndian.Uint32(headers[12:]) == w.own
+	switch typ := binary.NativeEndian.Uint16(headers[4:]); {
+	case typ == unix.RTM_NEWLINK || typ == unix.RTM_DELLINK:
+		return linkChange
+	case ours:
+		return 0
+	case typ == unix.RTM_NEWROUTE || typ == unix.RTM_DELROUTE:
+		const protocol = unix.SizeofNlMsghdr + 5 // of struct rtmsg
+		if len(headers) > protocol && headers[protocol] == unix.RTPROT_KERNEL {
+			return 0
+		}
+	case typ == unix.RTM_NEWNETCONF || typ == unix.RTM_DELNETCONF:
+		return settingChange
+	}
+	return netChange
+}
+
+// WatchLinks calls changed at once and after every change of a device of the host's
+// namespace, until ctx ends.
+func (h *Host) WatchLinks(ctx context.Context, changed func()) error {
+	w, err := h.ns.watch(linkGroups)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	changed() // what happened before is known from now on
+	for {
+		select {
+		case _, ok := <-w.told:
+			if !ok {
+				return errWatchEnded
+			}
+			changed()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// WatchNames calls removed with every name that goes from where named namespaces are,
+// until ctx ends; "" stands for any. The error tells that the watch has failed, and is
+// to be begun again.
+func (h *Host) WatchNames(ctx context.Context, removed func(name string)) error {
+	var w *dirwatch.Watch
+	err := onThread(func() (err error) {
+		if err = leaveMounts(); err == nil {
+			w, err = dirwatch.New(namedDir)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("netns: watching names of namespaces: %w", err)
+	}
+	defer w.Close()
+	return w.Run(ctx, removed)
+}

@@ -1,0 +1,165 @@
+// Package checker keeps what tenants have written away from warrend's own parser
+// until a process that nothing depends on has parsed it and lived on. That process is
+// warrend's program in a sandbox (package confine): it has no file, no network, no
+// privilege, one pipe to read texts from and one to answer to, and limits of memory
+// and time. A text that ends it, or that takes too long, is refused.
+//
+// It does I/O. What the process answers is one byte, and is not trusted further than
+// that: a parser that somebody takes over there could be taken over here as well.
+// The sandbox guards against texts that crash a parser, fill the memory or never end.
+package checker
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/warrenvpn/warren/configs"
+)
+
+// What is remembered.
+const (
+	// maxPassed is how many texts are known to be harmless: four versions of as many
+	// contexts as a system has. 128 KiB.
+	maxPassed = 4096
+	// maxRefused is how many are known to be harmful, each for refusedFor. A
+	// configuration with mistakes is read several times within one command, and who
+	// was only out of luck on a busy host is asked again by the next one.
+	maxRefused = 256
+	refusedFor = 30 * time.Second
+	// idleAfter ends a process that nobody has needed for so long.
+	idleAfter = 2 * time.Second
+)
+
+// Config is what a Checker needs.
+type Config struct {
+	// Program runs Main when it is called with the Args of Started: the calling
+	// process' own, if it is "".
+	Program string
+	UID     uint32 // of the process; of nobody else
+	Log     *slog.Logger
+}
+
+// Checker checks texts, one after the other. Its methods may be called from several
+// goroutines at once.
+type Checker struct {
+	cfg    Config
+	limits limits
+	// turn holds one token: whoever has it may use what follows.
+	turn    chan struct{}
+	child   *child // nil: there is none
+	told    bool   // what confines the process was logged
+	passed  memory[struct{}]
+	refused memory[refusal]
+	idle    *time.Timer // ends the child
+}
+
+// refusal is why a text was refused, and until when that holds.
+type refusal struct {
+	reason error
+	until  time.Time
+}
+
+// New returns a Checker; Close ends it. It starts no process before there is something
+// to be checked.
+func New(cfg *Config) (*Checker, error) {
+	if cfg.UID == 0 || cfg.Log == nil {
+		return nil, errors.New("checker: a user that is not root, and a log, are needed")
+	}
+	c := &Checker{cfg: *cfg, limits: usual, turn: make(chan struct{}, 1), passed: memory[struct{}]{most: maxPassed},
+		refused: memory[refusal]{most: maxRefused}}
+	if c.cfg.Program == "" {
+		c.cfg.Program = "/proc/self/exe"
+	}
+	c.idle = time.AfterFunc(time.Hour, c.rest)
+	c.idle.Stop()
+	c.turn <- struct{}{}
+	return c, nil
+}
+
+// Check returns nil for a text of a context's file that may be parsed here, and else an
+// error that says why not, as in "its checking took more than 5s of processor time".
+// It blocks for as long as that takes: milliseconds for a text that is as it should be,
+// half a minute at most. A text with mistakes may be parsed; who parses it tells
+// them. Longer texts than configs.MaxFileSize are refused. A nil Checker has no
+// objections.
+func (c *Checker) Check(text []byte) error {
+	if c == nil {
+		return nil
+	}
+	if len(text) > configs.MaxFileSize {
+		return fmt.Errorf("it has more than %d bytes", configs.MaxFileSize)
+	}
+	sum := sha256.Sum256(text)
+	<-c.turn
+	defer func() { c.turn <- struct{}{} }()
+	if _, known := c.passed.get(sum); known {
+		return nil
+	}
+	if r, known := c.refused.get(sum); known && time.Now().Before(r.until) {
+		return r.reason
+	}
+	c.idle.Stop()
+	defer c.idle.Reset(idleAfter)
+	if err := c.ask(text); err != nil {
+		c.refused.put(sum, refusal{err, time.Now().Add(refusedFor)})
+		return err
+	}
+	c.passed.put(sum, struct{}{})
+	return nil
+}
+
+// ask has a process check a text. One that has checked others before has used up some
+// of what it may use, so that a new one has the last word. The caller has the turn.
+func (c *Checker) ask(text []byte) error {
+	for {
+		fresh := c.child == nil
+		if fresh {
+			var err error
+			if c.child, err = c.start(); err != nil {
+				return fmt.Errorf("the process that checks it cannot be started: %w", err)
+			}
+		}
+		err := c.child.check(text)
+		if err == nil {
+			return nil
+		}
+		c.child.end()
+		reason := c.child.reason(err)
+		c.child = nil
+		if fresh {
+			c.cfg.Log.Warn("text of a context refused", "reason", reason)
+			return reason
+		}
+	}
+}
+
+// rest ends the process; the next text gets a new one.
+func (c *Checker) rest() {
+	select {
+	case <-c.turn:
+	default: // it is at work
+		return
+	}
+	c.endChild()
+	c.turn <- struct{}{}
+}
+
+// Close ends the process and waits for its end. No text is checked any more.
+func (c *Checker) Close() {
+	if c == nil {
+		return
+	}
+	<-c.turn
+	c.idle.Stop()
+	c.endChild()
+}
+
+func (c *Checker) endChild() {
+	if c.child != nil {
+		c.child.end()
+		c.child = nil
+	}
+}

@@ -1,0 +1,40 @@
+package tenants
+
+import "github.com/warrenvpn/warren/context/netns"
+
+// network is what is wrong with the network of a context as a whole.
+type network struct {
+	contested bool
+	reason    string // what cannot be mended; "" for nothing
+}
+
+// lookedAt is told what has come of a look at the network of the context.
+func (t *tenant) lookedAt(l netns.Look) {
+	now := network{contested: l.Contested}
+	if l.Err != nil {
+		now.reason = l.Err.Error()
+	}
+	t.mu.Lock()
+	was := t.network
+	t.network = now
+	t.mu.Unlock()
+	what := l.Mended.String()
+	switch {
+	case now.contested && !was.contested:
+		t.log.Warn("somebody keeps changing the network of the context: it is put right less and less often",
+			"detail", what)
+	case was.contested && !now.contested:
+		t.log.Info("nobody changes the network of the context any more")
+	case what != "" && !now.contested:
+		t.log.Info("network of the context put right", "detail", what)
+	}
+	switch {
+	case now.reason != "" && now.reason != was.reason:
+		t.log.Warn("network of the context cannot be put right", "reason", now.reason)
+	case now.reason == "" && was.reason != "":
+		t.log.Info("network of the context is as it must be again")
+	}
+	if now != was {
+		t.env.Changed()
+	}
+}
