@@ -23,6 +23,7 @@ type backend struct {
 	files
 	configurations
 	pairs
+	operations
 }
 
 // Backend returns what answers the API.
@@ -32,6 +33,7 @@ func (s *System) Backend() api.Backend {
 		contexts: contexts{s.tenants, s.life}, files: files{s.disks},
 		configurations: configurations{s.life, s.pair.Differences},
 		pairs:          pairs{s.pair, s.life},
+		operations:     operations{s},
 	}
 }
 

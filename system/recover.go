@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/tenants"
 )
 
 // recoverTimeout bounds what taking away what is left over may take.
@@ -18,8 +19,8 @@ const recoverTimeout = 10 * time.Second
 
 // recover takes away what an earlier process has left: workers and their
 // groups, then namespaces, whose devices go back to the host. What a living
-// process owns is not touched: then nothing is.
-func (s *System) recover(ctx context.Context) error {
+// process owns is not touched: then nothing is. What belongs to kept contexts stays.
+func (s *System) recover(ctx context.Context, kept *tenants.Kept) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
 	left := s.groups.Groups()
@@ -29,6 +30,9 @@ func (s *System) recover(ctx context.Context) error {
 		}
 	}
 	for _, name := range left {
+		if kept.Has(name) {
+			continue
+		}
 		if err := s.groups.Open(name).Delete(ctx); err != nil {
 			return err
 		}
@@ -42,6 +46,9 @@ func (s *System) recover(ctx context.Context) error {
 		return err
 	}
 	for _, path := range records {
+		if kept.Has(strings.TrimSuffix(filepath.Base(path), ".json")) {
+			continue
+		}
 		if err := s.host.Recover(path); err != nil {
 			s.cfg.Log.Error("left over namespace not removed", "record", path, "reason", err)
 			continue

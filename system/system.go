@@ -19,12 +19,14 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
@@ -50,6 +52,12 @@ type Config struct {
 	Check lifecycle.Checker
 	// Hangup asks for a reload; nil: nothing does.
 	Hangup <-chan os.Signal
+	// Store keeps workers for the next process, and Kept is what the one before has
+	// left there, which is the System's from New on. nil: workers end with this process.
+	Store *fdstore.Store
+	Kept  []fdstore.Kept
+	// Stop ends this process, in order.
+	Stop func()
 }
 
 // System is the supervisor. It implements task.Task.
@@ -62,6 +70,7 @@ type System struct {
 	started time.Time
 	changed chan struct{} // holds one token after a change of state
 	up      chan struct{} // closed when all contexts have begun
+	ending  atomic.Bool   // as End has it
 
 	pair    *pair.Pair // nil: a node alone
 	disks   *disks.Disks
@@ -109,14 +118,15 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
 		changed: make(chan struct{}, 1), up: make(chan struct{}),
 	}
+	kept := s.findKept()
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
-		err = s.recover(context.Background())
+		err = s.recover(context.Background(), kept)
 	}
 	if err == nil {
 		err = startup.Decide(time.Now())
 	}
 	if err == nil {
-		err = s.compose(startup)
+		err = s.compose(startup, kept)
 	}
 	if err != nil {
 		s.Close()
@@ -133,7 +143,7 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 }
 
 // compose makes the rooms: each is given those that it needs.
-func (s *System) compose(startup *lifecycle.Startup) (err error) {
+func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err error) {
 	conf := startup.Running()
 	if conf.Failover != nil {
 		s.pair, err = pair.New(&pair.Config{
@@ -147,7 +157,7 @@ func (s *System) compose(startup *lifecycle.Startup) (err error) {
 	contexts := &tenants.Config{
 		System: conf.Name, Host: s.host, Groups: s.groups, Records: s.recordDir(), Changed: s.poke,
 		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel,
-		Log: s.cfg.Log,
+		Log: s.cfg.Log, Store: s.cfg.Store, Kept: kept,
 	}
 	if s.pair != nil {
 		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby,
@@ -216,12 +226,18 @@ func (s *System) Run(ctx context.Context) error {
 	watching.Go(func() { s.tenants.Watch(ctx) })
 	watching.Go(func() { s.disks.Run(ctx) })
 	watching.Go(func() { s.mend(ctx) })
+	watching.Go(func() { s.tenants.EndKept(ctx) })
 	s.loop(ctx)
 	watching.Wait()
 
 	stopping := time.Now()
 	s.notify(daemon.SdNotifyStopping)
 	s.life.Close()
+	if s.leaves() {
+		s.tenants.Leave()
+		s.cfg.Log.Info("system left to the next process", "took", time.Since(stopping).Round(time.Millisecond))
+		return nil
+	}
 	s.pair.HandOver(handOverLimit)
 	s.pair.Stop()
 	s.tenants.Close()

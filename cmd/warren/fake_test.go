@@ -25,6 +25,7 @@ type two struct {
 	apitest.Files
 	apitest.Configurations
 	apitest.Pairs
+	apitest.Operations
 }
 
 // paired is two as one node of a pair.

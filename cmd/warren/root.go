@@ -112,10 +112,10 @@ func newRoot(e *env) *cobra.Command {
 		SilenceUsage:  true,
 	},
 		newValidate(e), newFmt(e),
-		newStatus(e), newShow(e), newLogoff(e), newFailover(e), newCapture(e),
+		newStatus(e), newShow(e), newLogoff(e), newRestart(e), newFailover(e), newCapture(e),
 		newPlan(e), newApply(e), newConfirm(e), newRollback(e), newDiff(e), newWrite(e), newReload(e),
 		newDir(e), newCopy(e), newMore(e), newDelete(e), newVerify(e),
-		newDebug(e), newVersion(e),
+		newShutdown(e), newDebug(e), newVersion(e),
 	)
 	root.PersistentFlags().StringVar(&e.socket, "socket", "",
 		"warrend's unix `path`; else $WARREN_SOCKET, else "+client.DefaultSocket)

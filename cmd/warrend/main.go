@@ -2,7 +2,9 @@
 // its namespace, devices and worker, watches them, and serves the API.
 //
 // SIGHUP reloads; SIGTERM and SIGINT stop everything and leave the host as it
-// was found. Exit codes: 0 stopped, 1 failed, 2 wrong usage.
+// was found. Where systemd keeps descriptors they end this program alone, and the
+// next one goes on with the workers; `warren shutdown` stops everything. Exit codes: 0
+// stopped, 1 failed, 2 wrong usage, 3 shut down and not to be started again.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system"
 	"github.com/warrenvpn/warren/system/api"
@@ -22,6 +25,9 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/task"
 )
+
+// exitShutdown tells a service manager not to start the program again.
+const exitShutdown = 3
 
 func main() {
 	if checker.Started(os.Args) {
@@ -43,6 +49,8 @@ func run(args []string) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errShutdown):
+		return exitShutdown
 	case cfg.LogFormat == "json":
 		record(cfg.Log, err)
 	default:
@@ -70,7 +78,7 @@ func serve(cfg *system.Config) error {
 	defer stop()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
-	cfg.Hangup = hangup
+	cfg.Hangup, cfg.Stop = hangup, stop
 	renew := make(chan os.Signal, 1)
 	signal.Notify(renew, syscall.SIGHUP)
 	self, err := os.Executable()
@@ -78,6 +86,10 @@ func serve(cfg *system.Config) error {
 		return fmt.Errorf("finding warren-context: %w", err)
 	}
 	cfg.Worker = filepath.Join(filepath.Dir(self), "warren-context")
+	if cfg.Store, cfg.Kept, err = fdstore.Open(); err != nil {
+		return err
+	}
+	defer cfg.Store.Close()
 	check, err := checker.New(&checker.Config{UID: checker.UserFor(cfg.Path), Log: cfg.Log})
 	if err != nil {
 		return err
@@ -96,8 +108,16 @@ func serve(cfg *system.Config) error {
 		sys.Close()
 		return err
 	}
-	return task.Run(ctx, cfg.Log, nil, sys, server)
+	err = task.Run(ctx, cfg.Log, nil, sys, server)
+	if err == nil && cfg.Store != nil && sys.Ended() {
+		return errShutdown
+	}
+	return err
 }
+
+// errShutdown is the end that an operator has asked for, where the program would be
+// started again after any other one.
+var errShutdown = errors.New("shut down")
 
 // complain writes an error with what is known about it.
 func complain(err error) {

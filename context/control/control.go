@@ -19,8 +19,9 @@ import (
 	"github.com/warrenvpn/warren/resource"
 )
 
-// Version of the protocol; both programs come from one build, so another
-// version is an error.
+// Version of the protocol. A worker and the supervisor that has started it come from
+// one build, so another version is an error; a later supervisor replaces a worker
+// that speaks another one.
 const Version = 1
 
 // Kind names what a Message is about.
@@ -38,6 +39,8 @@ const (
 	KindQuiesce   Kind = "quiesce"   // Quiesce; KindQuiesced follows
 	KindCapture   Kind = "capture"   // CaptureOrder, with descriptors: see there; answered when it has begun
 	KindLink      Kind = "link"      // Link, with one descriptor: a connection to the twin; answered at once
+	KindAdopt     Kind = "adopt"     // Adopt; the first of a later supervisor; answered by Booted
+	KindLeave     Kind = "leave"     // nothing; this supervisor ends in order, and may be the last
 )
 
 // Questions of the supervisor, one for each fact, with an empty body: who asks for
@@ -165,9 +168,19 @@ func ConfigurationOf(t *spec.Tenant) Configuration {
 	return c
 }
 
-// Booted answers Boot.
+// Booted answers Boot, and Adopt.
 type Booted struct {
 	Sandbox Sandbox `json:"sandbox"`
+	Build   string  `json:"build,omitempty"` // of the worker's program
+}
+
+// Adopt is what a worker gets from a supervisor that has not started it. The worker
+// becomes what the configuration says, without harm to an SA that is not concerned,
+// and tells everything that it has ever asked for anew: addresses, routes, its share of
+// what the contexts have together.
+type Adopt struct {
+	Version int `json:"version"`
+	Configuration
 }
 
 // Sandbox is what confines a worker.
@@ -253,7 +266,10 @@ type Address struct {
 // within an address pool need not be told. Reset, which comes first, forgets all
 // that was told before. What is added twice counts once.
 type Routes struct {
-	Reset  bool           `json:"reset,omitempty"`
+	Reset bool `json:"reset,omitempty"`
+	// More says that another one follows at once: what was there before the Reset
+	// stays until the last one.
+	More   bool           `json:"more,omitempty"`
 	Add    []Route        `json:"add,omitempty"`
 	Remove []netip.Prefix `json:"remove,omitempty"`
 	// Answer are IPv6 addresses of clients that may lie within the subnet of an

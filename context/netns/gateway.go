@@ -20,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -65,10 +66,40 @@ type Config struct {
 	Looked func(Look)
 }
 
-// Endpoint is a descriptor for the worker. The file stays the Gateway's.
+// Endpoint is a descriptor for the worker. It stays the Gateway's.
 type Endpoint struct {
 	control.Descriptor
-	File *os.File
+	File *os.File            // nil: an earlier process has opened it
+	Kept *fdstore.Descriptor // where there is no File
+}
+
+// Dup returns a file of a copy of the descriptor, to be passed on at once. It is the
+// caller's.
+func (e Endpoint) Dup() (*os.File, error) {
+	if e.Kept != nil {
+		return e.Kept.Dup(string(e.Kind))
+	}
+	raw, err := e.File.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var f *os.File
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		var own int
+		if own, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); failed == nil {
+			f = os.NewFile(uintptr(own), string(e.Kind))
+		}
+	})
+	return f, errors.Join(err, failed)
+}
+
+// Close closes the descriptor.
+func (e Endpoint) Close() {
+	e.Kept.Close()
+	if e.File != nil {
+		e.File.Close()
+	}
 }
 
 // Gateway is the network of one tenant. Its methods may be called from several
@@ -101,6 +132,7 @@ type Gateway struct {
 	installed    map[place]route
 	up           map[int]bool // by index: the devices that there are, and whether they are up
 	asked        requests
+	holding      bool                      // asked is not complete: nothing is taken away that it may still name
 	proxies      map[int]proxy             // by index: what devices were set to since Update
 	carried      map[netip.Prefix]struct{} // what tunnels have carried
 	sites        sites                     // of tenant
@@ -133,6 +165,19 @@ func Build(cfg *Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	g := newGateway(cfg, ns)
+	if err := g.build(cfg); err != nil {
+		return nil, errors.Join(err, g.Remove())
+	}
+	g.owned.Go(g.tend)
+	if !cfg.Paired { // neighbours may know another MAC from before
+		g.Announce()
+	}
+	return g, nil
+}
+
+// newGateway returns the Gateway of a namespace, which it knows nothing of.
+func newGateway(cfg *Config, ns *Namespace) *Gateway {
 	g := &Gateway{
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
@@ -152,14 +197,7 @@ func Build(cfg *Config) (*Gateway, error) {
 	if cfg.Paired {
 		g.role = failover.RoleInit
 	}
-	if err := g.build(cfg); err != nil {
-		return nil, errors.Join(err, g.Remove())
-	}
-	g.owned.Go(g.tend)
-	if !cfg.Paired { // neighbours may know another MAC from before
-		g.Announce()
-	}
-	return g, nil
+	return g
 }
 
 // build is the list of steps, each of which Remove can undo half done.
@@ -198,7 +236,7 @@ func (g *Gateway) prepare(mtu int) error {
 	}
 	for _, f := range files {
 		g.endpoints = append(g.endpoints, Endpoint{
-			control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, f,
+			Descriptor: control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, File: f,
 		})
 	}
 	if err := makeDropDevice(); err != nil {
@@ -274,12 +312,9 @@ func (g *Gateway) Link(iface string) (device, mac string, mtu int) {
 // namespace. If a device cannot be given back the record stays.
 func (g *Gateway) Remove() error {
 	g.stop()
-	if g.packets >= 0 {
-		unix.Close(g.packets)
-		g.packets = -1
-	}
+	g.closePackets()
 	for _, e := range g.endpoints {
-		e.File.Close()
+		e.Close()
 	}
 	g.endpoints = nil
 	return g.host.remove(&g.record, g.recordPath, g.ns)

@@ -61,7 +61,7 @@ func (g *Gateway) settleNeighboursLocked(i spec.Interface, l linkFacts) error {
 	for _, n := range list {
 		a := addrOf(n.IP)
 		there[a] = true
-		if _, wanted := g.asked.proxies[a]; !wanted || !g.serves() {
+		if _, wanted := g.asked.proxies[a]; !wanted && !g.holding || !g.serves() {
 			errs = append(errs, g.proxyLocked(l, a, false))
 		}
 	}

@@ -82,8 +82,12 @@ func (g *Gateway) Routes(r control.Routes) error {
 	if g.gone {
 		return nil
 	}
+	released := g.holding && !r.More
 	if r.Reset {
 		g.asked.routes, g.asked.proxies = make(map[netip.Prefix]guarded), make(map[netip.Addr]struct{})
+		g.holding = r.More
+	} else if released {
+		g.holding = false
 	}
 	for _, d := range r.Remove {
 		delete(g.asked.routes, d)
@@ -91,7 +95,7 @@ func (g *Gateway) Routes(r control.Routes) error {
 	for _, a := range r.Silence {
 		delete(g.asked.proxies, a)
 	}
-	if r.Reset || len(r.Remove) > 0 {
+	if !g.holding && (r.Reset || released || len(r.Remove) > 0) {
 		g.tidyCarriedLocked()
 	}
 	var refused []error
@@ -109,6 +113,9 @@ func (g *Gateway) Routes(r control.Routes) error {
 		}
 	}
 	g.countRoutesLocked()
+	if released {
+		return errors.Join(firstOf(refused), g.settleLocked())
+	}
 	return errors.Join(firstOf(refused), g.settleRoutesLocked(), g.answerLocked(r))
 }
 

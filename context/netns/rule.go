@@ -304,7 +304,7 @@ func (g *Gateway) settleRulesLocked() error {
 			g.mended.Rules++
 		}
 		for r := range there {
-			if r.priority >= prioEnd || wanted[r] {
+			if r.priority >= prioEnd || wanted[r] || g.holding {
 				continue
 			}
 			if err := g.ns.handle.RuleDel(r.netlink()); err != nil && !errors.Is(err, unix.ENOENT) {

@@ -178,8 +178,9 @@ func (g *Gateway) settleRoutesLocked() error {
 	var errs []error
 	for _, r := range want {
 		keep[r.place] = true
-		if g.installed[r.place] == r {
-			there[r.place] = r
+		is, exists := g.installed[r.place]
+		if is == r || exists && g.holding {
+			there[r.place] = is
 			continue
 		}
 		if !slices.Contains(g.families, familyOf(r.destination)) || !g.up[r.index] {
@@ -196,6 +197,10 @@ func (g *Gateway) settleRoutesLocked() error {
 	for p, r := range g.installed {
 		if keep[p] {
 			continue // it was replaced, or stays
+		}
+		if g.holding {
+			there[p] = r
+			continue
 		}
 		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", p.destination, err))

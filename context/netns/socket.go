@@ -53,9 +53,9 @@ func (g *Gateway) openSockets(t *spec.Tenant) error {
 					if err != nil {
 						return fmt.Errorf("netns: opening %s socket on %s: %w", s.kind, local, err)
 					}
-					g.endpoints = append(g.endpoints, Endpoint{control.Descriptor{
+					g.endpoints = append(g.endpoints, Endpoint{Descriptor: control.Descriptor{
 						Kind: s.kind, Local: local, Interface: m.Interface, MTU: g.links[m.Interface].mtu,
-					}, f})
+					}, File: f})
 				}
 			}
 		}

@@ -106,23 +106,17 @@ type call struct {
 	most   int // bytes of the frame with the answer
 }
 
-// FromFile returns the worker's end of a connection, which an inherited
-// descriptor leads to. It takes f over, also on error.
+// FromFile returns the worker's end of a connection, which a descriptor leads to.
+// It takes f over, also on error.
 func FromFile(f *os.File) (*Conn, error) { return fromFile(f, fromSupervisor) }
 
 func fromFile(f *os.File, b bounds) (*Conn, error) {
-	defer f.Close()
-	conn, err := net.FileConn(f)
+	conn, err := unixConn(f)
 	if err != nil {
-		return nil, fmt.Errorf("pipe: taking over %s: %w", f.Name(), err)
-	}
-	unixConn, ok := conn.(*net.UnixConn)
-	if !ok {
-		conn.Close()
-		return nil, fmt.Errorf("pipe: %s is not a unix socket", f.Name())
+		return nil, err
 	}
 	c := &Conn{
-		conn: unixConn, bounds: b, closed: make(chan struct{}), writing: make(chan struct{}, 1),
+		conn: conn, bounds: b, closed: make(chan struct{}), writing: make(chan struct{}, 1),
 		waiting: make(map[uint64]call), late: make(map[uint64]int),
 	}
 	c.writing <- struct{}{}

@@ -50,3 +50,59 @@ func pollEnd(handle *os.File) {
 		return err != nil || info.Signo != 0
 	})
 }
+
+// handleOf opens a handle of a process that is not reaped yet, which does not block;
+// nil where the kernel has none.
+func handleOf(pid int) *os.File {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil
+	}
+	return os.NewFile(uintptr(fd), "process")
+}
+
+// awaitHandle returns when the process of a handle has ended, which another process
+// has started, and somebody else reaps. It holds no thread meanwhile.
+func awaitHandle(handle *os.File) error {
+	conn, err := handle.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = conn.Read(func(fd uintptr) bool {
+		var ended bool
+		ended, failed = hasEnded(fd)
+		return ended || failed != nil
+	})
+	return errors.Join(err, failed)
+}
+
+// hasEnded reports whether the process of a handle has ended (pidfd_open(2): then it
+// is readable).
+func hasEnded(fd uintptr) (bool, error) {
+	for {
+		list := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(list, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0, os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// killHandle kills the process of a handle. One that has ended is no error.
+func killHandle(handle *os.File) error {
+	conn, err := handle.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = conn.Control(func(fd uintptr) { failed = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
+	if errors.Is(failed, unix.ESRCH) {
+		failed = nil
+	}
+	return errors.Join(err, failed)
+}

@@ -43,6 +43,32 @@ func newBurstPipe() (*burstPipe, *os.File, error) {
 	return &burstPipe{fd: fds[0], hurry: make(chan struct{})}, w, nil
 }
 
+// burstPipeFrom returns the reading end that a descriptor leads to, which was kept. It
+// takes f over, also on error.
+func burstPipeFrom(f *os.File) (*burstPipe, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return &burstPipe{fd: fd, hurry: make(chan struct{})}, nil
+}
+
+// keep calls do with the pipe. It is to be called before Read.
+func (p *burstPipe) keep(do func(*os.File) error) error {
+	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(fd), "burst")
+	defer f.Close()
+	return do(f)
+}
+
 // Read implements io.Reader. It blocks until there is something; the error is
 // io.EOF when all writers have closed their end, and os.ErrDeadlineExceeded after
 // the deadline.

@@ -58,7 +58,7 @@ func passEvents(t *testing.T, cfg linesConfig, format string, in []byte) (
 	cfg.tenant, cfg.format, cfg.to, cfg.log = "blue", format, &out, slog.New(h).With("tenant", "blue")
 	cfg.tell = func(n int64) { lost += n }
 	cfg.event = func(e control.Event) { events = append(events, e) }
-	l, w, err := newLines(cfg)
+	l, w, err := pipedLines(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func BenchmarkPass(b *testing.B) {
 		{"lines", []byte(setUpLines)}, {"events", eventLines(setUp(time.Now())...)},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			l, w, err := newLines(linesConfig{tenant: "blue", format: "text", perSecond: 1 << 30, to: io.Discard,
+			l, w, err := pipedLines(linesConfig{tenant: "blue", format: "text", perSecond: 1 << 30, to: io.Discard,
 				log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 			if err != nil {
 				b.Fatal(err)

@@ -96,7 +96,7 @@ func (w *Worker) Kill() error {
 	if p == nil {
 		return nil
 	}
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.kill(); err != nil {
 		return fmt.Errorf("spawn: killing the worker: %w", err)
 	}
 	if !p.ended(exitTimeout) {

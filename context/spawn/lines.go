@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -65,22 +64,18 @@ type linesConfig struct {
 	resumed bool
 }
 
-// newLines returns lines, and what the worker writes to.
-func newLines(cfg linesConfig) (*lines, *os.File, error) {
-	r, w, err := newBurstPipe()
-	if err != nil {
-		return nil, nil, err
-	}
+// newLines returns lines that come from a pipe, which they take over.
+func newLines(cfg linesConfig, from *burstPipe) *lines {
 	rate := 2 * float64(cfg.perSecond)
 	if cfg.perSecond == 0 {
 		rate = unlimitedLines
 	}
 	l := &lines{
-		from: r, done: make(chan struct{}), linesConfig: cfg, queue: newLogQueue(),
+		from: from, done: make(chan struct{}), linesConfig: cfg, queue: newLogQueue(),
 		bucket: resource.Bucket{Rate: rate, Burst: max(savedUp*rate, leastBurst)},
 	}
 	l.events = newEventReader(&l.linesConfig, &l.out)
-	return l, w, nil
+	return l
 }
 
 // start starts to pass lines on, until the worker's end is closed, or stop.

@@ -20,7 +20,7 @@ func startLines(t *testing.T, out *bytes.Buffer, format string, perSecond int) (
 	if format == "json" {
 		h = slog.NewJSONHandler(out, nil)
 	}
-	l, w, err := newLines(linesConfig{
+	l, w, err := pipedLines(linesConfig{
 		tenant: "blue", format: format, perSecond: perSecond, to: out, log: slog.New(h).With("tenant", "blue"),
 		tell: func(n int64) { told += n },
 	})
@@ -29,6 +29,15 @@ func startLines(t *testing.T, out *bytes.Buffer, format string, perSecond int) (
 	}
 	l.start()
 	return l, w, &told
+}
+
+// pipedLines returns lines, and what the worker writes to.
+func pipedLines(cfg linesConfig) (*lines, *os.File, error) {
+	from, w, err := newBurstPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	return newLines(cfg, from), w, nil
 }
 
 // finish stops l, and waits until its writer has ended.
@@ -74,7 +83,7 @@ func (w *writes) Write(b []byte) (int, error) {
 // TestLinesGather: lines that wait are passed on together.
 func TestLinesGather(t *testing.T) {
 	var out writes
-	l, w, err := newLines(linesConfig{tenant: "blue", format: "text", to: &out, log: slog.New(slog.DiscardHandler)})
+	l, w, err := pipedLines(linesConfig{tenant: "blue", format: "text", to: &out, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +110,7 @@ func TestLogStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told int64
-	l, w, err := newLines(linesConfig{
+	l, w, err := pipedLines(linesConfig{
 		tenant: "blue", format: "text", perSecond: 1 << 20, to: log, log: slog.New(slog.NewTextHandler(log, nil)),
 		tell: func(n int64) { told += n },
 	})

@@ -141,6 +141,7 @@ func (w *Worker) setAside(d *doubt, err error) {
 	w.aside, w.memory = w.memory, fresh
 	path := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), w.aside.journal.Fd())
 	w.mu.Unlock()
+	w.keptOr(w.keep.setMemory(fresh))
 	older.close()
 	*d = doubt{}
 	w.cfg.Log.Error("SAs given up", "reason", err, "path", path)

@@ -22,14 +22,19 @@ import (
 
 // process is one running warren-context.
 type process struct {
-	cmd    *exec.Cmd
-	conn   *pipe.Conn
-	exited chan struct{}
-	exit   error  // how it ended; valid when exited is closed
-	lines  *lines // what it logs
-	box    control.Sandbox
-	inner  int          // its number as it sees it
-	tenant *spec.Tenant // as it was told
+	number  int // of the kernel
+	started time.Time
+	handle  *os.File    // its pidfd; nil: the kernel has none
+	child   *os.Process // nil: an earlier supervisor has started it
+	line    *pipe.Line
+	conn    *pipe.Conn
+	exited  chan struct{}
+	exit    error  // how it ended, as far as that is known; valid when exited is closed
+	lines   *lines // what it logs
+	box     control.Sandbox
+	build   string       // "": it has not booted
+	inner   int          // its number as it sees it
+	tenant  *spec.Tenant // as it was told
 }
 
 // start starts a process. It does nothing before its boot message, and until
@@ -41,26 +46,26 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 	if err := w.cfg.Group.Kill(ctx); err != nil {
 		return nil, fmt.Errorf("spawn: what an earlier worker has left: %w", err)
 	}
-	conn, theirs, err := pipe.Pair()
+	line, theirs, err := pipe.NewLine()
 	if err != nil {
 		return nil, err
 	}
 	defer theirs.Close()
 	path, release, err := confine.Program(w.cfg.Binary)
 	if err != nil {
-		conn.Close()
+		line.Close()
 		return nil, err
 	}
 	defer release()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		conn.Close()
+		line.Close()
 		return nil, fmt.Errorf("spawn: %w", err)
 	}
 	defer null.Close()
-	passed, stderr, err := newLines(w.log())
+	from, stderr, err := newBurstPipe()
 	if err != nil {
-		conn.Close()
+		line.Close()
 		return nil, fmt.Errorf("spawn: making a pipe for the log: %w", err)
 	}
 	defer stderr.Close()
@@ -82,22 +87,28 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 		return err
 	})
 	if err != nil {
-		conn.Close()
-		passed.from.Close()
+		line.Close()
+		from.Close()
 		return nil, fmt.Errorf("spawn: starting %s: %w", w.cfg.Binary, err)
 	}
-	p := &process{cmd: cmd, conn: conn, exited: make(chan struct{}), lines: passed, box: box, inner: cmd.Process.Pid}
+	p := &process{number: cmd.Process.Pid, started: time.Now(), handle: handleOf(cmd.Process.Pid), child: cmd.Process,
+		line: line, exited: make(chan struct{}), lines: newLines(w.log(), from), box: box, inner: cmd.Process.Pid}
 	if cmd.SysProcAttr.Cloneflags&unix.CLONE_NEWPID != 0 {
 		p.inner = 1
 	}
-	passed.start()
+	w.keptOr(w.keep.begin(p)) // before anybody reads the log, and closes it
+	p.lines.start()
 	go func() {
 		awaitEnd(cmd.Process)
 		p.exit = cmd.Wait()
 		close(p.exited)
 	}()
-	confine.Expendable(p.pid())
-	if err := w.cfg.Group.Add(p.pid()); err != nil {
+	confine.Expendable(p.number)
+	err = w.cfg.Group.Add(p.number)
+	if err == nil {
+		p.conn, err = line.Connect()
+	}
+	if err != nil {
 		p.end(w.cfg.Log)
 		return nil, err
 	}
@@ -128,8 +139,6 @@ func (w *Worker) environment() []string {
 	return env
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
 // ended waits for the end of the process, no longer than within.
 func (p *process) ended(within time.Duration) bool {
 	timer := time.NewTimer(within)
@@ -142,17 +151,36 @@ func (p *process) ended(within time.Duration) bool {
 	}
 }
 
-// end makes sure that the process is gone, and reaped.
+// end makes sure that the process is gone, and reaped where it is a child of ours.
 func (p *process) end(log *slog.Logger) {
-	p.conn.Close()
-	defer p.lines.stop()
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	defer func() {
+		p.lines.stop()
+		p.line.Close()
+		if p.handle != nil {
+			p.handle.Close()
+		}
+	}()
 	select {
 	case <-p.exited:
 		return
 	default:
 	}
-	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		log.Error("worker cannot be killed", "pid", p.pid(), "reason", err)
+	if err := p.kill(); err != nil {
+		log.Error("worker cannot be killed", "pid", p.number, "reason", err)
 	}
 	<-p.exited
+}
+
+// kill sends the signal that nobody survives. A process that has ended is no error.
+func (p *process) kill() error {
+	if p.child != nil {
+		if err := p.child.Kill(); !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
+		return nil
+	}
+	return killHandle(p.handle)
 }

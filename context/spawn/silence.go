@@ -161,7 +161,7 @@ func (w *Worker) ping(ctx context.Context, p *process) error {
 
 // endure waits for an answer that is late.
 func (w *Worker) endure(p *process, answered <-chan error) error {
-	s := newSilence(time.Now(), activityOf(p.pid()))
+	s := newSilence(time.Now(), activityOf(p.number))
 	tick := time.NewTicker(silenceLook)
 	defer tick.Stop()
 	for late := false; ; {
@@ -177,7 +177,7 @@ func (w *Worker) endure(p *process, answered <-chan error) error {
 			return errDied
 		case <-tick.C:
 		}
-		switch s.look(time.Now(), activityOf(p.pid())) {
+		switch s.look(time.Now(), activityOf(p.number)) {
 		case quiet:
 		case unready:
 			if !late {

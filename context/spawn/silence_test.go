@@ -127,7 +127,7 @@ func TestSilentWorkerIsReplaced(t *testing.T) {
 // TestLateAnswer: a late answer ends the silence, and so does the end of the process.
 func TestLateAnswer(t *testing.T) {
 	w := &Worker{cfg: Config{Log: slog.New(slog.DiscardHandler)}}
-	p := &process{cmd: &exec.Cmd{Process: &os.Process{Pid: os.Getpid()}}, exited: make(chan struct{})}
+	p := &process{number: os.Getpid(), exited: make(chan struct{})}
 	answered := make(chan error, 1)
 	answered <- nil
 	if err := w.endure(p, answered); err != nil {

@@ -97,6 +97,11 @@ type Config struct {
 	// nothing to be had. It must not block.
 	Claim    func(control.Claim) (control.Grant, error)
 	Failover *Failover // nil: there is no other node
+	// Keeper keeps the worker for the next supervisor, as KeepAs, with a Note for it
+	// and its UID. nil: the worker ends with this process.
+	Keeper Keeper
+	KeepAs string
+	Note   string
 	// Changed, which may be nil, is called after every change of Status. It
 	// must not block.
 	Changed func()
@@ -126,6 +131,7 @@ type Status struct {
 	Losses   int             // in a row, without a stable worker between them
 	Silences int             // processes that were ended because they did not answer
 	Sandbox  control.Sandbox // of the process
+	Build    string          // of its program; empty: it has not booted
 }
 
 // Worker is the worker of one tenant, through all its processes. It implements
@@ -135,6 +141,7 @@ type Worker struct {
 	ready    chan struct{}
 	once     sync.Once
 	roleTurn chan struct{}  // holds one token: whoever has it may send the role
+	restart  chan struct{}  // ends a ready process, for another one
 	lists    chan struct{}  // holds one token: whoever has it may ask for a long answer
 	relays   sync.WaitGroup // captures of interfaces
 
@@ -149,6 +156,10 @@ type Worker struct {
 	caged      bool       // every part of the sandbox is required
 
 	arrangements resource.Bucket
+
+	clock int64    // control.Boot's
+	keep  *keep    // belongs to Run; nil: nothing is kept
+	taken *process // belongs to Run: what it begins with, of an earlier supervisor
 }
 
 // New returns a Worker; Run starts it. Close must be called in the end.
@@ -160,19 +171,44 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Worker{
-		cfg: *cfg, tenant: cfg.Tenant, memory: memory, ready: make(chan struct{}),
-		roleTurn: make(chan struct{}, 1), lists: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
-		arrangements: newArrangements(), caged: cfg.RequireSandbox,
-	}
-	if cfg.Failover != nil {
-		w.activation = cfg.Failover.Activation
+	w := newWorker(cfg, memory, clockZero)
+	if cfg.Keeper != nil {
+		s := state{UID: cfg.UID, Note: cfg.Note, Clock: w.clock}
+		w.keep, err = keepWorker(cfg.Keeper, cfg.KeepAs, s, memory, cfg.Network.Endpoints())
+		w.keptOr(err)
 	}
 	return w, nil
 }
 
-// Close forgets the worker's SAs. Run must have returned.
+func newWorker(cfg *Config, m *memory, clock int64) *Worker {
+	w := &Worker{
+		cfg: *cfg, tenant: cfg.Tenant, memory: m, ready: make(chan struct{}), restart: make(chan struct{}),
+		roleTurn: make(chan struct{}, 1), lists: make(chan struct{}, 1), status: Status{Reason: "not started yet"},
+		arrangements: newArrangements(), caged: cfg.RequireSandbox, clock: clock,
+	}
+	if cfg.Failover != nil {
+		w.activation = cfg.Failover.Activation
+	}
+	return w
+}
+
+// keptOr gives up keeping the worker where that has failed.
+func (w *Worker) keptOr(err error) {
+	if err == nil {
+		return
+	}
+	w.cfg.Log.Error("the worker will end with this supervisor: it cannot be kept", "reason", err)
+	if err := w.keep.drop(); err != nil {
+		w.cfg.Log.Error("what was kept of a worker is not dropped", "reason", err)
+	}
+	w.keep = nil
+}
+
+// Close forgets the worker's SAs, and ends the keeping of it. Run must have returned.
 func (w *Worker) Close() {
+	if err := w.keep.drop(); err != nil {
+		w.cfg.Log.Error("what was kept of a worker is not dropped", "reason", err)
+	}
 	w.relays.Wait() // their other ends are closed
 	w.memory.close()
 	w.aside.close()
@@ -205,6 +241,13 @@ func (w *Worker) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			w.change(func(s *Status) { *s = Status{Reason: "stopped", Restarts: s.Restarts, Silences: s.Silences} })
 			return nil
+		}
+		if errors.Is(err, errRestart) {
+			w.cfg.Log.Info("worker is replaced", "reason", err)
+			w.change(func(s *Status) {
+				*s = Status{Reason: err.Error(), Restarts: s.Restarts + 1, Silences: s.Silences}
+			})
+			continue
 		}
 		delay := back.next(readyFor)
 		w.tell(&control.WorkerLost{Reason: err.Error(), RestartIn: delay})
@@ -252,7 +295,7 @@ func (b *backoff) next(readyFor time.Duration) time.Duration {
 // life is that of one process, from start to end. It returns how long it was
 // ready, and why it ended.
 func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
-	p, err := w.start(ctx)
+	p, err := w.next(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -270,6 +313,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 		w.conn, w.process = nil, nil
 		w.mu.Unlock()
 		p.end(w.cfg.Log)
+		w.keptOr(w.keep.end(w.Status()))
 		<-w.roleTurn // whoever changes the role may rely on it now that no packet moves
 		cancel()
 		<-served
@@ -283,23 +327,24 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 			err = fmt.Errorf("%w: it has reached the memory limit of its class", err)
 		}
 	}()
-	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.pid(), time.Now(), "starting" })
+	w.change(func(s *Status) { s.PID, s.Started, s.Reason = p.number, p.started, "starting" })
 
 	began := time.Now()
-	activation, box, err := w.boot(ctx, p)
+	activation, err := w.begin(ctx, p)
 	if err != nil {
 		return 0, err
 	}
+	w.keptOr(w.keep.booted(p))
 	if err := w.open(ctx, p); err != nil {
 		return 0, err
 	}
 	if err := w.catchUp(ctx, activation); err != nil {
 		return 0, err
 	}
-	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox = true, "", box })
+	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox, s.Build = true, "", p.box, p.build })
 	w.once.Do(func() { close(w.ready) })
-	w.tell(&control.WorkerReady{PID: uint64(p.pid()), Took: time.Since(began).Round(time.Millisecond)})
-	w.tellSandbox(box)
+	w.tell(&control.WorkerReady{PID: uint64(p.number), Took: time.Since(began).Round(time.Millisecond)})
+	w.tellSandbox(p.box)
 	ready := time.Now()
 	err = w.watch(ctx, p)
 	return time.Since(ready), err
@@ -307,6 +352,23 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 
 // errDied is the end of a process that nobody had asked for.
 var errDied = errors.New("spawn: the worker has died")
+
+// errRestart is the end of a process that Restart has asked for.
+var errRestart = errors.New("spawn: another one was asked for")
+
+// Restart ends the process of a worker that is ready; another one, of the program that
+// is there now, goes on with its SAs. It does not wait for that one.
+func (w *Worker) Restart(ctx context.Context) error {
+	if !w.Status().Ready {
+		return ErrNotReady
+	}
+	select {
+	case w.restart <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("spawn: waiting to replace the worker: %w", ctx.Err())
+	}
+}
 
 // watch waits for the end of a ready worker.
 func (w *Worker) watch(ctx context.Context, p *process) error {
@@ -321,6 +383,8 @@ func (w *Worker) watch(ctx context.Context, p *process) error {
 				return errors.New("spawn: the worker has closed its connection")
 			}
 			return errDied
+		case <-w.restart:
+			return errRestart
 		case <-ctx.Done():
 			w.stop(ctx, p)
 			return ctx.Err()
@@ -354,57 +418,94 @@ func (w *Worker) tellSandbox(box control.Sandbox) {
 	w.cfg.Log.Info("worker confined", "sandbox", reached)
 }
 
-// boot makes the process the tenant, with the activation that it returns, and returns
-// what confines it.
-func (w *Worker) boot(ctx context.Context, p *process) (control.Activation, control.Sandbox, error) {
+// begin makes the process the tenant, with the activation that it returns.
+func (w *Worker) begin(ctx context.Context, p *process) (control.Activation, error) {
+	if p.child == nil {
+		return control.Activation{}, w.adopt(ctx, p)
+	}
+	return w.boot(ctx, p)
+}
+
+// boot makes a process the tenant that has just been started.
+func (w *Worker) boot(ctx context.Context, p *process) (control.Activation, error) {
 	w.mu.Lock()
 	activation, caged := w.activation, w.caged
 	p.tenant = w.tenant
 	w.mu.Unlock()
-	box := p.box
-	boot, files := w.message(p.tenant, activation)
+	boot, files, release, err := w.message(p.tenant, activation)
+	if err != nil {
+		return activation, err
+	}
+	defer release()
 	boot.RequireSandbox = caged
-	var err error
 	if boot.Filters, err = confine.Filters(confine.Worker, p.inner); err != nil {
 		w.cfg.Log.Error("no filter of system calls", "reason", err) // the worker says that it has none
 	}
+	booted, err := w.greet(ctx, p, control.KindBoot, boot, files...)
+	if err != nil {
+		return activation, fmt.Errorf("spawn: starting: %w", err)
+	}
+	p.box.Reached = slices.Concat(p.box.Reached, booted.Sandbox.Reached)
+	p.box.Missing = slices.Concat(p.box.Missing, booted.Sandbox.Missing)
+	return activation, nil
+}
+
+// greet sends the first message of a connection.
+func (w *Worker) greet(ctx context.Context, p *process, kind control.Kind, body any, files ...*os.File) (
+	booted control.Booted, err error,
+) {
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
-	answer, err := p.conn.Call(ctx, control.KindBoot, boot, files...)
+	answer, err := p.conn.Call(ctx, kind, body, files...)
 	if err != nil {
 		if errors.Is(err, pipe.ErrClosed) && p.ended(exitTimeout) {
 			err = errDied
 		}
-		return activation, box, fmt.Errorf("spawn: starting: %w", err)
+		return booted, err
 	}
-	booted, err := control.Parse[control.Booted](answer.Body)
+	booted, err = control.Parse[control.Booted](answer.Body)
 	if err != nil {
-		return activation, box, fmt.Errorf("spawn: reading the answer to %s: %w", control.KindBoot, err)
+		return booted, fmt.Errorf("reading the answer to %s: %w", kind, err)
 	}
-	box.Reached = slices.Concat(box.Reached, booted.Sandbox.Reached)
-	box.Missing = slices.Concat(box.Missing, booted.Sandbox.Missing)
-	return activation, box, nil
+	p.build = printable([]byte(booted.Build[:min(len(booted.Build), maxBuild)]))
+	return booted, nil
 }
+
+// maxBuild bounds what a worker says of its build, in bytes.
+const maxBuild = 128
 
 // clockZero is control.Boot's Clock, the same as long as this process lives.
 var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 
-// message builds the boot message with its descriptors.
-func (w *Worker) message(t *spec.Tenant, a control.Activation) (*control.Boot, []*os.File) {
-	boot := &control.Boot{
+// message builds the boot message with its descriptors, until release.
+func (w *Worker) message(t *spec.Tenant, a control.Activation) (
+	boot *control.Boot, files []*os.File, release func(), err error,
+) {
+	boot = &control.Boot{
 		Version: control.Version, Configuration: control.ConfigurationOf(t), LogFormat: w.cfg.LogFormat,
-		LogLevel: w.cfg.LogLevel, Events: true, Clock: clockZero,
+		LogLevel: w.cfg.LogLevel, Events: true, Clock: w.clock,
 	}
 	if f := w.cfg.Failover; f != nil {
 		boot.Failover = &control.Failover{Unit: f.Unit, Activation: a}
 	}
 	w.mu.Lock()
-	files := []*os.File{w.memory.journal, w.memory.counters}
+	files = []*os.File{w.memory.journal, w.memory.counters}
 	w.mu.Unlock()
 	boot.Descriptors = []control.Descriptor{{Kind: control.DescriptorJournal}, {Kind: control.DescriptorCounters}}
-	for _, e := range w.cfg.Network.Endpoints() {
-		boot.Descriptors = append(boot.Descriptors, e.Descriptor)
-		files = append(files, e.File)
+	var copies []*os.File
+	release = func() {
+		for _, f := range copies {
+			f.Close()
+		}
 	}
-	return boot, files
+	for _, e := range w.cfg.Network.Endpoints() {
+		f, err := e.Dup()
+		if err != nil {
+			release()
+			return nil, nil, nil, fmt.Errorf("spawn: copying what the worker gets: %w", err)
+		}
+		copies = append(copies, f)
+		boot.Descriptors = append(boot.Descriptors, e.Descriptor)
+	}
+	return boot, append(files, copies...), release, nil
 }

@@ -40,7 +40,11 @@ func TestMain(m *testing.M) {
 
 // fakeWorker is a worker whose manners are its tenant's name.
 func fakeWorker(manner string) int {
-	conn, err := pipe.FromFile(os.NewFile(3, "control"))
+	line, err := pipe.LineFromFile(os.NewFile(3, "line"))
+	if err != nil {
+		return 9
+	}
+	conn, err := line.Accept()
 	if err != nil {
 		return 9
 	}

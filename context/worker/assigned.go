@@ -37,6 +37,13 @@ func (a *assigned) adopt(s exchange.Status) {
 	}
 }
 
+// repeat asks again for all that there is: the supervisor knows nothing of it.
+func (a *assigned) repeat() {
+	for _, e := range a.by {
+		a.request(e, true)
+	}
+}
+
 // remove takes the addresses of an IKE SA off again.
 func (a *assigned) remove(spi uint64) {
 	if e, ok := a.by[spi]; ok {

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"fmt"
 	"net"
 
@@ -12,7 +11,7 @@ import (
 
 // capture starts a capture and leaves it running. Its descriptors are where the
 // file goes, and for an interface where its frames come from.
-func (p *process) capture(ctx context.Context, req *pipe.Request) error {
+func (p *process) capture(req *pipe.Request) error {
 	order, err := decode[control.CaptureOrder](req)
 	if err != nil {
 		return err
@@ -43,6 +42,6 @@ func (p *process) capture(ctx context.Context, req *pipe.Request) error {
 		}
 		return err
 	}
-	p.links.Go(func() { run(ctx) })
+	p.links.Go(func() { run(p.life) })
 	return nil
 }

@@ -89,7 +89,7 @@ func TestLimitsAreTold(t *testing.T) {
 		}
 
 		tenant.Limits.Packets, tenant.Limits.Syslogs = 0, 0
-		if err := gateway.worker.Reconfigure(context.Background(), tenant); err != nil {
+		if err := gateway.worker.Reconfigure(context.Background(), tenant, false); err != nil {
 			t.Fatal(err)
 		}
 		before := gateway.usageRow(resource.Packets).Denied

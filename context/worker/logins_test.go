@@ -137,7 +137,7 @@ func TestHabits(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *pair) {}},
 		{"reload", func(t *testing.T, p *pair) {
-			if err := p.nodes[0].worker.Reconfigure(context.Background(), gatewayTenant(6)); err != nil {
+			if err := p.nodes[0].worker.Reconfigure(context.Background(), gatewayTenant(6), false); err != nil {
 				t.Fatal(err)
 			}
 		}},

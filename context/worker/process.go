@@ -20,25 +20,35 @@ import (
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// errAlone ends a worker whose supervisor is gone: nobody could replace it, and
-// the next supervisor starts a new one.
-var errAlone = errors.New("worker: the supervisor has closed the connection")
+// errAlone ends a worker that no supervisor can reach any more: nobody could replace
+// it, and the next supervisor starts a new one.
+var errAlone = errors.New("worker: no supervisor is left")
 
-// Serve is the life of a worker process: it takes orders from the supervisor
-// over conn, becomes the tenant that control.Boot describes, and returns when
-// it was told to stop (nil), when the supervisor is gone, or when it cannot go
-// on. What happens goes to out, which is read by the supervisor alone: events where it
-// takes them (control.Boot), and lines of text. box is what privileges.Drop has reached.
-func Serve(ctx context.Context, conn *pipe.Conn, out io.Writer, box control.Sandbox) error {
+// farewellTimeout is what a worker that is left alone takes to say goodbye.
+const farewellTimeout = 3 * time.Second
+
+// Serve is the life of a worker process: it takes orders from the supervisor over
+// connections that come on the line, becomes the tenant that control.Boot describes,
+// and returns when it was told to stop (nil), or when it cannot go on. A supervisor
+// that is gone may be followed by another one; when nobody holds the line any more the
+// worker ends, and says goodbye to its peers before it where the last supervisor has
+// ended in order. What happens goes to out, which is read by the supervisor alone: events
+// where it takes them (control.Boot), and lines of text. box is what privileges.Drop has
+// reached.
+func Serve(ctx context.Context, line *pipe.Line, out io.Writer, box control.Sandbox) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p := &process{linking: make(chan struct{}, maxLinking), conn: conn, out: newOutbox(out), box: box, end: cancel,
-		done: make(chan struct{})}
+	p := &process{linking: make(chan struct{}, maxLinking), supervisors: newConnections(), out: newOutbox(out),
+		box: box, life: ctx, end: cancel, done: make(chan struct{})}
 	defer p.out.end()
-	err := conn.Serve(ctx, p.handle)
+	err := p.supervisors.serve(ctx, line, p.handle)
+	if p.left && ctx.Err() == nil {
+		p.farewell(ctx)
+	}
 	cancel(errAlone)
 	if p.worker != nil {
 		<-p.done
@@ -54,17 +64,31 @@ func Serve(ctx context.Context, conn *pipe.Conn, out io.Writer, box control.Sand
 	}
 }
 
+// farewell is the end of a worker whose last supervisor has left in order: the unit
+// was stopped, and its keeper has let go of the line.
+func (p *process) farewell(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	if err := p.worker.Goodbye(ctx); err != nil {
+		p.worker.log.Warn("no goodbye to the peers", "reason", err)
+	}
+	p.end(errStop)
+}
+
 // errStop is the cause of an end that was asked for.
 var errStop = errors.New("worker: told to stop")
 
-// process is the worker as its supervisor sees it. Its methods run one at a
-// time, on the goroutine that serves the connection.
+// process is the worker as its supervisors see it. Its methods run one at a
+// time, on the goroutine that serves a connection.
 type process struct {
-	conn     *pipe.Conn
+	supervisors *connections
+
 	out      *outbox
 	box      control.Sandbox
+	life     context.Context // of the process: longer than that of a connection
 	end      context.CancelCauseFunc
 	worker   *Worker
+	left     bool           // the last supervisor has ended in order
 	captures *capture.Set   // of worker
 	done     chan struct{}  // closed when the worker has ended
 	links    sync.WaitGroup // connections to the twin that are not yet sessions, and captures
@@ -85,7 +109,15 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		if err := p.boot(ctx, req); err != nil {
 			return nil, err
 		}
-		return control.Booted{Sandbox: p.box}, nil
+		return p.booted(), nil
+	case control.KindAdopt:
+		if err := p.adopt(ctx, req); err != nil {
+			return nil, err
+		}
+		return p.booted(), nil
+	case control.KindLeave:
+		p.left = true
+		return nil, nil
 	case control.KindConfigure:
 		c, err := decode[control.Configuration](req)
 		if err != nil {
@@ -95,7 +127,7 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 			return nil, err
 		}
 		processors(c.Tenant.Limits.CPU)
-		return nil, p.worker.Reconfigure(ctx, c.Tenant)
+		return nil, p.worker.Reconfigure(ctx, c.Tenant, false)
 	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress,
 		control.KindKeys:
 		return p.worker.Show(ctx, req.Kind)
@@ -121,9 +153,9 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		}
 		return nil, p.worker.Quiesce(ctx, q)
 	case control.KindCapture:
-		return nil, p.capture(ctx, req)
+		return nil, p.capture(req)
 	case control.KindLink:
-		return nil, p.link(ctx, req)
+		return nil, p.link(req)
 	case control.KindStop:
 		req.Then = func() { p.end(errStop) } // the answer must leave before the end
 		return nil, p.worker.Goodbye(ctx)
@@ -138,6 +170,41 @@ func decode[T any](req *pipe.Request) (T, error) {
 		return body, fmt.Errorf("worker: reading %s: %w", req.Kind, err)
 	}
 	return body, nil
+}
+
+// booted says what the worker is.
+func (p *process) booted() control.Booted {
+	return control.Booted{Sandbox: p.box, Build: build.Version()}
+}
+
+// adopt goes on under another supervisor.
+func (p *process) adopt(ctx context.Context, req *pipe.Request) error {
+	a, err := decode[control.Adopt](req)
+	if err != nil {
+		return err
+	}
+	if a.Version != control.Version {
+		return otherVersion(a.Version)
+	}
+	if err := open(&a.Configuration); err != nil {
+		return err
+	}
+	if err := p.ready(ctx); err != nil { // the one before may have gone while it booted
+		return err
+	}
+	p.left = false
+	processors(a.Tenant.Limits.CPU)
+	return p.worker.Reconfigure(ctx, a.Tenant, true)
+}
+
+// ready waits until the worker does what it was made for.
+func (p *process) ready(ctx context.Context) error {
+	select {
+	case <-p.worker.Ready():
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // boot builds the tenant and starts it; packets move when it returns.
@@ -163,7 +230,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 		cfg.Tell = p.out.event
 	}
 	cfg.Ask = func(ctx context.Context, kind control.Kind, body any) error {
-		_, err := p.conn.Call(ctx, kind, body)
+		_, err := p.supervisors.call(ctx, kind, body)
 		return err
 	}
 	cfg.Claim = p.claim
@@ -174,20 +241,15 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 	p.worker, p.captures = w, capture.NewSet(w.tell, w.plane.SetTaps)
 	go func() {
 		defer close(p.done)
-		p.end(w.Run(ctx))
+		p.end(w.Run(p.life))
 	}()
-	select {
-	case <-w.Ready():
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
+	return p.ready(ctx)
 }
 
 // claim makes a claim of the supervisor.
 func (p *process) claim(ctx context.Context, c control.Claim) (control.Grant, error) {
 	var g control.Grant
-	answer, err := p.conn.Call(ctx, control.KindClaim, c)
+	answer, err := p.supervisors.call(ctx, control.KindClaim, c)
 	if err == nil {
 		err = json.Unmarshal(answer.Body, &g)
 	}
@@ -196,7 +258,7 @@ func (p *process) claim(ctx context.Context, c control.Claim) (control.Grant, er
 
 // link takes a connection to the twin over. The handshake takes as long as the
 // twin likes, so nobody waits for it.
-func (p *process) link(ctx context.Context, req *pipe.Request) error {
+func (p *process) link(req *pipe.Request) error {
 	if len(req.Files) != 1 {
 		return fmt.Errorf("worker: %s with %d descriptors", req.Kind, len(req.Files))
 	}
@@ -215,7 +277,7 @@ func (p *process) link(ctx context.Context, req *pipe.Request) error {
 	}
 	p.links.Go(func() {
 		defer func() { <-p.linking }()
-		if err := p.worker.Link(ctx, conn, secret.New(how.Key)); err != nil {
+		if err := p.worker.Link(p.life, conn, secret.New(how.Key)); err != nil {
 			p.worker.log.Warn("no session with the twin", "reason", err)
 		}
 	})
@@ -229,9 +291,14 @@ func parseBoot(body []byte) (*control.Boot, error) {
 		return nil, fmt.Errorf("worker: reading boot message: %w", err)
 	}
 	if boot.Version != control.Version {
-		return nil, fmt.Errorf("worker: supervisor speaks version %d, this worker %d", boot.Version, control.Version)
+		return nil, otherVersion(boot.Version)
 	}
 	return &boot, open(&boot.Configuration)
+}
+
+// otherVersion is the answer to a supervisor that speaks another version.
+func otherVersion(theirs int) error {
+	return fmt.Errorf("worker: supervisor speaks version %d, this worker %d", theirs, control.Version)
 }
 
 // open puts the secrets of a configuration where SecretRefs find them.

@@ -13,8 +13,9 @@ import (
 
 // Reconfigure replaces the tenant's specification. Sockets and devices stay. An
 // established SA stays unless the change concerns it: then it ends or is rekeyed
-// (ike.Engine.Reconfigure, session.Table.Unfit).
-func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
+// (ike.Engine.Reconfigure, session.Table.Unfit). A supervisor that is new knows nothing
+// of this worker: it is told again what the worker has asked for before.
+func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant, isNew bool) error {
 	return w.do(ctx, func(now time.Time) error {
 		if err := w.engine.Reconfigure(now, engineConfig(t), &w.out); err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
@@ -30,8 +31,13 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant) error {
 		if err := w.plane.SetOptions(planeOptions(t)); err != nil {
 			return err
 		}
+		if isNew {
+			w.log.Info("another supervisor looks after this worker")
+			_ = w.replica.Serve(w.assigned.repeat)
+		} else {
+			w.tell(&control.Reconfigured{})
+		}
 		w.routes.reconfigure(t, w.engine.Status())
-		w.tell(&control.Reconfigured{})
 		w.tellRoutes(now)
 		_ = w.replica.Serve(func() {
 			for _, c := range unfit(w.sessions, w.engine.Status()) {

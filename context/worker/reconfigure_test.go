@@ -53,7 +53,7 @@ func TestReconfigureConcerns(t *testing.T) {
 				next.Pools = append([]spec.Pool(nil), tenant.Pools...)
 				next.TunnelGroups = append([]spec.TunnelGroup(nil), tenant.TunnelGroups...)
 				tt.change(&next)
-				if err := gateway.worker.Reconfigure(t.Context(), &next); err != nil {
+				if err := gateway.worker.Reconfigure(t.Context(), &next, false); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
@@ -88,7 +88,7 @@ func TestReconfiguredStandbyKeepsHabits(t *testing.T) {
 		p.serve(1) // another stream: the standby gets a snapshot
 		p.join()
 		p.awaitStep(1)
-		if err := p.nodes[0].worker.Reconfigure(context.Background(), testGateway()); err != nil {
+		if err := p.nodes[0].worker.Reconfigure(context.Background(), testGateway(), false); err != nil {
 			t.Fatal(err)
 		}
 		p.kill(1)

@@ -178,6 +178,7 @@ func (c *routes) message() (control.Routes, bool) {
 		delete(c.changedAnswers, a)
 	}
 	c.reset = false
+	m.More = len(c.changedRoutes)+len(c.changedAnswers) > 0
 	slices.SortFunc(m.Add, func(a, b control.Route) int { return a.Destination.Compare(b.Destination) })
 	return m, m.Reset || m.Changes() > 0
 }

@@ -367,7 +367,7 @@ func TestClientAddressReachesTheSupervisor(t *testing.T) {
 		got := fmt.Sprint(client.asked)
 		client.mu.Unlock()
 		want := "address {Add:true Prefix:10.99.0.10/32} " +
-			"routes {Reset:false Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
+			"routes {Reset:false More:false Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
 			"Remove:[] Answer:[] Silence:[]}]"
 		if !strings.HasSuffix(got, want) {
 			t.Errorf("asked the supervisor for\n%s, want\n%s", got, want)
@@ -380,7 +380,7 @@ func TestClientAddressReachesTheSupervisor(t *testing.T) {
 		got = fmt.Sprint(client.asked)
 		client.mu.Unlock()
 		want = "[address {Add:true Prefix:10.99.0.10/32} " +
-			"routes {Reset:true Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
+			"routes {Reset:true More:false Add:[{Destination:10.10.0.0/24 Source:10.99.0.10}] " +
 			"Remove:[] Answer:[] Silence:[]}]"
 		if got != want {
 			t.Errorf("the next worker asked for\n%s, want\n%s", got, want)

@@ -19,7 +19,7 @@ var rooms = []room{
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
 			"configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
-		"internal/build", "internal/guard"},
+		"internal/build", "internal/fdstore", "internal/guard"},
 		because: "main constructs the supervisor and its API, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/privileges"},
 		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
@@ -36,7 +36,7 @@ var rooms = []room{
 
 	// The supervisor.
 	{path: "system", may: []string{"configs", "configs/host", "context/netns", "context/control", "resource/cgroup",
-		"vfs", "internal/build", "internal/guard",
+		"vfs", "internal/build", "internal/fdstore", "internal/guard",
 		"system/api", "system/disks", "system/fault", "system/lifecycle", "system/pair", "system/plan",
 		"system/tenants"},
 		because: "it makes the rooms below, gives each what it needs, and translates between them and the API"},
@@ -60,7 +60,7 @@ var rooms = []room{
 		because: "it has the configuration and its versions, and knows contexts by an Actor"},
 	{path: "system/tenants", may: []string{"configs", "context/spawn", "context/netns", "context/control",
 		"context/spec", "esp/stats", "resource", "resource/cgroup",
-		"internal/guard", "system/disks", "system/fault", "system/plan"},
+		"internal/fdstore", "internal/guard", "system/disks", "system/fault", "system/plan"},
 		because: "it runs contexts, and is told by others what is to run and which role it has"},
 	{path: "system/texts", pure: true, may: []string{"configs"},
 		because: "it keeps what a configuration was read from, whoever reads it"},
@@ -94,7 +94,7 @@ var rooms = []room{
 	{path: "context/pipe", may: []string{"context/control"},
 		because: "it moves control messages and descriptors, whatever they mean"},
 	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "failover",
-		"internal/dirwatch", "resource"},
+		"internal/dirwatch", "internal/fdstore", "resource"},
 		because: "it arranges namespaces and devices for whoever asks; of failover it knows the role, which says " +
 			"whose addresses they carry"},
 	{path: "context/confine", may: []string{"context/control"},
@@ -103,7 +103,7 @@ var rooms = []room{
 		because: "a process gives up what it could still gain, whatever it is there for"},
 	{path: "context/spawn", may: []string{"context/confine", "context/control", "context/eventlog", "context/netns",
 		"context/pipe",
-		"context/spec", "failover", "resource",
+		"context/spec", "failover", "internal/fdstore", "internal/record", "resource",
 		"resource/cgroup", "internal/secret", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", planned: true, may: []string{"context/spec", "context/policy", "internal/secret"},
@@ -115,7 +115,7 @@ var rooms = []room{
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
 		"context/control", "context/capture", "context/eventlog", "context/pipe", "context/pool", "context/privileges",
 		"context/replica", "context/session", "context/spec",
-		"resource", "internal/secret", "internal/uptime"},
+		"resource", "internal/build", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane, sessions and journal together, and may not reach what is " +
 			"privileged"},
 
@@ -177,10 +177,13 @@ var rooms = []room{
 		because: "it calls what it is given, and tells of its panic"},
 	{path: "internal/panics", pure: true, because: "it is a leaf: it says what may be told of a panic"},
 	{path: "internal/dirwatch", because: "it is a leaf: it tells what is removed, whatever that is"},
+	{path: "internal/fdstore", because: "it is a leaf: it has descriptors kept, whatever they are"},
+	{path: "internal/fdstore/fdstoretest", because: "it is a keeper of descriptors for tests and the lab"},
 	{path: "internal/durable", because: "it is a leaf: it replaces files, whatever is in them"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
-	{path: "internal/lab/...", may: []string{"configs/contract", "internal/lab/...", "system/api", "system/client"},
+	{path: "internal/lab/...", may: []string{"configs/contract", "internal/fdstore/fdstoretest", "internal/lab/...",
+		"system/api", "system/client"},
 		because: "the lab runs the programs as an operator does, from outside"},
 	{path: "internal/lab/taken", may: []string{"context/worker", "context/pipe", "context/privileges"},
 		because: "it is the worker, in the hands of somebody else"},

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 )
 
 // stopTimeout is how long a process may take to end after SIGTERM; a supervisor
@@ -32,6 +34,8 @@ type Command struct {
 	Args []string // the program and its arguments
 	Env  []string // more variables, "NAME=value"
 	Dir  string
+
+	keeper *fdstoretest.Keeper // gives it what it keeps; nil: there is none
 }
 
 // Run runs a program in the namespace to its end and returns what it printed,
@@ -83,6 +87,11 @@ func (ns *Namespace) Start(c Command) *Process {
 	defer f.Close()
 	p.cmd = c.build()
 	p.cmd.Stdout, p.cmd.Stderr = f, f
+	if c.keeper != nil {
+		if err := c.keeper.Hand(p.cmd); err != nil {
+			ns.lab.tb.Fatalf("lab: %v", err)
+		}
+	}
 	if err := ns.Do(p.cmd.Start); err != nil {
 		ns.lab.tb.Fatalf("lab: starting %s in %s: %v", c.Name, ns.name, err)
 	}

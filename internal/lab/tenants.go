@@ -112,7 +112,19 @@ func (n *Tenants) StartGateway(edit func(name, text string) string) *Warrend {
 	if edit == nil {
 		edit = func(_, text string) string { return text }
 	}
+	return n.gateway(edit, false)
+}
+
+// StartKeptGateway is StartGateway with somebody who keeps descriptors for the daemon.
+func (n *Tenants) StartKeptGateway() *Warrend {
+	n.Gateway.lab.tb.Helper()
+	return n.gateway(func(_, text string) string { return text }, true)
+}
+
+func (n *Tenants) gateway(edit func(name, text string) string, keep bool) *Warrend {
+	n.Gateway.lab.tb.Helper()
 	return n.Gateway.Warrend(WarrendConfig{
+		Keep:   keep,
 		System: edit("system.hcl", File("system.hcl")),
 		Files: map[string]string{
 			"blue.hcl": edit("blue.hcl", File("blue.hcl")),

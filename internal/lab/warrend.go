@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 )
 
 // Warrend is our own daemon in a namespace, with its files in a folder of the
@@ -22,6 +24,8 @@ type Warrend struct {
 	bin    string
 	socket string
 	block  string // the system block of the system file
+
+	keeper *fdstoretest.Keeper // nil: nobody keeps descriptors
 }
 
 // WarrendConfig is what a Warrend starts with.
@@ -33,6 +37,9 @@ type WarrendConfig struct {
 	// Limits goes into the system block as it stands.
 	Limits string
 	Files  map[string]string // beside the system file: "blue.hcl"
+	// Keep keeps descriptors for the daemon as systemd does: it ends with Shutdown, or
+	// with the lab.
+	Keep bool
 }
 
 // Warrend writes the configuration and starts the daemon. It does not wait:
@@ -55,8 +62,73 @@ func (ns *Namespace) Warrend(c WarrendConfig) *Warrend {
 	for name, text := range c.Files {
 		w.Write(name, text)
 	}
+	if c.Keep {
+		w.keep()
+	}
 	w.Start()
 	return w
+}
+
+// keep has descriptors kept for the daemon, until the lab ends: then it is shut down.
+func (w *Warrend) keep() {
+	w.ns.lab.tb.Helper()
+	var err error
+	if w.keeper, err = fdstoretest.New(w.Dir); err != nil {
+		w.ns.lab.tb.Fatalf("lab: %v", err)
+	}
+	w.ns.lab.onClose(func() {
+		if w.Running() {
+			w.Shutdown()
+		}
+		if err := w.keeper.Close(); err != nil {
+			w.ns.lab.tb.Errorf("lab: %v", err)
+		}
+	})
+}
+
+// Shutdown ends the daemon and its contexts, whatever is kept.
+func (w *Warrend) Shutdown() {
+	w.ns.lab.tb.Helper()
+	if out, errs, err := w.CLI("shutdown"); err != nil {
+		w.ns.lab.tb.Errorf("%v\n%s%s", err, out, errs)
+		w.Stop()
+	}
+	<-w.exited
+}
+
+// Kept are the names of the descriptors that are kept for the daemon.
+func (w *Warrend) Kept() []string {
+	w.ns.lab.tb.Helper()
+	if err := w.keeper.Settle(); err != nil {
+		w.ns.lab.tb.Fatalf("lab: %v", err)
+	}
+	return w.keeper.Names()
+}
+
+// DropKept lets go of all that is kept, as systemd does for a unit that was stopped.
+func (w *Warrend) DropKept() {
+	w.ns.lab.tb.Helper()
+	if err := w.keeper.Settle(); err != nil {
+		w.ns.lab.tb.Fatalf("lab: %v", err)
+	}
+	w.keeper.DropAll()
+}
+
+// Install has the daemon start from copies of the programs, in a folder of the lab,
+// from then on.
+func (w *Warrend) Install() {
+	w.ns.lab.tb.Helper()
+	to := w.ns.lab.Path(fmt.Sprint("bin-", count.Add(1)))
+	for _, name := range []string{"warrend", "warren-context", "warren"} {
+		b, err := os.ReadFile(filepath.Join(w.bin, name))
+		if err == nil {
+			err = errors.Join(os.MkdirAll(to, 0o755), os.WriteFile(filepath.Join(to, name), b, 0o755))
+		}
+		if err != nil {
+			w.ns.lab.tb.Fatalf("lab: %v", err)
+		}
+	}
+	w.bin = to
 }
 
 // Bin is the folder of the programs under test.
@@ -79,7 +151,8 @@ func Bin() string {
 // Start starts the daemon, again after Stop or Kill.
 func (w *Warrend) Start() {
 	w.ns.lab.tb.Helper()
-	w.Process = w.ns.Start(Command{Args: []string{filepath.Join(w.bin, "warrend"), "--config", w.Config}})
+	w.Process = w.ns.Start(Command{Name: "warrend", keeper: w.keeper,
+		Args: []string{filepath.Join(w.bin, "warrend"), "--config", w.Config}})
 }
 
 // Second starts another daemon with the same configuration.

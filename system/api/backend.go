@@ -16,6 +16,7 @@ type Backend interface {
 	Files
 	Configurations
 	Pairs
+	Operations
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status

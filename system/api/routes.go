@@ -162,6 +162,18 @@ var routes = []route{
 		stream: (*Server).capture,
 	},
 	{
+		verb: http.MethodPost, path: "/v1/contexts/{context}/restart", role: RoleAdmin, timeout: quickTimeout,
+		answer:  Restarted{},
+		summary: "Replaces the worker of a context; SAs stay.",
+		handle:  (*Server).restart,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/shutdown", role: RoleAdmin, timeout: quickTimeout,
+		answer:  Stopping{},
+		summary: "Ends warrend and all contexts, with a DELETE to every peer.",
+		handle:  (*Server).shutdown,
+	},
+	{
 		verb: http.MethodPost, path: "/v1/reload", role: RoleAdmin, timeout: reloadTimeout,
 		params: []string{strictParam, staleParam, localParam}, answer: Reload{},
 		summary: "Reads the configuration again and touches only what changed, on both units of a pair " +

@@ -32,6 +32,7 @@ type backend struct {
 	Files
 	Configurations
 	Pairs
+	Operations
 	names   []string
 	logoffs []string
 	err     error // of everything that changes

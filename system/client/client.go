@@ -155,6 +155,18 @@ func (c *Client) Logoff(ctx context.Context, name string, which control.Logoff) 
 	})
 }
 
+// Restart replaces the worker of the context called name.
+func (c *Client) Restart(ctx context.Context, name string) (api.Restarted, error) {
+	return call[api.Restarted](ctx, c, request{
+		verb: http.MethodPost, path: "/v1/contexts/" + url.PathEscape(name) + "/restart", timeout: quickTimeout,
+	})
+}
+
+// Shutdown begins the end of warrend and all contexts.
+func (c *Client) Shutdown(ctx context.Context) (api.Stopping, error) {
+	return call[api.Stopping](ctx, c, request{verb: http.MethodPost, path: "/v1/shutdown", timeout: quickTimeout})
+}
+
 // Keys returns the keys of the SAs of the context called name.
 func (c *Client) Keys(ctx context.Context, name string) (control.Keys, error) {
 	return get[control.Keys](ctx, c, "/v1/contexts/"+url.PathEscape(name)+"/keys", "")

@@ -42,6 +42,18 @@ func (w *Wanted) HalfChanged() *Wanted {
 // Fingerprint is equal for two values whose workers are told the same.
 func (w *Wanted) Fingerprint() string { return w.told }
 
+// Shape is equal for two values that one namespace with its devices and sockets serves,
+// of whatever process: it holds no secret, and needs none.
+func (w *Wanted) Shape() string {
+	body, err := json.Marshal([]any{w.Namespace, w.Devices, w.Spec.Interfaces, mapped(w.Spec), w.Spec.DataPlane.MTU,
+		w.FailoverGroup})
+	if err != nil {
+		panic("plan: internal error: no JSON: " + err.Error())
+	}
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
 // Limits are what the kernel holds the processes of a context to. 0: no limit.
 type Limits struct {
 	CPU    float64 // cores

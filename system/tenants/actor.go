@@ -21,7 +21,7 @@ func (s *Tenants) Check(st plan.Step, freed []*plan.Wanted) error {
 	if err := disks.CheckStorage(st.Want.Storage); err != nil {
 		return err
 	}
-	if !st.Starts() || st.Want.Suspended {
+	if !st.Starts() || st.Want.Suspended || s.env.Kept.Has(st.Context) {
 		return nil
 	}
 	var held []string

@@ -3,7 +3,6 @@ package tenants
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -25,48 +24,79 @@ func (t *tenant) build(ctx context.Context) error {
 	defer func() { <-t.env.slots }()
 	t.setState(StateStarting, "being built")
 	w := t.view().want
-	for _, d := range w.Devices {
-		if err := t.env.Host.Check(d, nil); err != nil {
-			return err
-		}
+	built, err := t.adopt(ctx, w)
+	if built == nil && err == nil {
+		built, err = t.buildParts(w)
 	}
-	group, err := t.env.Groups.Create(w.Name, cgroup.Limits(w.Limits))
 	if err != nil {
 		return err
+	}
+	for !t.publish(built, w) {
+		next := t.view().want
+		if err := built.configure(ctx, w, next); err != nil {
+			return errors.Join(err, built.takeApart())
+		}
+		w = next
+	}
+	t.env.Pair.Join(w, built.gateway, built.worker)
+	return nil
+}
+
+// buildParts makes the parts of a context. On error nothing of them is left.
+func (t *tenant) buildParts(w *plan.Wanted) (*parts, error) {
+	for _, d := range w.Devices {
+		if err := t.env.Host.Check(d, nil); err != nil {
+			return nil, err
+		}
+	}
+	group, err := t.makeGroup(w)
+	if err != nil {
+		return nil, err
+	}
+	gateway, err := netns.Build(t.networkConfig(w))
+	if err != nil {
+		return nil, errors.Join(err, deleteGroup(group))
+	}
+	worker, err := spawn.New(t.workerConfig(w, gateway, group))
+	if err != nil {
+		return nil, errors.Join(err, gateway.Remove(), deleteGroup(group))
+	}
+	return &parts{worker, gateway, group}, nil
+}
+
+// makeGroup makes the control group of a context, or takes over the one there.
+func (t *tenant) makeGroup(w *plan.Wanted) (*cgroup.Group, error) {
+	group, err := t.env.Groups.Create(w.Name, cgroup.Limits(w.Limits))
+	if err != nil {
+		return nil, err
 	}
 	if _, missing := t.env.Groups.Unheld(cgroup.Limits(w.Limits)); missing != nil {
 		t.log.Warn("limit of the class not held: the kernel has no such control groups", "class", w.Class,
 			"resource", strings.Join(missing, ", "))
 	}
-	gateway, err := netns.Build(&netns.Config{
-		Host: t.env.Host, Namespace: w.Namespace, Record: filepath.Join(t.env.Records, w.Name+".json"),
+	return group, nil
+}
+
+func (t *tenant) networkConfig(w *plan.Wanted) *netns.Config {
+	return &netns.Config{
+		Host: t.env.Host, Namespace: w.Namespace, Record: t.env.recordOf(w.Name),
 		Devices: w.Devices, Tenant: w.Spec, Paired: t.env.Pair.Paired(w), Attempt: t.tendLinks,
 		Looked: t.lookedAt,
-	})
-	if err != nil {
-		return errors.Join(err, deleteGroup(group))
 	}
-	worker, err := spawn.New(&spawn.Config{
+}
+
+func (t *tenant) workerConfig(w *plan.Wanted, gateway *netns.Gateway, group *cgroup.Group) *spawn.Config {
+	cfg := &spawn.Config{
 		Tenant: w.Spec, Binary: t.env.Worker, UID: t.uid, Network: gateway, Group: confinement{group, t},
 		MemoryLimit: w.Limits.Memory, Stderr: t.env.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.env.rests.claim(t.name, c) },
 		LogFormat: t.env.LogFormat, LogLevel: t.env.LogLevel, Log: t.log, Changed: t.workerChanged,
 		Failover: t.env.Pair.Twin(w), RequireSandbox: w.RequireSandbox,
-	})
-	if err != nil {
-		return errors.Join(err, gateway.Remove(), deleteGroup(group))
 	}
-	built := &parts{worker, gateway, group}
-	for !t.publish(built, w) {
-		next := t.view().want
-		if err := built.configure(ctx, w, next); err != nil {
-			worker.Close()
-			return errors.Join(err, gateway.Remove(), deleteGroup(group))
-		}
-		w = next
+	if t.env.keeps(w) {
+		cfg.Keeper, cfg.KeepAs, cfg.Note = t.env.Store, keptAs(w.Name), w.Shape()
 	}
-	t.env.Pair.Join(w, gateway, worker)
-	return nil
+	return cfg
 }
 
 // publish makes known what was built for w: whoever changes the context from then on
@@ -88,13 +118,18 @@ func (t *tenant) takeApart() error {
 	defer func() { <-t.env.slots }()
 	t.mending.Lock() // who is making the group again has done that, and nobody does from now on
 	t.mu.Lock()
-	worker, gateway, group := t.worker, t.gateway, t.group
+	p := parts{t.worker, t.gateway, t.group}
 	t.worker, t.gateway, t.group, t.faults, t.unconfined, t.network = nil, nil, nil, nil, "", network{}
 	t.mu.Unlock()
 	t.mending.Unlock()
 	t.env.Pair.Part(t.name)
-	worker.Close()
-	return errors.Join(gateway.Remove(), deleteGroup(group))
+	return p.takeApart()
+}
+
+// takeApart ends what the parts are of; the worker has no process any more.
+func (p *parts) takeApart() error {
+	p.worker.Close()
+	return errors.Join(p.gateway.Remove(), deleteGroup(p.group))
 }
 
 func deleteGroup(g *cgroup.Group) error {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
+	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
@@ -30,7 +31,7 @@ const builders = 8
 // configureTimeout bounds how long a reload waits for one worker.
 const configureTimeout = 10 * time.Second
 
-// Config is what Tenants need. All fields but Pair must be set.
+// Config is what Tenants need. All fields but Pair, Store and Kept must be set.
 type Config struct {
 	System  string // its name: names and users of contexts derive from it
 	Host    *netns.Host
@@ -40,6 +41,11 @@ type Config struct {
 	Pair    Pair // nil: a node alone
 	// Changed is told whenever the state of a context may have changed. It must not block.
 	Changed func()
+
+	// Store keeps workers for the next life of the supervisor, and Kept are those of the
+	// one before. nil: workers end with this process.
+	Store *fdstore.Store
+	Kept  *Kept
 
 	Worker    string   // path of the program warren-context
 	Stderr    *os.File // where workers log to
@@ -95,7 +101,9 @@ func New(cfg *Config) *Tenants {
 	if e.Pair == nil {
 		e.Pair = alone{}
 	}
-	return &Tenants{env: e, uids: newUIDs(cfg.System), byName: make(map[string]*tenant)}
+	s := &Tenants{env: e, uids: newUIDs(cfg.System), byName: make(map[string]*tenant)}
+	cfg.Kept.reserve(s.uids)
+	return s
 }
 
 // Close ends all contexts, and waits until nothing is left of them.

@@ -43,4 +43,19 @@ func (u *uids) of(name string) (uint32, error) {
 	return 0, fmt.Errorf("system: more than %d contexts", uidsPerSystem)
 }
 
+// take gives a context the user that it had in an earlier life of the supervisor. It
+// reports false where that is none of this system's, or another context has it.
+func (u *uids) take(name string, uid uint32) bool {
+	if uid < u.base || uid-u.base >= uidsPerSystem {
+		return false
+	}
+	for other, used := range u.used {
+		if used == uid && other != name {
+			return false
+		}
+	}
+	u.used[name] = uid
+	return true
+}
+
 func (u *uids) release(name string) { delete(u.used, name) }

@@ -54,7 +54,7 @@ func memory(size int) uintptr {
 var kept [][]byte
 
 // control is the descriptor of the supervisor, which is surely open.
-const control = controlFD
+const control = lineFD
 
 func attempts() []attempt {
 	here := ^uintptr(99) // AT_FDCWD

@@ -20,21 +20,21 @@ import (
 	"github.com/warrenvpn/warren/context/worker"
 )
 
-// controlFD is the number of the descriptor that leads to the supervisor.
-const controlFD = 3
+// lineFD is the number of the descriptor that leads to the supervisor.
+const lineFD = 3
 
 // pause keeps the lines within what every class lets pass.
 const pause = 5 * time.Millisecond
 
 func main() {
-	conn, err := pipe.FromFile(os.NewFile(controlFD, "control"))
+	line, err := pipe.LineFromFile(os.NewFile(lineFD, "line"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "taken:", err)
 		os.Exit(1)
 	}
 	box, err := privileges.Drop()
 	if err == nil {
-		err = worker.Serve(context.Background(), conn, &trigger{}, box)
+		err = worker.Serve(context.Background(), line, &trigger{}, box)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "taken:", err)

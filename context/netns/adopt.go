@@ -1,0 +1,149 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
+
+// noIndex is the index of a device that is gone: the kernel has none with it.
+const noIndex = -1
+
+// Adopt takes up the network of a tenant that an earlier process has built, and left as
+// it was, with packets passing: nothing is taken away and nothing set anew that is
+// there. The devices must be those that it was built with. What only the worker can
+// tell stays as it is until the worker has told it (Routes). The endpoints are the
+// Gateway's from then on. On error they are the caller's, and the record still says
+// what is to be given back (Host.Recover).
+func Adopt(cfg *Config, endpoints []Endpoint) (*Gateway, error) {
+	r, err := readRecord(cfg.Record)
+	if err != nil {
+		return nil, err
+	}
+	if r.Namespace != cfg.Namespace {
+		return nil, fmt.Errorf("netns: the record is of namespace %s, not %s", r.Namespace, cfg.Namespace)
+	}
+	ns, err := Open(cfg.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	g := newGateway(cfg, ns)
+	g.record, g.holding = *r, true
+	if err := g.adopt(cfg); err != nil {
+		g.stop()
+		g.closePackets()
+		ns.Close()
+		return nil, err
+	}
+	g.endpoints = endpoints
+	g.owned.Go(g.tend)
+	return g, nil
+}
+
+// adopt finds out what there is, and puts back what is missing.
+func (g *Gateway) adopt(cfg *Config) error {
+	for _, d := range cfg.Devices {
+		if err := g.adoptDevice(d); err != nil {
+			return err
+		}
+	}
+	err := g.ns.Do(func() error {
+		g.families = families()
+		return g.openPackets()
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.findDevices(); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	err = errors.Join(g.inventoryLocked(), g.adoptAddressesLocked())
+	for _, r := range g.installed {
+		if r.table == unix.RT_TABLE_MAIN && r.index == g.tun.index {
+			g.carryLocked(r.destination) // until the worker has told what it carries still
+		}
+	}
+	g.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for i := range g.record.Devices {
+		g.host.adopt(&g.record.Devices[i])
+	}
+	if err := g.Update(cfg.Tenant); err != nil {
+		// What is wrong now would be as wrong in a network that is built anew.
+		_ = g.attempt(func() error { return err })
+	}
+	return nil
+}
+
+// adoptDevice notes a device of the namespace. One that is gone is made again by
+// Update.
+func (g *Gateway) adoptDevice(d spec.Device) error {
+	transit := hashedName("wrn", g.ns.name, d.Interface)
+	i := slices.IndexFunc(g.record.Devices, func(s savedDevice) bool { return s.Transit == transit })
+	if i < 0 {
+		return fmt.Errorf("netns: the record does not have the device of %s", d.Interface)
+	}
+	l := linkFacts{name: g.record.Devices[i].Tenant, index: noIndex, mac: hardware(d.MAC),
+		active: hardware(d.ActiveMAC), standby: hardware(d.StandbyMAC)}
+	if link := findLink(g.ns.handle, l.name); link != nil {
+		l.index, l.mtu = link.Attrs().Index, link.Attrs().MTU
+		if l.mac == nil {
+			l.mac = link.Attrs().HardwareAddr
+		}
+	}
+	g.links[d.Interface] = l
+	return nil
+}
+
+// adoptAddressesLocked notes the addresses of the TUN device as asked for.
+func (g *Gateway) adoptAddressesLocked() error {
+	list, err := g.ns.handle.AddrList(linkAt(g.tun), netlink.FAMILY_ALL)
+	if err != nil {
+		return fmt.Errorf("netns: listing addresses of %s: %w", tunName, err)
+	}
+	for _, a := range list {
+		p := prefixOf(a.IPNet)
+		if p != dummyAddress && checkAddress(p) == nil && len(g.asked.addresses) < maxAddresses {
+			g.asked.addresses[p] = struct{}{}
+		}
+	}
+	return nil
+}
+
+// adopt counts a device of a tenant that is there already.
+func (h *Host) adopt(saved *savedDevice) {
+	if saved.Kind == spec.WholeDevice {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parentLocked(saved).users++
+}
+
+// Leave ends what the Gateway does by itself, and leaves the network as it is, for the
+// next process to Adopt. The endpoints are closed.
+func (g *Gateway) Leave() {
+	g.stop()
+	g.closePackets()
+	for _, e := range g.endpoints {
+		e.Close()
+	}
+	g.endpoints = nil
+	g.ns.Close()
+}
+
+// closePackets closes the socket for announcements.
+func (g *Gateway) closePackets() {
+	if g.packets >= 0 {
+		unix.Close(g.packets)
+		g.packets = -1
+	}
+}

@@ -1,0 +1,86 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
+)
+
+// upgradeLives is how often the supervisor ends in each way.
+const upgradeLives = 3
+
+// TestUpgrade ends the supervisor under traffic, by kill -9, by SIGTERM, and for new
+// programs: no packet of a tunnel is lost, the workers are the same, and what comes
+// after is as before.
+func TestUpgrade(t *testing.T) {
+	l := lab.New(t)
+	n := l.TwoTenants()
+	w := n.StartKeptGateway()
+	w.Ready()
+	s, vip := client(t, n.Blue)
+	wire := n.Blue.Client.Capture("out")
+	began := time.Now()
+	before := w.Context("blue")
+	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
+	answers(l, ping, 20)
+	ends := map[string]func(){
+		"kill -9":      func() { w.Kill() },
+		"SIGTERM":      func() { w.Stop() },
+		"new programs": func() { w.Install(); w.Stop() },
+	}
+	for _, how := range []string{"kill -9", "SIGTERM", "new programs"} {
+		for i := range upgradeLives {
+			ends[how]()
+			w.Start()
+			w.Ready()
+			if got := w.Context("blue"); got.PID != before.PID || got.State != "ready" || got.Restarts != 0 {
+				t.Errorf("%s %d: got %+v, want %+v", how, i+1, got, before)
+			}
+			answers(l, ping, 10)
+		}
+	}
+	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
+		t.Errorf("the tunnel: %v", r)
+	} else {
+		t.Logf("%v", r)
+	}
+	if got := wire.Inits(began); got != 0 {
+		t.Errorf("new IKE_SA_INITs: got %d, want 0", got)
+	}
+
+	// A worker that has outlived its supervisor is replaced like any other.
+	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	l.Eventually("a new worker", 10*time.Second, func() error {
+		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" || c.Restarts != 1 {
+			return fmt.Errorf("context blue: %+v", c)
+		}
+		return nil
+	})
+	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
+	if err := s.Rekey("blue", false); err != nil {
+		t.Error(err)
+	}
+	out := w.MustCLI("restart", "blue")
+	if !strings.HasPrefix(out, "context blue has a new worker") {
+		t.Errorf("restart: %q", out)
+	}
+	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
+	w.Shutdown()
+	l.Eventually("the client to see the DELETE", 5*time.Second, func() error {
+		if s.Established() {
+			return fmt.Errorf("its SA is still there")
+		}
+		return nil
+	})
+	if got := w.Kept(); len(got) > 0 {
+		t.Errorf("after the end there is kept: %v", got)
+	}
+}
