@@ -53,9 +53,6 @@ func memory(size int) uintptr {
 
 var kept [][]byte
 
-// control is the descriptor of the supervisor, which is surely open.
-const control = lineFD
-
 func attempts() []attempt {
 	here := ^uintptr(99) // AT_FDCWD
 	passwd, root, proc := text("/etc/passwd"), text("/"), text("/proc/1/mem")
@@ -71,17 +68,17 @@ func attempts() []attempt {
 		{"socket AF_VSOCK", call(unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
 		{"socket AF_ALG", call(unix.SYS_SOCKET, unix.AF_ALG, unix.SOCK_SEQPACKET, 0)},
 		{"socketpair", call(unix.SYS_SOCKETPAIR, unix.AF_UNIX, unix.SOCK_STREAM, 0, memory(8))},
-		{"connect", call(unix.SYS_CONNECT, control, memory(16), 16)},
-		{"bind", call(unix.SYS_BIND, control, memory(16), 16)},
-		{"listen", call(unix.SYS_LISTEN, control, 1)},
-		{"accept4", call(unix.SYS_ACCEPT4, control, 0, 0, 0)},
-		{"setsockopt SO_LINGER", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_LINGER, memory(8), 8)},
-		{"setsockopt SO_BINDTODEVICE", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_BINDTODEVICE,
+		{"connect", call(unix.SYS_CONNECT, lineFD, memory(16), 16)},
+		{"bind", call(unix.SYS_BIND, lineFD, memory(16), 16)},
+		{"listen", call(unix.SYS_LISTEN, lineFD, 1)},
+		{"accept4", call(unix.SYS_ACCEPT4, lineFD, 0, 0, 0)},
+		{"setsockopt SO_LINGER", call(unix.SYS_SETSOCKOPT, lineFD, unix.SOL_SOCKET, unix.SO_LINGER, memory(8), 8)},
+		{"setsockopt SO_BINDTODEVICE", call(unix.SYS_SETSOCKOPT, lineFD, unix.SOL_SOCKET, unix.SO_BINDTODEVICE,
 			memory(8), 8)},
-		{"setsockopt SO_ATTACH_FILTER", call(unix.SYS_SETSOCKOPT, control, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		{"setsockopt SO_ATTACH_FILTER", call(unix.SYS_SETSOCKOPT, lineFD, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			memory(16), 16)},
 		{"setsockopt PACKET_ADD_MEMBERSHIP",
-			call(unix.SYS_SETSOCKOPT, control, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, memory(16), 16)},
+			call(unix.SYS_SETSOCKOPT, lineFD, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, memory(16), 16)},
 
 		// Files.
 		{"openat /etc/passwd", call(unix.SYS_OPENAT, here, passwd, unix.O_RDONLY)},
@@ -91,8 +88,8 @@ func attempts() []attempt {
 		{"newfstatat", call(unix.SYS_NEWFSTATAT, here, root, memory(256), 0)},
 		{"mkdirat", call(unix.SYS_MKDIRAT, here, text("/x"), 0o700)},
 		{"memfd_create", call(unix.SYS_MEMFD_CREATE, text("x"), 0)},
-		{"ftruncate", call(unix.SYS_FTRUNCATE, control, 0)},
-		{"open_by_handle_at", call(unix.SYS_OPEN_BY_HANDLE_AT, control, memory(64), 0)},
+		{"ftruncate", call(unix.SYS_FTRUNCATE, lineFD, 0)},
+		{"open_by_handle_at", call(unix.SYS_OPEN_BY_HANDLE_AT, lineFD, memory(64), 0)},
 		{"inotify_init1", call(unix.SYS_INOTIFY_INIT1, 0)},
 		{"fanotify_init", call(unix.SYS_FANOTIFY_INIT, 0, 0)},
 
@@ -103,7 +100,7 @@ func attempts() []attempt {
 		{"chroot", call(unix.SYS_CHROOT, root)},
 		{"fsopen", call(unix.SYS_FSOPEN, text("tmpfs"), 0)},
 		{"unshare user and network", call(unix.SYS_UNSHARE, unix.CLONE_NEWUSER|unix.CLONE_NEWNET)},
-		{"setns", call(unix.SYS_SETNS, control, 0)},
+		{"setns", call(unix.SYS_SETNS, lineFD, 0)},
 		{"clone with a user namespace",
 			fork(unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS | uintptr(unix.SIGCHLD))},
 		{"sethostname", call(unix.SYS_SETHOSTNAME, root, 1)},
@@ -114,8 +111,8 @@ func attempts() []attempt {
 		{"kill all", call(unix.SYS_KILL, ^uintptr(0), uintptr(unix.SIGKILL))},
 		{"tgkill another", call(unix.SYS_TGKILL, self+1, self+1, uintptr(unix.SIGKILL))},
 		{"pidfd_open", call(unix.SYS_PIDFD_OPEN, 1, 0)},
-		{"pidfd_getfd", call(unix.SYS_PIDFD_GETFD, control, 0, 0)},
-		{"process_madvise", call(unix.SYS_PROCESS_MADVISE, control, 0, 0, 0, 0)},
+		{"pidfd_getfd", call(unix.SYS_PIDFD_GETFD, lineFD, 0, 0)},
+		{"process_madvise", call(unix.SYS_PROCESS_MADVISE, lineFD, 0, 0, 0, 0)},
 		{"kcmp", call(unix.SYS_KCMP, 1, 1, 0, 0, 0)},
 		{"shmget", call(unix.SYS_SHMGET, 0, 4096, 0o1600)},
 		{"msgget", call(unix.SYS_MSGGET, 0, 0o1600)},
@@ -137,8 +134,8 @@ func attempts() []attempt {
 		{"mmap executable", call(unix.SYS_MMAP, 0, 4096, unix.PROT_READ|unix.PROT_WRITE|unix.PROT_EXEC,
 			unix.MAP_PRIVATE|unix.MAP_ANON, ^uintptr(0), 0)},
 		{"mprotect executable", call(unix.SYS_MPROTECT, 0, 4096, unix.PROT_READ|unix.PROT_EXEC)},
-		{"ioctl TUNSETIFF", call(unix.SYS_IOCTL, control, unix.TUNSETIFF, memory(40))},
-		{"ioctl SIOCGIFCONF", call(unix.SYS_IOCTL, control, unix.SIOCGIFCONF, memory(16))},
+		{"ioctl TUNSETIFF", call(unix.SYS_IOCTL, lineFD, unix.TUNSETIFF, memory(40))},
+		{"ioctl SIOCGIFCONF", call(unix.SYS_IOCTL, lineFD, unix.SIOCGIFCONF, memory(16))},
 		{"ioctl TIOCSTI", call(unix.SYS_IOCTL, 0, unix.TIOCSTI, memory(1))},
 		{"reboot", call(unix.SYS_REBOOT, 0, 0, 0, 0)},
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/privileges"
 	"github.com/warrenvpn/warren/context/worker"
@@ -42,14 +43,22 @@ func main() {
 	}
 }
 
-// trigger passes lines of the log on, and begins when one says that a capture
+// trigger passes on what the worker has to say, and begins when that is that a capture
 // has begun.
 type trigger struct{ once sync.Once }
 
 // Write implements io.Writer.
 func (t *trigger) Write(b []byte) (int, error) {
-	if bytes.Contains(b, []byte(`msg="capture begins"`)) {
-		t.once.Do(func() { go tryAll() })
+	var events control.Events
+	for line := range bytes.Lines(b) {
+		if line[0] != control.EventMark {
+			continue
+		}
+		if e, err := events.Parse(line); err == nil {
+			if _, begun := e.Fact.(*control.CaptureBegun); begun {
+				t.once.Do(func() { go tryAll() })
+			}
+		}
 	}
 	return os.Stderr.Write(b)
 }
