@@ -5,9 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
+	"github.com/warrenvpn/warren/internal/backlog"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system"
 )
@@ -20,8 +20,9 @@ const usage = `Usage: warrend --config FILE [flags]
   --version            print the version and exit
 `
 
-// parse reads the command line. Without a Config the program ends with code.
-func parse(args []string) (cfg *system.Config, code int) {
+// parse reads the command line. Without a Config the program ends with code; else the
+// log is to be closed in the end.
+func parse(args []string) (cfg *system.Config, log *backlog.Writer, code int) {
 	cfg = &system.Config{Stderr: os.Stderr}
 	flags := flag.NewFlagSet("warrend", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -33,38 +34,21 @@ func parse(args []string) (cfg *system.Config, code int) {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Print(usage)
-		return nil, 0
+		return nil, nil, 0
 	case err == nil && *version:
 		fmt.Println("warrend", build.Version())
-		return nil, 0
+		return nil, nil, 0
 	case err == nil && flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case err == nil && cfg.Path == "":
 		err = errors.New("--config is missing")
 	}
 	if err == nil {
-		cfg.Log, err = newLogger(cfg.LogFormat, cfg.LogLevel)
+		cfg.Log, log, err = newLogger(os.Stderr, cfg.LogFormat, cfg.LogLevel)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "warrend: %v\n\n%s", err, usage)
-		return nil, 2
+		return nil, nil, 2
 	}
-	return cfg, 0
-}
-
-// newLogger logs to standard error, as the workers do.
-func newLogger(format, level string) (*slog.Logger, error) {
-	var opts slog.HandlerOptions
-	var at slog.Level
-	if err := at.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("--log-level is debug, info, warn or error, not %q", level)
-	}
-	opts.Level = at
-	switch format {
-	case "text":
-		return slog.New(slog.NewTextHandler(os.Stderr, &opts)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(os.Stderr, &opts)), nil
-	}
-	return nil, fmt.Errorf("--log-format is text or json, not %q", format)
+	return cfg, log, 0
 }

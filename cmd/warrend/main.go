@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -37,10 +38,11 @@ func main() {
 }
 
 func run(args []string) int {
-	cfg, code := parse(args)
+	cfg, log, code := parse(args)
 	if cfg == nil {
 		return code
 	}
+	defer log.Close(logTime)
 	guard.Enable()
 	err := harden()
 	if err == nil {
@@ -54,7 +56,7 @@ func run(args []string) int {
 	case cfg.LogFormat == "json":
 		record(cfg.Log, err)
 	default:
-		complain(err)
+		complain(log, err)
 	}
 	return 1
 }
@@ -120,15 +122,15 @@ func serve(cfg *system.Config) error {
 var errShutdown = errors.New("shut down")
 
 // complain writes an error with what is known about it.
-func complain(err error) {
+func complain(w io.Writer, err error) {
 	var e *fault.Error
 	if !errors.As(err, &e) {
-		fmt.Fprintln(os.Stderr, "warrend:", err)
+		fmt.Fprintln(w, "warrend:", err)
 		return
 	}
-	fmt.Fprint(os.Stderr, e.Detail)
-	fmt.Fprintln(os.Stderr, "warrend:", e.Reason)
+	fmt.Fprint(w, e.Detail)
+	fmt.Fprintln(w, "warrend:", e.Reason)
 	if e.Hint != "" {
-		fmt.Fprintln(os.Stderr, "hint:", e.Hint)
+		fmt.Fprintln(w, "hint:", e.Hint)
 	}
 }

@@ -120,14 +120,29 @@ func (w *Worker) log() linesConfig {
 	w.mu.Lock()
 	limit, class := w.tenant.Limits.Syslogs, w.tenant.Class
 	w.mu.Unlock()
+	log := w.direct()
 	return linesConfig{
-		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: w.cfg.Log,
+		tenant: w.cfg.Tenant.Name, format: w.cfg.LogFormat, perSecond: limit, to: w.cfg.Stderr, log: log,
 		event: w.cfg.Event,
 		tell: func(dropped int64) {
-			w.cfg.Log.Warn("lines of the worker are lost", "class", class,
+			log.Warn("lines of the worker are lost", "class", class,
 				"resource", string(resource.Syslogs), "limit", limit, "count", dropped)
 		},
 	}
+}
+
+// direct returns a logger that writes to the log itself, as what passes the lines on
+// does, and waits with it where the log stalls: a worker must not fill what keeps the
+// supervisor's own lines meanwhile.
+func (w *Worker) direct() *slog.Logger {
+	var level slog.Level // where the word is none, the worker does not start
+	_ = level.UnmarshalText([]byte(w.cfg.LogLevel))
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewTextHandler(w.cfg.Stderr, opts)
+	if w.cfg.LogFormat == "json" {
+		h = slog.NewJSONHandler(w.cfg.Stderr, opts)
+	}
+	return slog.New(h).With("tenant", w.cfg.Tenant.Name)
 }
 
 // environment is all that a worker sees of ours.

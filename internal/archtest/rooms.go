@@ -19,8 +19,8 @@ var rooms = []room{
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
 			"configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
-		"internal/build", "internal/fdstore", "internal/guard"},
-		because: "main constructs the supervisor and its API, and nothing else"},
+		"internal/backlog", "internal/build", "internal/fdstore", "internal/guard"},
+		because: "main constructs the supervisor, its API and its log, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/privileges"},
 		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
 
@@ -172,6 +172,8 @@ var rooms = []room{
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
 	{path: "internal/record", pure: true, may: []string{"internal/secret"},
 		because: "it is a leaf: a form of bytes, whatever they mean; ike and failover share it and nothing else"},
+	{path: "internal/backlog", may: []string{"resource"},
+		because: "it is a leaf: it keeps what waits to be written, and paces what it tells as limits are told of"},
 	{path: "internal/uptime", because: "it is a leaf: the clock of the machine"},
 	{path: "internal/guard", may: []string{"internal/panics"},
 		because: "it calls what it is given, and tells of its panic"},
