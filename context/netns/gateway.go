@@ -147,6 +147,7 @@ type Gateway struct {
 	lowered      map[string]time.Time // by interface: when we set its device down
 	mended       Mended               // counts what was put back since the look began
 	moved        bool                 // an address or a device was: neighbours have to be told
+	known        knowledge
 }
 
 // linkFacts is what a device in the namespace is.
@@ -184,6 +185,7 @@ func newGateway(cfg *Config, ns *Namespace) *Gateway {
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
 		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route),
 		carried: make(map[netip.Prefix]struct{}),
+		known:   knowledge{rules: make(map[int]uint64)},
 		attempt: cfg.Attempt, looked: cfg.Looked, nudged: make(chan struct{}, 1),
 		paired: cfg.Paired, packets: -1, removed: make(chan struct{}),
 		lowered: make(map[string]time.Time), tenant: cfg.Tenant, role: failover.RoleActive,

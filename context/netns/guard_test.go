@@ -287,10 +287,14 @@ func TestClearRulesFollow(t *testing.T) {
 	}
 	path("10.40.0.1", "ipsec0")
 	changed := *g.tenant
+	updated := func() error {
+		tn := changed
+		return g.Update(&tn)
+	}
 	changed.Routes = append(slices.Clone(changed.Routes),
 		spec.Route{Destination: netip.MustParsePrefix("10.40.0.0/16"), Interface: "inside",
 			Gateway: netip.MustParseAddr("10.10.0.254")})
-	if err := g.Update(&changed); err != nil {
+	if err := updated(); err != nil {
 		t.Fatal(err)
 	}
 	path("10.40.0.1", "drop0")
@@ -298,13 +302,13 @@ func TestClearRulesFollow(t *testing.T) {
 		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}
 	changed.TunnelGroups = []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "split",
 		AddressPools: []string{"staff"}}}
-	if err := g.Update(&changed); err != nil {
+	if err := updated(); err != nil {
 		t.Fatal(err)
 	}
 	path("192.0.2.9", "drop0") // nobody gets anything from there through the tunnel
 	changed.GroupPolicies = []spec.GroupPolicy{
 		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}
-	if err := g.Update(&changed); err != nil {
+	if err := updated(); err != nil {
 		t.Fatal(err)
 	}
 	path("198.51.100.9", "ipsec0") // what the clients reach is on the outside segment

@@ -26,10 +26,10 @@ func (g *Gateway) settleProxiesLocked() error {
 				delete(g.proxies, l.index) // a device that comes back is set as the kernel sets new ones
 				continue
 			}
-			want := proxy{g.serves() && poolWithin(g.tenant, i, true), g.serves() && poolWithin(g.tenant, i, false)}
-			if is, known := g.proxies[l.index]; known && is == want {
+			if g.proxySetLocked(i) {
 				continue
 			}
+			want := g.proxyOfLocked(i)
 			changed, err := correct([]setting{{"ipv4/conf/" + l.name + "/proxy_arp", toggle(want.arp)},
 				{"ipv6/conf/" + l.name + "/proxy_ndp", toggle(want.nd)}})
 			g.mended.Settings += changed
@@ -47,6 +47,17 @@ func (g *Gateway) settleProxiesLocked() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// proxyOfLocked is what an interface answers.
+func (g *Gateway) proxyOfLocked(i spec.Interface) proxy {
+	return proxy{g.serves() && poolWithin(g.tenant, i, true), g.serves() && poolWithin(g.tenant, i, false)}
+}
+
+// proxySetLocked reports whether the device of an interface was set to that.
+func (g *Gateway) proxySetLocked(i spec.Interface) bool {
+	is, known := g.proxies[g.links[i.Name].index]
+	return known && is == g.proxyOfLocked(i)
 }
 
 // settleNeighboursLocked makes the addresses that one interface answers for those

@@ -96,6 +96,14 @@ func (k *looker) run() error {
 		return err
 	}
 	defer w.close()
+	k.g.mu.Lock()
+	k.g.known.watchedLocked(w)
+	k.g.mu.Unlock()
+	defer func() {
+		k.g.mu.Lock()
+		k.g.known.unwatchedLocked()
+		k.g.mu.Unlock()
+	}()
 	k.g.tellWatchers()
 	k.pace.change(time.Now()) // what happened before nobody was told of
 	timer := time.NewTimer(time.Until(k.pace.due()))
@@ -157,6 +165,7 @@ func (g *Gateway) reconcile(full bool) (Mended, error) {
 	if g.gone {
 		return Mended{}, nil
 	}
+	g.known.lookLocked(full)
 	g.mended, g.moved = Mended{}, false
 	errs := []error{g.nameLocked(), g.remakeLocked(), g.straightenLocked()}
 	if full {
@@ -165,5 +174,7 @@ func (g *Gateway) reconcile(full bool) (Mended, error) {
 	}
 	errs = append(errs, g.settleLocked())
 	g.announceMovedLocked()
-	return g.mended, errors.Join(errs...)
+	err := errors.Join(errs...)
+	g.lookedLocked(full, err)
+	return g.mended, err
 }

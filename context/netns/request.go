@@ -113,10 +113,15 @@ func (g *Gateway) Routes(r control.Routes) error {
 		}
 	}
 	g.countRoutesLocked()
+	settle := func() error { return errors.Join(g.settleRoutesLocked(), g.answerLocked(r)) }
 	if released {
-		return errors.Join(firstOf(refused), g.settleLocked())
+		settle = g.settleLocked
 	}
-	return errors.Join(firstOf(refused), g.settleRoutesLocked(), g.answerLocked(r))
+	err := settle()
+	if err != nil {
+		g.known.net = false
+	}
+	return errors.Join(firstOf(refused), err)
 }
 
 // noteLocked notes one of the networks that child SAs carry.

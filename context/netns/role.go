@@ -39,7 +39,7 @@ func (g *Gateway) SetRole(r failover.Role) error {
 		return nil
 	}
 	was := g.role
-	g.role = r
+	g.role, g.known.net = r, false
 	if sameAddresses(was, r) {
 		return nil
 	}

@@ -290,8 +290,10 @@ func (g *Gateway) settleRulesLocked() error {
 		for _, r := range have {
 			there[ruleOf(r)] = true
 		}
+		before := len(errs)
 		wanted := make(map[rule]bool)
-		for _, r := range g.rulesLocked(family) {
+		list := g.rulesLocked(family)
+		for _, r := range list {
 			if wanted[r] {
 				continue
 			}
@@ -311,6 +313,9 @@ func (g *Gateway) settleRulesLocked() error {
 				errs = append(errs, fmt.Errorf("netns: removing routing rule %d: %w", r.priority, err))
 			}
 			g.mended.Rules++
+		}
+		if g.known.rules[family] = digest(list); len(errs) > before {
+			delete(g.known.rules, family)
 		}
 	}
 	return errors.Join(errs...)

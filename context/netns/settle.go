@@ -17,7 +17,8 @@ import (
 // Gateway was built with. It looks at what is really there: links that are down,
 // addresses, routes and rules that are gone come back, what is there already is
 // not touched. New routes are added before old ones are removed. The error names
-// what is gone for good, such as a device that was deleted.
+// what is gone for good, such as a device that was deleted. What the Gateway knows to
+// be there it does not look at. t is not changed any more: the same t says the same.
 func (g *Gateway) Update(t *spec.Tenant) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -27,12 +28,21 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	g.limits = t.Limits
 	g.static = len(t.Routes)
 	g.countRoutesLocked()
+	before, sound := g.tenant, g.soundLocked()
+	if sound && t == before {
+		return nil
+	}
 	g.replaceLocked(t)
+	if sound && g.adaptLocked(before) {
+		return nil
+	}
+	g.known.lookLocked(true)
 	clear(g.proxies) // somebody may have changed the settings, or a device was away
 	g.moved = false
 	err := errors.Join(g.nameLocked(), g.remakeLocked(), g.settleSettingsLocked(), g.straightenLocked(),
 		g.raiseLocked(), g.settleLocked())
 	g.announceMovedLocked()
+	g.lookedLocked(true, err)
 	return err
 }
 

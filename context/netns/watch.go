@@ -25,6 +25,8 @@ const (
 	netChange
 	// settingChange is one of what a device does with packets (forwarding, proxies).
 	settingChange
+
+	anyChange = linkChange | netChange | settingChange
 )
 
 // Groups of rtnetlink(7), as bits.
@@ -48,6 +50,37 @@ type watch struct {
 	own    uint32 // the port of our own requests there
 	ended  chan struct{}
 	reader sync.WaitGroup
+
+	reading sync.Mutex // held while messages are read; protects unseen
+	unseen  change     // what was told since forget
+	lost    bool       // silent has heard in place of read that messages were lost
+}
+
+// silent reports whether nothing was told since forget, and nothing waits to be read:
+// the kernel has told of a change before whoever has made it goes on.
+func (w *watch) silent() bool {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if w.unseen != 0 {
+		return false
+	}
+	waits := true
+	err := w.raw.Control(func(fd uintptr) {
+		_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		waits = !errors.Is(err, unix.EAGAIN)
+		w.lost = w.lost || errors.Is(err, unix.ENOBUFS) // which is said once
+	})
+	return err == nil && !waits
+}
+
+// forget says that all that was told is looked at now: what settings are, where full
+// says so.
+func (w *watch) forget(full bool) {
+	w.reading.Lock()
+	defer w.reading.Unlock()
+	if w.unseen &= settingChange; full {
+		w.unseen = 0
+	}
 }
 
 // watch begins a watch over the groups. It must be closed.
@@ -130,6 +163,14 @@ const maxEvents = 4096
 func (w *watch) next() (seen change, err error) {
 	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofRtMsg) // the rest of a message is dropped
 	waited := w.raw.Read(func(fd uintptr) bool {
+		w.reading.Lock()
+		if w.lost {
+			seen, w.lost = anyChange, false
+		}
+		defer func() {
+			w.unseen |= seen
+			w.reading.Unlock()
+		}()
 		for range maxEvents {
 			n, readErr := unix.Read(int(fd), b)
 			switch {
@@ -138,7 +179,7 @@ func (w *watch) next() (seen change, err error) {
 			case errors.Is(readErr, unix.EAGAIN):
 				return seen != 0
 			case errors.Is(readErr, unix.ENOBUFS): // some were lost: anything may have changed
-				seen |= linkChange | netChange | settingChange
+				seen |= anyChange
 			case !errors.Is(readErr, unix.EINTR):
 				err = readErr
 				return true
