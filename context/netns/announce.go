@@ -9,15 +9,20 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/context/spec"
 )
 
 // announceAtOnce and announceLater are the waits before an announcement is
 // repeated. The first is what moves traffic. Those at once are for a switch that
 // was busy, or a host that lost one, while the traffic of a pair waits; those later
-// for a port that passes nothing at first.
+// for a port that passes nothing at first. announceShared is for a tenant alone
+// whose devices are all shared: each tenant hears what all others on its Ethernet
+// announce, which makes as many frames as the square of the tenants.
 var (
 	announceAtOnce = []time.Duration{5 * time.Millisecond, 5 * time.Millisecond}
 	announceLater  = []time.Duration{time.Second, 2 * time.Second}
+	announceShared = announceLater[1:]
 )
 
 const (
@@ -48,8 +53,11 @@ func (g *Gateway) announceLocked() {
 	g.announceOnceLocked()
 	turn := g.announcement
 	waits := announceLater
-	if g.paired { // of many tenants on one Ethernet each hears what all others announce
+	switch {
+	case g.paired:
 		waits = slices.Concat(announceAtOnce, announceLater)
+	case !slices.ContainsFunc(g.devices, func(d spec.Device) bool { return d.Kind != spec.Macvlan }):
+		waits = announceShared
 	}
 	g.owned.Go(func() {
 		wait := time.NewTimer(0)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -268,13 +269,13 @@ func familyOf(p netip.Prefix) int {
 	return unix.AF_INET6
 }
 
-// families are those that the kernel has.
-func families() []int {
+// families are those that the kernel has, in every namespace.
+var families = sync.OnceValue(func() []int {
 	if fileExists("/proc/sys/net/ipv6/conf") {
 		return []int{unix.AF_INET, unix.AF_INET6}
 	}
 	return []int{unix.AF_INET}
-}
+})
 
 // settleRulesLocked makes the rules of the namespace those that the tenant needs,
 // whatever is there: new ones are added first, then others removed.

@@ -1,13 +1,14 @@
 package netns
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // setting is one file under /proc/sys/net.
@@ -79,29 +80,31 @@ func (g *Gateway) linkSettings(l linkFacts) []setting {
 // devices that are away there are none.
 func (g *Gateway) settleSettingsLocked() error {
 	return g.ns.Do(func() error {
-		here := slices.DeleteFunc(g.allSettings(), func(s setting) bool { return !fileExists(s.path()) })
-		changed, err := correct(here)
+		changed, err := correctWhere(g.allSettings(), func(setting) bool { return true })
 		g.mended.Settings += changed
 		return err
 	})
 }
 
-func (s setting) path() string { return filepath.Join("/proc/sys/net", s.file) }
+func (s setting) path() string { return "/proc/sys/net/" + s.file }
 
 // correct makes settings of the calling thread's namespace and returns how many had
 // another value. What a kernel without IPv6 does not have needs no setting.
 func correct(list []setting) (changed int, err error) {
+	return correctWhere(list, func(s setting) bool { return strings.HasPrefix(s.file, "ipv6/") })
+}
+
+// correctWhere is correct where the kernel need not have the settings that may be
+// missing.
+func correctWhere(list []setting, mayMiss func(setting) bool) (changed int, err error) {
 	var errs []error
 	for _, s := range list {
-		now, err := os.ReadFile(s.path())
-		if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(s.file, "ipv6/") {
-			continue
-		}
-		if err == nil && strings.TrimSpace(string(now)) == s.value {
+		is, err := s.isSet()
+		if is || errors.Is(err, fs.ErrNotExist) && mayMiss(s) {
 			continue
 		}
 		if err == nil {
-			err = write(s)
+			err = s.set()
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("netns: setting %s to %s: %w", s.file, s.value, err))
@@ -112,12 +115,25 @@ func correct(list []setting) (changed int, err error) {
 	return changed, errors.Join(errs...)
 }
 
-// write writes to a setting that is there.
-func write(s setting) error {
-	f, err := os.OpenFile(s.path(), os.O_WRONLY, 0)
+// isSet reports whether a setting has its value. There are dozens of them for every
+// tenant, so this is without os.File, which would look whether it can wait for them.
+func (s setting) isSet() (bool, error) {
+	fd, err := unix.Open(s.path(), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	var b [32]byte
+	n, err := unix.Read(fd, b[:])
+	return err == nil && string(bytes.TrimSpace(b[:n])) == s.value, err
+}
+
+// set writes the value of a setting that is there.
+func (s setting) set() error {
+	fd, err := unix.Open(s.path(), unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(s.value)
-	return errors.Join(err, f.Close())
+	_, err = unix.Write(fd, []byte(s.value))
+	return errors.Join(err, unix.Close(fd))
 }
