@@ -19,17 +19,33 @@ type proxy struct{ arp, nd bool }
 // within their subnets: ARP (RFC 1027) for all that is routed elsewhere, neighbour
 // solicitations (RFC 4389) for one address after the other, as the kernel has it.
 func (g *Gateway) settleProxiesLocked() error {
-	err := g.ns.Do(func() error {
-		for _, i := range g.tenant.Interfaces {
-			l, ok := g.links[i.Name]
-			if _, exists := g.up[l.index]; !ok || !exists {
-				delete(g.proxies, l.index) // a device that comes back is set as the kernel sets new ones
-				continue
-			}
-			if g.proxySetLocked(i) {
-				continue
-			}
-			want := g.proxyOfLocked(i)
+	errs := []error{g.settleProxySettingsLocked()}
+	for _, i := range g.tenant.Interfaces {
+		if l, ok := g.links[i.Name]; ok && g.up[l.index] {
+			errs = append(errs, g.settleNeighboursLocked(i, l))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// settleProxySettingsLocked sets the devices that were not set since Update. Without
+// such a one it needs no thread in the namespace.
+func (g *Gateway) settleProxySettingsLocked() error {
+	var unset []spec.Interface
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if _, exists := g.up[l.index]; !ok || !exists {
+			delete(g.proxies, l.index) // a device that comes back is set as the kernel sets new ones
+		} else if !g.proxySetLocked(i) {
+			unset = append(unset, i)
+		}
+	}
+	if unset == nil {
+		return nil
+	}
+	return g.ns.Do(func() error {
+		for _, i := range unset {
+			l, want := g.links[i.Name], g.proxyOfLocked(i)
 			changed, err := correct([]setting{{"ipv4/conf/" + l.name + "/proxy_arp", toggle(want.arp)},
 				{"ipv6/conf/" + l.name + "/proxy_ndp", toggle(want.nd)}})
 			g.mended.Settings += changed
@@ -40,13 +56,6 @@ func (g *Gateway) settleProxiesLocked() error {
 		}
 		return nil
 	})
-	errs := []error{err}
-	for _, i := range g.tenant.Interfaces {
-		if l, ok := g.links[i.Name]; ok && g.up[l.index] {
-			errs = append(errs, g.settleNeighboursLocked(i, l))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // proxyOfLocked is what an interface answers.

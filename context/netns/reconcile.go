@@ -158,7 +158,7 @@ func textOf(err error) string {
 
 // reconcile makes the namespace what the tenant needs, as Update does, with two
 // differences: a device of an interface that somebody has set down stays down, and
-// the kernel's settings are looked at only when full says so.
+// the kernel's settings, and the name, are looked at only when full says so.
 func (g *Gateway) reconcile(full bool) (Mended, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -167,10 +167,10 @@ func (g *Gateway) reconcile(full bool) (Mended, error) {
 	}
 	g.known.lookLocked(full)
 	g.mended, g.moved = Mended{}, false
-	errs := []error{g.nameLocked(), g.remakeLocked(), g.straightenLocked()}
+	errs := []error{g.remakeLocked(), g.straightenLocked()}
 	if full {
 		clear(g.proxies)
-		errs = append(errs, g.settleSettingsLocked())
+		errs = append(errs, g.nameLocked(), g.settleSettingsLocked())
 	}
 	errs = append(errs, g.settleLocked())
 	g.announceMovedLocked()
