@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/internal/backlog"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -25,6 +26,8 @@ const (
 	savedUp = 10
 	// leastBurst lets the last words of a worker that panics pass.
 	leastBurst = 256
+	// queueBytes is what may wait to be written to the log, in bytes.
+	queueBytes = 512 << 10
 	// drainTime is what a dead worker's lines get to arrive, and then to be written.
 	drainTime = 100 * time.Millisecond
 )
@@ -47,7 +50,15 @@ type lines struct {
 	bucket resource.Bucket
 	out    records // for the log, not yet queued
 	events *eventReader
-	queue  *logQueue
+	queue  *backlog.Queue[entry]
+}
+
+// entry is what one write to the log is made of: whole records, or the text of one
+// line that is none.
+type entry struct {
+	records []byte
+	count   int // of records
+	text    string
 }
 
 // linesConfig says where lines go.
@@ -71,7 +82,7 @@ func newLines(cfg linesConfig, from *burstPipe) *lines {
 		rate = unlimitedLines
 	}
 	l := &lines{
-		from: from, done: make(chan struct{}), linesConfig: cfg, queue: newLogQueue(),
+		from: from, done: make(chan struct{}), linesConfig: cfg, queue: backlog.NewQueue[entry](queueBytes),
 		bucket: resource.Bucket{Rate: rate, Burst: max(savedUp*rate, leastBurst)},
 	}
 	l.events = newEventReader(&l.linesConfig, &l.out)
@@ -86,7 +97,7 @@ func (l *lines) start() {
 
 // read queues what comes from the worker. It waits for nobody else.
 func (l *lines) read() {
-	defer l.queue.end()
+	defer l.queue.End()
 	defer l.from.Close()
 	b := bufio.NewReaderSize(l.from, lineBuffer)
 	var long []byte // the beginning of a line that is longer than the buffer
@@ -117,7 +128,7 @@ func (l *lines) read() {
 // flush queues the records that have been passed.
 func (l *lines) flush() {
 	if l.out.count > 0 {
-		l.queue.add(entry{records: l.out.text, count: l.out.count})
+		l.queue.Add(entry{records: l.out.text, count: l.out.count}, len(l.out.text), int64(l.out.count))
 		l.out = records{}
 	}
 }
@@ -125,13 +136,13 @@ func (l *lines) flush() {
 // pass passes one line on, if there is room for it; flush queues it.
 func (l *lines) pass(now time.Time, line []byte) {
 	if !l.bucket.Take(now, float64(1+len(line)/lineCost)) {
-		l.queue.drop(1)
+		l.queue.Drop(1)
 		return
 	}
 	if lost, ok := l.events.read(now, line); ok {
 		l.resumed = false
 		if lost > 0 {
-			l.queue.drop(lost)
+			l.queue.Drop(lost)
 		}
 		return
 	}
@@ -143,26 +154,26 @@ func (l *lines) pass(now time.Time, line []byte) {
 	}
 	if l.resumed { // the rest of a line
 		l.resumed = false
-		l.queue.drop(1)
+		l.queue.Drop(1)
 		return
 	}
 	if text := printable(line); text != "" {
 		l.flush()
-		l.queue.add(entry{text: text})
+		l.queue.Add(entry{text: text}, len(text), 1)
 	}
 }
 
 // write writes to the log what is queued, and tells what was dropped.
 func (l *lines) write() {
 	defer close(l.done)
-	for range l.queue.wake {
+	for range l.queue.Wake() {
 		for {
-			e, dropped, more := l.queue.next(time.Now())
+			e, ok, dropped, more := l.queue.Next(time.Now())
 			if !more {
 				return
 			}
 			switch {
-			case e == nil:
+			case !ok:
 			case e.count > 0:
 				l.to.Write(e.records) // where it cannot be written there is nobody to tell
 			default:
@@ -171,7 +182,7 @@ func (l *lines) write() {
 			if dropped > 0 {
 				l.tell(dropped)
 			}
-			if e == nil && dropped == 0 {
+			if !ok && dropped == 0 {
 				break
 			}
 		}

@@ -127,9 +127,7 @@ func TestLogStalls(t *testing.T) {
 	}
 	w.Close()
 	for ended := false; !ended; <-time.After(time.Millisecond) { // all of it is read
-		l.queue.mu.Lock()
-		ended = l.queue.ended
-		l.queue.mu.Unlock()
+		ended = l.queue.Ended()
 	}
 	l.stop()
 	select {
@@ -149,27 +147,6 @@ func TestLogStalls(t *testing.T) {
 		t.Errorf("%d lines of %d are in the log, and %d are said to be lost", got, n, told)
 	}
 	r.Close()
-}
-
-// TestLastDropsAreTold: what is dropped within the rest after a notice is told when
-// nothing more comes.
-func TestLastDropsAreTold(t *testing.T) {
-	q, now := newLogQueue(), time.Now()
-	told := int64(0)
-	for i := range 3 {
-		q.drop(1)
-		if i == 2 {
-			q.end()
-		}
-		_, dropped, more := q.next(now)
-		told += dropped
-		if !more {
-			t.Error("nothing more comes, and nobody was told")
-		}
-	}
-	if _, dropped, more := q.next(now); told != 3 || dropped != 0 || more {
-		t.Errorf("%d of 3 drops were told, then %d more, %v", told, dropped, more)
-	}
 }
 
 // TestForgedLines: whatever a worker writes is its own tenant's, is printable,
