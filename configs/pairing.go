@@ -25,6 +25,13 @@ import (
 // configuration says nothing of it; a default that is not has to be left out by
 // plain. Otherwise its nodes are no pair with older ones.
 func GroupHash(s *System, group string, key secret.Value) [16]byte {
+	return hashOf(s.Group(group), key)
+}
+
+// TenantHash is GroupHash of one context alone.
+func TenantHash(c Tenant, key secret.Value) [16]byte { return hashOf([]Tenant{c}, key) }
+
+func hashOf(contexts []Tenant, key secret.Value) [16]byte {
 	derived, err := hkdf.Key(sha256.New, key.Reveal(), nil, "warren failover configuration 1", sha256.Size)
 	if err != nil {
 		panic("configs: internal error: " + err.Error())
@@ -34,7 +41,7 @@ func GroupHash(s *System, group string, key secret.Value) [16]byte {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
 		mac.Write([]byte(text))
 	}
-	for _, c := range s.Group(group) {
+	for _, c := range contexts {
 		t := *c.Spec
 		t.Limits = spec.Limits{}
 		write(fmt.Sprint(c.Name, " ", c.Suspended))

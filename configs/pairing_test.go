@@ -34,6 +34,12 @@ func TestGroupHash(t *testing.T) {
 		return GroupHash(s, "1", s.Failover.Key)
 	}
 	want := hash(func(*System) {})
+	alone := &System{Failover: &Failover{}, Contexts: []Tenant{{Name: "acme", FailoverGroup: "acme",
+		Spec: &spec.Tenant{Name: "acme"}}}}
+	key := secret.Copy([]byte("the key of the pair"))
+	if TenantHash(alone.Contexts[0], key) != GroupHash(alone, "acme", key) {
+		t.Error("the hash of a context is not that of a group of its own")
+	}
 	for what, edit := range map[string]func(*System){
 		"names and devices of the node": func(s *System) {
 			s.Name, s.StateDir, s.Interfaces[0].Device = "b",

@@ -86,7 +86,7 @@ context "late" {
 		!strings.Contains(stderr, filepath.Join(b.Dir, "system.hcl")+":") {
 		t.Errorf("the refusal of the other unit: %s", stderr)
 	}
-	b.MustCLI("status", "--redundant")
+	b.MustCLI("status")
 	p.client.MustPing(lab.Ping{From: p.address, To: lab.PairInsideHost, Interval: 10 * time.Millisecond})
 }
 

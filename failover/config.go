@@ -32,7 +32,8 @@ const (
 	MaxGroups     = 8192
 	MaxInterfaces = 4 * MaxGroups
 	MaxName       = 64
-	maxEntries    = MaxGroups + MaxInterfaces
+	maxEntries    = MaxGroups + MaxInterfaces + maxTenants
+	maxTenants    = MaxGroups // of all groups
 
 	// HistoryLength is how many role changes `show failover` remembers. What
 	// befalls many groups at once is one of them.
@@ -103,6 +104,9 @@ type GroupConfig struct {
 	// Hashes are those of the configuration of its contexts, one for each of
 	// Config.Keys. Two nodes that have one in common have the same configuration.
 	Hashes [MaxKeys][16]byte
+	// TenantHashes are those of each context alone, in the order of Tenants, where the
+	// group has several: a context that differs is not ready, and the others are.
+	TenantHashes [][MaxKeys][16]byte
 	// Tolerated are those of other configurations that count as the same: both nodes
 	// change from one to the other, one after the other. Configure leaves them alone.
 	Tolerated [][MaxKeys][16]byte
@@ -168,6 +172,9 @@ func checkGroups(groups []GroupConfig) error {
 			return fmt.Errorf("failover: group %q: name is empty, too long or there twice", g.Name)
 		}
 		names[g.Name] = true
+		if n := len(g.TenantHashes); n != 0 && n != len(g.Tenants) {
+			return fmt.Errorf("failover: group %q: %d hashes of %d contexts", g.Name, n, len(g.Tenants))
+		}
 		for _, name := range g.Monitor {
 			if name == "" || len(name) > MaxName {
 				return fmt.Errorf("failover: interface %q: name is empty or too long", name)

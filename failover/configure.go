@@ -33,6 +33,7 @@ func (n *Node) Configure(now time.Time, groups []GroupConfig, out *Output) error
 	}
 	n.index()
 	n.monitor()
+	n.tellTenants()
 	n.dirty = true
 	n.finish(now, out, nil)
 	return nil

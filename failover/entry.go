@@ -8,7 +8,8 @@ import (
 	"github.com/warrenvpn/warren/internal/record"
 )
 
-// A node tells its peer of each of its groups and interfaces in an entry. There
+// A node tells its peer of each of its groups and interfaces, and of the contexts of groups
+// that have several, in an entry. There
 // may be thousands, so that a heartbeat holds only those which the peer does not
 // have yet, and the digest of all: the peer answers with the version at which its
 // table had that digest, and from then on gets only what is newer.
@@ -30,6 +31,8 @@ type Entry struct {
 	Name  string     // at most MaxName bytes
 	Up    bool       // of an interface
 	Group GroupState // of a group
+	// Tenant is one context of a group that has several.
+	Tenant TenantState
 	// Unknown is what a newer peer says beyond it; it counts in the Digest.
 	Unknown record.Unknown
 }
@@ -42,7 +45,18 @@ type EntryKind uint8
 const (
 	EntryGroup EntryKind = 1 + iota
 	EntryInterface
+	EntryTenant
 )
+
+// TenantState is one context as a heartbeat reports it.
+type TenantState struct {
+	Hash, Hash2 [16]byte // of its configuration, as those of a GroupState
+}
+
+func (t *TenantState) fields(f *record.Fields) {
+	f.Fixed(1, t.Hash[:])
+	f.Fixed(2, t.Hash2[:])
+}
 
 // key tells entries apart.
 func (e *Entry) key() string { return string(byte(e.Kind)) + e.Name }
@@ -67,6 +81,7 @@ func (e *Entry) fields(f *record.Fields) {
 	f.Flag(3, &e.Gone)
 	f.Flag(4, &e.Up)
 	f.Record(5, e.Group.fields)
+	f.Record(6, e.Tenant.fields)
 	f.Require(e.Kind != 0 && e.Name != "" && len(e.Name) <= MaxName)
 }
 
@@ -173,6 +188,7 @@ func (o *outbox) pages(now time.Time, again time.Duration, limit, room int) [][]
 type table struct {
 	groups     map[string]known
 	interfaces map[string]bool
+	tenants    map[string]TenantState
 	sums       map[string]Digest // of all entries
 	digest     Digest
 	whole      bool   // at the last heartbeat the table had its digest
@@ -186,7 +202,8 @@ type known struct {
 }
 
 func newTable() table {
-	return table{groups: map[string]known{}, interfaces: map[string]bool{}, sums: map[string]Digest{}}
+	return table{groups: map[string]known{}, interfaces: map[string]bool{}, tenants: map[string]TenantState{},
+		sums: map[string]Digest{}}
 }
 
 // learn takes over the entries of a heartbeat that is newer than all before.
@@ -201,6 +218,8 @@ func (t *table) learn(now time.Time, h *Heartbeat) {
 			delete(t.groups, e.Name)
 		case e.Gone && e.Kind == EntryInterface:
 			delete(t.interfaces, e.Name)
+		case e.Gone && e.Kind == EntryTenant:
+			delete(t.tenants, e.Name)
 		case e.Gone:
 		case len(t.sums) >= maxEntries:
 			continue
@@ -208,6 +227,8 @@ func (t *table) learn(now time.Time, h *Heartbeat) {
 			t.groups[e.Name] = known{e.Group, now}
 		case e.Kind == EntryInterface:
 			t.interfaces[e.Name] = e.Up
+		case e.Kind == EntryTenant:
+			t.tenants[e.Name] = e.Tenant
 		}
 		if !e.Gone {
 			sum := digestOf(e.encoded())

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -18,8 +17,11 @@ type group struct {
 	muting            bool   // active no longer, and its workers may not be silent yet
 	asked, remembered uint64 // the highest that is to be, and is, on disk
 
-	tenants   []*tenant // in the order of the configuration
-	compared  comparison
+	tenants  []*tenant // in the order of the configuration
+	compared comparison
+	// comparedText is what was said of it last.
+	comparedText string
+
 	tie       time.Time // since when both nodes are standby
 	ready     time.Time // since when standby-ready
 	want      Want
@@ -39,6 +41,7 @@ const (
 	comparedNever comparison = iota
 	comparedSame
 	comparedDifferent
+	comparedPartly // some contexts have the same, and others differ
 )
 
 func newGroup(now time.Time, cfg GroupConfig) *group {
@@ -213,7 +216,7 @@ func (n *Node) track(now time.Time, g *group, out *Output) {
 	case ReplicationReady:
 		to, reason = RoleStandbyReady, "in step with the peer"
 	}
-	if to != RoleStandbyCold && g.compared != comparedSame {
+	if to != RoleStandbyCold && g.compared != comparedSame && g.compared != comparedPartly {
 		to, reason = RoleStandbyCold, "the configurations differ"
 	}
 	if to == g.role {
@@ -325,28 +328,4 @@ func (n *Node) preferred(g *group) bool {
 		return n.cfg.Unit == UnitPrimary
 	}
 	return g.cfg.Prefer == n.cfg.Unit
-}
-
-// compareConfiguration says once whether both nodes have the same.
-func (n *Node) compareConfiguration(now time.Time, g *group, out *Output) {
-	theirs, word := n.theirs(now, g)
-	if word != wordKnown {
-		return
-	}
-	result, kind, text := comparedSame, EventConfiguration, "a standby that is in step can take over"
-	if !theirs.sameConfiguration(g.cfg.Hashes) && !slices.ContainsFunc(g.cfg.Tolerated, theirs.sameConfiguration) {
-		result, kind, text = comparedDifferent, EventConfigurationDiffers, "the standby will not become ready"
-	}
-	if g.compared != result {
-		g.compared = result
-		out.event(Event{At: now, Kind: kind, Group: g.cfg.Name, Text: text})
-	}
-}
-
-// sameConfiguration reports whether the group has the configuration with these hashes:
-// one that both nodes know is enough.
-func (s *GroupState) sameConfiguration(hashes [MaxKeys][16]byte) bool {
-	none := [16]byte{}
-	return s.Hash == hashes[0] || s.Hash == hashes[1] && s.Hash != none || s.Hash2 != none &&
-		slices.Contains(hashes[:], s.Hash2)
 }

@@ -40,7 +40,7 @@ func (n *Node) Switch(now time.Time, name, why string, out *Output) error {
 		return ErrNoPeer
 	case g.handover.state != handoverNone:
 		return ErrInHandover
-	case g.compared == comparedDifferent:
+	case g.compared == comparedDifferent || g.compared == comparedPartly:
 		return ErrConfigDiffs
 	case g.role == RoleActive && theirs.Role == RoleFailed:
 		return ErrPeerFailed

@@ -29,6 +29,7 @@ type tenant struct {
 	behind      time.Time // since when the copy has not been in step for laggardLimit
 	inStep      time.Time // since when it is
 	broken      string    // why its worker is gone for good; "": it is not
+	differs     bool      // from the peer's, and others of the group do not
 }
 
 // tell takes over how far the copy of the tenant is.
@@ -54,15 +55,15 @@ type census struct {
 	holds bool
 }
 
-// census counts the tenants of g. A tenant that is broken, or behind for too long
-// while others are in step, is not waited for.
+// census counts the tenants of g. A tenant that is broken, has another configuration on the
+// peer, or is behind for too long while others are in step, is not waited for.
 func (g *group) census(now time.Time) census {
 	var c census
 	for _, t := range g.tenants {
 		if t.broken != "" {
 			c.broken++
 		}
-		if t.replication == ReplicationReady {
+		if t.replication == ReplicationReady && !t.differs {
 			c.ready++
 		}
 		if t.held {
@@ -71,7 +72,7 @@ func (g *group) census(now time.Time) census {
 	}
 	waited := func(t *tenant) bool {
 		late := c.ready > 0 && t.replication != ReplicationReady && now.Sub(t.behind) >= laggardLimit
-		return t.broken == "" && !late
+		return t.broken == "" && !late && !t.differs
 	}
 	if !slices.ContainsFunc(g.tenants, waited) {
 		waited = func(*tenant) bool { return true }

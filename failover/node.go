@@ -108,6 +108,7 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 	}
 	n.index()
 	n.monitor()
+	n.tellTenants()
 	if n.instance, err = n.random(); err != nil {
 		return nil, err
 	}

@@ -40,18 +40,20 @@ type InterfaceStatus struct {
 
 // GroupStatus is one failover group on both nodes.
 type GroupStatus struct {
-	Name          string    `json:"name"`
-	Role          string    `json:"role"`
-	PeerRole      string    `json:"peer_role"`
-	Epoch         uint64    `json:"epoch"`
-	Since         time.Time `json:"since"`
-	Reason        string    `json:"reason"`
-	Replication   string    `json:"replication"` // of this unit's copy, or while active of the peer's
-	Configuration string    `json:"configuration"`
-	Prefer        string    `json:"prefer"`
-	Preempt       bool      `json:"preempt"`
-	Broken        int       `json:"broken"`      // contexts that cannot run here
-	PeerBroken    int       `json:"peer_broken"` // there, as far as it is known
+	Name        string    `json:"name"`
+	Role        string    `json:"role"`
+	PeerRole    string    `json:"peer_role"`
+	Epoch       uint64    `json:"epoch"`
+	Since       time.Time `json:"since"`
+	Reason      string    `json:"reason"`
+	Replication string    `json:"replication"` // of this unit's copy, or while active of the peer's
+	// Configuration is "same", "different", "partly different" or "not compared".
+	Configuration string   `json:"configuration"`
+	Differ        []string `json:"differ,omitempty"` // contexts, where it is partly different
+	Prefer        string   `json:"prefer"`
+	Preempt       bool     `json:"preempt"`
+	Broken        int      `json:"broken"`      // contexts that cannot run here
+	PeerBroken    int      `json:"peer_broken"` // there, as far as it is known
 }
 
 // ChangeStatus is one of the last role changes.
@@ -193,6 +195,13 @@ func (n *Node) groupStatus(now time.Time, g *group) GroupStatus {
 		s.Configuration = "same"
 	case comparedDifferent:
 		s.Configuration = "different"
+	case comparedPartly:
+		s.Configuration = "partly different"
+		for _, t := range g.tenants {
+			if t.differs {
+				s.Differ = append(s.Differ, t.name)
+			}
+		}
 	}
 	return s
 }

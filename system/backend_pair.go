@@ -73,7 +73,8 @@ func groupsOf(list []pair.Group) []api.PairGroup {
 	for _, g := range list {
 		out = append(out, api.PairGroup{
 			Name: g.Name, Role: g.Role, PeerRole: g.PeerRole, Epoch: g.Epoch, Since: g.Since, Reason: g.Reason,
-			Replication: g.Replication, Configuration: g.Configuration, Prefer: g.Prefer, Preempt: g.Preempt,
+			Replication: g.Replication, Configuration: g.Configuration, Differ: g.Differ,
+			Prefer: g.Prefer, Preempt: g.Preempt,
 			Contexts: g.Contexts, Broken: g.Broken, PeerBroken: g.PeerBroken,
 		})
 	}

@@ -90,6 +90,9 @@ var groupTable = table[api.PairGroup]{
 		if g.Broken > 0 || g.PeerBroken > 0 {
 			note("contexts that cannot run: %d here, %d on the peer", g.Broken, g.PeerBroken)
 		}
+		if len(g.Differ) > 0 {
+			note("contexts with another configuration on the peer: %s", strings.Join(g.Differ, ", "))
+		}
 		if e.detail {
 			preempt := "no preemption"
 			if g.Preempt {

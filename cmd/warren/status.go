@@ -15,11 +15,14 @@ import (
 // newStatus is `warren status`.
 func newStatus(e *env) *cobra.Command {
 	var wait time.Duration
-	var redundant bool
+	var service bool
 	c := &cobra.Command{
-		Use:     "status",
-		Short:   "Exit with 0 while every context is ready and as configured",
-		Example: "  warren status\n  warren status --wait 30s\n  warren status --redundant",
+		Use:   "status",
+		Short: "Exit with 0 while every context is ready and as configured, and redundant",
+		Long: "Exit with 0 while every context is ready and as configured and, on a pair, the other unit could\n" +
+			"take over. What stands against that is named: the other unit is silent, a failover link has\n" +
+			"failed, a standby is not ready.",
+		Example: "  warren status\n  warren status --wait 30s\n  warren status --service",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if wait < 0 {
 				return fmt.Errorf("--wait %v is negative", wait)
@@ -31,7 +34,7 @@ func newStatus(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			gone := redundant && len(st.Redundancy) > 0
+			gone := !service && len(st.Redundancy) > 0
 			err = e.print(st, func(w io.Writer) {
 				suspended := ""
 				if st.Suspended > 0 {
@@ -59,7 +62,7 @@ func newStatus(e *env) *cobra.Command {
 		}),
 	}
 	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready")
-	c.Flags().BoolVar(&redundant, "redundant", false, "exit with 1, too, while the other unit could not take over")
+	c.Flags().BoolVar(&service, "service", false, "exit with 0, too, while the other unit could not take over")
 	e.jsonFlag(c)
 	return c
 }

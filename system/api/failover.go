@@ -144,7 +144,8 @@ type PairGroup struct {
 	// Replication is "none", "bulk" or "ready": of this unit's copy, or while it
 	// is active of the peer's.
 	Replication   string   `json:"replication"`
-	Configuration string   `json:"configuration"` // "same", "different" or "not compared"
+	Configuration string   `json:"configuration"`    // "same", "different", "partly different" or "not compared"
+	Differ        []string `json:"differ,omitempty"` // contexts, where it is partly different
 	Prefer        string   `json:"prefer"`
 	Preempt       bool     `json:"preempt"`
 	Contexts      []string `json:"contexts"`

@@ -378,6 +378,9 @@ func TestOlderProgramOfTheOtherUnit(t *testing.T) {
 	if a.digest() == b.digest() {
 		t.Error("the other unit has it")
 	}
+	if done, err := a.Mend(t.Context()); done || err != nil {
+		t.Errorf("it is mended: %v, %v", done, err)
+	}
 	b.older = false
 	if done, err := a.Mend(t.Context()); !done || err != nil || a.digest() != b.digest() {
 		t.Errorf("with the new program they stay different: %v, %v", done, err)

@@ -77,7 +77,8 @@ func canonical(text []byte) []byte {
 }
 
 // Mend gives this unit's configuration to the other one, where they differ, that was not
-// meant, and this one is the unit whose configuration wins. It returns whether it has.
+// meant, and this one is the unit whose configuration wins. It returns whether it has. While
+// it only compares, changes go on.
 func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 	if l.cfg.Other == nil {
 		return false, nil
@@ -85,23 +86,21 @@ func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 	if place := l.cfg.Other.Place(); !place.Alive || !place.Wins {
 		return false, nil
 	}
+	if differs, err := l.toMend(ctx); !differs || err != nil {
+		return false, err
+	}
 	select {
 	case <-l.turn:
 	default:
 		return false, nil // whoever changes it now does so on both
 	}
 	defer l.unlock()
-	l.noteHolder("a comparison with the other unit", warrend)
-	st := l.snapshot()
-	if st.pend.open() || l.history.local() {
-		return false, nil
-	}
-	theirs, err := l.cfg.Other.Common(ctx, true)
-	if err != nil {
+	l.noteHolder("bringing the other unit along", warrend)
+	if differs, err := l.toMend(ctx); !differs || err != nil { // it was a change that has ended since
 		return false, err
 	}
-	change, err := commonOf(st.running)
-	if err != nil || theirs.Local || theirs.Digest == change.digest() && !theirs.Waits {
+	change, err := commonOf(l.snapshot().running)
+	if err != nil {
 		return false, err
 	}
 	change.Author, change.Origin, change.Write = warrend.Name, originMend, true
@@ -111,6 +110,23 @@ func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 	}
 	l.log.Info("configuration given to the peer, which had another one", "count", len(done.Files))
 	return true, nil
+}
+
+// toMend tells whether the other unit has another configuration, and that was not meant.
+func (l *Lifecycle) toMend(ctx context.Context) (bool, error) {
+	st := l.snapshot()
+	if st.pend.open() || l.history.local() {
+		return false, nil
+	}
+	theirs, err := l.cfg.Other.Common(ctx, true)
+	if isOlder(err) {
+		return false, nil // each apply says so
+	}
+	if err != nil {
+		return false, err
+	}
+	ours, err := commonOf(st.running)
+	return err == nil && !theirs.Local && (theirs.Digest != ours.digest() || theirs.Waits), err
 }
 
 // DiffPeer compares what runs on the other unit with what runs here, of one context or with

@@ -17,9 +17,21 @@ func groupConfig(conf *configs.System, g configs.FailoverGroup, epoch uint64) fa
 	for _, c := range conf.Group(g.Name) {
 		if !c.Suspended {
 			out.Tenants = append(out.Tenants, c.Name)
+			out.TenantHashes = append(out.TenantHashes, tenantHashes(conf, c))
 		}
 	}
+	if len(out.Tenants) < 2 {
+		out.TenantHashes = nil // those of the group say it
+	}
 	return out
+}
+
+// tenantHashes returns the hashes of one context, one for each key.
+func tenantHashes(conf *configs.System, c configs.Tenant) (list [failover.MaxKeys][16]byte) {
+	for i, key := range conf.Failover.Keys() {
+		list[i] = configs.TenantHash(c, key)
+	}
+	return list
 }
 
 // Configure changes the groups and their contexts to those of a configuration in which

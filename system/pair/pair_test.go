@@ -249,7 +249,7 @@ func TestRedundancyOfDifferentConfigurations(t *testing.T) {
 	b.boot()
 	want := []string{
 		"1 of 1 failover groups with another configuration on the other unit " +
-			"(`warren failover sync-config` on the active one copies it): 1",
+			"(`warren failover diff` shows it): 1",
 		"1 of 1 failover groups without a standby that is ready: 1",
 	}
 	for limit := time.Now().Add(patience); !slices.Equal(a.pair.Redundancy(), want); time.Sleep(time.Millisecond) {

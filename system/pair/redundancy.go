@@ -3,6 +3,7 @@ package pair
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,26 +71,36 @@ func (r *redundancy) gaps(now time.Time) (list []string) {
 	}
 	list = append(list, differences(st)...)
 	if len(without) > 0 {
-		list = append(list, someOf(without, len(st.Groups), "without a standby that is ready"))
+		list = append(list, someOf(without, len(st.Groups), "failover groups without a standby that is ready"))
 	}
 	return list
 }
 
-// differences says, in a sentence or none, which groups have another configuration
-// on the other unit, as far as that is heard, and what helps.
+// differences says in sentences which groups, or contexts of groups, have another
+// configuration on the other unit, as far as that is heard, and what helps.
 func differences(st failover.Status) []string {
-	var differ []string
+	var differ, contexts []string
 	for _, g := range st.Groups {
 		if g.Configuration == "different" {
 			differ = append(differ, g.Name)
 		}
+		contexts = append(contexts, g.Differ...)
 	}
-	if len(differ) == 0 || st.Peer.State != "alive" {
+	if st.Peer.State != "alive" {
 		return nil
 	}
-	return []string{someOf(differ, len(st.Groups),
-		"with another configuration on the other unit (`warren failover sync-config` on the active one copies it)")}
+	var list []string
+	if len(differ) > 0 {
+		list = append(list, someOf(differ, len(st.Groups), "failover groups with "+otherConfiguration))
+	}
+	if len(contexts) > 0 {
+		list = append(list, fmt.Sprintf("contexts with %s: %s", otherConfiguration, strings.Join(contexts, ", ")))
+	}
+	return list
 }
+
+// otherConfiguration says of what the standby is not ready, and what shows it.
+const otherConfiguration = "another configuration on the other unit (`warren failover diff` shows it)"
 
 // Differences says what of this unit's configuration the other one does not have.
 func (p *Pair) Differences() (list []string) {
@@ -107,7 +118,7 @@ func (p *Pair) Differences() (list []string) {
 // someOf says how many of all failover groups something holds for, and names the
 // first of them.
 func someOf(groups []string, all int, what string) string {
-	text := fmt.Sprintf("%d of %d failover groups %s: %s", len(groups), all, what, groups[0])
+	text := fmt.Sprintf("%d of %d %s: %s", len(groups), all, what, groups[0])
 	if len(groups) > 1 {
 		text += ", ..."
 	}

@@ -104,7 +104,7 @@ func switchHint(err error) string {
 	case errors.Is(err, failover.ErrNoGroup):
 		return "`warren show failover` lists the groups"
 	case errors.Is(err, failover.ErrConfigDiffs):
-		return "`warren failover sync-config` on the active unit makes them the same"
+		return "`warren failover diff` shows how, `warren apply` on the active unit makes them the same"
 	case errors.Is(err, failover.ErrNotReady):
 		return "`warren show failover` shows how far the copy is: try again when it is ready"
 	}
