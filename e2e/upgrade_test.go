@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,5 +83,74 @@ func TestUpgrade(t *testing.T) {
 	})
 	if got := w.Kept(); len(got) > 0 {
 		t.Errorf("after the end there is kept: %v", got)
+	}
+}
+
+// TestUpgradeEnds: what ends meanwhile. The next supervisor makes of its configuration
+// what it can: a context that is no longer there says goodbye, one that has changed is
+// changed in place. Where the keeper lets go, workers end by themselves, with a goodbye
+// behind SIGTERM, and what they had is given back to the next supervisor.
+func TestUpgradeEnds(t *testing.T) {
+	l := lab.New(t)
+	n := l.TwoTenants()
+	w := n.StartKeptGateway()
+	w.Ready()
+	blue, vip := client(t, n.Blue)
+	red, _ := client(t, n.Red)
+	gone := func(what string, s *lab.StrongSwan) {
+		t.Helper()
+		l.Eventually(what, 10*time.Second, func() error {
+			if s.Established() {
+				return fmt.Errorf("its SA is still there")
+			}
+			return nil
+		})
+	}
+	ended := func(pid int) {
+		t.Helper()
+		l.Eventually("the end of the worker", 10*time.Second, func() error {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			if err == nil && !strings.Contains(string(b), ") Z ") {
+				return fmt.Errorf("process %d is there", pid)
+			}
+			return nil
+		})
+	}
+	before := w.Context("blue")
+	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
+	answers(l, ping, 10)
+	w.Kill()
+	text, _, _ := strings.Cut(lab.File("system.hcl"), `context "red"`)
+	w.WriteSystem(text)
+	w.Write("blue.hcl", strings.Replace(lab.File("blue.hcl"), `["10.10.0.53"]`, `["10.10.0.54"]`, 1))
+	w.Start()
+	w.Ready()
+	if got := w.Context("blue"); got.PID != before.PID {
+		t.Errorf("the context that has changed: got %+v, want %+v", got, before)
+	}
+	answers(l, ping, 10)
+	if r := ping.Stop(); r.Lost() > 0 {
+		t.Errorf("the context that has changed: %v", r)
+	}
+	gone("the client of the context that is gone to see the DELETE", red)
+	if out := w.MustCLI("show", "running-config", "--context", "blue"); !strings.Contains(out, "10.10.0.54") {
+		t.Errorf("it runs:\n%s", out)
+	}
+
+	w.Stop()
+	w.DropKept()
+	gone("the client to see the DELETE of a worker on its own", blue)
+	ended(before.PID)
+	w.Start()
+	w.Ready()
+	blue.MustInitiate("blue")
+	again := w.Context("blue")
+	w.Kill()
+	w.DropKept()
+	ended(again.PID)
+	w.Start()
+	w.Ready()
+	if got := w.Context("blue"); got.PID == again.PID || got.State != "ready" {
+		t.Errorf("afterwards: %+v", got)
 	}
 }

@@ -94,7 +94,8 @@ func (c contexts) Contexts() []api.Tenant {
 	for _, r := range c.tenants.Rows() {
 		row := api.Tenant{
 			Name: r.Name, State: api.State(r.State), Reason: r.Reason, Class: r.Class, Role: r.Role,
-			PID: r.PID, Restarts: r.Restarts, Started: r.Started, Sandbox: r.Sandbox, ConfigURL: r.ConfigURL,
+			PID: r.PID, Restarts: r.Restarts, Started: r.Started, Sandbox: r.Sandbox, Build: r.Build,
+			ConfigURL: r.ConfigURL,
 			Namespace: r.Namespace,
 		}
 		for _, i := range r.Interfaces {

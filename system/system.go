@@ -249,8 +249,12 @@ func (s *System) Run(ctx context.Context) error {
 // loop waits for what Run reacts to.
 func (s *System) loop(ctx context.Context) {
 	settled := false
+	alive, stop := s.watchdog()
+	defer stop()
 	for {
 		select {
+		case <-alive:
+			s.notify(daemon.SdNotifyWatchdog)
 		case <-ctx.Done():
 			return
 		case <-s.changed:
@@ -263,11 +267,13 @@ func (s *System) loop(ctx context.Context) {
 				s.notify(daemon.SdNotifyReady)
 			}
 		case <-s.cfg.Hangup:
-			s.hup(ctx)
+			s.during(alive, func() { s.hup(ctx) })
 		case <-s.life.Overdue():
-			if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.life.Expire(ctx) }); err != nil {
-				s.cfg.Log.Error("configuration not rolled back", "reason", err)
-			}
+			s.during(alive, func() {
+				if err := guard.Run(s.cfg.Log, "a rollback", func() error { return s.life.Expire(ctx) }); err != nil {
+					s.cfg.Log.Error("configuration not rolled back", "reason", err)
+				}
+			})
 		}
 	}
 }

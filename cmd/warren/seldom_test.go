@@ -18,7 +18,7 @@ func (*seldom) Contexts() []api.Tenant {
 	return []api.Tenant{{
 		Name: "blue", State: api.StateReady, Reason: "its worker was killed: signal 9", Class: "default",
 		Role: "standby", PID: 4712, Restarts: 2,
-		Started: now.Add(-50 * time.Hour), Sandbox: "seccomp, landlock; missing: cgroup",
+		Started: now.Add(-50 * time.Hour), Sandbox: "seccomp, landlock; missing: cgroup", Build: "v1.0.0",
 		ConfigURL: "file:blue.hcl", Namespace: "warren-blue",
 	}}
 }

@@ -100,6 +100,9 @@ func (e *env) contextsInDetail(w io.Writer, list []api.Tenant) {
 		fmt.Fprintf(w, "  Namespace:  %s\n", plain(cmp.Or(c.Namespace, "-")))
 		fmt.Fprintf(w, "  Worker:     pid %s, %s, up %s\n", pid(c.PID), count(c.Restarts, "restart", "restarts"),
 			e.since(c.Started))
+		if c.Build != "" {
+			fmt.Fprintf(w, "  Build:      %s\n", plain(c.Build))
+		}
 		if c.Sandbox != "" {
 			fmt.Fprintf(w, "  Sandbox:    %s\n", plain(c.Sandbox))
 		}

@@ -3,6 +3,7 @@ package netns
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -64,11 +65,7 @@ func (g *Gateway) adopt(cfg *Config) error {
 	}
 	g.mu.Lock()
 	err = errors.Join(g.inventoryLocked(), g.adoptAddressesLocked())
-	for _, r := range g.installed {
-		if r.table == unix.RT_TABLE_MAIN && r.index == g.tun.index {
-			g.carryLocked(r.destination) // until the worker has told what it carries still
-		}
-	}
+	g.adoptCarriedLocked()
 	g.mu.Unlock()
 	if err != nil {
 		return err
@@ -81,6 +78,20 @@ func (g *Gateway) adopt(cfg *Config) error {
 		_ = g.attempt(func() error { return err })
 	}
 	return nil
+}
+
+// adoptCarriedLocked notes what tunnels have carried: all that is routed there and that
+// the configuration says nothing of.
+func (g *Gateway) adoptCarriedLocked() {
+	known := make(map[netip.Prefix]bool)
+	for _, p := range g.guardedLocked() {
+		known[p.prefix] = true
+	}
+	for _, r := range g.installed {
+		if r.table == unix.RT_TABLE_MAIN && r.index == g.tun.index && !known[r.destination] {
+			g.carryLocked(r.destination)
+		}
+	}
 }
 
 // adoptDevice notes a device of the namespace. One that is gone is made again by

@@ -89,8 +89,7 @@ func (l *Line) hand(theirs *os.File) error {
 }
 
 // Accept waits for the next connection, of which it returns the worker's end. The
-// error is io.EOF when nobody holds the other end of the line, and net.ErrClosed
-// after Close.
+// error is io.EOF when nobody holds the other end of the line, and after Close.
 func (l *Line) Accept() (*Conn, error) {
 	r := frameReader{conn: l.conn, takesFiles: true}
 	var b [1]byte
@@ -98,10 +97,8 @@ func (l *Line) Accept() (*Conn, error) {
 	files := r.files
 	defer func() { closeAll(files) }()
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return nil, io.EOF
-	case errors.Is(err, net.ErrClosed):
-		return nil, net.ErrClosed
 	case err != nil:
 		return nil, fmt.Errorf("pipe: waiting for a connection: %w", err)
 	case len(files) != 1:

@@ -74,7 +74,7 @@ func (w *Worker) next(ctx context.Context) (*process, error) {
 	var err error
 	if p.conn, err = p.line.Connect(); err != nil {
 		p.end(w.cfg.Log)
-		w.keptOr(w.keep.end(w.Status()))
+		w.keptOr(w.keep.end())
 		return nil, fmt.Errorf("spawn: taking a worker up: %w", err)
 	}
 	return p, nil

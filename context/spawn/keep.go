@@ -102,7 +102,7 @@ func (k *keep) setMemory(m *memory) error {
 }
 
 // begin keeps a process, which has not got its boot message yet.
-func (k *keep) begin(p *process) error {
+func (k *keep) begin(p *process, status Status) error {
 	if k == nil {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (k *keep) begin(p *process) error {
 	if err != nil {
 		return err
 	}
-	k.state.Processes = n
+	k.state.Processes, k.state.Restarts, k.state.Silences = n, status.Restarts, status.Silences
 	k.state.Process = processState{Number: n, PID: p.number, Inner: p.inner, Started: p.started, Box: p.box}
 	return k.file.write(&k.state)
 }
@@ -135,13 +135,12 @@ func (k *keep) booted(p *process) error {
 }
 
 // end forgets the process, which has ended.
-func (k *keep) end(status Status) error {
+func (k *keep) end() error {
 	if k == nil || k.state.Process.Number == 0 {
 		return nil
 	}
 	n := k.state.Process.Number
 	k.state.Process = processState{}
-	k.state.Restarts, k.state.Silences = status.Restarts, status.Silences
 	return errors.Join(k.file.write(&k.state), k.dropProcess(n))
 }
 

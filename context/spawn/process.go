@@ -96,7 +96,7 @@ func (w *Worker) start(ctx context.Context) (*process, error) {
 	if cmd.SysProcAttr.Cloneflags&unix.CLONE_NEWPID != 0 {
 		p.inner = 1
 	}
-	w.keptOr(w.keep.begin(p)) // before anybody reads the log, and closes it
+	w.keptOr(w.keep.begin(p, w.Status())) // before anybody reads the log, and closes it
 	p.lines.start()
 	go func() {
 		awaitEnd(cmd.Process)

@@ -313,7 +313,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 		w.conn, w.process = nil, nil
 		w.mu.Unlock()
 		p.end(w.cfg.Log)
-		w.keptOr(w.keep.end(w.Status()))
+		w.keptOr(w.keep.end())
 		<-w.roleTurn // whoever changes the role may rely on it now that no packet moves
 		cancel()
 		<-served

@@ -35,6 +35,13 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == "warren-context" {
 		os.Exit(fakeWorker(os.Args[1]))
 	}
+	if kill := os.Getenv("SPAWN_SUPERVISOR"); kill != "" {
+		if err := supervisor(kill); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
@@ -44,13 +51,16 @@ func fakeWorker(manner string) int {
 	if err != nil {
 		return 9
 	}
-	conn, err := line.Accept()
-	if err != nil {
-		return 9
-	}
 	var boot control.Boot
+	var conn *pipe.Conn
+	stopped := false
 	handle := func(ctx context.Context, req *pipe.Request) (any, error) {
 		switch req.Kind {
+		case control.KindAdopt:
+			if boot.Tenant == nil {
+				return nil, errors.New("adopt before boot")
+			}
+			return control.Booted{Build: "v1"}, nil
 		case control.KindBoot:
 			switch manner {
 			case "crash":
@@ -80,12 +90,18 @@ func fakeWorker(manner string) int {
 			if manner == "rude" {
 				select {}
 			}
+			stopped = true
 			conn.Close()
 			return nil, nil
 		}
 		return nil, fmt.Errorf("unknown %s", req.Kind)
 	}
-	conn.Serve(context.Background(), handle)
+	for !stopped {
+		if conn, err = line.Accept(); err != nil {
+			break
+		}
+		conn.Serve(context.Background(), handle)
+	}
 	if manner == "rude" {
 		select {}
 	}

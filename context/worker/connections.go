@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"sync"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -74,7 +73,7 @@ func (s *connections) serve(ctx context.Context, line *pipe.Line, handle pipe.Ha
 	for {
 		fresh, err := line.Accept()
 		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

@@ -55,6 +55,7 @@ type Tenant struct {
 	Restarts   int         `json:"restarts"` // of the worker, since the context was created
 	Started    time.Time   `json:"started,omitzero"`
 	Sandbox    string      `json:"sandbox,omitempty"` // what confines the worker, and what is missing
+	Build      string      `json:"build,omitempty"`   // of the worker's program; another than warrend's after an upgrade
 	ConfigURL  string      `json:"config_url"`
 	Namespace  string      `json:"namespace"`
 	Interfaces []Interface `json:"interfaces"`

@@ -34,6 +34,7 @@ type Row struct {
 	Restarts   int    // of the worker, since the context was created
 	Started    time.Time
 	Sandbox    string // what confines the worker, and what is missing
+	Build      string // of the worker's program
 	ConfigURL  string
 	Namespace  string
 	Interfaces []Interface
@@ -77,6 +78,7 @@ func (t *tenant) row() Row {
 	if worker != nil {
 		s := worker.Status()
 		row.PID, row.Restarts, row.Started, row.Sandbox = s.PID, s.Restarts, s.Started, s.Sandbox.String()
+		row.Build = s.Build
 		row.State, row.Reason = t.condition()
 	}
 	for i, d := range w.Devices {
