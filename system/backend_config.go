@@ -22,13 +22,14 @@ var _ api.Configurations = configurations{}
 // Plan implements api.Configurations.
 func (c configurations) Plan(ctx context.Context, how api.Leniency) (api.Plan, error) {
 	p, err := c.life.Plan(ctx, lifecycle.Leniency(how))
-	return api.Plan{Steps: stepsOf(p.Steps), Warnings: p.Warnings, Problems: p.Problems}, err
+	return api.Plan{Steps: stepsOf(p.Steps), Warnings: p.Warnings, Problems: p.Problems, Basis: basisOf(p.Basis)}, err
 }
 
 // Apply implements api.Configurations.
 func (c configurations) Apply(ctx context.Context, by api.Author, how api.Apply) (api.Applied, error) {
 	done, err := c.life.Apply(ctx, lifecycle.Author(by), lifecycle.Apply{
 		Confirm: how.Confirm, Comment: how.Comment, Leniency: lifecycle.Leniency(how.Leniency),
+		Basis: basisFrom(how.Basis),
 	})
 	return c.told(appliedOf(done), err)
 }
@@ -102,6 +103,28 @@ func (c configurations) Reload(ctx context.Context, by api.Author, how api.Lenie
 func appliedOf(a lifecycle.Applied) api.Applied {
 	return api.Applied{Steps: stepsOf(a.Steps), Warnings: a.Warnings, Problems: a.Problems, Version: a.Version,
 		ConfirmBefore: a.ConfirmBefore}
+}
+
+func basisOf(b lifecycle.Basis) *api.Basis {
+	out := &api.Basis{Path: b.Path, Running: b.Running, RunningDigest: b.RunningDigest, Steps: b.Steps, Held: b.Held,
+		Strict: b.Strict, AllowStale: b.AllowStale}
+	for _, s := range b.Sources {
+		out.Sources = append(out.Sources, api.PlanSource(s))
+	}
+	return out
+}
+
+// basisFrom is the other way round; nil stays nil.
+func basisFrom(b *api.Basis) *lifecycle.Basis {
+	if b == nil {
+		return nil
+	}
+	out := &lifecycle.Basis{Path: b.Path, Running: b.Running, RunningDigest: b.RunningDigest, Steps: b.Steps,
+		Held: b.Held, Strict: b.Strict, AllowStale: b.AllowStale}
+	for _, s := range b.Sources {
+		out.Sources = append(out.Sources, lifecycle.Source(s))
+	}
+	return out
 }
 
 func textsOf(t lifecycle.Texts) api.ConfigTexts {

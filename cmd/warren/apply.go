@@ -64,15 +64,25 @@ func newApply(e *env) *cobra.Command {
 	var f confirmation
 	var how api.Leniency
 	c := &cobra.Command{
-		Use:   "apply [--confirm SPAN] [--comment TEXT]",
+		Use:   "apply [FILE] [--confirm SPAN] [--comment TEXT]",
 		Short: "Make the startup configuration the running one, wholly or not at all",
 		Long: "Make the startup configuration, which is what the files say, the running one: wholly or,\n" +
 			"where any part of it fails, not at all.\n\n" + pairText + "\n\n" +
 			leniencyText + "\n\n" +
+			"With FILE, which `warren plan --out` has written, just what that plan says is done. Where it does\n" +
+			"not hold any more, nothing is, and what has changed since is said.\n\n" +
 			"With --confirm all is rolled back unless `warren confirm` comes in time, also where warrend\n" +
 			"was restarted in between.",
 		Example: "  warren apply --confirm 60s --comment \"a pool for guests\" && warren confirm",
-		Args:    noArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return errors.New("it takes one plan at most")
+			case len(args) == 1 && (cmd.Flags().Changed("strict") || cmd.Flags().Changed("allow-stale")):
+				return errors.New("--strict and --allow-stale were said when the plan was made")
+			}
+			return nil
+		},
 	}
 	f.flags(c)
 	e.jsonFlag(c)
@@ -83,8 +93,14 @@ func newApply(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return does(func(ctx context.Context, _ []string) error {
-			done, err := e.client().Apply(ctx, api.Apply{Confirm: seconds, Comment: f.comment, Leniency: how})
+		return does(func(ctx context.Context, args []string) error {
+			change := api.Apply{Confirm: seconds, Comment: f.comment, Leniency: how}
+			if len(args) == 1 {
+				if change.Basis, err = readPlan(args[0]); err != nil {
+					return err
+				}
+			}
+			done, err := e.client().Apply(ctx, change)
 			if err != nil {
 				return err
 			}

@@ -14,27 +14,50 @@ import (
 // newPlan is `warren plan`.
 func newPlan(e *env) *cobra.Command {
 	var how api.Leniency
+	var out string
+	var detailed bool
 	c := &cobra.Command{
-		Use:   "plan",
+		Use:   "plan [--out FILE] [--detailed-exitcode]",
 		Short: "Say what applying the startup configuration would do",
 		Long: "Say what applying the startup configuration would do, per context, and change nothing.\n\n" +
 			"The exit code is 1 where the configuration has errors, or something stands against a step.\n" +
-			leniencyText,
-		Args: noArgs,
+			leniencyText + "\n\n" +
+			"With --out the plan is written to a file, for `warren apply FILE`: that does just what was shown,\n" +
+			"or refuses where a file, a secret or what runs is not as it was. It holds no secrets.\n\n" +
+			"With --detailed-exitcode the exit code is 0 where nothing would be done, 2 where something would\n" +
+			"be, and 1 where anything is wrong.",
+		Example: "  warren plan --out monday.plan && warren apply monday.plan",
+		Args:    noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
-			p, err := e.client().Plan(ctx, how)
+			ask := e.client().Plan
+			if out != "" {
+				ask = e.client().PlanWithBasis
+			}
+			p, err := ask(ctx, how)
 			if err != nil {
 				return err
 			}
+			basis := p.Basis
+			p.Basis = nil
 			if !e.json {
 				e.warn(p.Warnings)
 			}
 			if err := e.print(p, func(w io.Writer) { printSteps(w, p.Steps, "would be touched") }); err != nil {
 				return err
 			}
-			return e.silent(p.Problems, 0)
+			if out != "" {
+				if err := writePlan(out, basis, e.now()); err != nil {
+					return err
+				}
+			}
+			if err := e.silent(p.Problems, 0); err != nil || !detailed || len(p.Steps) == 0 {
+				return err
+			}
+			return errChanges
 		}),
 	}
+	c.Flags().StringVar(&out, "out", "", "write the plan to `FILE`, which only its owner may read")
+	c.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 where there is something to do")
 	e.jsonFlag(c)
 	leniencyFlags(c, &how)
 	return c

@@ -21,6 +21,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitUsage  = 2
+	// exitChanges is that of `plan --detailed-exitcode` where there is something to do.
+	exitChanges = 2
 )
 
 // env is the world of one run, so that tests can make another.
@@ -49,6 +51,9 @@ func (f failure) Unwrap() error { return f.error }
 // errSaid ends a command whose reason is already on stderr.
 var errSaid = errors.New("said already")
 
+// errChanges ends a command that has found something to do.
+var errChanges = errors.New("there are changes")
+
 // run is the whole program: it returns the exit code.
 func run(ctx context.Context, e *env, args []string) int {
 	root := newRoot(e)
@@ -62,6 +67,9 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	if n := negative(args); n != "" && strings.Contains(err.Error(), "unknown shorthand flag") {
 		err = fmt.Errorf("%q is no number that it takes: it begins like a flag", n)
+	}
+	if errors.Is(err, errChanges) {
+		return exitChanges
 	}
 	var f failure
 	if !errors.As(err, &f) {

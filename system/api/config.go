@@ -129,6 +129,28 @@ type Plan struct {
 	// Problems are what stands against it now. A context whose own configuration
 	// cannot be used would go on as it runs; against all else Apply refuses.
 	Problems []fault.ContextError `json:"problems"`
+	// Basis is what it was made from, for an Apply that does just this; nil unless it
+	// was asked for.
+	Basis *Basis `json:"basis,omitempty"`
+}
+
+// Basis is what a plan was made from. Only the supervisor that made it can tell whether it
+// still holds.
+type Basis struct {
+	Path          string       `json:"path"`    // of the system file
+	Running       int          `json:"running"` // the version that ran
+	RunningDigest string       `json:"running_digest"`
+	Sources       []PlanSource `json:"sources"` // all that the configuration was read from
+	Steps         []string     `json:"steps"`
+	Held          []string     `json:"held"` // contexts that were to go on as they run
+	Strict        bool         `json:"strict,omitempty"`
+	AllowStale    bool         `json:"allow_stale,omitempty"`
+}
+
+// PlanSource is one thing that a configuration was read from.
+type PlanSource struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest"` // with a key that the supervisor has
 }
 
 // Apply is how a configuration is applied.
@@ -138,6 +160,7 @@ type Apply struct {
 	Confirm int    `json:"confirm,omitempty" about:"seconds that a confirmation may take, 1 to 86400; 0: none is needed"`
 	Comment string `json:"comment,omitempty" about:"one line for the history"`
 	Leniency
+	Basis *Basis `json:"basis,omitempty" about:"of a plan: just that is done, or nothing where it does not hold any more"`
 }
 
 // Rollback is an Apply of an earlier version.
@@ -217,6 +240,9 @@ type Unwritable struct {
 const (
 	// maxConfirm is the most seconds until a confirmation.
 	maxConfirm = 86400
+	// maxPlan is for an apply of a plan, which names every file: four for each of a
+	// thousand contexts, with room for long names. In bytes.
+	maxPlan = 4 << 20
 	// maxComment is the longest comment in characters.
 	maxComment = 256
 )
@@ -255,6 +281,9 @@ func normalSteps(steps []Step) []Step {
 func (s *Server) plan(r *http.Request) (any, error) {
 	p, err := s.cfg.Backend.Plan(r.Context(), leniencyOf(r))
 	p.Steps, p.Warnings, p.Problems = normalSteps(p.Steps), orEmpty(p.Warnings), plainErrors(p.Problems)
+	if r.URL.Query().Get(basisParam) != "true" {
+		p.Basis = nil
+	}
 	return p, err
 }
 
@@ -330,11 +359,12 @@ func (s *Server) history(r *http.Request) (any, error) {
 	return h, err
 }
 
-// The parameters of a Leniency.
+// The parameters of a Leniency, and of a plan.
 const (
 	strictParam = "strict"
 	staleParam  = "allow_stale"
 	localParam  = "local"
+	basisParam  = "basis"
 )
 
 func leniencyOf(r *http.Request) Leniency {

@@ -185,13 +185,15 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodGet, path: "/v1/config/plan", role: RoleAdmin, timeout: quickTimeout,
-		params: []string{strictParam, staleParam}, answer: Plan{},
-		summary: "Says what applying the startup configuration would do; changes nothing.",
-		handle:  (*Server).plan,
+		params: []string{strictParam, staleParam, basisParam}, answer: Plan{},
+		summary: "Says what applying the startup configuration would do; changes nothing. With basis=true, also what " +
+			"that follows from.",
+		handle: (*Server).plan,
 	},
 	{
 		verb: http.MethodPost, path: "/v1/config/apply", role: RoleAdmin, timeout: reloadTimeout,
-		body: Apply{}, answer: Applied{},
+		maxBody: maxPlan,
+		body:    Apply{}, answer: Applied{},
 		summary: "Makes the startup configuration the running one, on both units of a pair: all of it or, on any " +
 			"error, nothing. " +
 			"Contexts whose own configuration cannot be used go on as they run.",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/warrenvpn/warren/system/api"
 )
@@ -12,6 +13,15 @@ import (
 // Plan says what Apply would do now.
 func (c *Client) Plan(ctx context.Context, how api.Leniency) (api.Plan, error) {
 	return get[api.Plan](ctx, c, "/v1/config/plan"+queryOf(how), "")
+}
+
+// PlanWithBasis is Plan with what the plan follows from, for an Apply that does just that.
+func (c *Client) PlanWithBasis(ctx context.Context, how api.Leniency) (api.Plan, error) {
+	path, more := "/v1/config/plan"+queryOf(how), "?"
+	if strings.Contains(path, more) {
+		more = "&"
+	}
+	return get[api.Plan](ctx, c, path+more+"basis=true", "")
 }
 
 // Apply makes the startup configuration the running one, or changes nothing.

@@ -80,7 +80,8 @@ func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
 	}
 	c := l.changeTo(next, st)
 	return Plan{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
-		Problems: append(slices.Clone(next.problems), c.problems()...)}, nil
+		Problems: append(slices.Clone(next.problems), c.problems()...),
+		Basis:    l.basisOf(next, st, c.Steps, how)}, nil
 }
 
 // Reload makes the startup configuration the running one as far as it can be, and touches
@@ -187,9 +188,18 @@ func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, e
 	if err := decided(st.pend); err != nil {
 		return Applied{}, err
 	}
+	if how.Basis != nil {
+		how.Strict, how.AllowStale = how.Basis.Strict, how.Basis.AllowStale
+	}
 	next, err := l.startup(ctx, st.running, how.Leniency)
 	if err != nil {
 		return Applied{}, err
+	}
+	if how.Basis != nil {
+		now := l.basisOf(next, st, l.changeTo(next, st).Steps, how.Leniency)
+		if err := how.Basis.check(now); err != nil {
+			return Applied{}, err
+		}
 	}
 	both := joint{by: by, origin: "apply", comment: how.Comment, next: next, local: how.Local, write: true,
 		confirm: how.Confirm}

@@ -62,6 +62,7 @@ type Lifecycle struct {
 	// release ends what is tolerated of the other unit while a version waits to be
 	// confirmed; nil: nothing is. It belongs to the holder of the token.
 	release func()
+	planKey []byte // of the digests in a Basis
 	// expiry fires when a confirmation is overdue.
 	expiry *time.Timer
 	// turn holds one token: whoever has it may change what is running.
@@ -78,9 +79,10 @@ func New(cfg *Config) *Lifecycle {
 	path, check := cfg.Startup.path, orUnchecked(cfg.Check)
 	l := &Lifecycle{
 		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
-		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
-		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
-		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
+		planKey: cfg.Startup.planKey,
+		load:    func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
+		peek:    func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
+		expiry:  time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
 		current: cfg.Startup.chosen, doing: "warrend starts",
 	}
 	l.cfg.Check = check

@@ -21,6 +21,7 @@ type Startup struct {
 	// What follows is known after Decide.
 
 	history *history
+	planKey []byte
 	chosen  state
 }
 
@@ -75,6 +76,9 @@ func (s *Startup) Decide(now time.Time) error {
 		return err
 	}
 	s.history = h
+	if s.planKey, err = h.planKey(); err != nil {
+		return err
+	}
 	p, err := h.pending()
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ type Plan struct {
 	// Problems are what stands against it now. A context whose own configuration
 	// cannot be used would go on as it runs; against all else Apply refuses.
 	Problems []fault.ContextError
+	// Basis is what the plan was made from: an Apply with it does just this plan, or
+	// refuses.
+	Basis Basis
 }
 
 // Leniency is what a change does about contexts whose configuration has a mistake or
@@ -40,6 +43,9 @@ type Apply struct {
 	Confirm int
 	Comment string // one line for the history
 	Leniency
+	// Basis is that of the plan that is to be done, and nothing else; nil: whatever
+	// the files say is. Strict and AllowStale are as they were for it.
+	Basis *Basis
 }
 
 // Rollback is an Apply of an earlier version.

@@ -428,7 +428,7 @@ func TestHistoryIsPrivateAndBounded(t *testing.T) {
 	}
 	r.unchanged(func() error { return r.rollback(1) }, "there is no version 1")
 	files, err := os.ReadDir(r.path("state/history"))
-	if err != nil || len(files) != maxVersions {
+	if err != nil || len(files) != maxVersions+1 { // and the key of plans
 		t.Errorf("%d files, %v", len(files), err)
 	}
 	for _, f := range files {

@@ -3,6 +3,7 @@ package apitest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -44,7 +45,14 @@ func (c *Configurations) Plan(context.Context, api.Leniency) (api.Plan, error) {
 		Warnings: []string{"blue.hcl:7: 3des is weak"},
 		Problems: []fault.ContextError{{Context: "green", Error: "device wg-out is not there",
 			Hint: "ip link show lists the devices"}},
+		Basis: PlannedBasis(),
 	}, c.Refusal
+}
+
+// PlannedBasis is that of every plan.
+func PlannedBasis() *api.Basis {
+	return &api.Basis{Path: "/etc/warren/system.hcl", Running: 3, RunningDigest: "00ff", Steps: []string{"a step"},
+		Sources: []api.PlanSource{{Name: "/etc/warren/system.hcl", Digest: "01"}}, Held: []string{}}
 }
 
 // Apply implements api.Configurations. There is a mistake in red's configuration
@@ -57,6 +65,10 @@ func (c *Configurations) Apply(_ context.Context, by api.Author, how api.Apply) 
 	switch {
 	case c.Refusal != nil:
 		return out, c.Refusal
+	case how.Basis != nil && !reflect.DeepEqual(how.Basis, PlannedBasis()):
+		return out, &fault.Error{Code: fault.CodeRefused,
+			Reason: "the plan does not hold any more, so nothing was changed",
+			Detail: "/etc/warren/staff.psk has changed\n", Hint: "`warren plan --out FILE` makes another one"}
 	case how.Strict && out.Problems != nil:
 		return out, &fault.Error{Code: fault.CodeRefused,
 			Reason: "the configuration /etc/warren/system.hcl is not valid"}
