@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/pair"
@@ -24,6 +25,7 @@ type backend struct {
 	configurations
 	pairs
 	operations
+	orphans
 }
 
 // Backend returns what answers the API.
@@ -34,11 +36,12 @@ func (s *System) Backend() api.Backend {
 		configurations: configurations{s.life, s.pair.Differences},
 		pairs:          pairs{s.pair, s.life},
 		operations:     operations{s},
+		orphans:        orphans{s.disks, s.pair},
 	}
 }
 
 func (s *System) overview() overview {
-	return overview{name: s.name, started: s.started, tenants: s.tenants, life: s.life, pair: s.pair}
+	return overview{name: s.name, started: s.started, tenants: s.tenants, life: s.life, pair: s.pair, disks: s.disks}
 }
 
 // overview answers the API for the system as a whole.
@@ -48,6 +51,7 @@ type overview struct {
 	tenants *tenants.Tenants
 	life    *lifecycle.Lifecycle
 	pair    *pair.Pair // nil: a node alone
+	disks   *disks.Disks
 }
 
 // Status implements api.Backend.
@@ -70,6 +74,9 @@ func (s overview) Status() api.Status {
 		out.Waiting = append(out.Waiting, fault.ContextError{Context: c.Name, Error: why})
 	}
 	out.Redundancy = s.pair.Redundancy()
+	if list, err := s.disks.Orphans(); err == nil {
+		out.Orphans = len(list)
+	}
 	out.Problems = slices.Concat(s.life.Problems(), s.tenants.Problems())
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total && len(out.Problems) == 0
 	return out

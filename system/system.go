@@ -168,7 +168,7 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)
 	s.life = lifecycle.New(&lifecycle.Config{
-		Startup: startup, Check: s.cfg.Check, Actor: s.tenants,
+		Startup: startup, Check: s.cfg.Check, Keeper: s.disks, Actor: s.tenants,
 		Active: s.pair.Active, Refuses: s.pair.Refuses, Other: otherOf(s.pair), Now: time.Now,
 		Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {

@@ -15,6 +15,7 @@ func newShow(e *env) *cobra.Command {
 		group(&cobra.Command{Use: "resource", Short: "Show resources"}, showResourceUsage.command(e)),
 		showFailover.command(e),
 		showRunningConfig.command(e), showStartupConfig.command(e), showHistory.command(e),
+		showOrphans.command(e),
 	)
 	show.PersistentFlags().BoolVar(&e.json, "json", false, "print JSON for scripts")
 	return show

@@ -42,6 +42,10 @@ func newStatus(e *env) *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s: %d of %s ready%s, pid %d, up %s, version %s\n", plain(st.Name), st.ReadyContexts,
 					count(st.Total, "context", "contexts"), suspended, st.PID, e.since(st.Started), plain(st.Version))
+				if st.Orphans > 0 {
+					fmt.Fprintf(w, "%s kept: `warren show orphans`\n",
+						count(st.Orphans, "disk of a removed context is", "disks of removed contexts are"))
+				}
 				for _, why := range st.Redundancy {
 					fmt.Fprintf(w, "without redundancy: %s\n", plain(why))
 				}

@@ -17,6 +17,7 @@ type Backend interface {
 	Configurations
 	Pairs
 	Operations
+	Orphans
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status

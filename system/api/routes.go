@@ -248,6 +248,18 @@ var routes = []route{
 		handle:  (*Server).listFiles,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/orphans", role: RoleRead, timeout: quickTimeout,
+		answer:  OrphanList{},
+		summary: "Lists the disks of contexts that were removed.",
+		handle:  (*Server).orphans,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/orphans/erase", role: RolePeer, timeout: reloadTimeout,
+		body: EraseOrphans{}, answer: ErasedOrphans{},
+		summary: "Erases disks of contexts that were removed, for good; on both units of a pair.",
+		handle:  (*Server).eraseOrphans,
+	},
+	{
 		verb: http.MethodDelete, path: "/v1/files", role: RoleAdmin, timeout: quickTimeout,
 		params: []string{nameParam}, answer: Deleted{},
 		summary: "Deletes a file or an empty directory.",

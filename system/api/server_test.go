@@ -33,6 +33,7 @@ type backend struct {
 	Configurations
 	Pairs
 	Operations
+	Orphans
 	names   []string
 	logoffs []string
 	err     error // of everything that changes

@@ -38,6 +38,8 @@ type Status struct {
 	Waiting []fault.ContextError `json:"waiting"`
 	// Redundancy says, with failover, what stands against a takeover at the moment.
 	Redundancy []string `json:"redundancy,omitempty"`
+	// Orphans counts the disks of contexts that were removed.
+	Orphans int `json:"orphans,omitempty"`
 	// Problems are what is not as configured although it runs: a link or an address
 	// that is gone, a configuration that could not be taken. Without a Context it
 	// concerns the system file.

@@ -164,6 +164,7 @@ func (l *Lifecycle) reconcile(ctx context.Context, next *loaded, note version,
 		l.log.Info("reload step", "tenant", s.Context, "action", string(s.Action), "reason", s.Why)
 	}
 	var errs []fault.ContextError
+	l.bringBack(st.running.conf, next)
 	st.is, errs = c.reconcile(ctx)
 	st.running, st.pend = next, p
 	l.setState(st)
@@ -284,7 +285,10 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 		err = l.history.setPending(after)
 	}
 	if err == nil {
-		st.is, err = c.transact(ctx)
+		undo := l.bringBack(st.running.conf, next)
+		if st.is, err = c.transact(ctx); err != nil {
+			undo()
+		}
 	}
 	if err != nil {
 		return out, l.undone(err, v.Number, st.pend)

@@ -27,6 +27,8 @@ type Config struct {
 	// Check says which texts of contexts may be parsed in this process; nil: all.
 	Check Checker
 	Actor Actor // does to contexts what a plan says
+	// Keeper, which may be nil, has the disks of contexts that are removed.
+	Keeper Keeper
 	// WriteDisk writes a file on disk0: of a context, named as in "blue:disk0:/path".
 	WriteDisk func(ctx context.Context, name string, body []byte) error
 	// Active tells whether a failover group is active on this unit; nil: a node alone.
@@ -62,7 +64,8 @@ type Lifecycle struct {
 	// release ends what is tolerated of the other unit while a version waits to be
 	// confirmed; nil: nothing is. It belongs to the holder of the token.
 	release func()
-	planKey []byte // of the digests in a Basis
+	planKey []byte          // of the digests in a Basis
+	ran     *configs.System // before this process, where that is known and another one
 	// expiry fires when a confirmation is overdue.
 	expiry *time.Timer
 	// turn holds one token: whoever has it may change what is running.
@@ -79,10 +82,10 @@ func New(cfg *Config) *Lifecycle {
 	path, check := cfg.Startup.path, orUnchecked(cfg.Check)
 	l := &Lifecycle{
 		cfg: *cfg, path: path, log: cfg.Log, stored: host.Files{}, history: cfg.Startup.history,
-		planKey: cfg.Startup.planKey,
-		load:    func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
-		peek:    func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
-		expiry:  time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
+		planKey: cfg.Startup.planKey, ran: cfg.Startup.ran,
+		load:   func(ctx context.Context, how reading) (*loaded, error) { return load(ctx, path, check, how) },
+		peek:   func(ctx context.Context, how reading) (*loaded, error) { return peek(ctx, path, check, how) },
+		expiry: time.NewTimer(time.Hour), turn: make(chan struct{}, 1),
 		current: cfg.Startup.chosen, doing: "warrend starts",
 	}
 	l.cfg.Check = check
@@ -154,8 +157,10 @@ func (l *Lifecycle) snapshot() state {
 func (l *Lifecycle) setState(st state) {
 	st.versions = l.history.all()
 	l.mu.Lock()
+	was := l.current.running.conf
 	l.current = st
 	l.mu.Unlock()
+	l.setAside(was, st.running)
 	if l.cfg.Changed != nil {
 		l.cfg.Changed(st.running.conf)
 	}
@@ -193,6 +198,9 @@ func (l *Lifecycle) unlock() { l.turn <- struct{}{} }
 // Start runs what was decided, as far as it can be, and allows changes from then on.
 func (l *Lifecycle) Start(ctx context.Context) {
 	st := l.snapshot()
+	if l.ran != nil {
+		l.bringBack(l.ran, st.running)
+	}
 	wants := plan.Want(st.running.conf, l.cfg.Key)
 	c := &change{
 		act: l.cfg.Actor, report: l.log.Error,
@@ -202,6 +210,9 @@ func (l *Lifecycle) Start(ctx context.Context) {
 	st.is, errs = c.reconcile(ctx)
 	for _, e := range errs {
 		l.log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
+	}
+	if l.ran != nil { // contexts that were removed while nobody ran
+		l.setAside(l.ran, st.running)
 	}
 	l.setState(st)
 	l.unlock()

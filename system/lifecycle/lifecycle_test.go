@@ -145,6 +145,7 @@ type rig struct {
 	disk map[string]error // by name: why it cannot be written
 
 	active  map[string]bool // failover groups
+	keeper  Keeper          // of disks; nil: there is none
 	check   Checker         // of texts; nil: all may be parsed
 	refuses error           // what stands against every configuration; nil: nothing
 	changed func(*configs.System)
@@ -252,7 +253,7 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	r.Lifecycle = New(&Config{
-		Startup: startup, Check: r.check, Actor: r.host,
+		Startup: startup, Check: r.check, Keeper: r.keeper, Actor: r.host,
 		Active: func(group string) bool { return r.active[group] }, Log: log,
 		Now: func() time.Time { return r.time }, Key: []byte("key"),
 		Refuses: func(*configs.System) error { return r.refuses }, Other: r.other,

@@ -18,6 +18,7 @@ import (
 type loaded struct {
 	conf     *configs.System // nil where there are errors
 	texts    *texts.Set
+	earlier  bool     // a version that ran before, as it was
 	warnings []string // lines for the log
 	// stale are those of warnings that say that what a server has cannot be used,
 	// and its last good copy is.
@@ -123,6 +124,7 @@ func tellProblems(log *slog.Logger, problems []fault.ContextError) {
 // recall reads a version that was kept, but for the contexts that it left out.
 func recall(t *texts.Set, check Checker) (*loaded, error) {
 	l, _, err := read(checkedSet{t, check}, t.Path)
+	l.earlier = true
 	return l, err
 }
 

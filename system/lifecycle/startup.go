@@ -22,6 +22,7 @@ type Startup struct {
 
 	history *history
 	planKey []byte
+	ran     *configs.System // what ran last, where that is another version
 	chosen  state
 }
 
@@ -98,6 +99,9 @@ func (s *Startup) Decide(now time.Time) error {
 	}
 	if err != nil {
 		return err
+	}
+	if n := len(h.list); n > 0 && h.list[n-1].Digest != st.running.texts.Digest() {
+		s.ran = h.before(p, now, s.check)
 	}
 	st.number = h.record(note, st.running.texts, st.pend, s.log)
 	if st.pend != nil && st.pend.Rejected {

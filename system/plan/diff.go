@@ -18,7 +18,8 @@ func Steps(is, want []*Wanted) []Step {
 	var steps []Step
 	for _, old := range is {
 		if wants[old.Name] == nil {
-			steps = append(steps, Step{old.Name, ActionRemove, old.endEffect(), "it is no longer configured", nil, old})
+			steps = append(steps, Step{old.Name, ActionRemove, old.endEffect(),
+				"it is no longer configured; its disk0: is set aside", nil, old})
 		}
 	}
 	for _, w := range want {

@@ -96,7 +96,7 @@ func TestPlan(t *testing.T) {
 		{"a device", "system.hcl", replace("wt-in", "wt-dmz"),
 			[]string{`rebuild context "red": its interfaces have changed`}},
 		{"another name", "system.hcl", replace(`context "red"`, `context "green"`),
-			[]string{`remove context "red": it is no longer configured`, `create context "green": it is new`}},
+			[]string{`remove context "red": it is no longer configured; its disk0: is set aside`, `create context "green": it is new`}},
 	}
 	originals := map[string]string{"system.hcl": twoContexts, "blue.hcl": oneTenant, "red.hcl": oneTenant}
 	for _, tt := range tests {

@@ -22,7 +22,8 @@ var _ api.Configurations = (*Configurations)(nil)
 
 func (c *Configurations) steps() []api.Step {
 	return []api.Step{
-		{Context: "grey", Action: api.ActionRemove, SAs: api.EffectEnd, Why: "it is no longer configured"},
+		{Context: "grey", Action: api.ActionRemove, SAs: api.EffectEnd,
+			Why: "it is no longer configured; its disk0: is set aside"},
 		{Context: "blue", Action: api.ActionConfigure, SAs: api.EffectSomeEnd, Why: "its configuration has changed",
 			Changes: []api.ConfigChange{
 				{File: "/etc/warren/blue.hcl", Block: `ip_pool "staff"`, Attribute: "range", Change: "changed",
