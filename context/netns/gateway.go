@@ -130,7 +130,7 @@ type Gateway struct {
 
 	mu           sync.Mutex // protects what follows, and the order of changes to routes
 	installed    map[place]route
-	up           map[int]bool // by index: the devices that there are, and whether they are up
+	up, running  map[int]bool // by index: the devices that there are: they are up, and have a carrier, too
 	asked        requests
 	holding      bool                      // asked is not complete: nothing is taken away that it may still name
 	proxies      map[int]proxy             // by index: what devices were set to since Update

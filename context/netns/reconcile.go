@@ -172,7 +172,7 @@ func (g *Gateway) reconcile(full bool) (Mended, error) {
 		clear(g.proxies)
 		errs = append(errs, g.nameLocked(), g.settleSettingsLocked())
 	}
-	errs = append(errs, g.settleLocked())
+	errs = append(errs, g.bareLocked(), g.settleLocked())
 	g.announceMovedLocked()
 	err := errors.Join(errs...)
 	g.lookedLocked(full, err)

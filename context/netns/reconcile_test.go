@@ -62,9 +62,11 @@ var losses = []loss{
 	{"routes are removed", "they come back", true,
 		"ip route flush table 5001; ip -6 route flush table 5001; ip route flush table 5004; " +
 			"ip route del default", "", nil},
-	{"routing rules are removed, or put before ours", "ours come back, the others go", true,
-		"ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default; " +
-			"ip -6 rule add pref 32766 lookup main; ip rule add pref 5 lookup main", "", nil},
+	{"routes are removed that the kernel has made with an address", "the address is taken away and given again",
+		true, "ip route flush table main; ip -6 route flush table main; ip route flush table local", "", nil},
+	{"routing rules are removed, or put before ours", "ours come back, and that of the table `main`; the others go",
+		true, "ip rule flush; ip -6 rule flush; ip rule add pref 32767 lookup default; " +
+			"ip rule add pref 5 lookup main", "", nil},
 	{"a link goes down and up, also the other end of a cable", "what the kernel took with it comes back", true,
 		"ip link set outside down; ip link set outside up", "ip link set p-out down; ip link set p-out up", nil},
 	{"the parent of a shared interface goes down and up", "the same", true,

@@ -30,7 +30,9 @@ const (
 	prioSource    = 200 // from outside, by its source, the longest prefix first
 	prioTunnel    = 400 // from outside to those who reach it through the tunnel
 	prioTunnelEnd = 401 // and nowhere else
-	prioEnd       = 500 // no rule of ours is from here on
+	prioEnd       = 500 // rules of others are left alone from here on
+
+	prioMain = 32766 // the kernel's own, for all others
 )
 
 // rule is one rule. Rules are comparable.
@@ -79,6 +81,7 @@ func (g *Gateway) rulesLocked(family int) []rule {
 		{family: family, priority: prioLocal, table: unix.RT_TABLE_LOCAL},
 		{family: family, priority: prioOuter, mark: outerMark, table: tableOuter},
 		{family: family, priority: prioOuterEnd, mark: outerMark},
+		{family: family, priority: prioMain, table: unix.RT_TABLE_MAIN},
 	}
 	var outside, inside []string // kernel's names
 	for _, i := range g.tenant.Interfaces {

@@ -40,7 +40,7 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 	clear(g.proxies) // somebody may have changed the settings, or a device was away
 	g.moved = false
 	err := errors.Join(g.nameLocked(), g.remakeLocked(), g.settleSettingsLocked(), g.straightenLocked(),
-		g.raiseLocked(), g.settleLocked())
+		g.raiseLocked(), g.bareLocked(), g.settleLocked())
 	g.announceMovedLocked()
 	g.lookedLocked(true, err)
 	return err
@@ -59,20 +59,25 @@ func (g *Gateway) announceMovedLocked() {
 // settleLocked makes addresses, routes and rules those that the tenant needs with
 // the present role, whatever is there.
 func (g *Gateway) settleLocked() error {
-	return errors.Join(g.lookLocked(), g.settleAddressesLocked(), g.inventoryLocked(), g.settleRoutesLocked(),
-		g.settleRulesLocked(),
-		g.settleProxiesLocked())
+	errs := []error{g.lookLocked(), g.settleAddressesLocked(), g.inventoryLocked()}
+	// A rule leads to no table whose routes are not there yet.
+	routes, rules := g.settleRoutesLocked(), g.settleRulesLocked()
+	if routes != nil { // perhaps for want of the rule that a gateway is found by
+		routes = g.settleRoutesLocked()
+	}
+	return errors.Join(append(errs, routes, rules, g.settleProxiesLocked())...)
 }
 
-// lookLocked notes which devices are up.
+// lookLocked notes which devices are up, and which of them have a carrier.
 func (g *Gateway) lookLocked() error {
 	list, err := g.ns.handle.LinkList()
 	if err != nil {
 		return fmt.Errorf("netns: listing devices: %w", err)
 	}
-	g.up = make(map[int]bool, len(list))
+	g.up, g.running = make(map[int]bool, len(list)), make(map[int]bool, len(list))
 	for _, l := range list {
 		g.up[l.Attrs().Index] = l.Attrs().Flags&net.FlagUp != 0
+		g.running[l.Attrs().Index] = l.Attrs().Flags&net.FlagUp != 0 && l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
 	}
 	return nil
 }
@@ -97,6 +102,51 @@ func (g *Gateway) raiseLocked() error {
 				errs = append(errs, fmt.Errorf("netns: setting %s up: %w", l.name, err))
 			}
 			g.mended.Links++
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bareLocked takes addresses away whose routes somebody has removed that the kernel
+// makes with an address, to its subnet and, of IPv4, to the address itself: with the
+// address, which settleAddressesLocked adds again, it makes them once more. (Those to
+// IPv6 addresses come a moment later than the address, so who misses one may be early.)
+func (g *Gateway) bareLocked() error {
+	if err := g.lookLocked(); err != nil {
+		return err
+	}
+	filter := &netlink.Route{Table: unix.RT_TABLE_UNSPEC, Protocol: unix.RTPROT_KERNEL}
+	list, err := g.ns.handle.RouteListFiltered(netlink.FAMILY_ALL, filter,
+		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
+	if err != nil {
+		return fmt.Errorf("netns: listing the kernel's routes: %w", err)
+	}
+	type made struct {
+		table, index int
+		to           netip.Prefix
+	}
+	there := make(map[made]bool, len(list))
+	for _, r := range list {
+		if r.Dst != nil {
+			there[made{r.Table, r.LinkIndex, prefixOf(r.Dst)}] = true
+		}
+	}
+	var errs []error
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok || !g.running[l.index] {
+			continue
+		}
+		for _, p := range l.addressesOf(i, g.role) {
+			a := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+			if (a.Addr().Is6() || there[made{unix.RT_TABLE_LOCAL, l.index, a}]) &&
+				(p.IsSingleIP() || there[made{unix.RT_TABLE_MAIN, l.index, p.Masked()}]) {
+				continue
+			}
+			err := g.ns.handle.AddrDel(linkAt(l), &netlink.Addr{IPNet: ipNet(p)})
+			if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+				errs = append(errs, fmt.Errorf("netns: renewing the address %s of %s: %w", p, i.Name, err))
+			}
 		}
 	}
 	return errors.Join(errs...)

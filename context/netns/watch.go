@@ -192,19 +192,19 @@ func (w *watch) next() (seen change, err error) {
 
 // kind tells what a message is about by its headers; 0: nothing to look at. Messages
 // about what we have asked for ourselves carry the port of our requests, but those
-// about devices, which others wait for. With every address the kernel makes routes of
-// its own, which are not ours to keep.
+// about devices, which others wait for. With every address the kernel itself, whose port
+// is 0, makes routes and takes them away.
 func (w *watch) kind(headers []byte) change {
 	if len(headers) < unix.SizeofNlMsghdr {
 		return 0
 	}
-	ours := binary.NativeEndian.Uint32(headers[12:]) == w.own
+	port := binary.NativeEndian.Uint32(headers[12:])
 	switch typ := binary.NativeEndian.Uint16(headers[4:]); {
 	case typ == unix.RTM_NEWLINK || typ == unix.RTM_DELLINK:
 		return linkChange
-	case ours:
+	case port == w.own:
 		return 0
-	case typ == unix.RTM_NEWROUTE || typ == unix.RTM_DELROUTE:
+	case port == 0 && (typ == unix.RTM_NEWROUTE || typ == unix.RTM_DELROUTE):
 		const protocol = unix.SizeofNlMsghdr + 5 // of struct rtmsg
 		if len(headers) > protocol && headers[protocol] == unix.RTPROT_KERNEL {
 			return 0

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -52,4 +53,44 @@ func groupFiles(pid int) ([]string, error) {
 		return nil, fmt.Errorf("process %d is in no group below /sys/fs/cgroup", pid)
 	}
 	return files, nil
+}
+
+// RemoveGroups removes the control groups of a context's worker, as somebody might
+// who tidies up; the worker goes on outside of them.
+func (w *Warrend) RemoveGroups(context string) {
+	w.ns.lab.tb.Helper()
+	pid := w.Context(context).PID
+	files, err := groupFiles(pid)
+	if err != nil {
+		w.ns.lab.tb.Fatalf("lab: groups of context %s: %v", context, err)
+	}
+	for _, file := range files {
+		group := filepath.Dir(file)
+		below, err := filepath.Rel("/sys/fs/cgroup", group)
+		if err != nil {
+			w.ns.lab.tb.Fatalf("lab: groups of context %s: %v", context, err)
+		}
+		root := "/sys/fs/cgroup"
+		if hierarchy, _, _ := strings.Cut(below, "/"); groupRoot(filepath.Join(root, hierarchy)) {
+			root = filepath.Join(root, hierarchy)
+		}
+		if err := os.WriteFile(filepath.Join(root, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+			w.ns.lab.tb.Fatalf("lab: moving the worker of %s out of its group: %v", context, err)
+		}
+		if err := os.Remove(group); err != nil {
+			w.ns.lab.tb.Fatalf("lab: removing the group of %s: %v", context, err)
+		}
+	}
+}
+
+// groupRoot tells whether a directory is where a hierarchy is mounted.
+func groupRoot(dir string) bool {
+	var here, above syscall.Stat_t
+	return syscall.Stat(dir, &here) == nil && syscall.Stat(filepath.Dir(dir), &above) == nil && here.Dev != above.Dev
+}
+
+// InGroups tells whether the worker of a context is in control groups of its own.
+func (w *Warrend) InGroups(context string) bool {
+	files, err := groupFiles(w.Context(context).PID)
+	return err == nil && len(files) > 0
 }
