@@ -377,7 +377,7 @@ func (h *Host) giveBackOne(d *savedDevice, ns *Namespace) error {
 		}
 	}
 	link := findLink(h.ns.handle, d.Transit)
-	if link == nil && ns == nil {
+	if link == nil && inside == nil {
 		link = h.strayed(d)
 	}
 	if link == nil { // never moved, or destroyed together with its namespace
@@ -392,7 +392,7 @@ func (h *Host) giveBackOne(d *savedDevice, ns *Namespace) error {
 }
 
 // strayed finds a device of the machine that the kernel has brought back by itself,
-// when its namespace went: it has the name that the tenant had for it, or a number
+// when its namespace went, or somebody who moved it out: it has the name that the tenant had for it, or a number
 // where that was taken, and is down.
 func (h *Host) strayed(d *savedDevice) netlink.Link {
 	if d.MAC == "" || findLink(h.ns.handle, d.Host) != nil {

@@ -55,6 +55,8 @@ func scratch(t testing.TB) *Host {
 		ip addr add 2001:db8:9::9/64 dev wt-out nodad
 		echo 0 > /proc/sys/net/ipv6/conf/wt-out/accept_ra
 		echo 1 > /proc/sys/net/ipv4/conf/wt-out/arp_ignore
+		ip link set wt-out promisc on
+		ip link set wt-out allmulticast on
 		ip link set wt-out up
 		ip link set p-out up
 		ip link set p-in up
@@ -131,7 +133,7 @@ func build(t *testing.T, h *Host) (*Gateway, *Config) {
 func hostState(t *testing.T, h *Host) string {
 	t.Helper()
 	links := inside(t, h.ns,
-		`ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o "mtu [0-9]*"`)
+		`ip -br link | sed 's/@[^ ]*//' | awk '{print $1, ($NF ~ /[<,]UP[,>]/), $3}' | sort; ip -o link show wt-out | grep -o -e "mtu [0-9]*" -e PROMISC -e ALLMULTI`)
 	return links +
 		inside(t, h.ns, `cat /proc/sys/net/ipv[46]/conf/wt-out/[a-b]* /proc/sys/net/ipv4/conf/wt-out/rp_filter
 		ip -o addr show scope global | sed 's/^[0-9]*: *//'; ip route show table all | grep -v "table local" | grep 192.0.2; ip -6 route show | grep db8`)

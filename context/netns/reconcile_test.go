@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -123,8 +124,9 @@ func kept(t *testing.T, g *Gateway, l loss) string {
 // itself, where the kernel tells, or with the next look. The rows are a table of
 // docs/recovery.md.
 func TestLosses(t *testing.T) {
-	for _, l := range losses {
-		t.Run(l.what, func(t *testing.T) { testLoss(t, l) })
+	const together = 3 // in one tenant, before its pace is that of one who is fought
+	for some := range slices.Chunk(losses, together) {
+		t.Run("tenant", func(t *testing.T) { testLosses(t, some) })
 	}
 	table := "| what happens | what Warren does | when |\n|---|---|---|\n"
 	for _, l := range losses {
@@ -153,7 +155,8 @@ func TestLosses(t *testing.T) {
 	}
 }
 
-func testLoss(t *testing.T, l loss) {
+// testLosses takes some of the losses from one tenant.
+func testLosses(t *testing.T, some []loss) {
 	seen := &looks{}
 	h, g := dualWith(t, func(c *Config) { c.Looked = seen.add })
 	ctx, cancel := context.WithCancel(t.Context())
@@ -175,29 +178,33 @@ func testLoss(t *testing.T, l loss) {
 		}
 	}()
 	<-armed
-	want := kept(t, g, l)
-	inside(t, g.ns, strings.ReplaceAll(l.inside, "HOST", h.ns.name))
-	inside(t, h.ns, l.host)
-	if l.name != nil {
-		if err := l.name(g.ns.name); err != nil {
-			t.Fatal(err)
-		}
+	for _, l := range some {
+		t.Run(l.what, func(t *testing.T) {
+			want := kept(t, g, l)
+			inside(t, g.ns, strings.ReplaceAll(l.inside, "HOST", h.ns.name))
+			inside(t, h.ns, l.host)
+			if l.name != nil {
+				if err := l.name(g.ns.name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			began := time.Now()
+			if !l.soon {
+				g.Check()
+			}
+			var got string
+			for limit := began.Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+				if got = kept(t, g, l); got == want {
+					break
+				}
+				g.Nudge() // as who watches the host does
+			}
+			if got != want {
+				t.Errorf("not as before (-before +now)\n%s", cmp.Diff(want, got))
+			}
+			t.Logf("after %v: %+v", time.Since(began).Round(time.Millisecond), seen.take())
+		})
 	}
-	began := time.Now()
-	if !l.soon {
-		g.Check()
-	}
-	var got string
-	for limit := began.Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
-		if got = kept(t, g, l); got == want {
-			break
-		}
-		g.Nudge() // as who watches the host does
-	}
-	if got != want {
-		t.Errorf("not as before (-before +now)\n%s", cmp.Diff(want, got))
-	}
-	t.Logf("after %v: %+v", time.Since(began).Round(time.Millisecond), seen.take())
 }
 
 // TestNothingToMend: a look at what was just made changes nothing, whatever role the
@@ -296,5 +303,89 @@ func TestOwnChanges(t *testing.T) {
 	}
 	if got := marked(); got != linkChange {
 		t.Errorf("told %b, want changes of devices alone", got)
+	}
+}
+
+// TestCannotBeMended: what is not there to be had is told once, the rest is put right,
+// and what is there again is taken.
+func TestCannotBeMended(t *testing.T) {
+	seen := &looks{}
+	h, g := dualWith(t, func(c *Config) { c.Looked = seen.add })
+	before := everything(t, g)
+	var told []Look
+	last := func() Look {
+		if told = append(told, seen.take()...); len(told) == 0 {
+			return Look{}
+		}
+		return told[len(told)-1]
+	}
+	until := func(what string, holds func() bool) {
+		t.Helper()
+		for limit := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%s: told %+v", what, told)
+			}
+		}
+	}
+	other, err := Create(fmt.Sprintf("wt-other-%d", os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Delete()
+	inside(t, g.ns, "ip link set outside netns "+other.Name()+"; ip route del 10.20.0.0/16")
+	until("a device that is somebody else's", func() bool {
+		err := last().Err
+		return err != nil && strings.Contains(err.Error(), "outside is gone and cannot be had again: there is no device")
+	})
+	until("the rest", func() bool { return strings.Contains(everything(t, g), "10.20.0.0/16 via 10.10.0.254") })
+	for range 3 {
+		g.Check()
+		time.Sleep(2 * lookLimit)
+	}
+	last()
+	if n := len(told); n > 3 { // those that mend the rest may be others
+		t.Errorf("told %d times: %+v", n, told)
+	}
+	inside(t, other, "ip link set outside down; ip link set outside name wt-out; ip link set wt-out netns "+h.ns.name)
+	g.Nudge()
+	until("a device that is back", func() bool { return last().Err == nil })
+	await(t, g, before)
+}
+
+// TestNameOfAnother: a namespace that has our name is not touched, and told of.
+func TestNameOfAnother(t *testing.T) {
+	_, g := dual(t)
+	if err := unmountName(g.ns.name); err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock() // nobody looks meanwhile
+	other, err := Create(g.ns.name)
+	g.mu.Unlock()
+	if err != nil {
+		return // the Gateway was faster, which has its name again
+	}
+	if _, err := g.reconcile(false); err == nil || !strings.Contains(err.Error(), "is another namespace now") {
+		t.Errorf("got %v", err)
+	}
+	if err := other.Delete(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.reconcile(false); err != nil {
+		t.Error(err)
+	}
+	again, err := Open(g.ns.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+// BenchmarkLook is what a look at a tenant costs to which nothing has happened.
+func BenchmarkLook(b *testing.B) {
+	g := buildWith(b, scratch(b), dualTenant())
+	for b.Loop() {
+		if m, err := g.reconcile(true); m != (Mended{}) || err != nil {
+			b.Fatal(m, err)
+		}
 	}
 }

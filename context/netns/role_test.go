@@ -186,6 +186,16 @@ func TestAnnouncements(t *testing.T) {
 		inside(t, h.ns, "ip link set wt-out address 02:00:5e:00:00:09")
 		countAnnouncements(t, h, "02005e000009", func() { buildWith(t, h, dualTenant()) })
 	})
+	t.Run("put right", func(t *testing.T) {
+		inside(t, h.ns, "ip link set wt-out address 02:00:5e:00:00:08")
+		g := buildWith(t, h, dualTenant())
+		g.mu.Lock()
+		g.announcement++ // those of the start are over
+		g.mu.Unlock()
+		countAnnouncements(t, h, "02005e000008", func() {
+			inside(t, g.ns, "ip addr del 198.51.100.1/24 dev outside")
+		})
+	})
 }
 
 // countAnnouncements listens on the outside segment while something happens.
