@@ -335,7 +335,8 @@ func TestCannotBeMended(t *testing.T) {
 	inside(t, g.ns, "ip link set outside netns "+other.Name()+"; ip route del 10.20.0.0/16")
 	until("a device that is somebody else's", func() bool {
 		err := last().Err
-		return err != nil && strings.Contains(err.Error(), "outside is gone and cannot be had again: there is no device")
+		return err != nil && strings.Contains(err.Error(),
+			"outside is gone and cannot be had again: there is no device")
 	})
 	until("the rest", func() bool { return strings.Contains(everything(t, g), "10.20.0.0/16 via 10.10.0.254") })
 	for range 3 {
@@ -364,13 +365,13 @@ func TestNameOfAnother(t *testing.T) {
 	if err != nil {
 		return // the Gateway was faster, which has its name again
 	}
-	if _, err := g.reconcile(false); err == nil || !strings.Contains(err.Error(), "is another namespace now") {
+	if _, err := g.reconcile(true); err == nil || !strings.Contains(err.Error(), "is another namespace now") {
 		t.Errorf("got %v", err)
 	}
 	if err := other.Delete(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.reconcile(false); err != nil {
+	if _, err := g.reconcile(true); err != nil {
 		t.Error(err)
 	}
 	again, err := Open(g.ns.name)
