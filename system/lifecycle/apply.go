@@ -22,7 +22,7 @@ func (l *Lifecycle) startup(ctx context.Context, is *loaded, how Leniency) (*loa
 		return nil, err
 	}
 	tellProblems(l.log, next.problems)
-	for _, w := range next.warnings {
+	for _, w := range next.news(is) {
 		l.log.Warn("configuration warning", "text", w)
 	}
 	return next, l.fixed(is.conf, next.conf)
@@ -65,8 +65,10 @@ func (l *Lifecycle) changeTo(next *loaded, st state) *change {
 	}
 }
 
-// Plan says what Apply would do now, and changes nothing.
+// Plan says what Apply would do now, and changes nothing. It waits for no change that is
+// under way: a warning says that there is one.
 func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
+	doing := l.underWay()
 	st := l.snapshot()
 	next, err := l.peek(ctx, readingOf(how, st.running))
 	if err == nil {
@@ -79,7 +81,12 @@ func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
 		return Plan{}, err
 	}
 	c := l.changeTo(next, st)
-	return Plan{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
+	warnings := next.news(st.running)
+	if doing != "" {
+		warnings = slices.Insert(warnings, 0,
+			"another change is under way, and this is the way from what ran before it: "+doing)
+	}
+	return Plan{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: warnings,
 		Problems: append(slices.Clone(next.problems), c.problems()...),
 		Basis:    l.basisOf(next, st, c.Steps, how)}, nil
 }
@@ -119,7 +126,7 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 	if err != nil {
 		return Reloaded{}, err
 	}
-	out := Reloaded{Warnings: next.warnings}
+	out := Reloaded{Warnings: next.news(st.running)}
 	both := joint{by: by, origin: "reload", next: next, local: how.Local, write: true}
 	told, err := l.jointly(ctx, both, func() error {
 		note := version{Author: by.Name, UID: by.UID, Origin: "reload"}
@@ -258,7 +265,7 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 	confirm int) (Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
-	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.warnings,
+	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.news(st.running),
 		Problems: next.problems, Version: st.number}
 	if len(c.Steps) == 0 && next.texts.Digest() == st.running.texts.Digest() {
 		if rejected != nil && st.pend.open() {

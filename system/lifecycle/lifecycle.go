@@ -186,6 +186,16 @@ func (l *Lifecycle) lock(what string, by Author) error {
 	}
 }
 
+// underWay says which change has the token, who makes it and since when; "": none has.
+func (l *Lifecycle) underWay() string {
+	if len(l.turn) > 0 {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.doing
+}
+
 func (l *Lifecycle) noteHolder(what string, by Author) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

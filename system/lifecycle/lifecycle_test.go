@@ -606,10 +606,64 @@ func TestOneChangeAtATime(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	p, err := r.Plan(ctx, Leniency{})
+	if err != nil || len(p.Warnings) == 0 ||
+		!strings.HasSuffix(p.Warnings[0], ": an apply by alice since 12:00:00 UTC") {
+		t.Errorf("plan: %q, %v", p.Warnings, err)
+	}
 	close(block)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	if p, err := r.Plan(ctx, Leniency{}); err != nil || len(p.Steps)+len(p.Warnings) > 0 {
+		t.Errorf("plan, when it has ended: %+v, %v", p, err)
+	}
+}
+
+// TestWarningsAreNews: a warning is told of a file that has changed, and where another
+// file's change is its cause; what was told before is not repeated.
+func TestWarningsAreNews(t *testing.T) {
+	r := newRig(t)
+	tell := func(what string, blue, red int) {
+		t.Helper()
+		told := func(command string, list []string) {
+			t.Helper()
+			got := map[string]int{}
+			for _, w := range list {
+				file, _, _ := strings.Cut(strings.TrimPrefix(w, r.dir+"/"), ":")
+				got[file]++
+			}
+			if len(list) != blue+red || got["blue.hcl"] != blue || got["red.hcl"] != red {
+				t.Errorf("%s: %s tells %q, want %d of blue and %d of red", what, command, list, blue, red)
+			}
+		}
+		p, err := r.Plan(t.Context(), Leniency{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told("plan", p.Warnings)
+		r.log.Reset()
+		told("apply", r.apply(0).Warnings)
+		if n := strings.Count(r.log.String(), "configuration warning"); n != blue+red {
+			t.Errorf("%s: %d lines in the log, want %d", what, n, blue+red)
+		}
+		again, err := r.Reload(t.Context(), operator, Leniency{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(again.Warnings) > 0 {
+			t.Errorf("%s: reload tells it again: %q", what, again.Warnings)
+		}
+	}
+	tell("nothing has changed", 0, 0) // two short secrets and a key for two groups in each
+	r.edit("red.hcl", "10.99.0.250", "10.99.0.99")
+	tell("one file", 0, 3)
+	r.edit("blue.hcl", "crypto_map \"outside\" {\n  dynamic \"any\" {}\n}\n", "")
+	tell("nobody can connect to blue now", 4, 0)
+	r.write("staff.psk", "a key that is long enough\n")
+	tell("the secrets are longer", 0, 0)
+	r.write("staff.psk", "too short\n")
+	tell("and short again, by a file that both name", 2, 2)
 }
 
 // TestReload touches what can be touched.

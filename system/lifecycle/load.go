@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,6 +21,9 @@ type loaded struct {
 	texts    *texts.Set
 	earlier  bool     // a version that ran before, as it was
 	warnings []string // lines for the log
+	// places are the files, by their names in diagnostics, of those of warnings that the
+	// texts alone are the cause of; "": of no file.
+	places map[string]string
 	// stale are those of warnings that say that what a server has cannot be used,
 	// and its last good copy is.
 	stale []string
@@ -93,7 +97,7 @@ func (src *source) peek(path string, how reading) (*loaded, error) {
 func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, error) {
 	rec := texts.NewRecorder(from)
 	conf, diags := configs.Load(rec, path, host.Machine())
-	l := &loaded{conf: conf, texts: rec.Texts(path, conf)}
+	l := &loaded{conf: conf, texts: rec.Texts(path, conf), places: make(map[string]string)}
 	if diags.HasErrors() {
 		var text strings.Builder
 		if err := diags.Write(&text, 0, false); err != nil {
@@ -105,9 +109,28 @@ func read(from configs.Loader, path string) (*loaded, *configs.Diagnostics, erro
 		}
 	}
 	for _, w := range diags.Warnings() {
-		l.warnings = append(l.warnings, configs.Line(w))
+		line, file := configs.Line(w), ""
+		if w.Subject != nil {
+			file = w.Subject.Filename
+		}
+		l.warnings, l.places[line] = append(l.warnings, line), file
 	}
 	return l, diags, nil
+}
+
+// news are the warnings that whoever has made is has not seen: all about a file that has
+// changed since, and what was not among the warnings of is. `warren validate` shows all.
+func (l *loaded) news(is *loaded) []string {
+	changed := make(map[string]bool)
+	for _, one := range l.texts.List {
+		if was, ok := is.texts.Find(one.At); !ok || !bytes.Equal(was.Body, one.Body) {
+			changed[one.At.String()] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(l.warnings), func(w string) bool {
+		file, ok := l.places[w]
+		return ok && !changed[file] && slices.Contains(is.warnings, w)
+	})
 }
 
 // tellProblems writes to the log which contexts go on as they were, and why.

@@ -96,7 +96,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	if err != nil {
 		return Synced{}, err
 	}
-	out := Synced{Warnings: next.warnings, Version: st.number}
+	out := Synced{Warnings: next.news(st.running), Version: st.number}
 	todo := l.different(files)
 	for _, one := range todo {
 		out.Files = append(out.Files, one.at.String())

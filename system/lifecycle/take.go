@@ -39,7 +39,7 @@ func (l *Lifecycle) Take(ctx context.Context, change JointChange) (Synced, error
 		return Synced{}, err
 	}
 	c := l.changeTo(o.next, st)
-	out := Synced{Warnings: o.next.warnings, Version: st.number, Steps: plan.Explain(c.Steps, st.running.texts,
+	out := Synced{Warnings: o.next.news(st.running), Version: st.number, Steps: plan.Explain(c.Steps, st.running.texts,
 		o.next.texts)}
 	if errs := c.problems(); len(errs) > 0 {
 		return out, refusedBefore(errs)
