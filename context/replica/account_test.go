@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -58,27 +60,91 @@ func TestAccountEndsWithSA(t *testing.T) {
 }
 
 // TestSnapshotKeepsUnknownOfSession: what a newer program adds to a session stays with it
-// when its account changes, and when the journal is made anew.
+// when its account changes, when its IKE SA is rekeyed, however often, and when the journal
+// is made anew; on both nodes.
 func TestSnapshotKeepsUnknownOfSession(t *testing.T) {
-	n := newNode(t, nil)
-	n.add(1, 11)
-	at, s, more := n.Now(), sessionEntry{spi: 1}, uint64(7)
-	b := record.Append(nil, func(f *record.Fields) {
+	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
+	defer a.Stop("the test ends")
+	defer b.Stop("the test ends")
+	join(t, a, b)
+	a.add(1, 11)
+	at, s, more := a.Now(), sessionEntry{spi: 1}, uint64(7)
+	payload := record.Append(nil, func(f *record.Fields) {
 		f.Instant(2, &at)
 		f.Record(5, func(f *record.Fields) { s.fields(f); record.Number(f, 1000, &more) })
 	})
-	e, err := parseEntry(b)
+	e, err := parseEntry(payload)
 	if err != nil || e.session == nil || e.session.unknown.Len() == 0 {
 		t.Fatalf("%+v, %v", e, err)
 	}
-	n.store.append(b)
-	n.restart()
-	n.SetAccount(1, Account{BytesIn: 5})
-	if err := n.store.journal.compact(n.store.snapshot); err != nil {
-		t.Fatal(err)
+	a.store.apply(at, e, &image{state: a.state, accounts: a.store.accounts, ours: true, live: true})
+	a.role.record(payload)
+	same := func(when string, spi, bytes uint64) {
+		t.Helper()
+		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+		for _, n := range []*node{a, b} {
+			got := n.store.accounts[spi]
+			if len(n.store.accounts) != 1 || got.bytesIn != bytes || !got.unknown.Equal(e.session.unknown) {
+				t.Errorf("%s: %v has %+v", when, n.pair.Unit, n.store.accounts)
+			}
+		}
 	}
-	n.restart()
-	if got := n.store.accounts[1]; got.bytesIn != 5 || !got.unknown.Equal(e.session.unknown) {
-		t.Errorf("account %+v", got)
+	same("as it came", 1, 0)
+	a.SetAccount(1, Account{BytesIn: 5})
+	same("another account", 1, 5)
+	for old := uint64(1); old < 3; old++ {
+		a.change(ikeRecord(old+1, old))
+		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: old})
+		same("rekeyed", old+1, 5)
 	}
+	a.change(ikeRecord(4, 3))
+	a.SetAccount(4, Account{BytesIn: 6})
+	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 3})
+	same("rekeyed, and another account", 4, 6)
+	for _, anew := range []bool{false, true} {
+		for _, n := range []*node{a, b} {
+			if anew {
+				if err := n.store.journal.compact(n.store.snapshot); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.restart()
+			if got := n.store.accounts[4]; got.bytesIn != 6 || !got.unknown.Equal(e.session.unknown) {
+				t.Errorf("restart of %v, journal anew: %v: %+v", n.pair.Unit, anew, got)
+			}
+		}
+	}
+}
+
+// TestRekeyedBeforeItsChildrenGo: the host knows of a rekeying before a child SA goes in the
+// same step, which is the new IKE SA's already, or still the old one's where it goes first.
+func TestRekeyedBeforeItsChildrenGo(t *testing.T) {
+	n := newNode(t, nil)
+	n.add(1, 11)
+	n.change(childRecord(1, 12))
+	order := &ordered{host: n.host}
+	n.store.host = order
+	down := func(id uint64) exchange.Record {
+		return exchange.Record{Kind: exchange.RecordChild, SPI: 2,
+			Child: &sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: 2}}}
+	}
+	n.change(down(11), ikeRecord(2, 1), down(12), exchange.Record{Kind: exchange.RecordIKEDown, SPI: 1})
+	if want := "11 of 1 goes, 1 becomes 2, 12 of 2 goes"; strings.Join(order.calls, ", ") != want {
+		t.Errorf("got %q, want %s", order.calls, want)
+	}
+}
+
+// ordered notes the calls of a host.
+type ordered struct {
+	*host
+	calls []string
+}
+
+func (o *ordered) Rekeyed(old, spi uint64) {
+	o.calls = append(o.calls, fmt.Sprintf("%d becomes %d", old, spi))
+}
+
+func (o *ordered) Install(c *sa.Change) error {
+	o.calls = append(o.calls, fmt.Sprintf("%d of %d goes", c.Child.ID, c.Child.Owner))
+	return o.host.Install(c)
 }

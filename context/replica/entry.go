@@ -80,7 +80,7 @@ func (h *habitEntry) fields(f *record.Fields) {
 //
 // Unknown fields go into the journal and to the twin as they come. Beyond the next
 // snapshot, which says the state anew, are only those within a record of the engine (see
-// package ikev2), and those of a session, until its IKE SA is rekeyed. A snapshot has
+// package ikev2), and those of a session, however often its IKE SA is rekeyed. A snapshot has
 // none of an entry itself, of counters and of an address, and no entry of an unknown
 // kind: nobody could tell what it is about, and when it has ended. So what has to outlive
 // a snapshot that an older program writes is a field of a record of the engine.

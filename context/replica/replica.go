@@ -71,6 +71,9 @@ type Host interface {
 	// Install brings a change of a child SA to the data plane, whose counters are
 	// in the slot of c.
 	Install(c *sa.Change) error
+	// Rekeyed says that an IKE SA has followed another one, both by our SPI: the child
+	// SAs whose changes come next are its own. SetAccount may be called within it.
+	Rekeyed(old, spi uint64)
 }
 
 // State is what entries describe beside child SAs in the data plane.

@@ -101,6 +101,8 @@ func (h *host) Rebuild() (State, func(), error) {
 	return b, func() { h.state = b }, nil
 }
 
+func (h *host) Rekeyed(old, spi uint64) {}
+
 func (h *host) Install(c *sa.Change) error {
 	switch {
 	case c.Op.Installs() && c.Child.ID == h.refuses:

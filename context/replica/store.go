@@ -108,6 +108,7 @@ func (s *store) applyRecord(now time.Time, e entry, im *image) entry {
 		return s.giveUp(now, r.SPI, err, im)
 	}
 	if !im.live {
+		inherit(im.accounts, r)
 		return e
 	}
 	s.install(r)
@@ -291,6 +292,8 @@ func (s *store) install(r *exchange.Record) {
 		s.installChild(r.Child)
 	case r.Kind == exchange.RecordIKE && r.Replaces != 0:
 		s.slots.inherit(r.Replaces, r.SPI)
+		inherit(s.accounts, r)
+		s.host.Rekeyed(r.Replaces, r.SPI)
 	case r.Kind == exchange.RecordIKEDown:
 		for _, c := range s.slots.of(r.SPI) {
 			s.installChild(&c)
@@ -319,6 +322,17 @@ func (s *store) installChild(ch *sa.Change) {
 	if c := s.slots.byID[id]; c != nil && ch.Op.Installs() && c.reservation.Limit > 0 {
 		s.counters.Slot(c.slot).SetOutLimit(c.reservation.Limit)
 	}
+}
+
+// inherit gives an IKE SA that has followed another one, and has no account of its own
+// yet, that of the other one: also the fields in it that this program does not know.
+func inherit(accounts map[uint64]sessionEntry, r *exchange.Record) {
+	past, ok := accounts[r.Replaces]
+	if _, known := accounts[r.SPI]; !ok || known || r.Kind != exchange.RecordIKE {
+		return
+	}
+	past.spi = r.SPI
+	accounts[r.SPI] = past
 }
 
 // account notes what a session has behind it, and returns the entry that says so.

@@ -29,7 +29,6 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 		w.assigned.remove(e.Peer.SPI)
 	case exchange.IKERekeyed:
 		w.tell(&control.IKERekeyed{Peer: peerOf(e.Peer), Old: e.Old})
-		w.keepSession(w.sessions.Rename(handleOf(e.Old), handleOf(e.Peer.SPI)))
 		w.assigned.rename(e.Old, e.Peer)
 	case exchange.ChildUp:
 		w.tell(&control.ChildUp{Peer: peerOf(e.Peer), Child: e.Child.ID,

@@ -70,11 +70,17 @@ func (w *Worker) Rebuild() (replica.State, func(), error) {
 func (w *Worker) Install(c *sa.Change) error {
 	if c.Op == sa.OpDelete {
 		facts := w.replica.Facts(c.Child.ID)
-		w.keepSession(w.sessions.Account(handleOf(c.Child.Owner), facts.BytesIn, facts.BytesOut))
+		keepSession(w.replica, w.sessions.Account(handleOf(c.Child.Owner), facts.BytesIn, facts.BytesOut))
 	}
 	err := w.plane.Apply(c)
 	w.routes.change(c)
 	return err
+}
+
+// Rekeyed implements replica.Host. The session goes on with the new IKE SA, whose child
+// SAs may go in the same step.
+func (w *Worker) Rekeyed(old, spi uint64) {
+	keepSession(w.replica, w.sessions.Rename(handleOf(old), handleOf(spi)))
 }
 
 // flush does what the engine asked for: changes are journalled and installed,

@@ -121,9 +121,9 @@ func (w *Worker) closeSession(h session.Handle) *session.Session {
 
 // keepSession makes durable what the IKE SA of a session does not say. nil: there
 // is no session.
-func (w *Worker) keepSession(x *session.Session) {
+func keepSession(r *replica.Replica, x *session.Session) {
 	if x != nil {
-		w.replica.SetAccount(x.Handle.Number, replica.Account{Since: x.Since, BytesIn: x.BytesIn, BytesOut: x.BytesOut})
+		r.SetAccount(x.Handle.Number, replica.Account{Since: x.Since, BytesIn: x.BytesIn, BytesOut: x.BytesOut})
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/esptest"
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/journal"
 	"github.com/warrenvpn/warren/failover/link"
@@ -585,6 +586,46 @@ func TestSessionIsCarried(t *testing.T) {
 		same("after a snapshot")
 		alice.stop()
 		p.stop()
+	})
+}
+
+// TestBytesOfTheSameStep: a child SA that ends in the step in which its IKE SA is rekeyed
+// counts for its session.
+func TestBytesOfTheSameStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := esptest.NewNet()
+		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+		client := newHost(t, net, clientTenant("198.51.100.2", "alice@example"), "198.51.100.2")
+		gateway.start()
+		client.start()
+		time.Sleep(time.Second)
+		if !ping(client, gateway, client.assigned()) {
+			t.Fatal("no traffic through a new tunnel")
+		}
+		gateway.in(func(_ time.Time, w *Worker) {
+			s := w.engine.Status()[0]
+			facts := w.replica.Facts(s.Children[0].ID)
+			if facts.BytesIn == 0 || facts.BytesOut == 0 {
+				t.Fatalf("the child SA has carried %+v", facts)
+			}
+			old, spi := s.Peer.SPI, s.Peer.SPI+1
+			w.Rekeyed(old, spi)
+			gone := s.Children[0]
+			gone.Owner = spi
+			if err := w.Install(&sa.Change{Op: sa.OpDelete, Child: gone}); err != nil {
+				t.Error(err)
+			}
+			x := w.sessions.Lookup(handleOf(spi))
+			if x == nil || x.BytesIn != facts.BytesIn || x.BytesOut != facts.BytesOut {
+				t.Errorf("the session has %+v, want the bytes of %+v", x, facts)
+			}
+			if a, ok := w.replica.Account(spi); !ok || a.BytesIn != facts.BytesIn {
+				t.Errorf("the journal has %+v, %v", a, ok)
+			}
+			w.Rekeyed(spi, old) // as it was for the rest of the worker
+		})
+		client.stop()
+		gateway.stop()
 	})
 }
 
