@@ -26,6 +26,7 @@ type backend struct {
 	pairs
 	operations
 	orphans
+	streams
 }
 
 // Backend returns what answers the API.
@@ -37,6 +38,7 @@ func (s *System) Backend() api.Backend {
 		pairs:          pairs{s.pair, s.life},
 		operations:     operations{s},
 		orphans:        orphans{s.disks, s.pair},
+		streams:        streams{s.events, s.tenants},
 	}
 }
 

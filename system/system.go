@@ -30,6 +30,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/pair"
@@ -69,6 +70,7 @@ type System struct {
 	groups  *cgroup.Manager
 	started time.Time
 	changed chan struct{} // holds one token after a change of state
+	events  *events.Hub
 	up      chan struct{} // closed when all contexts have begun
 	ending  atomic.Bool   // as End has it
 
@@ -116,7 +118,7 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	}
 	s := &System{
 		cfg: *cfg, name: conf.Name, run: run, started: time.Now(), groups: cgroup.Detect(conf.Name),
-		changed: make(chan struct{}, 1), up: make(chan struct{}),
+		changed: make(chan struct{}, 1), up: make(chan struct{}), events: events.New(),
 	}
 	kept := s.findKept()
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
@@ -147,7 +149,8 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 	conf := startup.Running()
 	if conf.Failover != nil {
 		s.pair, err = pair.New(&pair.Config{
-			System: conf, Links: pair.LinksOf(s.host), Records: s.recordDir(), Changed: s.poke, Log: s.cfg.Log,
+			System: conf, Links: pair.LinksOf(s.host), Records: s.recordDir(), Changed: s.poke,
+			Events: s.events, Log: s.cfg.Log,
 		})
 		if err != nil {
 			return err
@@ -156,8 +159,8 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 	files := &disks.Config{StateDir: conf.StateDir, Log: s.cfg.Log}
 	contexts := &tenants.Config{
 		System: conf.Name, Host: s.host, Groups: s.groups, Records: s.recordDir(), Changed: s.poke,
-		Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat, LogLevel: s.cfg.LogLevel,
-		Log: s.cfg.Log, Store: s.cfg.Store, Kept: kept,
+		Events: s.events, Worker: s.cfg.Worker, Stderr: s.cfg.Stderr, LogFormat: s.cfg.LogFormat,
+		LogLevel: s.cfg.LogLevel, Log: s.cfg.Log, Store: s.cfg.Store, Kept: kept,
 	}
 	if s.pair != nil {
 		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby,
@@ -170,7 +173,7 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 	s.life = lifecycle.New(&lifecycle.Config{
 		Startup: startup, Check: s.cfg.Check, Keeper: s.disks, Actor: s.tenants,
 		Active: s.pair.Active, Refuses: s.pair.Refuses, Other: otherOf(s.pair), Now: time.Now,
-		Log: s.cfg.Log,
+		Events: s.events, Log: s.cfg.Log,
 		Changed: func(conf *configs.System) {
 			s.pair.Configure(conf)
 			restrict(s.Socket(), conf, s.cfg.Log)

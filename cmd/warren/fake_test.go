@@ -27,6 +27,7 @@ type two struct {
 	apitest.Orphans
 	apitest.Pairs
 	apitest.Operations
+	apitest.Streams
 }
 
 // paired is two as one node of a pair.
@@ -40,7 +41,7 @@ func paired() *two {
 // storage.
 func withFiles() *two {
 	b := &two{}
-	b.Files.Now, b.Configurations.Now, b.Limit = now, now, 1000
+	b.Files.Now, b.Configurations.Now, b.Streams.Now, b.Limit = now, now, now, 1000
 	b.Put("blue:disk0:/certs/ca.pem", "a certificate\n")
 	b.Put("blue:disk0:/certs/broken/short", "cut off\n")
 	b.Put("blue:disk0:/banner", "two\nlines\n")

@@ -18,6 +18,7 @@ type Backend interface {
 	Pairs
 	Operations
 	Orphans
+	Streams
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status

@@ -108,7 +108,7 @@ func mediaOf(example any) string {
 	switch example.(type) {
 	case content:
 		return contentType
-	case CopyEvent:
+	case CopyEvent, Event:
 		return eventsType
 	}
 	return "application/json"

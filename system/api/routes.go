@@ -86,6 +86,13 @@ var routes = []route{
 		handle:  (*Server).resources,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/events", role: RoleRead, timeout: streamTimeout,
+		params: []string{contextParam, kindParam}, answer: Event{},
+		summary: "Tells what happens from now on, one JSON object a line, until the caller goes away; of kinds that " +
+			"are joined with commas, or of all. Whoever reads too slowly misses events, and is told how many.",
+		stream: (*Server).events,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/failover", role: RoleRead, timeout: quickTimeout,
 		answer:  Failover{},
 		summary: "Describes the failover pair: unit, roles, peer, links, replication, the last changes.",

@@ -123,6 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 	requests, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	requests = context.WithValue(requests, serverKey{}, requests)
+	requests = context.WithValue(requests, runningKey{}, ctx) // what has no end ends when the server stops
 	srv := s.server(requests, withCaller)
 	peers := s.server(requests, withPeer)
 	served := make(chan error, 1)

@@ -34,6 +34,7 @@ type backend struct {
 	Pairs
 	Operations
 	Orphans
+	Streams
 	names   []string
 	logoffs []string
 	err     error // of everything that changes

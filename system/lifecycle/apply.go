@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -142,7 +143,7 @@ func (l *Lifecycle) reload(ctx context.Context, by Author, how Leniency) (Reload
 		}
 		out.Steps, out.Errors = append(out.Steps, steps...), append(out.Errors, errs...)
 	}
-	l.log.Info("configuration loaded", "steps", len(out.Steps), "errors", len(out.Errors))
+	l.tell(&events.ConfigurationLoaded{Steps: uint64(len(out.Steps)), Errors: uint64(len(out.Errors))})
 	return out, err
 }
 
@@ -314,8 +315,8 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 	if confirm > 0 {
 		out.ConfirmBefore = after.Deadline
 	}
-	l.log.Info("configuration applied", "version", v.Number, "origin", note.Origin, "author", note.Author,
-		"steps", len(c.Steps))
+	l.tell(&events.ConfigurationApplied{Version: uint64(v.Number), Origin: note.Origin, Author: note.Author,
+		Steps: uint64(len(c.Steps))})
 	return out, nil
 }
 
@@ -327,7 +328,7 @@ func (l *Lifecycle) undone(err error, number int, before *pending) error {
 		}
 	}
 	l.setState(l.snapshot())
-	l.log.Error("configuration not applied", "reason", err)
+	l.tell(&events.ConfigurationRefused{Reason: err.Error()})
 	e := &fault.Error{Code: fault.CodeRefused, Reason: "nothing was changed: " + oneLine(err),
 		Hint: "`warren plan` shows what was to be done"}
 	var f *failed

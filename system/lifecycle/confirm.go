@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -27,7 +28,7 @@ func (l *Lifecycle) Confirm(ctx context.Context, by Author) (Version, error) {
 	l.expiry.Stop()
 	st.pend = after
 	l.setState(st)
-	l.log.Info("configuration confirmed", "version", st.number, "author", by.Name)
+	l.tell(&events.ConfigurationConfirmed{Version: uint64(st.number), Author: by.Name})
 	l.alsoThere(ctx, Settlement{What: SettleConfirm})
 	v, _ := l.history.find(st.number)
 	return st.row(v), nil
@@ -74,7 +75,7 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	for _, e := range errs {
 		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
 	}
-	l.log.Warn("configuration rolled back: it was not confirmed", "version", p.Version, "instead", p.Previous)
+	l.tell(&events.ConfigurationRolledBack{Version: uint64(p.Version), Instead: uint64(p.Previous)})
 	return err
 }
 
@@ -83,8 +84,7 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 func (l *Lifecycle) keep(st state, reason string) error {
 	p := *st.pend
 	p.Kept = reason
-	l.log.Error("configuration not rolled back although it was not confirmed", "version", p.Version,
-		"instead", p.Previous, "reason", reason)
+	l.tell(&events.ConfigurationStuck{Version: uint64(p.Version), Instead: uint64(p.Previous), Reason: reason})
 	st.pend = &p
 	l.setState(st)
 	return l.history.setPending(&p)

@@ -17,6 +17,8 @@ import (
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/configs/host"
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -46,7 +48,9 @@ type Config struct {
 	Now func() time.Time
 	// Key of fingerprints is secret and lives as long as the process; nil: a random one.
 	Key []byte
-	Log *slog.Logger
+	// Events takes what happens to the configuration; nil: nobody reads it.
+	Events *events.Hub
+	Log    *slog.Logger
 }
 
 // Lifecycle is the configuration in its life. There is one change at a time; a second one
@@ -126,6 +130,9 @@ func (l *Lifecycle) Problems() []fault.ContextError {
 	}
 	return list
 }
+
+// tell tells what has happened to the configuration.
+func (l *Lifecycle) tell(f control.Fact) { l.cfg.Events.Tell(l.log, "", f) }
 
 // Wanted is what the configuration that runs wants of every context.
 func (l *Lifecycle) Wanted() []*plan.Wanted { return plan.Want(l.Running(), l.cfg.Key) }

@@ -9,15 +9,17 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/system/events"
 )
 
 // machine is the role machine with the one goroutine that owns it, Pair.run. Others reach
 // it through do and post.
 type machine struct {
-	log   *slog.Logger
-	calls chan func(now time.Time, out *failover.Output)
-	ended chan struct{}  // closed when run has returned
-	owned sync.WaitGroup // goroutines of run
+	log    *slog.Logger
+	events *events.Hub // nil: nobody reads them
+	calls  chan func(now time.Time, out *failover.Output)
+	ended  chan struct{}  // closed when run has returned
+	owned  sync.WaitGroup // goroutines of run
 	// cancel ends run; nil: it was not started.
 	cancel   context.CancelFunc
 	finished chan struct{} // closed when run and its goroutines have ended
@@ -27,8 +29,8 @@ type machine struct {
 	conf *configs.System // that runs
 }
 
-func newMachine(conf *configs.System, log *slog.Logger) *machine {
-	return &machine{log: log, conf: conf, calls: make(chan func(time.Time, *failover.Output), beatsSize),
+func newMachine(conf *configs.System, log *slog.Logger, hub *events.Hub) *machine {
+	return &machine{log: log, events: hub, conf: conf, calls: make(chan func(time.Time, *failover.Output), beatsSize),
 		ended: make(chan struct{}), finished: make(chan struct{})}
 }
 

@@ -13,7 +13,7 @@ import (
 // TestMachine: what is posted runs in the goroutine of the machine, and nothing waits for
 // one that has ended.
 func TestMachine(t *testing.T) {
-	x := newMachine(&configs.System{}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	x := newMachine(&configs.System{}, slog.New(slog.NewTextHandler(io.Discard, nil)), nil)
 	go func() {
 		var out failover.Output
 		for range 2 {

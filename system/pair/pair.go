@@ -19,6 +19,7 @@ import (
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/internal/secret"
+	"github.com/warrenvpn/warren/system/events"
 )
 
 const (
@@ -41,7 +42,9 @@ type Config struct {
 	Records string          // directory for records of what was taken from the host
 	// Changed is told when a context has another role. It must not block.
 	Changed func()
-	Log     *slog.Logger
+	// Events takes what happens between the units; nil: nobody reads it.
+	Events *events.Hub
+	Log    *slog.Logger
 }
 
 // Pair is this node's half of a failover pair. A nil Pair stands for a node
@@ -73,7 +76,7 @@ func New(cfg *Config) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := newMachine(conf, cfg.Log)
+	x := newMachine(conf, cfg.Log, cfg.Events)
 	p := &Pair{
 		machine: x, cfg: *conf.Failover,
 		keys: &keyring{keys: conf.Failover.Keys()}, roles: newRoles(conf), members: newMembers(conf),

@@ -91,6 +91,7 @@ func (t *tenant) workerConfig(w *plan.Wanted, gateway *netns.Gateway, group *cgr
 		MemoryLimit: w.Limits.Memory, Stderr: t.env.Stderr,
 		Claim:     func(c control.Claim) (control.Grant, error) { return t.env.rests.claim(t.name, c) },
 		LogFormat: t.env.LogFormat, LogLevel: t.env.LogLevel, Log: t.log, Changed: t.workerChanged,
+		Event:    t.env.Events.Worker(t.name),
 		Failover: t.env.Pair.Twin(w), RequireSandbox: w.RequireSandbox,
 	}
 	if t.env.keeps(w) {

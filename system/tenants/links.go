@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/guard"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 )
 
@@ -50,12 +51,12 @@ func (t *tenant) lookAtLinks(g gatewayLinks) {
 	t.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		if before[name] != now[name] {
-			t.log.Warn("interface lost", "interface", name, "reason", string(now[name]))
+			t.env.Events.Tell(t.log, t.name, &events.InterfaceLost{Interface: name, Reason: string(now[name])})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(before)) {
 		if _, still := now[name]; !still {
-			t.log.Info("interface is back", "interface", name)
+			t.env.Events.Tell(t.log, t.name, &events.InterfaceBack{Interface: name})
 		}
 	}
 	t.env.Changed()

@@ -12,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/plan"
 )
 
@@ -107,7 +108,7 @@ func (t *tenant) run(ctx context.Context) {
 			return
 		}
 		t.reportOutcome(err)
-		t.log.Error("context failed", "reason", err, "retry_in", delay)
+		t.env.Events.Tell(t.log, t.name, &events.ContextFailed{Reason: err.Error(), RetryIn: delay})
 		t.setState(StateFailed, err.Error())
 		timer := time.NewTimer(delay)
 		select {
@@ -170,7 +171,7 @@ func (t *tenant) serve(ctx context.Context) (err error) {
 		}
 	}()
 	w := t.view().want
-	t.log.Info("context built", "namespace", w.Namespace, "class", w.Class)
+	t.env.Events.Tell(t.log, t.name, &events.ContextBuilt{Namespace: w.Namespace, Class: w.Class})
 	life, end := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	defer func() {

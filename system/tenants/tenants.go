@@ -20,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/disks"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	Pair    Pair // nil: a node alone
 	// Changed is told whenever the state of a context may have changed. It must not block.
 	Changed func()
+	// Events takes what happens in contexts and to them; nil: nobody reads it.
+	Events *events.Hub
 
 	// Store keeps workers for the next life of the supervisor, and Kept are those of the
 	// one before. nil: workers end with this process.

@@ -117,8 +117,8 @@ func (t *tenant) watchLimits(now time.Time, all bool) {
 			t.notices[resource.Name(r.Resource)] = n
 		}
 		if count, due := n.Due(now, r.Denied); due && r.Limit != 0 {
-			t.log.Warn("limit of the class reached", "class", v.want.Class, "resource", r.Resource, "limit", r.Limit,
-				"count", count)
+			t.env.Events.Tell(t.log, t.name, &control.LimitReached{Class: v.want.Class, Resource: r.Resource,
+				Limit: r.Limit, Count: uint64(count)})
 		}
 	}
 	if v.gateway != nil && all {
