@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -78,6 +79,10 @@ func (w *Warrend) PIDs() []int { return append([]int{w.PID()}, descendants(w.PID
 func (w *Warrend) WorkerSizes() ([]float64, error) {
 	var sizes []float64
 	for _, pid := range Children(w.PID()) {
+		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil || !bytes.HasPrefix(args, []byte("warren-context\x00")) {
+			continue // it checks a configuration, or has ended since
+		}
 		b, err := PSS(pid)
 		if err != nil {
 			return nil, err
