@@ -69,7 +69,7 @@ func TestAdopt(t *testing.T) {
 	ends := keptEndpoints(t, g)
 	g.Leave()
 
-	cfg.Host = &Host{ns: h.ns, system: h.system, parents: make(map[string]*parent)} // that of the next process
+	cfg.Host = newHost(h.ns, h.system) // that of the next process
 	g, err := Adopt(cfg, ends)
 	if err != nil {
 		t.Fatal(err)

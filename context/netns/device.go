@@ -25,6 +25,7 @@ var ErrNoVLAN = errors.New("netns: this kernel has no 802.1Q (CONFIG_VLAN_8021Q)
 type Host struct {
 	ns     *Namespace
 	system string
+	turns  chan struct{} // has one for each tenant whose namespace is looked at just now
 
 	mu      sync.Mutex // protects parents
 	parents map[string]*parent
@@ -44,7 +45,22 @@ func OpenHost(system string) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Host{ns: ns, system: system, parents: make(map[string]*parent)}, nil
+	return newHost(ns, system), nil
+}
+
+func newHost(ns *Namespace, system string) *Host {
+	return &Host{ns: ns, system: system, turns: make(chan struct{}, looksAtOnce), parents: make(map[string]*parent)}
+}
+
+// looksAtOnce is how many namespaces are looked at, and changed, at once. The kernel does
+// most of that under one lock, and each takes 128 KiB of stack for the netlink library.
+const looksAtOnce = 4
+
+// turn waits until another namespace may be looked at, and returns what ends that. Roles
+// do not wait for it.
+func (h *Host) turn() (leave func()) {
+	h.turns <- struct{}{}
+	return func() { <-h.turns }
 }
 
 // Close lets go of the namespace.

@@ -43,7 +43,7 @@ func scratch(t testing.TB) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &Host{ns: ns, system: "wt", parents: make(map[string]*parent)}
+	h := newHost(ns, "wt")
 	t.Cleanup(func() {
 		unmountName(ns.name)
 		h.Close()

@@ -160,6 +160,7 @@ func textOf(err error) string {
 // differences: a device of an interface that somebody has set down stays down, and
 // the kernel's settings, and the name, are looked at only when full says so.
 func (g *Gateway) reconcile(full bool) (Mended, error) {
+	defer g.host.turn()()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.gone {

@@ -20,6 +20,7 @@ import (
 // what is gone for good, such as a device that was deleted. What the Gateway knows to
 // be there it does not look at. t is not changed any more: the same t says the same.
 func (g *Gateway) Update(t *spec.Tenant) error {
+	defer g.host.turn()()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.gone {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
 )
 
@@ -31,5 +32,6 @@ func (w *Worker) arrange(changes int, do func() error) error {
 	if !ok {
 		return errHasty
 	}
-	return do()
+	// The goroutine that hears the worker would keep the stack of the netlink library.
+	return guard.Apart(w.cfg.Log, "what a worker asks of its network", do)
 }
