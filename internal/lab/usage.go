@@ -72,15 +72,27 @@ func SettledCPU(pids ...int) (time.Duration, error) {
 	return 0, err
 }
 
-// PIDs are the processes of the daemon: itself, and all that it has started.
-func (w *Warrend) PIDs() []int { return append([]int{w.PID()}, descendants(w.PID())...) }
+// PIDs are the processes of the daemon: itself, and all that it has started and that
+// stay. What checks a configuration does not: it ends when nobody changes one.
+func (w *Warrend) PIDs() []int {
+	return append([]int{w.PID()}, slices.DeleteFunc(descendants(w.PID()), func(pid int) bool {
+		name := program(pid)
+		return name == "" || name == "warrend-check"
+	})...)
+}
+
+// program is the name that a process was started under; "": it has ended.
+func program(pid int) string {
+	args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	name, _, _ := bytes.Cut(args, []byte{0})
+	return string(name)
+}
 
 // WorkerSizes returns the PSS of every worker in MiB, the smallest first.
 func (w *Warrend) WorkerSizes() ([]float64, error) {
 	var sizes []float64
 	for _, pid := range Children(w.PID()) {
-		args, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-		if err != nil || !bytes.HasPrefix(args, []byte("warren-context\x00")) {
+		if program(pid) != "warren-context" {
 			continue // it checks a configuration, or has ended since
 		}
 		b, err := PSS(pid)
