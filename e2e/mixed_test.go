@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/warrenvpn/warren/internal/lab"
@@ -30,6 +31,7 @@ func TestMixedPair(t *testing.T) {
 	m.change("the old build is active")
 	m.goesOver("switch from the old build to the new one")
 	m.change("the new build is active")
+	m.appliesAlone()
 	m.die("death of the new build, the old one takes over")
 	m.change("the old build is active again")
 	m.die("death of the old build, the new one takes over")
@@ -73,6 +75,20 @@ func (m *mixed) keeps(what string, happen func()) {
 	if now := spis(m.swan.ListSAs(), true); now != was {
 		m.t.Errorf("%s: IKE SAs of the client: got %s, want %s as before", what, now, was)
 	}
+}
+
+// appliesAlone applies a change on the active node, whose peer is of the old build and takes
+// none: the operator is told, and copies what can be copied.
+func (m *mixed) appliesAlone() {
+	m.t.Helper()
+	active, _ := m.Active(m.group)
+	active.Write("acme.hcl", replaced(m.t, fileOf(m.t, active, "acme.hcl"), "10.55.1.250", "10.55.1.240"))
+	_, stderr, err := active.CLI("apply")
+	if err != nil || !strings.Contains(stderr, "is older and takes no configuration") {
+		m.t.Errorf("apply beside the old build: %v, %s", err, stderr)
+	}
+	active.MustCLI("failover", "sync-config")
+	m.Whole()
 }
 
 // change does to the active node what is replicated as it happens: both SAs of the

@@ -145,6 +145,9 @@ func (p pairs) SyncConfig(ctx context.Context, by api.Author) (api.Synced, error
 		return out, refused
 	}
 	out.Fetched = fetched
+	if err == nil {
+		p.life.Given()
+	}
 	return out, err
 }
 

@@ -30,8 +30,14 @@ import (
 // become of it: longer than a change may take.
 const provisional = 10 * time.Minute
 
-// settleTimeout bounds what is told the other unit after a change.
-const settleTimeout = time.Minute
+const (
+	// compareTimeout bounds the question what the other unit runs.
+	compareTimeout = 10 * time.Second
+	// takeTimeout bounds what the other unit gets to check a change, or to make it.
+	takeTimeout = 5 * time.Minute
+	// settleTimeout bounds what it is told after a change.
+	settleTimeout = time.Minute
+)
 
 // Other is the other unit of a pair, as far as the configuration of both is concerned. Its
 // methods may block, but for Place and Tolerate, which only ask the goroutine of the pair.
@@ -122,10 +128,10 @@ func (l *Lifecycle) jointly(ctx context.Context, j joint, do func() error) (warn
 	if j.local {
 		return nil, l.alone(do, !change.equal(&is))
 	}
-	if change.equal(&is) && !l.history.local() {
+	place := l.cfg.Other.Place()
+	if change.equal(&is) && (!l.history.local() || place.Elsewhere) {
 		return nil, do() // it is this unit's own affair
 	}
-	place := l.cfg.Other.Place()
 	switch {
 	case !place.Alive:
 		if err = do(); err == nil {
@@ -153,7 +159,7 @@ func (l *Lifecycle) jointly(ctx context.Context, j joint, do func() error) (warn
 func (l *Lifecycle) onBoth(ctx context.Context, j joint, change JointChange, place Place,
 	do func() error) (warnings []string, err error) {
 	change.Check = true
-	if _, err := l.cfg.Other.Take(ctx, change); err != nil {
+	if _, err := l.takeThere(ctx, change); err != nil {
 		if isOlder(err) {
 			return []string{olderProgram(place)}, l.alone(do, false)
 		}
@@ -165,7 +171,7 @@ func (l *Lifecycle) onBoth(ctx context.Context, j joint, change JointChange, pla
 		}
 	}
 	change.Check, change.Confirm = false, int(provisional/time.Second)+j.confirm
-	if _, err := l.cfg.Other.Take(ctx, change); err != nil {
+	if _, err := l.takeThere(ctx, change); err != nil {
 		return nil, refusedThere(err, place)
 	}
 	err = do()
@@ -184,6 +190,13 @@ func (l *Lifecycle) onBoth(ctx context.Context, j joint, change JointChange, pla
 		l.history.setLocal(false, l.log)
 	}
 	return warnings, err
+}
+
+// takeThere asks the other unit to take a change, within bounds.
+func (l *Lifecycle) takeThere(ctx context.Context, change JointChange) (Synced, error) {
+	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
+	defer cancel()
+	return l.cfg.Other.Take(ctx, change)
 }
 
 // alone makes a change on this unit; differs: it makes the units differ on purpose.

@@ -312,6 +312,10 @@ func TestStandbyRefusesChanges(t *testing.T) {
 	if _, err := a.DiffPeer(t.Context(), "nobody"); err == nil {
 		t.Error("a context that nobody has is compared")
 	}
+	b.edit("system.hcl", "wt-dmz", "wt-dmy") // it is the unit's own
+	if _, err := b.Apply(t.Context(), operator, Apply{}); err != nil {
+		t.Errorf("the standby refuses what is its own: %v", err)
+	}
 	a.edit("blue.hcl", "10.99.0.250", "10.99.0.150")
 	a.apply(0)
 	if a.digest() != b.digest() || !strings.Contains(b.read("blue.hcl"), "10.99.0.150") {

@@ -104,7 +104,7 @@ func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	change.Author, change.Origin, change.Write = warrend.Name, originMend, true
-	done, err := l.cfg.Other.Take(ctx, change)
+	done, err := l.takeThere(ctx, change)
 	if err != nil {
 		return false, err
 	}
@@ -118,6 +118,8 @@ func (l *Lifecycle) toMend(ctx context.Context) (bool, error) {
 	if st.pend.open() || l.history.local() {
 		return false, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
+	defer cancel()
 	theirs, err := l.cfg.Other.Common(ctx, true)
 	if isOlder(err) {
 		return false, nil // each apply says so

@@ -41,6 +41,10 @@ func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err 
 	return give, fetched, nil
 }
 
+// Given says that the other unit has what GiveFiles returned: that this one differs is not
+// meant any more.
+func (l *Lifecycle) Given() { l.history.setLocal(false, l.log) }
+
 // contextFiles are the files that a context is configured with.
 func contextFiles(running *loaded, c configs.Tenant) (list []PeerFile) {
 	for _, t := range running.texts.List {
@@ -125,6 +129,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	}
 	st.running, st.number = next, v.Number
 	l.setState(st)
+	l.history.setLocal(false, l.log)
 	out.Version = v.Number
 	l.log.Info("configuration taken from the peer", "version", v.Number, "steps", len(c.Steps), "count", len(todo))
 	return out, nil
