@@ -71,7 +71,7 @@ type JointChange struct {
 	Author, Origin, Comment string
 
 	System []byte     // configs.Common of the system file
-	Files  []PeerFile // of all contexts whose configuration is no server's
+	Files  []PeerFile // of all contexts; what a server has sent, too
 	Left   []string   // contexts that System names and that are left out
 
 	// Check: it is read, checked and planned, and changes nothing.
@@ -269,10 +269,12 @@ func commonOf(l *loaded) (JointChange, error) {
 	system, err := configs.Common(l.texts.Body(configs.Location{Scheme: configs.SchemeFile, Path: l.texts.Path}))
 	c := JointChange{System: system, Left: slices.Clone(l.texts.Left)}
 	for _, t := range l.conf.Contexts {
-		if t.Config.Scheme != configs.SchemeHTTPS {
-			c.Files = append(c.Files, contextFiles(l, t)...)
+		c.Files = append(c.Files, contextFiles(l, t)...)
+		if t.Config.Scheme == configs.SchemeHTTPS { // both have what the server has sent this one
+			c.Files = append(c.Files, PeerFile{Context: t.Name, Config: true, Content: l.texts.Body(t.Config)})
 		}
 	}
+	c.Files = slices.DeleteFunc(c.Files, vouching(l))
 	for i := range c.Files {
 		if c.Files[i].Config {
 			c.Files[i].Name = "" // each unit has a place for it
@@ -283,6 +285,22 @@ func commonOf(l *loaded) (JointChange, error) {
 	})
 	slices.Sort(c.Left)
 	return c, err
+}
+
+// vouching tells of files that say who vouches for a server (config_ca): they are of the
+// system, and each unit has its own.
+func vouching(l *loaded) func(PeerFile) bool {
+	var list [][]byte
+	fetched := func(c configs.Tenant) bool { return c.Config.Scheme == configs.SchemeHTTPS }
+	if slices.ContainsFunc(l.conf.Contexts, fetched) {
+		_, remotes := configs.Remotes(l.texts, l.texts.Path)
+		for _, r := range remotes {
+			list = append(list, r.CA)
+		}
+	}
+	return func(f PeerFile) bool {
+		return !f.Config && slices.ContainsFunc(list, func(ca []byte) bool { return bytes.Equal(ca, f.Content) })
+	}
 }
 
 // equal tells whether two configurations are the same on both units.

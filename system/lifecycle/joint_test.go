@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -366,6 +367,46 @@ func TestRollbackAndReloadReachBothUnits(t *testing.T) {
 	b.later(time.Hour)
 	if a.digest() != next || b.digest() != next {
 		t.Error("what was confirmed is rolled back")
+	}
+}
+
+// TestWhatAServerHasReachesBothUnits: the unit where a change is made asks the server; the
+// other one has the same, and a copy of it.
+func TestWhatAServerHasReachesBothUnits(t *testing.T) {
+	server, path := newConfServer(t)
+	server.sends(green("203.0.113.1/24"))
+	ca, err := os.ReadFile(filepath.Join(filepath.Dir(path), "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := newUnits(t)
+	b.write("ca.pem", string(ca))
+	a.write("ca.pem", string(ca))
+	a.edit("system.hcl", `context "red" {`, fmt.Sprintf(`context "green" {
+  config_url = "%s/green.hcl"
+  config_ca  = "ca.pem"
+  allocate_interface "Ethernet1/3" { name = "outside" }
+}
+context "red" {`, server.URL))
+	asked := 0
+	count := func(text string) {
+		server.does(func(w http.ResponseWriter, _ *http.Request) { asked++; fmt.Fprint(w, text) })
+	}
+	count(green("203.0.113.1/24"))
+	a.apply(0)
+	count(green("203.0.113.2/24"))
+	a.apply(0)
+	if a.digest() != b.digest() || asked != 2 {
+		t.Errorf("the units are the same: %v; the server was asked %d times", a.digest() == b.digest(), asked)
+	}
+	c, _ := b.Running().Context("green")
+	if got := c.Spec.Interfaces[0].Addresses[0].String(); got != "203.0.113.2/24" {
+		t.Errorf("the other unit has %s", got)
+	}
+	server.does(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	b.start()
+	if a.digest() != b.digest() {
+		t.Error("the other unit has kept no copy")
 	}
 }
 

@@ -71,7 +71,8 @@ type Lifecycle struct {
 	planKey []byte          // of the digests in a Basis
 	ran     *configs.System // before this process, where that is known and another one
 	// expiry fires when a confirmation is overdue.
-	expiry *time.Timer
+	expiry  *time.Timer
+	digests digests
 	// turn holds one token: whoever has it may change what is running.
 	turn chan struct{}
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/pmezard/go-difflib/difflib"
 
@@ -37,13 +38,14 @@ type CommonFile struct {
 // Common describes what this unit has in common with the other one.
 func (l *Lifecycle) Common(brief bool) (CommonView, error) {
 	st := l.snapshot()
+	digest, err := l.digests.of(st.running)
+	out := CommonView{Digest: digest, Local: l.history.local(), Waits: st.pend.open()}
+	if brief || err != nil {
+		return out, err
+	}
 	c, err := commonOf(st.running)
 	if err != nil {
 		return CommonView{}, err
-	}
-	out := CommonView{Digest: c.digest(), Local: l.history.local(), Waits: st.pend.open()}
-	if brief {
-		return out, nil
 	}
 	out.Files = append(out.Files, CommonFile{Name: "the system file", Digest: digestOf(canonical(c.System)),
 		Text: string(configs.Redact(c.System, "system"))})
@@ -127,8 +129,30 @@ func (l *Lifecycle) toMend(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	ours, err := commonOf(st.running)
-	return err == nil && !theirs.Local && (theirs.Digest != ours.digest() || theirs.Waits), err
+	ours, err := l.digests.of(st.running)
+	return err == nil && !theirs.Local && (theirs.Digest != ours || theirs.Waits), err
+}
+
+// digests keeps the digest of the configuration that was asked for last: it is asked for
+// again and again, and a thousand contexts take a while. Its method may be called from
+// several goroutines at once.
+type digests struct {
+	mu     sync.Mutex // protects what follows
+	asked  *loaded    // is not changed once it runs
+	digest string
+}
+
+func (d *digests) of(l *loaded) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.asked != l {
+		c, err := commonOf(l)
+		if err != nil {
+			return "", err
+		}
+		d.asked, d.digest = l, c.digest()
+	}
+	return d.digest, nil
 }
 
 // DiffPeer compares what runs on the other unit with what runs here, of one context or with

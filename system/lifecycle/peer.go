@@ -139,7 +139,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 // of a standby context follows by itself.
 func (l *Lifecycle) different(files map[configs.Location][]byte) (todo []rewrite) {
 	for at, body := range files {
-		if at.Scheme == configs.SchemeDisk {
+		if at.Scheme == configs.SchemeDisk || unwritable[at.Scheme] != "" {
 			continue
 		}
 		was, exists := l.readStored(&texts.Set{}, at)

@@ -72,13 +72,21 @@ type remote struct {
 // fetchAll asks every server that the configuration names, all at once. It
 // blocks until the last has answered or its time is up.
 func fetchAll(ctx context.Context, path string, check Checker) *source {
-	return fetchFor(ctx, host.Files{}, path, check)
+	return fetchFor(ctx, host.Files{}, path, check, nil)
 }
 
-// fetchFor is fetchAll for a configuration that need not be what the files say.
-func fetchFor(ctx context.Context, files configs.Loader, path string, check Checker) *source {
+// fetchFor is fetchAll for a configuration that need not be what the files say. Servers are
+// not asked for what is among have: that is as good as if they had sent it just now.
+func fetchFor(ctx context.Context, files configs.Loader, path string, check Checker,
+	have map[configs.Location][]byte) *source {
 	stateDir, list := configs.Remotes(files, path) // parses the system file alone
 	src := &source{Checker: check, stateDir: stateDir, remotes: map[configs.Location]*remote{}}
+	for _, r := range list {
+		if content, ok := have[r.Location]; ok {
+			src.remotes[r.Location] = &remote{Remote: r, content: content, fresh: true}
+		}
+	}
+	list = slices.DeleteFunc(list, func(r configs.Remote) bool { return src.remotes[r.Location] != nil })
 	var requests []fetch.Request
 	for _, r := range list {
 		requests = append(requests, fetch.Request{URL: r.Path, CA: r.CA, Timeout: r.Timeout,

@@ -144,7 +144,7 @@ func (l *Lifecycle) offered(ctx context.Context, st state, change *JointChange) 
 	}
 	o := &offer{write: files}
 	from := &overlay{source: &source{Checker: l.cfg.Check}, files: files, left: change.Left}
-	o.from = fetchFor(ctx, from, l.path, l.cfg.Check)
+	o.from = fetchFor(ctx, from, l.path, l.cfg.Check, files)
 	from.source = o.from
 	if o.next, _, err = read(from, l.path); err != nil {
 		return nil, err
@@ -186,7 +186,7 @@ func (l *Lifecycle) misplaced(at configs.Location, running, next *loaded) string
 		return "the new configuration does not read it"
 	case len(is.Contexts) == 0, known && len(was.Contexts) == 0:
 		return "the system itself reads it"
-	case known || at.Scheme == configs.SchemeDisk:
+	case known, at.Scheme == configs.SchemeDisk, at.Scheme == configs.SchemeHTTPS: // a copy in state_dir
 		return ""
 	}
 	real := realPath(at.Path)
