@@ -69,9 +69,10 @@ unit: data ## rings i to iii: every test that needs no foreign program
 	@$(GO) test -count=1 -v -run '^TestImplementations$$' ./esp/aesgcm | sed -n 's/.*go:[0-9]*: /  /p'
 
 .PHONY: sim
-sim: ## the simulations of failover and of IKE at length: 10,000 seeds (SEEDS=n for more)
+sim: ## the simulations of failover, of IKE and of files at length: 10,000 seeds (SEEDS=n for more), of files 1,000
 	$(GO) test ./failover/failovertest -count=1 -v -timeout 60m -run TestSeeds -seeds $(or $(SEEDS),10000)
 	$(GO) test ./ike/iketest -count=1 -v -timeout 120m -run TestActors -seeds $(or $(SEEDS),10000)
+	$(GO) test ./system/disks -count=1 -v -timeout 60m -run TestSeeds -seeds $(or $(SEEDS),1000)
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs gcc)

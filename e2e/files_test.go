@@ -245,3 +245,37 @@ func TestFilesSurviveAnEmptierDisk(t *testing.T) {
 		t.Errorf("active is %s; its log does not say whence the file comes", active.Port)
 	}
 }
+
+// TestFilesSurviveAKill kills the active node in the middle of a thousand files: the other
+// one has every file that both were said to have, and when the first one is back both have
+// what either was said to have.
+func TestFilesSurviveAKill(t *testing.T) {
+	l := lab.New(t)
+	p := l.StartPair(lab.PairConfig{})
+	group := p.Sites[0].Group
+	p.Whole()
+	first, second := p.Active(group)
+	acked := p.KillAmongFiles(first, first, "acme:disk0:/d", 1000, 300)
+	if missing := second.MissingFiles(acked.Both); len(missing) > 0 {
+		t.Errorf("%d of %d files are lost, such as %s", len(missing), len(acked.Both), missing[0])
+	}
+	p.WaitRole(second, group, "active")
+	second.MustCLI("delete", "acme:disk0:/d/0")
+	p.StartNode(first)
+	p.Whole()
+	delete(acked.Both, "acme:disk0:/d/0")
+	for name, text := range acked.Pending {
+		acked.Both[name] = text
+	}
+	l.Eventually("all files on both nodes, and none that was deleted", time.Minute, func() error {
+		for _, n := range []*lab.PairNode{first, second} {
+			if missing := n.MissingFiles(acked.Both); len(missing) > 0 {
+				return fmt.Errorf("node %s: %d files are missing, such as %s", n.Port, len(missing), missing[0])
+			}
+			if out, _, err := n.CLI("verify", "acme:disk0:/d/0"); err == nil {
+				return fmt.Errorf("node %s has what was deleted: %s", n.Port, out)
+			}
+		}
+		return nil
+	})
+}

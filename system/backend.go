@@ -35,7 +35,7 @@ func (s *System) Backend() api.Backend {
 		overview: s.overview(),
 		contexts: contexts{s.tenants, s.life}, files: files{s.disks},
 		configurations: configurations{s.life, s.pair.Differences},
-		pairs:          pairs{s.pair, s.life},
+		pairs:          pairs{s.pair, s.life, s.disks},
 		operations:     operations{s},
 		orphans:        orphans{s.disks, s.pair},
 		streams:        streams{s.events, s.tenants},

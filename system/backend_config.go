@@ -57,7 +57,7 @@ func (c configurations) Rollback(ctx context.Context, by api.Author, how api.Rol
 // WriteMemory implements api.Configurations.
 func (c configurations) WriteMemory(ctx context.Context, by api.Author) (api.Written, error) {
 	w, err := c.life.WriteMemory(ctx, lifecycle.Author(by))
-	out := api.Written{Version: w.Version, Files: w.Files}
+	out := api.Written{Version: w.Version, Files: w.Files, Pending: w.Pending}
 	for _, one := range w.Unwritable {
 		out.Unwritable = append(out.Unwritable, api.Unwritable(one))
 	}

@@ -80,7 +80,7 @@ func tree(t *testing.T, dir string) string {
 	t.Helper()
 	var out strings.Builder
 	err := filepath.Walk(dir, func(p string, info os.FileInfo, err error) error {
-		if err != nil || p == dir || strings.HasSuffix(p, ".gone") { // what was deleted is not there
+		if err != nil || p == dir || strings.HasSuffix(p, ".index") { // what is known of the others
 			return err
 		}
 		name, err := filepath.Rel(dir, p)
@@ -143,7 +143,7 @@ func TestFiles(t *testing.T) {
 	if diff := cmp.Diff(want, f.Resources("blue")); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)
 	}
-	if err := c.DeleteFile(ctx, "blue:disk0:/d/x"); err != nil {
+	if _, err := c.DeleteFile(ctx, "blue:disk0:/d/x"); err != nil {
 		t.Error(err)
 	}
 	const left = "contexts contexts/blue contexts/blue/disk0 contexts/blue/disk0/d " +
@@ -177,7 +177,10 @@ func TestFilesRefuse(t *testing.T) {
 		}
 	}
 	deletes := func(name string) func(*client.Client) error {
-		return func(c *client.Client) error { return c.DeleteFile(context.Background(), name) }
+		return func(c *client.Client) error {
+			_, err := c.DeleteFile(context.Background(), name)
+			return err
+		}
 	}
 	large := strings.Repeat("x", 101)
 	tests := []struct {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/warrenvpn/warren/system/api"
+	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/pair"
@@ -16,8 +17,9 @@ import (
 
 // pairs answers the API for the pair, in its words.
 type pairs struct {
-	pair *pair.Pair // nil: a node alone
-	life *lifecycle.Lifecycle
+	pair  *pair.Pair // nil: a node alone
+	life  *lifecycle.Lifecycle
+	disks *disks.Disks
 }
 
 var _ api.Pairs = pairs{}
@@ -47,7 +49,9 @@ func (p pairs) Failover(ctx context.Context) (*api.Pair, error) {
 		out.Interfaces = append(out.Interfaces, api.PairInterface(i))
 	}
 	for _, r := range st.Contexts {
-		out.Contexts = append(out.Contexts, replicationOf(r))
+		one := replicationOf(r)
+		one.FilesKept, one.FilesPending = p.disks.Replication(r.Context)
+		out.Contexts = append(out.Contexts, one)
 	}
 	for _, c := range st.History {
 		out.History = append(out.History, api.RoleChange(c))

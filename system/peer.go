@@ -12,11 +12,14 @@ import (
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/pair"
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 const (
 	// askLimit is what the peer gets to say in which state its disks are.
 	askLimit = 5 * time.Second
+	// newsLimit is what it gets to say what has changed on one of them.
+	newsLimit = 30 * time.Second
 	// stallLimit ends a transfer of which nothing comes any more.
 	stallLimit = 30 * time.Second
 )
@@ -65,33 +68,57 @@ func (p peerDisks) Versions(ctx context.Context, wake bool) ([]disks.Version, er
 	list, err := ask[api.Versions](ctx, p, path)
 	var out []disks.Version
 	for _, v := range list.Disks {
-		out = append(out, disks.Version(v))
+		out = append(out, disks.Version{Context: v.Context, Version: v.Version, Standby: v.Standby,
+			Follows: v.Follows, Session: v.Session, Head: v.Head, Taken: disks.Taken(v.Taken), Kept: v.Kept})
 	}
 	return out, err
 }
 
-// Manifest implements disks.Peer.
-func (p peerDisks) Manifest(ctx context.Context, name string) (disks.Manifest, error) {
-	m, err := ask[api.Manifest](ctx, p, "/v1/disks/manifest?context="+url.QueryEscape(name))
-	return manifestOf(m), err
+// News implements disks.Peer.
+func (p peerDisks) News(ctx context.Context, tenant string, session, since uint64) (catalog.News, error) {
+	ctx, cancel := context.WithTimeout(ctx, newsLimit)
+	defer cancel()
+	body, err := p.stream(ctx, fmt.Sprintf("/v1/disks/news?context=%s&session=%d&since=%d", url.QueryEscape(tenant),
+		session, since))
+	if err != nil {
+		return catalog.News{}, err
+	}
+	defer body.Close()
+	b, err := io.ReadAll(io.LimitReader(body, api.MaxNews))
+	if err != nil {
+		return catalog.News{}, fmt.Errorf("system: reading the peer's news: %w", err)
+	}
+	n, err := catalog.ParseNews(b)
+	if err != nil {
+		return n, fmt.Errorf("system: the peer's news: %w", err)
+	}
+	return n, nil
 }
 
 // Open implements disks.Peer.
-func (p peerDisks) Open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+func (p peerDisks) Open(ctx context.Context, name string, sum catalog.Sum, offset int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	resp, err := p.open(ctx, "/v1/files/content?name="+url.QueryEscape(name))
+	body, err := p.stream(ctx, fmt.Sprintf("/v1/files/content?name=%s&sha256=%s&offset=%d", url.QueryEscape(name), sum,
+		offset))
 	if err != nil {
 		cancel()
-		return nil, 0, err
+		return nil, err
+	}
+	return &watched{ReadCloser: body, cancel: cancel, timer: time.AfterFunc(stallLimit, cancel)}, nil
+}
+
+// stream asks the peer's API for bytes. The caller closes them.
+func (p peerDisks) stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	resp, err := p.open(ctx, path)
+	if err != nil {
+		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		defer cancel()
 		defer resp.Body.Close()
-		_, err := api.ReadAnswer[api.FileInfo](resp)
-		return nil, 0, err
+		_, err := api.ReadAnswer[struct{}](resp)
+		return nil, err
 	}
-	return &watched{ReadCloser: resp.Body, cancel: cancel, timer: time.AfterFunc(stallLimit, cancel)},
-		resp.ContentLength, nil
+	return resp.Body, nil
 }
 
 // watched is content that is given up when nothing of it comes any more.

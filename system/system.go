@@ -9,7 +9,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -163,8 +162,9 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 		LogLevel: s.cfg.LogLevel, Log: s.cfg.Log, Store: s.cfg.Store, Kept: kept,
 	}
 	if s.pair != nil {
-		files.Unit, files.Standby, files.Paired, files.Peer = conf.Failover.Unit.String(), s.pair.Standby,
-			s.pair.Twinned, disksOf(s.pair)
+		files.Unit, files.Standby, files.Peer = conf.Failover.Unit.String(), s.pair.Standby, disksOf(s.pair)
+		files.Paired = func(tenant string) bool { _, ok := s.pair.Epoch(tenant); return ok }
+		files.Epoch = func(tenant string) uint64 { epoch, _ := s.pair.Epoch(tenant); return epoch }
 		contexts.Pair = s.pair
 	}
 	s.disks = disks.New(files)
@@ -178,10 +178,7 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 			s.pair.Configure(conf)
 			restrict(s.Socket(), conf, s.cfg.Log)
 		},
-		WriteDisk: func(ctx context.Context, name string, body []byte) error {
-			_, err := s.disks.Write(ctx, name, int64(len(body)), bytes.NewReader(body))
-			return err
-		},
+		WriteDisk: s.disks.Put, PendingDisks: s.disks.Pending,
 	})
 	return nil
 }

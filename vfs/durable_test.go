@@ -72,7 +72,7 @@ func TestDurable(t *testing.T) {
 	must(t, err, put(v, "/a/b/x", "text"), v.Remove("/a/b/x"))
 	want := []string{
 		"mkdir /a", "mkdir /a/b", "write /a/b/aside", "sync /a/b/aside", "rename to /a/b/x", "sync /a/b",
-		"sync /", "sync /a",
+		"sync /a", "sync /",
 		"remove /a/b/x", "sync /a/b",
 	}
 	if !slices.Equal(did, want) {

@@ -3,106 +3,98 @@ package vfs
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
-// TestManifest: it has everything that can be used, and another version after
-// every change, also one that somebody made by hand.
-func TestManifest(t *testing.T) {
-	v, dir := volume(t, Limit{})
-	must(t, put(v, "/d/x", "text"), put(v, "/y", ""), v.MakeDir("/e/f"), os.Symlink("y", dir+"/link"),
-		os.WriteFile(dir+"/"+reserved+"1", nil, 0o600))
-	m, err := v.Manifest(t.Context())
+// noted makes the volume of a context's disk.
+func noted(t *testing.T, state string) *Volume {
+	t.Helper()
+	s := NewStore(HostPlace(state))
+	must(t, s.Set([]Disk0{{Context: "blue"}}))
+	t.Cleanup(func() { s.Close() })
+	v, err := s.Volume(Name{Context: "blue", Volume: Disk, Path: "/"})
 	must(t, err)
+	return v
+}
+
+// TestManifest: it has everything that is there, and what is not any more, for a program
+// that knows no versions.
+func TestManifest(t *testing.T) {
+	v := noted(t, t.TempDir())
+	must(t, put(v, "/d/x", "one"), put(v, "/d/x", "text"), put(v, "/y", ""), v.MakeDir("/e/f"), put(v, "/z", "zed"),
+		v.Remove("/z"))
+	m := v.Manifest()
 	var got []string
 	for _, f := range m.Files {
 		got = append(got, f.Path+" "+f.SHA256)
 	}
 	want := []string{"/d ", "/d/x " + sumOf("text"), "/e ", "/e/f ", "/y " + sumOf("")}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	seen := map[string]string{m.Version: "before"}
-	for _, change := range []struct {
-		name string
-		make func() error
-	}{
-		{"replaced", func() error { return put(v, "/d/x", "TEXT") }},
-		{"deleted", func() error { return v.Remove("/y") }},
-		{"directory", func() error { return v.MakeDir("/g") }},
-		{"by hand, with its old time", func() error {
-			info, err := os.Stat(dir + "/d/x")
-			return errors.Join(err, os.WriteFile(dir+"/d/x", []byte("hand"), 0o600),
-				os.Chtimes(dir+"/d/x", info.ModTime(), info.ModTime()))
-		}},
-	} {
-		must(t, change.make())
-		m, err := v.Manifest(t.Context())
-		must(t, err)
-		version, err := v.Version(0)
-		must(t, err)
-		if was, ok := seen[m.Version]; ok || version != m.Version {
-			t.Errorf("%s: the version is that of %q; it is %s", change.name, was, version)
+	for _, g := range []Gone{{"/d/x", sumOf("one")}, {"/z", sumOf("zed")}} {
+		if !slices.Contains(m.Gone, g) {
+			t.Errorf("%+v is not gone: %+v", g, m.Gone)
 		}
-		seen[m.Version] = change.name
 	}
-	m, err = v.Manifest(t.Context())
-	must(t, err)
-	if again, err := v.Manifest(t.Context()); err != nil || again.Version != m.Version ||
-		m.Files[1].SHA256 != sumOf("hand") {
-		t.Errorf("without a change: %+v, %v, want %+v", again, err, m)
+	if m.Version == "" || m.Version != v.Version() {
+		t.Errorf("version %q, %q", m.Version, v.Version())
 	}
-}
-
-// TestVersionIsRemembered: what is changed through the volume is seen at once,
-// and what is changed by hand after a while.
-func TestVersionIsRemembered(t *testing.T) {
-	v, dir := volume(t, Limit{})
-	version := func(maxAge time.Duration) string {
-		t.Helper()
-		text, err := v.Version(maxAge)
-		must(t, err)
-		return text
+	must(t, put(v, "/y", "other"))
+	if v.Version() == m.Version {
+		t.Error("the version is the same after a change")
 	}
-	empty := version(time.Hour)
-	must(t, put(v, "/x", "text"))
-	one := version(time.Hour)
-	must(t, os.WriteFile(dir+"/y", nil, 0o600))
-	if later := version(time.Hour); one == empty || later != one || version(0) == one || version(time.Hour) == one {
-		t.Errorf("versions: %s, %s, %s", empty, one, later)
+	alone, _ := volume(t, Limit{})
+	if m := alone.Manifest(); m.Version != "" || m.Files != nil {
+		t.Errorf("of a volume without an index: %+v", m)
 	}
 }
 
-// TestManifestReadsOnce: content that has not changed is not read again.
-func TestManifestReadsOnce(t *testing.T) {
-	v, dir := volume(t, Limit{})
-	must(t, put(v, "/x", "text"))
-	first, err := v.Manifest(t.Context())
-	must(t, err)
-	stamp := v.sums["/x"].stamp
-	v.sums["/x"] = summed{stamp, "remembered"}
-	second, err := v.Manifest(t.Context())
-	must(t, err)
-	if first.Files[0].SHA256 != sumOf("text") || second.Files[0].SHA256 != "remembered" {
-		t.Errorf("got %+v, %+v", first, second)
+// TestLedger: what the program before this one has noted is taken over.
+func TestLedger(t *testing.T) {
+	state := t.TempDir()
+	dir := DiskDir(state, "blue")
+	must(t, os.MkdirAll(dir, 0o700), os.WriteFile(dir+"/x", []byte("new"), 0o600), os.WriteFile(dir+".gone", []byte(
+		"\n"+`{"path":"/x","sha256":"`+sumOf("old")+`"}`+"\nno JSON\n"+`{"path":"/../y","sha256":"`+sumOf("old")+`"}`+
+			"\n"+`{"path":"/z","sha256":"`+sumOf("old")+`"}`+"\n"+`{"path":"/back","sha256":"`+sumOf("old")+`"}`+
+			"\n"+`{"path":"/back","sha256":"`+sumOf("old")+`","back":true}`+"\n"+`{"path":"/dir"}`), 0o600))
+	v := noted(t, state)
+	must(t, v.Scan(t.Context(), Hand{}))
+	want := []Gone{{"/back", ""}, {"/dir", ""}, {"/x", sumOf("old")}, {"/z", ""}, {"/z", sumOf("old")}}
+	m := v.Manifest()
+	slices.SortFunc(m.Gone, func(a, b Gone) int { return strings.Compare(a.Path+a.SHA256, b.Path+b.SHA256) })
+	if !slices.Equal(m.Gone, want) || len(m.Files) != 1 || m.Files[0].SHA256 != sumOf("new") {
+		t.Errorf("got %+v, want %+v", m, want)
 	}
-	must(t, os.Chtimes(dir+"/x", time.Unix(1, 0), time.Unix(1, 0)))
-	if third, err := v.Manifest(t.Context()); err != nil || third.Files[0].SHA256 != sumOf("text") {
-		t.Errorf("got %+v, %v", third, err)
+	if _, err := os.Stat(dir + ".gone"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the ledger: %v", err)
+	}
+	offer := Offer{Entry: catalog.Entry{Path: "/x", Kind: catalog.KindFile, Size: 3, Position: 9,
+		Version: catalog.Version{Disk: 1, Position: 9}, Seen: catalog.History{{Disk: 1, Position: 9}}}}
+	offer.Entry.Sum, _ = catalog.ParseSum(sumOf("old"))
+	if done, err := v.Accept(t.Context(), &offer); err != nil || done != (Accepted{}) {
+		t.Errorf("what was replaced is offered again: %+v, %v", done, err)
 	}
 }
 
 func TestCommit(t *testing.T) {
-	v, dir := volume(t, Limit{})
+	v := noted(t, t.TempDir())
 	must(t, put(v, "/x", "old"))
 	no := errors.New("no")
-	c := Content{Reader: strings.NewReader("new"), Size: 3, Commit: func() error { return no }}
-	if _, err := v.Replace(t.Context(), "/x", c); !errors.Is(err, no) {
+	c := Content{Reader: strings.NewReader("new"), Size: 3, Commit: func() (uint64, error) { return 0, no }}
+	_, err := v.Replace(t.Context(), "/x", c)
+	if !errors.Is(err, no) || !errors.Is(v.RemoveIf("/x", c.Commit), no) {
 		t.Errorf("got %v", err)
 	}
-	if b, err := os.ReadFile(dir + "/x"); err != nil || string(b) != "old" || left(t, dir) != "x" {
-		t.Errorf("afterwards: %q, %v", b, err)
+	if info, err := v.Verify(t.Context(), "/x"); err != nil || info.SHA256 != sumOf("old") {
+		t.Errorf("afterwards: %+v, %v", info, err)
+	}
+	list, err := v.List("/")
+	if err != nil || len(list) != 1 {
+		t.Errorf("left: %+v, %v", list, err)
 	}
 }

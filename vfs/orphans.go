@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/afero"
 )
 
 // Orphan is the disk of a context that was removed. It is of nobody until it is erased,
@@ -122,7 +124,7 @@ func EraseOrphan(stateDir, id string) error {
 	if err := os.RemoveAll(filepath.Join(stateDir, orphansDir, id)); err != nil {
 		return fmt.Errorf("vfs: erasing %s: %w", id, bare(err))
 	}
-	return syncDir(filepath.Join(stateDir, orphansDir))
+	return syncDir(afero.NewOsFs(), filepath.Join(stateDir, orphansDir))
 }
 
 // move renames a directory, so that it is at one place or the other whatever happens.
@@ -130,17 +132,7 @@ func move(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return fmt.Errorf("vfs: %w", err)
 	}
-	return errors.Join(syncDir(filepath.Dir(from)), syncDir(filepath.Dir(to)))
-}
-
-// syncDir makes the kernel keep the names in a directory.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return errors.Join(syncDir(afero.NewOsFs(), filepath.Dir(from)), syncDir(afero.NewOsFs(), filepath.Dir(to)))
 }
 
 // countBelow counts what is below a directory, which need not be there, and follows

@@ -73,6 +73,22 @@ func (q *Quota) Change() uint64 {
 	return q.change
 }
 
+// Fits says whether one so much larger file fits: the error is a QuotaError where it
+// does not.
+func (q *Quota) Fits(bytes int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	need := Usage{Bytes: bytes}
+	if q.exceededLocked(need) == nil {
+		return nil
+	}
+	if err := q.reserveLocked(need); err != nil {
+		return err
+	}
+	q.used.Bytes -= bytes
+	return nil
+}
+
 // SetLimit changes the limit. What is above it stays, and cannot grow.
 func (q *Quota) SetLimit(limit Limit) {
 	q.mu.Lock()

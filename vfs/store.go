@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/spf13/afero"
 )
 
 // DefaultFiles is the limit of files and directories on a disk0: whose Disk has
@@ -37,7 +40,7 @@ func DiskDir(stateDir, tenant string) string {
 // Store is the volumes of all contexts. It may be used by many goroutines at
 // once.
 type Store struct {
-	stateDir string
+	place Place
 
 	mu      sync.RWMutex // protects what follows, and is not held across I/O on files
 	tenants map[string]map[string]*Volume
@@ -47,9 +50,46 @@ type Store struct {
 	setting sync.Mutex // orders calls of Set; taken before mu
 }
 
-// NewStore returns a Store without contexts; state_dir is where disks are.
-func NewStore(stateDir string) *Store {
-	return &Store{stateDir: stateDir, tenants: map[string]map[string]*Volume{}, system: map[string]*Volume{},
+// Place opens the directory of a context that its disk is in, below the name of Disk, with
+// the directory itself. It returns the file system of the disk, in which nothing leads out,
+// that of the directory, and what closes both.
+type Place func(tenant string) (disk, beside afero.Fs, close func() error, err error)
+
+// HostPlace is where disks are on this host: below state_dir.
+func HostPlace(stateDir string) Place {
+	return func(tenant string) (disk, beside afero.Fs, close func() error, err error) {
+		dir := DiskDir(stateDir, tenant)
+		if err := makeForGood(dir); err != nil {
+			return nil, nil, nil, fmt.Errorf("vfs: making disk0: of context %s: %w", tenant, err)
+		}
+		root, err := OpenRootFS(dir)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		return root, afero.NewBasePathFs(afero.NewOsFs(), filepath.Dir(dir)), root.Close, nil
+	}
+}
+
+// makeForGood makes a directory of the host, and those that it is in.
+func makeForGood(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(dir)
+	if above != dir {
+		if err := makeForGood(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(afero.NewOsFs(), above)
+}
+
+// NewStore returns a Store without contexts.
+func NewStore(place Place) *Store {
+	return &Store{place: place, tenants: map[string]map[string]*Volume{}, system: map[string]*Volume{},
 		dirs: map[string]*Volume{}}
 }
 
@@ -109,15 +149,17 @@ func (s *Store) disk(d Disk0, open *Volume) (*Volume, error) {
 	if !validLabel(d.Context) {
 		return nil, fmt.Errorf("vfs: %q %w of a context", d.Context, ErrName)
 	}
-	dir := DiskDir(s.stateDir, d.Context)
-	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return nil, fmt.Errorf("vfs: making disk0: of context %s: %w", d.Context, err)
+	disk, beside, close, err := s.place(d.Context)
+	if err != nil {
+		return nil, err
 	}
-	v, err := OpenVolume(d.Context+":"+Disk+":", dir, limit)
-	if err == nil {
-		v.gone = openLedger(dir + ".gone")
+	v, err := openNoted(d.Context+":"+Disk+":", disk, beside, "/"+Disk, limit)
+	if err != nil {
+		close()
+		return nil, err
 	}
-	return v, err
+	v.close = close
+	return v, nil
 }
 
 // share adds shared storage to the volumes of a context and to the system's.

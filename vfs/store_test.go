@@ -19,7 +19,7 @@ func at(t *testing.T, s *Store, name string) (*Volume, string) {
 
 func TestStore(t *testing.T) {
 	state, images := t.TempDir(), t.TempDir()
-	s := NewStore(state)
+	s := NewStore(HostPlace(state))
 	defer s.Close()
 	blue := Disk0{Context: "blue", Limit: Limit{Bytes: 10}, Shared: []Shared{{"images", images}}}
 	red := Disk0{Context: "red", Shared: []Shared{{"images", images + "/"}}}
@@ -78,7 +78,7 @@ func TestStore(t *testing.T) {
 
 func TestStoreRefuses(t *testing.T) {
 	state, images := t.TempDir(), t.TempDir()
-	s := NewStore(state)
+	s := NewStore(HostPlace(state))
 	defer s.Close()
 	err := s.Set([]Disk0{
 		{Context: "blue", Shared: []Shared{{"images", images}, {"images", images}, {"disk0", images}, {"x", "relative"},
@@ -107,7 +107,7 @@ func TestStoreRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
 	}
-	if _, err := NewStore(state).Volume(Name{Volume: "images"}); !errors.Is(err, ErrVolume) {
+	if _, err := NewStore(HostPlace(state)).Volume(Name{Volume: "images"}); !errors.Is(err, ErrVolume) {
 		t.Errorf("got %v", err)
 	}
 }

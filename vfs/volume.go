@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 // Info is one file or directory.
@@ -40,15 +42,14 @@ type Volume struct {
 	readOnly bool
 	close    func() error
 
-	seeing sync.Mutex // protects seen
-	seen   seen
-
-	summing sync.Mutex        // makes Manifests one at a time, also while it reads files
-	knowing sync.Mutex        // protects sums; taken after summing
-	sums    map[string]summed // by path; replaced as a whole
+	scanning sync.Mutex // makes Scans one at a time; taken before changing
 
 	changing sync.Mutex // makes changes of names one at a time, with what is noted of them
-	gone     *ledger    // nil: nothing is noted
+	index    *index     // nil: nothing is noted
+	looked   bool       // a Scan has been made
+	// firm are the directories that are there for good: one that an earlier run has made
+	// may not be. Protected by changing.
+	firm map[string]bool
 }
 
 // OpenVolume returns the volume in a directory, and removes what writers that
@@ -71,7 +72,7 @@ func OpenVolume(label, dir string, limit Limit) (*Volume, error) {
 // NewVolume is OpenVolume for any file system.
 func NewVolume(label string, fsys afero.Fs, limit Limit) (*Volume, error) {
 	err := walk(fsys, "/", func(name string, _ fs.FileInfo) error {
-		if strings.HasPrefix(path.Base(name), reserved) {
+		if base := path.Base(name); strings.HasPrefix(base, reserved) && !strings.HasPrefix(base, part) {
 			return fsys.Remove(name)
 		}
 		return nil
@@ -134,8 +135,12 @@ func (v *Volume) List(p string) ([]Info, error) {
 			out = append(out, infoOf(one, e))
 		}
 	}
-	slices.SortFunc(out, func(a, b Info) int { return strings.Compare(a.Path, b.Path) })
+	sortByPath(out)
 	return out, nil
+}
+
+func sortByPath(list []Info) {
+	slices.SortFunc(list, func(a, b Info) int { return strings.Compare(a.Path, b.Path) })
 }
 
 // Stat returns what is known of one file or directory.
@@ -179,21 +184,82 @@ func (v *Volume) Verify(ctx context.Context, p string) (Info, error) {
 	return info, nil
 }
 
+// Commit judges a change at the last moment: no name in the volume changes meanwhile, and
+// it must change none. It returns the epoch of the failover group in which the change is
+// made, 0 where there is none. With an error nothing is changed.
+type Commit func() (epoch uint64, err error)
+
 // Remove deletes a file or an empty directory.
-func (v *Volume) Remove(p string) error {
+func (v *Volume) Remove(p string) error { return v.RemoveIf(p, nil) }
+
+// RemoveIf is Remove, if commit, unless it is nil, does not object.
+func (v *Volume) RemoveIf(p string, commit Commit) error {
 	v.changing.Lock()
 	defer v.changing.Unlock()
-	was, ok := v.contentOf(p)
-	if err := v.fsys.Remove(p); err != nil {
-		return v.wrong("deleting", p, err)
+	var epoch uint64
+	if commit != nil {
+		var err error
+		if epoch, err = commit(); err != nil {
+			return v.wrong("deleting", p, err)
+		}
 	}
-	if ok {
-		v.gone.add(was)
-	}
-	if err := v.syncDir(path.Dir(p)); err != nil {
+	if err := v.removeLocked(p, Hand{Active: true, Epoch: epoch}); err != nil {
 		return v.wrong("deleting", p, err)
 	}
 	return nil
+}
+
+// removeLocked notes a deletion and deletes. Where there is no room for the note it
+// deletes first: that makes room. A crash in between undoes that deletion, of which nobody
+// was told yet.
+func (v *Volume) removeLocked(p string, h Hand) error {
+	if v.index == nil || v.readOnly {
+		return v.unlink(p)
+	}
+	info, err := v.fsys.Stat(p)
+	if err != nil || info.IsDir() { // or a link, which no index knows
+		if err := v.unlink(p); err != nil {
+			return err
+		}
+		if info == nil {
+			return nil
+		}
+		return v.noteGone(p, "", h)
+	}
+	if err := v.settleLocked(p, h); err != nil && !outOfRoom(err) {
+		return err
+	}
+	noteErr := v.noteGone(p, lasting(stampOf(info)), h)
+	if noteErr != nil && !outOfRoom(noteErr) {
+		return noteErr
+	}
+	if err := v.unlink(p); err != nil {
+		v.index.stale = true
+		return err
+	}
+	if noteErr != nil {
+		return v.noteGone(p, "", h)
+	}
+	return nil
+}
+
+func (v *Volume) noteGone(p, stamp string, h Hand) error {
+	e := v.index.Changed(catalog.Change{Path: p, Kind: catalog.KindGone, Epoch: h.Epoch})
+	e.Stamp = stamp
+	return v.index.note(&e)
+}
+
+func outOfRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// unlink deletes a name, for good when it returns.
+func (v *Volume) unlink(p string) error {
+	if err := v.fsys.Remove(p); err != nil {
+		return err
+	}
+	delete(v.firm, p)
+	return syncDir(v.fsys, path.Dir(p))
 }
 
 // Content is what Replace writes.
@@ -201,12 +267,8 @@ type Content struct {
 	Reader io.Reader
 	Size   int64                   // of all; a reader that gives more or less is an error
 	Wrote  func(done, total int64) // is called now and then, unless nil
-	// SHA256 is what the content has to have, in hexadecimal; "" is anything.
-	SHA256 string
-	// Commit is called when all is written and nothing is replaced yet, unless
-	// nil. With an error the file stays as it is. No name in the volume changes
-	// meanwhile, and Commit must change none.
-	Commit func() error
+	// Commit is called when all is written and nothing is replaced yet, unless nil.
+	Commit Commit
 }
 
 // Replace makes a file of a path, or replaces the one that is there, with the
@@ -246,63 +308,108 @@ func (v *Volume) replace(ctx context.Context, p string, c Content) (done Info, e
 	aside := path.Join(dir, reserved+rand.Text())
 	info, sum, err := v.writeAside(ctx, aside, c)
 	if err == nil {
-		err = v.putInPlace(aside, Gone{p, sum}, made, c)
+		err = v.putInPlace(aside, p, info, sum, made, c)
 	}
 	if err != nil {
 		v.fsys.Remove(aside)
 		return Info{}, err
 	}
-	for _, d := range append([]string{p}, made...) {
-		if err := v.syncDir(path.Dir(d)); err != nil {
-			return Info{}, err
-		}
-	}
 	done = infoOf(p, info)
-	done.SHA256 = sum
+	done.SHA256 = sum.String()
 	return done, nil
 }
 
-// putInPlace gives a file that is written its name, and notes what it replaces.
-func (v *Volume) putInPlace(aside string, is Gone, made []string, c Content) error {
-	if c.SHA256 != "" && c.SHA256 != is.SHA256 {
-		return ErrSum
-	}
+// putInPlace gives a file that is written its name, and notes that.
+func (v *Volume) putInPlace(aside, p string, is fs.FileInfo, sum catalog.Sum, made []string, c Content) error {
 	v.changing.Lock()
 	defer v.changing.Unlock()
+	h := Hand{Active: true}
 	if c.Commit != nil {
-		if err := c.Commit(); err != nil {
+		var err error
+		if h.Epoch, err = c.Commit(); err != nil {
 			return err
 		}
 	}
-	was, ok := v.contentOf(is.Path)
-	if err := v.fsys.Rename(aside, is.Path); err != nil {
+	if v.index == nil {
+		return v.place(aside, p)
+	}
+	if err := v.settleLocked(p, h); err != nil {
 		return err
 	}
-	if v.gone == nil {
-		return nil
+	notes := v.madeEntries(made, h)
+	e := v.index.Changed(catalog.Change{Path: p, Kind: catalog.KindFile, Size: is.Size(), Sum: sum, Epoch: h.Epoch})
+	e.Stamp, e.Aside = lasting(stampOf(is)), aside
+	return v.placeNoted(append(notes, &e), func() error { return v.place(aside, p) })
+}
+
+// place gives a file its name, for good when it returns.
+func (v *Volume) place(aside, p string) error {
+	if err := rename(v.fsys, aside, p); err != nil {
+		return err
 	}
-	if ok && was != is {
-		v.gone.add(was)
-	}
-	v.gone.back(is)
-	for _, d := range made {
-		v.gone.back(Gone{Path: d})
+	return v.hold(path.Dir(p))
+}
+
+// hold makes a directory, and those that it is in, survive a loss of power.
+func (v *Volume) hold(dir string) error {
+	for ; dir != "/" && !v.firm[dir]; dir = path.Dir(dir) {
+		if err := syncDir(v.fsys, path.Dir(dir)); err != nil {
+			return err
+		}
+		if v.firm == nil {
+			v.firm = map[string]bool{}
+		}
+		v.firm[dir] = true
 	}
 	return nil
 }
 
+// placeNoted makes notes durable, does what they say, and then has them count. Notes of
+// which the last is of a file that has not its name yet are undone by a crash in between.
+func (v *Volume) placeNoted(notes []*catalog.Entry, do func() error) error {
+	v.index.Place(notes...)
+	batch := batchOf(notes)
+	if err := v.index.add(batch); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		v.index.Skip(uint64(len(notes)))
+		v.index.stale = true
+		_ = v.index.rewrite(&catalog.Batch{}) // or the next batch does it
+		return err
+	}
+	v.index.Note(batch.Entries...)
+	for _, e := range batch.Entries {
+		if info, err := v.fsys.Stat(e.Path); err == nil && e.Kind == catalog.KindFile {
+			v.index.Restamp(e.Path, stampOf(info))
+		}
+	}
+	v.index.bound()
+	return nil
+}
+
+// madeEntries are the notes of directories that were made.
+func (v *Volume) madeEntries(made []string, h Hand) (notes []*catalog.Entry) {
+	for _, d := range made {
+		e := v.index.Changed(catalog.Change{Path: d, Kind: catalog.KindDirectory, Epoch: h.Epoch})
+		e.Stamp = "directory"
+		notes = append(notes, &e)
+	}
+	return notes
+}
+
 // writeAside makes a file with all of the content, on the disk.
-func (v *Volume) writeAside(ctx context.Context, name string, c Content) (fs.FileInfo, string, error) {
+func (v *Volume) writeAside(ctx context.Context, name string, c Content) (fs.FileInfo, catalog.Sum, error) {
 	if c.Size < 0 {
-		return nil, "", ErrSize
+		return nil, catalog.Sum{}, ErrSize
 	}
 	f, err := v.fsys.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
-		return nil, "", err
+		return nil, catalog.Sum{}, err
 	}
 	defer f.Close()
 	if err := f.Truncate(c.Size); err != nil { // books all of it
-		return nil, "", err
+		return nil, catalog.Sum{}, err
 	}
 	sum := sha256.New()
 	progress := func(done int64) {
@@ -312,50 +419,42 @@ func (v *Volume) writeAside(ctx context.Context, name string, c Content) (fs.Fil
 	}
 	n, err := copyAll(ctx, io.MultiWriter(f, sum), io.LimitReader(c.Reader, c.Size), progress)
 	if err != nil {
-		return nil, "", err
+		return nil, catalog.Sum{}, err
 	}
 	if more, err := io.CopyN(io.Discard, c.Reader, 1); n < c.Size || more > 0 {
-		return nil, "", fmt.Errorf("%w: %d bytes", ErrSize, c.Size)
+		return nil, catalog.Sum{}, fmt.Errorf("%w: %d bytes", ErrSize, c.Size)
 	} else if !errors.Is(err, io.EOF) {
-		return nil, "", err
+		return nil, catalog.Sum{}, err
 	}
 	if err := f.Sync(); err != nil {
-		return nil, "", err
+		return nil, catalog.Sum{}, err
 	}
 	info, err := f.Stat()
-	return info, hexOf(sum), err
+	return info, catalog.Sum(sum.Sum(nil)), err
 }
 
-// Move gives a file, or a directory with all that is in it, another name in the
-// directory where it is. It is an error when there is something of that name.
-func (v *Volume) Move(p, name string) error {
+// MakeDir makes a directory and those above it.
+func (v *Volume) MakeDir(p string) error {
+	if v.readOnly {
+		return v.wrong("making", p, ErrReadOnly)
+	}
 	v.changing.Lock()
 	defer v.changing.Unlock()
-	to := path.Join(path.Dir(p), name)
-	_, err := v.fsys.Stat(to)
-	switch {
-	case err == nil:
-		err = fs.ErrExist
-	case errors.Is(err, fs.ErrNotExist):
-		err = v.fsys.Rename(p, to)
-	}
-	if err == nil {
-		err = v.syncDir(path.Dir(p))
-	}
-	if err != nil {
-		return v.wrong("renaming", p, err)
+	if err := v.makeDirLocked(p, Hand{Active: true}); err != nil {
+		return v.wrong("making", p, err)
 	}
 	return nil
 }
 
-// syncDir makes the names in a directory durable.
-func (v *Volume) syncDir(dir string) error {
-	d, err := v.fsys.Open(dir)
-	if err != nil {
-		return err
+func (v *Volume) makeDirLocked(p string, h Hand) error {
+	made, err := mkdirs(v.fsys, p, dirMode)
+	if err == nil {
+		err = v.hold(p)
 	}
-	defer d.Close()
-	return d.Sync()
+	if v.index != nil {
+		err = errors.Join(err, v.index.note(v.madeEntries(made, h)...))
+	}
+	return err
 }
 
 // wrong names the file in an error as its user does.

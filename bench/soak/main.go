@@ -50,6 +50,7 @@ func main() {
 			{"`.ci/run` beside four busy processes", 3, continuousIntegration},
 			{fmt.Sprintf("pair under ping, %d minutes, both processors overloaded", *minutes), 1,
 				func() (string, error) { return overloaded(time.Duration(*minutes) * time.Minute) }},
+			{fmt.Sprintf("%d kills among the files of a pair", fileKills), 1, manyFiles},
 		}},
 		{parts: []part{
 			{fmt.Sprintf("%d strongSwan clients, %d minutes, switches and kills", soakClients, *clients), 1,

@@ -21,7 +21,8 @@ func newDelete(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete NAME...",
 		Short: "Delete files or empty directories of a context, or disks of removed contexts",
-		Long: "Delete files or empty directories of a context.\n\n" +
+		Long: "Delete files or empty directories of a context. In a failover pair the command waits up to\n" +
+			"5 seconds for the standby unit to delete each, too, and warns when it has not.\n\n" +
 			"With --orphans, erase for good the disks of contexts that were removed: those of the context\n" +
 			"NAME, the one whose ID is NAME, or without NAME all. On a pair both units erase theirs. It asks\n" +
 			"first, unless --yes is given.",
@@ -41,10 +42,15 @@ func newDelete(e *env) *cobra.Command {
 				return e.eraseOrphans(ctx, strings.Join(args, ""), sure)
 			}
 			for _, name := range args {
-				if err := e.client().DeleteFile(ctx, name); err != nil {
+				done, err := e.client().DeleteFile(ctx, name)
+				if err != nil {
 					return err
 				}
 				fmt.Fprintf(e.stdout, "%s deleted\n", name)
+				if done.Pending {
+					fmt.Fprintf(e.stderr, "warning: the standby unit has not deleted it yet, and it would come back "+
+						"if this unit were lost now\nhint: `warren dir` says so for as long as it holds\n")
+				}
 			}
 			return nil
 		}),

@@ -68,6 +68,9 @@ func (e *env) directory(w io.Writer, d api.Directory) {
 	}
 	fmt.Fprintf(w, "%s in use%s, %s%s\n", count(int(d.UsedBytes), "byte", "bytes"), outOf(d.LimitBytes),
 		count(int(d.UsedFiles), "file or directory", "files and directories"), outOf(d.LimitFiles))
+	if d.Kept > 0 {
+		fmt.Fprintf(w, "Kept beside others, because both units had changed them: %s\n", count(d.Kept, "file", "files"))
+	}
 	if d.Pending {
 		fmt.Fprintln(w, "Not yet on the standby unit: a change of what is here")
 	}

@@ -150,6 +150,13 @@ var replicationTable = table[api.ContextReplication]{
 		if e.detail && c.GivenUp > 0 {
 			note("%d IKE SAs given up: records could not be applied, see warrend's log", c.GivenUp)
 		}
+		if c.FilesPending {
+			note("files on disk0: are not yet on the standby unit")
+		}
+		if c.FilesKept > 0 {
+			note("%s on disk0: kept beside others, because both units had changed them: `warren dir %s:disk0:/`",
+				count(c.FilesKept, "file", "files"), c.Context)
+		}
 	},
 }
 

@@ -28,6 +28,10 @@ func newWrite(e *env) *cobra.Command {
 				}
 				fmt.Fprintf(w, "%s written\n", count(len(done.Files), "file", "files"))
 			})
+			for _, name := range done.Pending {
+				fmt.Fprintf(e.stderr, "warning: %s is not yet on the standby unit, and would be lost with this one\n",
+					plain(name))
+			}
 			for _, u := range done.Unwritable {
 				fmt.Fprintf(e.stderr, "warren: %s differs and cannot be written\nhint: %s\n", plain(u.Name),
 					plain(u.Reason))

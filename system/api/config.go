@@ -229,6 +229,9 @@ type Written struct {
 	Files   []string `json:"files"` // that were changed
 	// Unwritable are the sources that differ and that cannot be written to.
 	Unwritable []Unwritable `json:"unwritable"`
+	// Pending are those of Files, on disks of contexts, that the standby unit is not known
+	// to have yet: they are lost if this unit is.
+	Pending []string `json:"pending,omitempty"`
 }
 
 // Unwritable is a source that nothing can be written to.

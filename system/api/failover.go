@@ -171,6 +171,11 @@ type ContextReplication struct {
 	// GivenUp are the IKE SAs that this unit's worker has given up since it started, or
 	// had the last snapshot: a record of them could not be applied here.
 	GivenUp int `json:"given_up"`
+	// FilesKept is how many files on the context's disk are kept beside others, because both
+	// units had changed them, and FilesPending says that something on it is not known to be
+	// on the standby unit yet.
+	FilesKept    int  `json:"files_kept,omitempty"`
+	FilesPending bool `json:"files_pending,omitempty"`
 }
 
 // RoleChange is one of the last changes of a role.

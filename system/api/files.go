@@ -26,7 +26,7 @@ type Files interface {
 	WriteFile(ctx context.Context, name string, size int64, r io.Reader) (FileInfo, error)
 
 	// DeleteFile deletes a file or an empty directory.
-	DeleteFile(ctx context.Context, name string) error
+	DeleteFile(ctx context.Context, name string) (Deleted, error)
 
 	// VerifyFile reads a whole file and returns its checksum.
 	VerifyFile(ctx context.Context, name string) (FileInfo, error)
@@ -35,8 +35,18 @@ type Files interface {
 	// standby contexts are compared with the other unit's at once.
 	DiskVersions(ctx context.Context, wake bool) (Versions, error)
 
-	// DiskManifest returns everything on disk0: of a context.
+	// DiskManifest returns everything on disk0: of a context, for a unit whose program
+	// knows no DiskNews.
 	DiskManifest(ctx context.Context, name string) (Manifest, error)
+
+	// DiskNews returns what has changed on disk0: of a context behind a position of a
+	// session, or everything where the session is another one, in the form of
+	// catalog.AppendNews.
+	DiskNews(ctx context.Context, name string, session, since uint64) ([]byte, error)
+
+	// OpenContent returns a file from an offset on, if it has the content with that
+	// checksum; the caller closes it. Size is that of the whole file.
+	OpenContent(ctx context.Context, name, sha256 string, offset int64) (FileInfo, io.ReadCloser, error)
 
 	// CopyFile copies a file as WriteFile would, and calls progress, which may
 	// be nil, now and then.
@@ -68,6 +78,9 @@ type Directory struct {
 	// Pending says that something on the volume is not known to be on the standby
 	// unit yet.
 	Pending bool `json:"pending,omitempty"`
+	// Kept is how many files on the volume are kept beside others, because both units
+	// of a pair had changed them while they were apart.
+	Kept int `json:"kept,omitempty"`
 }
 
 // Copy says what is copied.
@@ -88,4 +101,7 @@ type CopyEvent struct {
 // Deleted answers a deletion.
 type Deleted struct {
 	Name string `json:"name"`
+	// Pending says that the standby unit is not known to have deleted it, too, yet. It
+	// may come back if this unit is lost.
+	Pending bool `json:"pending,omitempty"`
 }

@@ -13,6 +13,12 @@ type oneFile struct{ Files }
 
 func (oneFile) DiskVersions(context.Context, bool) (Versions, error)   { return Versions{}, nil }
 func (oneFile) DiskManifest(context.Context, string) (Manifest, error) { return Manifest{}, nil }
+func (oneFile) DiskNews(context.Context, string, uint64, uint64) ([]byte, error) {
+	return nil, nil
+}
+func (oneFile) OpenContent(context.Context, string, string, int64) (FileInfo, io.ReadCloser, error) {
+	return FileInfo{Size: 3}, io.NopCloser(strings.NewReader("")), nil
+}
 func (oneFile) OpenFile(context.Context, string) (FileInfo, io.ReadCloser, error) {
 	return FileInfo{}, io.NopCloser(strings.NewReader("")), nil
 }
@@ -30,6 +36,13 @@ func TestPeerRole(t *testing.T) {
 	}{
 		{"peer reads versions", caller{peer: true}, false, "GET", "/v1/disks", 200},
 		{"peer reads a manifest", caller{peer: true}, false, "GET", "/v1/disks/manifest?context=blue", 200},
+		{"peer reads news", caller{peer: true}, false, "GET", "/v1/disks/news?context=blue&session=1&since=2", 200},
+		{"peer reads no news", caller{peer: true}, false, "GET", "/v1/disks/news?context=blue&since=-2", 400},
+		{"somebody at the peer reads news", caller{peer: true}, true, "GET", "/v1/disks/news?context=blue", 403},
+		{"peer reads the rest of a file", caller{peer: true}, false, "GET",
+			"/v1/files/content?name=blue:disk0:/x&sha256=00&offset=3", 200},
+		{"peer reads the rest of any content", caller{peer: true}, false, "GET",
+			"/v1/files/content?name=blue:disk0:/x&offset=3", 400},
 		{"peer reads a file", caller{peer: true}, false, "GET", "/v1/files/content?name=blue:disk0:/x", 200},
 		{"peer reads shared storage", caller{peer: true}, false, "GET", "/v1/files/content?name=nas:/x", 403},
 		{"peer reads what is the system's", caller{peer: true}, false, "GET", "/v1/files/content?name=disk0:/x", 403},

@@ -22,6 +22,10 @@ const (
 	contextParam = "context"
 	wakeParam    = "wake"
 	nameParam    = "name"
+	sessionParam = "session"
+	sinceParam   = "since"
+	sumParam     = "sha256"
+	offsetParam  = "offset"
 	anyParam     = "*" // whatever there is
 )
 
@@ -274,8 +278,8 @@ var routes = []route{
 	},
 	{
 		verb: http.MethodGet, path: "/v1/files/content", role: RolePeer, timeout: transferTimeout,
-		params: []string{nameParam}, answer: content{},
-		summary: "Reads a file.",
+		params: []string{nameParam, sumParam, offsetParam}, answer: content{},
+		summary: "Reads a file; with sha256 only that content, from offset on.",
 		stream:  (*Server).readFile,
 	},
 	{
@@ -299,14 +303,22 @@ var routes = []route{
 	{
 		verb: http.MethodGet, path: "/v1/disks", role: RoleRead, timeout: quickTimeout,
 		params: []string{wakeParam}, answer: Versions{},
-		summary: "Tells in which state the disks are; wake=true has standby ones follow at once.",
+		summary: "Tells in which state the disks are; wake=true has them follow the other unit's at once.",
 		handle:  (*Server).versions,
+	},
+	{
+		verb: http.MethodGet, path: "/v1/disks/news", role: RolePeer, timeout: quickTimeout,
+		params: []string{contextParam, sessionParam, sinceParam}, answer: content{},
+		summary: "Tells what has changed on the disk of a context behind a position: what the units of a pair tell " +
+			"each other.",
+		stream: (*Server).news,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/disks/manifest", role: RoleRead, timeout: transferTimeout,
 		params: []string{contextParam}, answer: Manifest{},
-		summary: "Lists everything on the disk of a context, with checksums, and what was deleted there.",
-		handle:  (*Server).manifest,
+		summary: "Lists everything on the disk of a context, with checksums, and what was deleted there: for a unit " +
+			"whose program is older.",
+		handle: (*Server).manifest,
 	},
 	{
 		verb: http.MethodGet, path: "/v1/openapi.json", role: RoleRead, timeout: quickTimeout,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -104,7 +105,7 @@ func (s *Server) listFiles(r *http.Request) (any, error) {
 
 func (s *Server) deleteFile(r *http.Request) (any, error) {
 	name := r.URL.Query().Get(nameParam)
-	return Deleted{Name: name}, s.cfg.Backend.DeleteFile(r.Context(), name)
+	return s.cfg.Backend.DeleteFile(r.Context(), name)
 }
 
 func (s *Server) verifyFile(r *http.Request) (any, error) {
@@ -128,16 +129,32 @@ func (s *Server) readFile(t *transfer, r *http.Request) error {
 		return &fault.Error{Code: fault.CodeDenied,
 			Reason: fmt.Sprintf("%s is not on the disk of a context: the other unit needs nothing else", name)}
 	}
-	info, body, err := s.cfg.Backend.OpenFile(r.Context(), name)
+	info, size, body, err := s.content(r, name)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	t.begin(contentType, info.Size)
-	if n, err := io.Copy(t, io.LimitReader(body, info.Size)); err != nil || n < info.Size {
+	t.begin(contentType, size)
+	if n, err := io.Copy(t, io.LimitReader(body, size)); err != nil || n < size {
 		s.log.Debug("api answer is cut off", "file", info.Name, "count", n, "reason", err)
 	}
 	return nil
+}
+
+// content opens what is asked for: a file, or a content of it from an offset on.
+func (s *Server) content(r *http.Request, name string) (info FileInfo, size int64, body io.ReadCloser, err error) {
+	q := r.URL.Query()
+	offset, err := number(q.Get(offsetParam))
+	switch sum := q.Get(sumParam); {
+	case err != nil || offset > math.MaxInt64 || offset > 0 && sum == "":
+		return info, 0, nil, &fault.Error{Code: fault.CodeInvalid, Reason: "the offset makes no sense",
+			Hint: "it is a number of bytes, and goes with sha256"}
+	case sum == "":
+		info, body, err = s.cfg.Backend.OpenFile(r.Context(), name)
+	default:
+		info, body, err = s.cfg.Backend.OpenContent(r.Context(), name, sum, int64(offset))
+	}
+	return info, info.Size - int64(offset), body, err
 }
 
 // onDisk reports whether a file is on the disk of a context: "context:disk0:/path".

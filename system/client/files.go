@@ -21,10 +21,8 @@ func (c *Client) Files(ctx context.Context, name string) (api.Directory, error) 
 }
 
 // DeleteFile deletes a file or an empty directory.
-func (c *Client) DeleteFile(ctx context.Context, name string) error {
-	_, err := call[api.Deleted](ctx, c, request{verb: http.MethodDelete, path: filePath("", name),
-		timeout: quickTimeout})
-	return err
+func (c *Client) DeleteFile(ctx context.Context, name string) (api.Deleted, error) {
+	return call[api.Deleted](ctx, c, request{verb: http.MethodDelete, path: filePath("", name), timeout: quickTimeout})
 }
 
 // VerifyFile makes the server read a whole file, and returns its checksum.

@@ -2,8 +2,8 @@
 // and between the units of a pair the replication of disk0:. It does I/O; what a name
 // means and what a volume holds it leaves to vfs.
 //
-// A disk of a context that is standby here follows the other unit's, and nobody else
-// changes it.
+// Both units take from each other what is newer (package catalog). On the standby unit of a
+// context nobody else changes its disk.
 package disks
 
 import (
@@ -26,6 +26,8 @@ import (
 type Config struct {
 	StateDir string // disks are below it
 	Log      *slog.Logger
+	// Place is where disks are; nil: below StateDir.
+	Place vfs.Place
 
 	// What follows is for one unit of a pair; Peer is nil for a node alone.
 
@@ -34,6 +36,8 @@ type Config struct {
 	Standby func(tenant string) bool
 	// Paired tells of a context that has a standby unit at all.
 	Paired func(tenant string) bool
+	// Epoch is the epoch of the failover group of a context that is active here.
+	Epoch func(tenant string) uint64
 	// Peer returns the disks of the other unit; nil while there is no way to it.
 	Peer func() Peer
 }
@@ -45,16 +49,20 @@ type Disks struct {
 	store *vfs.Store
 	wake  chan struct{} // holds one token when the peer has something new
 
-	mu       sync.Mutex // protects what follows
-	followed map[string]followed
-	has      map[string]string // the version of the disk here that the standby unit has, by context
+	mu    sync.Mutex       // protects what follows
+	taken map[string]Taken // how far a disk here has what the other unit's has, by context
+	has   map[string]Taken // how far the other unit has what a disk here has
 }
 
 // New returns Disks without contexts.
 func New(cfg *Config) *Disks {
+	place := cfg.Place
+	if place == nil {
+		place = vfs.HostPlace(cfg.StateDir)
+	}
 	return &Disks{
-		cfg: *cfg, store: vfs.NewStore(cfg.StateDir), wake: make(chan struct{}, 1),
-		followed: map[string]followed{}, has: map[string]string{},
+		cfg: *cfg, store: vfs.NewStore(place), wake: make(chan struct{}, 1),
+		taken: map[string]Taken{}, has: map[string]Taken{},
 	}
 }
 

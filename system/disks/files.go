@@ -1,6 +1,7 @@
 package disks
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -26,18 +27,21 @@ func (d *Disks) find(text string) (*vfs.Volume, vfs.Name, error) {
 func (d *Disks) changeable(text string) (*vfs.Volume, vfs.Name, error) {
 	v, n, err := d.find(text)
 	if err == nil {
-		err = d.commit(n)()
+		_, err = d.commit(n)()
 	}
 	return v, n, err
 }
 
 // commit returns what judges a change at the last moment.
-func (d *Disks) commit(n vfs.Name) func() error {
-	return func() error {
-		if n.Volume != vfs.Disk || !d.standby(n.Context) {
-			return nil
+func (d *Disks) commit(n vfs.Name) vfs.Commit {
+	return func() (uint64, error) {
+		switch {
+		case n.Volume != vfs.Disk:
+			return 0, nil
+		case !d.standby(n.Context):
+			return d.epoch(n.Context), nil
 		}
-		return &fault.Error{
+		return 0, &fault.Error{
 			Code:   fault.CodeRefused,
 			Reason: fmt.Sprintf("%s cannot be changed here: context %q is standby on this unit", n, n.Context),
 			Hint:   "change it on the active unit: this one follows",
@@ -64,8 +68,8 @@ func (d *Disks) List(name string) (Directory, error) {
 	}
 	used, limit := v.Usage()
 	out := Directory{
-		Pending: d.pending(n),
-		Name:    n.String(), Files: []File{}, ReadOnly: v.IsReadOnly() || n.Volume == vfs.Disk && d.standby(n.Context),
+		Pending: d.pending(n, ""), Kept: v.State().Kept,
+		Name: n.String(), Files: []File{}, ReadOnly: v.IsReadOnly() || n.Volume == vfs.Disk && d.standby(n.Context),
 		UsedBytes: used.Bytes, LimitBytes: limit.Bytes, UsedFiles: used.Files, LimitFiles: limit.Files,
 	}
 	for _, one := range list {
@@ -104,16 +108,43 @@ func (d *Disks) Write(ctx context.Context, name string, size int64, r io.Reader)
 	return d.changed(ctx, n, info), nil
 }
 
-// Delete deletes a file or an empty directory.
-func (d *Disks) Delete(name string) error {
+// Put is Write for a caller that asks Pending later.
+func (d *Disks) Put(ctx context.Context, name string, content []byte) error {
 	v, n, err := d.changeable(name)
 	if err != nil {
 		return err
 	}
-	if err := v.Remove(n.Path); err != nil {
+	if _, err := v.Replace(ctx, n.Path, vfs.Content{Reader: bytes.NewReader(content), Size: int64(len(content)),
+		Commit: d.commit(n)}); err != nil {
 		return fileError(err)
 	}
 	return nil
+}
+
+// Pending waits up to 5 seconds for the standby units of contexts to have files, and
+// returns the names of those that they are not known to have then.
+func (d *Disks) Pending(ctx context.Context, names []string) (pending []string) {
+	ctx, cancel := context.WithTimeout(ctx, awaitLimit)
+	defer cancel()
+	for _, name := range names {
+		if n, err := vfs.ParseName(name); err == nil && d.await(ctx, n) {
+			pending = append(pending, name)
+		}
+	}
+	return pending
+}
+
+// Delete deletes a file or an empty directory. It tells whether the standby unit is not
+// known to have deleted it, too: the file may come back if this unit is lost.
+func (d *Disks) Delete(ctx context.Context, name string) (pending bool, err error) {
+	v, n, err := d.changeable(name)
+	if err != nil {
+		return false, err
+	}
+	if err := v.RemoveIf(n.Path, d.commit(n)); err != nil {
+		return false, fileError(err)
+	}
+	return d.await(ctx, n), nil
 }
 
 // Verify reads a whole file and returns its checksum.

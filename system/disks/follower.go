@@ -1,19 +1,25 @@
 package disks
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/resource"
+	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 const (
-	// followEvery is how often a standby unit asks whether anything has changed.
+	// followEvery is how often a unit asks whether anything has changed on the other one.
 	followEvery = time.Second
 	// followRate is what files may take of a link that SAs are replicated over,
 	// in bytes per second, and followBurst what they may take at once.
@@ -24,35 +30,24 @@ const (
 	lookAgain = 30 * time.Second
 	// followTimeout bounds one context: larger disks go on in the next pass.
 	followTimeout = 10 * time.Minute
-	// maxKept is how many bytes the name of a file has at most that is kept beside
-	// another one.
-	maxKept = 200
+	// maxLacks is how many files of a disk a unit may fail to take and go on with others.
+	maxLacks = 64
 )
 
 // Peer are the disks of the other unit of a pair. Its methods block no longer than ctx.
 type Peer interface {
 	Versions(ctx context.Context, wake bool) ([]Version, error)
-	Manifest(ctx context.Context, tenant string) (Manifest, error)
-	// Open returns a file's content, and its size; the caller closes it.
-	Open(ctx context.Context, name string) (io.ReadCloser, int64, error)
+	// News returns what has changed on disk0: of a context behind a position of a session.
+	News(ctx context.Context, tenant string, session, since uint64) (catalog.News, error)
+	// Open returns a content of a file from an offset on; the caller closes it. It is an
+	// error when the file has another content.
+	Open(ctx context.Context, name string, sum catalog.Sum, offset int64) (io.ReadCloser, error)
 }
 
-// follower makes the disks of the two units the same. It pulls: nobody but this
-// unit ever writes to its disks.
-//
-// A disk of a context that is standby here follows that of the active unit, and
-// gives up only what the active unit says that it had and has no more (vfs.Gone).
-// What the active unit never had stays: under its name where that is free there,
-// or else beside it. A disk of a context that is active here takes from the
-// standby unit what it never had, and so a takeover by a unit with an emptier
-// disk loses nothing.
-//
-//	active             standby                 the standby unit        the active unit
-//	x = A              x = B, A was x          takes A, as x           -
-//	x = A, B was x     x = B                   takes A, as x           -
-//	x = A              x = B                   keeps B beside, takes A  takes B, beside
-//	no x, B was x      x = B                   deletes x               -
-//	no x               x = B                   keeps x                 takes B, as x
+// follower makes the disks of the two units the same. Each unit pulls from the other one,
+// whoever is active: nobody but this unit ever writes to its disks. What of two versions
+// stays is decided by the catalogues (package catalog) and not by roles, so it does not
+// matter who takes over when.
 //
 // It belongs to the goroutine of run.
 type follower struct {
@@ -60,16 +55,27 @@ type follower struct {
 	log       *slog.Logger
 	pace      resource.Bucket
 	lookAgain time.Duration
+	now       func() time.Time
 
-	theirs, ours map[string]string // versions of the disks at the end of the last good pass, by context
-	told         map[string]string // what was said of a context last
-	now          func() time.Time
+	at      map[string]*following // by context
+	scanned map[string]time.Time
+	dropped map[string]uint64 // what was said of deletions that were forgotten
+	told    map[string]string // what was said of a context last
+}
+
+// following is how far the disk of one context is.
+type following struct {
+	session, position uint64                   // everything of the peer's up to here was taken
+	lost              uint64                   // vfs.State.Lost at that time
+	lacks             map[string]catalog.Entry // but these
+	parts             bool                     // there may be something of a copy that has not ended
 }
 
 func newFollower(d *Disks) *follower {
 	return &follower{
 		disks: d, log: d.cfg.Log, pace: resource.Bucket{Rate: followRate, Burst: followBurst}, lookAgain: lookAgain,
-		theirs: map[string]string{}, ours: map[string]string{}, told: map[string]string{}, now: time.Now,
+		now: time.Now, at: map[string]*following{}, scanned: map[string]time.Time{}, dropped: map[string]uint64{},
+		told: map[string]string{},
 	}
 }
 
@@ -90,6 +96,7 @@ func (w *follower) run(ctx context.Context) {
 
 // pass looks at every context once.
 func (w *follower) pass(ctx context.Context) {
+	w.scan(ctx)
 	peer := w.disks.cfg.Peer()
 	if peer == nil {
 		return
@@ -101,12 +108,31 @@ func (w *follower) pass(ctx context.Context) {
 	}
 	w.logOnce(ctx, "", nil)
 	w.disks.notePeer(list)
-	for _, d := range list {
-		if w.disks.standby(d.Context) == d.Standby {
-			continue // the units do not agree yet who is active
+	for _, theirs := range list {
+		w.logOnce(ctx, theirs.Context, guard.Run(w.log, "the replication of files",
+			func() error { return w.follow(ctx, peer, theirs) }))
+	}
+}
+
+// scan looks now and then for what somebody has changed on the host.
+func (w *follower) scan(ctx context.Context) {
+	for _, tenant := range w.disks.tenants() {
+		if at, ok := w.scanned[tenant]; ok && w.now().Sub(at) < w.lookAgain {
+			continue
 		}
-		w.logOnce(ctx, d.Context, guard.Run(w.log, "the replication of files",
-			func() error { return w.syncDisk(ctx, peer, d) }))
+		v, err := w.disks.volume(tenant)
+		if err != nil {
+			continue // it has just gone
+		}
+		w.scanned[tenant] = w.now()
+		if err := v.Scan(ctx, w.disks.hand(tenant)); err != nil && ctx.Err() == nil {
+			w.log.Warn("files not looked through", "tenant", tenant, "reason", err)
+		}
+		if n := v.State().Dropped; n > w.dropped[tenant] {
+			w.log.Warn("deletions forgotten that the other unit has not heard of: it may bring the files back",
+				"tenant", tenant, "count", n-w.dropped[tenant])
+			w.dropped[tenant] = n
+		}
 	}
 }
 
@@ -128,50 +154,168 @@ func (w *follower) logOnce(ctx context.Context, tenant string, err error) {
 	}
 }
 
-// errNoLonger ends what is under way when the context has become active here.
-var errNoLonger = errors.New("the context is no longer standby here")
+// errOlder is what there is to say of a peer that knows no versions.
+var errOlder = errors.New("the other unit's program is older and knows no versions of files: upgrade it")
 
-// syncDisk compares one disk with the peer's, and copies what this unit lacks.
-func (w *follower) syncDisk(ctx context.Context, peer Peer, d Version) error {
+// follow takes what is new on one disk of the peer.
+func (w *follower) follow(ctx context.Context, peer Peer, theirs Version) error {
 	ctx, cancel := context.WithTimeout(ctx, followTimeout)
 	defer cancel()
-	v, err := w.disks.store.Volume(vfs.Name{Context: d.Context, Volume: vfs.Disk, Path: "/"})
+	v, err := w.disks.volume(theirs.Context)
 	if err != nil {
 		return err
 	}
-	ours, err := v.Version(w.lookAgain)
-	if err != nil {
-		return err
+	if theirs.Session == 0 {
+		return errOlder
 	}
-	if w.theirs[d.Context] == d.Version && w.ours[d.Context] == ours {
-		return nil
+	f := w.at[theirs.Context]
+	if lost := v.State().Lost; f == nil || f.session != theirs.Session || f.lost != lost {
+		f = &following{session: theirs.Session, lost: lost, parts: true, lacks: map[string]catalog.Entry{}}
+		w.at[theirs.Context] = f
+		w.disks.noteTaken(theirs.Context, f)
 	}
-	theirs, err := peer.Manifest(ctx, d.Context)
-	if err != nil {
-		return err
+	t := &taking{follower: w, following: f, peer: peer, tenant: theirs.Context, disk: v}
+	defer t.report()
+	again := slices.SortedFunc(maps.Values(f.lacks), func(a, b catalog.Entry) int {
+		return int(int64(a.Position) - int64(b.Position))
+	})
+	for _, e := range again {
+		if err := t.take(ctx, &e); err != nil {
+			return err
+		}
 	}
-	have, err := w.disks.manifest(ctx, d.Context, v)
-	if err != nil {
-		return err
+	for f.position < theirs.Head {
+		n, err := peer.News(ctx, theirs.Context, f.session, f.position)
+		if err != nil {
+			return err
+		}
+		if n.Session != f.session || n.UpTo <= f.position {
+			return nil // another pass sees what has become of it
+		}
+		for _, e := range n.Entries {
+			if err := t.take(ctx, &e); err != nil {
+				return err
+			}
+			f.position = max(f.position, min(e.Position, n.UpTo))
+		}
+		f.position = n.UpTo
+		w.disks.noteTaken(theirs.Context, f)
 	}
-	f := &following{follower: w, peer: peer, tenant: d.Context, disk: v, standby: !d.Standby}
-	switch {
-	case theirs.Standby != d.Standby || f.over() != nil:
-		return nil // another pass sees what has become of it
-	case d.Standby:
-		err = f.backfill(ctx, theirs, have)
-	default:
-		err = f.mirror(ctx, theirs, have)
+	if len(again) > 0 {
+		w.disks.noteTaken(theirs.Context, f)
 	}
-	if errors.Is(err, errNoLonger) {
-		return nil
-	} else if err != nil {
-		return err
+	if len(f.lacks) == 0 && f.parts {
+		f.parts = false
+		return v.DropParts("")
 	}
-	f.report()
-	if ours, err = v.Version(0); err == nil {
-		w.theirs[d.Context], w.ours[d.Context] = theirs.Version, ours
-		w.disks.noteFollowed(d.Context, theirs.Version, ours)
-	}
-	return err
+	return t.why
 }
+
+// taking is the work on one disk.
+type taking struct {
+	*follower
+	*following
+	peer   Peer
+	tenant string
+	disk   *vfs.Volume
+
+	copied, deleted int
+	bytes           int64
+	why             error // the first file that is lacking
+}
+
+// take makes what the peer says of one path true here. A file that cannot be taken is
+// tried again by the next pass, and the others go on; an error ends this pass.
+func (t *taking) take(ctx context.Context, e *catalog.Entry) error {
+	n, err := vfs.ParseName(t.name(e.Path))
+	if err != nil || n.Path != e.Path || n.Path == "/" {
+		return fmt.Errorf("the peer has the file %q, which cannot be", e.Path)
+	}
+	var peerErr error
+	done, err := t.disk.Accept(ctx, &vfs.Offer{
+		Entry: *e, Unit: t.disks.cfg.Unit, Hand: t.disks.hand(t.tenant),
+		Open: func(ctx context.Context, offset int64) (io.ReadCloser, error) {
+			t.parts = true
+			r, err := t.peer.Open(ctx, t.name(e.Path), e.Sum, offset)
+			if err != nil {
+				peerErr = err
+				return nil, err
+			}
+			return &paced{Reader: r, Closer: r, ctx: ctx, bucket: &t.pace, failed: &peerErr}, nil
+		},
+	})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case peerErr != nil && !isGone(peerErr): // the way to the peer, and not this file
+		return peerErr
+	case err != nil:
+		if errors.Is(err, vfs.ErrSum) {
+			err = fmt.Errorf("%s has changed on the other unit while it was copied", t.name(e.Path))
+		}
+		return t.lack(e, err)
+	case done.Left:
+		return t.lack(e, nil)
+	}
+	delete(t.lacks, e.Path)
+	t.count(e, done)
+	return nil
+}
+
+// isGone tells of an error of the peer that it has the file no more as it was.
+func isGone(err error) bool {
+	var e *fault.Error
+	return errors.As(err, &e) && e.Code == fault.CodeNoFile
+}
+
+// errMany ends a pass that lacks too many files.
+var errMany = errors.New("too many files differ that the other unit has to keep first")
+
+// lack notes a file that could not be taken, or that the other unit has to keep first (nil).
+func (t *taking) lack(e *catalog.Entry, err error) error {
+	if _, known := t.lacks[e.Path]; !known && len(t.lacks) >= maxLacks {
+		return cmp.Or(err, errMany)
+	}
+	t.lacks[e.Path] = *e
+	if t.why == nil {
+		t.why = err
+	}
+	return nil
+}
+
+// count adds up what was done, and logs what an operator has to see to.
+func (t *taking) count(e *catalog.Entry, done vfs.Accepted) {
+	switch done.Action {
+	case catalog.ActionTake:
+		t.copied++
+		t.bytes += e.Size
+	case catalog.ActionRemove:
+		t.deleted++
+	case catalog.ActionMake, catalog.ActionNone:
+	}
+	if done.Kept != "" {
+		t.log.Warn("file kept beside: it was changed on both units", "tenant", t.tenant, "file", t.name(e.Path),
+			"kept", done.Kept)
+	}
+	if done.Trimmed > 0 {
+		t.log.Warn("oldest of the files deleted that were kept beside another one", "tenant", t.tenant, "file",
+			t.name(e.Path), "count", done.Trimmed)
+	}
+}
+
+// report logs what was done.
+func (t *taking) report() {
+	switch {
+	case t.copied == 0 && t.deleted == 0:
+	case t.disks.standby(t.tenant):
+		t.log.Info("files replicated", "tenant", t.tenant, "count", t.copied, "bytes", t.bytes, "deleted", t.deleted)
+	case t.copied == 0:
+		t.log.Warn("deletions taken that only the standby unit had", "tenant", t.tenant, "deleted", t.deleted)
+	default:
+		t.log.Warn("files taken that only the standby unit had", "tenant", t.tenant, "count", t.copied,
+			"bytes", t.bytes, "deleted", t.deleted)
+	}
+}
+
+// name is the whole name of a path.
+func (t *taking) name(path string) string { return t.tenant + ":" + vfs.Disk + ":" + path }

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/resource"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 // unit is one node of a pair, as far as files go.
@@ -30,11 +33,13 @@ type unit struct {
 
 	reads int                         // of files, by the other unit
 	twist func(r io.Reader) io.Reader // what happens to content on the way
-	hides func(m Manifest) Manifest   // what happens to manifests
+	news  func(n *catalog.News)       // what happens to news
 	away  error
 
-	paired bool
-	peer   func() Peer // the other unit
+	follows string // what an older program says
+	epoch   uint64
+	paired  bool
+	peer    func() Peer // the other unit
 }
 
 // newUnit returns a unit whose context blue may hold 1000 bytes.
@@ -42,8 +47,10 @@ func newUnit(t *testing.T, active bool) *unit {
 	t.Helper()
 	state := t.TempDir()
 	u := &unit{state: state, dir: vfs.DiskDir(state, "blue"), twist: func(r io.Reader) io.Reader { return r },
-		hides: func(m Manifest) Manifest { return m }, peer: func() Peer { return nil }}
-	u.active.Store(active)
+		news: func(*catalog.News) {}, peer: func() Peer { return nil }}
+	if u.active.Store(active); active {
+		u.epoch = 1
+	}
 	u.open(t)
 	t.Cleanup(func() { u.Close() })
 	return u
@@ -56,6 +63,7 @@ func (u *unit) open(t *testing.T) {
 		StateDir: u.state, Log: slog.New(slog.NewTextHandler(&u.log, nil)), Unit: "primary",
 		Standby: func(string) bool { return !u.active.Load() },
 		Paired:  func(string) bool { return u.paired },
+		Epoch:   func(string) uint64 { return u.epoch },
 		Peer:    func() Peer { return u.peer() },
 	})
 	if err := u.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
@@ -65,8 +73,11 @@ func (u *unit) open(t *testing.T) {
 
 // swap makes the other unit the active one.
 func swap(units ...*unit) {
+	epoch := max(units[0].epoch, units[1].epoch) + 1
 	for _, u := range units {
-		u.active.Store(!u.active.Load())
+		if u.active.Store(!u.active.Load()); u.active.Load() {
+			u.epoch = epoch
+		}
 	}
 }
 
@@ -81,23 +92,24 @@ func (o otherUnit) Versions(_ context.Context, wake bool) ([]Version, error) {
 	return o.u.Versions(wake)
 }
 
-// Manifest implements Peer.
-func (o otherUnit) Manifest(ctx context.Context, name string) (Manifest, error) {
-	m, err := o.u.Manifest(ctx, name)
-	return o.u.hides(m), err
+// News implements Peer.
+func (o otherUnit) News(_ context.Context, tenant string, session, since uint64) (catalog.News, error) {
+	n, err := o.u.News(tenant, session, since)
+	o.u.news(&n)
+	return n, err
 }
 
 // Open implements Peer.
-func (o otherUnit) Open(_ context.Context, name string) (io.ReadCloser, int64, error) {
+func (o otherUnit) Open(_ context.Context, name string, sum catalog.Sum, offset int64) (io.ReadCloser, error) {
 	o.u.reads++
-	info, r, err := o.u.Open(name)
+	_, r, err := o.u.OpenSum(name, sum.String(), offset)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{o.u.twist(r), r}, info.Size, nil
+	}{o.u.twist(r), r}, nil
 }
 
 func (u *unit) put(t *testing.T, path, text string) {
@@ -110,7 +122,7 @@ func (u *unit) put(t *testing.T, path, text string) {
 func (u *unit) remove(t *testing.T, paths ...string) {
 	t.Helper()
 	for _, p := range paths {
-		if err := u.Delete("blue:disk0:" + p); err != nil {
+		if _, err := u.Delete(t.Context(), "blue:disk0:"+p); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,11 +134,14 @@ func (u *unit) follow(to *unit) *follower {
 	return newFollower(u.Disks)
 }
 
+// keptAt is the end of the name of a file that was kept beside another one.
+var keptAt = regexp.MustCompile(`~primary-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}`)
+
 // wantSame checks that both units have the files that are listed.
 func wantSame(t *testing.T, a, b *unit, want string) {
 	t.Helper()
 	for _, u := range []*unit{a, b} {
-		if got := strings.TrimSpace(tree(t, u.dir)); got != want {
+		if got := keptAt.ReplaceAllString(strings.TrimSpace(tree(t, u.dir)), "~primary-TIME"); got != want {
 			t.Errorf("got  %q\nwant %q\n%s", got, want, u.log.String())
 		}
 	}
@@ -136,7 +151,7 @@ func wantSame(t *testing.T, a, b *unit, want string) {
 func TestFollow(t *testing.T) {
 	a, b := newUnit(t, true), newUnit(t, false)
 	w, back := b.follow(a), a.follow(b)
-	w.lookAgain = 0
+	w.lookAgain, back.lookAgain = 0, 0
 	a.put(t, "/x", "one")
 	a.put(t, "/d/e/y", "two")
 	w.pass(t.Context())
@@ -161,16 +176,16 @@ func TestFollow(t *testing.T) {
 	// What is deleted on the host is deleted, too, where the context is active.
 	a.put(t, "/w", "text")
 	w.pass(t.Context())
+	back.pass(t.Context())
 	if err := os.Remove(filepath.Join(a.dir, "w")); err != nil {
 		t.Fatal(err)
 	}
-	a.put(t, "/z", "")
+	back.pass(t.Context())
 	w.pass(t.Context())
 	wantSame(t, a, b, "d=file x x/y=below z=")
 
 	// Now the other unit is active.
-	a.active.Store(false)
-	b.active.Store(true)
+	swap(a, b)
 	b.put(t, "/d", "of b")
 	b.remove(t, "/z")
 	w.pass(t.Context())
@@ -189,7 +204,8 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	ctx := t.Context()
 	_, writeErr := b.Write(ctx, "blue:disk0:/x", 1, strings.NewReader("y"))
 	_, copyErr := b.Copy(ctx, "blue:disk0:/x", "red:disk0:/x", nil)
-	for _, err := range []error{writeErr, copyErr, b.Delete("blue:disk0:/x")} {
+	_, deleteErr := b.Delete(ctx, "blue:disk0:/x")
+	for _, err := range []error{writeErr, copyErr, deleteErr} {
 		var e *fault.Error
 		if !errors.As(err, &e) || e.Code != fault.CodeRefused ||
 			!strings.HasSuffix(e.Reason, `is standby on this unit`) || e.Hint == "" {
@@ -202,7 +218,7 @@ func TestStandbyIsReadOnly(t *testing.T) {
 	if _, err := b.Verify(ctx, "blue:disk0:/x"); err != nil {
 		t.Errorf("verify: %v", err)
 	}
-	if m, err := b.Manifest(ctx, "blue"); err != nil || !m.Standby {
+	if m, err := b.Manifest("blue"); err != nil || !m.Standby {
 		t.Errorf("got %+v, %v: somebody could follow a follower", m, err)
 	}
 	wantSame(t, a, b, "x=text")
@@ -230,21 +246,15 @@ func TestFollowFails(t *testing.T) {
 			a.twist = func(r io.Reader) io.Reader { return iotest.DataErrReader(upper{r}) }
 		}, nil, "has changed on the other unit", "x=old"},
 		{"name leads out", func(a, _ *unit) {
-			a.hides = func(m Manifest) Manifest {
-				m.Files = append(m.Files, vfs.Info{Path: "/../../../red/disk0/x"})
-				return m
+			a.news = func(n *catalog.News) {
+				n.Entries = append([]catalog.Entry{{Path: "/../../../red/disk0/x"}}, n.Entries...)
 			}
-		}, func(a, _ *unit) { a.hides = func(m Manifest) Manifest { return m } }, "which cannot be", "x=old"},
+		}, func(a, _ *unit) { a.news = func(*catalog.News) {} }, "which cannot be", "x=old"},
 		{"disk is full", func(_, b *unit) {
 			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 5}}, {Context: "red"}})
 		}, func(_, b *unit) {
 			b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}})
 		}, "the storage limit is 5 bytes", "x=old"},
-		{"becomes active in the middle", func(a, b *unit) {
-			a.twist = func(r io.Reader) io.Reader {
-				return io.MultiReader(r, readerFunc(func() { b.active.Store(true) }))
-			}
-		}, func(_, b *unit) { b.active.Store(false) }, "", "x=old"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
@@ -286,14 +296,6 @@ func (u upper) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readerFunc is an empty reader that does something.
-type readerFunc func()
-
-func (f readerFunc) Read([]byte) (int, error) {
-	f()
-	return 0, io.EOF
-}
-
 // TestFollowFull: a disk that is as full as it may be is followed as well.
 func TestFollowFull(t *testing.T) {
 	a, b := newUnit(t, true), newUnit(t, false)
@@ -306,20 +308,18 @@ func TestFollowFull(t *testing.T) {
 	wantSame(t, a, b, "b="+strings.Repeat("b", 900))
 }
 
-// TestFollowAlone: two standby units, or two active ones, leave files alone.
-func TestFollowAlone(t *testing.T) {
+// TestFollowWhateverRoles: what becomes of files does not depend on who is active.
+func TestFollowWhateverRoles(t *testing.T) {
 	for _, active := range []bool{true, false} {
 		a, b := newUnit(t, true), newUnit(t, true)
 		a.put(t, "/x", "a's")
-		b.put(t, "/x", "b's")
+		b.put(t, "/y", "b's")
 		a.active.Store(active)
 		b.active.Store(active)
-		b.follow(a).pass(t.Context())
-		for u, want := range map[*unit]string{a: "x=a's ", b: "x=b's "} {
-			if got := tree(t, u.dir); got != want {
-				t.Errorf("both active: %v: got %q, want %q", active, got, want)
-			}
+		for _, w := range []*follower{a.follow(b), b.follow(a)} {
+			w.pass(t.Context())
 		}
+		wantSame(t, a, b, "x=a's y=b's")
 	}
 	none := newUnit(t, false)
 	newFollower(none.Disks).pass(t.Context())
@@ -328,7 +328,7 @@ func TestFollowAlone(t *testing.T) {
 // TestFollowLosesNothing: what one unit has and the other never had stays, whoever
 // is active, and both have it in the end.
 func TestFollowLosesNothing(t *testing.T) {
-	const kept = "~primary-2026-11-30T18:23:09.000"
+	const kept = "~primary-TIME"
 	tests := []struct {
 		name string
 		play func(t *testing.T, a, b *unit, level func())
@@ -345,7 +345,7 @@ func TestFollowLosesNothing(t *testing.T) {
 			level()
 			swap(a, b)
 			b.Close()
-			for _, name := range []string{b.dir, b.dir + ".gone"} {
+			for _, name := range []string{b.dir, b.dir + ".index"} {
 				os.RemoveAll(name)
 			}
 			b.open(t)
@@ -353,10 +353,11 @@ func TestFollowLosesNothing(t *testing.T) {
 		{"a disk that somebody emptied", func(t *testing.T, a, b *unit, level func()) {
 			a.put(t, "/x", "text")
 			level()
-			a.manifest(t.Context(), "blue", a.disk(t))
 			if err := os.Remove(filepath.Join(a.dir, "x")); err != nil {
 				t.Fatal(err)
 			}
+			a.Close()
+			a.open(t)
 		}, "x=text", "files taken that only the standby unit had"},
 		{"both have written while they were apart", func(t *testing.T, a, b *unit, level func()) {
 			a.put(t, "/x", "first")
@@ -365,12 +366,12 @@ func TestFollowLosesNothing(t *testing.T) {
 			swap(a, b)
 			b.put(t, "/x", "of b")
 		}, "x=of b x" + kept + "=of a", "file kept beside"},
-		{"the older content is another's", func(t *testing.T, a, b *unit, level func()) {
+		{"changed, then the other takes over", func(t *testing.T, a, b *unit, level func()) {
 			a.put(t, "/x", "first")
 			level()
 			a.put(t, "/x", "second")
 			swap(a, b)
-		}, "x=first x" + kept + "=second", "file kept beside"},
+		}, "x=second", "files taken that only the standby unit had"},
 		{"a file where the other has a directory", func(t *testing.T, a, b *unit, _ func()) {
 			a.put(t, "/x", "file")
 			swap(a, b)
@@ -380,13 +381,20 @@ func TestFollowLosesNothing(t *testing.T) {
 			a.put(t, "/x/y", "below")
 			swap(a, b)
 			b.put(t, "/x", "file")
-		}, "x=file x" + kept + " x" + kept + "/y=below", "file kept beside"},
+		}, "x x/y=below x" + kept + "=file", "file kept beside"},
 		{"deleted, then the other takes over", func(t *testing.T, a, b *unit, level func()) {
 			a.put(t, "/x", "text")
 			level()
 			a.remove(t, "/x")
 			swap(a, b)
-		}, "x=text", ""},
+		}, "", "deletions taken that only the standby unit had"},
+		{"changed by hand on the standby unit", func(t *testing.T, a, b *unit, level func()) {
+			a.put(t, "/x", "text")
+			level()
+			if err := os.WriteFile(filepath.Join(b.dir, "x"), []byte("hand"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "x=text x" + kept + "=hand", "file kept beside"},
 		{"deleted before a start", func(t *testing.T, a, b *unit, level func()) {
 			a.put(t, "/x", "text")
 			a.put(t, "/y", "text")
@@ -405,11 +413,10 @@ func TestFollowLosesNothing(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
 			a, b := newUnit(t, true), newUnit(t, false)
-			at := time.Date(2026, 11, 30, 18, 23, 9, 0, time.UTC)
 			level := func() {
-				for range 2 {
+				for range 3 {
 					for _, w := range []*follower{a.follow(b), b.follow(a)} {
-						w.lookAgain, w.now = 0, func() time.Time { return at }
+						w.lookAgain = 0
 						w.pass(t.Context())
 					}
 				}
@@ -423,16 +430,6 @@ func TestFollowLosesNothing(t *testing.T) {
 			}
 		})
 	}
-}
-
-// disk returns blue's disk.
-func (u *unit) disk(t *testing.T) *vfs.Volume {
-	t.Helper()
-	v, err := u.store.Volume(vfs.Name{Context: "blue", Volume: vfs.Disk, Path: "/"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
 }
 
 // TestPending: whoever changes a file hears whether the standby unit has it.
@@ -466,6 +463,16 @@ func TestPending(t *testing.T) {
 		if pending, took := write("three"); !pending || took != 0 {
 			t.Errorf("no standby unit: pending %v after %v", pending, took)
 		}
+		if err := a.Put(t.Context(), "blue:disk0:/y", []byte("four")); err != nil {
+			t.Error(err)
+		}
+		names := []string{"blue:disk0:/x", "blue:disk0:/y", "images:/z", "red:disk0:/none"}
+		if got := a.Pending(t.Context(), names); !slices.Equal(got, []string{"blue:disk0:/x", "blue:disk0:/y"}) {
+			t.Errorf("pending: %q", got)
+		}
+		if kept, pending := a.Replication("blue"); kept != 0 || !pending {
+			t.Errorf("replication: %d kept, pending %v", kept, pending)
+		}
 		a.active.Store(false)
 		if d, err := a.List("blue:disk0:/"); err != nil || d.Pending {
 			t.Errorf("on the standby unit: %+v, %v", d, err)
@@ -479,14 +486,15 @@ func TestPaced(t *testing.T) {
 		bucket := resource.Bucket{Rate: followRate, Burst: followBurst}
 		begun := time.Now()
 		n, err := io.Copy(io.Discard, &paced{Reader: io.LimitReader(zeros{}, 5*followRate), ctx: t.Context(),
-			bucket: &bucket})
+			bucket: &bucket, failed: new(error)})
 		if took := time.Since(begun); err != nil || n != 5*followRate || took < 4900*time.Millisecond ||
 			took > 5100*time.Millisecond {
 			t.Errorf("%d bytes, %v, in %v", n, err, took)
 		}
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := io.Copy(io.Discard, &paced{Reader: zeros{}, ctx: ended, bucket: &bucket}); !errors.Is(
+		if _, err := io.Copy(io.Discard, &paced{Reader: zeros{}, ctx: ended, bucket: &bucket,
+			failed: new(error)}); !errors.Is(
 			err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
@@ -523,7 +531,7 @@ func tree(t *testing.T, dir string) string {
 	t.Helper()
 	var out strings.Builder
 	err := filepath.Walk(dir, func(p string, info os.FileInfo, err error) error {
-		if err != nil || p == dir || strings.HasSuffix(p, ".gone") { // what was deleted is not there
+		if err != nil || p == dir || strings.Contains(p, ".~warren-part") { // nobody sees it
 			return err
 		}
 		name, err := filepath.Rel(dir, p)

@@ -29,6 +29,9 @@ type Directory struct {
 	// Pending says that something on the volume is not known to be on the standby
 	// unit yet.
 	Pending bool
+	// Kept is how many files on the volume are kept beside others, because both units
+	// had changed them.
+	Kept int
 }
 
 // Version is the state of disk0: of one context.
@@ -37,18 +40,30 @@ type Version struct {
 	Version string // another after every change; without meaning elsewhere
 	Standby bool
 	// Follows is the version of the active unit's disk that this one, of a standby
-	// context, has all of; "" for none that is known.
+	// context, has all of; "" for none that is known. An older program says it.
 	Follows string
+
+	Session uint64 // names the use of the catalogue that positions are of; 0 from an older program
+	Head    uint64 // the position of the last change
+	Taken   Taken  // what this disk has of the other unit's
+	Kept    int    // files that are kept beside others: both units had changed them
 }
 
-// Manifest is everything on disk0: of a context.
+// Taken says how far one disk has what the other one has.
+type Taken struct {
+	Session  uint64
+	Position uint64
+	Lacks    []string // the paths that it has not, in spite of that
+}
+
+// Manifest is everything on disk0: of a context, as an older program wants to know it.
 type Manifest struct {
 	Context string
 	Version string
 	Standby bool
 	// Files have checksums, and are in order: a directory comes before what is in it.
 	Files []vfs.Info
-	// Gone is what was deleted or replaced here: nobody else deletes anything
-	// because it is missing.
+	// Gone is what was deleted or replaced here: nothing else is deleted by the other
+	// unit.
 	Gone []vfs.Gone
 }

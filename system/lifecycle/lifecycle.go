@@ -33,6 +33,9 @@ type Config struct {
 	Keeper Keeper
 	// WriteDisk writes a file on disk0: of a context, named as in "blue:disk0:/path".
 	WriteDisk func(ctx context.Context, name string, body []byte) error
+	// PendingDisks waits for a while for the standby unit to have such files, and returns
+	// those that it has not; nil: there is no standby unit.
+	PendingDisks func(ctx context.Context, names []string) []string
 	// Active tells whether a failover group is active on this unit; nil: a node alone.
 	Active func(group string) bool
 	// Refuses, which may be nil, says what stands against a configuration at the moment,

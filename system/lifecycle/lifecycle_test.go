@@ -262,6 +262,7 @@ func (r *rig) start() {
 				r.changed(conf)
 			}
 		},
+		PendingDisks: func(_ context.Context, names []string) []string { return names },
 		WriteDisk: func(_ context.Context, name string, body []byte) error {
 			if err := r.disk[name]; err != nil {
 				return err

@@ -50,9 +50,25 @@ func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error)
 	defer l.unlock()
 	out, err := l.writeMemory(ctx, by)
 	if err == nil {
+		out.Pending = l.pendingDisks(ctx, out.Files)
 		l.alsoThere(ctx, Settlement{What: SettleWrite})
 	}
 	return out, err
+}
+
+// pendingDisks returns which of the files that were written to disks of contexts the standby
+// unit does not have.
+func (l *Lifecycle) pendingDisks(ctx context.Context, written []string) []string {
+	var disks []string
+	for _, name := range written {
+		if n, err := vfs.ParseName(name); err == nil && n.Volume == vfs.Disk {
+			disks = append(disks, name)
+		}
+	}
+	if l.cfg.PendingDisks == nil || len(disks) == 0 {
+		return nil
+	}
+	return l.cfg.PendingDisks(ctx, disks)
 }
 
 // writeMemory is WriteMemory on this unit, for the holder of the token.

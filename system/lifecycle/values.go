@@ -115,6 +115,9 @@ type Written struct {
 	Version    int // that is in the files now
 	Files      []string
 	Unwritable []Unwritable
+	// Pending are those of Files, on disks of contexts, that the standby unit is not known
+	// to have yet: they are lost if this unit is.
+	Pending []string
 }
 
 // Unwritable is a source that WriteMemory cannot write to.

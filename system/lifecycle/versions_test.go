@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -535,7 +536,8 @@ func TestWriteMemoryFails(t *testing.T) {
 	}
 	clear(r.disk)
 	done, err := r.WriteMemory(t.Context(), operator)
-	if err != nil || len(done.Files) != 2 || r.differs() {
+	if err != nil || len(done.Files) != 2 || r.differs() ||
+		!slices.Equal(done.Pending, []string{"red:disk0:/red.hcl"}) {
 		t.Errorf("tried again: %+v, %v", done, err)
 	}
 }

@@ -75,10 +75,11 @@ func (p *Pair) Standby(tenant string) bool {
 	return group != "" && role.Standby()
 }
 
-// Twinned tells of a context that has a standby unit.
-func (p *Pair) Twinned(tenant string) bool {
+// Epoch returns the epoch of the group of a context that is active here, the highest one
+// that this unit has promised to use; false for a context that has no standby unit.
+func (p *Pair) Epoch(tenant string) (epoch uint64, twinned bool) {
 	group, _ := p.roles.ofTenant(tenant)
-	return group != ""
+	return p.epochs.store.of(group), group != ""
 }
 
 // Role implements tenants.Pair.

@@ -45,7 +45,7 @@ func (p *Pairs) Failover(context.Context) (*api.Pair, error) {
 				Pending: 2,
 				Backlog: 1800, Lag: 0.0004, LastBulk: ago(time.Hour)},
 			{Context: "umbrella", Group: "2", Role: "standby", State: "none", Reason: "link: receiving: EOF", Last: 12,
-				Acked: 12, GivenUp: 1},
+				Acked: 12, GivenUp: 1, FilesKept: 2, FilesPending: true},
 		},
 		History: []api.RoleChange{
 			{At: ago(2 * time.Hour), Group: "1", From: "init", To: "negotiation", Reason: "started"},

@@ -143,14 +143,15 @@ func (f *Files) room(name string, size int64) error {
 }
 
 // DeleteFile implements api.Files.
-func (f *Files) DeleteFile(_ context.Context, name string) error {
-	if _, err := f.get(name); err != nil {
-		return err
+func (f *Files) DeleteFile(_ context.Context, name string) (api.Deleted, error) {
+	info, err := f.get(name)
+	if err != nil {
+		return api.Deleted{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.content, name)
-	return nil
+	return api.Deleted{Name: name, Pending: f.info(name, info).Pending}, nil
 }
 
 // VerifyFile implements api.Files.
@@ -177,6 +178,21 @@ func (f *Files) DiskManifest(_ context.Context, name string) (api.Manifest, erro
 	}
 	slices.SortFunc(m.Files, func(a, b api.FileInfo) int { return strings.Compare(a.Name, b.Name) })
 	return m, nil
+}
+
+// DiskNews implements api.Files. There never are any.
+func (f *Files) DiskNews(context.Context, string, uint64, uint64) ([]byte, error) { return nil, nil }
+
+// OpenContent implements api.Files.
+func (f *Files) OpenContent(_ context.Context, name, sha256 string, offset int64) (api.FileInfo, io.ReadCloser, error) {
+	text, err := f.get(name)
+	if err == nil && (f.info(name, text).SHA256 != sha256 || offset > int64(len(text))) {
+		err = &fault.Error{Code: fault.CodeNoFile, Reason: name + " has another content"}
+	}
+	if err != nil {
+		return api.FileInfo{}, nil, err
+	}
+	return f.info(name, text), io.NopCloser(strings.NewReader(text[offset:])), nil
 }
 
 // CopyFile implements api.Files. It reports progress at once and at the end, and
