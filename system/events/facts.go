@@ -22,6 +22,26 @@ type InterfaceLost struct{ Interface, Reason string }
 // InterfaceBack tells that it is there again.
 type InterfaceBack struct{ Interface string }
 
+// NetworkMended tells what was put right in the network of a context that somebody else had
+// changed.
+type NetworkMended struct{ Detail string }
+
+// NetworkContested tells that somebody keeps changing the network of a context.
+type NetworkContested struct{ Detail string }
+
+// NetworkBroken tells that the network of a context is not as it must be, and cannot be put
+// right.
+type NetworkBroken struct{ Reason string }
+
+// NetworkRestored tells that it is as it must be again.
+type NetworkRestored struct{}
+
+// GroupMended tells that the control group of a context was gone, and is there again.
+type GroupMended struct{ Count uint64 }
+
+// GroupLost tells that it is gone and cannot be made again.
+type GroupLost struct{ Reason string }
+
 // ConfigurationLoaded tells that a reload has made the startup configuration the running
 // one, as far as it can be.
 type ConfigurationLoaded struct{ Steps, Errors uint64 }
@@ -74,7 +94,8 @@ type Missed struct{ Count uint64 }
 var fresh = []control.Fact{
 	&ContextBuilt{}, &ContextFailed{}, &InterfaceLost{}, &InterfaceBack{}, &ConfigurationLoaded{},
 	&ConfigurationApplied{}, &ConfigurationRefused{}, &ConfigurationConfirmed{}, &ConfigurationRolledBack{},
-	&ConfigurationStuck{}, &Missed{}, &control.WorkerReady{}, &control.WorkerLost{},
+	&ConfigurationStuck{}, &NetworkMended{}, &NetworkContested{}, &NetworkBroken{}, &NetworkRestored{},
+	&GroupMended{}, &GroupLost{}, &Missed{}, &control.WorkerReady{}, &control.WorkerLost{},
 }
 
 // FailoverKinds are the kinds of Failover.
@@ -135,6 +156,59 @@ func (*InterfaceBack) About() control.About {
 
 // Fields implements control.Fact.
 func (e *InterfaceBack) Fields(f *control.Fields) { f.Text(1, "interface", &e.Interface) }
+
+// About implements control.Fact.
+func (*NetworkMended) About() control.About {
+	return control.About{Kind: "network_mended", Level: control.LevelInfo, Message: "network of the context put right"}
+}
+
+// Fields implements control.Fact.
+func (e *NetworkMended) Fields(f *control.Fields) { f.Text(1, "detail", &e.Detail) }
+
+// About implements control.Fact.
+func (*NetworkContested) About() control.About {
+	return control.About{Kind: "network_contested", Level: control.LevelWarn,
+		Message: "somebody keeps changing the network of the context: it is put right less and less often"}
+}
+
+// Fields implements control.Fact.
+func (e *NetworkContested) Fields(f *control.Fields) { f.Text(1, "detail", &e.Detail) }
+
+// About implements control.Fact.
+func (*NetworkBroken) About() control.About {
+	return control.About{Kind: "network_broken", Level: control.LevelWarn,
+		Message: "network of the context cannot be put right"}
+}
+
+// Fields implements control.Fact.
+func (e *NetworkBroken) Fields(f *control.Fields) { f.Text(1, "reason", &e.Reason) }
+
+// About implements control.Fact.
+func (*NetworkRestored) About() control.About {
+	return control.About{Kind: "network_restored", Level: control.LevelInfo,
+		Message: "network of the context is as it must be again"}
+}
+
+// Fields implements control.Fact.
+func (*NetworkRestored) Fields(*control.Fields) {}
+
+// About implements control.Fact.
+func (*GroupMended) About() control.About {
+	return control.About{Kind: "group_mended", Level: control.LevelWarn,
+		Message: "control group made again: somebody had removed it"}
+}
+
+// Fields implements control.Fact.
+func (e *GroupMended) Fields(f *control.Fields) { f.Number(1, "count", &e.Count) }
+
+// About implements control.Fact.
+func (*GroupLost) About() control.About {
+	return control.About{Kind: "group_lost", Level: control.LevelWarn,
+		Message: "control group was removed and cannot be made again: limits are not enforced"}
+}
+
+// Fields implements control.Fact.
+func (e *GroupLost) Fields(f *control.Fields) { f.Text(1, "reason", &e.Reason) }
 
 // About implements control.Fact.
 func (*ConfigurationLoaded) About() control.About {

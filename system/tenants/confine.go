@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/resource/cgroup"
+	"github.com/warrenvpn/warren/system/events"
 )
 
 // regroupRest is how long a control group that was made again is left alone, when
@@ -42,7 +43,7 @@ func (t *tenant) mendGroupLocked(g *cgroup.Group) (bool, error) {
 	t.regrouped.at = time.Now()
 	t.regrouped.count++
 	if count, due := t.regrouped.notice.Due(time.Now(), t.regrouped.count); due {
-		t.log.Warn("control group made again: somebody had removed it", "count", count)
+		t.env.Events.Tell(t.log, t.name, &events.GroupMended{Count: uint64(count)})
 	}
 	return true, nil
 }
@@ -74,7 +75,7 @@ func (t *tenant) restoreGroup() (mended bool, err error) {
 	}
 	t.mu.Unlock()
 	if reason != "" && was == "" {
-		t.log.Warn("control group was removed and cannot be made again: limits are not enforced", "reason", err)
+		t.env.Events.Tell(t.log, t.name, &events.GroupLost{Reason: err.Error()})
 	}
 	if reason != was || mended {
 		t.env.Changed()

@@ -1,6 +1,9 @@
 package tenants
 
-import "github.com/warrenvpn/warren/context/netns"
+import (
+	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/system/events"
+)
 
 // network is what is wrong with the network of a context as a whole.
 type network struct {
@@ -21,18 +24,17 @@ func (t *tenant) lookedAt(l netns.Look) {
 	what := l.Mended.String()
 	switch {
 	case now.contested && !was.contested:
-		t.log.Warn("somebody keeps changing the network of the context: it is put right less and less often",
-			"detail", what)
+		t.env.Events.Tell(t.log, t.name, &events.NetworkContested{Detail: what})
 	case was.contested && !now.contested:
 		t.log.Info("nobody changes the network of the context any more")
 	case what != "" && !now.contested:
-		t.log.Info("network of the context put right", "detail", what)
+		t.env.Events.Tell(t.log, t.name, &events.NetworkMended{Detail: what})
 	}
 	switch {
 	case now.reason != "" && now.reason != was.reason:
-		t.log.Warn("network of the context cannot be put right", "reason", now.reason)
+		t.env.Events.Tell(t.log, t.name, &events.NetworkBroken{Reason: now.reason})
 	case now.reason == "" && was.reason != "":
-		t.log.Info("network of the context is as it must be again")
+		t.env.Events.Tell(t.log, t.name, &events.NetworkRestored{})
 	}
 	if now != was {
 		t.env.Changed()
