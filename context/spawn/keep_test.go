@@ -194,9 +194,11 @@ func startLife(t *testing.T, k *fdstoretest.Keeper, kill int) *life {
 	l.cmd.Path = binary
 	l.cmd.Env = append(os.Environ(), "SPAWN_SUPERVISOR="+strconv.Itoa(kill))
 	l.cmd.Stderr = &l.log
-	if err := k.Hand(l.cmd); err != nil {
+	release, err := k.Hand(l.cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer release()
 	out, err := l.cmd.StdoutPipe()
 	if err == nil {
 		l.in, err = l.cmd.StdinPipe()
@@ -313,7 +315,7 @@ func TestDeathWithoutSupervisor(t *testing.T) {
 func TestKilledBetweenSteps(t *testing.T) {
 	k := newKeeper(t)
 	seen := make(map[int]bool) // processes of workers
-	for step := 1; ; step++ {
+	for step := 1; ; step += stride {
 		l := startLife(t, k, step)
 		starts := 0
 		for _, do := range []string{"kill", "end"} {
@@ -327,7 +329,7 @@ func TestKilledBetweenSteps(t *testing.T) {
 		err := l.end(t, "")
 		var exit *exec.ExitError
 		if err == nil {
-			t.Logf("a life has %d steps", step-1)
+			t.Logf("a life has less than %d steps", step)
 			if step < 20 {
 				t.Error("those are too few")
 			}

@@ -86,9 +86,11 @@ func life(t *testing.T, k *fdstoretest.Keeper, manner string) string {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "FDSTORE_MANNER="+manner)
 	if k != nil {
-		if err := k.Hand(cmd); err != nil {
+		release, err := k.Hand(cmd)
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer release()
 	}
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -142,9 +144,11 @@ func TestNames(t *testing.T) {
 	}
 	defer k.Close()
 	cmd := exec.Command("true")
-	if err := k.Hand(cmd); err != nil {
+	release, err := k.Hand(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer release()
 	i := slices.IndexFunc(cmd.Env, func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") })
 	t.Setenv("NOTIFY_SOCKET", strings.TrimPrefix(cmd.Env[i], "NOTIFY_SOCKET="))
 	store, _, err := fdstore.Open()

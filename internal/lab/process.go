@@ -88,9 +88,11 @@ func (ns *Namespace) Start(c Command) *Process {
 	p.cmd = c.build()
 	p.cmd.Stdout, p.cmd.Stderr = f, f
 	if c.keeper != nil {
-		if err := c.keeper.Hand(p.cmd); err != nil {
+		release, err := c.keeper.Hand(p.cmd)
+		if err != nil {
 			ns.lab.tb.Fatalf("lab: %v", err)
 		}
+		defer release()
 	}
 	if err := ns.Do(p.cmd.Start); err != nil {
 		ns.lab.tb.Fatalf("lab: starting %s in %s: %v", c.Name, ns.name, err)

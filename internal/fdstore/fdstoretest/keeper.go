@@ -3,6 +3,7 @@
 package fdstoretest
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -167,10 +168,11 @@ func (k *Keeper) Told(message string) bool {
 }
 
 // Hand makes a command one that gets what is kept, and can have more kept. The program
-// before must have ended.
-func (k *Keeper) Hand(cmd *exec.Cmd) error {
+// before must have ended. release is to be called once the command was started, or
+// could not be.
+func (k *Keeper) Hand(cmd *exec.Cmd) (release func(), err error) {
 	if err := k.Settle(); err != nil {
-		return err
+		return nil, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -179,15 +181,38 @@ func (k *Keeper) Hand(cmd *exec.Cmd) error {
 	}
 	var names []string
 	cmd.ExtraFiles = nil
-	for _, n := range k.kept {
+	release = func() {
+		for _, f := range cmd.ExtraFiles {
+			f.Close()
+		}
+	}
+	for _, n := range k.kept { // copies: the program may drop one at once
+		f, err := dup(n.file)
+		if err != nil {
+			release()
+			return nil, fmt.Errorf("fdstoretest: copying %s: %w", n.name, err)
+		}
 		names = append(names, n.name)
-		cmd.ExtraFiles = append(cmd.ExtraFiles, n.file)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 	}
 	cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+k.path, fmt.Sprintf("LISTEN_FDS=%d", len(names)),
 		"LISTEN_FDNAMES="+strings.Join(names, ":"))
 	cmd.Args = append([]string{"sh", "-c", shell, "sh", cmd.Path}, cmd.Args[1:]...)
 	cmd.Path = "/bin/sh"
-	return nil
+	return release, nil
+}
+
+func dup(f *os.File) (*os.File, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	fd, failed := -1, error(nil)
+	err = raw.Control(func(old uintptr) { fd, failed = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(err, failed); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "kept"), nil
 }
 
 // DropAll lets go of all that is kept, as systemd does when a unit has stopped.
