@@ -74,6 +74,16 @@ func TestUpgrade(t *testing.T) {
 		t.Errorf("restart: %q", out)
 	}
 	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
+	old := w.WaitSAs("blue", 1)[0]
+	w.MustCLI("rekey", "--peer", lab.OutsideClient, "blue")
+	l.Eventually("new keys", 10*time.Second, func() error {
+		now := w.WaitSAs("blue", 1)[0]
+		if now.SPIr == old.SPIr || now.ChildSAs[0].SPIIn == old.ChildSAs[0].SPIIn {
+			return fmt.Errorf("the SPIs are %s and %s still", now.SPIr, now.ChildSAs[0].SPIIn)
+		}
+		return nil
+	})
+	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
 	w.Shutdown()
 	l.Eventually("the client to see the DELETE", 5*time.Second, func() error {
 		if s.Established() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/system/api"
 )
 
@@ -19,6 +20,11 @@ func (o operations) Restart(ctx context.Context, name string) (api.Restarted, er
 	}
 	return api.Restarted{Context: name, PID: after.PID, Build: after.Build, Before: before.Build,
 		Duration: time.Since(began).Seconds()}, nil
+}
+
+// Rekey implements api.Backend.
+func (o operations) Rekey(ctx context.Context, name string, which control.Logoff) (control.Rekeyed, error) {
+	return o.sys.tenants.Rekey(ctx, name, which)
 }
 
 // Shutdown implements api.Backend.

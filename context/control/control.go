@@ -33,6 +33,7 @@ const (
 	KindBoot      Kind = "boot"      // Boot, with descriptors; the first, to a new worker; answered by Booted
 	KindConfigure Kind = "configure" // Configuration: the same tenant, changed
 	KindLogoff    Kind = "logoff"    // Logoff; answered by LogoffDone
+	KindRekey     Kind = "rekey"     // Logoff, which says whose SAs are rekeyed; answered by Rekeyed
 	KindPing      Kind = "ping"      // nothing; answered when the worker's event loop turns
 	KindStop      Kind = "stop"      // nothing; the worker says goodbye to its peers and exits
 	KindRole      Kind = "role"      // Activation; answered when the worker serves, or is silent
@@ -297,6 +298,13 @@ type Logoff struct {
 	User    string     `json:"user,omitempty"` // remote identity
 	Address netip.Addr `json:"address,omitzero"`
 	All     bool       `json:"all,omitempty"`
+}
+
+// Rekeyed tells for how many IKE SAs, and child SAs of those, the exchange that replaces
+// each of them has been begun.
+type Rekeyed struct {
+	IKESAs   int `json:"ike_sas"`
+	ChildSAs int `json:"child_sas"`
 }
 
 // LogoffDone tells how many sessions were ended.

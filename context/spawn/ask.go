@@ -83,6 +83,11 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (control.Logo
 	return ask(ctx, w, control.KindLogoff, which, control.Parse[control.LogoffDone])
 }
 
+// Rekey replaces the SAs of the peers that which names.
+func (w *Worker) Rekey(ctx context.Context, which control.Logoff) (control.Rekeyed, error) {
+	return ask(ctx, w, control.KindRekey, which, control.Parse[control.Rekeyed])
+}
+
 // Keys asks for the keys of the SAs, for debugging.
 func (w *Worker) Keys(ctx context.Context) (control.Keys, error) {
 	return askList(ctx, w, control.KindKeys, control.ParseKeys)

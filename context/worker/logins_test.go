@@ -125,7 +125,7 @@ func TestClientThatAsksForNoAddress(t *testing.T) {
 // meanwhile: a changed configuration, another worker, another node.
 func TestHabits(t *testing.T) {
 	leave := func(h *host) {
-		if _, err := h.worker.Logoff(context.Background(), control.Logoff{All: true}); err != nil {
+		if _, err := h.worker.Order(context.Background(), control.Logoff{All: true}, logoff); err != nil {
 			h.t.Fatal(err)
 		}
 		time.Sleep(time.Second)

@@ -20,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/context/replica"
 	"github.com/warrenvpn/warren/esp/plane"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/build"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -136,8 +137,19 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		n, err := p.worker.Logoff(ctx, which)
+		n, err := p.worker.Order(ctx, which, logoff)
 		return control.LogoffDone{Sessions: n}, err
+	case control.KindRekey:
+		which, err := decode[control.Logoff](req)
+		if err != nil {
+			return nil, err
+		}
+		var done control.Rekeyed
+		done.IKESAs, err = p.worker.Order(ctx, which, func(s exchange.Status) []exchange.Command {
+			done.ChildSAs += len(s.Children)
+			return rekey(s)
+		})
+		return done, err
 	case control.KindPing:
 		return nil, p.worker.do(ctx, func(time.Time) error { return nil })
 	case control.KindRole:

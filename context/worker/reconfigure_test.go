@@ -78,7 +78,7 @@ func TestReconfiguredStandbyKeepsHabits(t *testing.T) {
 		p.change(0) // node 0 is the standby, with the session of its own journal
 		p.awaitStep(1)
 		alice.stop()
-		if _, err := p.nodes[1].worker.Logoff(context.Background(), control.Logoff{All: true}); err != nil {
+		if _, err := p.nodes[1].worker.Order(context.Background(), control.Logoff{All: true}, logoff); err != nil {
 			t.Fatal(err)
 		}
 		for len(p.nodes[1].established()) > 0 {

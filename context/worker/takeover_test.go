@@ -468,7 +468,7 @@ func TestDeleteIsCarried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPair(t, func() *spec.Tenant { return gatewayTenant(1) })
 		alice := p.newClient(2, "alice@example")
-		if _, err := alice.worker.Logoff(context.Background(), control.Logoff{All: true}); err != nil {
+		if _, err := alice.worker.Order(context.Background(), control.Logoff{All: true}, logoff); err != nil {
 			t.Fatal(err)
 		}
 		alice.stop()

@@ -185,9 +185,11 @@ func closeAll(cfg *Config) {
 	}
 }
 
-// Logoff ends the sessions that which names, with a DELETE to each peer, and
-// returns their number.
-func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) {
+// Order gives the engine commands for every established IKE SA that which names, and
+// returns how many of those there are. Nothing is done on a standby.
+func (w *Worker) Order(
+	ctx context.Context, which control.Logoff, commands func(exchange.Status) []exchange.Command,
+) (int, error) {
 	count := 0
 	err := w.do(ctx, func(now time.Time) error {
 		return w.replica.Serve(func() {
@@ -195,13 +197,28 @@ func (w *Worker) Logoff(ctx context.Context, which control.Logoff) (int, error) 
 				if s.Established.IsZero() || !matches(which, s) {
 					continue
 				}
-				w.command(now, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"})
+				for _, c := range commands(s) {
+					w.command(now, c)
+				}
 				count++
 			}
 			w.flush(now)
 		})
 	})
 	return count, err
+}
+
+// logoff ends an IKE SA, with a DELETE to the peer.
+func logoff(s exchange.Status) []exchange.Command {
+	return []exchange.Command{exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "logged off by the operator"}}
+}
+
+// rekey replaces the child SAs of an IKE SA, and then its own keys.
+func rekey(s exchange.Status) (list []exchange.Command) {
+	for i := range s.Children {
+		list = append(list, exchange.RekeyChild{ID: s.Children[i].ID})
+	}
+	return append(list, exchange.RekeyIKE{SPI: s.Peer.SPI})
 }
 
 // matches reports whether which names the session of s.

@@ -452,11 +452,11 @@ func TestLogoffEndsSessions(t *testing.T) {
 		inner := client.assigned()
 		before := gateway.established()[0].SPIr
 		for _, which := range []control.Logoff{{User: "nobody"}, {Address: netip.MustParseAddr("192.0.2.9")}} {
-			if n, err := gateway.worker.Logoff(t.Context(), which); n != 0 || err != nil {
+			if n, err := gateway.worker.Order(t.Context(), which, logoff); n != 0 || err != nil {
 				t.Errorf("Logoff(%+v) = %d, %v", which, n, err)
 			}
 		}
-		n, err := gateway.worker.Logoff(t.Context(), control.Logoff{User: "alice@example"})
+		n, err := gateway.worker.Order(t.Context(), control.Logoff{User: "alice@example"}, logoff)
 		if n != 1 || err != nil {
 			t.Fatalf("Logoff = %d, %v", n, err)
 		}
@@ -466,6 +466,41 @@ func TestLogoffEndsSessions(t *testing.T) {
 		}
 		if gateway.established()[0].SPIr == before {
 			t.Error("the IKE SA is still the old one")
+		}
+		client.stop()
+		gateway.stop()
+	})
+}
+
+// TestRekeyOfPeer: the SAs of one peer are replaced on demand, the IKE SA and its child
+// SA, with traffic passing before and after; those of nobody are not.
+func TestRekeyOfPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := esptest.NewNet()
+		gateway := newHost(t, net, gatewayTenant(4), gatewayAddr)
+		tenant := clientTenant("198.51.100.2", "alice@example")
+		tenant.CryptoMaps[0].Entries[0].Initiate = true
+		client := newHost(t, net, tenant, "198.51.100.2")
+		gateway.start()
+		client.start()
+		time.Sleep(time.Second)
+		before := gateway.established()[0]
+		for want, which := range []control.Logoff{{Address: netip.MustParseAddr("192.0.2.9")},
+			{Address: netip.MustParseAddr("198.51.100.2")}} {
+			if n, err := gateway.worker.Order(t.Context(), which, rekey); n != want || err != nil {
+				t.Fatalf("%+v: got %d, %v, want %d", which, n, err, want)
+			}
+		}
+		time.Sleep(10 * time.Second)
+		after := gateway.established()
+		if len(after) != 1 || len(after[0].ChildSAs) != 1 {
+			t.Fatalf("there are %+v", after)
+		}
+		if after[0].SPIr == before.SPIr || after[0].ChildSAs[0].SPIIn == before.ChildSAs[0].SPIIn {
+			t.Errorf("the SPIs are the old ones: %+v, before %+v", after[0], before)
+		}
+		if !ping(client, gateway, client.assigned()) {
+			t.Error("the tunnel does not work")
 		}
 		client.stop()
 		gateway.stop()

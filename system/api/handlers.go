@@ -77,9 +77,17 @@ func (s *Server) resources(r *http.Request) (any, error) {
 }
 
 func (s *Server) logoff(r *http.Request) (any, error) {
-	var which control.Logoff
-	if err := decode(r, &which); err != nil {
+	which, err := selection(r)
+	if err != nil {
 		return nil, err
+	}
+	return s.cfg.Backend.Logoff(r.Context(), r.PathValue(contextParam), which)
+}
+
+// selection reads whose SAs a request is about.
+func selection(r *http.Request) (which control.Logoff, err error) {
+	if err := decode(r, &which); err != nil {
+		return which, err
 	}
 	given := 0
 	for _, is := range []bool{which.User != "", which.Address.IsValid(), which.All} {
@@ -88,9 +96,10 @@ func (s *Server) logoff(r *http.Request) (any, error) {
 		}
 	}
 	if given != 1 {
-		return nil, &fault.Error{Code: fault.CodeInvalid, Reason: "logoff takes exactly one of user, address and all"}
+		return which, &fault.Error{Code: fault.CodeInvalid,
+			Reason: "logoff and rekey take exactly one of user, address and all"}
 	}
-	return s.cfg.Backend.Logoff(r.Context(), r.PathValue(contextParam), which)
+	return which, nil
 }
 
 func (s *Server) keys(r *http.Request) (any, error) {

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+
+	"github.com/warrenvpn/warren/context/control"
 )
 
 // Operations are what an operator does to programs that run.
@@ -11,6 +13,10 @@ type Operations interface {
 	// installed now, and waits until that is ready. SAs stay. NoContext and NotReady as
 	// elsewhere.
 	Restart(ctx context.Context, name string) (Restarted, error)
+
+	// Rekey begins to replace the IKE SAs, with their child SAs, of the peers that which
+	// names. It does not wait for the peers.
+	Rekey(ctx context.Context, name string, which control.Logoff) (control.Rekeyed, error)
 
 	// Shutdown begins the end of warrend with all contexts: workers say goodbye to
 	// their peers, devices are given back, also where a keeper of descriptors would
@@ -34,6 +40,14 @@ type Stopping struct {
 
 func (s *Server) restart(r *http.Request) (any, error) {
 	return s.cfg.Backend.Restart(r.Context(), r.PathValue(contextParam))
+}
+
+func (s *Server) rekey(r *http.Request) (any, error) {
+	which, err := selection(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Backend.Rekey(r.Context(), r.PathValue(contextParam), which)
 }
 
 func (s *Server) shutdown(*http.Request) (any, error) {

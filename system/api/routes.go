@@ -173,6 +173,12 @@ var routes = []route{
 		stream: (*Server).capture,
 	},
 	{
+		verb: http.MethodPost, path: "/v1/contexts/{context}/rekey", role: RoleAdmin, timeout: quickTimeout,
+		body: control.Logoff{}, answer: control.Rekeyed{},
+		summary: "Begins to replace the IKE SAs of peers, with their child SAs.",
+		handle:  (*Server).rekey,
+	},
+	{
 		verb: http.MethodPost, path: "/v1/contexts/{context}/restart", role: RoleAdmin, timeout: quickTimeout,
 		answer:  Restarted{},
 		summary: "Replaces the worker of a context; SAs stay.",

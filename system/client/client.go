@@ -155,6 +155,18 @@ func (c *Client) Logoff(ctx context.Context, name string, which control.Logoff) 
 	})
 }
 
+// Rekey begins to replace SAs of the context called name.
+func (c *Client) Rekey(ctx context.Context, name string, which control.Logoff) (control.Rekeyed, error) {
+	body, err := json.Marshal(which)
+	if err != nil {
+		return control.Rekeyed{}, fmt.Errorf("client: encoding rekey: %w", err)
+	}
+	return call[control.Rekeyed](ctx, c, request{
+		verb: http.MethodPost, path: "/v1/contexts/" + url.PathEscape(name) + "/rekey",
+		body: body, timeout: quickTimeout,
+	})
+}
+
 // Restart replaces the worker of the context called name.
 func (c *Client) Restart(ctx context.Context, name string) (api.Restarted, error) {
 	return call[api.Restarted](ctx, c, request{

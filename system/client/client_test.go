@@ -63,6 +63,12 @@ func TestRequests(t *testing.T) {
 			_, err := c.Logoff(ctx, "blue", control.Logoff{User: "alice"})
 			return err
 		}},
+		{`POST /v1/contexts/blue/rekey {"user":"alice"}`, func() error {
+			_, err := c.Rekey(ctx, "blue", control.Logoff{User: "alice"})
+			return err
+		}},
+		{"POST /v1/contexts/blue/restart", func() error { _, err := c.Restart(ctx, "blue"); return err }},
+		{"POST /v1/shutdown", func() error { _, err := c.Shutdown(ctx); return err }},
 		{"GET /v1/contexts/a%2Fb/keys", func() error { _, err := c.Keys(ctx, "a/b"); return err }},
 		{"POST /v1/reload", func() error { _, err := c.Reload(ctx, api.Leniency{}); return err }},
 	}

@@ -118,6 +118,16 @@ func (s *Tenants) Logoff(ctx context.Context, name string, which control.Logoff)
 	return done, answered(name, worker, err)
 }
 
+// Rekey replaces the SAs of peers of a context.
+func (s *Tenants) Rekey(ctx context.Context, name string, which control.Logoff) (control.Rekeyed, error) {
+	_, worker, err := s.ready(name)
+	if err != nil {
+		return control.Rekeyed{}, err
+	}
+	done, err := worker.Rekey(ctx, which)
+	return done, answered(name, worker, err)
+}
+
 // Keys returns the keys of a context's SAs, for Wireshark.
 func (s *Tenants) Keys(ctx context.Context, name string) (control.Keys, error) {
 	t, worker, err := s.ready(name)
