@@ -47,6 +47,7 @@ type Config struct {
 type Checker struct {
 	cfg    Config
 	limits limits
+	rested time.Duration // after which a process ends that nobody needs
 	// turn holds one token: whoever has it may use what follows.
 	turn    chan struct{}
 	child   *child // nil: there is none
@@ -68,7 +69,7 @@ func New(cfg *Config) (*Checker, error) {
 	if cfg.UID == 0 || cfg.Log == nil {
 		return nil, errors.New("checker: a user that is not root, and a log, are needed")
 	}
-	c := &Checker{cfg: *cfg, limits: usual, turn: make(chan struct{}, 1), passed: memory[struct{}]{most: maxPassed},
+	c := &Checker{cfg: *cfg, limits: usual, rested: idleAfter, turn: make(chan struct{}, 1), passed: memory[struct{}]{most: maxPassed},
 		refused: memory[refusal]{most: maxRefused}}
 	if c.cfg.Program == "" {
 		c.cfg.Program = "/proc/self/exe"
@@ -102,7 +103,7 @@ func (c *Checker) Check(text []byte) error {
 		return r.reason
 	}
 	c.idle.Stop()
-	defer c.idle.Reset(idleAfter)
+	defer c.idle.Reset(c.rested)
 	if err := c.ask(text); err != nil {
 		c.refused.put(sum, refusal{err, time.Now().Add(refusedFor)})
 		return err

@@ -17,8 +17,8 @@ import (
 // taken is the life of a process whose parser some texts take over.
 func taken() int { return run(parse, tight) }
 
-// tight are limits that are reached soon.
-var tight = limits{cpu: time.Second, wall: usual.wall, memory: usual.memory}
+// tight are limits of which that of processor time is reached soon, on a busy host as well.
+var tight = limits{cpu: time.Second, wall: 5 * time.Minute, memory: usual.memory}
 
 // parse is a parser that some texts take over.
 func parse(text []byte) {
