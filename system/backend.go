@@ -27,6 +27,7 @@ type backend struct {
 	operations
 	orphans
 	streams
+	backups
 }
 
 // Backend returns what answers the API.
@@ -39,6 +40,7 @@ func (s *System) Backend() api.Backend {
 		operations:     operations{s},
 		orphans:        orphans{s.disks, s.pair},
 		streams:        streams{s.events, s.tenants},
+		backups:        backups{s.life, s.disks},
 	}
 }
 

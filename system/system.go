@@ -167,6 +167,9 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 		files.Epoch = func(tenant string) uint64 { epoch, _ := s.pair.Epoch(tenant); return epoch }
 		contexts.Pair = s.pair
 	}
+	if err := cleanUp(conf); err != nil {
+		s.cfg.Log.Warn("what is left of a restore was not removed", "reason", err)
+	}
 	s.disks = disks.New(files)
 	contexts.Disks = s.disks
 	s.tenants = tenants.New(contexts)

@@ -25,6 +25,7 @@ type two struct {
 	apitest.Files
 	apitest.Configurations
 	apitest.Orphans
+	apitest.Backups
 	apitest.Pairs
 	apitest.Operations
 	apitest.Streams

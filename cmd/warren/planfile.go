@@ -43,11 +43,7 @@ func writePlan(path string, basis *api.Basis, now time.Time) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // with mode 0600
 	if err != nil {
-		var where *fs.PathError
-		if errors.As(err, &where) { // of a name that nobody has said
-			err = where.Err
-		}
-		return fmt.Errorf("writing the plan %s: %w", path, err)
+		return fmt.Errorf("writing the plan %s: %w", path, withoutPath(err))
 	}
 	_, err = f.Write(append(b, '\n'))
 	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
@@ -57,6 +53,15 @@ func writePlan(path string, basis *api.Basis, now time.Time) error {
 		return errors.Join(fmt.Errorf("writing the plan: %w", err), os.Remove(f.Name()))
 	}
 	return nil
+}
+
+// withoutPath takes a name off an error that nobody has said.
+func withoutPath(err error) error {
+	var where *fs.PathError
+	if errors.As(err, &where) {
+		return where.Err
+	}
+	return err
 }
 
 // readPlan reads what writePlan has written. A file that others may write to, or that is

@@ -123,6 +123,7 @@ func newRoot(e *env) *cobra.Command {
 		newStatus(e), newShow(e), newEvents(e), newLogoff(e),
 		newRekey(e), newTerminate(e), newRestart(e), newFailover(e), newCapture(e),
 		newPlan(e), newApply(e), newConfirm(e), newRollback(e), newDiff(e), newWrite(e), newReload(e),
+		newBackup(e), newRestore(e),
 		newDir(e), newCopy(e), newMore(e), newDelete(e), newVerify(e),
 		newShutdown(e), newDebug(e), newVersion(e),
 	)

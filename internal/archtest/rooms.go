@@ -15,7 +15,8 @@ type room struct {
 var rooms = []room{
 	// Programs.
 	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control",
-		"context/pcapng", "configs", "configs/host", "esp/stats", "resource", "vfs/fetch", "internal/build"},
+		"context/pcapng", "configs", "configs/host", "esp/stats", "resource", "vfs/fetch",
+		"internal/build", "internal/sealed"},
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
 			"configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
@@ -37,7 +38,8 @@ var rooms = []room{
 	// The supervisor.
 	{path: "system", may: []string{"configs", "configs/host", "context/netns", "context/control", "resource/cgroup",
 		"vfs/catalog", "internal/build", "internal/fdstore", "internal/guard",
-		"system/api", "system/disks", "system/events", "system/fault", "system/lifecycle", "system/pair", "system/plan",
+		"system/api", "system/backup", "system/disks", "system/events", "system/fault", "system/lifecycle",
+		"system/pair", "system/plan",
 		"system/tenants"},
 		because: "it makes the rooms below, gives each what it needs, and translates between them and the API"},
 	{path: "system/api", may: []string{"system/fault", "context/control", "internal/guard"},
@@ -65,6 +67,8 @@ var rooms = []room{
 		because: "it runs contexts, and is told by others what is to run and which role it has"},
 	{path: "system/texts", pure: true, may: []string{"configs"},
 		because: "it keeps what a configuration was read from, whoever reads it"},
+	{path: "system/backup", may: []string{"system/fault", "system/texts", "vfs"},
+		because: "it is the form of a backup: what is done with one, others decide"},
 	{path: "system/checker", may: []string{"configs", "context/confine", "context/control", "context/privileges"},
 		because: "it has texts parsed where nothing can be lost, whatever is done with them afterwards"},
 	{path: "system/events", may: []string{"context/control", "context/eventlog"},
@@ -179,6 +183,7 @@ var rooms = []room{
 		because: "it is a leaf: a form of bytes, whatever they mean; ike and failover share it and nothing else"},
 	{path: "internal/backlog", may: []string{"resource"},
 		because: "it is a leaf: it keeps what waits to be written, and paces what it tells as limits are told of"},
+	{path: "internal/sealed", because: "it is a leaf: it encrypts a stream, whatever is in it"},
 	{path: "internal/uptime", because: "it is a leaf: the clock of the machine"},
 	{path: "internal/guard", may: []string{"internal/panics"},
 		because: "it calls what it is given, and tells of its panic"},

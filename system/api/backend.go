@@ -19,6 +19,7 @@ type Backend interface {
 	Operations
 	Orphans
 	Streams
+	Backups
 
 	// Status tells about the system as a whole. It never waits for a worker.
 	Status() Status

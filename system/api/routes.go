@@ -265,6 +265,21 @@ var routes = []route{
 		handle:  (*Server).listFiles,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/backup", role: RoleAdmin, timeout: transferTimeout,
+		answer: content{},
+		summary: "Backs up the configuration with its secrets, its versions, and all files of volumes: a tar " +
+			"archive, as it comes.",
+		stream: (*Server).backup,
+	},
+	{
+		verb: http.MethodPost, path: "/v1/restore", role: RoleAdmin, timeout: transferTimeout,
+		params: []string{planParam, runningParam, confirmParam, commentParam, localParam},
+		body:   content{}, answer: Restored{},
+		summary: "Restores a backup: all of it or, on any error, nothing. With plan=true, only says what that would " +
+			"do; running is the version that then runs.",
+		handle: (*Server).restore,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/orphans", role: RoleRead, timeout: quickTimeout,
 		answer:  OrphanList{},
 		summary: "Lists the disks of contexts that were removed.",

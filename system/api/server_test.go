@@ -35,6 +35,7 @@ type backend struct {
 	Operations
 	Orphans
 	Streams
+	Backups
 	names   []string
 	logoffs []string
 	err     error // of everything that changes
