@@ -69,7 +69,8 @@ func New(cfg *Config) (*Checker, error) {
 	if cfg.UID == 0 || cfg.Log == nil {
 		return nil, errors.New("checker: a user that is not root, and a log, are needed")
 	}
-	c := &Checker{cfg: *cfg, limits: usual, rested: idleAfter, turn: make(chan struct{}, 1), passed: memory[struct{}]{most: maxPassed},
+	c := &Checker{cfg: *cfg, limits: usual, rested: idleAfter, turn: make(chan struct{}, 1),
+		passed:  memory[struct{}]{most: maxPassed},
 		refused: memory[refusal]{most: maxRefused}}
 	if c.cfg.Program == "" {
 		c.cfg.Program = "/proc/self/exe"
