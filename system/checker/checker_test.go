@@ -127,7 +127,7 @@ func TestConfined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`Max cpu time +1 +1 `, `Max file size +0 +0 `, `Max core file size +0 +0 `,
+	for _, line := range []string{`Max cpu time +1 +3 `, `Max file size +0 +0 `, `Max core file size +0 +0 `,
 		`Max open files +16 +16 `, `Max processes +64 +64 `} {
 		if !regexp.MustCompile(line).Match(limits) {
 			t.Errorf("no %q in\n%s", line, limits)

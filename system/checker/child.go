@@ -171,8 +171,8 @@ func (k *child) reason(err error) error {
 		return fmt.Errorf("its checking took more than %v", k.limits.wall)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, unix.EPIPE):
 		return err
-	// The kernel ends it by its own clock, and tells of ticks.
-	case state.UserTime()+state.SystemTime() >= k.limits.cpu/2:
+	// A process that could not say so has had its overtime, too.
+	case state.ExitCode() == exitOvertime, state.UserTime()+state.SystemTime() >= k.limits.cpu:
 		return fmt.Errorf("its checking took more than %v of processor time", k.limits.cpu)
 	case bytes.Contains(k.last, []byte("out of memory")), bytes.Contains(k.last, []byte("cannot allocate memory")):
 		return fmt.Errorf("its checking took more than %d MiB of memory", k.limits.memory>>20)

@@ -2,6 +2,8 @@ package checker
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
 	"runtime/debug"
 	"time"
 
@@ -25,6 +27,8 @@ var usual = limits{cpu: 5 * time.Second, wall: 20 * time.Second, memory: 512 << 
 
 // Other limits of a process.
 const (
+	// overtime is the processor time that it gets to say that its own is over.
+	overtime = 2 * time.Second
 	// addressLimit is for its address space, of which the Go runtime reserves more
 	// than it uses.
 	addressLimit    = 8 << 30
@@ -32,18 +36,32 @@ const (
 	threadLimit     = 64 // the runtime needs ten
 )
 
+// exitOvertime is the exit code of a process whose processor time is over.
+const exitOvertime = 3
+
 // set sets the limits of the calling process, which cannot raise them again.
 func (l limits) set() error {
-	list := map[int]uint64{unix.RLIMIT_CPU: uint64(l.cpu / time.Second), unix.RLIMIT_NOFILE: descriptorLimit,
-		unix.RLIMIT_NPROC: threadLimit}
+	list := map[int]unix.Rlimit{
+		unix.RLIMIT_CPU:    {Cur: uint64(l.cpu / time.Second), Max: uint64((l.cpu + overtime) / time.Second)},
+		unix.RLIMIT_NOFILE: both(descriptorLimit), unix.RLIMIT_NPROC: both(threadLimit),
+	}
 	if l.memory > 0 {
-		list[unix.RLIMIT_DATA], list[unix.RLIMIT_AS] = l.memory, addressLimit
+		list[unix.RLIMIT_DATA], list[unix.RLIMIT_AS] = both(l.memory), both(addressLimit)
 		debug.SetMemoryLimit(int64(l.memory / 4 * 3))
 	}
+	over := make(chan os.Signal, 1)
+	signal.Notify(over, unix.SIGXCPU)
+	go func() {
+		<-over
+		os.Exit(exitOvertime)
+	}()
 	for which, most := range list {
-		if err := unix.Setrlimit(which, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+		if err := unix.Setrlimit(which, &most); err != nil {
 			return fmt.Errorf("checker: setting a limit: %w", err)
 		}
 	}
 	return nil
 }
+
+// both is a limit that nobody may raise.
+func both(most uint64) unix.Rlimit { return unix.Rlimit{Cur: most, Max: most} }
