@@ -66,7 +66,8 @@ type follower struct {
 // following is how far the disk of one context is.
 type following struct {
 	session, position uint64                   // everything of the peer's up to here was taken
-	lost              uint64                   // vfs.State.Lost at that time
+	own               uint64                   // vfs.State.Session of the disk here that has it
+	lost              uint64                   // and its vfs.State.Lost at that time
 	lacks             map[string]catalog.Entry // but these
 	parts             bool                     // there may be something of a copy that has not ended
 }
@@ -169,8 +170,9 @@ func (w *follower) follow(ctx context.Context, peer Peer, theirs Version) error 
 		return errOlder
 	}
 	f := w.at[theirs.Context]
-	if lost := v.State().Lost; f == nil || f.session != theirs.Session || f.lost != lost {
-		f = &following{session: theirs.Session, lost: lost, parts: true, lacks: map[string]catalog.Entry{}}
+	if own := v.State(); f == nil || f.session != theirs.Session || f.own != own.Session || f.lost != own.Lost {
+		f = &following{session: theirs.Session, own: own.Session, lost: own.Lost, parts: true,
+			lacks: map[string]catalog.Entry{}}
 		w.at[theirs.Context] = f
 		w.disks.noteTaken(theirs.Context, f)
 	}

@@ -147,6 +147,24 @@ func wantSame(t *testing.T, a, b *unit, want string) {
 	}
 }
 
+// TestAnotherDisk: a disk here that is another one than before, because its context was
+// removed and has come back, gets everything from the peer, whose disk has stayed.
+func TestAnotherDisk(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	w := b.follow(a)
+	a.put(t, "/x", "one")
+	w.pass(t.Context())
+	if err := b.Set([]vfs.Disk0{{Context: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.SetAside([]string{"blue"})
+	if err := b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1000}}, {Context: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(t.Context())
+	wantSame(t, a, b, "x=one")
+}
+
 // TestFollow takes two units through changes, and through a switch.
 func TestFollow(t *testing.T) {
 	a, b := newUnit(t, true), newUnit(t, false)
