@@ -25,7 +25,7 @@ func (l *Lifecycle) Take(ctx context.Context, change JointChange) (Synced, error
 	}
 	defer l.unlock()
 	st := l.snapshot()
-	if change.Origin != "rollback" && change.Confirm > 0 || change.Check && change.Origin != "rollback" {
+	if change.Origin != "rollback" && (change.Check || change.Confirm > 0) {
 		if err := decided(st.pend); err != nil {
 			return Synced{}, err
 		}
@@ -287,9 +287,12 @@ func (l *Lifecycle) undoTaken(ctx context.Context, st state) error {
 	for _, e := range errs {
 		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
 	}
+	if err != nil {
+		return err // it waits still, and goes when its time is up
+	}
 	l.expiry.Stop()
-	if v, _ := l.history.find(p.Version); err != nil || v.Origin == "rollback" {
-		return err // a rollback has changed no file
+	if v, _ := l.history.find(p.Version); v.Origin == "rollback" {
+		return nil // which has changed no file
 	}
 	_, err = l.writeMemory(ctx, warrend)
 	return err
