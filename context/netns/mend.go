@@ -180,10 +180,12 @@ func (g *Gateway) straightenLocked() error {
 	for _, l := range []linkFacts{g.tun, g.drop, g.lo} {
 		link := here[l.index]
 		if link == nil && l.index == g.drop.index { // just made
-			link, err = g.ns.handle.LinkByIndex(l.index)
+			if link, err = g.ns.handle.LinkByIndex(l.index); err != nil {
+				link = nil
+			}
 		}
 		switch {
-		case link == nil || err != nil:
+		case link == nil:
 			errs = append(errs, fmt.Errorf("netns: the device %s is gone; `warren suspend` and `warren resume` "+
 				"make the context anew, without its SAs", l.name))
 		default:
@@ -234,15 +236,19 @@ func (g *Gateway) straightenLink(d spec.Device, l linkFacts, link netlink.Link) 
 		mac = l.mac
 	}
 	if len(mac) > 0 && mac.String() != link.Attrs().HardwareAddr.String() {
-		errs = append(errs, g.setMAC(d.Interface, l, mac))
-		g.mended.Links++
-		g.moved = true
+		if err := g.setMAC(d.Interface, l, mac); err != nil {
+			errs = append(errs, err)
+		} else {
+			g.mended.Links++
+			g.moved = true
+		}
 	}
 	if d.MTU > 0 && link.Attrs().MTU != d.MTU {
 		if err := g.ns.handle.LinkSetMTU(link, d.MTU); err != nil {
 			errs = append(errs, fmt.Errorf("netns: setting the MTU of %s to %d: %w", d.Interface, d.MTU, err))
+		} else {
+			g.mended.Links++
 		}
-		g.mended.Links++
 	}
 	return errors.Join(errs...)
 }
