@@ -119,7 +119,7 @@ func askOther[T any](ctx context.Context, o otherUnit, verb, path string, body a
 	if body != nil {
 		var err error
 		if text, err = json.Marshal(body); err != nil {
-			return none, fmt.Errorf("system: encoding the configuration: %w", err)
+			return none, fmt.Errorf("system: encoding what the peer is asked: %w", err)
 		}
 	}
 	r, err := http.NewRequestWithContext(ctx, verb, api.PeerURL(path), bytes.NewReader(text))

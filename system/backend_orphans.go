@@ -1,9 +1,7 @@
 package system
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -55,18 +53,6 @@ func (o orphans) erasePeer(ctx context.Context, name string) (api.ErasedOrphans,
 	if !o.pair.PeerAlive() {
 		return api.ErasedOrphans{}, &fault.Error{Code: fault.CodeRefused, Reason: "it is not there"}
 	}
-	body, err := json.Marshal(api.EraseOrphans{Name: name, Local: true})
-	if err != nil {
-		return api.ErasedOrphans{}, fmt.Errorf("system: asking the peer: %w", err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, api.PeerURL("/v1/orphans/erase"), bytes.NewReader(body))
-	if err != nil {
-		return api.ErasedOrphans{}, fmt.Errorf("system: asking the peer: %w", err)
-	}
-	resp, err := o.pair.Ask(r)
-	if err != nil {
-		return api.ErasedOrphans{}, err
-	}
-	defer resp.Body.Close()
-	return api.ReadAnswer[api.ErasedOrphans](resp)
+	return askOther[api.ErasedOrphans](ctx, otherUnit{o.pair}, http.MethodPost, "/v1/orphans/erase",
+		api.EraseOrphans{Name: name, Local: true})
 }
