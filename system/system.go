@@ -71,7 +71,7 @@ type System struct {
 	changed chan struct{} // holds one token after a change of state
 	events  *events.Hub
 	up      chan struct{} // closed when all contexts have begun
-	ending  atomic.Bool   // as End has it
+	ending  atomic.Bool   // as Ended has it
 
 	pair    *pair.Pair // nil: a node alone
 	disks   *disks.Disks
@@ -219,8 +219,9 @@ func (s *System) poke() {
 	}
 }
 
-// Run starts every context, keeps them until ctx ends, and takes everything
-// apart: devices are given back, and nothing is left on the host.
+// Run starts every context and keeps them until ctx ends. Then it takes everything
+// apart, devices are given back, and nothing is left on the host; or it leaves all of
+// that to the next process (leaves).
 func (s *System) Run(ctx context.Context) error {
 	s.pair.Start()
 	s.life.Start(ctx)

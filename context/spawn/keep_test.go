@@ -192,7 +192,7 @@ func startLife(t *testing.T, k *fdstoretest.Keeper, kill int) *life {
 		t.Fatal(err)
 	}
 	l.cmd.Path = binary
-	l.cmd.Env = append(os.Environ(), "SPAWN_SUPERVISOR="+strconv.Itoa(kill))
+	l.cmd.Env = append(os.Environ(), "SPAWN_SUPERVISOR="+strconv.Itoa(kill), "GORACE=atexit_sleep_ms=0")
 	l.cmd.Stderr = &l.log
 	release, err := k.Hand(l.cmd)
 	if err != nil {
@@ -313,9 +313,21 @@ func TestDeathWithoutSupervisor(t *testing.T) {
 // it starts a worker, replaces it, and ends: the next one goes on with what there is,
 // or starts anew, and leaves nothing behind. No worker is left that nobody knows.
 func TestKilledBetweenSteps(t *testing.T) {
+	const lanes = 4 // most of a life is waiting
+	for lane := range lanes {
+		t.Run(strconv.Itoa(lane), func(t *testing.T) {
+			t.Parallel()
+			killBetweenSteps(t, 1+lane, lanes)
+		})
+	}
+}
+
+// killBetweenSteps kills supervisors at every so many steps, from the first one on.
+func killBetweenSteps(t *testing.T, first, every int) {
+	t.Helper()
 	k := newKeeper(t)
 	seen := make(map[int]bool) // processes of workers
-	for step := 1; ; step += stride {
+	for step := first; ; step += every {
 		l := startLife(t, k, step)
 		starts := 0
 		for _, do := range []string{"kill", "end"} {

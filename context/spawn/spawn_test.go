@@ -33,7 +33,7 @@ import (
 // TestMain is also the main of the fake workers that the tests start.
 func TestMain(m *testing.M) {
 	if os.Args[0] == "warren-context" {
-		os.Exit(fakeWorker(os.Args[1]))
+		syscall.Exit(fakeWorker(os.Args[1])) // os.Exit waits for a second under the race detector
 	}
 	if kill := os.Getenv("SPAWN_SUPERVISOR"); kill != "" {
 		if err := supervisor(kill); err != nil {
