@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +39,7 @@ func newBackup(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := e.backup(ctx, out, passphrase)
+			n, err := writeFile(out, 0o600, func(w io.Writer) error { return e.fill(ctx, w, passphrase) })
 			if err == nil {
 				fmt.Fprintf(e.stdout, "%s written, %s\n", out, count(int(n), "byte", "bytes"))
 			}
@@ -50,27 +49,6 @@ func newBackup(e *env) *cobra.Command {
 	c.Flags().StringVar(&out, "out", "", "write the backup to `FILE`")
 	c.Flags().StringVar(&secret, "passphrase-file", "", "encrypt it with the first line of `FILE`")
 	return c
-}
-
-// backup writes a backup to a file, which is there as a whole or not at all.
-func (e *env) backup(ctx context.Context, path string, passphrase []byte) (n int64, err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // with mode 0600
-	if err != nil {
-		return 0, fmt.Errorf("writing the backup %s: %w", path, withoutPath(err))
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	err = e.fill(ctx, f, passphrase)
-	if info, statErr := f.Stat(); statErr == nil {
-		n = info.Size()
-	}
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	return n, err
 }
 
 // fill writes a backup, sealed where there is a passphrase.

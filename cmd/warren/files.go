@@ -41,15 +41,28 @@ func readRegular(f *os.File, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// replaceFile writes a file so that it has the old content or the new one at
-// any moment.
+// replaceFile is writeFile for a content.
 func replaceFile(path string, content io.Reader, mode fs.FileMode) (written int64, err error) {
+	return writeFile(path, mode, func(w io.Writer) error {
+		if _, err := io.Copy(w, content); err != nil {
+			return fmt.Errorf("writing %s: %w", path, err)
+		}
+		return nil
+	})
+}
+
+// writeFile writes a file with what fill writes, so that it has the old content or the
+// new one at any moment.
+func writeFile(path string, mode fs.FileMode, fill func(io.Writer) error) (written int64, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return 0, fmt.Errorf("writing %s: %w", path, bare(err))
 	}
 	defer os.Remove(f.Name()) // gone already where all went well
-	n, err := io.Copy(f, content)
+	if err := fill(f); err != nil {
+		return 0, errors.Join(err, f.Close())
+	}
+	n, err := f.Seek(0, io.SeekCurrent)
 	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return 0, fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -41,26 +40,7 @@ func writePlan(path string, basis *api.Basis, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("encoding the plan: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // with mode 0600
-	if err != nil {
-		return fmt.Errorf("writing the plan %s: %w", path, withoutPath(err))
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("writing the plan: %w", err), os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// withoutPath takes a name off an error that nobody has said.
-func withoutPath(err error) error {
-	var where *fs.PathError
-	if errors.As(err, &where) {
-		return where.Err
-	}
+	_, err = replaceFile(path, bytes.NewReader(append(b, '\n')), 0o600)
 	return err
 }
 
