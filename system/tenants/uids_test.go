@@ -26,3 +26,21 @@ func TestUIDs(t *testing.T) {
 		t.Errorf("%d is free, and %d was given", seven, next)
 	}
 }
+
+// TestUIDsAreBounded: the last user of a system is no worker's, and no worker is given
+// one that another has.
+func TestUIDsAreBounded(t *testing.T) {
+	u := newUIDs("warren")
+	for i := range uint32(maxWorkers - 1) {
+		u.used[fmt.Sprint(i)] = u.base + i
+	}
+	if uid, err := u.of("last"); err != nil || uid != u.base+uidsPerSystem-2 {
+		t.Errorf("the last context: uid %d, %v", uid, err)
+	}
+	if uid, err := u.of("more"); err == nil {
+		t.Errorf("there was a user %d for one context more", uid)
+	}
+	if u.take("more", u.base+uidsPerSystem-1) || u.take("more", u.base) || !u.take("0", u.base) {
+		t.Error("a user was taken that is somebody else's, or not taken that is free")
+	}
+}
