@@ -467,6 +467,7 @@ func TestKilledBetweenTwoSteps(t *testing.T) {
 		for _, dies := range []string{"the active unit", "the standby"} {
 			for _, where := range places {
 				t.Run(fmt.Sprintf("%d %s %s", confirm, dies, where), func(t *testing.T) {
+					t.Parallel()
 					killBetween(t, confirm, dies == "the standby", where)
 				})
 			}
