@@ -52,8 +52,12 @@ func replaceFile(path string, content io.Reader, mode fs.FileMode) (written int6
 }
 
 // writeFile writes a file with what fill writes, so that it has the old content or the
-// new one at any moment.
+// new one at any moment. It takes the place of a regular file alone: not of a device, such
+// as /dev/null, and of no symbolic link.
 func writeFile(path string, mode fs.FileMode, fill func(io.Writer) error) (written int64, err error) {
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("writing %s: it is there, and is not a regular file", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return 0, fmt.Errorf("writing %s: %w", path, bare(err))
