@@ -24,9 +24,10 @@ type Orphan struct {
 	Bytes   int64
 }
 
-// The place of orphans in state_dir, and how the time stands in their names, which
+// The places of contexts and orphans in state_dir, and how the time stands in their names, which
 // sorts them.
 const (
+	contextsDir = "contexts"
 	orphansDir  = "orphans"
 	orphanTime  = "20060102T150405.000000000Z"
 	orphanSplit = "~" // is in no name of a context
@@ -34,7 +35,23 @@ const (
 
 // contextDir is all that state_dir has of a context: its disk, the note of what is gone
 // from that, copies of what servers have.
-func contextDir(stateDir, context string) string { return filepath.Join(stateDir, "contexts", context) }
+func contextDir(stateDir, context string) string {
+	return filepath.Join(stateDir, contextsDir, context)
+}
+
+// Contexts returns the names of the contexts that stateDir has something of, sorted.
+func Contexts(stateDir string) (names []string, err error) {
+	entries, err := os.ReadDir(filepath.Join(stateDir, contextsDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("vfs: listing contexts: %w", err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && validLabel(e.Name()) {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
 
 // SetAside takes the disk of a context that was removed, which nobody has open, out of the
 // way of a later context of the same name, and returns the ID of the orphan. A disk

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -120,5 +121,24 @@ func TestOrphansOfStrangers(t *testing.T) {
 	}
 	if list, err := Orphans(dir); err != nil || len(list) > 0 {
 		t.Errorf("got %+v, %v", list, err)
+	}
+}
+
+// TestContexts: those that there is something of are listed, and nothing else.
+func TestContexts(t *testing.T) {
+	dir := t.TempDir()
+	if names, err := Contexts(dir); err != nil || names != nil {
+		t.Errorf("of nothing: %q, %v", names, err)
+	}
+	for _, name := range []string{"red", "blue", "not a name"} {
+		if err := os.MkdirAll(filepath.Join(dir, "contexts", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "contexts", "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := Contexts(dir); err != nil || !slices.Equal(names, []string{"blue", "red"}) {
+		t.Errorf("got %q, %v", names, err)
 	}
 }

@@ -9,6 +9,15 @@ import (
 	"github.com/warrenvpn/warren/vfs"
 )
 
+// Contexts are the names of the contexts that state_dir has something of, removed or not.
+func (d *Disks) Contexts() []string {
+	names, err := vfs.Contexts(d.cfg.StateDir)
+	if err != nil {
+		d.cfg.Log.Error("disks of removed contexts not looked for", "reason", err)
+	}
+	return names
+}
+
 // SetAside makes the disks of contexts that were removed, and that are not in the last Set
 // any more, orphans: a later context of the same name begins with an empty disk.
 func (d *Disks) SetAside(contexts []string) {

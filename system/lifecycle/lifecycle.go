@@ -232,9 +232,7 @@ func (l *Lifecycle) Start(ctx context.Context) {
 	for _, e := range errs {
 		l.log.Error("context cannot start", "tenant", e.Context, "reason", e.Error)
 	}
-	if l.ran != nil { // contexts that were removed while nobody ran
-		l.setAside(l.ran, st.running)
-	}
+	l.setAsideGone(st.running)
 	l.setState(st)
 	l.unlock()
 }

@@ -9,6 +9,8 @@ import (
 
 // Keeper has the disks of contexts beyond the contexts.
 type Keeper interface {
+	// Contexts are the names of those that there is something of, removed or not.
+	Contexts() []string
 	// SetAside is told which contexts were removed, once nothing of them runs: a later
 	// context of the same name is another one.
 	SetAside(contexts []string)
@@ -30,6 +32,42 @@ func (l *Lifecycle) setAside(is *configs.System, next *loaded) {
 	if l.cfg.Keeper != nil && len(names) > 0 {
 		l.cfg.Keeper.SetAside(names)
 	}
+}
+
+// setAsideGone lets go, at the start, of what there is of contexts that next does not have
+// and an earlier version had. They were removed while nobody ran, or by a process that ended
+// before it had let go of them.
+func (l *Lifecycle) setAsideGone(next *loaded) {
+	if l.cfg.Keeper == nil {
+		return
+	}
+	gone := slices.DeleteFunc(l.cfg.Keeper.Contexts(), func(name string) bool {
+		_, has := next.conf.Context(name)
+		return has || slices.Contains(next.texts.Left, name)
+	})
+	if names := l.history.had(gone); len(names) > 0 {
+		l.cfg.Keeper.SetAside(names)
+	}
+}
+
+// had returns those of some contexts that one of the versions has. One that cannot be read
+// has none.
+func (h *history) had(contexts []string) (names []string) {
+	for _, v := range slices.Backward(h.list) {
+		if len(names) == len(contexts) {
+			break
+		}
+		t, err := h.texts(v.Number)
+		if err != nil {
+			continue
+		}
+		for _, name := range contexts {
+			if !slices.Contains(names, name) && t.Has(name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // bringBack gives the contexts that come back with next, an earlier version, their disks,

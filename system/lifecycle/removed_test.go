@@ -8,10 +8,22 @@ import (
 )
 
 // kept is a Keeper that notes what it is told.
-type kept struct{ calls []string }
+type kept struct {
+	calls []string
+	disks []string // that are there
+}
 
-func (k *kept) SetAside(names []string)  { k.calls = append(k.calls, "aside "+strings.Join(names, " ")) }
-func (k *kept) BringBack(names []string) { k.calls = append(k.calls, "back "+strings.Join(names, " ")) }
+func (k *kept) Contexts() []string { return k.disks }
+
+func (k *kept) SetAside(names []string) {
+	k.calls = append(k.calls, "aside "+strings.Join(names, " "))
+	k.disks = slices.DeleteFunc(k.disks, func(name string) bool { return slices.Contains(names, name) })
+}
+
+func (k *kept) BringBack(names []string) {
+	k.calls = append(k.calls, "back "+strings.Join(names, " "))
+	k.disks = append(k.disks, names...)
+}
 
 // TestRemovedContexts: the disk of a context is set aside once the context is gone, stays
 // aside when another one of that name comes, and comes back with an earlier version.
@@ -73,7 +85,7 @@ func TestRemovedContexts(t *testing.T) {
 // a context that is left out because of a mistake is not.
 func TestRemovedMeanwhile(t *testing.T) {
 	r := newRig(t)
-	k := &kept{}
+	k := &kept{disks: []string{"blue", "red"}}
 	r.keeper = k
 	r.write("system.hcl", rigSystem[:strings.Index(rigSystem, `context "red"`)])
 	r.start()
@@ -94,6 +106,27 @@ func TestRemovedMeanwhile(t *testing.T) {
 	r.start()
 	r.apply(0)
 	if len(k.calls) > 0 {
+		t.Errorf("told %q", k.calls)
+	}
+}
+
+// TestRemovedHalfway: a process that ends between the version without a context and the end
+// of that context leaves a disk, which the next start sets aside, however many versions came
+// since. A disk of a context that never was stays.
+func TestRemovedHalfway(t *testing.T) {
+	r := newRig(t)
+	r.start()
+	r.write("system.hcl", rigSystem[:strings.Index(rigSystem, `context "red"`)])
+	r.apply(0) // and nobody sets anything aside
+	k := &kept{disks: []string{"blue", "green", "red"}}
+	r.keeper = k
+	r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
+	r.start()
+	if !slices.Equal(k.calls, []string{"aside red"}) {
+		t.Errorf("told %q", k.calls)
+	}
+	r.start()
+	if len(k.calls) != 1 {
 		t.Errorf("told %q", k.calls)
 	}
 }

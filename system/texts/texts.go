@@ -74,6 +74,11 @@ func (t *Set) LookupEnv(name string) (string, bool) {
 // LeaveOut implements configs.Selective.
 func (t *Set) LeaveOut(context string) bool { return slices.Contains(t.Left, context) }
 
+// Has reports whether a text is one of a context.
+func (t *Set) Has(context string) bool {
+	return slices.ContainsFunc(t.List, func(one Text) bool { return slices.Contains(one.Contexts, context) })
+}
+
 // Body returns the text of a place; nothing where there is none.
 func (t *Set) Body(at configs.Location) []byte {
 	one, _ := t.Find(at)
