@@ -128,7 +128,7 @@ type splitFile struct {
 
 // commonBlock is one of them with the comments right above it.
 type commonBlock struct {
-	key        string // type and label
+	key        string // type and label, as in context "blue"
 	inFailover bool
 	start, end int // in the file
 	text       []byte
@@ -143,7 +143,8 @@ func (s *splitFile) find(key string) *commonBlock {
 	return nil
 }
 
-// splitSystem finds the common blocks of a system file, which is called what in errors.
+// splitSystem finds the common blocks of a system file, which is called what in errors. No
+// two of them have the same key.
 func splitSystem(what string, src []byte) (*splitFile, error) {
 	if _, diags := Format(what, src); diags.HasErrors() {
 		return nil, fmt.Errorf("%s cannot be read: %s", what, diags.ErrorIn(what))
@@ -167,6 +168,13 @@ func splitSystem(what string, src []byte) (*splitFile, error) {
 			s.add(src, b, false)
 		}
 	}
+	seen := make(map[string]bool)
+	for _, b := range s.blocks {
+		if seen[b.key] {
+			return nil, fmt.Errorf("%s has %s twice", what, b.key)
+		}
+		seen[b.key] = true
+	}
 	return s, nil
 }
 
@@ -184,8 +192,10 @@ func (s *splitFile) add(src []byte, b *hclsyntax.Block, inFailover bool) {
 		}
 		start = lineStart
 	}
-	s.blocks = append(s.blocks, commonBlock{key: b.Type + " " + strings.Join(b.Labels, " "), inFailover: inFailover,
-		start: start, end: end, text: bytes.TrimLeft(src[start:end], " \t")})
+	s.blocks = append(s.blocks, commonBlock{
+		key: fmt.Sprintf("%s %q", b.Type, strings.Join(b.Labels, " ")), inFailover: inFailover,
+		start: start, end: end, text: bytes.TrimLeft(src[start:end], " \t"),
+	})
 }
 
 // keepPlace returns the other unit's text of a block, with the config_url of this one's

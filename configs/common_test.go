@@ -155,3 +155,13 @@ func FuzzWithCommon(f *testing.F) {
 		}
 	})
 }
+
+// TestCommonOnce: a block that the other unit has twice is refused, whatever it says.
+func TestCommonOnce(t *testing.T) {
+	acme := commonOther[strings.Index(commonOther, `context "acme"`):]
+	twice := commonOther + strings.Replace(acme, "gold", "default", 1)
+	_, err := WithCommon([]byte(commonOwn), []byte(twice))
+	if err == nil || !strings.Contains(err.Error(), `the other unit's system file has context "acme" twice`) {
+		t.Errorf("got %v", err)
+	}
+}
