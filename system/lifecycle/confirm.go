@@ -37,9 +37,12 @@ func (l *Lifecycle) Confirm(ctx context.Context, by Author) (Version, error) {
 // Overdue fires when a version was not confirmed in time: then Expire is to be called.
 func (l *Lifecycle) Overdue() <-chan time.Time { return l.expiry.C }
 
-// Expire goes back to the version before one that was not confirmed in time, as
-// far as it can. Where that one cannot run at the moment, what runs goes on, and Problems
-// says so.
+// expireAgain is when a rollback is tried again that has failed, as on a disk that is full.
+const expireAgain = time.Minute
+
+// Expire goes back to the version before one that was not confirmed in time, as far as
+// it can. After an error it is Overdue again. Where that one cannot run at the moment,
+// what runs goes on, and Problems says so.
 func (l *Lifecycle) Expire(ctx context.Context) error {
 	select {
 	case <-l.turn:
@@ -49,9 +52,22 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	l.noteHolder("a rollback of what was not confirmed", warrend)
 	defer l.unlock()
 	st := l.snapshot()
-	if !st.pend.open() || l.cfg.Now().Before(st.pend.Deadline) {
+	if !st.pend.open() {
 		return nil // it was confirmed, or given up, just now
 	}
+	if early := st.pend.Deadline.Sub(l.cfg.Now()); early > 0 { // or the clock was set back
+		l.expiry.Reset(early)
+		return nil
+	}
+	err := l.expire(ctx, st)
+	if now := l.snapshot(); err != nil && now.pend.open() {
+		l.expiry.Reset(expireAgain)
+	}
+	return err
+}
+
+// expire is Expire for the holder of the token.
+func (l *Lifecycle) expire(ctx context.Context, st state) error {
 	p := *st.pend
 	t, err := l.history.texts(p.Previous)
 	if err != nil {
@@ -75,7 +91,9 @@ func (l *Lifecycle) Expire(ctx context.Context) error {
 	for _, e := range errs {
 		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
 	}
-	l.tell(&events.ConfigurationRolledBack{Version: uint64(p.Version), Instead: uint64(p.Previous)})
+	if err == nil {
+		l.tell(&events.ConfigurationRolledBack{Version: uint64(p.Version), Instead: uint64(p.Previous)})
+	}
 	return err
 }
 

@@ -84,6 +84,40 @@ func TestConfirm(t *testing.T) {
 	r.wantPool("after a start", newPool)
 }
 
+// TestRollbackIsTriedAgain: where the version before cannot be read, or the clock was set
+// back, a version that is not confirmed does not go on for good.
+func TestRollbackIsTriedAgain(t *testing.T) {
+	r := pendingRig(t)
+	path := r.history.path(1)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	r.time = r.time.Add(time.Minute)
+	r.expiry.Stop() // it has fired
+	if err := r.Expire(t.Context()); err == nil {
+		t.Error("it goes back to what is not there")
+	}
+	if !r.expiry.Stop() {
+		t.Error("after an error nobody tries again")
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	r.time = r.time.Add(-time.Hour)
+	if err := r.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.wantPool("before the deadline", newPool)
+	if !r.expiry.Stop() {
+		t.Error("before the deadline nobody tries again")
+	}
+	r.time = r.time.Add(time.Hour)
+	if err := r.Expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.wantPool("after the deadline", oldPool)
+}
+
 // TestNotConfirmed: the version before runs again, and does so after a restart,
 // too, until the files are put in order.
 func TestNotConfirmed(t *testing.T) {
