@@ -128,7 +128,7 @@ func askOther[T any](ctx context.Context, o otherUnit, verb, path string, body a
 	}
 	resp, err := o.pair.Ask(r)
 	if err != nil {
-		return none, err
+		return none, &lifecycle.Unanswered{Err: err}
 	}
 	defer resp.Body.Close()
 	return api.ReadAnswer[T](resp)

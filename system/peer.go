@@ -2,6 +2,7 @@ package system
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/disks"
+	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/pair"
 	"github.com/warrenvpn/warren/vfs/catalog"
 )
@@ -157,21 +159,30 @@ func (s *System) mend(ctx context.Context) {
 	}
 	said := ""
 	for {
-		rest := mendInterval
 		err := guard.Run(s.cfg.Log, "a comparison with the other unit", func() error {
 			_, err := s.life.Mend(ctx)
 			return err
 		})
 		if err == nil {
 			said = ""
-		} else if rest = mendRest; err.Error() != said && ctx.Err() == nil {
+		} else if err.Error() != said && ctx.Err() == nil {
 			said = err.Error()
 			s.cfg.Log.Warn("configuration not given to the peer, which has another one", "reason", said)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(rest):
+		case <-time.After(restAfter(err)):
 		}
 	}
+}
+
+// restAfter is how long a unit rests after it has looked whether the other one has the same
+// configuration. A unit that has not answered may be there again at once.
+func restAfter(err error) time.Duration {
+	var silent *lifecycle.Unanswered
+	if err == nil || errors.As(err, &silent) {
+		return mendInterval
+	}
+	return mendRest
 }

@@ -46,7 +46,7 @@ type Other interface {
 	Place() Place
 	// Take, Settle and Common are those of the Lifecycle on the other unit. An error that
 	// it has told is a *fault.Error; a program from before there was a Take tells
-	// CodeNoRoute.
+	// CodeNoRoute. One that does not answer is an *Unanswered.
 	Take(ctx context.Context, change JointChange) (Synced, error)
 	Settle(ctx context.Context, what Settlement) error
 	Common(ctx context.Context, brief bool) (CommonView, error)
@@ -54,6 +54,15 @@ type Other interface {
 	// same, until release is called and what the units run has been heard.
 	Tolerate(confs ...*configs.System) (release func())
 }
+
+// Unanswered is the error for another unit that does not answer, as one that has just died.
+type Unanswered struct{ Err error }
+
+// Error implements error.
+func (u *Unanswered) Error() string { return u.Err.Error() }
+
+// Unwrap returns the reason.
+func (u *Unanswered) Unwrap() error { return u.Err }
 
 // Place says where changes of the configuration belong.
 type Place struct {
@@ -252,7 +261,8 @@ func olderProgram(place Place) string {
 // refusedThere is the error of a change that the other unit does not take.
 func refusedThere(err error, place Place) error {
 	var e *fault.Error
-	if !errors.As(err, &e) {
+	var silent *Unanswered
+	if errors.As(err, &silent) || !errors.As(err, &e) {
 		return &fault.Error{Code: fault.CodeRefused,
 			Reason: fmt.Sprintf("nothing was changed: the %s unit does not answer: %s", place.Peer, oneLine(err)),
 			Hint:   "`warren show failover` shows the links to it; --local changes this unit alone"}

@@ -603,3 +603,16 @@ func TestTakenFilesStayInTheirPlace(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusedThere: a unit that does not answer has refused nothing.
+func TestRefusedThere(t *testing.T) {
+	told := &fault.Error{Code: fault.CodeRefused, Reason: "EOF"}
+	for want, err := range map[string]error{
+		"the secondary unit refuses: EOF":                              told,
+		"nothing was changed: the secondary unit does not answer: EOF": &Unanswered{told},
+	} {
+		if got := refusedThere(err, Place{Peer: "secondary"}); got.Error() != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
