@@ -118,17 +118,11 @@ func (v *Volume) takeLocked(o *Offer, d catalog.Decision, done *Accepted) error 
 			return err
 		}
 	}
-	made, err := mkdirs(v.fsys, path.Dir(e.Path), dirMode)
-	if err != nil {
-		return err
-	}
-	notes := v.madeEntries(made, Hand{Epoch: e.Seen.Epoch()})
-	beside, err := v.besideLocked(o, d, ours)
+	notes, beside, err := v.beforeLocked(o, d, ours)
 	if err != nil {
 		return err
 	}
 	if beside != nil {
-		notes = append(notes, beside)
 		done.Kept = beside.Path
 	}
 	e.Stamp, e.Aside = lasting(stampOf(info)), from
@@ -146,22 +140,31 @@ func (v *Volume) takeLocked(o *Offer, d catalog.Decision, done *Accepted) error 
 	return err
 }
 
+// beforeLocked makes the directories that an entry belongs in, and returns the notes that
+// come before its own: of those, and of the file that is to be kept beside (besideLocked).
+func (v *Volume) beforeLocked(o *Offer, d catalog.Decision, ours catalog.Entry) (notes []*catalog.Entry,
+	beside *catalog.Entry, err error) {
+	made, err := mkdirs(v.fsys, path.Dir(d.Entry.Path), dirMode)
+	if err != nil {
+		return nil, nil, err
+	}
+	notes = v.madeEntries(made, Hand{Epoch: d.Entry.Seen.Epoch()})
+	if beside, err = v.besideLocked(o, d, ours); err != nil || beside == nil {
+		return notes, nil, err
+	}
+	return append(notes, beside), beside, nil
+}
+
 // makeLocked makes a directory, in the place of a file where there is one.
 func (v *Volume) makeLocked(o *Offer, d catalog.Decision, done *Accepted) error {
 	e := d.Entry
 	e.Stamp = "directory"
 	ours, _ := v.index.Find(e.Path)
-	made, err := mkdirs(v.fsys, path.Dir(e.Path), dirMode)
-	if err != nil {
-		return err
-	}
-	notes := v.madeEntries(made, Hand{Epoch: e.Seen.Epoch()})
-	beside, err := v.besideLocked(o, d, ours)
+	notes, beside, err := v.beforeLocked(o, d, ours)
 	if err != nil {
 		return err
 	}
 	if beside != nil {
-		notes = append(notes, beside)
 		done.Kept = beside.Path
 	}
 	err = v.placeNoted(append(notes, &e), func() (err error) {
