@@ -64,7 +64,8 @@ func (f files) DiskVersions(_ context.Context, wake bool) (api.Versions, error) 
 	var out api.Versions
 	for _, v := range list {
 		out.Disks = append(out.Disks, api.DiskVersion{Context: v.Context, Version: v.Version, Standby: v.Standby,
-			Follows: v.Follows, Session: v.Session, Head: v.Head, Taken: api.DiskTaken(v.Taken), Kept: v.Kept})
+			Follows: v.Follows, Session: v.Session, Head: v.Head, Taken: api.DiskTaken(v.Taken), Kept: v.Kept,
+			Incarnation: api.DiskIncarnation(v.Incarnation), Blank: v.Blank})
 	}
 	return out, err
 }

@@ -71,7 +71,8 @@ func (p peerDisks) Versions(ctx context.Context, wake bool) ([]disks.Version, er
 	var out []disks.Version
 	for _, v := range list.Disks {
 		out = append(out, disks.Version{Context: v.Context, Version: v.Version, Standby: v.Standby,
-			Follows: v.Follows, Session: v.Session, Head: v.Head, Taken: disks.Taken(v.Taken), Kept: v.Kept})
+			Follows: v.Follows, Session: v.Session, Head: v.Head, Taken: disks.Taken(v.Taken), Kept: v.Kept,
+			Incarnation: catalog.Incarnation(v.Incarnation), Blank: v.Blank})
 	}
 	return out, err
 }

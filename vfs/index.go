@@ -196,7 +196,7 @@ func (x *index) forget(paths ...string) {
 
 // rewrite replaces the file by one that has what is known, and one more batch.
 func (x *index) rewrite(more *catalog.Batch) error {
-	b := appendFrame(nil, &catalog.Batch{Disk: x.Disk(), Head: x.Head()})
+	b := appendFrame(nil, &catalog.Batch{Disk: x.Disk(), Head: x.Head(), Incarnation: x.Incarnation()})
 	list := x.All()
 	for part := list; len(part) > 0; part = part[min(len(part), maxBatch):] {
 		b = appendFrame(b, &catalog.Batch{Entries: part[:min(len(part), maxBatch)]})

@@ -35,6 +35,7 @@ func openNoted(label string, fsys, beside afero.Fs, name string, limit Limit) (*
 	v, err := NewVolume(label, fsys, limit)
 	if err == nil {
 		v.index = x
+		v.identify()
 	}
 	return v, err
 }

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 // Orphan is the disk of a context that was removed. It is of nobody until it is erased,
@@ -39,14 +42,15 @@ func contextDir(stateDir, context string) string {
 	return filepath.Join(stateDir, contextsDir, context)
 }
 
-// Contexts returns the names of the contexts that stateDir has something of, sorted.
+// Contexts returns the names of the contexts that stateDir has something of, sorted: not of
+// those that were set aside, of which the identity of the next disk is left.
 func Contexts(stateDir string) (names []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(stateDir, contextsDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("vfs: listing contexts: %w", err)
 	}
 	for _, e := range entries {
-		if e.IsDir() && validLabel(e.Name()) {
+		if e.IsDir() && validLabel(e.Name()) && !isSuccessor(contextDir(stateDir, e.Name())) {
 			names = append(names, e.Name())
 		}
 	}
@@ -55,24 +59,58 @@ func Contexts(stateDir string) (names []string, err error) {
 
 // SetAside takes the disk of a context that was removed, which nobody has open, out of the
 // way of a later context of the same name, and returns the ID of the orphan. A disk
-// without any file is erased, and the ID is "".
+// without any file is erased, and the ID is "". What is left is the note of the identity that
+// the next disk of the name has: it is another one than what the other unit of a pair still
+// has of this one, if that was away.
 func SetAside(stateDir, context string, now time.Time) (id string, err error) {
 	dir := contextDir(stateDir, context)
 	if !validLabel(context) {
 		return "", fmt.Errorf("vfs: %q %w of a context", context, ErrName)
 	}
-	files, _, err := countBelow(DiskDir(stateDir, context))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("vfs: looking at disk0: of context %s: %w", context, err)
-	case files == 0:
-		return "", os.RemoveAll(dir)
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	if err := os.MkdirAll(filepath.Join(stateDir, orphansDir), dirMode); err != nil {
-		return "", fmt.Errorf("vfs: making a place for orphans: %w", err)
+	files, _, err := countBelow(DiskDir(stateDir, context))
+	if err != nil {
+		return "", fmt.Errorf("vfs: looking at disk0: of context %s: %w", context, err)
 	}
 	id = context + orphanSplit + now.UTC().Format(orphanTime)
-	return id, move(dir, filepath.Join(stateDir, orphansDir, id))
+	aside := filepath.Join(stateDir, orphansDir, id)
+	if err := makeSuccessor(aside); err != nil {
+		return "", fmt.Errorf("vfs: making a place for orphans: %w", err)
+	}
+	if err := exchange(dir, aside); err != nil {
+		return "", errors.Join(err, os.RemoveAll(aside))
+	}
+	if files == 0 {
+		return "", os.RemoveAll(aside)
+	}
+	return id, nil
+}
+
+// makeSuccessor makes the directory of a context that has an index and no disk yet.
+func makeSuccessor(dir string) error {
+	if err := makeForGood(dir); err != nil {
+		return err
+	}
+	x := &index{Catalog: catalog.New(random()), fsys: afero.NewBasePathFs(afero.NewOsFs(), dir),
+		path: "/" + Disk + indexSuffix}
+	x.Become(catalog.Incarnation{ID: random(), Settled: true, Later: true})
+	return x.rewrite(&catalog.Batch{})
+}
+
+// isSuccessor tells of a directory that has nothing but what makeSuccessor makes.
+func isSuccessor(dir string) bool {
+	list, err := os.ReadDir(dir)
+	return err == nil && len(list) == 1 && list[0].Name() == Disk+indexSuffix
+}
+
+// exchange gives each of two directories the name of the other one, whatever happens.
+func exchange(a, b string) error {
+	if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+		return &os.LinkError{Op: "exchange", Old: a, New: b, Err: err}
+	}
+	return errors.Join(syncDir(afero.NewOsFs(), filepath.Dir(a)), syncDir(afero.NewOsFs(), filepath.Dir(b)))
 }
 
 // BringBack gives a context that comes back its disk, the one that was set aside last,
@@ -123,6 +161,9 @@ func Orphans(stateDir string) ([]Orphan, error) {
 		o.Files, o.Bytes, err = countBelow(filepath.Join(stateDir, orphansDir, e.Name(), Disk))
 		if err != nil {
 			return nil, fmt.Errorf("vfs: looking at %s: %w", e.Name(), bare(err))
+		}
+		if o.Files == 0 {
+			continue // a crash has left it
 		}
 		list = append(list, o)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 var removedAt = time.Date(2026, 12, 1, 3, 15, 0, 0, time.UTC)
@@ -58,7 +60,7 @@ func TestOrphans(t *testing.T) {
 			t.Fatal(err)
 		}
 		ids = append(ids, id)
-		if _, err := os.Stat(contextDir(dir, "dora")); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(DiskDir(dir, "dora")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("it is still there: %v", err)
 		}
 	}
@@ -103,11 +105,62 @@ func TestOrphans(t *testing.T) {
 	if id, err := SetAside(dir, "grey", removedAt); id != "" || err != nil {
 		t.Errorf("a disk without files: %q, %v", id, err)
 	}
-	if _, err := os.Stat(contextDir(dir, "grey")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(DiskDir(dir, "grey")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it is still there: %v", err)
 	}
 	if _, err := SetAside(dir, "../x", removedAt); !errors.Is(err, ErrName) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestSuccessor: the next disk of a name has another identity, of a kind that an empty disk
+// has not; one that comes back has its own.
+func TestSuccessor(t *testing.T) {
+	dir := t.TempDir()
+	s := NewStore(HostPlace(dir))
+	identity := func() catalog.Incarnation {
+		t.Helper()
+		if err := s.Set([]Disk0{{Context: "dora"}}); err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		v, err := s.Volume(Name{Context: "dora", Volume: Disk, Path: "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.State().Incarnation
+	}
+	disk(t, dir, "dora", "text")
+	if got := identity(); got != (catalog.Incarnation{ID: catalog.Unnamed}) {
+		t.Errorf("with files: got %+v", got)
+	}
+	var seen []catalog.Incarnation
+	for n := range 3 {
+		if _, err := SetAside(dir, "dora", removedAt.Add(time.Duration(n)*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		got := identity()
+		again := identity()
+		if !got.Known() || !got.Settled || !got.Later || again != got || slices.Contains(seen, got) {
+			t.Errorf("got %+v, then %+v, before %+v", got, again, seen)
+		}
+		seen = append(seen, got)
+		disk(t, dir, "dora", "more")
+	}
+	if _, err := SetAside(dir, "dora", removedAt.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := BringBack(dir, "dora"); err != nil {
+		t.Fatal(err)
+	}
+	if got := identity(); got != seen[2] {
+		t.Errorf("brought back: got %+v, want %+v", got, seen[2])
+	}
+	if err := makeSuccessor(filepath.Join(dir, orphansDir, "dora~20261201T051500.000000000Z")); err != nil {
+		t.Fatal(err)
+	}
+	if list, err := Orphans(dir); err != nil || len(list) != 3 {
+		t.Errorf("what a crash has left is listed: %+v, %v", list, err)
 	}
 }
 
@@ -129,6 +182,10 @@ func TestContexts(t *testing.T) {
 	dir := t.TempDir()
 	if names, err := Contexts(dir); err != nil || names != nil {
 		t.Errorf("of nothing: %q, %v", names, err)
+	}
+	disk(t, dir, "grey", "was removed")
+	if _, err := SetAside(dir, "grey", removedAt); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"red", "blue", "not a name"} {
 		if err := os.MkdirAll(filepath.Join(dir, "contexts", name), 0o700); err != nil {

@@ -162,6 +162,31 @@ func (s *Store) disk(d Disk0, open *Volume) (*Volume, error) {
 	return v, nil
 }
 
+// Reopen has disk0: of a context replaced while the context is there: it closes the disk, calls
+// change, and opens what is there then. Where that cannot be opened, the disk stays closed, and
+// a later Reopen tries again. Who still uses the closed disk gets errors and changes nothing.
+func (s *Store) Reopen(tenant string, change func() error) error {
+	s.setting.Lock()
+	defer s.setting.Unlock()
+	v, err := s.Volume(Name{Context: tenant, Volume: Disk, Path: "/"})
+	if err != nil {
+		return err
+	}
+	_, limit := v.Usage()
+	err = v.end()
+	if err == nil {
+		err = change()
+	}
+	next, openErr := s.disk(Disk0{Context: tenant, Limit: limit}, nil)
+	if openErr != nil {
+		return errors.Join(err, openErr)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tenants[tenant][Disk] = next
+	return err
+}
+
 // share adds shared storage to the volumes of a context and to the system's.
 func share(sh Shared, tenant string, mine, system, dirs, old map[string]*Volume) error {
 	dir := filepath.Clean(sh.Dir)

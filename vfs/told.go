@@ -14,6 +14,9 @@ type State struct {
 	Kept    int    // files that are kept beside others, because both units had changed them
 	Lost    uint64 // how often files were missing that the other unit has to give again
 	Dropped uint64 // deletions that were forgotten before the other unit had heard of them
+
+	Incarnation catalog.Incarnation // which disk of its name it is
+	Blank       bool                // there is nothing on the disk, and there never was
 }
 
 // State returns the state of the volume's catalogue; nothing where there is none.
@@ -23,7 +26,8 @@ func (v *Volume) State() State {
 	if v.index == nil {
 		return State{}
 	}
-	return State{v.index.session, v.index.Head(), v.index.Kept(), v.index.lost, v.index.dropped}
+	return State{v.index.session, v.index.Head(), v.index.Kept(), v.index.lost, v.index.dropped,
+		v.index.Incarnation(), v.blankLocked()}
 }
 
 // News returns what has changed behind a position of a session; everything where the session

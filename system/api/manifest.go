@@ -33,6 +33,18 @@ type DiskVersion struct {
 	Taken DiskTaken `json:"taken,omitzero"`
 	// Kept is how many files are kept beside others, because both units had changed them.
 	Kept int `json:"kept,omitempty"`
+	// Incarnation is which disk of its name it is; an older program does not say. Blank:
+	// nothing is on it, and nothing was.
+	Incarnation DiskIncarnation `json:"incarnation,omitzero"`
+	Blank       bool            `json:"blank,omitempty"`
+}
+
+// DiskIncarnation is the identity of a disk: a context that is removed and made again has
+// another one.
+type DiskIncarnation struct {
+	ID      uint64 `json:"id"`
+	Settled bool   `json:"settled,omitempty"` // the disk keeps it also while it is empty
+	Later   bool   `json:"later,omitempty"`   // made in the place of one that was removed
 }
 
 // DiskTaken says how far one disk has what the other unit's has: everything up to a

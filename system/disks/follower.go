@@ -169,6 +169,9 @@ func (w *follower) follow(ctx context.Context, peer Peer, theirs Version) error 
 	if theirs.Session == 0 {
 		return errOlder
 	}
+	if v, err = w.meet(v, theirs); v == nil {
+		return err
+	}
 	f := w.at[theirs.Context]
 	if own := v.State(); f == nil || f.session != theirs.Session || f.own != own.Session || f.lost != own.Lost {
 		f = &following{session: theirs.Session, own: own.Session, lost: own.Lost, parts: true,

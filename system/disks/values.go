@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/vfs"
+	"github.com/warrenvpn/warren/vfs/catalog"
 )
 
 // File is one file or directory, as an operator sees it.
@@ -47,6 +48,9 @@ type Version struct {
 	Head    uint64 // the position of the last change
 	Taken   Taken  // what this disk has of the other unit's
 	Kept    int    // files that are kept beside others: both units had changed them
+
+	Incarnation catalog.Incarnation // which disk of its name it is; nothing from an older program
+	Blank       bool                // nothing is on it, and nothing was
 }
 
 // Taken says how far one disk has what the other one has.

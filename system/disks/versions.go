@@ -38,6 +38,9 @@ func (d *Disks) notePeer(list []Version) {
 		if one.Session == 0 && one.Standby && one.Follows == v.Version() { // an older program
 			t = Taken{Session: st.Session, Position: st.Head}
 		}
+		if apart(st.Incarnation, one.Incarnation) {
+			t = Taken{} // it is of another disk
+		}
 		d.mu.Lock()
 		d.has[one.Context] = t
 		d.mu.Unlock()
@@ -115,7 +118,7 @@ func (d *Disks) Versions(wake bool) ([]Version, error) {
 		}
 		st := v.State()
 		one := Version{Context: tenant, Version: v.Version(), Standby: d.standby(tenant), Session: st.Session,
-			Head: st.Head, Kept: st.Kept}
+			Head: st.Head, Kept: st.Kept, Incarnation: st.Incarnation, Blank: st.Blank}
 		d.mu.Lock()
 		one.Taken = d.taken[tenant]
 		d.mu.Unlock()

@@ -24,12 +24,13 @@ const (
 
 // Catalog is what is known of all paths of one disk.
 type Catalog struct {
-	disk    uint64
-	head    uint64 // the last position that was given
-	entries map[string]*Entry
-	order   []*Entry // by position; those that were replaced are passed over
-	gone    int      // tombstones
-	kept    int      // files that were put beside others
+	disk        uint64
+	incarnation Incarnation
+	head        uint64 // the last position that was given
+	entries     map[string]*Entry
+	order       []*Entry // by position; those that were replaced are passed over
+	gone        int      // tombstones
+	kept        int      // files that were put beside others
 }
 
 // New returns the catalogue of a disk that has no files. Disk names it among all disks.

@@ -36,6 +36,8 @@ type Batch struct {
 	Head    uint64 // positions up to here were given
 	Entries []Entry
 	Forget  []string // paths that were forgotten
+	// Incarnation is what the disk has become; the zero value: what it was.
+	Incarnation Incarnation
 }
 
 // maxBatch bounds the entries of one batch; a directory has more changes in several.
@@ -56,12 +58,16 @@ func (x *Batch) fields(f *record.Fields) {
 	record.Number(f, 2, &x.Head)
 	record.List(f, 3, &x.Entries, maxBatch, func(f *record.Fields, e *Entry) { e.local(f) })
 	record.List(f, 4, &x.Forget, maxBatch, func(f *record.Fields, p *string) { f.Text(1, p) })
+	f.Record(5, x.Incarnation.fields)
 }
 
 // Apply makes a catalogue what it is with one more batch.
 func (c *Catalog) Apply(x *Batch) {
 	if x.Disk != 0 {
 		c.disk = x.Disk
+	}
+	if x.Incarnation.ID != 0 {
+		c.incarnation = x.Incarnation
 	}
 	c.head = max(c.head, x.Head)
 	for _, p := range x.Forget {

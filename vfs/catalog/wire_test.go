@@ -25,7 +25,8 @@ func sampleNews() News {
 func sampleBatch() Batch {
 	e := sampleEntry()
 	e.Stamp, e.Aside = "4.5.6", "/d/.~warren-1"
-	return Batch{Disk: 3, Head: 400, Entries: []Entry{e}, Forget: []string{"/a", "/b"}}
+	return Batch{Disk: 3, Head: 400, Entries: []Entry{e}, Forget: []string{"/a", "/b"},
+		Incarnation: Incarnation{ID: 7, Settled: true, Later: true}}
 }
 
 // TestNews: what disks tell each other, and what of an entry stays at home.
