@@ -8,15 +8,18 @@
 //	running.json               texts.Set of the configuration that ran, with its secrets
 //	history/000007.version     the versions before it, as state_dir has them
 //	files/blue:disk0:/x        every file of disk0: and of shared storage, under its name
-//	end                        empty: nothing is missing
+//	end                        a digest of all of them: nothing is missing or damaged
 package backup
 
 import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 )
@@ -61,7 +64,7 @@ func Write(ctx context.Context, w io.Writer, m Manifest, running []byte, history
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	t := &writer{tar: tar.NewWriter(w), made: m.Made}
+	t := &writer{tar: tar.NewWriter(w), made: m.Made, sum: newDigest()}
 	t.bytes(manifestName, head)
 	t.bytes(runningName, running)
 	for _, f := range history {
@@ -70,7 +73,7 @@ func Write(ctx context.Context, w io.Writer, m Manifest, running []byte, history
 	for _, f := range files {
 		t.file(ctx, filesPrefix, f)
 	}
-	t.bytes(endName, nil)
+	t.bytes(endName, t.sum.text())
 	if t.err == nil {
 		t.err = t.tar.Close()
 	}
@@ -84,8 +87,21 @@ func Write(ctx context.Context, w io.Writer, m Manifest, running []byte, history
 type writer struct {
 	tar  *tar.Writer
 	made time.Time
+	sum  digest
 	err  error
 }
+
+// digest is one of entries: of the name, the size and the content of each, in their order. It
+// finds what a disk or a wire has damaged. It is no signature: who makes a backup can make
+// any.
+type digest struct{ hash.Hash }
+
+func newDigest() digest { return digest{sha256.New()} }
+
+// entry begins an entry, whose content is written next.
+func (d digest) entry(name string, size int64) { fmt.Fprintf(d, "%q %d\n", name, size) }
+
+func (d digest) text() []byte { return hex.AppendEncode(nil, d.Sum(nil)) }
 
 func (t *writer) bytes(name string, b []byte) { t.entry(name, int64(len(b)), bytes.NewReader(b)) }
 
@@ -114,7 +130,8 @@ func (t *writer) entry(name string, size int64, r io.Reader) {
 	if t.err != nil {
 		return
 	}
-	n, err := io.Copy(t.tar, io.LimitReader(r, size))
+	t.sum.entry(name, size)
+	n, err := io.Copy(io.MultiWriter(t.tar, t.sum), io.LimitReader(r, size))
 	if err == nil && n < size {
 		err = fmt.Errorf("%s has become shorter while it was read", name)
 	}

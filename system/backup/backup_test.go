@@ -199,10 +199,27 @@ func TestHostileArchives(t *testing.T) {
 			t.Errorf("%s: %v is left", name, left)
 		}
 	}
-	if s, err := Read(bytes.NewReader(build(end)), t.TempDir()); err != nil {
-		t.Errorf("an empty one: %+v, %v", s, err)
-	} else {
-		s.Close()
+}
+
+// TestDamagedArchives: a bit that is another one, anywhere in what entries have, is found.
+func TestDamagedArchives(t *testing.T) {
+	good := archive(t)
+	for _, text := range []string{"a certificate", "/certs/ca.pem", "000007.version", "images:/client", `7}`} {
+		b := bytes.Clone(good)
+		at := bytes.LastIndex(b, []byte(text))
+		if at < 0 {
+			t.Fatalf("%q is not in the archive", text)
+		}
+		b[at] ^= 1
+		dir := t.TempDir()
+		_, err := Read(bytes.NewReader(b), dir)
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.CodeInvalid {
+			t.Errorf("%q: got %v", text, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%q: %v is left", text, left)
+		}
 	}
 }
 

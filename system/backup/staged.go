@@ -2,6 +2,7 @@ package backup
 
 import (
 	"archive/tar"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,8 +72,8 @@ func Read(r io.Reader, stateDir string) (_ *Staged, err error) {
 			s.Close()
 		}
 	}()
-	t := tar.NewReader(r)
-	head, err := entry(t, manifestName, maxManifest)
+	t, sum := tar.NewReader(r), newDigest()
+	head, err := entry(t, sum, manifestName, maxManifest)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +83,7 @@ func Read(r io.Reader, stateDir string) (_ *Staged, err error) {
 	if s.Manifest.Version != version {
 		return nil, noBackup("it is of version %d, and this program reads version %d", s.Manifest.Version, version)
 	}
-	running, err := entry(t, runningName, maxRunning)
+	running, err := entry(t, sum, runningName, maxRunning)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +91,7 @@ func Read(r io.Reader, stateDir string) (_ *Staged, err error) {
 	if err := json.Unmarshal(running, s.Running); err != nil {
 		return nil, noBackup("the configuration in it cannot be read")
 	}
-	return s, s.stage(t)
+	return s, s.stage(t, sum)
 }
 
 // noBackup refuses an archive.
@@ -117,8 +118,8 @@ func next(t *tar.Reader) (*tar.Header, error) {
 	return h, nil
 }
 
-// entry reads an entry of a certain name.
-func entry(t *tar.Reader, name string, most int64) ([]byte, error) {
+// entry reads an entry of a certain name, and adds it to a digest.
+func entry(t *tar.Reader, sum digest, name string, most int64) ([]byte, error) {
 	h, err := next(t)
 	var refused *fault.Error
 	switch {
@@ -133,11 +134,14 @@ func entry(t *tar.Reader, name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, noBackup("it is cut short: %v", err)
 	}
+	sum.entry(name, h.Size)
+	sum.Write(b)
 	return b, nil
 }
 
-// stage writes the files to the directory, under numbers.
-func (s *Staged) stage(t *tar.Reader) error {
+// stage writes the files to the directory, under numbers. sum is the digest of what was read
+// before.
+func (s *Staged) stage(t *tar.Reader, sum digest) error {
 	seen := map[vfs.Name]bool{}
 	for n := 0; ; n++ {
 		h, err := next(t)
@@ -150,13 +154,17 @@ func (s *Staged) stage(t *tar.Reader) error {
 		case n >= maxEntries:
 			return noBackup("it has more than %d entries", maxEntries)
 		}
-		if h.Name == endName && h.Size == 0 {
-			return nil
+		if h.Name == endName {
+			return checkEnd(t, sum)
 		}
+		sum.entry(h.Name, h.Size)
 		text, isFile := strings.CutPrefix(h.Name, filesPrefix)
 		if !isFile {
 			if !strings.HasPrefix(h.Name, historyPrefix) {
 				return noBackup("nothing in a backup is called %.200q", h.Name)
+			}
+			if _, err := io.Copy(sum, t); err != nil {
+				return noBackup("it is cut short: %v", err)
 			}
 			continue // it is for people
 		}
@@ -167,16 +175,29 @@ func (s *Staged) stage(t *tar.Reader) error {
 		}
 		seen[name] = true
 		f := StagedFile{Name: name, Size: h.Size, path: filepath.Join(s.dir, strconv.Itoa(n))}
-		if err := stageFile(f.path, t); err != nil {
+		if err := stageFile(f.path, io.TeeReader(t, sum)); err != nil {
 			return err
 		}
 		s.Files = append(s.Files, f)
 	}
 }
 
+// checkEnd refuses an archive that is not as it was written.
+func checkEnd(t *tar.Reader, sum digest) error {
+	want := sum.text()
+	b, err := io.ReadAll(io.LimitReader(t, int64(len(want))+1))
+	if err != nil {
+		return noBackup("it is cut short: %v", err)
+	}
+	if !bytes.Equal(b, want) {
+		return noBackup("it is damaged: its digest is another one")
+	}
+	return nil
+}
+
 // stageFile writes one file. What is wrong with the archive is told from what is wrong with
 // the disk.
-func stageFile(path string, t *tar.Reader) error {
+func stageFile(path string, t io.Reader) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
