@@ -97,15 +97,9 @@ func TestAwayWhileRemoved(t *testing.T) {
 		b.put(t, "/b", "new")
 		meet()
 		wantSame(t, a, b, "b=new both=new gone=new more=new")
-		a.wantOrphans(t, a.orphanFiles(t)...)
+		a.wantOrphans(t, "both=old gone=old secret=old")
 		b.wantOrphans(t, "both=old secret=old")
 	}
-}
-
-// orphanFiles are those of the first context, as the active unit had them when it went.
-func (u *unit) orphanFiles(t *testing.T) []string {
-	t.Helper()
-	return []string{"both=old gone=old secret=old"}
 }
 
 // TestAwayWhileRemovedEmpty: so it is where the new context has no file yet, and the old one
