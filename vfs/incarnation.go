@@ -10,8 +10,9 @@ import (
 )
 
 // identify gives a disk that has just been opened, and that nothing is known of, an identity.
-// That of an empty disk is made here. It is on the disk before any file is noted: the index is
-// written as a whole then.
+// That of an empty disk is made here. It is on the disk before anybody hears of it: the other
+// unit may take it for its own. Where it cannot be written the disk has none, and takes that of
+// the other unit's or, once it is opened again, one of its own.
 func (v *Volume) identify() {
 	x := v.index
 	switch is := x.Incarnation(); {
@@ -19,7 +20,10 @@ func (v *Volume) identify() {
 		x.fresh = true // SetAside has made the index
 	case is.ID != 0:
 	case x.fresh && v.blankLocked():
-		x.Become(catalog.Incarnation{ID: random()})
+		x.Become(NewIncarnation())
+		if x.add(&catalog.Batch{}) != nil {
+			x.Become(catalog.Incarnation{})
+		}
 	default:
 		x.Become(catalog.Incarnation{ID: catalog.Unnamed})
 	}

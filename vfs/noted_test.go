@@ -336,3 +336,32 @@ func TestTombstonesAreBounded(t *testing.T) {
 		t.Errorf("%d tombstones after the other unit has all", n)
 	}
 }
+
+// TestIdentityThatIsTold: what a new disk has been called stays its name, whatever happens
+// next. It has none where that cannot be written, and gets one later.
+func TestIdentityThatIsTold(t *testing.T) {
+	named := 0
+	for steps := range 12 {
+		d := newDisk(t, uint64(steps))
+		d.CrashAfter(steps)
+		var told catalog.Incarnation
+		if v, err := onDisk(d); err == nil {
+			told = v.State().Incarnation
+		}
+		d.CrashAfter(-1)
+		d.Start(true)
+		v, err := onDisk(d)
+		must(t, err)
+		switch is := v.State().Incarnation; {
+		case told.ID == 0 && !is.Known():
+			t.Errorf("after %d steps: the disk has no identity", steps)
+		case told.ID != 0 && is != told:
+			t.Errorf("after %d steps: it was told as %v, and is %v", steps, told, is)
+		case told.ID != 0:
+			named++
+		}
+	}
+	if named == 0 || named == 12 {
+		t.Errorf("%d of 12 disks were named before the crash", named)
+	}
+}
