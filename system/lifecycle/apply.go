@@ -220,7 +220,7 @@ func (l *Lifecycle) commitJointly(ctx context.Context, both joint, rejected *pen
 	both.whole = true
 	note := version{Author: both.by.Name, UID: both.by.UID, Origin: both.origin, Comment: both.comment}
 	told, err := l.jointly(ctx, both, func() (err error) {
-		out, err = l.commit(ctx, both.next, note, rejected, both.confirm)
+		out, err = l.commit(ctx, both.next, note, rejected, trial{seconds: both.confirm})
 		return err
 	})
 	out.Warnings = append(slices.Clip(out.Warnings), told...)
@@ -259,11 +259,27 @@ func (l *Lifecycle) Rollback(ctx context.Context, by Author, how Rollback) (Appl
 	return l.commitJointly(ctx, both, st.pend.rejected())
 }
 
-// commit makes next the running configuration, or changes nothing. With confirm it
-// waits to be confirmed for so many seconds. rejected is what no start is to take until the
-// files are put in order; nil: nothing.
+// trial is how a version waits to be confirmed.
+type trial struct {
+	seconds int  // for how long; 0: it does not wait
+	given   bool // the other unit is to say what becomes of it
+}
+
+// pending is the note of a version that waits so, from now on.
+func (t trial) pending(number, previous int, rejected *pending, now time.Time) *pending {
+	p := &pending{Version: number, Previous: previous, Rejection: rejected, Given: t.given,
+		Deadline: now.Add(time.Duration(t.seconds) * time.Second)}
+	if t.given {
+		p.Confirm = max(0, t.seconds-int(provisional/time.Second))
+	}
+	return p
+}
+
+// commit makes next the running configuration, or changes nothing. wait says how it waits to
+// be confirmed. rejected is what no start is to take until the files are put in order; nil:
+// nothing.
 func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, rejected *pending,
-	confirm int) (Applied, error) {
+	wait trial) (Applied, error) {
 	st := l.snapshot()
 	c := l.changeTo(next, st)
 	out := Applied{Steps: plan.Explain(c.Steps, st.running.texts, next.texts), Warnings: next.news(st.running),
@@ -287,9 +303,8 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 		return out, refusedBy(err)
 	}
 	after := rejected.answered(v.Number)
-	if confirm > 0 {
-		after = &pending{Version: v.Number, Previous: previous, Rejection: rejected,
-			Deadline: l.cfg.Now().Add(time.Duration(confirm) * time.Second)}
+	if wait.seconds > 0 {
+		after = wait.pending(v.Number, previous, rejected, l.cfg.Now())
 		err = l.history.setPending(after)
 	}
 	if err == nil {
@@ -302,8 +317,8 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 		return out, l.undone(err, v.Number, st.pend)
 	}
 	l.expiry.Stop()
-	if confirm > 0 {
-		after.Deadline = l.cfg.Now().Add(time.Duration(confirm) * time.Second)
+	if wait.seconds > 0 {
+		after.Deadline = l.cfg.Now().Add(time.Duration(wait.seconds) * time.Second)
 		l.expiry.Reset(after.Deadline.Sub(l.cfg.Now()))
 	}
 	if err := l.history.setPending(after); err != nil {
@@ -312,7 +327,7 @@ func (l *Lifecycle) commit(ctx context.Context, next *loaded, note version, reje
 	st.running, st.number, st.pend = next, v.Number, after
 	l.setState(st)
 	out.Version = v.Number
-	if confirm > 0 {
+	if wait.seconds > 0 {
 		out.ConfirmBefore = after.Deadline
 	}
 	l.tell(&events.ConfigurationApplied{Version: uint64(v.Number), Origin: note.Origin, Author: note.Author,

@@ -21,17 +21,25 @@ func (l *Lifecycle) Confirm(ctx context.Context, by Author) (Version, error) {
 		return Version{}, &fault.Error{Code: fault.CodeRefused, Reason: "nothing waits to be confirmed",
 			Hint: "`warren show history` lists what has run"}
 	}
-	after := st.pend.Rejection.answered(st.number)
-	if err := l.history.setPending(after); err != nil {
-		return Version{}, refusedBy(err)
+	if err := l.confirmed(st); err != nil {
+		return Version{}, err
 	}
-	l.expiry.Stop()
-	st.pend = after
-	l.setState(st)
 	l.tell(&events.ConfigurationConfirmed{Version: uint64(st.number), Author: by.Name})
 	l.alsoThere(ctx, Settlement{What: SettleConfirm})
 	v, _ := l.history.find(st.number)
 	return st.row(v), nil
+}
+
+// confirmed keeps what waits.
+func (l *Lifecycle) confirmed(st state) error {
+	after := st.pend.Rejection.answered(st.number)
+	if err := l.history.setPending(after); err != nil {
+		return refusedBy(err)
+	}
+	l.expiry.Stop()
+	st.pend = after
+	l.setState(st)
+	return nil
 }
 
 // Overdue fires when a version was not confirmed in time: then Expire is to be called.

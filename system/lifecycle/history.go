@@ -47,6 +47,12 @@ type pending struct {
 	Version  int
 	Previous int
 	Deadline time.Time
+	// Given: the other unit of the pair has given Version to this one, and has not said yet
+	// what becomes of it.
+	Given bool `json:",omitempty"`
+	// Confirm is how many seconds an operator has to confirm what is Given; 0: nobody is
+	// to confirm it once the other unit runs it.
+	Confirm int `json:",omitempty"`
 	// Rejected: the deadline has passed, and Previous was taken again. It is kept
 	// so that the next start does not take the version again.
 	Rejected bool

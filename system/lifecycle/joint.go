@@ -23,8 +23,9 @@ import (
 //	  Settle: confirm, or undo      --->    keeps it, or goes back
 //
 // Whoever dies between two steps leaves a version on the other unit that waits to be
-// confirmed, and goes by itself. What then differs is mended where the units meet (Mend):
-// the configuration of the unit that is active goes to the other one.
+// confirmed, and goes by itself; where that unit is active then, it keeps it (inherit). What
+// then differs is mended where the units meet (Mend): the configuration of the unit that is
+// active goes to the other one.
 
 // provisional is how long the other unit keeps a change of which it does not hear what has
 // become of it: longer than a change may take.
@@ -87,8 +88,9 @@ type JointChange struct {
 	Check bool
 	// Write: the files of the unit are to say the same.
 	Write bool
-	// Confirm is how many seconds Settle may take to come before all is rolled back;
-	// 0: it is final, also where something earlier waits to be confirmed.
+	// Confirm is how many seconds Settle may take to come before all is rolled back:
+	// provisional, and what an operator has to confirm it; 0: it is final, also where
+	// something earlier waits to be confirmed.
 	Confirm int
 }
 

@@ -140,6 +140,12 @@ func (u *unit) revive() {
 	u.start()
 }
 
+// takesOver makes a unit the active one, as the other one has died.
+func (u *unit) takesOver() {
+	u.active, u.peer.active = true, false
+	u.rig.active, u.peer.rig.active = map[string]bool{"blue": true, "red": true}, nil
+}
+
 // later lets time pass on a unit: what waits to be confirmed goes.
 func (u *unit) later(d time.Duration) {
 	u.t.Helper()
@@ -458,24 +464,26 @@ func TestUnitThatWasAwayIsMended(t *testing.T) {
 }
 
 // TestKilledBetweenTwoSteps kills either unit between any two steps of a change, with and
-// without a confirmation. When the dead one has come back, and what waits has gone, both run
-// one version: the one before, or the new one; and the files of both lead there, too.
+// without a confirmation, or the standby and after its return the active one. The survivor is
+// active, and takes changes at once. When the dead one has come back, both run one version:
+// the one before, or the new one, and that if an operator was told so; and the files of both
+// lead there, too.
 func TestKilledBetweenTwoSteps(t *testing.T) {
 	places := []string{"before check", "after check", "before take", "its files", "after take", "this unit",
 		"before settle", "after settle"}
 	for _, confirm := range []int{0, 60} {
-		for _, dies := range []string{"the active unit", "the standby"} {
+		for _, dies := range []string{"the active unit", "the standby", "both"} {
 			for _, where := range places {
 				t.Run(fmt.Sprintf("%d %s %s", confirm, dies, where), func(t *testing.T) {
 					t.Parallel()
-					killBetween(t, confirm, dies == "the standby", where)
+					killBetween(t, confirm, dies != "the active unit", dies == "both", where)
 				})
 			}
 		}
 	}
 }
 
-func killBetween(t *testing.T, confirm int, standby bool, where string) {
+func killBetween(t *testing.T, confirm int, standby, both bool, where string) {
 	a, b := newUnits(t)
 	die := func() {
 		if standby {
@@ -508,8 +516,9 @@ func killBetween(t *testing.T, confirm int, standby bool, where string) {
 			}
 		}
 	}
+	old := a.digest()
 	a.joins()
-	_ = a.survive(func() error {
+	refused := a.survive(func() error {
 		_, err := a.Apply(t.Context(), operator, Apply{Confirm: confirm})
 		return err
 	})
@@ -517,15 +526,29 @@ func killBetween(t *testing.T, confirm int, standby bool, where string) {
 		t.Fatal("nobody has died")
 	}
 	a.step, b.changed = nil, nil
-	dead := b
-	if !standby {
-		dead = a
-		a.active, b.active = false, true
+	if both {
+		b.revive()
 	}
-	dead.revive()
-	for range 3 { // what waits goes, and what differs is mended
-		a.later(provisional + time.Minute)
-		b.later(provisional + time.Minute)
+	want := "" // what is to run in the end, where that is certain
+	switch {
+	case confirm > 0: // nobody confirms it
+		want = old
+	case refused == nil: // an operator was told that it is applied
+		want = a.digest()
+	}
+	if standby && !both {
+		b.revive()
+	} else {
+		a.unheard = true
+		b.takesOver()
+		b.decides(confirm, want)
+		a.revive()
+	}
+	for range 3 { // what differs is mended
+		if confirm > 0 {
+			a.later(time.Minute)
+			b.later(time.Minute)
+		}
 		for _, u := range []*unit{a, b} {
 			if _, err := u.Mend(t.Context()); err != nil {
 				t.Error(err)
@@ -535,7 +558,13 @@ func killBetween(t *testing.T, confirm int, standby bool, where string) {
 	if a.digest() != b.digest() {
 		t.Fatal("the units differ")
 	}
+	if want != "" && confirm == 0 && a.digest() != want {
+		t.Error("what was applied is gone")
+	}
 	for _, u := range []*unit{a, b} {
+		if err := decided(u.snapshot().pend); err != nil {
+			t.Errorf("%s: %v", u.name, err)
+		}
 		if len(u.host.now()) != 2 {
 			t.Errorf("%s runs %v", u.name, u.host.now())
 		}
@@ -548,6 +577,76 @@ func killBetween(t *testing.T, confirm int, standby bool, where string) {
 		if a.digest() != b.digest() {
 			t.Errorf("%s was started again, and the units differ", u.name)
 		}
+	}
+}
+
+// decides looks after a unit has taken over: it runs one version for good, but what an
+// operator is to confirm within so many seconds. want is the digest of that;
+// "": any will do.
+func (u *unit) decides(confirm int, want string) {
+	u.t.Helper()
+	if _, err := u.Mend(u.t.Context()); err != nil {
+		u.t.Fatal(err)
+	}
+	if confirm > 0 {
+		u.later(time.Duration(confirm) * time.Second)
+	}
+	if want != "" && u.digest() != want {
+		u.t.Error("what was applied is gone, or what was not confirmed stays")
+	}
+	if _, err := u.Apply(u.t.Context(), operator, Apply{}); err != nil {
+		u.t.Fatalf("the survivor takes no change: %v", err)
+	}
+	before := u.digest()
+	u.later(provisional + time.Hour)
+	if u.digest() != before {
+		u.t.Error("it was not decided what runs")
+	}
+}
+
+// TestInheritedWhileTheOtherUnitIsHeard: a unit that is active decides nothing of a change
+// that the other one still makes; when that has ended, it does.
+func TestInheritedWhileTheOtherUnitIsHeard(t *testing.T) {
+	a, b := newUnits(t)
+	old := b.digest()
+	mend := func() {
+		if done, err := b.Mend(t.Context()); done || err != nil {
+			t.Errorf("%v, %v", done, err)
+		}
+	}
+	a.step = func(at string) {
+		if at == "after take" { // the roles change in the midst
+			b.takesOver()
+			mend()
+		}
+	}
+	a.host.fail["await green"] = errors.New("its worker ends")
+	a.joins()
+	if _, err := a.Apply(t.Context(), operator, Apply{}); err == nil {
+		t.Fatal("it is applied")
+	}
+	if a.digest() != old || b.digest() != old {
+		t.Error("the other unit keeps what this one could not run")
+	}
+
+	delete(a.host.fail, "await green")
+	b.active, a.active = false, true
+	a.step = func(at string) {
+		if at == "after take" {
+			b.takesOver()
+			a.step = func(string) { b.unheard = true } // it is never told
+		}
+	}
+	if _, err := a.Apply(t.Context(), operator, Apply{}); err != nil {
+		t.Fatal(err)
+	}
+	a.step, b.unheard = nil, false
+	if decided(b.snapshot().pend) == nil {
+		t.Fatal("nothing waits")
+	}
+	mend()
+	if err := decided(b.snapshot().pend); err != nil || a.digest() != b.digest() || b.digest() == old {
+		t.Errorf("it is not kept: %v", err)
 	}
 }
 

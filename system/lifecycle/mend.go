@@ -80,12 +80,17 @@ func canonical(text []byte) []byte {
 
 // Mend gives this unit's configuration to the other one, where they differ, that was not
 // meant, and this one is the unit whose configuration wins. It returns whether it has. While
-// it only compares, changes go on.
+// it only compares, changes go on. Before all that this unit decides what the other one has
+// left undecided (inherit).
 func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 	if l.cfg.Other == nil {
 		return false, nil
 	}
-	if place := l.cfg.Other.Place(); !place.Alive || !place.Wins {
+	place := l.cfg.Other.Place()
+	if err := l.inherit(ctx, place); err != nil {
+		return false, err
+	}
+	if !place.Alive || !place.Wins {
 		return false, nil
 	}
 	if differs, err := l.toMend(ctx); !differs || err != nil {
@@ -101,17 +106,23 @@ func (l *Lifecycle) Mend(ctx context.Context) (bool, error) {
 	if differs, err := l.toMend(ctx); !differs || err != nil { // it was a change that has ended since
 		return false, err
 	}
-	change, err := commonOf(l.snapshot().running)
+	change, err := mending(l.snapshot().running)
 	if err != nil {
 		return false, err
 	}
-	change.Author, change.Origin, change.Write = warrend.Name, originMend, true
 	done, err := l.takeThere(ctx, change)
 	if err != nil {
 		return false, err
 	}
 	l.log.Info("configuration given to the peer, which had another one", "count", len(done.Files))
 	return true, nil
+}
+
+// mending is the change that gives a configuration to the other unit.
+func mending(l *loaded) (JointChange, error) {
+	change, err := commonOf(l)
+	change.Author, change.Origin, change.Write = warrend.Name, originMend, true
+	return change, err
 }
 
 // toMend tells whether the other unit has another configuration, and that was not meant.

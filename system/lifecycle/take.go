@@ -60,7 +60,7 @@ func (l *Lifecycle) Take(ctx context.Context, change JointChange) (Synced, error
 		release = l.cfg.Other.Tolerate(st.running.conf, o.next.conf)
 	}
 	note := version{Author: by.Name, Origin: change.Origin, Comment: change.Comment}
-	done, err := l.commit(ctx, o.next, note, o.rejected, change.Confirm)
+	done, err := l.commit(ctx, o.next, note, o.rejected, trial{change.Confirm, true})
 	if err == nil {
 		now := l.snapshot()
 		if err = l.writeAll(ctx, todo, &now); err != nil {
@@ -238,31 +238,31 @@ func (l *Lifecycle) Settle(ctx context.Context, what Settlement) error {
 	}
 	switch what.What {
 	case SettleConfirm:
-		after := st.pend.Rejection.answered(st.number)
-		if err := l.history.setPending(after); err != nil {
-			return refusedBy(err)
+		if err := l.confirmed(st); err != nil {
+			return err
 		}
-		l.expiry.Stop()
-		st.pend = after
-		l.setState(st)
 		l.log.Info("configuration confirmed", "version", st.number, "author", "peer")
 		return nil
 	case SettleAwait:
-		p := *st.pend
-		wait := time.Duration(what.Confirm) * time.Second
-		p.Deadline = l.cfg.Now().Add(wait)
-		if err := l.history.setPending(&p); err != nil {
-			return refusedBy(err)
-		}
-		l.expiry.Reset(wait)
-		st.pend = &p
-		l.setState(st)
-		return nil
+		return l.await(st, time.Duration(what.Confirm)*time.Second)
 	case SettleUndo:
 		return l.undoTaken(ctx, st)
 	case SettleWrite:
 	}
 	return &fault.Error{Code: fault.CodeInvalid, Reason: fmt.Sprintf("a change cannot be settled by %q", what.What)}
+}
+
+// await lets what waits go on waiting for an operator alone, who has this long from now on.
+func (l *Lifecycle) await(st state, wait time.Duration) error {
+	p := *st.pend
+	p.Deadline, p.Given, p.Confirm = l.cfg.Now().Add(wait), false, 0
+	if err := l.history.setPending(&p); err != nil {
+		return refusedBy(err)
+	}
+	l.expiry.Reset(wait)
+	st.pend = &p
+	l.setState(st)
+	return nil
 }
 
 // undoTaken goes back to what ran before a change of the other unit, and lets the files say
