@@ -184,7 +184,10 @@ func (r *reader) open() {
 		return
 	default:
 		_, err := r.from.Peek(1)
-		r.last = errors.Is(err, io.EOF)
+		if r.last = errors.Is(err, io.EOF); err != nil && !r.last {
+			r.err = err
+			return
+		}
 	}
 	if r.text, err = r.aead.Open(r.sealed[:0:0], nonce(r.number, r.last), r.sealed[:n], nil); err != nil {
 		r.text, r.err = nil, ErrOpen

@@ -80,3 +80,21 @@ func TestTampered(t *testing.T) {
 		t.Errorf("a short passphrase: %v", err)
 	}
 }
+
+// TestReadFails: what cannot be read is told as that, and not as a stream that is not
+// genuine, also right behind a segment.
+func TestReadFails(t *testing.T) {
+	good := seal(t, make([]byte, 2*segmentSize))
+	head, segment := len(Magic)+saltSize, segmentSize+16
+	for _, n := range []int{head, head + 1, head + segment, head + segment + 1, head + 2*segment} {
+		r, err := NewReader(io.MultiReader(bytes.NewReader(good[:n]), iotest.ErrReader(errDisk)), passphrase)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(r); !errors.Is(err, errDisk) {
+			t.Errorf("behind %d bytes: got %v", n, err)
+		}
+	}
+}
+
+var errDisk = errors.New("the disk does not answer")
