@@ -72,8 +72,8 @@ func Open() (*Store, []Kept, error) {
 	return s, kept, nil
 }
 
-// inherited takes over the descriptors that the environment describes. Those of
-// somebody else, and those without a name, are not ours.
+// inherited takes over the descriptors that the environment describes. Those for another
+// process are not ours; those without a name, which nobody can drop, are closed.
 func inherited() ([]Kept, error) {
 	pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID"))
 	count, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
@@ -95,7 +95,12 @@ func inherited() ([]Kept, error) {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
 			return nil, fmt.Errorf("fdstore: descriptor %d (%s): %w", fd, name, err)
 		}
-		kept = append(kept, Kept{name, NewDescriptor(fd)})
+		d := NewDescriptor(fd)
+		if name == "" {
+			d.Close()
+			continue
+		}
+		kept = append(kept, Kept{name, d})
 	}
 	return kept, nil
 }

@@ -173,3 +173,28 @@ func TestNames(t *testing.T) {
 		t.Error("a name was taken twice")
 	}
 }
+
+// TestNameless: a descriptor without a name is nobody's, and those beside it are there.
+func TestNameless(t *testing.T) {
+	k, err := fdstoretest.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Close()
+	life(t, k, "keep:a keep:b")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "FDSTORE_MANNER=none")
+	release, err := k.Hand(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	for i, v := range cmd.Env {
+		if v == "LISTEN_FDNAMES=a:b" {
+			cmd.Env[i] = "LISTEN_FDNAMES=:b"
+		}
+	}
+	if out, err := cmd.Output(); err != nil || string(out) != "b=file b\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
