@@ -94,11 +94,14 @@ func (k *keep) setMemory(m *memory) error {
 	}
 	old := k.state.Memory
 	if err := k.memory(old+1, m); err != nil {
-		return err
+		return errors.Join(err, k.dropMemory(old+1))
 	}
 	k.state.Memory = old + 1
-	return errors.Join(k.file.write(&k.state), k.keeper.Drop(k.name(keptJournal, old)),
-		k.keeper.Drop(k.name(keptCounters, old)))
+	return errors.Join(k.file.write(&k.state), k.dropMemory(old))
+}
+
+func (k *keep) dropMemory(number uint64) error {
+	return errors.Join(k.keeper.Drop(k.name(keptJournal, number)), k.keeper.Drop(k.name(keptCounters, number)))
 }
 
 // begin keeps a process, which has not got its boot message yet.
@@ -117,8 +120,8 @@ func (k *keep) begin(p *process, status Status) error {
 	n := k.state.Processes + 1
 	err = errors.Join(k.keeper.Keep(k.name(keptLine, n), line), k.keeper.Keep(k.name(keptProcess, n), p.handle),
 		p.lines.from.keep(func(f *os.File) error { return k.keeper.Keep(k.name(keptLog, n), f) }))
-	if err != nil {
-		return err
+	if err != nil { // a part of them may be kept: nothing else names it
+		return errors.Join(err, k.dropProcess(n))
 	}
 	k.state.Processes, k.state.Restarts, k.state.Silences = n, status.Restarts, status.Silences
 	k.state.Process = processState{Number: n, PID: p.number, Inner: p.inner, Started: p.started, Box: p.box}
@@ -158,8 +161,7 @@ func (k *keep) drop() error {
 	for i := range k.state.Endpoints {
 		errs = append(errs, k.keeper.Drop(k.name(keptEndpoint, uint64(i))))
 	}
-	errs = append(errs, k.keeper.Drop(k.name(keptJournal, k.state.Memory)),
-		k.keeper.Drop(k.name(keptCounters, k.state.Memory)))
+	errs = append(errs, k.dropMemory(k.state.Memory))
 	if n := k.state.Process.Number; n != 0 {
 		errs = append(errs, k.dropProcess(n))
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
@@ -476,4 +477,73 @@ func TestStateFileIsChecked(t *testing.T) {
 			t.Errorf("%s: %v", f.Name(), err)
 		}
 	}
+}
+
+// fullKeeper keeps as many descriptors as there is room for.
+type fullKeeper struct {
+	room int
+	kept map[string]bool
+}
+
+func (k *fullKeeper) Keep(name string, _ *os.File) error {
+	if k.room--; k.room < 0 {
+		return errors.New("there is no room")
+	}
+	k.kept[name] = true
+	return nil
+}
+
+func (k *fullKeeper) Drop(name string) error {
+	delete(k.kept, name)
+	return nil
+}
+
+// TestKeepHalf: wherever the keeping of a worker fails nothing of it stays with the keeper
+// once the rest is dropped.
+func TestKeepHalf(t *testing.T) {
+	m, err := newMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	for room := range 9 {
+		keeper := &fullKeeper{room: room, kept: map[string]bool{}}
+		err := keepAll(t, keeper, m)
+		if all := 3 + 3 + 2; err == nil != (room >= all) {
+			t.Errorf("with room for %d: %v", room, err)
+		}
+		if len(keeper.kept) > 0 {
+			t.Errorf("with room for %d there stays %v", room, keeper.kept)
+		}
+	}
+}
+
+// keepAll keeps a worker, its process and other memory files, as far as that can be done,
+// and drops it.
+func keepAll(t *testing.T, keeper Keeper, m *memory) error {
+	t.Helper()
+	k, err := keepWorker(keeper, "blue", state{}, m, nil)
+	if err != nil {
+		return err
+	}
+	line, theirs, err := pipe.NewLine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer line.Close()
+	defer theirs.Close()
+	from, w, err := newBurstPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	defer w.Close()
+	p := &process{line: line, handle: m.journal, lines: &lines{from: from}}
+	if err = k.begin(p, Status{}); err == nil {
+		err = k.setMemory(m)
+	}
+	if dropErr := k.drop(); dropErr != nil {
+		t.Error(dropErr)
+	}
+	return err
 }
