@@ -109,6 +109,7 @@ func (w *follower) pass(ctx context.Context) {
 	}
 	w.logOnce(ctx, "", nil)
 	w.disks.notePeer(list)
+	w.forgetPeers(list)
 	for _, theirs := range list {
 		w.logOnce(ctx, theirs.Context, guard.Run(w.log, "the replication of files",
 			func() error { return w.follow(ctx, peer, theirs) }))
@@ -117,7 +118,9 @@ func (w *follower) pass(ctx context.Context) {
 
 // scan looks now and then for what somebody has changed on the host.
 func (w *follower) scan(ctx context.Context) {
-	for _, tenant := range w.disks.tenants() {
+	tenants := w.disks.tenants()
+	w.forget(tenants)
+	for _, tenant := range tenants {
 		if at, ok := w.scanned[tenant]; ok && w.now().Sub(at) < w.lookAgain {
 			continue
 		}
@@ -135,6 +138,28 @@ func (w *follower) scan(ctx context.Context) {
 			w.dropped[tenant] = n
 		}
 	}
+}
+
+// forget forgets contexts that have gone: one of the same name is another one.
+func (w *follower) forget(tenants []string) {
+	is := make(map[string]bool, len(tenants))
+	for _, tenant := range tenants {
+		is[tenant] = true
+	}
+	gone := func(tenant string) bool { return !is[tenant] }
+	maps.DeleteFunc(w.at, func(tenant string, _ *following) bool { return gone(tenant) })
+	maps.DeleteFunc(w.scanned, func(tenant string, _ time.Time) bool { return gone(tenant) })
+	maps.DeleteFunc(w.dropped, func(tenant string, _ uint64) bool { return gone(tenant) })
+}
+
+// forgetPeers forgets what was said of contexts that the peer does not tell of any more. Of
+// those that it tells of something is said once, also where they are not here.
+func (w *follower) forgetPeers(list []Version) {
+	is := make(map[string]bool, len(list))
+	for _, one := range list {
+		is[one.Context] = true
+	}
+	maps.DeleteFunc(w.told, func(tenant, _ string) bool { return tenant != "" && !is[tenant] })
 }
 
 // logOnce logs what is wrong with a context, or with all (""), once.

@@ -165,6 +165,31 @@ func TestAnotherDisk(t *testing.T) {
 	wantSame(t, a, b, "x=one")
 }
 
+// TestFollowForgets: nothing stays of a context that has gone, and one that comes back is told
+// of as any other.
+func TestFollowForgets(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	w := b.follow(a)
+	a.put(t, "/x", strings.Repeat("x", 10))
+	if err := b.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(t.Context())
+	w.dropped["blue"] = 7
+	if w.at["blue"] == nil || w.scanned["blue"].IsZero() || w.told["blue"] == "" || w.told["red"] == "" {
+		t.Fatalf("there is %v, %v, %q", w.at, w.scanned, w.told)
+	}
+	for _, u := range []*unit{a, b} {
+		if err := u.Set(nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(t.Context())
+	if n := len(w.at) + len(w.scanned) + len(w.dropped); n > 0 || w.told["blue"]+w.told["red"] != "" {
+		t.Errorf("there is %v, %v, %v, %q", w.at, w.scanned, w.dropped, w.told)
+	}
+}
+
 // TestFollow takes two units through changes, and through a switch.
 func TestFollow(t *testing.T) {
 	a, b := newUnit(t, true), newUnit(t, false)
