@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/internal/sealed"
 	"github.com/warrenvpn/warren/system/api"
@@ -125,9 +126,16 @@ func printRestored(w io.Writer, r api.Restored, verb string) {
 
 // openBackup opens a backup, sealed or not. The caller closes the file.
 func openBackup(path string, passphrase []byte) (*os.File, io.Reader, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO must not hold us
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the backup: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is not a regular file")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	b := bufio.NewReader(f)
 	head, _ := b.Peek(len(sealed.Magic))
