@@ -22,6 +22,9 @@ import (
 	"hash"
 	"io"
 	"time"
+
+	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // The form, and the version of it that this program writes and reads.
@@ -55,6 +58,16 @@ type File struct {
 	Size int64
 	// Open returns the content, of just that size.
 	Open func() (io.ReadCloser, error)
+}
+
+// Check refuses a configuration, as JSON, that is too large for Read: its backup could not be
+// restored.
+func Check(running []byte) error {
+	if _, err := texts.Parse(running); err != nil {
+		return &fault.Error{Code: fault.CodeRefused, Reason: "the configuration could not be restored from a backup: " +
+			err.Error(), Hint: "keep its files in another way"}
+	}
+	return nil
 }
 
 // Write writes a backup to w. It blocks for as long as w and the files do, and not beyond ctx.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/texts"
 )
 
 // memory is Volumes in memory.
@@ -220,6 +221,18 @@ func TestDamagedArchives(t *testing.T) {
 		if left, _ := os.ReadDir(dir); len(left) > 0 {
 			t.Errorf("%q: %v is left", text, left)
 		}
+	}
+}
+
+// TestCheck: who makes a backup hears that it could not be restored.
+func TestCheck(t *testing.T) {
+	if err := Check([]byte(`{"Path":"/etc/system.hcl","List":null}`)); err != nil {
+		t.Error(err)
+	}
+	err := Check(make([]byte, texts.MaxJSON+1))
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.CodeRefused || e.Hint == "" {
+		t.Errorf("got %v", err)
 	}
 }
 

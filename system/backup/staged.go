@@ -21,7 +21,6 @@ import (
 // for nothing in it is compressed or sparse.
 const (
 	maxManifest = 64 << 10
-	maxRunning  = 1 << 30 // as many contexts as there can be, each with the largest file
 	maxEntries  = 1_000_000
 )
 
@@ -83,13 +82,12 @@ func Read(r io.Reader, stateDir string) (_ *Staged, err error) {
 	if s.Manifest.Version != version {
 		return nil, noBackup("it is of version %d, and this program reads version %d", s.Manifest.Version, version)
 	}
-	running, err := entry(t, sum, runningName, maxRunning)
+	running, err := entry(t, sum, runningName, texts.MaxJSON)
 	if err != nil {
 		return nil, err
 	}
-	s.Running = &texts.Set{}
-	if err := json.Unmarshal(running, s.Running); err != nil {
-		return nil, noBackup("the configuration in it cannot be read")
+	if s.Running, err = texts.Parse(running); err != nil {
+		return nil, noBackup("the configuration in it cannot be read: %v", err)
 	}
 	return s, s.stage(t, sum)
 }
