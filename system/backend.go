@@ -40,7 +40,7 @@ func (s *System) Backend() api.Backend {
 		operations:     operations{s},
 		orphans:        orphans{s.disks, s.pair},
 		streams:        streams{s.events, s.tenants},
-		backups:        backups{s.life, s.disks},
+		backups:        backups{s.life, s.disks, &s.restoring},
 	}
 }
 

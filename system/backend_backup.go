@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
@@ -22,6 +23,8 @@ import (
 type backups struct {
 	life  *lifecycle.Lifecycle
 	disks *disks.Disks
+	// restoring is held by who restores: an archive takes room in memory and on the disk.
+	restoring *sync.Mutex
 }
 
 var _ api.Backups = backups{}
@@ -30,6 +33,9 @@ var _ api.Backups = backups{}
 func (b backups) Backup(ctx context.Context, begin func(), w io.Writer) error {
 	saved, err := b.life.Saved()
 	if err != nil {
+		return err
+	}
+	if err := backup.Check(saved.Running); err != nil {
 		return err
 	}
 	all, err := b.disks.All()
@@ -60,6 +66,11 @@ func (b backups) Backup(ctx context.Context, begin func(), w io.Writer) error {
 
 // Restore implements api.Backups.
 func (b backups) Restore(ctx context.Context, by api.Author, how api.Restore, r io.Reader) (api.Restored, error) {
+	if !b.restoring.TryLock() {
+		return api.Restored{}, &fault.Error{Code: fault.CodeRefused,
+			Reason: "another restore is under way, so nothing was changed", Hint: "try again when it has ended"}
+	}
+	defer b.restoring.Unlock()
 	s, err := backup.Read(r, b.life.Running().StateDir)
 	if err != nil {
 		return api.Restored{}, err
@@ -83,33 +94,25 @@ func (b backups) Restore(ctx context.Context, by api.Author, how api.Restore, r 
 	return b.restore(ctx, by, how, s, out)
 }
 
-// restore restores what was staged: the configuration first, for new contexts have no disk
-// before it runs; then the files; then the startup configuration. What fails takes
-// everything back.
+// restore restores what was staged, as one change: the configuration first, for new contexts
+// have no disk before it runs; then the files; then the startup configuration. What fails
+// takes everything back.
 func (b backups) restore(ctx context.Context, by api.Author, how api.Restore, s *backup.Staged,
 	out api.Restored) (api.Restored, error) {
-	author := lifecycle.Author(by)
 	if how.Comment == "" {
 		how.Comment = "restored from the backup of " + s.Manifest.Made.UTC().Format(time.DateTime) + " UTC"
 	}
-	done, err := b.life.Restore(ctx, author, lifecycle.Restore{Texts: s.Running, Running: how.Running,
-		Confirm: how.Confirm, Comment: how.Comment, Local: how.Local})
+	var files, pending []string
+	done, err := b.life.Restore(ctx, lifecycle.Author(by), lifecycle.Restore{Texts: s.Running, Running: how.Running,
+		Confirm: how.Confirm, Comment: how.Comment, Local: how.Local,
+		Files: func(ctx context.Context) (err error) {
+			files, err = s.Write(ctx, volumes{b.disks, &pending})
+			return err
+		}})
 	if err != nil {
 		return out, err
 	}
-	var pending []string
-	if out.Files, err = s.Write(ctx, volumes{b.disks, &pending}); err != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
-		defer cancel()
-		var backErr error
-		if done.Version != how.Running {
-			_, backErr = b.life.Rollback(ctx, author, lifecycle.Rollback{Version: how.Running,
-				Comment: "the restore failed"})
-		}
-		return out, &fault.Error{Code: fault.CodeRefused,
-			Reason: "nothing was restored: " + errors.Join(err, backErr).Error(),
-			Hint:   "see to the disk or its limits, then try again"}
-	}
+	out.Files = files
 	out.Steps, out.Problems, out.Version, out.ConfirmBefore = stepsOf(done.Steps), done.Problems, done.Version,
 		done.ConfirmBefore
 	out.Warnings = append(slices.Clip(out.Warnings), done.Warnings...)
@@ -121,19 +124,15 @@ func (b backups) restore(ctx context.Context, by api.Author, how api.Restore, s 
 			"`warren confirm` makes what was restored the startup configuration; files of volumes stay as restored")
 		return out, nil
 	}
-	written, err := b.life.WriteMemory(ctx, author)
-	if err != nil {
+	if done.Unwritten != nil {
 		out.Warnings = append(out.Warnings, "what was restored runs, and is not the startup configuration yet: "+
-			err.Error())
+			done.Unwritten.Error())
 	}
-	for _, one := range written.Unwritable {
+	for _, one := range done.Written.Unwritable {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%s is not restored: %s", one.Name, one.Reason))
 	}
 	return out, nil
 }
-
-// undoLimit bounds the way back from a restore that has failed.
-const undoLimit = 5 * time.Minute
 
 // volumes are the disks as package backup sees them.
 type volumes struct {

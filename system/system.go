@@ -77,6 +77,8 @@ type System struct {
 	disks   *disks.Disks
 	tenants *tenants.Tenants
 	life    *lifecycle.Lifecycle
+
+	restoring sync.Mutex // held while a backup is read or restored
 }
 
 // New reads the configuration, locks run_dir, and removes what an earlier

@@ -219,8 +219,12 @@ func (l *Lifecycle) Apply(ctx context.Context, by Author, how Apply) (Applied, e
 func (l *Lifecycle) commitJointly(ctx context.Context, both joint, rejected *pending) (out Applied, err error) {
 	both.whole = true
 	note := version{Author: both.by.Name, UID: both.by.UID, Origin: both.origin, Comment: both.comment}
+	before := l.snapshot()
 	told, err := l.jointly(ctx, both, func() (err error) {
 		out, err = l.commit(ctx, both.next, note, rejected, trial{seconds: both.confirm})
+		if err == nil && both.then != nil {
+			err = l.complete(ctx, &both, before, &out)
+		}
 		return err
 	})
 	out.Warnings = append(slices.Clip(out.Warnings), told...)

@@ -119,6 +119,9 @@ type joint struct {
 	local           bool // on this unit alone
 	write           bool // the other unit's files, too
 	confirm         int  // seconds
+	// then, which may be nil, belongs to the change: it is done on this unit when next runs
+	// there, and where it fails both units go back.
+	then func(ctx context.Context) error
 	// whole: it is made as a whole or not at all, so what stands against it here is
 	// looked for first.
 	whole bool
@@ -182,6 +185,9 @@ func (l *Lifecycle) onBoth(ctx context.Context, j joint, change JointChange, pla
 		}
 	}
 	change.Check, change.Confirm = false, int(provisional/time.Second)+j.confirm
+	if j.then != nil {
+		change.Confirm += int(filesTimeout / time.Second)
+	}
 	if _, err := l.takeThere(ctx, change); err != nil {
 		return nil, refusedThere(err, place)
 	}

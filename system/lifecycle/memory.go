@@ -48,6 +48,11 @@ func (l *Lifecycle) WriteMemory(ctx context.Context, by Author) (Written, error)
 		return Written{}, err
 	}
 	defer l.unlock()
+	return l.writeMemoryOnBoth(ctx, by)
+}
+
+// writeMemoryOnBoth is WriteMemory for the holder of the token.
+func (l *Lifecycle) writeMemoryOnBoth(ctx context.Context, by Author) (Written, error) {
 	out, err := l.writeMemory(ctx, by)
 	if err == nil {
 		out.Pending = l.pendingDisks(ctx, out.Files)

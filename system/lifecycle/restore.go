@@ -8,8 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/system/events"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 	"github.com/warrenvpn/warren/system/texts"
@@ -45,7 +47,24 @@ type Restore struct {
 	Confirm int // seconds, as in Apply
 	Comment string
 	Local   bool
+	// Files, which may be nil, writes what else the backup has, once the configuration runs.
+	// Where it fails the configuration goes back, on both units of a pair. It may block for
+	// an hour; its ctx ends then.
+	Files func(ctx context.Context) error
 }
+
+// Restored is what a restore has done.
+type Restored struct {
+	Applied
+	Written Written
+	// Unwritten is why the startup configuration does not say what runs; nil: it does, or
+	// what runs waits to be confirmed.
+	Unwritten error
+}
+
+// filesTimeout bounds Restore.Files. The other unit of a pair waits so much longer to hear
+// what becomes of the change.
+const filesTimeout = time.Hour
 
 // PlanRestore says what Restore would do, and changes nothing. running is what it is to be
 // called with.
@@ -60,30 +79,57 @@ func (l *Lifecycle) PlanRestore(t *texts.Set) (p Plan, running int, err error) {
 		Problems: c.problems()}, st.number, nil
 }
 
-// Restore makes the configuration of a backup the running one, as Apply does. The startup
-// configuration stays as it is.
-func (l *Lifecycle) Restore(ctx context.Context, by Author, how Restore) (Applied, error) {
+// Restore makes the configuration of a backup the running one, as Apply does, has its files
+// written, and makes it the startup configuration unless it waits to be confirmed. All of
+// it is one change: no other one comes in between.
+func (l *Lifecycle) Restore(ctx context.Context, by Author, how Restore) (Restored, error) {
 	if err := l.lock("a restore", by); err != nil {
-		return Applied{}, err
+		return Restored{}, err
 	}
 	defer l.unlock()
 	st := l.snapshot()
 	if err := decided(st.pend); err != nil {
-		return Applied{}, err
+		return Restored{}, err
 	}
 	if how.Running != st.number {
-		return Applied{}, &fault.Error{Code: fault.CodeRefused,
+		return Restored{}, &fault.Error{Code: fault.CodeRefused,
 			Reason: fmt.Sprintf("version %d runs and not %d, which the restore was planned for: nothing was changed",
 				st.number, how.Running),
 			Hint: "plan it again"}
 	}
 	next, err := l.restored(how.Texts, st)
 	if err != nil {
-		return Applied{}, err
+		return Restored{}, err
 	}
 	both := joint{by: by, origin: "restore", comment: how.Comment, next: next, local: how.Local, write: true,
-		confirm: how.Confirm}
-	return l.commitJointly(ctx, both, nil)
+		confirm: how.Confirm, then: how.Files}
+	var out Restored
+	if out.Applied, err = l.commitJointly(ctx, both, nil); err != nil || how.Confirm > 0 {
+		return out, err
+	}
+	out.Written, out.Unwritten = l.writeMemoryOnBoth(ctx, by)
+	return out, nil
+}
+
+// complete does what belongs to a change that runs, or goes back to what ran before.
+func (l *Lifecycle) complete(ctx context.Context, both *joint, before state, done *Applied) error {
+	limited, cancel := context.WithTimeout(ctx, filesTimeout)
+	defer cancel()
+	if err := both.then(limited); err != nil {
+		l.expiry.Stop()
+		err = errors.Join(err, l.goBack(ctx, before, "the restore failed"))
+		l.tell(&events.ConfigurationRefused{Reason: oneLine(err)})
+		return &fault.Error{Code: fault.CodeRefused, Reason: "nothing was restored: " + oneLine(err),
+			Hint: "see to the disk or its limits, then try again"}
+	}
+	if st := l.snapshot(); both.confirm > 0 && st.pend.open() {
+		if err := l.await(st, time.Duration(both.confirm)*time.Second); err != nil {
+			l.log.Error("configuration not noted", "reason", err)
+			return nil
+		}
+		done.ConfirmBefore = l.snapshot().pend.Deadline
+	}
+	return nil
 }
 
 // restored reads the configuration of a backup, of which nothing is trusted.
@@ -112,13 +158,13 @@ func (l *Lifecycle) restored(t *texts.Set, st state) (*loaded, error) {
 }
 
 // outside refuses a configuration that is made from files elsewhere than beside the system
-// file: `write memory` would write them.
+// file, also by way of a symbolic link: `write memory` would write them.
 func (l *Lifecycle) outside(next, running *loaded) error {
-	dir := filepath.Dir(l.path) + string(filepath.Separator)
+	dir := realPath(filepath.Dir(l.path)) + "/"
 	var wrong []string
 	for _, one := range next.texts.List {
 		_, known := running.texts.Find(one.At)
-		if one.At.Scheme == configs.SchemeFile && !known && !strings.HasPrefix(filepath.Clean(one.At.Path), dir) {
+		if one.At.Scheme == configs.SchemeFile && !known && !strings.HasPrefix(realPath(one.At.Path), dir) {
 			wrong = append(wrong, one.At.String())
 		}
 	}

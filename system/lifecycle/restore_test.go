@@ -1,11 +1,14 @@
 package lifecycle
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/system/fault"
@@ -104,5 +107,165 @@ func TestHostileRestore(t *testing.T) {
 		if after := r.all(); len(after["kept"].(map[string]string)) != len(before["kept"].(map[string]string)) {
 			t.Errorf("%s: a version was kept", name)
 		}
+	}
+}
+
+// TestRestoreIsOneChange: while the files of a backup are written nobody else changes
+// anything, and what was restored is the startup configuration in the end.
+func TestRestoreIsOneChange(t *testing.T) {
+	r := newRig(t)
+	backup := r.saved()
+	r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
+	r.apply(0)
+	r.edit("red.hcl", "10.99.0.250", "10.99.0.88") // by somebody who is about to apply it
+	called := false
+	done, err := r.Restore(t.Context(), operator, Restore{Texts: backup, Running: 2,
+		Files: func(context.Context) error {
+			called = true
+			if got := r.pool("blue"); got != "10.99.0.250" {
+				t.Errorf("blue has %s while the files are written", got)
+			}
+			_, err := r.Apply(t.Context(), Author{Name: "bob"}, Apply{})
+			var e *fault.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Reason, "a restore by alice") {
+				t.Errorf("an apply meanwhile: %v", err)
+			}
+			return nil
+		}})
+	if err != nil || !called || done.Version != 3 || done.Unwritten != nil || len(done.Written.Files) != 2 {
+		t.Fatalf("got %+v, %v", done, err)
+	}
+	if text := r.read("blue.hcl") + r.read("red.hcl"); strings.Count(text, "10.99.0.250") != 2 {
+		t.Errorf("the startup configuration:\n%s", text)
+	}
+	r.apply(0) // the token is back
+}
+
+// TestRestoreGivenUp: where the files cannot be written the configuration goes back, with the
+// disks of contexts that the backup does not have.
+func TestRestoreGivenUp(t *testing.T) {
+	r := newRig(t)
+	k := &kept{}
+	r.keeper = k
+	r.write("system.hcl", rigSystem[:strings.Index(rigSystem, `context "red"`)])
+	r.start()
+	backup := r.saved()
+	r.write("system.hcl", rigSystem)
+	r.apply(0)
+	files, number := r.read("system.hcl"), r.snapshot().number
+	k.calls = nil
+	for _, confirm := range []int{0, 60} {
+		_, err := r.Restore(t.Context(), operator, Restore{Texts: backup, Running: r.snapshot().number,
+			Confirm: confirm, Files: func(context.Context) error { return errors.New("the disk is full") }})
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Reason, "nothing was restored: the disk is full") {
+			t.Fatalf("got %v", err)
+		}
+		if r.pool("red") == "" || r.read("system.hcl") != files || r.snapshot().pend.open() {
+			t.Error("it has not gone back")
+		}
+		if got := strings.Join(k.calls, ", "); got != "aside red, back red" {
+			t.Errorf("the disks: %s", got)
+		}
+		k.calls = nil
+	}
+	if text, err := r.history.texts(number); err != nil || text.Digest() != r.snapshot().running.texts.Digest() {
+		t.Errorf("something else runs than before: %v", err)
+	}
+}
+
+// TestRestoreWaits: the time to confirm a restore begins when its files are written.
+func TestRestoreWaits(t *testing.T) {
+	r := newRig(t)
+	backup := r.saved()
+	r.edit("blue.hcl", "10.99.0.250", "10.99.0.99")
+	r.apply(0)
+	done, err := r.Restore(t.Context(), operator, Restore{Texts: backup, Running: 2, Confirm: 60,
+		Files: func(context.Context) error {
+			r.time = r.time.Add(time.Hour)
+			return nil
+		}})
+	if want := r.time.Add(time.Minute); err != nil || !done.ConfirmBefore.Equal(want) ||
+		!r.snapshot().pend.Deadline.Equal(want) {
+		t.Fatalf("got %v, want %v: %v", done.ConfirmBefore, want, err)
+	}
+	if !strings.Contains(r.read("blue.hcl"), "10.99.0.99") {
+		t.Error("the startup configuration is written, and nobody has confirmed")
+	}
+	if _, err := r.Confirm(t.Context(), operator); err != nil || r.pool("blue") != "10.99.0.250" {
+		t.Errorf("confirmed: %v", err)
+	}
+}
+
+// TestRestoreGivenUpOnBothUnits: where the files cannot be written the other unit goes back,
+// too, and its startup files say so. It waits as long as that may take.
+func TestRestoreGivenUpOnBothUnits(t *testing.T) {
+	a, b := newUnits(t)
+	backup := a.saved()
+	a.edit("blue.hcl", "10.99.0.250", "10.99.0.200")
+	a.apply(0)
+	before := a.digest()
+	restore := func(files func(context.Context) error) error {
+		_, err := a.Restore(t.Context(), operator, Restore{Texts: backup, Running: a.snapshot().number, Files: files})
+		return err
+	}
+	err := restore(func(context.Context) error {
+		if !strings.Contains(b.read("blue.hcl"), "10.99.0.250") {
+			t.Error("the other unit has not taken it")
+		}
+		if p := b.snapshot().pend; !p.open() || p.Deadline.Sub(b.time) < filesTimeout {
+			t.Errorf("the other unit waits until %+v", p)
+		}
+		return errors.New("the disk is full")
+	})
+	if err == nil || a.digest() != before || b.digest() != before {
+		t.Errorf("the units have not gone back: %v", err)
+	}
+	for _, u := range []*unit{a, b} {
+		if !strings.Contains(u.read("blue.hcl"), "10.99.0.200") || u.tolerated != 0 || u.snapshot().pend.open() {
+			t.Errorf("the %s unit:\n%s", u.name, u.read("blue.hcl"))
+		}
+	}
+	if err := restore(func(context.Context) error { return nil }); err != nil || a.digest() != b.digest() {
+		t.Fatalf("restored: %v", err)
+	}
+	for _, u := range []*unit{a, b} {
+		if !strings.Contains(u.read("blue.hcl"), "10.99.0.250") || u.snapshot().pend.open() {
+			t.Errorf("the %s unit:\n%s", u.name, u.read("blue.hcl"))
+		}
+	}
+}
+
+// TestRestoreThroughALink: a file that seems to be beside the system file, and is elsewhere,
+// is refused; one below a directory there is not.
+func TestRestoreThroughALink(t *testing.T) {
+	r := newRig(t)
+	elsewhere := t.TempDir()
+	if err := errors.Join(os.Symlink(elsewhere, r.path("keys")), os.Mkdir(r.path("own"), 0o700),
+		os.Symlink(elsewhere+"/later", r.path("later.psk"))); err != nil {
+		t.Fatal(err)
+	}
+	saved := r.saved()
+	for name, refused := range map[string]bool{"keys/x.psk": true, "later.psk": true, "own/x.psk": false} {
+		backup := &texts.Set{Path: saved.Path, List: slices.Clone(saved.List)}
+		for i, one := range backup.List {
+			if strings.HasSuffix(one.At.Path, "red.hcl") {
+				backup.List[i].Body = []byte(strings.ReplaceAll(string(one.Body), "staff.psk", name))
+			}
+		}
+		backup.List = append(backup.List, texts.Text{Body: []byte("a key of red\n"),
+			At: configs.Location{Scheme: configs.SchemeFile, Path: r.path(name)}})
+		_, err := r.Restore(t.Context(), operator, Restore{Texts: backup, Running: r.snapshot().number})
+		var e *fault.Error
+		if got := errors.As(err, &e) && strings.Contains(e.Reason, "files that are not beside"); got != refused ||
+			!refused && err != nil {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
+		t.Errorf("%v is elsewhere: %v", left, err)
+	}
+	if r.read("own/x.psk") != "a key of red\n" {
+		t.Error("the file beside the system file is not restored")
 	}
 }

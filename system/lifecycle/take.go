@@ -64,7 +64,9 @@ func (l *Lifecycle) Take(ctx context.Context, change JointChange) (Synced, error
 	if err == nil {
 		now := l.snapshot()
 		if err = l.writeAll(ctx, todo, &now); err != nil {
-			l.goBack(ctx, st)
+			if backErr := l.goBack(ctx, st, "a change of the other unit was given up"); backErr != nil {
+				l.log.Error("change not wholly undone", "reason", backErr)
+			}
 		}
 	}
 	switch {
@@ -86,18 +88,19 @@ func (l *Lifecycle) Take(ctx context.Context, change JointChange) (Synced, error
 	return out, nil
 }
 
-// goBack runs again what ran before a change that cannot be finished.
-func (l *Lifecycle) goBack(ctx context.Context, before state) {
-	note := version{Author: warrend.Name, Origin: "rollback", Comment: "a change of the other unit was given up"}
+// goBack runs again what ran before a change that cannot be finished, with the disks of the
+// contexts that the change had removed. It returns what is not as it was.
+func (l *Lifecycle) goBack(ctx context.Context, before state, why string) error {
+	note := version{Author: warrend.Name, Origin: "rollback", Comment: why}
+	again := *before.running
+	again.earlier = true
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	_, errs, err := l.reconcile(ctx, before.running, note, before.pend)
+	_, errs, err := l.reconcile(ctx, &again, note, before.pend)
 	for _, e := range errs {
-		l.log.Error("context cannot follow", "tenant", e.Context, "reason", e.Error)
+		err = errors.Join(err, fmt.Errorf("context %q cannot follow: %s", e.Context, e.Error))
 	}
-	if err != nil {
-		l.log.Error("change not wholly undone", "reason", err)
-	}
+	return err
 }
 
 // refusedBefore is the refusal of a change against which something stands.
