@@ -43,7 +43,8 @@ func openNoted(label string, fsys, beside afero.Fs, name string, limit Limit) (*
 // finish makes the last batch of an index and the disk one, after a crash in the middle of
 // it, and makes that last: it returns what of the batch has become true. A file that was not
 // put in its place is as it was before, unless the one that stood there has its new name
-// already. A deletion is carried out.
+// already. A directory that is not there was not made: what is known of a file in its place,
+// which may be that it was deleted, stays. A deletion is carried out.
 func finish(fsys afero.Fs, last *catalog.Batch) (*catalog.Batch, error) {
 	is := func(name, stamp string) bool {
 		info, err := fsys.Stat(name)
@@ -64,6 +65,9 @@ func finish(fsys afero.Fs, last *catalog.Batch) (*catalog.Batch, error) {
 					return nil, err
 				}
 			}
+		case e.Kind == catalog.KindDirectory:
+			info, err := fsys.Stat(e.Path)
+			ok = err == nil && info.IsDir()
 		case e.Kind == catalog.KindGone && e.Stamp != "" && is(e.Path, e.Stamp):
 			if err := fsys.Remove(e.Path); err != nil {
 				return nil, err

@@ -365,3 +365,36 @@ func TestIdentityThatIsTold(t *testing.T) {
 		t.Errorf("%d of 12 disks were named before the crash", named)
 	}
 }
+
+// TestDeletedFileUnderADirectory: a file that was deleted, of which the other unit has not
+// heard, stays deleted where a crash leaves directories that were made in its place.
+func TestDeletedFileUnderADirectory(t *testing.T) {
+	left := 0
+	for steps := range 30 {
+		other, err := onDisk(newDisk(t, 1))
+		must(t, err, put(other, "/d", "old"))
+		d := newDisk(t, uint64(steps))
+		v, err := onDisk(d)
+		must(t, err, v.Scan(t.Context(), Hand{}))
+		_, err = v.Accept(t.Context(), offerOf(t, other, "/d", nil))
+		must(t, err, v.Remove("/d"))
+		d.CrashAfter(steps)
+		_ = put(v, "/d/e/x", "new") // it crashes somewhere, or not
+		d.CrashAfter(-1)
+		d.Start(steps%2 == 0)
+		v, err = onDisk(d)
+		must(t, err)
+		if info, err := d.Stat("/disk0/d"); err == nil && info.IsDir() {
+			left++
+		}
+		must(t, v.Scan(t.Context(), Hand{}))
+		_, err = v.Accept(t.Context(), offerOf(t, other, "/d", nil))
+		must(t, err)
+		if got := shown(d); strings.Contains(got, "old") {
+			t.Errorf("after %d steps: %s", steps, got)
+		}
+	}
+	if left == 0 || left == 30 {
+		t.Errorf("%d of 30 crashes left a directory", left)
+	}
+}
