@@ -283,6 +283,9 @@ func (t *taking) take(ctx context.Context, e *catalog.Entry) error {
 		if errors.Is(err, vfs.ErrSum) {
 			err = fmt.Errorf("%s has changed on the other unit while it was copied", t.name(e.Path))
 		}
+		if isGone(peerErr) { // what was copied of it is of no use any more
+			err = errors.Join(err, t.disk.DropParts(""))
+		}
 		return t.lack(e, err)
 	case done.Left:
 		return t.lack(e, nil)
