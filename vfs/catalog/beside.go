@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -49,7 +50,9 @@ func (c *Catalog) Oldest(p string) []string {
 			list = append(list, e.Path)
 		}
 	}
-	slices.SortFunc(list, func(a, b string) int { return strings.Compare(whenOf(a), whenOf(b)) })
+	slices.SortFunc(list, func(a, b string) int {
+		return cmp.Or(strings.Compare(whenOf(a), whenOf(b)), strings.Compare(a, b))
+	})
 	return list[:max(0, len(list)-MaxBeside)]
 }
 
