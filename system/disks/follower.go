@@ -80,17 +80,22 @@ func newFollower(d *Disks) *follower {
 	}
 }
 
-// run follows until ctx ends.
+// run follows until ctx ends. A pass is the answer to everybody who has asked for one before
+// it.
 func (w *follower) run(ctx context.Context) {
-	tick := time.NewTicker(followEvery)
-	defer tick.Stop()
-	for {
+	timer := time.NewTimer(followEvery)
+	defer timer.Stop()
+	for ctx.Err() == nil {
 		w.pass(ctx)
+		timer.Reset(followEvery)
 		select {
-		case <-tick.C:
+		case <-timer.C:
 		case <-w.disks.wake:
 		case <-ctx.Done():
-			return
+		}
+		select {
+		case <-w.disks.wake:
+		default:
 		}
 	}
 }

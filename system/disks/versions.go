@@ -102,13 +102,15 @@ func (d *Disks) await(ctx context.Context, n vfs.Name) bool {
 }
 
 // Versions tells in which state the disks are. With wake they are compared with the other
-// unit's at once.
+// unit's right afterwards.
 func (d *Disks) Versions(wake bool) ([]Version, error) {
 	if wake {
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
+		defer func() {
+			select {
+			case d.wake <- struct{}{}:
+			default:
+			}
+		}()
 	}
 	var out []Version
 	for _, tenant := range d.tenants() {
