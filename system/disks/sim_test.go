@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -26,8 +27,11 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "play this seed only, and tell the story")
-	seeds = flag.Uint64("seeds", 100, "how many seeds to play; make sim plays 1,000")
+	seeds = flag.Uint64("seeds", 150, "how many seeds to play; make sim plays 1,000")
 )
+
+// simTime is how long things happen in a run; then the units have time to become the same.
+const simTime = 40 * time.Second
 
 // TestSeeds plays two units with everything that there is of this package, the files below
 // it and their catalogues, on disks in memory, in virtual time. The wire loses, delays,
@@ -43,13 +47,36 @@ func TestSeeds(t *testing.T) {
 	}
 	var total simCounts
 	for s := first; s <= last && !t.Failed(); s++ {
-		synctest.Test(t, func(t *testing.T) { total.add(play(t, s, *seed != 0)) })
+		synctest.Test(t, func(t *testing.T) { total.add(play(t, s, *seed != 0).counts) })
 	}
 	t.Logf("%d seeds: %+v", last-first+1, total)
 	if c := total; last-first >= 99 && (c.Both == 0 || c.Pending == 0 || c.Crashes == 0 || c.Takeovers == 0 ||
 		c.Deleted == 0 || c.Kept == 0 || c.Full == 0 || c.Split == 0) {
 		t.Errorf("something never happened: %+v", c)
 	}
+}
+
+// TestSeedRepeats plays some seeds twice: what happens follows from the seed alone, so that
+// one that fails can be told.
+func TestSeedRepeats(t *testing.T) {
+	for s := uint64(1); s <= 5; s++ {
+		var stories [2]string
+		for i := range stories {
+			synctest.Test(t, func(t *testing.T) { stories[i] = play(t, s, false).story.text.String() })
+		}
+		if first, again, ok := differ(stories[0], stories[1]); ok {
+			t.Errorf("seed %d goes another way when it is played again:\n%s\n%s", s, first, again)
+		}
+	}
+}
+
+// differ returns the first lines in which two texts differ.
+func differ(a, b string) (lineA, lineB string, differ bool) {
+	for a != b && lineA == lineB {
+		lineA, a, _ = strings.Cut(a, "\n")
+		lineB, b, _ = strings.Cut(b, "\n")
+	}
+	return lineA, lineB, lineA != lineB
 }
 
 // simCounts is what has happened; it shows that the runs have tested something.
@@ -69,7 +96,9 @@ func (c *simCounts) add(o simCounts) {
 	c.Kept += o.Kept
 }
 
-// simWorld is one run.
+// simWorld is one run. What happens in it follows from its seed alone: whoever waits does so
+// until a moment of his own (pause), and whoever wakes somebody waits until that one waits
+// (Versions). So one goroutine runs at a time, and chance is drawn in one order.
 type simWorld struct {
 	t     *testing.T
 	start time.Time
@@ -109,7 +138,8 @@ type simUnit struct {
 	busy   map[string]bool   // paths that an operation is under way for which is not committed yet
 }
 
-func play(t *testing.T, seed uint64, tell bool) simCounts {
+func play(t *testing.T, seed uint64, tell bool) *simWorld {
+	cryptotest.SetGlobalRandom(t, seed) // disks, sessions, names aside
 	w := &simWorld{t: t, rand: rand.New(rand.NewPCG(seed, 2)), versions: map[string]*simVersion{}, epoch: 1,
 		start: time.Now()}
 	out := &w.story
@@ -124,16 +154,19 @@ func play(t *testing.T, seed uint64, tell bool) simCounts {
 		}
 	}
 	for _, u := range w.units {
+		w.pause(t.Context(), time.Second)
 		u.start()
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
-	defer cancel()
 	var actors sync.WaitGroup
-	for _, u := range w.units {
-		actors.Go(func() { u.write(ctx, seed) })
-		actors.Go(func() { u.crash(ctx) })
+	act := func(f func()) {
+		actors.Go(f)
+		synctest.Wait()
 	}
-	actors.Go(func() { w.disturb(ctx) })
+	for _, u := range w.units {
+		act(func() { u.write(seed) })
+		act(u.crash)
+	}
+	act(w.disturb)
 	actors.Wait()
 	w.settle()
 	for _, u := range w.units {
@@ -142,8 +175,11 @@ func play(t *testing.T, seed uint64, tell bool) simCounts {
 	if t.Failed() || tell {
 		t.Logf("seed %d:\n%s", seed, w.story.text.String())
 	}
-	return w.counts
+	return w
 }
+
+// goesOn reports whether there is still something to happen.
+func (w *simWorld) goesOn() bool { return time.Since(w.start) < simTime }
 
 // simStory is what happened, to be told when something has gone wrong.
 type simStory struct {
@@ -202,6 +238,7 @@ func (u *simUnit) start() {
 	u.mu.Lock()
 	u.disks, u.stop = d, func() { cancel(); <-done; d.Close() }
 	u.mu.Unlock()
+	synctest.Wait() // until the follower waits
 }
 
 // commit is asked for the epoch when a change is made for good: it looks at what the change
@@ -242,14 +279,15 @@ func (u *simUnit) down() {
 }
 
 // crash lets the unit crash now and then between two operations on its disk.
-func (u *simUnit) crash(ctx context.Context) {
-	for ctx.Err() == nil {
+func (u *simUnit) crash() {
+	ctx := u.w.t.Context()
+	for u.w.goesOn() {
 		u.w.pause(ctx, 8*time.Second)
 		u.disk.CrashAfter(u.w.n(40))
-		for ctx.Err() == nil && !u.disk.Crashed() {
+		for u.w.goesOn() && !u.disk.Crashed() {
 			u.w.pause(ctx, 100*time.Millisecond)
 		}
-		if ctx.Err() != nil {
+		if !u.w.goesOn() {
 			break
 		}
 		u.reboot(u.w.n(2) == 0)
@@ -304,8 +342,9 @@ func (u *simUnit) isActive() bool {
 }
 
 // disturb cuts the units apart, switches roles and fills disks.
-func (w *simWorld) disturb(ctx context.Context) {
-	for ctx.Err() == nil {
+func (w *simWorld) disturb() {
+	ctx := w.t.Context()
+	for w.goesOn() {
 		w.pause(ctx, 2*time.Second)
 		switch u := w.units[w.n(2)]; w.n(8) {
 		case 0, 1:
@@ -348,8 +387,9 @@ func (w *simWorld) setCut(cut bool) {
 var simPaths = []string{"/x", "/y", "/d/x", "/d/e/y", "/d", "/z"}
 
 // write is an operator at one unit.
-func (u *simUnit) write(ctx context.Context, seed uint64) {
-	for n := 0; ctx.Err() == nil; n++ {
+func (u *simUnit) write(seed uint64) {
+	ctx := u.w.t.Context()
+	for n := 0; u.w.goesOn(); n++ {
 		u.w.pause(ctx, 600*time.Millisecond)
 		u.mu.Lock()
 		d := u.disks
@@ -545,7 +585,13 @@ func carry[T any](ctx context.Context, s simWire, ask func(*Disks) (T, error)) (
 
 // Versions implements Peer.
 func (s simWire) Versions(ctx context.Context, wake bool) ([]Version, error) {
-	return carry(ctx, s, func(d *Disks) ([]Version, error) { return d.Versions(wake) })
+	return carry(ctx, s, func(d *Disks) ([]Version, error) {
+		list, err := d.Versions(wake)
+		if wake {
+			synctest.Wait() // until the follower waits for its own question
+		}
+		return list, err
+	})
 }
 
 // News implements Peer.
