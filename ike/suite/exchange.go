@@ -5,33 +5,31 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/cloudflare/circl/dh/x25519"
+
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// curve is a key exchange over an elliptic curve, with sizes in bytes. The
-// public values of ECP groups are X and Y without the leading 4 of SEC 1, and
-// their secrets X alone (RFC 5903 sections 7 and 9); those of Curve25519 are
-// plain strings (RFC 8031).
+// curve is a key exchange over an elliptic curve modulo a prime (ECP), with sizes
+// in bytes. Public values are X and Y without the leading 4 of SEC 1, secrets X
+// alone (RFC 5903 sections 7 and 9).
 type curve struct {
 	curve     ecdh.Curve
 	scalarLen int
 	topMask   byte // for the first byte of a scalar
 	publicLen int
-	sec1      bool
 }
 
 // curveOf returns the curve with transform ID group.
 func curveOf(group uint16) (curve, bool) {
 	switch group {
-	case sa.KEX25519:
-		return curve{ecdh.X25519(), 32, 0xff, 32, false}, true
 	case sa.KEECP256:
-		return curve{ecdh.P256(), 32, 0xff, 64, true}, true
+		return curve{ecdh.P256(), 32, 0xff, 64}, true
 	case sa.KEECP384:
-		return curve{ecdh.P384(), 48, 0xff, 96, true}, true
+		return curve{ecdh.P384(), 48, 0xff, 96}, true
 	case sa.KEECP521:
-		return curve{ecdh.P521(), 66, 0x01, 132, true}, true
+		return curve{ecdh.P521(), 66, 0x01, 132}, true
 	}
 	return curve{}, false
 }
@@ -86,14 +84,17 @@ func (r *Response) Secret() (secret.Value, error) { return r.shared(r.peer) }
 // privateKey is our half of a Diffie-Hellman key exchange.
 type privateKey struct {
 	group  uint16
-	ec     *ecdh.PrivateKey
-	modp   secret.Value // exponent
+	ec     *ecdh.PrivateKey // of a curve
+	scalar secret.Value     // of Curve25519, or the exponent of a MODP group
 	public []byte
 }
 
 // PublicLen returns the size of the public values of a group, and false where
 // the group is not supported.
 func PublicLen(group uint16) (int, bool) {
+	if group == sa.KEX25519 {
+		return x25519.Size, true
+	}
 	if c, ok := curveOf(group); ok {
 		return c.publicLen, true
 	}
@@ -109,6 +110,9 @@ const scalarTries = 8
 
 // generate makes a private key for group from the bytes of rand alone.
 func generate(group uint16, rand io.Reader) (*privateKey, error) {
+	if group == sa.KEX25519 {
+		return generateX25519(rand)
+	}
 	if g, ok := modpOf(group); ok {
 		return g.generate(group, rand)
 	}
@@ -126,19 +130,15 @@ func generate(group uint16, rand io.Reader) (*privateKey, error) {
 		scalar[0] &= c.topMask
 		var key *ecdh.PrivateKey
 		if key, err = c.curve.NewPrivateKey(scalar); err == nil {
-			return newCurveKey(group, c, key), nil
+			return newCurveKey(group, key), nil
 		}
 	}
 	return nil, fmt.Errorf("suite: private key for group %d: %w", group, err)
 }
 
-// newCurveKey wraps a key of c.
-func newCurveKey(group uint16, c curve, key *ecdh.PrivateKey) *privateKey {
-	public := key.PublicKey().Bytes()
-	if c.sec1 {
-		public = public[1:]
-	}
-	return &privateKey{group: group, ec: key, public: public}
+// newCurveKey wraps a key of a curve.
+func newCurveKey(group uint16, key *ecdh.PrivateKey) *privateKey {
+	return &privateKey{group: group, ec: key, public: key.PublicKey().Bytes()[1:]}
 }
 
 // Group returns the transform ID of the key exchange.
@@ -150,17 +150,17 @@ func (k *privateKey) Public() []byte { return k.public }
 // shared returns g^ir, or ErrPublicValue where the peer's public value has a
 // wrong length, is not in the group, or makes the result predictable.
 func (k *privateKey) shared(peer []byte) (secret.Value, error) {
+	if k.group == sa.KEX25519 {
+		return sharedX25519(k.scalar, peer)
+	}
 	if g, ok := modpOf(k.group); ok {
-		return g.shared(k.modp, peer)
+		return g.shared(k.scalar, peer)
 	}
 	c, ok := curveOf(k.group)
 	if !ok || k.ec == nil || len(peer) != c.publicLen {
 		return secret.Value{}, ErrPublicValue
 	}
-	if c.sec1 {
-		peer = append([]byte{4}, peer...)
-	}
-	public, err := c.curve.NewPublicKey(peer)
+	public, err := c.curve.NewPublicKey(append([]byte{4}, peer...))
 	if err != nil {
 		return secret.Value{}, ErrPublicValue
 	}
@@ -171,9 +171,9 @@ func (k *privateKey) shared(peer []byte) (secret.Value, error) {
 	return secret.New(shared), nil
 }
 
-// Clear forgets the private key. The bytes inside crypto/ecdh are left to the
-// garbage collector: the standard library gives no way to overwrite them.
+// Clear forgets the private key. Of a curve the bytes inside crypto/ecdh are left to
+// the garbage collector: the standard library gives no way to overwrite them.
 func (k *privateKey) Clear() {
 	k.ec = nil
-	k.modp.Clear()
+	k.scalar.Clear()
 }

@@ -106,7 +106,7 @@ func TestExchange(t *testing.T) {
 			t.Errorf("group %d: public value of %d bytes, want %d", group, len(i.Public()), n)
 		}
 		bad := [][]byte{nil, {0}, make([]byte, n), make([]byte, n-1), append([]byte{0}, r.Public()...), r.Public()[1:]}
-		if _, modp := modpOf(group); !modp {
+		if _, ok := curveOf(group); ok {
 			bad = append(bad, append([]byte{4}, r.Public()...))
 		}
 		for _, y := range bad {
@@ -114,7 +114,7 @@ func TestExchange(t *testing.T) {
 				t.Errorf("group %d: %x: %v", group, y, err)
 			}
 		}
-		if i.Clear(); i.modp.Len() != 0 || i.ec != nil {
+		if i.Clear(); i.scalar.Len() != 0 || i.ec != nil {
 			t.Errorf("group %d: Clear left the key", group)
 		}
 		if _, err := i.shared(r.Public()); err != ErrPublicValue {

@@ -56,7 +56,7 @@ func (g modpGroup) generate(id uint16, rand io.Reader) (*privateKey, error) {
 	x[0] |= 0x80 // never 0 or small, and as long for everybody
 	base := make([]byte, len(g.prime))
 	base[len(base)-1] = 2
-	return &privateKey{group: id, modp: secret.New(x), public: g.exp(base, x)}, nil
+	return &privateKey{group: id, scalar: secret.New(x), public: g.exp(base, x)}, nil
 }
 
 // shared returns peer^x, for a peer's value y with 1 < y < p-1.
