@@ -114,7 +114,9 @@ func (h host) OnlyContact(s exchange.SA) bool {
 
 func (h host) Adopt(old, s exchange.SA) {
 	h.add(s)
-	h.succeed(old, s)
+	if old != nil {
+		h.succeed(old, s)
+	}
 }
 
 func (h host) Others(s exchange.SA) []exchange.SA { return h.peers.others(s) }

@@ -37,7 +37,8 @@ type Host interface {
 	// Renew connects the entry of s anew beside s, which cannot be rekeyed; s ends
 	// when that has come up. It does nothing for an SA that the peer has dialled.
 	Renew(now time.Time, s SA, out *Output)
-	// Adopt takes a new IKE SA that a rekeying of old made.
+	// Adopt takes a new IKE SA that a rekeying of old made; nil: of one that it does
+	// not take the place of, or not yet.
 	Adopt(old, s SA)
 	// Others returns the other SAs that stand, or wait for an answer, of the peer
 	// and profile of s, in the order in which they were made.

@@ -35,6 +35,9 @@ type Record struct {
 	Soft  time.Time // RecordChild that installs: when it is rekeyed
 	Group uint16    // and the key exchange that it had
 	Anew  bool      // RecordChild that installs or moves: its successor is to have the networks of its entry
+	// Surplus, in a RecordChild that installs or moves: both ends have rekeyed the one
+	// before it, and the other successor stays.
+	Surplus bool
 
 	// Unknown is what a newer version wrote beyond all this. Of Body, that is in Body.
 	Unknown Unknown

@@ -25,6 +25,9 @@ func (t *Transcript) recordText(n *Node, r exchange.Record) string {
 		return "end of " + spi
 	case exchange.RecordChild:
 		c := r.Child.Child
+		if r.Child.Op == sa.OpMove && r.Surplus {
+			return fmt.Sprintf("child SA %s is surplus", t.child(n, c.ID))
+		}
 		if r.Child.Op == sa.OpMove {
 			return fmt.Sprintf("child SA move %s to %v", t.child(n, c.ID), c.RemoteAddr)
 		}

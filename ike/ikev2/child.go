@@ -125,19 +125,29 @@ func (s *SA) addChild(now time.Time, c, old *child, out *exchange.Output) {
 // succession is how the pair follows the one that it replaces. Where the peer
 // asked for it, it can receive with the new pair only when it has our answer,
 // which may be lost, and which waits for the standby: until we hear it there we
-// go on with the old one (RFC 7296 section 2.8).
+// go on with the old one (RFC 7296 section 2.8). One that is surplus is never used,
+// unless the peer does.
 func (c *child) succession() sa.Op {
-	if c.follows {
+	if c.follows || c.surplus {
 		return sa.OpFollow
 	}
 	return sa.OpRekey
+}
+
+// dismiss notes that c is surplus: whoever began the exchange that it came of
+// closes it.
+func (c *child) dismiss(now time.Time) {
+	c.surplus, c.soft = true, time.Time{}
+	if c.replaced.IsZero() {
+		c.replaced = now
+	}
 }
 
 // record is the record of a change that installs or moves c.
 func (c *child) record(spi uint64, change sa.Change) exchange.Record {
 	return exchange.Record{
 		Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew,
-		Unknown: c.unknown,
+		Surplus: c.surplus, Unknown: c.unknown,
 	}
 }
 

@@ -110,14 +110,16 @@ func (x createInitiator) send(now time.Time, r request, e *entry, ps []wire.Payl
 // that was to be replaced may be gone: then the new one stands for itself.
 func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	s := x.sa
-	old := s.children.byID(r.task.child)
-	if t, ok := x.otherExchange(r, old, ps); ok {
+	old, rival := s.children.byID(r.task.child), s.children.rival(r)
+	if t, ok := x.otherExchange(r, old, ps); ok && rival == nil {
 		s.enqueue(t)
 		return
 	}
 	for _, p := range ps {
 		if n, ok := p.(wire.Notify); ok && n.Type.IsError() {
-			x.declined(now, r, old, n.Type, out)
+			if rival == nil {
+				x.declined(now, r, old, n.Type, out)
+			}
 			return
 		}
 	}
@@ -130,13 +132,48 @@ func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, ou
 	case slices.Contains(r.deleted, c.Out.SPI): // its DELETE was faster than the answer
 		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
 		createInitiator{s}.wait(now, old)
+	case rival != nil:
+		x.settle(now, r, c, rival, ps, out)
 	default:
-		s.addChild(now, c, old, out)
-		s.tellNarrowed(c, r.local, r.remote, out)
-		if old != nil {
-			s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
-		}
-		reconsideration{s}.conformNew(r, c, old)
+		x.adopt(now, r, c, old, out)
+	}
+}
+
+// adopt installs c, which the request r has asked for, and closes the old one.
+func (x createInitiator) adopt(now time.Time, r *request, c, old *child, out *exchange.Output) {
+	s := x.sa
+	s.addChild(now, c, old, out)
+	s.tellNarrowed(c, r.local, r.remote, out)
+	if old != nil {
+		s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
+	}
+	reconsideration{s}.conformNew(r, c, old)
+}
+
+// settle takes c, which came of the answer to startRekey, where rival came of an
+// exchange that the peer has begun meanwhile.
+func (x createInitiator) settle(now time.Time, r *request, c, rival *child, ps wire.Payloads, out *exchange.Output) {
+	s := x.sa
+	old := s.children.byID(r.task.child)
+	ni, _ := r.generate()
+	nr, _ := wire.Find[wire.Nonce](ps)
+	if !r.crossed.wins(ni, nr.Data) {
+		rival.dismiss(now)
+		s.changes = append(s.changes, rival.record(s.spi, sa.Change{Op: sa.OpMove, Child: rival.Child}))
+		x.adopt(now, r, c, old, out)
+		return
+	}
+	if old == nil { // the peer has closed it: nobody needs ours
+		s.host.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
+		s.enqueue(task{kind: taskDeleteChild, spi: c.In.SPI, reason: "rekeyed by both ends"})
+		return
+	}
+	c.dismiss(now)
+	s.addChild(now, c, old, out)
+	s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: "rekeyed by both ends"})
+	if old.anew {
+		reconsideration{s}.markAnew(rival, true)
+		s.enqueue(task{kind: taskRekeyChild, child: rival.ID})
 	}
 }
 
@@ -230,7 +267,7 @@ func tellRefusal(before int, n wire.NotifyType) bool {
 // wait plans the next attempt to rekey old, which may be nil.
 func (x createInitiator) wait(now time.Time, old *child) {
 	s := x.sa
-	if old != nil {
+	if old != nil && old.replaced.IsZero() {
 		old.soft = now.Add(s.host.retryAfter(old.refused))
 		old.refused++
 	}

@@ -13,9 +13,7 @@ import (
 )
 
 // createResponder is CREATE_CHILD_SA as its responder sees it (RFC 7296 section 1.3):
-// a new child SA, the rekeying of one, or of the IKE SA itself. When both ends rekey
-// the same SA at once, each tells the other TEMPORARY_FAILURE and tries again after
-// a random pause (section 2.25), instead of making both and closing one.
+// a new child SA, the rekeying of one, or of the IKE SA itself.
 type createResponder struct{ sa *SA }
 
 // serve serves a request.
@@ -28,7 +26,7 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 			s.refuse(n.Type.String(), reason, out)
 		}
 	}
-	if s.state != Established || s.window.busyWith(taskRekeyIKE) || s.window.busyWith(taskDeleteIKE) {
+	if s.state != Established || s.window.busyWith(taskDeleteIKE) {
 		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
 		return
 	}
@@ -44,6 +42,10 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 	}
 	if rekeysIKE {
 		(&rekeying{sa: s}).serve(now, id, ps, out)
+		return
+	}
+	if s.window.busyWith(taskRekeyIKE) { // section 2.25.2
+		deny(wire.Notify{Type: wire.TemporaryFailure}, "")
 		return
 	}
 	old, refusal := x.rekeyed(ps)
@@ -64,6 +66,9 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 	if no, reason, c, answers := x.makeChild(now, ps, n); c != nil {
 		answer(answers...)
 		s.addChild(now, c, old, out)
+		if r := s.window.request; old != nil && r.crosses(old.ID) {
+			r.crossed = newCrossing(c.ID, ps, answers)
+		}
 	} else {
 		deny(no, reason)
 	}
@@ -137,7 +142,8 @@ func (x createResponder) rekeyed(ps wire.Payloads) (*child, *wire.Notify) {
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
 	case !c.replaced.IsZero() && s.children.followed(c): // it has not got our answer: it asks for a new one then
 		return nil, &wire.Notify{Type: wire.ChildSANotFound, Protocol: wire.ProtocolESP, SPI: bytes.Clone(n.SPI)}
-	// section 2.25.1: we are closing or rekeying it
+	case r.crosses(c.ID): // section 2.8.1
+	// section 2.25.1: we are closing it, or have rekeyed it
 	case c.ending, !c.replaced.IsZero(), r != nil && r.task.child == c.ID:
 		return nil, &wire.Notify{Type: wire.TemporaryFailure}
 	}

@@ -37,7 +37,7 @@ func (s *SA) Peer() exchange.Peer {
 func (s *SA) Status() exchange.Status {
 	st := exchange.Status{
 		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(),
-		Rejected: s.state == Rejected, Followed: s.state == Replaced || s.wasReplaced,
+		Rejected: s.state == Rejected, Followed: s.state == Replaced || s.state == Contending || s.wasReplaced,
 		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
 	}
 	if s.suite != nil {

@@ -20,7 +20,7 @@ type form struct {
 }
 
 // standing are the states in which messages inside the SA are accepted.
-var standing = []State{Established, Replaced, Deleting}
+var standing = []State{Established, Replaced, Contending, Deleting}
 
 // The messages of IKEv2.
 var (

@@ -49,12 +49,13 @@ func TestStatesAccept(t *testing.T) {
 	inside := []wire.ExchangeType{wire.CreateChildSA, wire.Informational}
 	requests := map[State][]wire.ExchangeType{
 		HalfOpen: {wire.IKEAuth}, Established: inside, Replaced: inside, Deleting: inside,
+		Contending: inside,
 	}
 	responses := map[State][]wire.ExchangeType{
 		Connecting: {wire.IKESAInit}, Authenticating: {wire.IKEAuth},
-		Established: inside, Replaced: inside, Deleting: inside,
+		Established: inside, Replaced: inside, Deleting: inside, Contending: inside,
 	}
-	for s := Connecting; s <= Dead; s++ {
+	for s := Connecting; s <= Contending; s++ {
 		for x := range wire.ExchangeType(255) {
 			if got := s.serves(x); got != slices.Contains(requests[s], x) {
 				t.Errorf("%v serves %v: %v", s, x, got)

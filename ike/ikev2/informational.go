@@ -16,13 +16,13 @@ type informational struct{ sa *SA }
 func (x informational) serve(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
 	s := x.sa
 	var answer []wire.Payload
-	end := ""
+	end, deleted := "", false
 	for _, p := range ps {
 		switch p := p.(type) {
 		case wire.Delete:
 			switch p.Protocol {
 			case wire.ProtocolIKE:
-				end = "deleted by the peer"
+				end, deleted = "deleted by the peer", true
 			case wire.ProtocolESP:
 				if d := x.deleted(now, p.SPIs, out); len(d.SPIs) > 0 {
 					answer = append(answer, d)
@@ -39,6 +39,9 @@ func (x informational) serve(now time.Time, id uint32, ps wire.Payloads, out *ex
 		answer = nil // section 1.4.1: the children go with it
 	}
 	s.respond(wire.Informational, id, answer, out)
+	if c := (&rekeying{sa: s}).contest(s.window.request); deleted && c.isOpen() {
+		c.win(now, out) // section 2.8.2: the peer does not know of our rekeying
+	}
 	if end != "" {
 		s.down(now, end, out)
 	}
@@ -99,7 +102,8 @@ func (x informational) startDeleteChild(now time.Time, t task, out *exchange.Out
 func (x informational) startDeleteIKE(now time.Time, t task, out *exchange.Output) {
 	s := x.sa
 	if s.state != Deleting { // a request that begins anew: see sync.go
-		s.wasReplaced = s.state == Replaced
+		s.wasReplaced = s.state != Established
+		s.contends = 0
 		s.transition(Deleting)
 	}
 	s.endReason = t.reason
@@ -114,7 +118,8 @@ func (s *SA) down(now time.Time, reason string, out *exchange.Output) {
 	if s.state == Dead {
 		return
 	}
-	replaced := s.state == Replaced || s.wasReplaced
+	(&rekeying{sa: s}).contest(s.window.request).cancel(now, reason, out)
+	replaced := s.state == Replaced || s.state == Contending || s.wasReplaced
 	for len(s.children) > 0 {
 		s.removeChild(now, s.children[0], reason, out)
 	}

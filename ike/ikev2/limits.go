@@ -91,6 +91,10 @@ const (
 	// replacedTimeout is how long a replaced SA waits for its DELETE.
 	replacedTimeout = 30 * time.Second
 
+	// contestTimeout is how long an SA of which it is not decided whether it is a
+	// successor may stand: longer than any exchange.
+	contestTimeout = 5 * time.Minute
+
 	// ivSkip is how far the number of a restored outbound IV jumps ahead of the
 	// last one on record; ivRekey is the number after which the SA is rekeyed,
 	// and ivLast the last one after which an exchange begins. See window.go.

@@ -62,6 +62,9 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	if s.window.busyWith(taskSync) { // see sync.go
 		return exchange.ErrStale
 	}
+	if s.state == Contending && err == nil && !deletesIKE(ps) {
+		(&rekeying{sa: s}).prevail(now, out)
+	}
 	s.heard = now
 	s.updateAddress(d.Local, d.Remote, out)
 	s.asker = exchange.Datagram{Local: d.Local, Remote: d.Remote}

@@ -62,6 +62,7 @@ func childFields(f *record.Fields, r *exchange.Record) {
 	f.Instant(2, &r.Soft)
 	record.Number(f, 3, &r.Group)
 	f.Flag(4, &r.Anew)
+	f.Flag(5, &r.Surplus)
 }
 
 // AppendRecord appends a record as a journal, or the session to a standby, has
@@ -257,12 +258,15 @@ func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 			return
 		}
 		n := &child{Child: c, soft: rec.Soft, group: rec.Group, anew: rec.Anew,
-			follows: rec.Child.Op == sa.OpFollow, unknown: rec.Unknown}
+			follows: rec.Child.Op == sa.OpFollow && !rec.Surplus, unknown: rec.Unknown}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.children.byID(n.replaces); o != nil {
 				o.replaced, o.soft = now, time.Time{}
 			}
+		}
+		if rec.Surplus {
+			n.dismiss(now)
 		}
 		s.served = true
 		s.children = append(s.children, n)
@@ -270,6 +274,9 @@ func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 	case sa.OpMove:
 		if old != nil {
 			old.LocalAddr, old.RemoteAddr, old.Encap, old.anew = c.LocalAddr, c.RemoteAddr, c.Encap, rec.Anew
+			if rec.Surplus {
+				old.dismiss(now)
+			}
 		}
 	case sa.OpDelete:
 		if old == nil {
@@ -306,6 +313,9 @@ func (s *SA) Inherit(predecessor exchange.SA) {
 
 // Drop implements exchange.SA.
 func (s *SA) Drop(now time.Time) {
+	if r := s.window.request; r != nil {
+		r.crossed = nil // what contends has records of its own
+	}
 	var silent exchange.Output
 	s.down(now, "", &silent)
 	s.changes, s.recorded = nil, false

@@ -51,6 +51,7 @@ func golden(t testing.TB) *SA {
 			seed: secret.Copy([]byte("seed")), spi: 7, group: sa.KEX25519, nonce: 8,
 			terms: terms{{proposal: st.Proposal(), lifetime: time.Hour, bytes: 1 << 30}},
 			local: selectors("10.0.0.0/8"), remote: selectors("10.1.0.0/16", "10.2.0.0/16"),
+			crossed: &crossing{successor: 10, nonce: []byte("a nonce")},
 		}},
 	}
 	*s.sync().synchronisation = synchronisation{ids: true, counters: true, unproven: true, seen: 9}

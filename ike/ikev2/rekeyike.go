@@ -17,9 +17,12 @@ import (
 type rekeying struct {
 	sa   *SA
 	next *SA // the successor
+
+	ni, nr []byte // of an exchange that we have begun
 }
 
-// serve serves the peer's request. The SA waits for the peer's DELETE.
+// serve serves the peer's request. The SA waits for the peer's DELETE, where it is
+// not decided first whose successor stays.
 func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchange.Output) {
 	s := k.sa
 	deny := func(t wire.NotifyType, reason string) {
@@ -28,7 +31,8 @@ func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchan
 			s.refuse(t.String(), reason, out)
 		}
 	}
-	if r := s.window.request; r != nil && r.task.kind != taskLiveness {
+	r := s.window.request
+	if r != nil && r.task.kind != taskLiveness && !r.crosses(0) {
 		deny(wire.TemporaryFailure, "")
 		return
 	}
@@ -64,10 +68,15 @@ func (k *rekeying) serve(now time.Time, id uint32, ps wire.Payloads, out *exchan
 		deny(wire.NoProposalChosen, err.Error())
 		return
 	}
-	s.respond(wire.CreateChildSA, id, []wire.Payload{
+	answer := []wire.Payload{
 		choice.Answer(binary.BigEndian.AppendUint64(nil, n.spi)), wire.Nonce{Data: nr},
 		wire.KE{Group: p.ke.Group, Data: public},
-	}, out)
+	}
+	s.respond(wire.CreateChildSA, id, answer, out)
+	if r.crosses(0) {
+		(&contest{s, n}).open(now, newCrossing(n.spi, ps, answer), out)
+		return
+	}
 	k.handOver(now, out)
 }
 
@@ -120,6 +129,10 @@ func (k *rekeying) handOver(now time.Time, out *exchange.Output) {
 		p.End(now, "rekeyed again", out)
 	}
 	s.predecessor, n.predecessor = nil, s
+	if n.state == Contending {
+		n.transition(Established)
+		n.path, n.creates, n.contends, n.endAt, n.endReason = s.path, s.creates, 0, time.Time{}, ""
+	}
 	s.transition(Replaced)
 	s.dirty = true
 	s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
@@ -171,6 +184,10 @@ func (k *rekeying) start(now time.Time, t task, out *exchange.Output) {
 // receive takes the answer to start.
 func (k *rekeying) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	s := k.sa
+	if x := k.contest(r); x.isOpen() || s.state != Established {
+		k.settle(now, r, x, ps, out)
+		return
+	}
 	if n, ok := ps.Notify(wire.InvalidKEPayload); ok && len(n.Data) == 2 {
 		t := task{kind: taskRekeyIKE, group: binary.BigEndian.Uint16(n.Data), turns: r.task.turns + 1}
 		if t.turns <= maxTurns && t.group != r.group && r.terms.hasGroup(t.group) {
@@ -199,6 +216,29 @@ func (k *rekeying) receive(now time.Time, r *request, ps wire.Payloads, out *exc
 	s.enqueue(task{kind: taskDeleteIKE, reason: "rekeyed"})
 }
 
+// settle takes the answer to start where the peer has begun an exchange of its own
+// meanwhile, which has made x.
+func (k *rekeying) settle(now time.Time, r *request, x *contest, ps wire.Payloads, out *exchange.Output) {
+	s := k.sa
+	err := k.finish(r, ps)
+	ours := &contest{s, k.next}
+	switch {
+	case s.state != Established: // the other one has taken the place
+		if err == nil {
+			ours.discard(now, out)
+		}
+	case err != nil:
+		x.win(now, out)
+	case r.crossed.wins(k.ni, k.nr):
+		x.win(now, out)
+		ours.discard(now, out)
+	default:
+		k.handOver(now, out)
+		s.enqueue(task{kind: taskDeleteIKE, reason: "rekeyed"})
+		x.lose(now, out)
+	}
+}
+
 // finish makes the successor from a good answer.
 func (k *rekeying) finish(r *request, ps wire.Payloads) error {
 	p, err := findInit(&formRekeyResponse, ps)
@@ -224,5 +264,6 @@ func (k *rekeying) finish(r *request, ps wire.Payloads) error {
 	defer shared.Clear()
 	n := k.successor(true, r.spi, peer)
 	n.lifetime = r.terms[choice.Policy].lifetime
+	k.ni, k.nr = ni, p.nonce.Data
 	return k.derive(choice, &suite.Exchange{Shared: shared, Ni: ni, Nr: p.nonce.Data})
 }

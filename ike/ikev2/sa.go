@@ -34,7 +34,8 @@ type SA struct {
 	children childList
 	creates  resource.Bucket // CREATE_CHILD_SA of the peer
 
-	predecessor *SA // that s has replaced, while it may still stand
+	predecessor *SA    // that s has replaced, while it may still stand
+	contends    uint64 // our SPI of the one that s may replace: see contest
 
 	initiating *initiating       // until Established, of an SA that we have begun
 	responding *responding       // and of one that the peer has
@@ -75,7 +76,8 @@ type child struct {
 	ending   bool             // its DELETE is under way
 	replaces uint64           // ID of the one that it follows, 0: none
 	follows  bool             // it was the peer's wish
-	replaced time.Time        // when another followed it; zero: none did
+	replaced time.Time        // when another followed it, or took its place; zero: none did
+	surplus  bool             // both ends have rekeyed the one before, and this successor has lost: see crossing
 	group    uint16           // key exchange that it had, or that the peer wants for the successor
 	refused  int              // how often the peer has refused a successor
 	lost     []sa.Selector    // what it has no room for: see Cut

@@ -21,17 +21,17 @@ import (
 //	    |          +--> Dead             |
 //	    +---------------+----------------+
 //	                    v
-//	               Established <----------------------- (Replay)
-//	                |   |    \  rekeyed, by either side
-//	                |   |     v
-//	                |   |   Replaced ---+
-//	                |   v               v
+//	               Established <---------- Contending (rekeyed by both sides)
+//	                |   |    \  rekeyed,    |  |
+//	                |   |     v by either   |  |
+//	                |   |   Replaced <------+  |
+//	                |   v      v               v
 //	                | Deleting (our DELETE waits for its response)
 //	                v   v
 //	               Dead
 type State uint8
 
-// The states of an IKE SA.
+// The states of an IKE SA. Records hold their numbers: none ever changes.
 const (
 	Connecting     State = iota + 1 // we sent IKE_SA_INIT
 	HalfOpen                        // we answered IKE_SA_INIT
@@ -42,6 +42,7 @@ const (
 	Replaced                        // rekeyed; the one who rekeyed it deletes it
 	Deleting                        // we sent DELETE
 	Dead                            // keys are gone; the engine forgets it
+	Contending                      // came of a rekeying that met another one: see contest
 )
 
 var stateNames = map[State]string{
@@ -52,6 +53,7 @@ var stateNames = map[State]string{
 	Rejected:       "REJECTED",
 	Established:    "ESTABLISHED",
 	Replaced:       "REKEYED",
+	Contending:     "CONTENDING",
 	Deleting:       "DELETING",
 	Dead:           "DEAD",
 }
@@ -73,6 +75,7 @@ var phases = map[State]exchange.Phase{
 	Rejected:       exchange.PhaseRejected,
 	Established:    exchange.PhaseEstablished,
 	Replaced:       exchange.PhaseEnding,
+	Contending:     exchange.PhaseEnding,
 	Deleting:       exchange.PhaseEnding,
 	Dead:           exchange.PhaseDead,
 }
@@ -86,6 +89,7 @@ var edges = map[State][]State{
 	Rejected:       {},
 	Established:    {Replaced, Deleting},
 	Replaced:       {Deleting},
+	Contending:     {Established, Replaced, Deleting},
 	Deleting:       {},
 	Dead:           {},
 }
@@ -107,5 +111,5 @@ func (s *SA) transition(to State) {
 // standing reports whether requests inside the SA are served: both ends are
 // authentic and its keys are alive.
 func (s *SA) standing() bool {
-	return s.state == Established || s.state == Replaced || s.state == Deleting
+	return s.state == Established || s.state == Replaced || s.state == Contending || s.state == Deleting
 }

@@ -5,12 +5,21 @@ import (
 	"testing"
 )
 
+// TestStateNumbers: records hold them.
+func TestStateNumbers(t *testing.T) {
+	for want, s := range map[uint8]State{6: Established, 7: Replaced, 8: Deleting} {
+		if uint8(s) != want {
+			t.Errorf("%v is %d in records, was %d", s, s, want)
+		}
+	}
+}
+
 func TestTransitions(t *testing.T) {
-	for from := Connecting; from <= Dead; from++ {
+	for from := Connecting; from <= Contending; from++ {
 		if strings.HasPrefix(from.String(), "STATE") {
 			t.Errorf("state %d has no name", from)
 		}
-		for to := Connecting; to <= Dead; to++ {
+		for to := Connecting; to <= Contending; to++ {
 			allowed := to == Dead && from != Dead
 			for _, e := range edges[from] {
 				allowed = allowed || e == to

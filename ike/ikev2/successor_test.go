@@ -27,7 +27,8 @@ var fate = map[string]string{
 	"localID": inherited, "remoteID": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "creates": inherited,
-	"predecessor": anew, "initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
+	"predecessor": anew, "contends": anew,
+	"initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
 	"garbled": anew, "forged": anew,
 	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
@@ -46,7 +47,7 @@ func full(t *testing.T) *SA {
 	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, exchange.Datagram{Local: s.local}
 	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retireAt = now, now, now, now, now
 	s.proven, s.garbled, s.forged, s.endReason, s.retireFor, s.failure = true, 1, 1, "end", "retired", "failed"
-	s.served, s.wasReplaced, s.tired, s.refused = true, true, true, 1
+	s.served, s.wasReplaced, s.tired, s.refused, s.contends = true, true, true, 1, 7
 	s.changes, s.fresh, s.dirty, s.recorded = []exchange.Record{{}}, true, true, true
 	newer := record.Append(nil, func(f *record.Fields) { f.Flag(1, &s.fresh) })
 	if err := record.Parse(newer, func(f *record.Fields) { f.Keep(&s.unknown) }); err != nil {

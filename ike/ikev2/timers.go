@@ -97,7 +97,7 @@ func (s *SA) Expire(now time.Time, out *exchange.Output) {
 func (s *SA) expireEnd(now time.Time, out *exchange.Output) {
 	s.endAt = time.Time{}
 	switch s.state {
-	case Established, Replaced:
+	case Established, Replaced, Contending:
 		s.enqueue(task{kind: taskDeleteIKE, reason: s.endReason})
 	case Asking:
 		s.refuse("", "nobody answered for the session", out)
@@ -187,6 +187,10 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	}
 	if s.state == Replaced {
 		s.endAt, s.endReason = now.Add(replacedTimeout), "rekeyed"
+		return
+	}
+	if s.state == Contending {
+		s.endAt, s.endReason = now.Add(contestTimeout), "rekeyed"
 		return
 	}
 	if s.state != Established {

@@ -114,6 +114,7 @@ func TestSnapshotKeepsWhatIsUnknown(t *testing.T) {
 		"a waiting task": {field(body), field(12), first(9)},
 		"request":        {field(body), field(12), field(8)},
 		"its task":       {field(body), field(12), field(8), field(3)},
+		"its crossing":   {field(body), field(12), field(8), field(12)},
 		"its terms":      {field(body), field(12), field(8), first(8)},
 	} {
 		t.Run("RecordIKE, "+name, func(t *testing.T) {

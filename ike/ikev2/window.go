@@ -57,6 +57,8 @@ type request struct {
 	// deleted since, unknown to us.
 	local, remote []sa.Selector
 	deleted       []sa.SPI
+	// For a rekeying: that of the peer which it has met; nil: none.
+	crossed *crossing
 
 	nonce uint32 // of a synchronisation
 

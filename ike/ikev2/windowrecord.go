@@ -19,12 +19,13 @@ type windowState struct {
 	remote      netip.AddrPort
 	agreed      agreements
 	tasks       []task // that are durable
+	contends    uint64
 }
 
 func (s *SA) windowState() windowState {
 	v := windowState{
 		window: s.window, state: s.state, wasReplaced: s.wasReplaced, local: s.local, remote: s.remote,
-		agreed: s.agreed,
+		agreed: s.agreed, contends: s.contends,
 	}
 	for _, t := range s.tasks {
 		if t.durable() {
@@ -36,7 +37,7 @@ func (s *SA) windowState() windowState {
 
 func (s *SA) setWindowState(v windowState) {
 	s.window, s.state, s.wasReplaced, s.local, s.remote = v.window, v.state, v.wasReplaced, v.local, v.remote
-	s.agreed, s.tasks = v.agreed, v.tasks
+	s.agreed, s.tasks, s.contends = v.agreed, v.tasks, v.contends
 	if s.endReason == "" && s.window.request != nil {
 		s.endReason = s.window.request.task.reason
 	}
@@ -44,7 +45,11 @@ func (s *SA) setWindowState(v windowState) {
 
 func (v *windowState) fields(f *record.Fields) {
 	f.Keep(&v.window.unknown)
-	record.Number(f, 1, &v.state)
+	state := v.state
+	if state == Contending { // which older programs take for one that waits for its end
+		state = Replaced
+	}
+	record.Number(f, 1, &state)
 	f.AddrPort(2, &v.local)
 	f.AddrPort(3, &v.remote)
 	record.Number(f, 4, &v.window.expect)
@@ -61,7 +66,14 @@ func (v *windowState) fields(f *record.Fields) {
 	}
 	f.Record(10, v.agreed.fields)
 	f.Flag(12, &v.wasReplaced)
-	f.Require(v.state == Established || v.state == Replaced || v.state == Deleting)
+	record.Number(f, 13, &v.contends)
+	if f.Reading() {
+		if v.state = state; state == Replaced && v.contends != 0 {
+			v.state = Contending
+		}
+	}
+	f.Require(v.state == Contending || v.contends == 0)
+	f.Require(state == Established || state == Replaced || state == Deleting)
 }
 
 // fields lists the fields of the task in a record. Its group is that of the
@@ -89,6 +101,7 @@ func (r *request) fields(f *record.Fields) {
 	selectorsFields(f, 9, &r.local)
 	selectorsFields(f, 10, &r.remote)
 	record.List(f, 11, &r.deleted, maxEarlyDeletes, func(f *record.Fields, spi *sa.SPI) { record.Number(f, 1, spi) })
+	record.Optional(f, 12, &r.crossed, func(f *record.Fields, x *crossing) { x.fields(f) })
 	f.Require(r.task.kind >= taskLiveness && r.task.kind <= taskNewChild)
 	if f.Reading() {
 		r.task.group = r.group
