@@ -523,6 +523,40 @@ func TestPending(t *testing.T) {
 	})
 }
 
+// TestPendingBeside: what was written is pending as long as the other unit has not the file
+// that it was kept in meanwhile, because both units had changed it.
+func TestPendingBeside(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, true)
+	b.epoch = 2
+	atA, atB := a.follow(b), b.follow(a)
+	for _, w := range []*follower{atA, atB} { // one disk
+		w.pass(t.Context())
+	}
+	a.put(t, "/x", strings.Repeat("a", 600))
+	b.put(t, "/x", strings.Repeat("b", 300))
+	b.put(t, "/full", strings.Repeat("f", 600))
+	a.paired = true
+	if err := a.Set([]vfs.Disk0{{Context: "blue", Limit: vfs.Limit{Bytes: 2000}}, {Context: "red"}}); err != nil {
+		t.Fatal(err)
+	}
+	n := vfs.Name{Context: "blue", Volume: vfs.Disk, Path: "/x"}
+	want := func(pending bool) {
+		t.Helper()
+		for range 2 {
+			atA.pass(t.Context())
+			atB.pass(t.Context())
+		}
+		atA.pass(t.Context())
+		if got := a.pending(n, "/x"); got != pending {
+			t.Errorf("pending %v with %q and %q", got, tree(t, a.dir), tree(t, b.dir))
+		}
+	}
+	want(true)
+	b.remove(t, "/full")
+	want(false)
+	wantSame(t, a, b, "x="+strings.Repeat("b", 300)+" x~primary-TIME="+strings.Repeat("a", 600))
+}
+
 // TestPaced: files take no more of the link than they may.
 func TestPaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

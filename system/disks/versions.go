@@ -56,7 +56,8 @@ func (d *Disks) pending(n vfs.Name, path string) bool {
 	return n.Volume == vfs.Disk && d.paired(n.Context) && !d.standby(n.Context) && d.behind(n, path)
 }
 
-// behind tells whether the other unit is not known to have what a disk here has.
+// behind tells whether the other unit is not known to have what a disk here has: at a path,
+// or kept beside it, which may be what was just written there.
 func (d *Disks) behind(n vfs.Name, path string) bool {
 	v, err := d.volume(n.Context)
 	if err != nil {
@@ -70,8 +71,9 @@ func (d *Disks) behind(n vfs.Name, path string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.has[n.Context]
-	return t.Session != st.Session || t.Position < need || slices.Contains(t.Lacks, path) ||
-		path == "" && len(t.Lacks) > 0
+	return t.Session != st.Session || t.Position < need || slices.ContainsFunc(t.Lacks, func(lack string) bool {
+		return path == "" || lack == path || catalog.IsBeside(lack, path)
+	})
 }
 
 // await waits until the standby unit has what a path of a disk has, for a while, and

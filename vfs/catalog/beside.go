@@ -56,6 +56,15 @@ func (c *Catalog) Oldest(p string) []string {
 	return list[:max(0, len(list)-MaxBeside)]
 }
 
+// IsBeside reports whether kept is a name that Beside gives, or has given, for name.
+func IsBeside(kept, name string) bool {
+	was, ok := besides(kept)
+	if !ok || len(kept)-strings.LastIndexByte(kept, '/')-1 < maxName-utf8.UTFMax {
+		return ok && was == name
+	}
+	return strings.HasPrefix(name, was) && path.Dir(was) == path.Dir(name) // the name may have been cut
+}
+
 // besides returns the name that a kept file had.
 func besides(p string) (string, bool) {
 	i := strings.LastIndexByte(p, '~')

@@ -132,6 +132,23 @@ func TestBeside(t *testing.T) {
 	if len(long) > 1+maxName || !strings.HasSuffix(long, "ü"+mark) {
 		t.Errorf("got %q", long)
 	}
+	for _, tt := range []struct {
+		kept, name string
+		want       bool
+	}{
+		{"/d/x" + mark, "/d/x", true},
+		{"/d/x" + mark + ".2", "/d/x", true},
+		{"/d/x" + mark, "/d/xy", false},
+		{"/d/x" + mark, "/x", false},
+		{"/d/x", "/d/x", false},
+		{long, "/" + strings.Repeat("ü", 100), true},
+		{long, "/" + strings.Repeat("u", 200), false},
+		{long, "/" + strings.Repeat("ü", 50) + "/" + strings.Repeat("ü", 100), false},
+	} {
+		if got := IsBeside(tt.kept, tt.name); got != tt.want {
+			t.Errorf("%s is beside %s: %v", tt.kept, tt.name, got)
+		}
+	}
 	for n := range 10 {
 		to := s.Beside("/d/x", "secondary", moment.Add(time.Duration(n)*time.Hour))
 		e := s.Changed(Change{Path: to, Kind: KindFile, Kept: true})
