@@ -43,7 +43,6 @@ type index struct {
 	size    int64  // of the file, in bytes
 	firm    bool   // the file's name is there for good: a run that has crashed may have left it
 	stale   bool   // the file is not what is in memory: it is written anew by the next batch
-	lost    uint64 // how often entries were given up because their files are missing
 	dropped uint64 // how many tombstones were forgotten that the other unit does not have
 }
 

@@ -250,8 +250,8 @@ func (v *Volume) noteMissing(there map[string]bool, h Hand) error {
 	}
 	v.looked, v.index.fresh = true, false
 	if len(lost) > 0 {
-		v.index.lost++
 		v.index.forget(lost...)
+		v.index.session = random() // who knows of them begins anew: nobody tells of what is forgotten
 	}
 	for part := deleted; len(part) > 0; part = part[min(len(part), maxBatch):] {
 		if err := v.index.note(part[:min(len(part), maxBatch)]...); err != nil {

@@ -37,11 +37,11 @@ func TestScan(t *testing.T) {
 		hand   Hand
 		epoch  uint64
 		gone   catalog.Kind // of what is missing
-		lost   uint64
+		lost   bool
 	}{
-		{"active", true, Hand{true, 7}, 7, catalog.KindGone, 0},
-		{"standby", true, Hand{false, 7}, 0, 0, 1},
-		{"active, for the first time", false, Hand{true, 7}, 0, 0, 1},
+		{"active", true, Hand{true, 7}, 7, catalog.KindGone, false},
+		{"standby", true, Hand{false, 7}, 0, 0, true},
+		{"active, for the first time", false, Hand{true, 7}, 0, 0, true},
 	} {
 		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
 			state := t.TempDir()
@@ -51,13 +51,14 @@ func TestScan(t *testing.T) {
 			if tt.before {
 				must(t, v.Scan(t.Context(), tt.hand))
 			}
+			session := v.State().Session
 			change(t, DiskDir(state, "blue"))
 			must(t, v.Scan(t.Context(), tt.hand))
 			x, y := entryAt(t, v, "/x"), entryAt(t, v, "/y")
 			if x.Version.Epoch != tt.epoch || x.Sum.String() != sumOf("hand") || (len(x.Had) > 0) != (tt.epoch > 0) {
 				t.Errorf("changed: %+v", x)
 			}
-			if y.Kind != tt.gone || v.State().Lost != tt.lost {
+			if y.Kind != tt.gone || (v.State().Session != session) != tt.lost {
 				t.Errorf("deleted: %+v; %+v", y, v.State())
 			}
 			if e := entryAt(t, v, "/new"); e.Kind != catalog.KindFile {
@@ -76,9 +77,10 @@ func TestScan(t *testing.T) {
 func TestEmptied(t *testing.T) {
 	state := t.TempDir()
 	v := noted(t, state)
+	session := v.State().Session
 	must(t, put(v, "/x", "text"), v.Scan(t.Context(), Hand{true, 1}), os.Remove(DiskDir(state, "blue")+"/x"),
 		v.Scan(t.Context(), Hand{true, 1}))
-	if e := entryAt(t, v, "/x"); e.Kind != 0 || v.State().Lost != 1 {
+	if e := entryAt(t, v, "/x"); e.Kind != 0 || v.State().Session == session {
 		t.Errorf("got %+v, %+v", e, v.State())
 	}
 }

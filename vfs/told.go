@@ -9,10 +9,11 @@ import (
 
 // State is where the catalogue of a volume is.
 type State struct {
-	Session uint64 // names this use of the catalogue: positions of another one say nothing
+	// Session names this use of the catalogue: positions of another one say nothing. It is a
+	// new one, too, once files are missing that the other unit has to give again.
+	Session uint64
 	Head    uint64 // the position of the last change
 	Kept    int    // files that are kept beside others, because both units had changed them
-	Lost    uint64 // how often files were missing that the other unit has to give again
 	Dropped uint64 // deletions that were forgotten before the other unit had heard of them
 
 	Incarnation catalog.Incarnation // which disk of its name it is
@@ -26,8 +27,8 @@ func (v *Volume) State() State {
 	if v.index == nil {
 		return State{}
 	}
-	return State{v.index.session, v.index.Head(), v.index.Kept(), v.index.lost, v.index.dropped,
-		v.index.Incarnation(), v.blankLocked()}
+	return State{v.index.session, v.index.Head(), v.index.Kept(), v.index.dropped, v.index.Incarnation(),
+		v.blankLocked()}
 }
 
 // News returns what has changed behind a position of a session; everything where the session

@@ -67,7 +67,6 @@ type follower struct {
 type following struct {
 	session, position uint64                   // everything of the peer's up to here was taken
 	own               uint64                   // vfs.State.Session of the disk here that has it
-	lost              uint64                   // and its vfs.State.Lost at that time
 	lacks             map[string]catalog.Entry // but these
 	parts             bool                     // there may be something of a copy that has not ended
 }
@@ -203,9 +202,8 @@ func (w *follower) follow(ctx context.Context, peer Peer, theirs Version) error 
 		return err
 	}
 	f := w.at[theirs.Context]
-	if own := v.State(); f == nil || f.session != theirs.Session || f.own != own.Session || f.lost != own.Lost {
-		f = &following{session: theirs.Session, own: own.Session, lost: own.Lost, parts: true,
-			lacks: map[string]catalog.Entry{}}
+	if own := v.State().Session; f == nil || f.session != theirs.Session || f.own != own {
+		f = &following{session: theirs.Session, own: own, parts: true, lacks: map[string]catalog.Entry{}}
 		w.at[theirs.Context] = f
 		w.disks.noteTaken(theirs.Context, f)
 	}
@@ -287,9 +285,6 @@ func (t *taking) take(ctx context.Context, e *catalog.Entry) error {
 	case err != nil:
 		if errors.Is(err, vfs.ErrSum) {
 			err = fmt.Errorf("%s has changed on the other unit while it was copied", t.name(e.Path))
-		}
-		if isGone(peerErr) { // what was copied of it is of no use any more
-			err = errors.Join(err, t.disk.DropParts(""))
 		}
 		return t.lack(e, err)
 	case done.Left:

@@ -330,6 +330,37 @@ func TestFollowFails(t *testing.T) {
 	}
 }
 
+// TestForgottenIsNoLack: a file that could not be taken is not lacking any more once the other
+// unit has lost it, and nothing is left of what was copied of it.
+func TestForgottenIsNoLack(t *testing.T) {
+	a, b := newUnit(t, true), newUnit(t, false)
+	w, scan := b.follow(a), newFollower(a.Disks)
+	scan.lookAgain = 0
+	a.put(t, "/x", "some text")
+	a.put(t, "/y", "y")
+	a.twist = func(r io.Reader) io.Reader {
+		return io.MultiReader(io.LimitReader(r, 2), iotest.ErrReader(errors.New("the link is cut")))
+	}
+	w.pass(t.Context())
+	a.twist = func(r io.Reader) io.Reader { return r }
+	lacks := func() []string { return b.taken["blue"].Lacks }
+	a.active.Store(false) // so that the file is not deleted, but lost
+	if err := os.Remove(filepath.Join(a.dir, "x")); err != nil {
+		t.Fatal(err)
+	}
+	if w.pass(t.Context()); !slices.Equal(lacks(), []string{"/x"}) {
+		t.Errorf("while nobody has looked it lacks %q", lacks())
+	}
+	scan.scan(t.Context())
+	if w.pass(t.Context()); len(lacks()) > 0 || w.told["blue"] != "" {
+		t.Errorf("lacks %q, told %q", lacks(), w.told["blue"])
+	}
+	wantSame(t, a, b, "y=y")
+	if left, err := filepath.Glob(filepath.Join(b.dir, ".~*")); err != nil || len(left) > 0 {
+		t.Errorf("left: %q, %v", left, err)
+	}
+}
+
 // upper is content in which every letter is another.
 type upper struct{ r io.Reader }
 
