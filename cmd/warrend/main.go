@@ -25,6 +25,7 @@ import (
 	"github.com/warrenvpn/warren/system/checker"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/task"
+	"github.com/warrenvpn/warren/system/users"
 )
 
 // exitShutdown tells a service manager not to start the program again.
@@ -92,7 +93,7 @@ func serve(cfg *system.Config) error {
 		return err
 	}
 	defer cfg.Store.Close()
-	check, err := checker.New(&checker.Config{UID: checker.UserFor(cfg.Path), Log: cfg.Log})
+	check, err := checker.New(&checker.Config{UID: users.Checker(cfg.Path), Log: cfg.Log})
 	if err != nil {
 		return err
 	}

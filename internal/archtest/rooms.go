@@ -20,7 +20,7 @@ var rooms = []room{
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
 			"configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
-		"internal/backlog", "internal/build", "internal/fdstore", "internal/guard"},
+		"system/users", "internal/backlog", "internal/build", "internal/fdstore", "internal/guard"},
 		because: "main constructs the supervisor, its API and its log, and nothing else"},
 	{path: "cmd/warren-context", may: []string{"context/worker", "context/pipe", "context/privileges"},
 		because: "the worker parses hostile packets: it is small, and has no privileged code to jump to"},
@@ -63,7 +63,8 @@ var rooms = []room{
 		because: "it has the configuration and its versions, knows contexts by an Actor, and tells what it does"},
 	{path: "system/tenants", may: []string{"configs", "context/spawn", "context/netns", "context/control",
 		"context/spec", "esp/stats", "resource", "resource/cgroup",
-		"internal/fdstore", "internal/guard", "system/disks", "system/events", "system/fault", "system/plan"},
+		"internal/fdstore", "internal/guard", "system/disks", "system/events", "system/fault", "system/plan",
+		"system/users"},
 		because: "it runs contexts, and is told by others what is to run and which role it has"},
 	{path: "system/texts", pure: true, may: []string{"configs"},
 		because: "it keeps what a configuration was read from, whoever reads it"},
@@ -75,6 +76,7 @@ var rooms = []room{
 		because: "it hands on what happens, whoever tells it and whoever reads"},
 	{path: "system/fault", pure: true, because: "it is a leaf: what an error is for an operator, whoever finds it"},
 	{path: "system/task", because: "it is a leaf"},
+	{path: "system/users", pure: true, because: "it is a leaf: which process is which user"},
 	{path: "system/web/...", planned: true, may: []string{"system/api", "system/client"},
 		because: "the dashboard uses the same API as everybody"},
 

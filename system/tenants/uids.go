@@ -2,17 +2,8 @@ package tenants
 
 import (
 	"fmt"
-	"hash/fnv"
-)
 
-// Users of workers come from a range that no distribution gives out: above the
-// container users of systemd, below 2^31. Each system has 4096 of them, of which the
-// last is no worker's: it is that of a process that checks texts (package checker).
-const (
-	firstUID      = 0x70000000
-	uidsPerSystem = 1 << 12
-	uidSystems    = 1 << 16
-	maxWorkers    = uidsPerSystem - 1
+	"github.com/warrenvpn/warren/system/users"
 )
 
 // uids gives every context a user of its own, while it is there.
@@ -22,9 +13,7 @@ type uids struct {
 }
 
 func newUIDs(system string) *uids {
-	h := fnv.New32a()
-	h.Write([]byte(system))
-	return &uids{firstUID + h.Sum32()%uidSystems*uidsPerSystem, make(map[string]uint32)}
+	return &uids{users.FirstWorker(system), make(map[string]uint32)}
 }
 
 // of returns the user of a context, the same until release.
@@ -36,19 +25,19 @@ func (u *uids) of(name string) (uint32, error) {
 	for _, uid := range u.used {
 		taken[uid] = true
 	}
-	for i := range uint32(maxWorkers) {
+	for i := range uint32(users.Workers) {
 		if uid := u.base + i; !taken[uid] {
 			u.used[name] = uid
 			return uid, nil
 		}
 	}
-	return 0, fmt.Errorf("system: more than %d contexts", maxWorkers)
+	return 0, fmt.Errorf("system: more than %d contexts", users.Workers)
 }
 
 // take gives a context the user that it had in an earlier life of the supervisor. It
 // reports false where that is none of this system's, or another context has it.
 func (u *uids) take(name string, uid uint32) bool {
-	if uid < u.base || uid-u.base >= maxWorkers {
+	if uid < u.base || uid-u.base >= users.Workers {
 		return false
 	}
 	for other, used := range u.used {

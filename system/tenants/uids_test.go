@@ -3,6 +3,8 @@ package tenants
 import (
 	"fmt"
 	"testing"
+
+	"github.com/warrenvpn/warren/system/users"
 )
 
 func TestUIDs(t *testing.T) {
@@ -11,7 +13,7 @@ func TestUIDs(t *testing.T) {
 	for i := range 100 {
 		for _, x := range []*uids{u, other} {
 			uid, err := x.of(fmt.Sprint(i))
-			if err != nil || seen[uid] || uid < firstUID {
+			if err != nil || seen[uid] || uid < u.base && uid < other.base {
 				t.Fatalf("context %d: uid %d, %v", i, uid, err)
 			}
 			seen[uid] = true
@@ -31,16 +33,16 @@ func TestUIDs(t *testing.T) {
 // one that another has.
 func TestUIDsAreBounded(t *testing.T) {
 	u := newUIDs("warren")
-	for i := range uint32(maxWorkers - 1) {
+	for i := range uint32(users.Workers - 1) {
 		u.used[fmt.Sprint(i)] = u.base + i
 	}
-	if uid, err := u.of("last"); err != nil || uid != u.base+uidsPerSystem-2 {
+	if uid, err := u.of("last"); err != nil || uid != u.base+users.Workers-1 {
 		t.Errorf("the last context: uid %d, %v", uid, err)
 	}
 	if uid, err := u.of("more"); err == nil {
 		t.Errorf("there was a user %d for one context more", uid)
 	}
-	if u.take("more", u.base+uidsPerSystem-1) || u.take("more", u.base) || !u.take("0", u.base) {
+	if u.take("more", users.Checker("warren")) || u.take("more", u.base) || !u.take("0", u.base) {
 		t.Error("a user was taken that is somebody else's, or not taken that is free")
 	}
 }
