@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 )
 
@@ -28,23 +27,8 @@ func TestKnown(t *testing.T) {
 	g := buildWith(t, h, dualTenant())
 	awaitSound(t, g)
 	before := everything(t, g)
-	for _, breakage := range []string{
-		"ip addr del 198.51.100.1/24 dev outside",
-		"ip -6 addr flush dev inside scope global",
-		"ip route flush table 5001; ip -6 route flush table 5001",
-		"ip route del default; ip route flush dev ipsec0; ip -6 route flush dev ipsec0",
-		"ip rule flush; ip -6 rule flush; ip rule add pref 32766 lookup main; ip rule add pref 32767 lookup default; " +
-			"ip -6 rule add pref 32766 lookup main",
-		"ip link set outside down; ip link set ipsec0 down; ip link set lo down",
-		"ip link del inside",
-	} {
-		inside(t, g.ns, breakage)
-		if err := g.Update(g.tenant); err != nil {
-			t.Errorf("%s: %v", breakage, err)
-		}
-		if got := everything(t, g); got != before {
-			t.Errorf("%s: not as before (-before +now)\n%s", breakage, cmp.Diff(before, got))
-		}
+	for _, breakage := range breakages {
+		wantPutBack(t, g, before, breakage)
 		awaitSound(t, g)
 	}
 	inside(t, g.ns, "echo 0 > /proc/sys/net/ipv4/ip_forward")
@@ -61,10 +45,7 @@ func TestKnown(t *testing.T) {
 func TestAdapt(t *testing.T) {
 	h := scratch(t)
 	g := buildWith(t, h, dualTenant())
-	if err := g.Routes(control.Routes{Reset: true,
-		Add: []control.Route{{Destination: netip.MustParsePrefix("10.77.0.0/16")}}}); err != nil {
-		t.Fatal(err)
-	}
+	routed(t, g)
 	prefix, addr := netip.MustParsePrefix, netip.MustParseAddr
 	for _, tt := range []struct {
 		name   string
