@@ -2,12 +2,12 @@ package main
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/warrenvpn/warren/internal/backlog/backlogtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -17,11 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestLogStalls(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		t.Run(format, func(t *testing.T) {
-			r, to, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
+			to := backlogtest.Stall(t)
 			log, w, err := newLogger(to, format, "info")
 			if err != nil {
 				t.Fatal(err)
@@ -31,20 +27,7 @@ func TestLogStalls(t *testing.T) {
 				log.Info("context is active", "reason", long)
 				log.Debug("not for this level")
 			}
-			if w.Close(time.Millisecond) {
-				t.Error("all is written to a pipe that nobody reads")
-			}
-			read := make(chan string)
-			go func() {
-				var b bytes.Buffer
-				b.ReadFrom(r)
-				read <- b.String()
-			}()
-			if !w.Close(time.Minute) {
-				t.Error("not all is written to a pipe that somebody reads")
-			}
-			to.Close()
-			text := <-read
+			text := to.Flow(t, w.Close)
 			if n := strings.Count(text, long); n < logRoom/2/len(long) {
 				t.Errorf("%d lines are written", n)
 			}

@@ -3,13 +3,14 @@ package backlog
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/warrenvpn/warren/internal/backlog/backlogtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -17,11 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestWriter: a log that takes nothing holds up neither who writes nor who closes; what
 // has no room is counted, and told when the log goes on; nothing is lost otherwise.
 func TestWriter(t *testing.T) {
-	r, log, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	log := backlogtest.Stall(t)
 	var told int64
 	const room = 512 << 10 // more than a pipe holds by itself
 	w := Start(&Config{To: log, Room: room, Tell: func(n int64) {
@@ -35,20 +32,7 @@ func TestWriter(t *testing.T) {
 			t.Fatal(k, err)
 		}
 	}
-	if w.Close(time.Millisecond) {
-		t.Error("all is written to a pipe that nobody reads")
-	}
-	read := make(chan string)
-	go func() {
-		var b bytes.Buffer
-		b.ReadFrom(r)
-		read <- b.String()
-	}()
-	if !w.Close(time.Minute) {
-		t.Error("not all is written to a pipe that somebody reads")
-	}
-	log.Close()
-	text := <-read
+	text := log.Flow(t, w.Close)
 	if got := strings.Count(text, line); int64(got)+told != n || got < room/2/len(line) || told == 0 {
 		t.Errorf("%d lines of %d are written, and %d are said to be lost", got, n, told)
 	}
