@@ -40,18 +40,6 @@ func helper(t *testing.T, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// needRoot skips a test that makes devices or mounts, but never in CI.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test makes devices and mounts: run it as root")
-	}
-	t.Skip("this test makes devices and mounts, which only root can")
-}
-
 // must stops a test on an error.
 func must(t *testing.T, errs ...error) {
 	t.Helper()

@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 // jail makes a directory with a root in it, and a secret beside the root.
@@ -134,7 +136,7 @@ func TestRootFSEscapes(t *testing.T) {
 		for _, u := range uses {
 			t.Run(strings.ReplaceAll(tt.name+"/"+u.name, " ", "_"), func(t *testing.T) {
 				if tt.root {
-					needRoot(t)
+					roottest.Need(t)
 				}
 				r, root, secret := jail(t)
 				if tt.plant != nil {
@@ -257,7 +259,7 @@ func TestRootFSRace(t *testing.T) {
 // TestRootFSMounts: what is mounted below the root is not entered, be it another
 // file system or a place of the same.
 func TestRootFSMounts(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	_, root, secret := jail(t)
 	cmd := helper(t, "mounts", root, secret)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}

@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 // volume makes a volume in a new directory.
@@ -310,7 +312,7 @@ func replaceHelper(args []string) error {
 
 // TestFullDisk: a disk without room is one clear line, and changes nothing.
 func TestFullDisk(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	cmd := helper(t, "full", t.TempDir())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -18,27 +18,16 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// needRoot skips on a developer's machine and fails where tests must run.
-func needRoot(t testing.TB) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
 
 // scratch returns a host of its own: a namespace with two veth pairs, wt-out
 // and wt-in, whose other ends, p-out and p-in, are there too.
 func scratch(t testing.TB) *Host {
 	t.Helper()
-	needRoot(t)
+	roottest.Need(t)
 	ns, err := Create(fmt.Sprintf("wt-host-%d", os.Getpid()))
 	if err != nil {
 		t.Fatal(err)

@@ -27,6 +27,7 @@ import (
 	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 	"github.com/warrenvpn/warren/internal/record"
+	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -242,12 +243,7 @@ func (l *life) end(t *testing.T, do string) error {
 
 func newKeeper(t *testing.T) *fdstoretest.Keeper {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root")
-	}
+	roottest.Need(t)
 	k, err := fdstoretest.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/pipe"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/resource/cgroup"
 )
@@ -236,12 +237,7 @@ type world struct {
 // run starts a Worker of the given manner and stops it when the test ends.
 func run(t *testing.T, manner string) *world {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("this test needs root")
-		}
-		t.Skip("this test needs root")
-	}
+	roottest.Need(t)
 	binary, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/stats"
 	"github.com/warrenvpn/warren/esp/tun"
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 // The tests in this file run two planes over real sockets and TUN devices, each
@@ -133,12 +134,7 @@ var outerNet = [2][2]string{{"192.0.2.1", "192.0.2.2"}, {"2001:db8::1", "2001:db
 // asked for.
 func lab(t testing.TB, p esptest.Pair, change func(*plane.Config)) (a, b *real) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("network namespaces need root")
-		}
-		t.Skip("network namespaces need root")
-	}
+	roottest.Need(t)
 	v6 := strings.HasPrefix(p.AddrA, "[")
 	out := outerNet[0]
 	if v6 {

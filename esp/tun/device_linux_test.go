@@ -12,17 +12,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 // TestDevices has real devices that refuse what others have: they do without,
 // and packets pass in both directions.
 func TestDevices(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("TUN devices need root")
-		}
-		t.Skip("TUN devices need root")
-	}
+	roottest.Need(t)
 	refuse := func(int, uint, int) error { return unix.EINVAL }
 	noUSO := func(fd int, req uint, value int) error {
 		if value&udpOffloads != 0 {

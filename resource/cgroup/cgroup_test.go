@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrenvpn/warren/internal/roottest"
 )
 
 func TestParseMounts(t *testing.T) {
@@ -179,9 +181,7 @@ func TestNone(t *testing.T) {
 // TestKernel confines a real process, once through the mounts that are there
 // and once through detached ones of its own.
 func TestKernel(t *testing.T) {
-	if os.Getuid() != 0 {
-		needRoot(t)
-	}
+	roottest.Need(t)
 	system := fmt.Sprintf("warren-test-%d", os.Getpid())
 	own := &Manager{mode: None}
 	own.use(system, own.mount())
@@ -264,15 +264,6 @@ func TestKernel(t *testing.T) {
 			}
 		})
 	}
-}
-
-// needRoot skips on a developer's machine and fails where tests must run.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
 }
 
 func errs(list ...error) error {

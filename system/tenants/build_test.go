@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/context/spawn"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -41,7 +42,7 @@ func versions() (first, second *plan.Wanted) {
 // TestChangeDuringTheBuild: what is wanted of a context changes while it waits for its
 // turn, or while it is built, and what is built in the end is what is wanted last.
 func TestChangeDuringTheBuild(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	for _, when := range []string{"waiting", "building"} {
 		t.Run(when, func(t *testing.T) {
 			var log bytes.Buffer
@@ -97,7 +98,7 @@ func TestChangeDuringTheBuild(t *testing.T) {
 // TestFailedChangeIsTriedAgain: a change that has failed is told again although nothing else
 // is wanted than before, until it is done.
 func TestFailedChangeIsTriedAgain(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	var log bytes.Buffer
 	b, _ := loneTenant(&log)
 	first, second := versions()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/resource/cgroup"
 	"github.com/warrenvpn/warren/system/plan"
 )
@@ -16,7 +17,7 @@ import (
 // its limits, and what belongs into it can be put there; who takes it apart finds
 // nobody who makes it again.
 func TestGroupIsMade(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	var log bytes.Buffer
 	b, changed := loneTenant(&log)
 	s := &Tenants{env: b.env, byName: map[string]*tenant{"blue": b}}
@@ -83,7 +84,7 @@ func TestGroupIsMade(t *testing.T) {
 
 // TestGroupCannotBeMade: what cannot be made again is a problem, and one line.
 func TestGroupCannotBeMade(t *testing.T) {
-	needRoot(t)
+	roottest.Need(t)
 	var log bytes.Buffer
 	b, _ := loneTenant(&log)
 	b.env.Groups = cgroup.Detect("wt-nogroup")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -103,16 +102,4 @@ func TestLinksAreWatched(t *testing.T) {
 			t.Errorf("the log has not once %q:\n%s", want, &log)
 		}
 	}
-}
-
-// needRoot skips on a developer's machine and fails where tests must run.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
 }
