@@ -24,6 +24,7 @@ import (
 	"github.com/warrenvpn/warren/system/disks"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
+	"github.com/warrenvpn/warren/vfs/vfstest"
 )
 
 // filesOnly is an api.Backend with files and nothing else.
@@ -75,30 +76,6 @@ func put(c *client.Client, name, text string) error {
 	return err
 }
 
-// tree is what is below a directory, with the content of files.
-func tree(t *testing.T, dir string) string {
-	t.Helper()
-	var out strings.Builder
-	err := filepath.Walk(dir, func(p string, info os.FileInfo, err error) error {
-		if err != nil || p == dir || strings.HasSuffix(p, ".index") { // what is known of the others
-			return err
-		}
-		name, err := filepath.Rel(dir, p)
-		out.WriteString(name)
-		if err == nil && info.Mode().IsRegular() {
-			var b []byte
-			b, err = os.ReadFile(p)
-			out.WriteString("=" + string(b))
-		}
-		out.WriteString(" ")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
-}
-
 // TestFiles takes a file through everything that an operator does with files.
 func TestFiles(t *testing.T) {
 	c, f, state, images, _ := serveFiles(t)
@@ -147,11 +124,11 @@ func TestFiles(t *testing.T) {
 		t.Error(err)
 	}
 	const left = "contexts contexts/blue contexts/blue/disk0 contexts/blue/disk0/d " +
-		"contexts/red contexts/red/disk0 contexts/red/disk0/pkg=image "
-	if got := tree(t, state); got != left {
+		"contexts/red contexts/red/disk0 contexts/red/disk0/pkg=image"
+	if got := vfstest.HostTree(t, state); got != left {
 		t.Errorf("on the disk: %s", got)
 	}
-	if got := tree(t, images); got != "pkg=image " {
+	if got := vfstest.HostTree(t, images); got != "pkg=image" {
 		t.Errorf("in shared storage: %s", got)
 	}
 }
@@ -254,7 +231,13 @@ func TestFilesRefuse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			before := tree(t, state) + tree(t, images) + tree(t, filepath.Dir(secret))
+			all := func() (text string) {
+				for _, dir := range []string{state, images, filepath.Dir(secret)} {
+					text += vfstest.HostTree(t, dir) + "\n"
+				}
+				return text
+			}
+			before := all()
 			err = tt.do(c)
 			var e *fault.Error
 			switch {
@@ -269,7 +252,7 @@ func TestFilesRefuse(t *testing.T) {
 				t.Errorf("afterwards %d bytes are used", u[0].Current)
 			}
 			stop() // it may still be busy with cleaning up behind a caller that broke off
-			if after := tree(t, state) + tree(t, images) + tree(t, filepath.Dir(secret)); after != before {
+			if after := all(); after != before {
 				t.Errorf("something changed:\n%s\n%s", before, after)
 			}
 		})
@@ -320,8 +303,8 @@ func TestQuotaInTheMiddle(t *testing.T) {
 	}
 	close(g.open)
 	writing.Wait()
-	want := "first=" + strings.Repeat("a", 30) + strings.Repeat("b", 30) + " "
-	if got := tree(t, vfs.DiskDir(state, "blue")); got != want {
+	want := "first=" + strings.Repeat("a", 30) + strings.Repeat("b", 30)
+	if got := vfstest.HostTree(t, vfs.DiskDir(state, "blue")); got != want {
 		t.Errorf("afterwards: %s", got)
 	}
 }

@@ -12,21 +12,11 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/context/netns"
+	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
+	"github.com/warrenvpn/warren/vfs/vfstest"
 )
-
-// needRoot skips on a developer's machine and fails where tests must run.
-func needRoot(t *testing.T) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatal("this test needs root")
-	}
-	t.Skip("this test needs root")
-}
 
 // box is a configuration in a folder of its own; nothing of it is started.
 type box struct {
@@ -62,7 +52,7 @@ ip_pool "staff" { range = "10.99.0.10-10.99.0.250" }
 `
 
 func newBox(t *testing.T) *box {
-	needRoot(t)
+	roottest.Need(t)
 	b := &box{t: t, dir: t.TempDir()}
 	b.write("system.hcl", twoContexts)
 	b.write("blue.hcl", oneTenant)
@@ -163,7 +153,7 @@ func TestOneWarrend(t *testing.T) {
 		if tt.same != "everything" && tt.same != "run_dir" {
 			run = filepath.Join(other.dir, "run")
 		}
-		before := tree(t, b.dir)
+		before := vfstest.HostTree(t, b.dir)
 		write(t, filepath.Join(other.dir, "system.hcl"),
 			fmt.Sprintf("system {\n  name = %q\n  state_dir = %q\n  run_dir = %q\n}\n", name, state, run))
 		_, err := other.open()
@@ -173,7 +163,7 @@ func TestOneWarrend(t *testing.T) {
 				t.Errorf("a second warrend with the same %s: got %v, want %q", tt.same, err, want)
 			}
 		}
-		if after := tree(t, b.dir); after != before {
+		if after := vfstest.HostTree(t, b.dir); after != before {
 			t.Errorf("a second warrend with the same %s changed\n%s\ninto\n%s", tt.same, before, after)
 		}
 	}

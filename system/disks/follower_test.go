@@ -21,6 +21,7 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/vfs"
 	"github.com/warrenvpn/warren/vfs/catalog"
+	"github.com/warrenvpn/warren/vfs/vfstest"
 )
 
 // unit is one node of a pair, as far as files go.
@@ -141,7 +142,7 @@ var keptAt = regexp.MustCompile(`~primary-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}`
 func wantSame(t *testing.T, a, b *unit, want string) {
 	t.Helper()
 	for _, u := range []*unit{a, b} {
-		if got := keptAt.ReplaceAllString(strings.TrimSpace(tree(t, u.dir)), "~primary-TIME"); got != want {
+		if got := keptAt.ReplaceAllString(vfstest.HostTree(t, u.dir), "~primary-TIME"); got != want {
 			t.Errorf("got  %q\nwant %q\n%s", got, want, u.log.String())
 		}
 	}
@@ -317,7 +318,7 @@ func TestFollowFails(t *testing.T) {
 				!strings.Contains(b.log.String(), tt.want) {
 				t.Errorf("log:\n%swant one line with %q", b.log.String(), tt.want)
 			}
-			if got := strings.TrimSpace(tree(t, b.dir)); got != tt.left {
+			if got := vfstest.HostTree(t, b.dir); got != tt.left {
 				t.Errorf("meanwhile: %q, want %q", got, tt.left)
 			}
 			a.twist = func(r io.Reader) io.Reader { return r }
@@ -579,7 +580,7 @@ func TestPendingBeside(t *testing.T) {
 		}
 		atA.pass(t.Context())
 		if got := a.pending(n, "/x"); got != pending {
-			t.Errorf("pending %v with %q and %q", got, tree(t, a.dir), tree(t, b.dir))
+			t.Errorf("pending %v with %q and %q", got, vfstest.HostTree(t, a.dir), vfstest.HostTree(t, b.dir))
 		}
 	}
 	want(true)
@@ -632,28 +633,4 @@ func TestFollowRuns(t *testing.T) {
 	cancel()
 	<-done
 	wantSame(t, a, b, "x=text")
-}
-
-// tree is what is below a directory, with the content of files.
-func tree(t *testing.T, dir string) string {
-	t.Helper()
-	var out strings.Builder
-	err := filepath.Walk(dir, func(p string, info os.FileInfo, err error) error {
-		if err != nil || p == dir || strings.Contains(p, ".~warren-part") { // nobody sees it
-			return err
-		}
-		name, err := filepath.Rel(dir, p)
-		out.WriteString(name)
-		if err == nil && info.Mode().IsRegular() {
-			var b []byte
-			b, err = os.ReadFile(p)
-			out.WriteString("=" + string(b))
-		}
-		out.WriteString(" ")
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
 }

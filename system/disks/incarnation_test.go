@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/vfs"
 	"github.com/warrenvpn/warren/vfs/catalog"
+	"github.com/warrenvpn/warren/vfs/vfstest"
 )
 
 // without removes the context blue from the unit.
@@ -36,7 +37,7 @@ func (u *unit) wantOrphans(t *testing.T, want ...string) {
 		t.Fatalf("orphans are %+v, %v; want %q\n%s", list, err, want, u.log.String())
 	}
 	for i, o := range list {
-		if got := strings.TrimSpace(tree(t, filepath.Join(u.state, "orphans", o.ID, vfs.Disk))); got != want[i] {
+		if got := vfstest.HostTree(t, filepath.Join(u.state, "orphans", o.ID, vfs.Disk)); got != want[i] {
 			t.Errorf("orphan %d: got %q, want %q", i, got, want[i])
 		}
 	}
@@ -128,7 +129,7 @@ func TestActiveDiskStays(t *testing.T) {
 		a.active.Store(both)
 		b.active.Store(both)
 		meet()
-		if got := strings.TrimSpace(tree(t, a.dir)) + "|" + strings.TrimSpace(tree(t, b.dir)); got !=
+		if got := vfstest.HostTree(t, a.dir) + "|" + vfstest.HostTree(t, b.dir); got !=
 			"x=new|both=old secret=old" {
 			t.Fatalf("got %q", got)
 		}
@@ -230,7 +231,7 @@ func TestYieldNotPossible(t *testing.T) {
 		t.Fatal(err)
 	}
 	meet()
-	if got := strings.TrimSpace(tree(t, b.dir)) + "|" + strings.TrimSpace(tree(t, a.dir)); got !=
+	if got := vfstest.HostTree(t, b.dir) + "|" + vfstest.HostTree(t, a.dir); got !=
 		"both=old secret=old|x=new" {
 		t.Errorf("got %q", got)
 	}

@@ -1,6 +1,6 @@
 // Package vfstest is a disk in memory that can lose its power, or the program that uses it,
 // between any two of its operations. What was synced is there afterwards; of the rest some
-// is, and some is not. It does no I/O; it is for tests.
+// is, and some is not. It does no I/O but in HostTree; it is for tests.
 package vfstest
 
 import (
