@@ -52,7 +52,7 @@ func overloaded(length time.Duration) (result string, err error) {
 		}
 		result = r.String()
 		if before != after {
-			return fmt.Errorf("roles have changed: epochs were %s, are %s; %v", before, after, r)
+			return fmt.Errorf("roles have changed: epochs were %s, are %s; %s; %v", before, after, changes(p), r)
 		}
 		if r.Received == 0 {
 			return fmt.Errorf("nothing came through: %v", r)
@@ -75,6 +75,22 @@ func epochs(p *lab.Pair) (string, error) {
 		}
 	}
 	return strings.Join(list, ", "), nil
+}
+
+// changes are the changes of roles that both nodes remember, and why.
+func changes(p *lab.Pair) string {
+	var list []string
+	for _, n := range p.Nodes {
+		s, err := n.Failover()
+		if err != nil {
+			list = append(list, err.Error())
+			continue
+		}
+		for _, c := range s.History {
+			list = append(list, fmt.Sprintf("%s %s %s %s: %s", n.Port, c.At.Format(time.TimeOnly), c.Group, c.To, c.Reason))
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // manyClients has strongSwan clients ping through a pair with short lifetimes,
