@@ -49,29 +49,41 @@ func (l *Lab) RunGuest(g Guest) (string, error) {
 	if g.Timeout == 0 {
 		g.Timeout = time.Minute
 	}
-	dir := filepath.Dir(l.Path("guest", "x"))
-	ctx, cancel := context.WithTimeout(context.Background(), g.Timeout)
-	defer cancel()
 	// What the kernel does not know becomes environment, and what follows "--"
 	// arguments, of its first process.
-	cmd := exec.CommandContext(ctx, GuestKernel, "mem=384M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/",
-		"ro", "quiet",
-		"uml_dir="+dir, "umid=guest", "con=null", "con0=null,fd:1", "ssl=null",
+	return l.bootGuest(g.Timeout, []string{"--- PASS: " + g.Test + " ", guestEnd + "0"},
+		"mem=384M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
 		"init="+self, guestVariable+"="+strings.Join(g.Modules, ","), "WARREN_BIN="+Bin(),
 		"--", "-test.v", "-test.run=^"+g.Test+"$")
+}
+
+// bootGuest boots the kernel and waits until it has halted. It returns what came
+// over the console, and an error where that lacks one of the texts.
+func (l *Lab) bootGuest(timeout time.Duration, want []string, args ...string) (string, error) {
+	l.tb.Helper()
+	dir := filepath.Dir(l.Path("guest", "x"))
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, GuestKernel, append([]string{
+		"quiet", "uml_dir=" + dir, "umid=guest", "con=null", "con0=null,fd:1", "ssl=null"}, args...)...)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// Its processes are processes of the host, in its process group.
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("lab: guest: %w", err)
+	err := cmd.Run()
+	// The console is a terminal.
+	text := strings.ReplaceAll(out.String(), "\r\n", "\n")
+	if err != nil {
+		return text, fmt.Errorf("lab: guest: %w", err)
 	}
-	if !strings.Contains(out.String(), "--- PASS: "+g.Test+" ") || !strings.Contains(out.String(), guestEnd+"0") {
-		return out.String(), errors.New("lab: guest: the test did not pass")
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			return text, errors.New("lab: guest: the test did not pass")
+		}
 	}
-	return out.String(), nil
+	return text, nil
 }
 
 // guestEnd is printed with the exit code of the tests.

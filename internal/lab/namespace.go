@@ -69,6 +69,17 @@ func (l *Lab) Open(name string) *Namespace {
 	return ns
 }
 
+// Host is the namespace that this process was started in.
+func (l *Lab) Host() *Namespace {
+	l.tb.Helper()
+	ns := &Namespace{lab: l, name: "host", work: make(chan func())}
+	if err := ns.serve(func() error { return nil }); err != nil {
+		l.tb.Fatalf("lab: the host's namespace: %v", err)
+	}
+	l.onClose(ns.close)
+	return ns
+}
+
 // serve starts the namespace's thread, which calls enter and then whatever Do
 // is given. The thread is never unlocked: it ends with the goroutine.
 func (ns *Namespace) serve(enter func() error) error {

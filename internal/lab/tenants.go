@@ -66,7 +66,13 @@ type Tenant struct {
 // TwoTenants lays out the network with a namespace for each client.
 func (l *Lab) TwoTenants() *Tenants {
 	l.tb.Helper()
-	n := l.tenants()
+	return l.TwoTenantsAround(l.Namespace("gateway"))
+}
+
+// TwoTenantsAround is TwoTenants with a namespace that is there for the gateway.
+func (l *Lab) TwoTenantsAround(gateway *Namespace) *Tenants {
+	l.tb.Helper()
+	n := l.tenants(gateway)
 	for _, t := range []*Tenant{&n.Blue, &n.Red} {
 		t.Client = l.Namespace(t.Name + "-client")
 		l.Veth(n.Gateway, t.Outside, t.Client, "out")
@@ -80,7 +86,7 @@ func (l *Lab) TwoTenants() *Tenants {
 // whose bare devices cb-out and cr-out are for a daemon to move.
 func (l *Lab) TwoTenantsOneClient() *Tenants {
 	l.tb.Helper()
-	n := l.tenants()
+	n := l.tenants(l.Namespace("gateway"))
 	clients := l.Namespace("clients")
 	n.Blue.Client, n.Red.Client = clients, clients
 	l.Veth(n.Gateway, n.Blue.Outside, clients, "cb-out")
@@ -89,10 +95,10 @@ func (l *Lab) TwoTenantsOneClient() *Tenants {
 }
 
 // tenants lays out all but the clients.
-func (l *Lab) tenants() *Tenants {
+func (l *Lab) tenants(gateway *Namespace) *Tenants {
 	l.tb.Helper()
 	n := &Tenants{
-		Gateway: l.Namespace("gateway"),
+		Gateway: gateway,
 		Blue:    Tenant{Name: "blue", Outside: "wb-out", Identity: "alice@blue.example"},
 		Red:     Tenant{Name: "red", Outside: "wr-out", Identity: "bob@red.example"},
 	}
