@@ -16,8 +16,9 @@ import (
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
-// TestWorkerKilled kills a worker with -9, several times: its client's ping
-// goes on without a new IKE_SA_INIT, and the other tenant does not notice.
+// TestWorkerKilled kills a worker with -9, several times, and by deleting its TUN
+// device: its client's ping goes on without a new IKE_SA_INIT, and the other tenant
+// does not notice.
 func TestWorkerKilled(t *testing.T) {
 	l, n, w := start(t, nil)
 	s, blueVIP := client(t, n.Blue)
@@ -28,12 +29,14 @@ func TestWorkerKilled(t *testing.T) {
 	red := n.Red.Client.StartPing(ping)
 	redBefore := w.Context("red")
 	began := time.Now()
-	for i := range 3 {
+	for i := range 4 {
 		ping.From = blueVIP
 		blue := n.Blue.Client.StartPing(ping)
 		answers(l, blue, 20)
 		before := w.Context("blue")
-		if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
+		if i == 3 {
+			w.Namespace("blue").MustRun("ip", "link", "del", "ipsec0")
+		} else if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		l.Eventually("a new worker", 10*time.Second, func() error {

@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 )
 
@@ -34,14 +35,13 @@ func Adopt(cfg *Config, endpoints []Endpoint) (*Gateway, error) {
 		return nil, err
 	}
 	g := newGateway(cfg, ns)
-	g.record, g.holding = *r, true
+	g.record, g.holding, g.endpoints = *r, true, endpoints
 	if err := g.adopt(cfg); err != nil {
 		g.stop()
 		g.closePackets()
 		ns.Close()
 		return nil, err
 	}
-	g.endpoints = endpoints
 	g.owned.Go(g.tend)
 	return g, nil
 }
@@ -60,9 +60,7 @@ func (g *Gateway) adopt(cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	if err := g.findDevices(); err != nil {
-		return err
-	}
+	g.adoptOwn()
 	g.mu.Lock()
 	err = errors.Join(g.inventoryLocked(), g.adoptAddressesLocked())
 	g.adoptCarriedLocked()
@@ -78,6 +76,22 @@ func (g *Gateway) adopt(cfg *Config) error {
 		_ = g.attempt(func() error { return err })
 	}
 	return nil
+}
+
+// adoptOwn notes the devices that are no interfaces. Of the TUN device the worker's
+// descriptor says what it was like.
+func (g *Gateway) adoptOwn() {
+	for name, l := range map[string]*linkFacts{tunName: &g.tun, dropName: &g.drop, "lo": &g.lo} {
+		*l = linkFacts{name: name, index: noIndex}
+		if link := findLink(g.ns.handle, name); link != nil {
+			l.index, l.mtu = link.Attrs().Index, link.Attrs().MTU
+		}
+	}
+	for _, e := range g.endpoints {
+		if e.Kind == control.DescriptorTUN {
+			g.tun.mtu = e.MTU
+		}
+	}
 }
 
 // adoptCarriedLocked notes what tunnels have carried: all that is routed there and that

@@ -18,7 +18,6 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/internal/fdstore"
 	"github.com/warrenvpn/warren/resource"
@@ -70,7 +69,7 @@ type Config struct {
 type Endpoint struct {
 	control.Descriptor
 	File *os.File            // nil: an earlier process has opened it
-	Kept *fdstore.Descriptor // where there is no File
+	Kept *fdstore.Descriptor // where there is no File; nil: it was not kept, which a TUN can do without
 }
 
 // Dup returns a file of a copy of the descriptor, to be passed on at once. It is the
@@ -114,7 +113,7 @@ type Gateway struct {
 	families   []int                // those that the kernel has
 	lo         linkFacts
 	tun, drop  linkFacts
-	endpoints  []Endpoint
+	endpoints  []Endpoint // replaced as a whole, under mu
 	paired     bool
 	packets    int            // socket for announcements; -1: none
 	removed    chan struct{}  // closed by Remove
@@ -232,14 +231,9 @@ func (g *Gateway) build(cfg *Config) error {
 
 // prepare does what needs a thread inside: the TUN device and the one that drops.
 func (g *Gateway) prepare(mtu int) error {
-	files, err := tun.Open(tunName, mtu, 1)
-	if err != nil {
-		return fmt.Errorf("netns: %w", err)
-	}
-	for _, f := range files {
-		g.endpoints = append(g.endpoints, Endpoint{
-			Descriptor: control.Descriptor{Kind: control.DescriptorTUN, Interface: tunName, MTU: mtu}, File: f,
-		})
+	var err error
+	if g.endpoints, err = openTUN(mtu); err != nil {
+		return err
 	}
 	if err := makeDropDevice(); err != nil {
 		return fmt.Errorf("netns: making %s: %w", dropName, err)
@@ -288,9 +282,6 @@ func (g *Gateway) findDevices() error {
 func linkAt(l linkFacts) netlink.Link {
 	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: l.name, Index: l.index}}
 }
-
-// Endpoints are the descriptors for the worker, the same at every start of it.
-func (g *Gateway) Endpoints() []Endpoint { return g.endpoints }
 
 // Namespace is where the worker runs.
 func (g *Gateway) Namespace() *Namespace { return g.ns }

@@ -174,28 +174,35 @@ func (g *Gateway) straightenLocked() error {
 			errs = append(errs, g.straightenLink(d, l, link))
 		}
 	}
-	if here[g.drop.index] == nil {
-		errs = append(errs, g.remakeDrop())
-	}
-	for _, l := range []linkFacts{g.tun, g.drop, g.lo} {
-		link := here[l.index]
-		if link == nil && l.index == g.drop.index { // just made
-			if link, err = g.ns.handle.LinkByIndex(l.index); err != nil {
-				link = nil
-			}
-		}
-		switch {
-		case link == nil:
-			errs = append(errs, fmt.Errorf("netns: the device %s is gone; `warren suspend` and `warren resume` "+
-				"make the context anew, without its SAs", l.name))
-		default:
-			errs = append(errs, g.rename(l, link))
-			if link.Attrs().Flags&net.FlagUp == 0 {
-				errs = append(errs, g.raise(l))
-			}
-		}
+	for _, own := range []struct {
+		link   *linkFacts
+		remake func() error
+	}{{&g.tun, g.remakeTUN}, {&g.drop, g.remakeDrop}, {&g.lo, nil}} {
+		errs = append(errs, g.straightenOwn(own.link, here[own.link.index], own.remake))
 	}
 	return errors.Join(errs...)
+}
+
+// straightenOwn does it for a device of our own: link is what there is of it, or nil,
+// and remake makes it again.
+func (g *Gateway) straightenOwn(l *linkFacts, link netlink.Link, remake func() error) error {
+	if link == nil && remake != nil {
+		if err := remake(); err != nil {
+			return err
+		}
+		var err error
+		if link, err = g.ns.handle.LinkByIndex(l.index); err != nil {
+			return fmt.Errorf("netns: finding %s: %w", l.name, err)
+		}
+	}
+	if link == nil {
+		return fmt.Errorf("netns: there is no %s", l.name)
+	}
+	err := g.rename(*l, link)
+	if link.Attrs().Flags&net.FlagUp == 0 {
+		err = errors.Join(err, g.raise(*l))
+	}
+	return err
 }
 
 // raise sets a device of our own up.

@@ -75,6 +75,8 @@ var losses = []loss{
 	{"`ipsec0`, `drop0` or `lo` is set down", "it is set up, and its routes come back", true,
 		"ip link set ipsec0 down; ip link set drop0 down; ip link set lo down", "", nil},
 	{"`drop0` is deleted", "it is made again", true, "ip link del drop0", "", nil},
+	{"`ipsec0` is deleted", "it is made again, and another worker goes on with it and the SAs; a few packets may be " +
+		"lost", true, "ip link del ipsec0", "", nil},
 	{"a device is renamed", "it has its name again", true, "ip link set outside name other", "", nil},
 	{"the MAC or the configured MTU of a device is changed", "it has its own again, and its addresses are announced",
 		true, "ip link set outside address 02:00:00:00:00:99; ip link set outside mtu 1300", "", nil},

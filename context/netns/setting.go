@@ -34,7 +34,6 @@ var settings = []setting{
 	{"ipv6/conf/default/accept_redirects", "0"},
 	{"ipv6/conf/all/accept_ra", "0"},
 	{"ipv6/conf/default/accept_ra", "0"},
-	{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}, // no link-local address: nobody to talk to
 	quietDrop,
 }
 
@@ -59,7 +58,7 @@ func settingsOf(name string) []setting {
 
 // allSettings are those of the namespace, and of all devices in it.
 func (g *Gateway) allSettings() []setting {
-	list := append(slices.Clone(settings), settingsOf(tunName)...)
+	list := append(slices.Clone(settings), tunSettings()...)
 	for _, l := range g.links {
 		list = append(list, g.linkSettings(l)...)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/internal/fdstore"
 )
@@ -36,7 +37,8 @@ const (
 //
 //	a worker is kept when its state is, which comes last and goes first;
 //	what a change of the state will name is kept before, what it names no longer
-//	is dropped after;
+//	is dropped after; but of a TUN device that was made again there is none
+//	meanwhile, which the next supervisor can make, too;
 //	the state changes at once (stateFile).
 //
 // A worker whose line is not named by a state is not known to anybody: the line is
@@ -46,6 +48,7 @@ type keep struct {
 	as     string
 	file   *stateFile
 	state  state
+	ends   []netns.Endpoint // as they are kept
 }
 
 // name is what the keeper calls a descriptor.
@@ -60,16 +63,11 @@ func keepWorker(keeper Keeper, as string, s state, m *memory, ends []netns.Endpo
 		return nil, err
 	}
 	k := &keep{keeper: keeper, as: as, file: file, state: s}
-	for i, e := range ends {
+	for _, e := range ends {
 		k.state.Endpoints = append(k.state.Endpoints, e.Descriptor)
-		f, err := e.Dup()
-		if err == nil {
-			err = keeper.Keep(k.name(keptEndpoint, uint64(i)), f)
-			f.Close()
-		}
-		if err != nil {
-			return nil, errors.Join(err, k.drop())
-		}
+	}
+	if err := k.endpoints(ends); err != nil {
+		return nil, errors.Join(err, k.drop())
 	}
 	k.state.Memory = 1
 	if err := errors.Join(k.memory(1, m), file.write(&k.state)); err != nil {
@@ -79,6 +77,36 @@ func keepWorker(keeper Keeper, as string, s state, m *memory, ends []netns.Endpo
 		return nil, errors.Join(err, k.drop())
 	}
 	return k, nil
+}
+
+// endpoints keeps what the worker is given, each in the place of what it had there
+// before, where that was another one.
+func (k *keep) endpoints(ends []netns.Endpoint) error {
+	if k == nil {
+		return nil
+	}
+	for i, e := range ends {
+		name := k.name(keptEndpoint, uint64(i))
+		if i < len(k.ends) {
+			if k.ends[i] == e {
+				continue
+			}
+			if err := k.keeper.Drop(name); err != nil {
+				return err
+			}
+		}
+		f, err := e.Dup()
+		if err != nil {
+			return err
+		}
+		err = k.keeper.Keep(name, f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	k.ends = ends
+	return nil
 }
 
 // memory keeps memory files.
@@ -248,8 +276,13 @@ func readKept(keeper Keeper, as string, group map[string]*fdstore.Descriptor) (*
 	}
 	journal, counters := need(keptJournal, s.Memory), need(keptCounters, s.Memory)
 	for i, d := range s.Endpoints {
-		out.ends = append(out.ends, netns.Endpoint{Descriptor: d, Kept: need(keptEndpoint, uint64(i))})
+		e := netns.Endpoint{Descriptor: d, Kept: need(keptEndpoint, uint64(i))}
+		if e.Kept == nil && d.Kind == control.DescriptorTUN { // it was about to be replaced
+			delete(wanted, keptEndpoint+"-"+strconv.Itoa(i))
+		}
+		out.ends = append(out.ends, e)
 	}
+	out.keep.ends = out.ends
 	if n := s.Process.Number; n != 0 {
 		out.line, out.log, out.process = need(keptLine, n), need(keptLog, n), need(keptProcess, n)
 	}

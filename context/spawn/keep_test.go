@@ -163,6 +163,13 @@ func supervisor(kill string) error {
 			if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
 				return err
 			}
+		case "swap": // somebody deletes the device
+			n.mu.Lock()
+			n.ends = []netns.Endpoint{{Descriptor: n.ends[0].Descriptor}}
+			n.mu.Unlock()
+			if err := syscall.Kill(st.PID, syscall.SIGKILL); err != nil {
+				return err
+			}
 		case "wait":
 			select {}
 		case "end":
@@ -327,7 +334,7 @@ func killBetweenSteps(t *testing.T, first, every int) {
 	for step := first; ; step += every {
 		l := startLife(t, k, step)
 		starts := 0
-		for _, do := range []string{"kill", "end"} {
+		for _, do := range []string{"kill", "swap", "end"} {
 			pid, n, _, ok := l.ready(t)
 			if !ok {
 				break

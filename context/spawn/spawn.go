@@ -432,7 +432,9 @@ func (w *Worker) boot(ctx context.Context, p *process) (control.Activation, erro
 	activation, caged := w.activation, w.caged
 	p.tenant = w.tenant
 	w.mu.Unlock()
-	boot, files, release, err := w.message(p.tenant, activation)
+	ends := w.cfg.Network.Endpoints()
+	w.keptOr(w.keep.endpoints(ends))
+	boot, files, release, err := w.message(p.tenant, activation, ends)
 	if err != nil {
 		return activation, err
 	}
@@ -478,7 +480,7 @@ const maxBuild = 128
 var clockZero = time.Now().Add(-uptime.Now()).UnixNano()
 
 // message builds the boot message with its descriptors, until release.
-func (w *Worker) message(t *spec.Tenant, a control.Activation) (
+func (w *Worker) message(t *spec.Tenant, a control.Activation, ends []netns.Endpoint) (
 	boot *control.Boot, files []*os.File, release func(), err error,
 ) {
 	boot = &control.Boot{
@@ -498,7 +500,7 @@ func (w *Worker) message(t *spec.Tenant, a control.Activation) (
 			f.Close()
 		}
 	}
-	for _, e := range w.cfg.Network.Endpoints() {
+	for _, e := range ends {
 		f, err := e.Dup()
 		if err != nil {
 			release()

@@ -185,6 +185,18 @@ func (n *network) Endpoints() []netns.Endpoint {
 	if boots != nil {
 		boots()
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for i, e := range n.ends {
+		if e.File == nil && e.Kept == nil { // which a Gateway makes again
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				panic(err)
+			}
+			n.ends = slices.Clone(n.ends)
+			n.ends[i].File = f
+		}
+	}
 	return n.ends
 }
 
