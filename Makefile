@@ -10,7 +10,7 @@ DATA     := $(or $(WARREN_TEST_DATA),$(abspath ../shared/data))
 # Programs that the tests run against; everything else is in go.mod and tools/go.mod.
 PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
 	libstrongswan-standard-plugins libcharon-extauth-plugins tshark tcpdump iperf3 iproute2 iputils-ping \
-	ethtool nftables gcc libc6-dev user-mode-linux
+	ethtool nftables gcc libc6-dev user-mode-linux e2fsprogs
 
 # Packages with goroutines of their own: these are tested with the race detector, too.
 CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/capture|context/replica|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
@@ -51,7 +51,7 @@ fmt: ## fail on files that gofmt would change
 .PHONY: vet
 vet: ## go vet, also of what only root runs
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e/... ./internal/lab/... ./bench/...
+	$(GO) vet -tags e2e ./e2e/... ./interop ./internal/lab/... ./bench/...
 
 STATICCHECK := .cache/staticcheck
 $(STATICCHECK): tools/go.mod tools/go.sum
@@ -60,7 +60,7 @@ $(STATICCHECK): tools/go.mod tools/go.sum
 .PHONY: staticcheck
 staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags e2e ./e2e/... ./internal/lab/... ./bench/...
+	$(STATICCHECK) -tags e2e ./e2e/... ./interop ./internal/lab/... ./bench/...
 
 .PHONY: unit
 unit: data ## rings i to iii: every test that needs no foreign program
@@ -86,6 +86,11 @@ data:
 .PHONY: e2e
 e2e: build ## ring iv: namespaces and foreign daemons (root)
 	$(GO) test -tags e2e -count=1 -timeout 45m -p 1 -parallel 2 $(E2EFLAGS) ./internal/lab ./e2e
+
+.PHONY: interop
+interop: deps build ## the unit under the real systemd, on a machine of its own (Debian, root, a mirror); writes docs/interop.md
+	apt-get update -qq
+	$(GO) test -tags e2e -count=1 -timeout 30m -v ./interop
 
 .PHONY: fuzz
 fuzz: data ## every fuzz target for FUZZTIME (60s) each, two at a time

@@ -204,6 +204,8 @@ var rooms = []room{
 		because: "it is the worker, in the hands of somebody else"},
 	{path: "e2e/...", may: []string{"internal/lab/..."},
 		because: "ring iv sees the programs from outside"},
+	{path: "interop", may: []string{"internal/lab"},
+		because: "it sees the programs from outside, on other systems"},
 	{path: "bench/...", may: []string{"..."}, because: "it measures anything"},
 }
 
