@@ -97,8 +97,8 @@ func writeTable(told []string) error {
 	if !ok || !closed || len(told) < 2 {
 		return fmt.Errorf("%s has no table, or the machine has told nothing: %q", table, told)
 	}
-	text := fmt.Sprintf("Run of %s: %s.\n\n| what | result |\n|---|---|\n",
-		time.Now().UTC().Format(time.DateOnly), told[0])
+	text := fmt.Sprintf("Run of %s, with\n\n* %s\n\n| what | result |\n|---|---|\n",
+		time.Now().UTC().Format(time.DateOnly), strings.ReplaceAll(told[0], "; ", "\n* "))
 	for _, line := range told[1:] {
 		text += "| " + line + " |\n"
 	}

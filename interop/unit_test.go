@@ -56,6 +56,7 @@ func TestUnitOnMachine(t *testing.T) {
 			u.systemctl("daemon-reexec")
 			u.kill("KILL")
 		})},
+		{"`kill -9` of systemd-journald", (*unit).loseJournal},
 		{"another configuration, then `systemctl reload warrend`", (*unit).reload},
 		{"new programs, then `systemctl restart warrend`", keeps(func(u *unit) {
 			u.reinstall()
@@ -88,10 +89,11 @@ func tell(line string) { fmt.Println(resultMark + line) }
 // versions are those of what takes part.
 func versions() string {
 	first := func(text string) string { line, _, _ := strings.Cut(text, "\n"); return strings.TrimSpace(line) }
-	return fmt.Sprintf("%s, %s on Linux %s (user-mode)",
+	return fmt.Sprintf("%s; %s on Linux %s (user-mode); %s; %s",
 		first(output("systemctl", "--version")),
-		strings.Trim(first(output("sh", "-c", ". /etc/os-release; echo $PRETTY_NAME")), `"`),
-		first(output("uname", "-r")))
+		first(output("sh", "-c", ". /etc/os-release; echo $PRETTY_NAME")),
+		first(output("uname", "-r")),
+		first(output("swanctl", "--help")), first(output("warren", "version")))
 }
 
 // install writes a configuration as an operator does, and lays out what is around
@@ -175,6 +177,31 @@ func ends(do func(*unit)) func(*unit) string {
 		u.blue.Stop()
 		return "inactive, and not started again; the peer hears DELETE, the host has its devices"
 	}
+}
+
+// loseJournal ends the reader of warrend's log. What is said later comes to the next
+// one, and nobody dies of it.
+func (u *unit) loseJournal() string {
+	main, worker := u.property("MainPID"), u.Context("blue")
+	told := func() int { return strings.Count(output("journalctl", "-u", "warrend"), "configuration loaded") }
+	before := told()
+	r := u.underPing(func() {
+		u.systemctl("kill", "-s", "KILL", "systemd-journald")
+		u.systemctl("reload", "warrend")
+		u.lab.Eventually("what warrend says to be in the journal", time.Minute, func() error {
+			if got := told(); got <= before {
+				return fmt.Errorf("it has %d lines, and had %d", got, before)
+			}
+			return nil
+		})
+	})
+	u.same(worker)
+	u.whole(r)
+	if got := u.property("MainPID"); got != main {
+		u.t.Errorf("the main process is %s, and was %s", got, main)
+	}
+	return fmt.Sprintf("the same warrend, whose next lines are in the journal; %d packets sent, %d lost",
+		r.Sent, r.Lost())
 }
 
 // reload changes a context in place.
