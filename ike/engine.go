@@ -29,8 +29,8 @@ import (
 // begin by a table of first exchanges (opening). What strangers make it keep, how
 // fast they may begin, and who is connected is counted once for all versions.
 type Engine struct {
-	cfg      exchange.Config // with defaults
-	v2       *ikev2.Version
+	cfg      exchange.Config               // with defaults
+	v2       exchange.Version              // dials entries, and makes SAs of records
 	openings map[wire.ExchangeType]opening // of IKEv2
 	active   bool
 	epoch    uint64
@@ -78,9 +78,10 @@ func New(cfg *exchange.Config) (*Engine, error) {
 		halfOpen: newHalfOpenTable(),
 		peers:    peerTable{key: map[exchange.SA]exchange.PeerKey{}, byKey: map[exchange.PeerKey][]exchange.SA{}},
 	}
-	e.v2 = ikev2.New(host{e})
+	v2 := ikev2.New(host{e})
+	e.v2 = v2
 	e.openings = map[wire.ExchangeType]opening{
-		wire.IKESAInit: {parse: e.v2.ParseFirst, prove: e.proveCookie},
+		wire.IKESAInit: {parse: v2.ParseFirst, prove: e.proveCookie},
 	}
 	if err := e.configure(cfg); err != nil {
 		return nil, err

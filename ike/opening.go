@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
-	"github.com/warrenvpn/warren/ike/ikev2"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -106,7 +105,7 @@ func (e *Engine) proveCookie(now time.Time, h *wire.Header, d *exchange.Datagram
 		return nil
 	}
 	c := e.cookies.cookie(host{e}, now, &p)
-	answer(ikev2.ClearResponse(h, wire.Notify{Type: wire.Cookie, Data: c}))
+	answer(wire.ClearResponse(h, wire.Notify{Type: wire.Cookie, Data: c}))
 	return ErrCookie
 }
 

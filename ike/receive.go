@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
-	"github.com/warrenvpn/warren/ike/ikev2"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -97,7 +96,7 @@ func (e *Engine) otherVersion(h *wire.Header, d *exchange.Datagram, out *exchang
 		return ErrVersion
 	}
 	n := (&wire.Error{Notify: wire.InvalidMajorVersion}).Response()
-	if b := ikev2.ClearResponse(h, n); len(b) <= len(d.Payload) {
+	if b := wire.ClearResponse(h, n); len(b) <= len(d.Payload) {
 		out.Send = append(out.Send, exchange.Datagram{Local: d.Local, Remote: d.Remote, Payload: b})
 	}
 	return ErrVersion

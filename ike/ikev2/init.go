@@ -50,18 +50,6 @@ type initError struct {
 // Error implements error.
 func (e *initError) Error() string { return "ikev2: " + e.reason }
 
-// ClearResponse returns the unprotected answer to h that holds only n.
-func ClearResponse(h *wire.Header, n wire.Notify) []byte {
-	r := wire.Header{
-		SPIi: h.SPIi, SPIr: h.SPIr, Version: wire.Version2, Exchange: h.Exchange,
-		Flags: wire.FlagResponse, MessageID: h.MessageID,
-	}
-	if !h.Initiator() {
-		r.Flags |= wire.FlagInitiator
-	}
-	return wire.AppendMessage(nil, r, n)
-}
-
 // initPayloads are what both IKE_SA_INIT messages hold, and those that rekey an IKE
 // SA.
 type initPayloads struct {

@@ -50,7 +50,7 @@ func (v *Version) ParseFirst(d exchange.Datagram) (exchange.First, error) {
 	var we *wire.Error
 	if errors.As(err, &we) && we.Notify == wire.UnsupportedCriticalPayload {
 		h, _ := wire.ParseHeader(d.Payload) // it has one: its payloads were read
-		return nil, &exchange.Rejection{Message: ClearResponse(&h, we.Response()), Err: err}
+		return nil, &exchange.Rejection{Message: wire.ClearResponse(&h, we.Response()), Err: err}
 	}
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (f *First) Respond(now time.Time, record bool, out *exchange.Output) (excha
 	switch {
 	case errors.As(err, &ie):
 		return nil, &exchange.Rejection{
-			Message: ClearResponse(&f.m.Header, ie.notify), Notify: ie.notify.Type.String(),
+			Message: wire.ClearResponse(&f.m.Header, ie.notify), Notify: ie.notify.Type.String(),
 			Reason: ie.reason, Err: err,
 		}
 	case err != nil:

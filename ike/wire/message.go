@@ -34,3 +34,16 @@ func AppendMessage(b []byte, h Header, ps ...Payload) []byte {
 	binary.BigEndian.PutUint32(b[start+24:], uint32(len(b)-start))
 	return b
 }
+
+// ClearResponse returns the answer to a message with header h that is not protected
+// and holds n alone (RFC 7296 sections 1.5 and 2.6).
+func ClearResponse(h *Header, n Notify) []byte {
+	r := Header{
+		SPIi: h.SPIi, SPIr: h.SPIr, Version: Version2, Exchange: h.Exchange,
+		Flags: FlagResponse, MessageID: h.MessageID,
+	}
+	if !h.Initiator() {
+		r.Flags |= FlagInitiator
+	}
+	return AppendMessage(nil, r, n)
+}

@@ -255,3 +255,23 @@ func BenchmarkParseMessage(b *testing.B) {
 		}
 	}
 }
+
+// TestClearResponse: the answer has the SPIs and the number of what it answers, and
+// says which of both ends sends it.
+func TestClearResponse(t *testing.T) {
+	for _, tt := range []struct {
+		name, want string
+		flags      Flags
+	}{
+		{"to the initiator", "0102030405060708 1112131415161718 2920 2220 00000007 00000026 0000000a 00004006 aabb",
+			FlagInitiator},
+		{"to the responder", "0102030405060708 1112131415161718 2920 2228 00000007 00000026 0000000a 00004006 aabb", 0},
+	} {
+		h := &Header{SPIi: 0x0102030405060708, SPIr: 0x1112131415161718, Version: Version2, Exchange: IKESAInit,
+			Flags: tt.flags, MessageID: 7, NextPayload: TypeSA, Length: 999}
+		got := ClearResponse(h, Notify{Type: Cookie, Data: []byte{0xaa, 0xbb}})
+		if !bytes.Equal(got, unhex(t, tt.want)) {
+			t.Errorf("%s: got %x", tt.name, got)
+		}
+	}
+}
