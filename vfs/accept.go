@@ -193,10 +193,13 @@ func (v *Volume) dropLocked(o *Offer, d catalog.Decision) error {
 	e := d.Entry
 	info, err := v.fsys.Stat(e.Path)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return v.index.note(&e)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
-		return err
+		if err := v.holdMissing(e.Path); err != nil {
+			return err
+		}
+		return v.index.note(&e)
 	}
 	if info.IsDir() {
 		switch err := v.unlink(e.Path); {

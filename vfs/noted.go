@@ -233,7 +233,7 @@ func (v *Volume) noteMissing(there map[string]bool, h Hand) error {
 	v.changing.Lock()
 	defer v.changing.Unlock()
 	var deleted []*catalog.Entry
-	var lost []string
+	var lost, missing []string
 	for _, e := range v.index.All() {
 		if !e.Alive() || there[e.Path] {
 			continue
@@ -241,6 +241,7 @@ func (v *Volume) noteMissing(there map[string]bool, h Hand) error {
 		if _, err := v.fsys.Stat(e.Path); !errors.Is(err, fs.ErrNotExist) {
 			continue // it has come meanwhile, or cannot be used
 		}
+		missing = append(missing, e.Path)
 		if !h.Active || !v.looked || len(there) == 0 {
 			lost = append(lost, e.Path)
 			continue
@@ -249,6 +250,9 @@ func (v *Volume) noteMissing(there map[string]bool, h Hand) error {
 		deleted = append(deleted, &gone)
 	}
 	v.looked, v.index.fresh = true, false
+	if err := v.holdMissing(missing...); err != nil {
+		return err
+	}
 	if len(lost) > 0 {
 		v.index.forget(lost...)
 		v.index.session = random() // who knows of them begins anew: nobody tells of what is forgotten

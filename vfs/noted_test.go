@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,46 @@ func TestCrash(t *testing.T) {
 					if !crashed {
 						break
 					}
+				}
+			}
+		})
+	}
+}
+
+// TestMissingIsForGood: what is noted of a file that is not there any more holds when the
+// power fails, whoever has deleted it, and without having made that last.
+func TestMissingIsForGood(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		note func(t *testing.T, v, other *Volume) error
+	}{
+		{"deleted there", func(t *testing.T, v, other *Volume) error {
+			must(t, other.Remove("/d/e/x"))
+			_, err := v.Accept(t.Context(), offerOf(t, other, "/d/e/x", nil))
+			return err
+		}},
+		{"deleted by hand", func(t *testing.T, v, _ *Volume) error { return v.Scan(t.Context(), Hand{true, 1}) }},
+		{"given up", func(t *testing.T, v, _ *Volume) error { return v.Scan(t.Context(), Hand{}) }},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			for _, with := range []string{"/d/e/x", "/d/e", "/d"} { // what was deleted with it
+				d := newDisk(t, 1)
+				v, err := onDisk(d)
+				must(t, err, put(v, "/a", "text"), put(v, "/d/e/x", "text"), v.Scan(t.Context(), Hand{true, 1}))
+				other, err := onDisk(newDisk(t, 2))
+				must(t, err)
+				for _, p := range []string{"/d", "/d/e", "/d/e/x"} {
+					_, err := other.Accept(t.Context(), offerOf(t, v, p, nil))
+					must(t, err)
+				}
+				for p := "/d/e/x"; ; p = path.Dir(p) {
+					if must(t, d.Remove("/disk0"+p)); p == with {
+						break
+					}
+				}
+				must(t, tt.note(t, v, other))
+				if left, ok := d.Tree("/disk0", true)["/d/e/x"]; ok {
+					t.Errorf("%s was deleted, and when the power fails there is %q", with, left)
 				}
 			}
 		})

@@ -364,6 +364,29 @@ func (v *Volume) hold(dir string) error {
 	return nil
 }
 
+// holdMissing makes it last that there is nothing at paths where nothing is: whoever deleted
+// it, somebody on the host or an earlier run that has crashed, may not have.
+func (v *Volume) holdMissing(paths ...string) error {
+	held := map[string]bool{}
+	for _, p := range paths {
+		dir := path.Dir(p)
+		for dir != "/" {
+			if info, err := v.fsys.Stat(dir); err == nil && info.IsDir() {
+				break
+			}
+			dir = path.Dir(dir)
+		}
+		if held[dir] {
+			continue
+		}
+		if err := syncDir(v.fsys, dir); err != nil {
+			return err
+		}
+		held[dir] = true
+	}
+	return nil
+}
+
 // placeNoted makes notes durable, does what they say, and then has them count. Notes of
 // which the last is of a file that has not its name yet are undone by a crash in between.
 func (v *Volume) placeNoted(notes []*catalog.Entry, do func() error) error {
