@@ -81,6 +81,7 @@ func (s overview) Status() api.Status {
 	if list, err := s.disks.Orphans(); err == nil {
 		out.Orphans = len(list)
 	}
+	out.Changing = s.life.UnderWay()
 	out.Problems = slices.Concat(s.life.Problems(), s.tenants.Problems())
 	out.Ready = out.ReadyContexts+out.Suspended == out.Total && len(out.Problems) == 0
 	return out

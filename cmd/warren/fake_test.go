@@ -57,6 +57,7 @@ func (b *two) Status() api.Status {
 			Name: "warren", Version: "v0.0.0", PID: 4711, Started: now.Add(-time.Hour), Total: 2,
 			ReadyContexts: 2, Ready: true,
 			Redundancy: []string{"failover link second: no carrier"},
+			Changing:   "bringing the other unit along by warrend since 12:59:58 UTC",
 		}
 	}
 	return api.Status{

@@ -34,7 +34,7 @@ func newStatus(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			gone := !service && len(st.Redundancy) > 0
+			gone := !service && len(st.Redundancy) > 0 || wait > 0 && st.Changing != ""
 			err = e.print(st, func(w io.Writer) {
 				suspended := ""
 				if st.Suspended > 0 {
@@ -48,6 +48,9 @@ func newStatus(e *env) *cobra.Command {
 				}
 				for _, why := range st.Redundancy {
 					fmt.Fprintf(w, "without redundancy: %s\n", plain(why))
+				}
+				if st.Changing != "" {
+					fmt.Fprintf(w, "a change is under way: %s\n", plain(st.Changing))
 				}
 			})
 			switch {
@@ -65,7 +68,7 @@ func newStatus(e *env) *cobra.Command {
 			return errSaid
 		}),
 	}
-	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready")
+	c.Flags().DurationVar(&wait, "wait", 0, "wait that long for every context to be ready, and changes to be made")
 	c.Flags().BoolVar(&service, "service", false, "exit with 0, too, while the other unit could not take over")
 	e.jsonFlag(c)
 	return c

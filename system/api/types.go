@@ -44,6 +44,9 @@ type Status struct {
 	// that is gone, a configuration that could not be taken. Without a Context it
 	// concerns the system file.
 	Problems []fault.ContextError `json:"problems"`
+	// Changing says which change of the configuration is being made, by whom and since when:
+	// another one is refused meanwhile. It is "" while there is none.
+	Changing string `json:"changing,omitempty"`
 }
 
 // Tenant is one row of `show context`.

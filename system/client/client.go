@@ -88,15 +88,16 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return get[api.Status](ctx, c, "/v1/status", "")
 }
 
-// WaitReady asks until every context is ready or ctx ends, also while there is
-// no warrend yet. It returns the last that is known.
+// WaitReady asks until every context is ready and no change is being made, so that the next
+// one is not refused, or ctx ends; also while there is no warrend yet. It returns the last
+// that is known.
 func (c *Client) WaitReady(ctx context.Context) (api.Status, error) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	st, err := c.Status(ctx)
 	for {
 		var e *fault.Error
-		if err == nil && st.Ready || errors.As(err, &e) && e.Code == fault.CodeDenied {
+		if err == nil && st.Ready && st.Changing == "" || errors.As(err, &e) && e.Code == fault.CodeDenied {
 			return st, err
 		}
 		select {

@@ -128,8 +128,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestWaitReady: it outlasts a warrend that is not there yet, and one that is
-// not ready yet.
+// TestWaitReady: it outlasts a warrend that is not there yet, one that is not ready yet, and
+// one that would refuse a change.
 func TestWaitReady(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
@@ -146,17 +146,20 @@ func TestWaitReady(t *testing.T) {
 	}()
 	var asked atomic.Int32
 	late := serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) < 3 {
+		switch asked.Add(1) {
+		case 1:
 			io.WriteString(w, `{"ready":false,"total":2}`)
-			return
+		case 2:
+			io.WriteString(w, `{"ready":true,"total":2,"changing":"an apply by root since 18:23:09 UTC"}`)
+		default:
+			io.WriteString(w, `{"ready":true,"total":2}`)
 		}
-		io.WriteString(w, `{"ready":true,"total":2}`)
 	})
 	if err := os.Symlink(late, path); err != nil {
 		t.Fatal(err)
 	}
-	if r := <-got; r.err != nil || !r.st.Ready || r.st.Total != 2 {
-		t.Errorf("got %+v, want ready", r)
+	if r := <-got; r.err != nil || !r.st.Ready || r.st.Total != 2 || asked.Load() != 3 {
+		t.Errorf("got %+v after %d questions, want ready after 3", r, asked.Load())
 	}
 }
 

@@ -69,7 +69,7 @@ func (l *Lifecycle) changeTo(next *loaded, st state) *change {
 // Plan says what Apply would do now, and changes nothing. It waits for no change that is
 // under way: a warning says that there is one.
 func (l *Lifecycle) Plan(ctx context.Context, how Leniency) (Plan, error) {
-	doing := l.underWay()
+	doing := l.UnderWay()
 	st := l.snapshot()
 	next, err := l.peek(ctx, readingOf(how, st.running))
 	if err == nil {

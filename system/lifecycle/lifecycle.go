@@ -197,8 +197,9 @@ func (l *Lifecycle) lock(what string, by Author) error {
 	}
 }
 
-// underWay says which change has the token, who makes it and since when; "": none has.
-func (l *Lifecycle) underWay() string {
+// UnderWay says which change is being made, by whom and since when, as in "an apply by root
+// since 18:23:09 UTC": another one is refused meanwhile. "": none is.
+func (l *Lifecycle) UnderWay() string {
 	if len(l.turn) > 0 {
 		return ""
 	}
