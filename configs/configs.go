@@ -30,8 +30,8 @@ type System struct {
 	StateDir string // absolute path; holds disk0: of every context
 	RunDir   string // absolute path; sockets, names of namespaces
 
-	// RequireSandbox: no worker starts where the kernel lacks a part of its
-	// confinement.
+	// RequireSandbox: no worker starts, and no text of a context is checked, where the kernel
+	// lacks a part of what confines the process that would do it.
 	RequireSandbox bool
 
 	// APIGroup is the group of the host whose members may use the API to read; "":

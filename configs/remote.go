@@ -45,17 +45,18 @@ type Places struct {
 	StateDir, RunDir string // absolute
 }
 
-// PlacesOf returns the places that the system file at path names, whatever else
-// is wrong with it; false where it cannot be read or they cannot be used.
-func PlacesOf(l Loader, path string) (Places, bool) {
+// PlacesOf returns the places that the system file at path names, whatever else is wrong with
+// it, and whether it requires a sandbox; ok is false where it cannot be read or the places
+// cannot be used.
+func PlacesOf(l Loader, path string) (p Places, requireSandbox, ok bool) {
 	s := newSystemReader(newReader(l, Machine{}), path)
 	n := s.parse(s.at, hcl.Range{}, systemSchema)
 	if n == nil {
-		return Places{}, false
+		return Places{}, false, false
 	}
 	s.readGlobals(n.one("system"))
-	p := Places{s.sys.Name, s.sys.StateDir, s.sys.RunDir}
-	return p, isName(p.Name, 32) && p.StateDir != "" && p.RunDir != "" && p.StateDir != p.RunDir
+	p = Places{s.sys.Name, s.sys.StateDir, s.sys.RunDir}
+	return p, s.sys.RequireSandbox, isName(p.Name, 32) && p.StateDir != "" && p.RunDir != "" && p.StateDir != p.RunDir
 }
 
 // Places returns those of a system that is valid.

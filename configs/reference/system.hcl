@@ -17,7 +17,7 @@ system {
   state_dir = "/var/lib/warren" # holds disk0: of every context
   run_dir   = "/run/warren"     # sockets and names of namespaces
 
-  require_sandbox = false # true: no worker starts where the kernel lacks seccomp, namespaces or Landlock for it
+  require_sandbox = false # true: no worker starts, no context is read, without seccomp, namespaces, Landlock
 
   # Root alone may use the API. The members of a group of the host may read, too:
   # show and status, neither keys nor configurations nor packets.

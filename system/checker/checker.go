@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenvpn/warren/configs"
@@ -48,6 +49,7 @@ type Checker struct {
 	cfg    Config
 	limits limits
 	rested time.Duration // after which a process ends that nobody needs
+	caged  atomic.Bool   // see RequireSandbox
 	// turn holds one token: whoever has it may use what follows.
 	turn    chan struct{}
 	child   *child // nil: there is none
@@ -113,9 +115,21 @@ func (c *Checker) Check(text []byte) error {
 	return nil
 }
 
+// RequireSandbox says whether texts are refused where the kernel lacks a part of what
+// confines the process that checks them. It holds for the next text. A nil Checker has no
+// process.
+func (c *Checker) RequireSandbox(required bool) {
+	if c != nil {
+		c.caged.Store(required)
+	}
+}
+
 // ask has a process check a text. One that has checked others before has used up some
 // of what it may use, so that a new one has the last word. The caller has the turn.
 func (c *Checker) ask(text []byte) error {
+	if c.child != nil && c.caged.Load() && len(c.child.box.Missing) > 0 {
+		c.endChild()
+	}
 	for {
 		fresh := c.child == nil
 		if fresh {

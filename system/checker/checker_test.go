@@ -43,7 +43,7 @@ const good = `ip_pool "staff" { range = "10.0.0.1-10.0.0.9" }`
 func TestHarmless(t *testing.T) {
 	c, _ := newChecker(t)
 	texts := []string{good, "", "ip_pool {{{{", "\xff\xfe", strings.Repeat("[", 1000), "interface \"x\" {}",
-		strings.Repeat("# a comment\n", configs.MaxFileSize/12)}
+		strings.Repeat("# a comment\n", configs.MaxFileSize/4/12)} // all of it takes half a second on a quiet host
 	for _, text := range texts {
 		if err := c.Check([]byte(text)); err != nil {
 			t.Errorf("%.20q: %v", text, err)
@@ -132,6 +132,27 @@ func TestConfined(t *testing.T) {
 		if !regexp.MustCompile(line).Match(limits) {
 			t.Errorf("no %q in\n%s", line, limits)
 		}
+	}
+}
+
+// TestRequireSandbox: where it is required, no text is checked by a process that lacks a part
+// of its confinement, be it one that cannot be had or one that has been at work before.
+func TestRequireSandbox(t *testing.T) {
+	c, _ := newChecker(t)
+	if err := c.Check([]byte(good)); err != nil {
+		t.Fatal(err)
+	}
+	before := c.child
+	before.box.Missing = []string{"seccomp"}
+	c.RequireSandbox(true)
+	if err := c.Check([]byte(good + "\n")); err != nil || c.child == before {
+		t.Errorf("got %v, and the process that was at work before goes on: %v", err, c.child == before)
+	}
+	c.endChild()
+	c.cfg.Program = "/bin/sh" // it has a loader, which the empty root has not
+	want := "require_sandbox is set, and this is missing: mount namespace: the program is not linked statically"
+	if err := c.Check([]byte(good + "\n\n")); err == nil || !strings.Contains(err.Error(), want) || c.child != nil {
+		t.Errorf("got %v, want %q", err, want)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,7 +29,7 @@ type child struct {
 	said   *bufio.Reader // of from
 	from   *os.File      // its greeting, then a byte for each verdict
 	stderr *os.File      // what its runtime says when it gives up
-	inside control.Sandbox
+	box    control.Sandbox
 	last   []byte // of stderr, known after end
 }
 
@@ -72,13 +73,13 @@ func (c *Checker) start() (*child, error) {
 			Credential: &syscall.Credential{Uid: c.cfg.UID, Gid: c.cfg.UID, Groups: []uint32{}},
 		},
 	}
-	var box control.Sandbox
+	caged := c.caged.Load()
 	var err error
 	done := make(chan struct{})
 	go func() { // on a thread of its own, which ends with the goroutine
 		defer close(done)
 		runtime.LockOSThread()
-		box, err = confine.Start(k.cmd, c.cfg.Program, false)
+		k.box, err = confine.Start(k.cmd, c.cfg.Program, caged)
 	}()
 	<-done
 	if err != nil {
@@ -90,8 +91,11 @@ func (c *Checker) start() (*child, error) {
 		k.end()
 		return nil, k.reason(err)
 	}
-	box.Reached, box.Missing = append(box.Reached, k.inside.Reached...), append(box.Missing, k.inside.Missing...)
-	c.tell(box)
+	if caged && len(k.box.Missing) > 0 {
+		k.end()
+		return nil, fmt.Errorf("require_sandbox is set, and this is missing: %s", strings.Join(k.box.Missing, ", "))
+	}
+	c.tell(k.box)
 	return k, nil
 }
 
@@ -116,7 +120,12 @@ func (k *child) greet() error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(line, &k.inside)
+	var inside control.Sandbox
+	if err := json.Unmarshal(line, &inside); err != nil {
+		return err
+	}
+	k.box.Reached, k.box.Missing = append(k.box.Reached, inside.Reached...), append(k.box.Missing, inside.Missing...)
+	return nil
 }
 
 // check gives the process a text and waits for its verdict. After an error the process

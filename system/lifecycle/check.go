@@ -12,6 +12,9 @@ type Checker interface {
 	// Check returns why a text may not; nil: it may, whatever its mistakes are. It may
 	// block for as long as it takes to find out.
 	Check(text []byte) error
+	// RequireSandbox says whether a text may be checked only where everything is there that
+	// confines who does it. It holds for the next text.
+	RequireSandbox(required bool)
 }
 
 // unchecked is a Checker without objections, for who has no sandbox.
@@ -19,6 +22,9 @@ type unchecked struct{}
 
 // Check implements Checker.
 func (unchecked) Check([]byte) error { return nil }
+
+// RequireSandbox implements Checker.
+func (unchecked) RequireSandbox(bool) {}
 
 // orUnchecked returns c; where that is nil, what has no objections.
 func orUnchecked(c Checker) Checker {

@@ -10,17 +10,50 @@ import (
 )
 
 // poisoned refuses texts with a word in them, and notes what it was asked.
-type poisoned struct{ asked []string }
+type poisoned struct {
+	asked []string
+	caged []string // what was asked while a sandbox was required
+	must  bool
+}
 
 const poison = "poison"
 
 // Check implements Checker.
 func (p *poisoned) Check(text []byte) error {
 	p.asked = append(p.asked, string(text))
+	if p.must {
+		p.caged = append(p.caged, string(text))
+	}
 	if bytes.Contains(text, []byte(poison)) {
 		return errors.New("its checking took more than 5s of processor time")
 	}
 	return nil
+}
+
+// RequireSandbox implements Checker.
+func (p *poisoned) RequireSandbox(required bool) { p.must = required }
+
+// TestRequireSandboxChecks: require_sandbox holds for the checking of texts, from the first
+// text after a start on, and after an apply that sets it or takes it out.
+func TestRequireSandboxChecks(t *testing.T) {
+	r := newRig(t)
+	check := &poisoned{}
+	r.check = check
+	r.edit("system.hcl", "system {", "system {\n  require_sandbox = true")
+	r.start()
+	if len(check.asked) == 0 || !slices.Equal(check.asked, check.caged) {
+		t.Errorf("%d texts are checked, %d of them in a sandbox that must be whole", len(check.asked), len(check.caged))
+	}
+	for _, want := range []bool{false, true} {
+		if want {
+			r.edit("system.hcl", "require_sandbox = false", "require_sandbox = true")
+		} else {
+			r.edit("system.hcl", "require_sandbox = true", "require_sandbox = false")
+		}
+		if r.apply(0); check.must != want {
+			t.Errorf("after the apply a whole sandbox is required: %v, want %v", check.must, want)
+		}
+	}
 }
 
 // TestRefusedText: a text that is not to be parsed here is no more than a mistake of its

@@ -171,6 +171,7 @@ func (l *Lifecycle) setState(st state) {
 	was := l.current.running.conf
 	l.current = st
 	l.mu.Unlock()
+	l.cfg.Check.RequireSandbox(st.running.conf.RequireSandbox)
 	l.setAside(was, st.running)
 	if l.cfg.Changed != nil {
 		l.cfg.Changed(st.running.conf)

@@ -245,6 +245,9 @@ func (r *rig) start() {
 	r.host = newFakeHost()
 	log := slog.New(slog.NewTextHandler(&r.log, nil))
 	path := r.path("system.hcl")
+	if _, err := PlacesOf(path, r.check, log); err != nil {
+		r.t.Fatal(err)
+	}
 	startup, err := Read(r.t.Context(), path, r.path("state"), r.check, log)
 	if err != nil {
 		r.t.Fatal(err)

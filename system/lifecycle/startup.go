@@ -28,15 +28,18 @@ type Startup struct {
 
 // PlacesOf returns what the system has for itself. Where the system file at path does
 // not say, because it is no HCL, the version knows that ran last, in the default
-// state_dir.
+// state_dir. From then on texts are checked as it says (require_sandbox).
 func PlacesOf(path string, check Checker, log *slog.Logger) (configs.Places, error) {
-	places, ok := configs.PlacesOf(host.Files{}, path)
+	check = orUnchecked(check)
+	places, caged, ok := configs.PlacesOf(host.Files{}, path)
+	check.RequireSandbox(caged)
 	if ok {
 		return places, nil
 	}
-	_, _, err := read(checkedFiles{host.Files{}, orUnchecked(check)}, path)
+	_, _, err := read(checkedFiles{host.Files{}, check}, path)
 	if t := lastGood(path, configs.DefaultStateDir, log); err != nil && t != nil {
-		if places, ok := configs.PlacesOf(t, path); ok {
+		if places, caged, ok := configs.PlacesOf(t, path); ok {
+			check.RequireSandbox(caged)
 			return places, nil
 		}
 	}
