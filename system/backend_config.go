@@ -139,6 +139,20 @@ func syncedOf(s lifecycle.Synced) api.Synced {
 	return api.Synced{Files: s.Files, Steps: stepsOf(s.Steps), Warnings: s.Warnings, Version: s.Version}
 }
 
+// stepsFrom are steps that the API of the other unit has told.
+func stepsFrom(list []api.Step) []plan.Explained {
+	var out []plan.Explained
+	for _, st := range list {
+		one := plan.Explained{Step: plan.Step{Context: st.Context, Action: plan.Action(st.Action),
+			SAs: plan.Effect(st.SAs), Why: st.Why}}
+		for _, c := range st.Changes {
+			one.Changes = append(one.Changes, plan.Change(c))
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
 // stepsOf are steps in the words of the API.
 func stepsOf(list []plan.Explained) []api.Step {
 	var out []api.Step

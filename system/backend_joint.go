@@ -88,7 +88,8 @@ func (o otherUnit) Take(ctx context.Context, c lifecycle.JointChange) (lifecycle
 		change.Files = append(change.Files, api.ContextFile(f))
 	}
 	done, err := askOther[api.Synced](ctx, o, http.MethodPost, "/v1/failover/change", change)
-	return lifecycle.Synced{Files: done.Files, Warnings: done.Warnings, Version: done.Version}, err
+	return lifecycle.Synced{Files: done.Files, Steps: stepsFrom(done.Steps), Warnings: done.Warnings,
+		Version: done.Version}, err
 }
 
 // Settle implements lifecycle.Other.

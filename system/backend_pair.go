@@ -120,6 +120,18 @@ func (p pairs) SyncConfig(ctx context.Context, by api.Author) (api.Synced, error
 	if p.pair == nil {
 		return api.Synced{}, noFailover()
 	}
+	done, err := p.life.Share(ctx, lifecycle.Author(by))
+	if !lifecycle.IsOlder(err) {
+		return syncedOf(done), err
+	}
+	out, err := p.giveFiles(ctx, by)
+	out.Warnings = append(out.Warnings, "the program of the peer is older: it has the files of contexts, "+
+		"and nothing of the system file")
+	return out, err
+}
+
+// giveFiles copies the files of contexts to a peer whose program takes nothing else.
+func (p pairs) giveFiles(ctx context.Context, by api.Author) (api.Synced, error) {
 	files, fetched, err := p.life.GiveFiles(lifecycle.Author(by))
 	if err != nil {
 		return api.Synced{}, err

@@ -12,10 +12,12 @@ import (
 func newFailoverSync(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sync-config",
-		Short: "Copy the contexts' configuration from this unit to its peer",
-		Long: "Copy the configuration of every context that is active here to the peer: its file, and the\n" +
-			"files with secrets that this names. The peer checks them and runs what they say: wholly or,\n" +
-			"where anything is wrong, not at all. Each unit keeps its own system file.",
+		Short: "Give this unit's configuration to its peer, whatever that runs",
+		Long: "Give the peer what the units have in common: the classes, contexts and failover groups of the\n" +
+			"system file, and the files of all contexts with the secrets that they name. The peer checks them\n" +
+			"and runs what they say: wholly or, where anything is wrong, not at all. The rest of the system\n" +
+			"file is each unit's own. It ends a difference that --local has made, in favour of this unit,\n" +
+			"which has to be active.",
 		Args: noArgs,
 		RunE: does(func(ctx context.Context, _ []string) error {
 			done, err := e.client().SyncConfig(ctx)

@@ -35,12 +35,12 @@ type Pairs interface {
 	// the answer's body.
 	AskPeer(r *http.Request) (*http.Response, error)
 
-	// SyncConfig copies the files of all contexts that are active here to the
-	// peer, which checks them and runs what they say: wholly or, on any error,
-	// not at all.
+	// SyncConfig gives what the units have in common, of the system file and with
+	// the files of all contexts, to the peer, which checks and runs it: wholly or,
+	// on any error, not at all. A program that is older gets the files alone.
 	SyncConfig(ctx context.Context, by Author) (Synced, error)
 
-	// TakeConfig is the other end of the peer's SyncConfig.
+	// TakeConfig is the other end of the SyncConfig of a program that is older.
 	TakeConfig(ctx context.Context, take ContextFiles) (Synced, error)
 
 	Joint

@@ -111,8 +111,8 @@ var routes = []route{
 	{
 		verb: http.MethodPost, path: "/v1/failover/sync-config", role: RoleAdmin, timeout: reloadTimeout,
 		answer: Synced{},
-		summary: "Copies the files of all contexts that are active here to the peer, which runs what they say: " +
-			"all or nothing.",
+		summary: "Gives what the units have in common, of the system file and with the files of all contexts, " +
+			"to the peer, which runs it: all or nothing.",
 		handle: (*Server).syncConfig,
 	},
 	{

@@ -19,7 +19,7 @@ func (c *Client) Switch(ctx context.Context, name string) (api.Switched, error) 
 	return post[api.Switched](ctx, c, "/v1/failover/switch", api.Switch{Group: name})
 }
 
-// SyncConfig copies the files of all contexts that are active here to the peer.
+// SyncConfig gives what the units have in common to the peer.
 func (c *Client) SyncConfig(ctx context.Context) (api.Synced, error) {
 	return call[api.Synced](ctx, c, request{verb: http.MethodPost, path: "/v1/failover/sync-config",
 		timeout: reloadTimeout})

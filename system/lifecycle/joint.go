@@ -174,7 +174,7 @@ func (l *Lifecycle) onBoth(ctx context.Context, j joint, change JointChange, pla
 	do func() error) (warnings []string, err error) {
 	change.Check = true
 	if _, err := l.takeThere(ctx, change); err != nil {
-		if isOlder(err) {
+		if IsOlder(err) {
 			return []string{olderProgram(place)}, l.alone(do, false)
 		}
 		return nil, refusedThere(err, place)
@@ -255,8 +255,8 @@ func (l *Lifecycle) tolerate(release func()) {
 	}
 }
 
-// isOlder tells of a program that does not know what it is asked.
-func isOlder(err error) bool {
+// IsOlder tells of an error of the other unit whose program does not know what it is asked.
+func IsOlder(err error) bool {
 	var e *fault.Error
 	return errors.As(err, &e) && (e.Code == fault.CodeNoRoute || e.Code == fault.CodeNoMethod)
 }

@@ -438,6 +438,46 @@ func TestOlderProgramOfTheOtherUnit(t *testing.T) {
 	}
 }
 
+// TestShare: what was changed on one unit alone is given to the other one, all of it; a standby
+// gives nothing away, and what the other unit cannot run changes nothing.
+func TestShare(t *testing.T) {
+	a, b := newUnits(t)
+	a.rig.active = map[string]bool{"blue": true, "red": true}
+	a.joins()
+	if _, err := a.Apply(t.Context(), operator, Apply{Leniency: Leniency{Local: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := a.Mend(t.Context()); done || err != nil || a.digest() == b.digest() {
+		t.Fatalf("the units are not to be the same: %v, %v", done, err)
+	}
+	if _, err := b.Share(t.Context(), operator); err == nil || !strings.Contains(err.Error(), "nothing to copy") {
+		t.Errorf("the standby: %v", err)
+	}
+	b.older = true
+	if _, err := a.Share(t.Context(), operator); !IsOlder(err) {
+		t.Errorf("an older program: %v", err)
+	}
+	b.older = false
+	b.host.fail["check green"] = errors.New("the device is not there")
+	_, err := a.Share(t.Context(), operator)
+	if err == nil || !strings.HasPrefix(err.Error(), "the peer refuses: ") || a.digest() == b.digest() {
+		t.Errorf("the other unit cannot: %v", err)
+	}
+	delete(b.host.fail, "check green")
+	done, err := a.Share(t.Context(), operator)
+	if err != nil || a.digest() != b.digest() || len(done.Files) < 3 || len(done.Steps) == 0 ||
+		done.Version != b.snapshot().number {
+		t.Errorf("got %+v, %v", done, err)
+	}
+	if !strings.Contains(b.read("blue.hcl"), "10.99.0.200") || !strings.Contains(b.read("system.hcl"), `class "gold"`) {
+		t.Error("the files of the other unit do not say so")
+	}
+	a.edit("blue.hcl", "10.99.0.200", "10.99.0.199")
+	if a.apply(0); a.digest() != b.digest() {
+		t.Error("the next apply does not reach both")
+	}
+}
+
 // TestUnitThatWasAwayIsMended: what was applied while the other unit was away is given to it
 // when it returns; files of a standby that were edited by hand as well.
 func TestUnitThatWasAwayIsMended(t *testing.T) {

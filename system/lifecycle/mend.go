@@ -134,7 +134,7 @@ func (l *Lifecycle) toMend(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, compareTimeout)
 	defer cancel()
 	theirs, err := l.cfg.Other.Common(ctx, true)
-	if isOlder(err) {
+	if IsOlder(err) {
 		return false, nil // each apply says so
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/warrenvpn/warren/configs"
-	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/plan"
 	"github.com/warrenvpn/warren/system/texts"
 )
@@ -18,8 +17,8 @@ import (
 // active tells whether a failover group is active on this unit.
 func (l *Lifecycle) active(group string) bool { return l.cfg.Active != nil && l.cfg.Active(group) }
 
-// GiveFiles returns the texts of all contexts that are active here, for the other unit's
-// TakeFiles; fetched are the contexts whose configuration each unit has from a server.
+// GiveFiles returns the texts of all contexts that are active here, for the TakeFiles of a unit
+// whose program knows no Take; fetched are the contexts whose configuration each unit has from a server.
 func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err error) {
 	give.Author = by.Name
 	running := l.snapshot().running
@@ -34,9 +33,7 @@ func (l *Lifecycle) GiveFiles(by Author) (give PeerFiles, fetched []string, err 
 		give.Files = append(give.Files, contextFiles(running, c)...)
 	}
 	if len(give.Files) == 0 {
-		return give, fetched, &fault.Error{Code: fault.CodeRefused,
-			Reason: "no context is active on this unit: there is nothing to copy from here",
-			Hint:   "run it on the active unit"}
+		return give, fetched, nothingActive()
 	}
 	return give, fetched, nil
 }
@@ -111,7 +108,7 @@ func (l *Lifecycle) TakeFiles(ctx context.Context, take PeerFiles) (Synced, erro
 	if len(todo) == 0 && len(c.Steps) == 0 {
 		return out, nil
 	}
-	note := version{Time: l.cfg.Now(), Author: by.Name, Origin: "sync-config"}
+	note := version{Time: l.cfg.Now(), Author: by.Name, Origin: originShare}
 	v, err := l.history.add(note, next.texts, st.number)
 	if err != nil {
 		return out, refusedBy(err)
