@@ -376,6 +376,57 @@ func TestRollbackAndReloadReachBothUnits(t *testing.T) {
 	}
 }
 
+// TestHistoryAfterTakeover: the unit that takes over has the history of what was applied on the
+// other one, and can go back to any of it; what it writes is what both start with.
+func TestHistoryAfterTakeover(t *testing.T) {
+	a, b := newUnits(t)
+	digests := []string{a.digest()}
+	for _, end := range []string{"10.99.0.200", "10.99.0.150", "10.99.0.100"} {
+		a.edit("blue.hcl", a.pool("blue"), end)
+		if _, err := a.Apply(t.Context(), operator, Apply{Comment: "to " + end}); err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, a.digest())
+	}
+	a.unheard = true
+	b.takesOver()
+	theirs, ours := a.History(), b.History()
+	if len(ours) != len(theirs) || len(ours) != len(digests) {
+		t.Fatalf("one unit has %d versions, the other one %d", len(theirs), len(ours))
+	}
+	for i, v := range ours {
+		if v.Comment != theirs[i].Comment || v.Origin != theirs[i].Origin || i > 0 && v.Author != "peer/"+operator.Name {
+			t.Errorf("version %d is %+v there, and %+v here", i+1, theirs[i], v)
+		}
+	}
+	for i, v := range ours {
+		if _, err := b.Rollback(t.Context(), operator, Rollback{Version: v.Number}); err != nil || b.digest() != digests[i] {
+			t.Errorf("version %d after the takeover: %v", v.Number, err)
+		}
+	}
+	if _, err := b.Rollback(t.Context(), operator, Rollback{Version: ours[1].Number}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.WriteMemory(t.Context(), operator); err != nil || !strings.Contains(b.read("blue.hcl"), "10.99.0.200") {
+		t.Fatalf("write memory after the takeover: %v", err)
+	}
+	a.revive() // with what it was told last
+	if done, err := b.Mend(t.Context()); !done || err != nil || a.digest() != digests[1] {
+		t.Errorf("the unit that returns is not brought along: %v, %v", done, err)
+	}
+	a.start()
+	b.start()
+	if a.digest() != digests[1] || b.digest() != digests[1] || !strings.Contains(a.read("blue.hcl"), "10.99.0.200") {
+		t.Error("the units start with something else than what was written")
+	}
+	last := theirs[len(theirs)-1].Number
+	a.takesOver()
+	if _, err := a.Rollback(t.Context(), operator, Rollback{Version: last}); err != nil || a.digest() != digests[3] ||
+		b.digest() != digests[3] {
+		t.Errorf("the unit that has returned has not its own history: %v", err)
+	}
+}
+
 // TestWhatAServerHasReachesBothUnits: the unit where a change is made asks the server; the
 // other one has the same, and a copy of it.
 func TestWhatAServerHasReachesBothUnits(t *testing.T) {
