@@ -86,24 +86,25 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 }
 
 // keep goes on answering the gateway after run, until close.
-func (g *generator) keep() {
-	g.keeper.Go(func() {
-		var out exchange.Output
-		tick := time.NewTicker(100 * time.Millisecond)
-		defer tick.Stop()
-		for {
-			select {
-			case d := <-g.incoming:
-				_ = g.engine.Receive(time.Now(), d, &out)
-			case now := <-tick.C:
-				g.engine.Expire(now, &out)
-			case <-g.stop:
-				return
-			}
-			// A gateway that is being killed need not be reached.
-			_ = g.carryOut(&out)
+func (g *generator) keep() { g.keeper.Go(func() { g.answer(g.stop) }) }
+
+// answer answers the gateway until stop is closed.
+func (g *generator) answer(stop <-chan struct{}) {
+	var out exchange.Output
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case d := <-g.incoming:
+			_ = g.engine.Receive(time.Now(), d, &out)
+		case now := <-tick.C:
+			g.engine.Expire(now, &out)
+		case <-stop:
+			return
 		}
-	})
+		// A gateway that is being killed need not be reached.
+		_ = g.carryOut(&out)
+	}
 }
 
 // close ends the readers.
