@@ -25,6 +25,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	owned.Go(func() { w.supervisor.askAll(ctx) })
 	owned.Go(func() { w.supervisor.claimAll(ctx) })
+	pace := newRest()
+	owned.Go(func() { pace.run(ctx) })
 
 	select {
 	case <-w.plane.Ready():
@@ -36,7 +38,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	close(w.ready)
-	if err := w.loop(ctx); err != nil {
+	if err := w.loop(ctx, pace); err != nil {
 		cancel(err)
 	}
 	w.replica.Stop("the worker ends")
@@ -49,7 +51,7 @@ func (w *Worker) Ready() <-chan struct{} { return w.ready }
 
 // loop owns the engine and everything else that has no lock. It returns an error where
 // a call says that it cannot go on.
-func (w *Worker) loop(ctx context.Context) error {
+func (w *Worker) loop(ctx context.Context, pace *rest) error {
 	deadline := time.NewTimer(time.Hour)
 	defer deadline.Stop()
 	chores := time.NewTicker(housekeeping)
@@ -93,6 +95,7 @@ func (w *Worker) loop(ctx context.Context) error {
 			w.flush(now)
 		case <-chores.C:
 			w.tick(w.clock.now())
+			pace.tick()
 		}
 	}
 }
