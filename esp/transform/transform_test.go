@@ -220,25 +220,55 @@ func benchmark(b *testing.B, open bool) {
 	}
 }
 
-// TestClear: a cipher forgets its keys, and its clone goes on.
+// TestClear: a cipher forgets its keys, and its clone goes on; before and after its first packet.
 func TestClear(t *testing.T) {
 	for _, suite := range suites() {
-		c := newCipher(t, suite, true)
-		clone := c.Clone()
-		c.Clear()
-		packet := build(clone, 100, 1)
-		clone.Seal(packet, 1)
-		if _, err := clone.Open(packet, 1); err != nil {
-			t.Errorf("%v: a clone does not outlive its original: %v", suite, err)
-		}
-		switch m := c.mode.(type) {
-		case *aead:
-			if *m != (aead{}) {
-				t.Errorf("%v: left is %+v", suite, *m)
+		for _, used := range []bool{false, true} {
+			c := newCipher(t, suite, true)
+			if used {
+				c.Seal(build(c, 100, 1), 1)
 			}
-		case *cbc:
-			if *m != (cbc{}) {
-				t.Errorf("%v: left is %+v", suite, *m)
+			clone := c.Clone()
+			c.Clear()
+			packet := build(clone, 100, 2)
+			clone.Seal(packet, 2)
+			if _, err := clone.Open(packet, 2); err != nil {
+				t.Errorf("%v, used %v: a clone does not outlive its original: %v", suite, used, err)
+			}
+			switch m := c.mode.(type) {
+			case *aead:
+				if *m != (aead{}) {
+					t.Errorf("%v, used %v: left is %+v", suite, used, *m)
+				}
+			case *cbc:
+				if *m != (cbc{}) {
+					t.Errorf("%v, used %v: left is %+v", suite, used, *m)
+				}
+			}
+		}
+	}
+}
+
+// TestFirstPacketTakesTheKey: what an AEAD needs for packets is made for the first one, sealed or
+// forged, and the key itself is not kept beside it.
+func TestFirstPacketTakesTheKey(t *testing.T) {
+	for _, suite := range suites() {
+		for _, forged := range []bool{false, true} {
+			c := newCipher(t, suite, true)
+			m, ok := c.mode.(*aead)
+			if !ok {
+				continue
+			}
+			if m.aead != nil || m.key == ([maxAEADKey]byte{}) {
+				t.Errorf("%v: the keys are expanded before there is a packet", suite)
+			}
+			if packet := build(c, 100, 1); !forged {
+				c.Seal(packet, 1)
+			} else if _, err := c.Open(packet, 1); err == nil {
+				t.Errorf("%v: a forgery opened", suite)
+			}
+			if m.aead == nil || m.key != ([maxAEADKey]byte{}) {
+				t.Errorf("%v, forged %v: the key is still there beside its expansion", suite, forged)
 			}
 		}
 	}
