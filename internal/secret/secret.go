@@ -23,7 +23,16 @@ type Value struct{ cell *cell }
 type cell struct{ bytes *[]byte }
 
 // New returns a Value that owns b; the caller must not use b afterwards.
-func New(b []byte) Value { return Value{&cell{&b}} }
+func New(b []byte) Value {
+	// One object has both pointers' targets. A Value leads to its cell alone: whatever
+	// follows a pointer to that finds no bytes beside it.
+	both := &struct {
+		cell  cell
+		bytes []byte
+	}{bytes: b}
+	both.cell.bytes = &both.bytes
+	return Value{&both.cell}
+}
 
 // Copy returns a Value with a copy of b of its own.
 func Copy(b []byte) Value { return New(append([]byte(nil), b...)) }

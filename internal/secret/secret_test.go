@@ -55,3 +55,15 @@ func TestEqual(t *testing.T) {
 		t.Error("Equal is wrong")
 	}
 }
+
+// TestNewIsOneObject: an SA has a dozen keys, and a set-up makes twice as many.
+func TestNewIsOneObject(t *testing.T) {
+	b := []byte("key")
+	var v Value
+	if n := testing.AllocsPerRun(100, func() { v = New(b) }); n != 1 {
+		t.Errorf("a Value is made of %v objects", n)
+	}
+	if string(v.Reveal()) != "key" {
+		t.Errorf("revealed: %q", v.Reveal())
+	}
+}
