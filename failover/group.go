@@ -28,6 +28,7 @@ type group struct {
 	wantUntil time.Time
 	handover  handover
 	against   uint64    // epoch of the last split brain that was logged
+	greeted   time.Time // the return of the peer since which it follows, and the addresses were announced
 	stays     bool      // the operator gave the role away: no preemption
 	healed    time.Time // when the role moved for the health of contexts
 	disk      string    // why the epoch cannot be written down; "": it can
@@ -251,8 +252,9 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 		n.resolve(now, g, theirs, out)
 		return
 	}
-	if g.against != 0 { // the peer has given in, and may have announced the addresses last
-		g.against = 0
+	if g.against != 0 || !g.greeted.Equal(n.peer.since) {
+		// The peer has given in, or returned, and may have announced the addresses last.
+		g.against, g.greeted = 0, n.peer.since
 		out.Announce = append(out.Announce, g.cfg.Name)
 	}
 	if theirs.Used > g.epoch {

@@ -818,3 +818,20 @@ func TestPeerRestartsInHandover(t *testing.T) {
 	l.run(time.Second)
 	l.want("active", "standby-cold")
 }
+
+// TestWinnerAnnouncesLast: the loser of a split brain, which announces the addresses
+// when it hears the winner, may give in before the winner has heard what it was.
+func TestWinnerAnnouncesLast(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	for _, returned := range []bool{false, true, false} {
+		if returned { // what it was there is not heard: it follows
+			l.nodes[0].peer.since = l.now
+		}
+		before := len(l.seen[0].Announce)
+		l.run(DefaultPoll)
+		if got := len(l.seen[0].Announce) - before; (got == 1) != returned {
+			t.Errorf("returned %v: the addresses were announced %d times", returned, got)
+		}
+	}
+}
