@@ -44,7 +44,7 @@ func (n *Node) beat(now time.Time, out *Output) {
 	n.lastBeat, n.nextBeat = now, now.Add(interval)
 	for _, page := range n.outbox.pages(now, interval/2, n.pageLimit(now), n.room()) {
 		for i := range n.links {
-			n.send(now, &n.links[i], keys, false, page, out)
+			n.send(now, &n.links[i], keys, n.peer.closing.said, page, out)
 		}
 		if suspect {
 			n.ask(now, keys, page, out)

@@ -48,10 +48,8 @@ func (n *Node) watchPaths(now time.Time, out *Output) {
 	if !n.peer.alive {
 		return
 	}
-	if n.silence() >= n.cfg.Hold {
-		n.peer.alive, n.peer.dataOnly, n.peer.since = false, false, now
-		out.event(Event{At: now, Kind: EventPeerDown, Text: fmt.Sprintf("nothing heard for %v on %s and %s",
-			now.Sub(n.peer.heard), count(len(n.links), "link"), count(len(n.data), "data interface"))})
+	if n.left() <= 0 {
+		n.lose(now, out)
 		return
 	}
 	if n.peer.dataOnly == heardLink && now.Sub(n.peer.met) >= n.cfg.Hold {
@@ -60,6 +58,17 @@ func (n *Node) watchPaths(now time.Time, out *Output) {
 			out.event(Event{At: now, Kind: EventLinksFailed, Text: "no takeover while the peer answers there"})
 		}
 	}
+}
+
+// lose notes that the peer is dead, or as good as that.
+func (n *Node) lose(now time.Time, out *Output) {
+	closed := ""
+	if n.peer.closing.said {
+		closed = "its processes have ended: "
+	}
+	n.peer.alive, n.peer.dataOnly, n.peer.since, n.peer.closing = false, false, now, closing{}
+	out.event(Event{At: now, Kind: EventPeerDown, Text: fmt.Sprintf("%snothing heard for %v on %s and %s", closed,
+		now.Sub(n.peer.heard), count(len(n.links), "link"), count(len(n.data), "data interface"))})
 }
 
 // count returns a number of things, in words that an operator reads.
@@ -80,10 +89,13 @@ func (n *Node) pathSilent(now time.Time, p *pathState, why string, out *Output) 
 }
 
 // suspicion is how much longer the links may be silent until it is time to ask
-// on the data interfaces: half the hold time in all. Without a link that is heard
-// it is none.
+// on the data interfaces: half the hold time in all. Without a link that is heard,
+// and for a peer whose processes are said to have died, it is none.
 func (n *Node) suspicion() time.Duration {
 	left := time.Duration(0)
+	if n.peer.closing.said {
+		return left
+	}
 	for i := range n.links {
 		if p := &n.links[i]; p.hearing {
 			left = max(left, n.cfg.Hold/2-(n.ear-p.ear))
@@ -98,7 +110,7 @@ func (n *Node) judgement() (dead, suspect time.Time) {
 	if !n.peer.alive {
 		return dead, suspect
 	}
-	dead = n.last.Add(n.cfg.Hold - n.silence())
+	dead = n.last.Add(n.left())
 	if dead.Before(n.judges) {
 		dead = n.judges
 	}

@@ -17,6 +17,7 @@ type peer struct {
 	since    time.Time // of that
 	wasAlive bool      // at the last announcement
 	dataOnly bool      // alive, but no link is heard
+	closing  closing
 	program  string
 	clock    clock
 	keys     [MaxKeys]KeyID // that it takes; zero: not known
@@ -180,6 +181,9 @@ func (n *Node) learn(now time.Time, h *Heartbeat, key KeyID, out *Output) {
 		n.outbox.repeat()
 	}
 	p.counter, p.heard, p.ear = h.Counter, now, n.ear
+	if p.closing.answered(n.ear) {
+		n.dirty = true
+	}
 	p.program = h.Program
 	n.echo = h.Challenge
 	if h.Of == n.instance {

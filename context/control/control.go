@@ -241,6 +241,8 @@ type Replication struct {
 	State     failover.Replication `json:"state"`
 	Active    bool                 `json:"active"`    // what the worker was when it told
 	Connected bool                 `json:"connected"` // there is a session with the twin
+	// Closed says that the last session ended because the twin's kernel closed it.
+	Closed bool `json:"closed,omitempty"`
 	// Holds says that the worker has a complete copy, however old, or serves.
 	Holds    bool      `json:"holds"`
 	Reason   string    `json:"reason,omitempty"` // why the last session ended

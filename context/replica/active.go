@@ -225,7 +225,7 @@ func (a *active) quiesce(now time.Time, cancel bool) {
 func (a *active) progress() *control.Replication {
 	p := a.sender.Progress()
 	r := &control.Replication{
-		State: failover.ReplicationNone, Active: true, Connected: a.twin.session != nil,
+		State: failover.ReplicationNone, Active: true, Connected: a.twin.session != nil, Closed: a.twin.closed,
 		Holds: true, Reason: a.twin.reason, LastBulk: a.twin.bulk, GivenUp: a.store.lost,
 		Stream: a.sender.Stream().String(), Last: uint64(p.Last), Acked: uint64(p.Acked),
 		Pending: p.Pending, Backlog: p.Backlog,

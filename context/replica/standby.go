@@ -145,7 +145,7 @@ func (x *standby) unstage() {
 func (x *standby) progress() *control.Replication {
 	stream, applied := x.receiver.Applied()
 	r := &control.Replication{
-		State: failover.ReplicationNone, Connected: x.twin.session != nil,
+		State: failover.ReplicationNone, Connected: x.twin.session != nil, Closed: x.twin.closed,
 		Holds: x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk, GivenUp: x.store.lost,
 		Stream: stream.String(), Last: uint64(applied), Acked: uint64(applied),
 	}

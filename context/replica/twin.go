@@ -28,6 +28,7 @@ type twin struct {
 
 	bulk   time.Time // when the last snapshot was complete
 	reason string    // why the last session ended
+	closed bool      // the twin's kernel has ended it
 	told   string    // the state that the supervisor knows
 }
 
@@ -65,7 +66,7 @@ func (t *twin) authenticate(ctx context.Context, conn net.Conn, key secret.Value
 
 // open takes over a session.
 func (t *twin) open(s *link.Session) {
-	t.session, t.room, t.received = s, s.Room(), s.Received()
+	t.session, t.room, t.received, t.closed = s, s.Room(), s.Received(), false
 }
 
 // close ends the session, and reports whether there was one.
@@ -73,6 +74,7 @@ func (t *twin) close(reason string) bool {
 	if t.session == nil {
 		return false
 	}
+	t.closed = t.session.Closed()
 	t.session.Close()
 	t.session, t.room, t.received, t.reason = nil, nil, nil, reason
 	t.pace.Stop()
@@ -82,7 +84,7 @@ func (t *twin) close(reason string) bool {
 
 // report tells the supervisor of a state, where it knows another one.
 func (t *twin) report(host Host, p *control.Replication) {
-	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Holds, p.GivenUp); key != t.told {
+	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Closed, p.Holds, p.GivenUp); key != t.told {
 		t.told = key
 		host.Request(control.KindReplication, p)
 	}

@@ -14,7 +14,7 @@ func (w *world) disturb() {
 	w.after(20*time.Millisecond+w.upTo(500*time.Millisecond), w.disturb)
 	i := w.rand.IntN(2)
 	n := w.nodes[i]
-	switch w.rand.IntN(18) {
+	switch w.rand.IntN(20) {
 	case 0, 1:
 		w.kill()
 	case 2, 3:
@@ -44,6 +44,8 @@ func (w *world) disturb() {
 		w.mislead(n)
 	case 13, 14:
 		n.hang(w.rand.IntN(2) == 0)
+	case 15, 16:
+		w.deceive(n)
 	default:
 		n.tell(func(out *failover.Output) {
 			if err := n.machine.Switch(n.now(), groupName, "the operator switched", out); err == nil {
@@ -65,7 +67,54 @@ func (w *world) kill() {
 		w.after(w.upTo(hold), func() { w.notice(1-n.index, id) })
 	}
 	n.kill()
+	w.obituary(n)
 	w.after(w.upTo(900*time.Millisecond), n.boot)
+}
+
+// obituary tells the peer of a node whose processes have died, as its kernel does: where
+// workers had a session, over a link that works. It may come too late, or not at all.
+func (w *world) obituary(dead *node) {
+	other := w.nodes[1-dead.index]
+	if w.session[other.index] == 0 || !w.linkUp[w.sessionOn] || w.rand.IntN(4) == 0 {
+		return
+	}
+	w.after(w.upTo(20*time.Millisecond), func() {
+		if dead.up || !other.up {
+			return
+		}
+		w.logf("node %d hears that the processes of its peer have ended", other.index)
+		w.result.Obituaries++
+		other.tell(func(out *failover.Output) { other.machine.PeerClosed(other.now(), out) })
+	})
+}
+
+// deceive pretends that the processes of the peer of a node have died, again and again. A
+// peer that has no processor cannot answer: what it loses, it is not to blame for.
+func (w *world) deceive(n *node) {
+	peer := w.nodes[1-n.index]
+	w.logf("node %d is told that the processes of its peer have ended", n.index)
+	for range 1 + w.rand.IntN(8) {
+		w.after(w.upTo(50*time.Millisecond), func() {
+			if !n.up || !peer.up {
+				return
+			}
+			w.result.Deceptions++
+			w.deceived = w.now
+			w.excuseDeceived()
+			n.tell(func(out *failover.Output) { n.machine.PeerClosed(n.now(), out) })
+		})
+	}
+}
+
+// excuseDeceived excuses what is lost where an active node that is said to be dead gets no
+// processor.
+func (w *world) excuseDeceived() {
+	if w.deceived.IsZero() || w.now.Sub(w.deceived) > poll || !w.activeSleeps() {
+		return
+	}
+	for _, l := range w.sas {
+		l.excused = true
+	}
 }
 
 // starve keeps a node from the processor. What an active one loses whose peer
@@ -78,6 +127,7 @@ func (w *world) starve(n *node) {
 		}
 	}
 	n.sleep(d)
+	w.excuseDeceived()
 }
 
 // mislead lets the worker of the hostile context say what it likes: of its copy,

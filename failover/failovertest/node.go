@@ -286,10 +286,12 @@ func (w *world) wasLoose() bool { return !w.loose.IsZero() && w.now.Sub(w.loose)
 func (w *world) activated(n *node, c failover.RoleChange) {
 	w.result.Takeovers++
 	w.owner = n.index
-	if heard := w.now.Sub(n.arrived); strings.Contains(c.Reason, "is silent") && !n.arrived.IsZero() && heard < hold/2 {
+	peer := w.nodes[1-n.index]
+	lives := peer.up && peer.incarnation == n.met && !peer.sleeps()
+	if heard := w.now.Sub(n.arrived); strings.Contains(c.Reason, "is silent") && lives && heard < hold/2 {
 		w.fail("node %d takes over from a silent peer, whose heartbeat came %v ago", n.index, heard)
 	}
-	unheard := w.partitioned() || w.wasLoose() || w.nodes[1-n.index].up && w.nodes[1-n.index].sleeps()
+	unheard := w.partitioned() || w.wasLoose() || peer.up && peer.sleeps()
 	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && unheard {
 		for _, l := range w.sas {
 			l.excused = true // the copy is old and the peer cannot be asked

@@ -1,7 +1,8 @@
 // Package failovertest runs two failover nodes, a model of their workers and two
 // clients in virtual time, over links that are cut and healed, while nodes and
 // workers are killed between any two steps. The nodes' clocks differ, a node gets
-// no processor for a while, workers hang, the failover key is changed,
+// no processor for a while, workers hang, the failover key is changed, living nodes are
+// said to be dead,
 // and the worker of another context of the group says what it likes. A run follows from its seed alone.
 //
 // Role machines, heartbeats, journals, reservations and the memory-file store
@@ -42,7 +43,7 @@ const (
 type Result struct {
 	Kills, WorkerKills, Cuts, Takeovers, Switches int
 	Partitions, SplitBrains, Sleeps, Lies, Hangs  int
-	Rotations                                     int
+	Rotations, Obituaries, Deceptions             int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -59,6 +60,8 @@ func (r *Result) Add(o Result) {
 	r.Lies += o.Lies
 	r.Hangs += o.Hangs
 	r.Rotations += o.Rotations
+	r.Obituaries += o.Obituaries
+	r.Deceptions += o.Deceptions
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots
@@ -95,6 +98,7 @@ type world struct {
 	apart     time.Time // when the nodes could not hear each other for the last time
 	serving   time.Time // since when an active node has been reachable for the clients
 	loose     time.Time // when a node had no data network for the last time
+	deceived  time.Time // when it was pretended that a node is dead
 }
 
 // number is one use of a sequence number with a key.

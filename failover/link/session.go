@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -109,6 +110,18 @@ func (s *Session) Err() error {
 	default:
 		return nil
 	}
+}
+
+// Closed reports whether the session ended because the other end's kernel closed the
+// connection: the twin's process has ended, or it wanted to. That is not
+// authenticated.
+func (s *Session) Closed() bool {
+	for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(s.Err(), err) {
+			return true
+		}
+	}
+	return false
 }
 
 // Send queues a message, which belongs to the session from now on and is

@@ -91,7 +91,8 @@ func New(cfg *Config) (*Pair, error) {
 		beats: make(chan beat, beatsSize), accept: p.accept}
 	p.data = &dataPaths{machine: x, members: p.members, open: make(map[string]*dataPath),
 		beats: make(chan beat, beatsSize)}
-	p.twins = &twins{machine: x, roles: p.roles, members: p.members, links: p.links, keys: p.keys}
+	p.twins = &twins{machine: x, roles: p.roles, members: p.members, links: p.links, keys: p.keys,
+		obituary: &obituary{machine: x, members: p.members, links: p.links, hold: p.cfg.Hold}}
 	p.peer = newPeerChannel(x, p.cfg.Unit, p.links, p.keys)
 	p.reporter = &reporter{machine: x, cfg: &p.cfg, members: p.members, links: p.links, keys: p.keys}
 	return p, nil
@@ -170,6 +171,7 @@ func (p *Pair) step(ctx context.Context, due, look <-chan time.Time) error {
 	}
 	p.carry(ctx, &out)
 	p.twins.connect(ctx, time.Now())
+	p.twins.obituary.look(ctx, time.Now())
 	return nil
 }
 
@@ -197,16 +199,7 @@ func (p *Pair) realign(ctx context.Context) error {
 }
 
 // drain gives the heartbeats that wait to the role machine.
-func (p *Pair) drain(out *failover.Output) {
-	for {
-		select {
-		case b := <-p.links.beats:
-			p.receive(b, out)
-		default:
-			return
-		}
-	}
-}
+func (p *Pair) drain(out *failover.Output) { p.links.drain(func(b beat) { p.receive(b, out) }) }
 
 // receive gives a heartbeat to the role machine, which says what it refuses.
 func (p *Pair) receive(b beat, out *failover.Output) {

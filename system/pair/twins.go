@@ -30,7 +30,9 @@ type twins struct {
 	members *members
 	links   *links
 	keys    *keyring
-	dials   int // that are being made
+	// obituary looks after the peer where sessions end.
+	obituary *obituary
+	dials    int // that are being made
 }
 
 // connect makes the connections that standby contexts miss. The standby
@@ -121,6 +123,7 @@ func pass(ctx context.Context, m *member, conn *net.TCPConn, key secret.Value) e
 
 // heard takes what a worker says of its copy; nil: there is no worker.
 func (t *twins) heard(now time.Time, m *member, r *control.Replication, out *failover.Output) {
+	t.obituary.heard(m, r)
 	if r == nil {
 		r = &control.Replication{State: failover.ReplicationNone, Reason: "the worker has ended",
 			Holds: m.replication.Holds}

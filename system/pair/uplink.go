@@ -214,3 +214,15 @@ func (k *links) heard(now time.Time) []*uplink {
 	}
 	return slices.Clip(list)
 }
+
+// drain takes the heartbeats that wait.
+func (k *links) drain(take func(beat)) {
+	for {
+		select {
+		case b := <-k.beats:
+			take(b)
+		default:
+			return
+		}
+	}
+}
