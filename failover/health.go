@@ -10,7 +10,7 @@ const (
 	// laggardLimit is how long a copy may be out of step, while others of its
 	// group are in step, before the group stops waiting for it: a worker that
 	// never says "ready" holds up nobody but itself. A bulk copy of 10,000 SAs
-	// takes a second and a quarter.
+	// takes less than a second.
 	laggardLimit = 30 * time.Second
 	// healthRest is how long a group stays where it went for the health of its
 	// contexts: a context that breaks wherever it is must not carry the others to

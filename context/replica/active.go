@@ -222,6 +222,8 @@ func (a *active) quiesce(now time.Time, cancel bool) {
 	}
 }
 
+func (*active) reconfigured() {}
+
 func (a *active) progress() *control.Replication {
 	p := a.sender.Progress()
 	r := &control.Replication{

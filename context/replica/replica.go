@@ -83,6 +83,8 @@ type State interface {
 	Replay(now time.Time, r exchange.Record) error
 	Snapshot(yield func(exchange.Record) bool)
 	Status() []exchange.Status
+	// Wipe forgets all IKE SAs with their keys: the State is of no use afterwards.
+	Wipe()
 	// Remember notes an address that came back, and Habits yields those: see
 	// pool.Set.
 	Remember(a netip.Addr, identity string) bool
@@ -296,6 +298,9 @@ func (r *Replica) Attach(s *link.Session, err error) {
 // twin has everything. No message of a peer is taken up until the role changes, or the
 // hand-over is called off.
 func (r *Replica) Quiesce(now time.Time, q control.Quiesce) { r.role.quiesce(now, q.Cancel) }
+
+// Reconfigured says that Host.Rebuild makes another State than it would have made before.
+func (r *Replica) Reconfigured() { r.role.reconfigured() }
 
 // Progress says how far the copy is; nil: there is none.
 func (r *Replica) Progress() *control.Replication { return r.role.progress() }

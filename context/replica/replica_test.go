@@ -78,6 +78,8 @@ func (b *book) Status() (all []exchange.Status) {
 	return all
 }
 
+func (b *book) Wipe() { clear(b.sas) }
+
 func (b *book) Remember(a netip.Addr, identity string) bool { b.habits[a] = identity; return true }
 
 func (b *book) Habits(yield func(netip.Addr, string) bool) { maps.All(b.habits)(yield) }
@@ -574,14 +576,20 @@ func TestAdoptClearsSnapshot(t *testing.T) {
 	for e := range a.store.snapshot {
 		received = append(received, e)
 	}
-	x := b.role.(*standby)
-	x.staged = slices.Clone(received)
-	if err := b.store.adopt(b.Now(), journal.Step{Stream: newStream(1), Position: 1}, x.staged); err != nil {
+	x, err := b.store.intake(len(received))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range received {
+		if err := x.take(b.Now(), e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := slices.Clone(x.items)
+	if err := x.adopt(journal.Step{Stream: newStream(1), Position: 1}); err != nil {
 		t.Fatal(err)
 	}
 	b.want("of the snapshot", "[11]")
-	written := slices.Clone(x.staged)
-	x.unstage()
 	for i, e := range append(received, written...) {
 		if !bytes.Equal(e, make([]byte, len(e))) {
 			t.Errorf("entry %d is still there: %d octets", i, len(e))

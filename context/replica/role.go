@@ -46,6 +46,7 @@ type role interface {
 	feed(now time.Time)
 	overdue()
 	quiesce(now time.Time, cancel bool)
+	reconfigured()
 	progress() *control.Replication
 	report()
 }
@@ -89,6 +90,7 @@ func (*alone) receive(time.Time, []byte) error     { return nil }
 func (*alone) received(time.Time)                  {}
 func (*alone) feed(time.Time)                      {}
 func (*alone) overdue()                            {}
+func (*alone) reconfigured()                       {}
 func (*alone) progress() *control.Replication      { return nil }
 func (*alone) report()                             {}
 func (a *alone) quiesce(time.Time, bool)           { a.host.Request(control.KindQuiesced, nil) }

@@ -19,7 +19,7 @@ type standby struct {
 	twin  *twin
 
 	receiver *journal.Receiver // nil: the role was not started
-	staged   [][]byte          // what has come in of a snapshot
+	intake   *intake           // what has come in of a snapshot; nil: none comes
 }
 
 func (*standby) serves() bool  { return false }
@@ -88,7 +88,7 @@ func (x *standby) detach(reason string) {
 	if !x.twin.close(reason) {
 		return
 	}
-	x.unstage()
+	x.drop()
 	x.receiver.Disconnected()
 	x.report()
 }
@@ -101,12 +101,15 @@ func (x *standby) receive(now time.Time, b []byte) error {
 	}
 	switch step.Op {
 	case journal.StepBegin:
-		x.staged = make([][]byte, 0, min(step.Count, 1<<16))
+		x.drop()
+		x.intake, err = x.store.intake(step.Count)
+		return err
 	case journal.StepItem:
-		x.staged = append(x.staged, step.Payload)
+		return x.intake.take(now, step.Payload)
 	case journal.StepCommit:
-		defer x.unstage()
-		if err := x.store.adopt(now, step, x.staged); err != nil {
+		copied := x.intake
+		x.intake = nil
+		if err := copied.adopt(step); err != nil {
 			x.receiver.Disown() // what was held before is held still
 			return err
 		}
@@ -134,12 +137,19 @@ func (x *standby) received(time.Time) {
 	}
 }
 
-// unstage forgets the part of a snapshot that has come in.
-func (x *standby) unstage() {
-	for _, b := range x.staged {
-		clear(b)
+// drop gives up the part of a snapshot that has come in.
+func (x *standby) drop() {
+	if x.intake != nil {
+		x.intake.drop()
+		x.intake = nil
 	}
-	x.staged = nil
+}
+
+// reconfigured begins a copy anew that was begun with another configuration.
+func (x *standby) reconfigured() {
+	if x.intake != nil {
+		x.detach("the context was configured anew")
+	}
 }
 
 func (x *standby) progress() *control.Replication {

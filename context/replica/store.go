@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -164,30 +163,6 @@ func (s *store) restore(now time.Time) (int, error) {
 		return 0, fmt.Errorf("replica: %w: %w", ErrJournal, err)
 	}
 	return s.use(im, use), nil
-}
-
-// adopt makes the state, and the journal, the copy that a snapshot of the twin
-// describes. What was held before is replaced as a whole; on an error it is held
-// still. Each of items is cleared, and the entry as this node writes it stands in its
-// place: both hold keys.
-func (s *store) adopt(now time.Time, step journal.Step, items [][]byte) error {
-	im, use, err := s.blank(false)
-	if err != nil {
-		return err
-	}
-	for i, b := range items {
-		e, err := parseEntry(b)
-		if err != nil {
-			return err
-		}
-		items[i] = s.apply(now, e, im).encode()
-		clear(b)
-	}
-	if err := s.journal.reset(step.Stream, step.Position, slices.Values(items)); err != nil {
-		return err
-	}
-	s.use(im, use)
-	return nil
 }
 
 // repeat applies one entry of the active twin, and writes it to the journal with

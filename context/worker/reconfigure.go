@@ -24,6 +24,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant, isNew bool) er
 			return err
 		}
 		w.tenant = t
+		w.replica.Reconfigured()
 		w.limits.set(t.Limits)
 		var out session.Output
 		_ = w.replica.Serve(func() { w.sessions.Reserve(&out) })

@@ -354,6 +354,39 @@ func TestIdleTimeoutAfterTakeover(t *testing.T) {
 	})
 }
 
+// halfASnapshot carries the messages between the twins by hand, and stops within the
+// snapshot. It returns the ends of the sessions with node 0 and node 1.
+func (p *pair) halfASnapshot() (active, standby *link.Session) {
+	p.t.Helper()
+	var sessions [2]*link.Session
+	for i, unit := range []failover.Unit{failover.UnitSecondary, failover.UnitPrimary} {
+		c, done := linktest.NewCable(nil), make(chan struct{})
+		go func() {
+			defer close(done)
+			s, err := link.NewSession(context.Background(), c.Ends[0],
+				link.SessionConfig{Key: secret.Copy([]byte("the key of the twins")), Unit: unit})
+			if err != nil {
+				p.t.Error(err)
+			}
+			sessions[i] = s
+		}()
+		if err := p.nodes[i].worker.Link(context.Background(), c.Ends[1], twinKey); err != nil {
+			p.t.Fatal(err)
+		}
+		<-done
+	}
+	active, standby = sessions[0], sessions[1]
+	active.Send(<-standby.Received()) // what the standby has
+	for range 4 {
+		standby.Send(<-active.Received())
+	}
+	time.Sleep(100 * time.Millisecond)
+	if got := p.nodes[1].replication(); got != "bulk" {
+		p.t.Errorf("replication: %s", got)
+	}
+	return active, standby
+}
+
 // TestHalfASnapshot: a node whose copy is on its way serves what it had before,
 // and uses no number twice.
 func TestHalfASnapshot(t *testing.T) {
@@ -365,34 +398,7 @@ func TestHalfASnapshot(t *testing.T) {
 		bob := p.newClient(3, "bob@example")
 		p.mustPing(bob, "with one node")
 		p.revive(1)
-		// Between the twins somebody carries their messages by hand, and stops within
-		// the snapshot.
-		var sessions [2]*link.Session
-		for i, unit := range []failover.Unit{failover.UnitSecondary, failover.UnitPrimary} {
-			c, done := linktest.NewCable(nil), make(chan struct{})
-			go func() {
-				defer close(done)
-				s, err := link.NewSession(context.Background(), c.Ends[0],
-					link.SessionConfig{Key: secret.Copy([]byte("the key of the twins")), Unit: unit})
-				if err != nil {
-					t.Error(err)
-				}
-				sessions[i] = s
-			}()
-			if err := p.nodes[i].worker.Link(context.Background(), c.Ends[1], twinKey); err != nil {
-				t.Fatal(err)
-			}
-			<-done
-		}
-		active, s := sessions[0], sessions[1]
-		active.Send(<-s.Received()) // what the standby has
-		for range 4 {
-			s.Send(<-active.Received())
-		}
-		time.Sleep(100 * time.Millisecond)
-		if got := p.nodes[1].replication(); got != "bulk" {
-			t.Errorf("replication: %s", got)
-		}
+		active, s := p.halfASnapshot()
 		s.Close()
 		active.Close()
 		if got := len(p.nodes[1].established()); got != 0 {
@@ -408,6 +414,31 @@ func TestHalfASnapshot(t *testing.T) {
 		p.mustPing(alice, "after the takeover")
 		p.mustPing(bob, "after the takeover")
 		bob.stop()
+		alice.stop()
+		p.stop()
+	})
+}
+
+// TestReconfiguredWithinSnapshot: a copy that was begun with another configuration is
+// begun anew.
+func TestReconfiguredWithinSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		alice := p.newClient(2, "alice@example")
+		p.kill(1)
+		p.revive(1)
+		active, s := p.halfASnapshot()
+		if err := p.nodes[1].worker.Reconfigure(t.Context(), gatewayTenant(4), false); err != nil {
+			t.Fatal(err)
+		}
+		<-s.Done()
+		s.Close()
+		active.Close()
+		p.join()
+		p.awaitStep(0)
+		p.kill(0)
+		p.serve(1)
+		p.mustPing(alice, "after the takeover")
 		alice.stop()
 		p.stop()
 	})
