@@ -27,6 +27,7 @@ type active struct {
 
 	held   []heldMessages
 	raises []raise
+	unsent time.Time // since when entries of Commit wait to be moved to the session; zero: none does
 
 	quiescing bool // the supervisor waits until the twin has everything
 	silent    bool // quiescing or quiesced: no message of a peer is taken up
@@ -166,8 +167,28 @@ func (a *active) release() {
 	}
 }
 
+// pushDelay is how long the entries of Commit may wait for those of the messages that
+// have come in already: a message to the twin, its acknowledgement and the wake-ups of
+// both cost more than a set-up's entries.
+const pushDelay = time.Millisecond
+
+// push moves the entries of Commit to the session, where busy not before pushDelay.
+func (a *active) push(now time.Time, busy bool) {
+	if !a.unsent.IsZero() && (!busy || now.Sub(a.unsent) >= pushDelay) {
+		a.feed(now)
+	}
+}
+
+// committed says that push has something to move.
+func (a *active) committed(now time.Time) {
+	if a.unsent.IsZero() {
+		a.unsent = now
+	}
+}
+
 // feed moves entries to the session.
 func (a *active) feed(now time.Time) {
+	a.unsent = time.Time{}
 	if a.twin.session == nil {
 		return
 	}

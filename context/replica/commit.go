@@ -10,8 +10,8 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// Commit makes changes of the engine durable and installs the child SAs in them. It
-// returns the child SAs for which there are no counters left: they have to end,
+// Commit makes changes of the engine durable and installs the child SAs in them: the
+// twin gets them with the next Push. It returns the child SAs for which there are no counters left: they have to end,
 // without counters they would use numbers twice.
 func (r *Replica) Commit(now time.Time, changes []exchange.Record) (uncounted []uint64) {
 	if len(changes) == 0 {
@@ -38,7 +38,7 @@ func (r *Replica) Commit(now time.Time, changes []exchange.Record) (uncounted []
 	}
 	r.ending = nil
 	r.store.tidy()
-	r.role.feed(now)
+	r.role.committed(now)
 	return uncounted
 }
 

@@ -261,6 +261,11 @@ func (r *Replica) Receive(now time.Time, b []byte, ok bool) {
 	r.role.report()
 }
 
+// Push moves what Commit has made durable to the twin. It is called before the loop waits;
+// busy says that it will not wait, for messages of peers have come in: then entries may
+// stay for a moment, so that those of several messages travel together.
+func (r *Replica) Push(now time.Time, busy bool) { r.role.push(now, busy) }
+
 // Feed moves entries to the twin.
 func (r *Replica) Feed(now time.Time) {
 	r.role.feed(now)
@@ -286,7 +291,7 @@ func (r *Replica) Authenticate(ctx context.Context, conn net.Conn, key secret.Va
 // supervisor is told of the outcome.
 func (r *Replica) Attach(s *link.Session, err error) {
 	if err != nil {
-		r.twin.told = ""
+		r.twin.told = told{}
 		r.role.report()
 		return
 	}

@@ -407,6 +407,8 @@ func join(t *testing.T, a, b *node) {
 func exchangeUntil(t *testing.T, a, b *node, done func() bool) {
 	t.Helper()
 	for !done() {
+		a.Push(a.Now(), false)
+		b.Push(b.Now(), false)
 		x, y := a.Inputs(), b.Inputs()
 		select {
 		case m, ok := <-x.Received:
@@ -423,6 +425,32 @@ func exchangeUntil(t *testing.T, a, b *node, done func() bool) {
 			b.Feed(time.Now())
 		}
 	}
+}
+
+// TestPush: while messages of peers wait entries gather, for a moment.
+func TestPush(t *testing.T) {
+	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
+	defer a.Stop("the test ends")
+	defer b.Stop("the test ends")
+	join(t, a, b)
+	sender := a.role.(*active).sender
+	gathered := func() bool {
+		_, more := sender.Message(nil) // it is not sent, and the session is of no use any more
+		return more
+	}
+	for _, step := range []struct {
+		busy  bool
+		after time.Duration
+		want  bool // the entry is not sent
+	}{{false, 0, false}, {true, 0, true}, {true, pushDelay, false}, {true, pushDelay - 1, true}} {
+		a.Push(a.Now(), false)
+		a.add(uint64(100+step.after), uint64(200+step.after))
+		a.Push(a.Now().Add(step.after), step.busy)
+		if got := gathered(); got != step.want {
+			t.Errorf("%+v: gathered: %v", step, got)
+		}
+	}
+	a.Push(a.Now().Add(time.Hour), true) // nothing is there
 }
 
 // TestTwins: a standby adopts what the active one has, repeats what comes, gives it up

@@ -44,6 +44,9 @@ type role interface {
 	receive(now time.Time, b []byte) error
 	received(now time.Time) // behind the last of some messages
 	feed(now time.Time)
+	// committed says that Commit has recorded entries, push moves them to the twin.
+	committed(now time.Time)
+	push(now time.Time, busy bool)
 	overdue()
 	quiesce(now time.Time, cancel bool)
 	reconfigured()
@@ -89,6 +92,8 @@ func (*alone) detach(string)                       {}
 func (*alone) receive(time.Time, []byte) error     { return nil }
 func (*alone) received(time.Time)                  {}
 func (*alone) feed(time.Time)                      {}
+func (*alone) committed(time.Time)                 {}
+func (*alone) push(time.Time, bool)                {}
 func (*alone) overdue()                            {}
 func (*alone) reconfigured()                       {}
 func (*alone) progress() *control.Replication      { return nil }

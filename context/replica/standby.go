@@ -75,6 +75,8 @@ func (*standby) raise(time.Time, uint64) error { return nil }
 func (*standby) tellCounters(time.Time)        {}
 func (*standby) dispatch([]exchange.Datagram)  {}
 func (*standby) feed(time.Time)                {}
+func (*standby) committed(time.Time)           {}
+func (*standby) push(time.Time, bool)          {}
 func (*standby) overdue()                      {}
 func (x *standby) quiesce(time.Time, bool)     { x.host.Request(control.KindQuiesced, nil) }
 

@@ -29,7 +29,15 @@ type twin struct {
 	bulk   time.Time // when the last snapshot was complete
 	reason string    // why the last session ended
 	closed bool      // the twin's kernel has ended it
-	told   string    // the state that the supervisor knows
+	told   told      // what the supervisor knows
+}
+
+// told is what the supervisor is told of at once when it changes.
+type told struct {
+	anything                         bool
+	state                            failover.Replication
+	active, connected, closed, holds bool
+	givenUp                          int
 }
 
 // newTwin returns the twin of a pair.
@@ -84,8 +92,8 @@ func (t *twin) close(reason string) bool {
 
 // report tells the supervisor of a state, where it knows another one.
 func (t *twin) report(host Host, p *control.Replication) {
-	if key := fmt.Sprint(p.State, p.Active, p.Connected, p.Closed, p.Holds, p.GivenUp); key != t.told {
-		t.told = key
+	if now := (told{true, p.State, p.Active, p.Connected, p.Closed, p.Holds, p.GivenUp}); now != t.told {
+		t.told = now
 		host.Request(control.KindReplication, p)
 	}
 }

@@ -64,6 +64,7 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 		}
 		known := replica.WhenListening(w.replica, w.inbox.known)
 		strangers := replica.WhenListening(w.replica, w.inbox.strangers)
+		w.replica.Push(w.clock.now(), len(known)+len(strangers) > 0)
 		twin := w.replica.Inputs()
 		select {
 		case <-ctx.Done():
