@@ -120,7 +120,7 @@ func (n *Node) sign(now time.Time, p *pathState, key secret.Value, ask bool, pag
 		Challenge: n.challenge, Echo: n.echo, Clock: uint64(now.UnixMilli()),
 		Path: p.name, Ask: ask, Program: n.cfg.Version, Protocol: n.cfg.Protocol,
 		Version: n.outbox.version, Digest: n.outbox.digest, Entries: page,
-		Of: n.peer.instance, Seen: n.peer.version, Keys: n.keys.ids(),
+		Of: n.peer.instance, Seen: n.peer.version, Keys: n.keys.ids(), Poll: n.cfg.Poll,
 	}
 	h.Active = slices.ContainsFunc(n.groups, func(g *group) bool { return g.role == RoleActive })
 	out.Send = append(out.Send, Datagram{p.path, AppendHeartbeat(nil, h, key)})

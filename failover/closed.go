@@ -49,7 +49,7 @@ func (c *closing) answered(ear time.Duration) (again bool) {
 
 // left is how much longer the peer may be silent until it counts as dead.
 func (n *Node) left() time.Duration {
-	left := n.cfg.Hold - n.silence()
+	left := n.hold() - n.silence()
 	if c := &n.peer.closing; c.said {
 		left = min(left, n.cfg.Poll/answerShare-(n.ear-c.ear))
 	}

@@ -12,12 +12,16 @@ import (
 
 // Limits and defaults.
 const (
-	DefaultPoll = 50 * time.Millisecond
-	DefaultHold = 150 * time.Millisecond
+	DefaultPoll = 25 * time.Millisecond
+	DefaultHold = 75 * time.Millisecond
 	// MinPoll and MinHold keep a busy machine from mistaking its own scheduler
 	// for the death of the peer.
 	MinPoll = 10 * time.Millisecond
 	MinHold = 30 * time.Millisecond
+	// formerPoll is the interval of a peer that does not say it: the default of programs
+	// from before it was said. maxPoll bounds what a peer can say.
+	formerPoll = 50 * time.Millisecond
+	maxPoll    = 15 * time.Second
 	// DefaultWait is how long a starting node looks for its peer: long enough
 	// for a switch port to come up, short beside a boot.
 	DefaultWait = time.Second
@@ -50,12 +54,14 @@ const (
 
 	// patience is how many times longer than Hold a silent peer is waited for
 	// where its state has not been copied yet.
-	patience = 10
+	patience = 20
 
 	// quiesceLimit bounds how long a hand-over waits for the workers. After it
 	// the peer takes over all the same: what was not acknowledged was not
 	// answered either.
 	quiesceLimit = 500 * time.Millisecond
+	// giveTime is how many hold times the peer gets to take over from a silent unit.
+	giveTime = 2
 	// announceInterval is how often an active node whose peer is silent repeats
 	// whose the addresses are.
 	announceInterval = time.Second
@@ -76,7 +82,8 @@ type Config struct {
 	// Protocol is what the program speaks. Zero: Protocol.
 	Protocol record.Versions
 	// Poll is the interval of heartbeats; a peer not heard for Hold, at least
-	// three polls, is dead. Zero: the defaults.
+	// three polls, is dead. One whose interval is longer is waited for for three of
+	// its own. Zero: the defaults.
 	Poll, Hold time.Duration
 	// Wait is how long a starting node looks for its peer before it becomes
 	// active. Zero: DefaultWait.

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"time"
 
 	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -41,8 +42,8 @@ const (
 	heartbeatMAC   = sha256.Size
 	// heartbeatFixed is what a heartbeat takes at most without its entries and
 	// names: eight numbers, a digest, a flag, the protocol, the heads of three more
-	// fields, and the IDs of keys.
-	heartbeatFixed = heartbeatHead + 8*9 + 18 + 1 + 5 + 3*3 + MaxKeys*6 + heartbeatMAC
+	// fields, the IDs of keys, and a duration.
+	heartbeatFixed = heartbeatHead + 8*9 + 18 + 1 + 5 + 3*3 + MaxKeys*6 + 10 + heartbeatMAC
 
 	hintActive = 1 << 0 // some group is active here
 )
@@ -81,6 +82,9 @@ type Heartbeat struct {
 	// Of is the instance of the peer whose version Seen is here as a whole; 0:
 	// none.
 	Of, Seen uint64
+	// Poll is the interval of the sender's heartbeats; 0: it does not say, as programs
+	// from before there was this field.
+	Poll time.Duration
 }
 
 // GroupState is one group as a heartbeat reports it.
@@ -151,6 +155,7 @@ func (h *Heartbeat) fields(f *record.Fields) {
 	for i := range h.Keys {
 		record.Number(f, record.Tag(15+i), &h.Keys[i])
 	}
+	f.Duration(17, &h.Poll)
 	f.Require(len(h.Path) <= MaxName && len(h.Program) <= MaxName)
 }
 

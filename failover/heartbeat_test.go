@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,7 +22,7 @@ var heartbeatKey = deriveKey(secret.Copy([]byte("sixteen characters")))
 var fullHeartbeat = &Heartbeat{
 	Unit: UnitSecondary, Active: true, Instance: 0x1122334455667788, Counter: 9, Challenge: 7, Echo: 8,
 	Clock: 1893456000000, Path: "direct", Program: "1.0", Protocol: record.Versions{Oldest: 2, Newest: 3},
-	Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2,
+	Version: 5, Digest: Digest{3, 4}, Of: 6, Seen: 2, Poll: 25 * time.Millisecond,
 	Entries: []Entry{
 		{Kind: EntryGroup, Name: "1", Group: GroupState{
 			Role: RoleActive, Epoch: 4, Used: 4, Replication: ReplicationBulk, Failed: 1, Broken: 2,
@@ -58,7 +60,7 @@ func TestHeartbeatRoom(t *testing.T) {
 	const most = ^uint64(0)
 	h := &Heartbeat{
 		Unit: UnitPrimary, Active: true, Instance: most, Counter: most, Challenge: most, Echo: most, Clock: most,
-		Version: most, Of: most, Seen: most, Ask: true, Path: strings.Repeat("p", MaxName),
+		Version: most, Of: most, Seen: most, Poll: math.MaxInt64, Ask: true, Path: strings.Repeat("p", MaxName),
 		Program: strings.Repeat("v", MaxName), Protocol: record.Versions{Oldest: 1, Newest: 255},
 	}
 	for i := range h.Digest {

@@ -28,6 +28,10 @@ func (n *Node) listen(now time.Time) {
 // silence is for how long the peer has not been heard on any path.
 func (n *Node) silence() time.Duration { return n.ear - n.peer.ear }
 
+// hold is for how long the peer must not be heard to be dead: Config.Hold, and no less
+// than three of the intervals at which it says that it sends.
+func (n *Node) hold() time.Duration { return max(n.cfg.Hold, 3*n.peer.poll) }
+
 // watchPaths finds the paths, and the peer, that have fallen silent.
 func (n *Node) watchPaths(now time.Time, out *Output) {
 	if now.Before(n.judges) {
@@ -36,14 +40,14 @@ func (n *Node) watchPaths(now time.Time, out *Output) {
 	heardLink := false
 	for i := range n.links {
 		p := &n.links[i]
-		if p.hearing && n.ear-p.ear >= n.cfg.Hold {
+		if p.hearing && n.ear-p.ear >= n.hold() {
 			n.pathSilent(now, p, fmt.Sprintf("%s: nothing heard for %v", p.name, now.Sub(p.heard)), out)
 		}
 		heardLink = heardLink || p.hearing
 	}
 	for _, i := range n.interfaces { // in order: the output is deterministic
 		p := n.data[i.name]
-		p.hearing = p.hearing && n.ear-p.ear < n.cfg.Hold
+		p.hearing = p.hearing && n.ear-p.ear < n.hold()
 	}
 	if !n.peer.alive {
 		return
@@ -98,7 +102,7 @@ func (n *Node) suspicion() time.Duration {
 	}
 	for i := range n.links {
 		if p := &n.links[i]; p.hearing {
-			left = max(left, n.cfg.Hold/2-(n.ear-p.ear))
+			left = max(left, n.hold()/2-(n.ear-p.ear))
 		}
 	}
 	return left

@@ -258,7 +258,7 @@ func TestAskedInTime(t *testing.T) {
 		heard, asks := l.nodes[1].peer.heard, 0
 		l.drop = func(from int, d Datagram) bool {
 			if from == 1 && d.Path.Link == DataPath && d.Path.Interface == "outside" &&
-				l.now.Sub(heard) <= DefaultHold-20*time.Millisecond {
+				l.now.Sub(heard) <= DefaultHold-10*time.Millisecond {
 				asks++
 			}
 			return true
@@ -267,6 +267,45 @@ func TestAskedInTime(t *testing.T) {
 		if asks < 3 {
 			t.Errorf("cut %v later: asked %d times, want 3", offset*7*time.Millisecond, asks)
 		}
+	}
+}
+
+// TestSlowerPeer: a peer that sends less often than this unit is waited for longer, also
+// one whose program is from before heartbeats said how often they come.
+func TestSlowerPeer(t *testing.T) {
+	l := newLab(t)
+	l.cfg[0].Poll, l.cfg[0].Hold = 2*DefaultPoll, 6*DefaultPoll
+	l.pair()
+	l.data = false
+	last := l.now
+	l.drop = func(from int, d Datagram) bool { // one in two arrives
+		if from == 0 && l.now.Sub(last) < 4*DefaultPoll {
+			return true
+		}
+		if from == 0 {
+			last = l.now
+		}
+		return false
+	}
+	l.run(2 * time.Second)
+	l.want("active", "standby-ready")
+	l.nodes[0] = nil
+	l.run(6*DefaultPoll + 2*time.Millisecond)
+	l.want("dead", "active")
+
+	l = newLab(t)
+	l.pair()
+	n := l.nodes[1]
+	if got := n.hold(); got != DefaultHold {
+		t.Errorf("a peer that is as fast is waited for for %v", got)
+	}
+	n.learn(l.now, &Heartbeat{Counter: n.peer.counter + 1}, 0, &Output{})
+	if got := n.hold(); got != 3*formerPoll {
+		t.Errorf("a peer that does not say it is waited for for %v", got)
+	}
+	n.learn(l.now, &Heartbeat{Counter: n.peer.counter + 1, Poll: 1 << 60}, 0, &Output{})
+	if got := n.hold(); got != 3*maxPoll {
+		t.Errorf("a peer that exaggerates is waited for for %v", got)
 	}
 }
 
@@ -727,7 +766,7 @@ func TestConfigRefused(t *testing.T) {
 		"key":   func(c *Config) { c.Keys[0] = secret.Value{} },
 		"keys":  func(c *Config) { c.Keys = nil },
 		"poll":  func(c *Config) { c.Poll = 5 * time.Millisecond },
-		"hold":  func(c *Config) { c.Hold = 100 * time.Millisecond },
+		"hold":  func(c *Config) { c.Hold = 3*DefaultPoll - 1 },
 		"links": func(c *Config) { c.Links = nil },
 		"rand":  func(c *Config) { c.Rand = nil },
 		"twice": func(c *Config) { c.Groups = append(c.Groups, c.Groups[0]) },

@@ -18,6 +18,7 @@ type peer struct {
 	wasAlive bool      // at the last announcement
 	dataOnly bool      // alive, but no link is heard
 	closing  closing
+	poll     time.Duration // the interval of its heartbeats
 	program  string
 	clock    clock
 	keys     [MaxKeys]KeyID // that it takes; zero: not known
@@ -185,6 +186,9 @@ func (n *Node) learn(now time.Time, h *Heartbeat, key KeyID, out *Output) {
 		n.dirty = true
 	}
 	p.program = h.Program
+	if p.poll = min(h.Poll, maxPoll); h.Poll == 0 {
+		p.poll = formerPoll
+	}
 	n.echo = h.Challenge
 	if h.Of == n.instance {
 		n.outbox.acknowledged(h.Seen)
