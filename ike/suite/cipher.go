@@ -47,8 +47,12 @@ type schedule struct {
 	icv   int // bytes of the checksum
 }
 
-// skHeaderLen is the size of the message before the initialisation vector.
-const skHeaderLen = wire.HeaderLen + 4
+// skHeaderLen is the size of a message before the initialisation vector, and
+// fragmentHeaderLen what a fragment has there beside the header of the message.
+const (
+	skHeaderLen       = wire.HeaderLen + 4
+	fragmentHeaderLen = 4 + 4
+)
 
 // errKeyLength is also what comes of keys that were cleared.
 var errKeyLength = errors.New("suite: keys of a wrong length")
@@ -76,10 +80,9 @@ func (c *Cipher) prepare() (*schedule, error) {
 		return nil, errKeyLength
 	}
 	key := c.encryption.Reveal()[:s.enc.keyLen]
-	made := &schedule{icv: s.integ.icvLen}
+	made := &schedule{icv: s.icvLen()}
 	var err error
 	if s.enc.aead {
-		made.icv = aeadTagLen
 		copy(made.salt[:], c.encryption.Reveal()[s.enc.keyLen:])
 		made.aead, err = newAEAD(s.enc, key)
 	} else {
@@ -91,6 +94,14 @@ func (c *Cipher) prepare() (*schedule, error) {
 	}
 	c.schedule = made
 	return made, nil
+}
+
+// icvLen returns the size of the checksum of a message.
+func (s *Suite) icvLen() int {
+	if s.enc.aead {
+		return aeadTagLen
+	}
+	return s.integ.icvLen
 }
 
 // newAEAD returns the AEAD of e.
@@ -121,21 +132,45 @@ func newBlock(e encryption, key []byte) (cipher.Block, error) {
 // AEAD: each value at most once and in increasing order. rand is read for that
 // of CBC.
 func (c *Cipher) Seal(dst []byte, h wire.Header, counter uint64, rand io.Reader, ps ...wire.Payload) ([]byte, error) {
+	h.NextPayload = wire.TypeSK
+	b := append(h.Append(dst), byte(wire.FirstType(ps)), 0, 0, 0)
+	return c.protect(b, len(dst), counter, rand, func(b []byte) []byte { return wire.AppendPayloads(b, ps...) })
+}
+
+// SealFragment is Seal for one fragment of a message (RFC 7383 section 2.5): text is
+// the part number f.Number of f.Total of what its SK payload would hold.
+func (c *Cipher) SealFragment(dst []byte, h wire.Header, f wire.SKF, counter uint64, rand io.Reader,
+	text []byte) ([]byte, error) {
+	h.NextPayload = wire.TypeSKF
+	b := append(h.Append(dst), byte(f.First), 0, 0, 0)
+	b = wire.SKF{Number: f.Number, Total: f.Total}.AppendBody(b)
+	return c.protect(b, len(dst), counter, rand, func(b []byte) []byte { return append(b, text...) })
+}
+
+// FragmentRoom returns how many bytes of text SealFragment brings into a message of
+// size bytes; 0 or less: none.
+func (c *Cipher) FragmentRoom(size int) int {
+	enc := c.suite.enc
+	n := size - wire.HeaderLen - fragmentHeaderLen - enc.ivLen - c.suite.icvLen()
+	return n - n%enc.blockLen - 1 // the length of the padding
+}
+
+// protect encrypts and authenticates the message that begins at start and ends with
+// what stands before the initialisation vector; text appends its plaintext.
+func (c *Cipher) protect(b []byte, start int, counter uint64, rand io.Reader,
+	text func([]byte) []byte) ([]byte, error) {
+	dst := b[:start]
 	k, err := c.prepare()
 	if err != nil {
 		return dst, err
 	}
-	enc, start := c.suite.enc, len(dst)
-	h.NextPayload = wire.TypeSK
-	b := h.Append(dst)
-	b = append(b, byte(wire.FirstType(ps)), 0, 0, 0)
-	body := len(b)
+	enc, body := c.suite.enc, len(b)
 	if b, err = c.appendIV(b, counter, rand); err != nil {
 		return dst, err
 	}
-	text := len(b)
-	b = wire.AppendPayloads(b, ps...)
-	padding := (enc.blockLen - (len(b)-text+1)%enc.blockLen) % enc.blockLen
+	inside := len(b)
+	b = text(b)
+	padding := (enc.blockLen - (len(b)-inside+1)%enc.blockLen) % enc.blockLen
 	b = append(append(b, make([]byte, padding)...), byte(padding))
 	total := len(b) - start + k.icv
 	if total > wire.MaxMessage {
@@ -144,9 +179,9 @@ func (c *Cipher) Seal(dst []byte, h wire.Header, counter uint64, rand io.Reader,
 	binary.BigEndian.PutUint32(b[start+24:], uint32(total))
 	binary.BigEndian.PutUint16(b[start+skHeaderLen-2:], uint16(total-wire.HeaderLen))
 	if k.aead != nil {
-		return k.aead.Seal(b[:text], k.nonce(b[body:text]), b[text:], b[start:body]), nil
+		return k.aead.Seal(b[:inside], k.nonce(b[body:inside]), b[inside:], b[start:body]), nil
 	}
-	cipher.NewCBCEncrypter(k.block, b[body:text]).CryptBlocks(b[text:], b[text:])
+	cipher.NewCBCEncrypter(k.block, b[body:inside]).CryptBlocks(b[inside:], b[inside:])
 	k.mac.Reset()
 	k.mac.Write(b[start:])
 	return k.mac.Sum(b)[:len(b)+k.icv], nil

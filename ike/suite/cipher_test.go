@@ -367,3 +367,50 @@ func BenchmarkDeriveKeys(b *testing.B) {
 		s.DeriveKeys(x)
 	}
 }
+
+// TestSealFragment: fragments of every suite are as long as FragmentRoom says, carry
+// their number under authentication, and give the text when they are put together.
+func TestSealFragment(t *testing.T) {
+	h := wire.Header{SPIi: 1, SPIr: 2, Version: wire.Version2, Exchange: wire.IKEAuth, MessageID: 1}
+	text := bytes.Repeat([]byte("0123456789"), 40)
+	for _, s := range suites(t) {
+		seal, open := pair(t, s)
+		for _, size := range []int{160, 161, 175, 176, 300} {
+			room := seal.FragmentRoom(size)
+			var got []byte
+			for from := 0; from < len(text); from += room {
+				part := text[from:min(from+room, len(text))]
+				f := wire.SKF{First: wire.TypeIDi, Number: uint16(1 + from/room),
+					Total: uint16((len(text) + room - 1) / room)}
+				if f.Number > 1 {
+					f.First = wire.NoNextPayload
+				}
+				b, err := seal.SealFragment(nil, h, f, seal.next, rand.Reader, part)
+				if err != nil {
+					t.Fatalf("%v: %v", s.Proposal(), err)
+				}
+				if len(b) > size || len(part) == room && len(b) <= size-s.enc.blockLen {
+					t.Errorf("%v: a fragment with room for %d bytes has %d of %d", s.Proposal(), room, len(b), size)
+				}
+				m, err := wire.ParseMessage(b)
+				if err != nil {
+					t.Fatalf("%v: %v", s.Proposal(), err)
+				}
+				skf, _ := wire.Find[wire.SKF](m.Payloads)
+				if skf.First != f.First || skf.Number != f.Number || skf.Total != f.Total {
+					t.Errorf("%v: fragment %+v is read as %+v", s.Proposal(), f, skf)
+				}
+				if got, err = open.Open(got, b, skf.Offset); err != nil {
+					t.Fatalf("%v: %v", s.Proposal(), err)
+				}
+				b[skf.Offset-1] ^= 1 // another total
+				if _, err := open.Open(nil, b, skf.Offset); !errors.Is(err, ErrIntegrity) {
+					t.Errorf("%v: a fragment with another total: %v", s.Proposal(), err)
+				}
+			}
+			if !bytes.Equal(got, text) {
+				t.Errorf("%v: the fragments give another text", s.Proposal())
+			}
+		}
+	}
+}

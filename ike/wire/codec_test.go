@@ -218,7 +218,7 @@ func TestRefusedPayloads(t *testing.T) {
 		{"TS with length 3", TypeTSi, "01000000 0a000003"},
 		{"SKF number 0", TypeSKF, "00000001 00"},
 		{"SKF number beyond total", TypeSKF, "00020001 00"},
-		{"SKF total too high", TypeSKF, "0001ffff 00"},
+		{"SKF total too high", TypeSKF, "00010101 00"},
 		{"CP address of 3 bytes", TypeCP, "02000000 00010003 0a0000"},
 		{"CP attribute beyond the end", TypeCP, "02000000 000100ff 0a000001"},
 		{"EAP with another length inside", TypeEAP, "01010006 01"},

@@ -21,7 +21,7 @@ const (
 	// MinNonce and MaxNonce are the bounds of RFC 7296 section 3.9.
 	MinNonce = 16
 	MaxNonce = 256
-	// MaxFragments bounds the total of RFC 7383 section 2.5: at 1,200 bytes a
-	// fragment this many are the largest message.
-	MaxFragments = 64
+	// MaxFragments bounds the total of RFC 7383 section 2.5: the largest message in
+	// fragments of 256 bytes. What they hold is bounded by who keeps them.
+	MaxFragments = 256
 )
