@@ -45,6 +45,13 @@ type Config struct {
 	NATKeepalive     time.Duration
 	ReplayWindow     uint32
 	ForceUDP         bool // answer NAT detection so that the peer encapsulates in UDP
+
+	// NoFragmentation: no message is sent in fragments, and none is put together of
+	// them (RFC 7383). FragmentSize is the size in bytes of the largest IP packet that
+	// brings a message to a peer whose messages may be fragmented; a longer one is
+	// fragmented.
+	NoFragmentation bool
+	FragmentSize    int
 }
 
 // What a Config of zeros means.
@@ -55,6 +62,10 @@ const (
 	DefaultRetransmitBase   = 500 * time.Millisecond
 	DefaultRetransmitFactor = 1.8
 	DefaultRetransmitTries  = 7
+
+	// DefaultFragmentSize is what every IPv6 path carries (RFC 8200 section 5), and in
+	// practice every IPv4 path on which there is a VPN.
+	DefaultFragmentSize = 1280
 )
 
 // WithDefaults returns c with a value for what was left zero. It shares the lists
@@ -69,6 +80,7 @@ func (c Config) WithDefaults() Config {
 	c.RetransmitBase = orDefault(c.RetransmitBase, DefaultRetransmitBase)
 	c.RetransmitFactor = orDefault(c.RetransmitFactor, DefaultRetransmitFactor)
 	c.RetransmitTries = orDefault(c.RetransmitTries, DefaultRetransmitTries)
+	c.FragmentSize = orDefault(c.FragmentSize, DefaultFragmentSize)
 	return c
 }
 

@@ -51,6 +51,7 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 			cfg.Policies[0].Proposal, cfg.Policies[0].Lifetime = offers[0], 10*time.Minute
 			cfg.Entries[0].Proposals[0].Lifetime = 4 * time.Minute
 		}
+		c.FragmentSize = 180
 	})
 	if !l.Until(time.Minute, func() bool { return Up(g, c) }) {
 		t.Fatalf("seed %d: not up", seed)

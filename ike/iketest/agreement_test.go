@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/ikev2"
+	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // holds proves, for each extension, that what both ends have agreed on holds: it
@@ -18,6 +19,29 @@ var holds = map[string]func(t *testing.T, l *Lab, g, c *Node){
 		skipped, told = tally[exchange.PeerSkipped](g.Events)-skipped, tally[exchange.SkipNumbers](c.Events)-told
 		if skipped != 1 || told != 1 {
 			t.Errorf("the gateway has synchronised %d times, the client was told %d times", skipped, told)
+		}
+	},
+	"RFC 7383": func(t *testing.T, l *Lab, g, c *Node) {
+		fragments := map[*Node]int{}
+		l.Spy = func(from *Node, d exchange.Datagram) {
+			if h, err := wire.ParseHeader(d.Payload); err == nil && h.NextPayload == wire.TypeSKF {
+				fragments[from]++
+			}
+		}
+		for _, n := range []*Node{g, c} {
+			cfg := n.Config
+			cfg.FragmentSize = 180
+			if err := n.Engine.Configure(&cfg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := tally[exchange.ChildUp](c.Events)
+		if err := c.Command(exchange.RekeyChild{ID: c.Established()[0].Children[0].ID}); err != nil {
+			t.Fatal(err)
+		}
+		l.Run(5 * time.Second)
+		if fragments[g] == 0 || fragments[c] == 0 || tally[exchange.ChildUp](c.Events) != before+1 {
+			t.Errorf("the gateway has sent %d fragments, the client %d", fragments[g], fragments[c])
 		}
 	},
 }

@@ -78,11 +78,15 @@ func (l *Lab) watch(b []byte) {
 		l.trouble("malformed message sent: %v", err)
 		return
 	}
-	sk, ok := wire.Find[wire.SK](m.Payloads)
-	if !ok {
+	var body []byte
+	if sk, ok := wire.Find[wire.SK](m.Payloads); ok {
+		body = sk.Body
+	} else if skf, ok := wire.Find[wire.SKF](m.Payloads); ok {
+		body = skf.Body
+	} else {
 		return
 	}
-	nonce := fmt.Sprintf("%016x %016x %v %x", m.SPIi, m.SPIr, m.Initiator(), sk.Body[:8])
+	nonce := fmt.Sprintf("%016x %016x %v %x", m.SPIi, m.SPIr, m.Initiator(), body[:8])
 	sum := sha256.Sum256(b)
 	if old, used := l.ivs[nonce]; used && old != sum {
 		l.trouble("nonce used twice: %s", nonce)

@@ -72,9 +72,9 @@ func (s *Scenario) seal(n *Node, x wire.ExchangeType, ps ...wire.Payload) ([]byt
 	}
 	p := pairOf(&up[len(up)-1])
 	h := wire.Header{SPIi: p.i, SPIr: p.r, Version: wire.Version2, Exchange: x}
-	sealer := s.transcript.keys[p].responder
+	sealer := s.transcript.keys.ciphers[p].responder
 	if !up[len(up)-1].Initiator {
-		h.Flags, sealer = wire.FlagInitiator, s.transcript.keys[p].initiator
+		h.Flags, sealer = wire.FlagInitiator, s.transcript.keys.ciphers[p].initiator
 	}
 	h.MessageID = s.next[s.transcript.other(n).Name]
 	s.next[s.transcript.other(n).Name]++

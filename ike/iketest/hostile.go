@@ -37,7 +37,7 @@ func (h *Hostile) Act() {
 	}
 	acts := []func(){
 		h.rekeyIKE, h.rekeyIKE, h.newChild, h.newChild, h.rekeyChild, h.delete, h.answer, h.answer,
-		h.repeat, h.garbage, h.outOfOrder, h.leave, h.flood,
+		h.repeat, h.garbage, h.outOfOrder, h.leave, h.flood, h.fragments,
 	}
 	acts[h.rng.IntN(len(acts))]()
 }
@@ -45,7 +45,7 @@ func (h *Hostile) Act() {
 // connect does IKE_SA_INIT and IKE_AUTH under a name of its own.
 func (h *Hostile) connect() {
 	s := NewStranger(h.node, h.addr)
-	s.iv = h.rng.Uint64() >> 8
+	s.iv, s.Fragments = h.rng.Uint64()>>8, true
 	id, _ := auth.ParseIdentity("mallory@example")
 	if s.Init() && s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...) != nil {
 		h.peer = newForeign(s)
@@ -174,6 +174,21 @@ func (h *Hostile) garbage() {
 	}
 	kind := wire.PayloadType(some[uint8](h, 33, 34, 40, 41, 42, 44, 45, 46, 47, 49, 200))
 	h.ask(some(h, wire.CreateChildSA, wire.Informational, wire.IKEAuth, 99), wire.Unknown{Number: kind, Body: body})
+}
+
+// fragments leaves a request half-sent, or sends it in an order of its own, in some of
+// several totals.
+func (h *Hostile) fragments() {
+	text := wire.AppendPayloads(nil, h.child()...)
+	for range some(h, 1, 2, 40) {
+		total := some(h, 1, 2, 3, 200)
+		n := h.rng.IntN(total)
+		from, to := n*len(text)/total, (n+1)*len(text)/total
+		h.peer.Send(h.peer.Fragment(wire.CreateChildSA, h.peer.next, wire.TypeSA, n+1, total, text[from:to]))
+	}
+	if h.rng.IntN(2) == 0 {
+		h.peer.next++
+	}
 }
 
 func (h *Hostile) outOfOrder() {

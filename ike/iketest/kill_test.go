@@ -19,12 +19,25 @@ func shortLives(g, c *exchange.Config) {
 // TestKillBetweenAnyTwoDatagrams restarts the gateway, the client or both from
 // their journals before each datagram in turn. The client must come or stay up;
 // and once it is up it may never have to connect again.
-func TestKillBetweenAnyTwoDatagrams(t *testing.T) {
+func TestKillBetweenAnyTwoDatagrams(t *testing.T) { killBetweenAnyTwo(t, shortLives, 8) }
+
+// TestKillBetweenAnyTwoFragments is the same where what is longer than a DELETE
+// comes in fragments.
+func TestKillBetweenAnyTwoFragments(t *testing.T) {
+	killBetweenAnyTwo(t, func(g, c *exchange.Config) {
+		shortLives(g, c)
+		g.FragmentSize, c.FragmentSize = 180, 180
+	}, 12)
+}
+
+// killBetweenAnyTwo does what TestKillBetweenAnyTwoDatagrams says. The client connects
+// with so many datagrams at most.
+func killBetweenAnyTwo(t *testing.T, tune func(g, c *exchange.Config), connecting int) {
 	const period = 12 * time.Minute
 	count := 0
 	l := New(7, Faults{Delay: 20 * time.Millisecond})
 	l.Before = func() { count++ }
-	g, c := l.Pair(shortLives)
+	g, c := l.Pair(tune)
 	l.Run(period)
 	if !Up(g, c) || count < 40 {
 		t.Fatalf("undisturbed run: up %v, %d datagrams", Up(g, c), count)
@@ -46,14 +59,15 @@ func TestKillBetweenAnyTwoDatagrams(t *testing.T) {
 						kill(g, c)
 					}
 				}
-				g, c = l.Pair(shortLives)
+				g, c = l.Pair(tune)
 				l.Run(period)
 				l.Run(3 * time.Minute) // a half-open SA that was lost is given up first
 				if !Up(g, c) {
 					t.Errorf("kill before datagram %d: client is stuck: %v %v", at, g.Engine.Status(),
 						c.Engine.Status())
 				}
-				if downs := tally[exchange.IKEDown](c.Events) + tally[exchange.IKEDown](g.Events); at > 8 && downs > 0 {
+				downs := tally[exchange.IKEDown](c.Events) + tally[exchange.IKEDown](g.Events)
+				if at > connecting && downs > 0 {
 					t.Errorf("kill before datagram %d: %d IKE SAs were lost: %v %v", at, downs, g.Events, c.Events)
 				}
 				g.CheckSnapshot()

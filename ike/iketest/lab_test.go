@@ -110,6 +110,9 @@ func hostile(t *testing.T, seed uint64) bool {
 			cfg.Entries[0].Proposals[0].Lifetime = 3 * time.Minute
 			cfg.RetransmitTries = 4
 			cfg.Profiles[0].DPD = 20 * time.Second
+			if seed%2 == 0 {
+				cfg.FragmentSize = int(140 + seed%100)
+			}
 		}
 	})
 	if seed%3 == 0 {

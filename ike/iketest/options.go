@@ -20,8 +20,13 @@ var options = map[string]func(c *exchange.Config, value string) error{
 	"child-lifetime": duration(func(c *exchange.Config) *time.Duration {
 		return &c.Entries[0].Proposals[0].Lifetime
 	}),
-	"dpd":              duration(func(c *exchange.Config) *time.Duration { return &c.Profiles[0].DPD }),
-	"half-open":        duration(func(c *exchange.Config) *time.Duration { return &c.HalfOpenTimeout }),
+	"dpd":           duration(func(c *exchange.Config) *time.Duration { return &c.Profiles[0].DPD }),
+	"half-open":     duration(func(c *exchange.Config) *time.Duration { return &c.HalfOpenTimeout }),
+	"fragment-size": number(func(c *exchange.Config) *int { return &c.FragmentSize }),
+	"fragmentation": func(c *exchange.Config, v string) error {
+		c.NoFragmentation = v == "no"
+		return nil
+	},
 	"retransmit-tries": number(func(c *exchange.Config) *int { return &c.RetransmitTries }),
 	"cookies": func(c *exchange.Config, v string) error {
 		c.AlwaysCookie = v == "always"

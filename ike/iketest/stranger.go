@@ -30,6 +30,9 @@ type Stranger struct {
 	iv       uint64
 	next     uint32
 
+	// Fragments has it say that it takes fragments.
+	Fragments bool
+
 	responder bool // of this IKE SA: the node has rekeyed it
 }
 
@@ -60,10 +63,14 @@ func (s *Stranger) InitPayloads() wire.Payloads {
 	if s.key == nil {
 		s.key, _ = suite.Begin(sa.KEX25519, s.to.Config.Rand)
 	}
-	return wire.Payloads{
+	ps := wire.Payloads{
 		suite.Offer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, nil),
 		wire.KE{Group: sa.KEX25519, Data: s.key.Public()}, wire.Nonce{Data: s.ni},
 	}
+	if s.Fragments {
+		ps = append(ps, wire.Notify{Type: wire.FragmentationSupported})
+	}
+	return ps
 }
 
 // Header returns the header of a request.
@@ -139,6 +146,31 @@ func (s *Stranger) Seal(x wire.ExchangeType, id uint32, ps ...wire.Payload) []by
 		panic("iketest: " + err.Error())
 	}
 	return b
+}
+
+// Fragment protects a part of a request whose payloads begin with one of type first.
+func (s *Stranger) Fragment(x wire.ExchangeType, id uint32, first wire.PayloadType, number, total int,
+	text []byte) []byte {
+	s.iv++
+	f := wire.SKF{Number: uint16(number), Total: uint16(total)}
+	if number == 1 {
+		f.First = first
+	}
+	b, err := s.sealer.SealFragment(nil, s.Header(x, id), f, s.iv, s.to.Config.Rand, text)
+	if err != nil {
+		panic("iketest: " + err.Error())
+	}
+	return b
+}
+
+// FragmentAll protects a request in fragments of at most size bytes of text.
+func (s *Stranger) FragmentAll(x wire.ExchangeType, id uint32, size int, ps ...wire.Payload) (out [][]byte) {
+	text := wire.AppendPayloads(nil, ps...)
+	total := (len(text) + size - 1) / size
+	for n := range total {
+		out = append(out, s.Fragment(x, id, wire.FirstType(ps), n+1, total, text[n*size:min((n+1)*size, len(text))]))
+	}
+	return out
 }
 
 // Request does one exchange, and returns the payloads of the response; nil

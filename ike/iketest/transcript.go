@@ -45,7 +45,7 @@ type childOf struct {
 // Transcribe has everything that happens from now on printed.
 func (l *Lab) Transcribe() *Transcript {
 	l.transcript = &Transcript{
-		lab: l, names: newNames(), keys: keyring{}, children: map[childOf]string{},
+		lab: l, names: newNames(), keys: newKeyring(), children: map[childOf]string{},
 		states: map[*Node]map[string]string{}, sent: map[[sha256.Size]byte]bool{},
 	}
 	return l.transcript
@@ -99,20 +99,26 @@ func (t *Transcript) arrive(n *Node, d exchange.Datagram) {
 	if a := d.Remote.Addr(); a != ClientAddr && a != GatewayAddr {
 		from = " from " + d.Remote.String()
 	}
-	t.call(n, "receives "+title(h)+from)
+	t.call(n, "receives "+title(h, d.Payload)+from)
 	if !t.sent[sha256.Sum256(d.Payload)] {
 		t.line("forged", t.spis(t.other(n), h))
 		t.payloads(t.other(n), h, d.Payload)
 	}
 }
 
-// title names a message by its exchange, direction and message ID.
-func title(h wire.Header) string {
-	kind := "request"
+// title names a message by its exchange, direction and message ID, and a fragment by
+// its number, too.
+func title(h wire.Header, b []byte) string {
+	kind, part := "request", ""
 	if h.Response() {
 		kind = "response"
 	}
-	return fmt.Sprintf("%v %s %d", h.Exchange, kind, h.MessageID)
+	if m, err := wire.ParseMessage(b); err == nil {
+		if f, ok := wire.Find[wire.SKF](m.Payloads); ok {
+			part = fmt.Sprintf(", fragment %d of %d", f.Number, f.Total)
+		}
+	}
+	return fmt.Sprintf("%v %s %d%s", h.Exchange, kind, h.MessageID, part)
 }
 
 // line prints one effect of the call.
@@ -179,7 +185,7 @@ func (t *Transcript) send(n *Node, d exchange.Datagram) {
 	}
 	sum := sha256.Sum256(d.Payload)
 	if t.sent[sum] {
-		t.line("send", title(h)+" again")
+		t.line("send", title(h, d.Payload)+" again")
 		return
 	}
 	t.sent[sum] = true
@@ -187,7 +193,7 @@ func (t *Transcript) send(n *Node, d exchange.Datagram) {
 	if p := d.Local.Port(); p != 500 {
 		port = fmt.Sprintf(", port %d", p)
 	}
-	t.line("send", title(h)+", "+t.spis(n, h)+port)
+	t.line("send", title(h, d.Payload)+", "+t.spis(n, h)+port)
 	t.payloads(n, h, d.Payload)
 }
 

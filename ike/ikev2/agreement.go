@@ -1,6 +1,8 @@
 package ikev2
 
 import (
+	"iter"
+
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/record"
 )
@@ -33,11 +35,16 @@ type Agreement interface {
 type Extension struct {
 	Name string // the RFC
 	New  func() Agreement
+	// Off reports whether the configuration forbids it; nil: it cannot. Then nothing
+	// is offered or learned. What stands keeps what was agreed.
+	Off func(r *Rules) bool
 }
 
 // extensions are what we agree on with every peer that wants to, by ascending Tag.
 var extensions = []Extension{
-	{"RFC 6311", func() Agreement { return &synchronisation{} }},
+	{Name: "RFC 6311", New: func() Agreement { return &synchronisation{} }},
+	{Name: "RFC 7383", New: func() Agreement { return &fragmentation{} },
+		Off: func(r *Rules) bool { return r.NoFragmentation }},
 }
 
 // Extensions returns the names of what we agree on with every peer that wants to.
@@ -64,22 +71,46 @@ func newAgreements() agreements {
 	return a
 }
 
+// on yields those that the configuration allows.
+func (a *agreements) on(r *Rules) iter.Seq[Agreement] {
+	return func(yield func(Agreement) bool) {
+		for i, g := range a.list {
+			if off := extensions[i].Off; off != nil && off(r) {
+				continue
+			}
+			if !yield(g) {
+				return
+			}
+		}
+	}
+}
+
 // offer returns what we say as the initiator of x.
-func (a *agreements) offer(x wire.ExchangeType) []wire.Payload {
+func (a *agreements) offer(r *Rules, x wire.ExchangeType) []wire.Payload {
 	var out []wire.Payload
-	for _, g := range a.list {
+	for g := range a.on(r) {
 		out = append(out, g.Offer(x)...)
 	}
 	return out
 }
 
 // learn notes what the peer has said, and returns what is answered to a request.
-func (a *agreements) learn(x wire.ExchangeType, request bool, ps wire.Payloads) []wire.Payload {
+func (a *agreements) learn(r *Rules, x wire.ExchangeType, request bool, ps wire.Payloads) []wire.Payload {
 	var out []wire.Payload
-	for _, g := range a.list {
+	for g := range a.on(r) {
 		out = append(out, g.Learn(x, request, ps)...)
 	}
 	return out
+}
+
+// find returns the agreement of type A, for what follows from it.
+func find[A Agreement](a *agreements) A {
+	for _, g := range a.list {
+		if found, ok := g.(A); ok {
+			return found
+		}
+	}
+	panic("ikev2: internal error: no such extension")
 }
 
 // inherit returns what a successor has. What another version has written of an

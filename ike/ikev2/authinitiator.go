@@ -52,7 +52,7 @@ func (a *authInitiator) start(now time.Time, out *exchange.Output) error {
 	if s.host.OnlyContact(s) {
 		ps = append(ps, wire.Notify{Type: wire.InitialContact})
 	}
-	ps = append(ps, s.agreed.offer(wire.IKEAuth)...)
+	ps = append(ps, s.agreed.offer(s.host.Rules(), wire.IKEAuth)...)
 	if a.entry.RequestAddress {
 		ps = append(ps, configRequest(a.entry))
 	}
@@ -153,7 +153,7 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 // complete takes what the peer, which is authentic, gives us.
 func (a *authInitiator) complete(now time.Time, ps wire.Payloads, out *exchange.Output) {
 	s, e := a.sa, a.entry
-	s.agreed.learn(wire.IKEAuth, false, ps)
+	s.agreed.learn(s.host.Rules(), wire.IKEAuth, false, ps)
 	if cp, ok := wire.Find[wire.CP](ps); ok && e.RequestAddress && cp.Type == wire.CPReply {
 		s.session = configSession(cp)
 	}

@@ -58,7 +58,7 @@ var decoy auth.Verifier = auth.PSK{Key: secret.Copy([]byte("no profile has this"
 // first takes the first request of the conversation.
 func (a *authResponder) first(ps wire.Payloads) outcome {
 	s := a.sa
-	a.agreed = s.agreed.learn(wire.IKEAuth, true, ps)
+	a.agreed = s.agreed.learn(s.host.Rules(), wire.IKEAuth, true, ps)
 	s.remoteID = auth.FromWire(a.id.ID)
 	a.profile, a.entry, a.unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), s.remoteID, a.wanted)
 	a.verifier = decoy

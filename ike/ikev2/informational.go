@@ -160,6 +160,8 @@ func (s *SA) die() {
 		s.responding.clear()
 	}
 	s.initiating, s.responding = nil, nil
+	fragments{s}.drop(false)
+	fragments{s}.drop(true)
 	s.window.request, s.tasks, s.sealer, s.opener = nil, nil, nil, nil
 }
 

@@ -85,7 +85,7 @@ func (i *initiating) send(now time.Time, group uint16, out *exchange.Output) err
 	ps = append(ps, suite.Offer(i.terms.proposals(), wire.ProtocolIKE, nil),
 		wire.KE{Group: group, Data: i.key.Public()}, wire.Nonce{Data: i.ni})
 	ps = append(ps, s.natPayloads(s.spi, 0, s.host.Rules().ForceUDP)...)
-	ps = append(ps, s.agreed.offer(wire.IKESAInit)...)
+	ps = append(ps, s.agreed.offer(s.host.Rules(), wire.IKESAInit)...)
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
 	i.request = wire.AppendMessage(nil, hdr, ps...)
 	s.transmit(now, &request{message: datagrams{i.request}, task: task{kind: taskInit}}, out)
@@ -135,7 +135,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 	}
 	i.key.Clear()
 	s.detectNAT(m.Payloads, s.spi, m.SPIr, s.host.Rules().ForceUDP)
-	s.agreed.learn(wire.IKESAInit, false, m.Payloads)
+	s.agreed.learn(s.host.Rules(), wire.IKESAInit, false, m.Payloads)
 	if s.udp {
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)
 		s.remote = netip.AddrPortFrom(s.remote.Addr(), natPort)

@@ -1,6 +1,10 @@
 package ikev2
 
-import "time"
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/ike/wire"
+)
 
 // Lifetimes of proposals that name none.
 const (
@@ -95,12 +99,16 @@ const (
 	// successor may stand: longer than any exchange.
 	contestTimeout = 5 * time.Minute
 
+	// maxPartials bounds what the messages of all SAs that are not complete take, in
+	// bytes. The oldest gives way: fragments of an honest peer come in one burst.
+	maxPartials = 4 << 20
+
 	// ivSkip is how far the number of a restored outbound IV jumps ahead of the
 	// last one on record; ivRekey is the number after which the SA is rekeyed,
 	// and ivLast the last one after which an exchange begins. See window.go.
 	ivSkip  = 1 << 16
 	ivRekey = 1 << 31
-	ivLast  = 1<<32 - 1 - 256
+	ivLast  = 1<<32 - 1 - 8*wire.MaxFragments
 
 	// garbledLimit is how many messages of a peer fail the integrity check, none
 	// having passed it, before that is told and the peer is asked whether it lives.

@@ -36,8 +36,12 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	case s.state != Rejected && !s.standing():
 		return exchange.ErrState
 	}
-	ps, err := s.open(d, m)
-	if err != nil && !authentic(err) {
+	awaited := s.state != Rejected && s.window.awaits(m.MessageID)
+	ps, err := s.open(d, m, awaited)
+	switch {
+	case errors.Is(err, errPartial):
+		return nil
+	case err != nil && !authentic(err):
 		s.countForged(err, out)
 		return err
 	}
@@ -53,13 +57,10 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		s.window.response.send(d, out)
 		return nil
 	}
-	if m.MessageID != s.window.expect || s.state == Rejected {
+	if !awaited {
 		if s.sync().missed(m.MessageID) {
 			return nil
 		}
-		return exchange.ErrStale
-	}
-	if s.window.busyWith(taskSync) { // see sync.go
 		return exchange.ErrStale
 	}
 	if s.state == Contending && err == nil && !deletesIKE(ps) {
@@ -105,8 +106,11 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	if r.task.kind == taskInit {
 		return s.initiating.receive(now, d, m, out)
 	}
-	ps, err := s.open(d, m)
-	if err != nil && !authentic(err) {
+	ps, err := s.open(d, m, true)
+	switch {
+	case errors.Is(err, errPartial):
+		return nil
+	case err != nil && !authentic(err):
 		s.countForged(err, out)
 		return err
 	}
@@ -146,22 +150,55 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	return nil
 }
 
-// open authenticates and decrypts a message. An error that is not authentic
-// says that the message is nobody's.
-func (s *SA) open(d exchange.Datagram, m *wire.Message) (wire.Payloads, error) {
+// open authenticates and decrypts a message, or a fragment of one: see fragments.open.
+// An error that is not authentic says that the message is nobody's. With awaited,
+// it is the next one of its kind.
+func (s *SA) open(d exchange.Datagram, m *wire.Message, awaited bool) (wire.Payloads, error) {
+	if f, ok := wire.Find[wire.SKF](m.Payloads); ok {
+		return fragments{s}.open(d, m, f, awaited)
+	}
 	sk, ok := wire.Find[wire.SK](m.Payloads)
 	if !ok {
 		return nil, exchange.ErrMalformed
 	}
-	plain, err := s.opener.Open(nil, d.Payload, sk.Offset)
+	plain, err := s.unseal(s.opener, d, sk.Offset)
+	if err != nil {
+		return nil, err
+	}
+	if awaited {
+		fragments{s}.drop(m.Response())
+	}
+	return wire.ParsePayloads(sk.First, plain)
+}
+
+// reception is what an SA keeps of messages of the peer that it has not served.
+type reception struct {
+	proven  bool        // an authentic message has shown that the peer has the same keys
+	garbled int         // messages that were not, before
+	forged  uint64      // messages that were not, in all
+	partial [2]*partial // of the request and the response that we wait for, while it is not complete
+}
+
+// unseal returns the plaintext of a datagram whose encrypted payload has the given
+// offset.
+func (r *reception) unseal(c *suite.Cipher, d exchange.Datagram, offset int) ([]byte, error) {
+	plain, err := c.Open(nil, d.Payload, offset)
 	if errors.Is(err, suite.ErrIntegrity) {
 		return nil, exchange.ErrForged
 	}
-	s.proven = true
+	r.proven = true
 	if err != nil {
 		return nil, &wire.Error{Notify: wire.InvalidSyntax, Payload: wire.TypeSK, Text: err.Error()}
 	}
-	return wire.ParsePayloads(sk.First, plain)
+	return plain, nil
+}
+
+// partialOf returns the place of the request, or of the response, that comes in parts.
+func (r *reception) partialOf(response bool) **partial {
+	if response {
+		return &r.partial[1]
+	}
+	return &r.partial[0]
 }
 
 // countForged counts what is not authentic on an SA whose keys the peer has not yet

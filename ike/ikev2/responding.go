@@ -93,7 +93,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 		Flags: wire.FlagResponse}
 	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: r.nr}}
 	ps = append(ps, s.natPayloads(s.peerSPI, s.spi, rules.ForceUDP)...)
-	ps = append(ps, s.agreed.learn(wire.IKESAInit, true, m.Payloads)...)
+	ps = append(ps, s.agreed.learn(rules, wire.IKESAInit, true, m.Payloads)...)
 	r.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = m.MessageID + 1
 	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
@@ -140,8 +140,10 @@ func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message
 			return nil
 		}
 	}
-	ps, err := s.open(d, m)
+	ps, err := s.open(d, m, !repeat)
 	switch {
+	case errors.Is(err, errPartial):
+		return nil
 	case err != nil && !authentic(err):
 		return err
 	case repeat && !s.mayRepeat(now, d.Remote):

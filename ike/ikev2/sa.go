@@ -19,6 +19,7 @@ type SA struct {
 	names
 	path
 	member
+	reception
 
 	suite          *suite.Suite
 	keys           suite.Keys
@@ -42,9 +43,6 @@ type SA struct {
 	asker      exchange.Datagram // addresses of the request that is being served
 
 	heard       time.Time // when the peer last proved that it lives
-	proven      bool      // an authentic message has shown that the peer has the same keys
-	garbled     int       // messages that were not, before
-	forged      uint64    // messages that were not, in all
 	elsewhere   time.Time // before that, no response is repeated to another address than remote
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none

@@ -29,7 +29,7 @@ var fate = map[string]string{
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "creates": inherited,
 	"predecessor": anew, "contends": anew,
 	"initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
-	"garbled": anew, "forged": anew,
+	"garbled": anew, "forged": anew, "partial": anew,
 	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,
@@ -45,6 +45,7 @@ func full(t *testing.T) *SA {
 	s.creates = resource.Bucket{Rate: 1, Burst: 2}
 	s.tasks, s.children, s.predecessor = []task{{kind: taskLiveness}}, []*child{{}}, &SA{}
 	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, exchange.Datagram{Local: s.local}
+	s.partial[0] = &partial{}
 	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retireAt = now, now, now, now, now
 	s.proven, s.garbled, s.forged, s.endReason, s.retireFor, s.failure = true, 1, 1, "end", "retired", "failed"
 	s.served, s.wasReplaced, s.tired, s.refused, s.contends = true, true, true, 1, 7
@@ -105,7 +106,7 @@ func equal(a, b reflect.Value) bool {
 	switch a.Kind() {
 	case reflect.Pointer:
 		return a.Pointer() == b.Pointer()
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		same := a.Len() == b.Len()
 		for i := 0; same && i < a.Len(); i++ {
 			same = equal(a.Index(i), b.Index(i))

@@ -92,7 +92,7 @@ type syncing struct {
 }
 
 // sync returns the agreement about RFC 6311, for what follows from it.
-func (s *SA) sync() syncing { return syncing{s.agreed.list[0].(*synchronisation), s} }
+func (s *SA) sync() syncing { return syncing{find[*synchronisation](&s.agreed), s} }
 
 // afterTakeover arranges the synchronisation of an SA that another activation served
 // before.

@@ -14,8 +14,9 @@ import (
 // exchange.Version.
 type Version struct {
 	exchange.Host
-	rules  *Rules
-	before *Rules // of the last Configure
+	rules    *Rules
+	before   *Rules // of the last Configure
+	partials partials
 }
 
 var _ exchange.Version = (*Version)(nil)

@@ -160,6 +160,9 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
 	}
 	s.dirty = true
+	if f := (fragments{s}); f.tooLong(len(b)) {
+		return f.seal(h, ps)
+	}
 	return datagrams{b}
 }
 
@@ -233,6 +236,9 @@ func (s *SA) answered() {
 	s.window.request = nil
 	s.dirty = true
 }
+
+// awaits reports whether id is that of the peer's next request, and that is served.
+func (w *window) awaits(id uint32) bool { return id == w.expect && !w.busyWith(taskSync) } // see sync.go
 
 // busyWith reports whether our outstanding exchange is of that kind.
 func (w *window) busyWith(k taskKind) bool { return w.request != nil && w.request.task.kind == k }
