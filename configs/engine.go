@@ -16,6 +16,8 @@ func (t *tenantReader) readIKE(n *node) {
 		RetransmitFactor: repeat.fraction("factor"),
 		RetransmitTries:  int(repeat.number("tries")),
 		NATKeepalive:     n.duration("nat_keepalive"),
+		NoFragmentation:  !n.boolean("fragmentation"),
+		FragmentSize:     int(n.number("fragment_size")),
 	}
 	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
 		n.problem(n.where("cookie_threshold"), "Threshold never reached",

@@ -185,6 +185,9 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "half_open_timeout", is: span{30 * second, second, 10 * minute, ""}},
 			// NAT devices forget UDP after 30 s
 			{name: "nat_keepalive", is: span{20 * second, 5 * second, hour, "none"}},
+			{name: "fragmentation", is: boolean(true)},
+			// bytes of an IP packet: what every IPv4 host takes, and what every IPv6 path carries
+			{name: "fragment_size", is: number{1280, 576, 9216}},
 		},
 		blocks: []*schema{{kind: "retransmit", single: true, attrs: []attr{
 			{name: "base", is: span{second, 100 * time.Millisecond, minute, ""}},

@@ -147,6 +147,8 @@ ikev2 {
   max_half_open     = 1000  # above which the oldest of the source that has most gives way
   half_open_timeout = "30s" # 1s to 10m
   nat_keepalive     = "20s" # 5s to 1h; "0s": none
+  fragmentation     = true  # long messages travel in pieces with peers that can do it (RFC 7383)
+  fragment_size     = 1280  # bytes of the largest IP packet of a message then, 576 to 9216
 
   retransmit {
     base   = "1s" # until the first repeat; 100ms to 1m

@@ -215,6 +215,10 @@ type IKE struct {
 	RetransmitFactor float64
 	RetransmitTries  int
 	NATKeepalive     time.Duration // 0: none
+	// NoFragmentation: messages are not fragmented (RFC 7383). FragmentSize is the
+	// size in bytes of the largest IP packet of one that may be; 0: 1280.
+	NoFragmentation bool
+	FragmentSize    int
 }
 
 // DataPlane is what all child SAs of the tenant share.

@@ -29,6 +29,8 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 		RetransmitFactor: t.IKE.RetransmitFactor,
 		RetransmitTries:  t.IKE.RetransmitTries,
 		NATKeepalive:     t.IKE.NATKeepalive,
+		NoFragmentation:  t.IKE.NoFragmentation,
+		FragmentSize:     t.IKE.FragmentSize,
 		ReplayWindow:     t.DataPlane.ReplayWindow,
 		ForceUDP:         t.DataPlane.ForceUDP,
 	}

@@ -119,3 +119,11 @@ func (l anySecret) ReadFile(at configs.Location) ([]byte, error) {
 }
 
 func (anySecret) LookupEnv(string) (string, bool) { return "a secret of some length", true }
+
+// TestFragments: what a file says about fragments is what the engine does.
+func TestFragments(t *testing.T) {
+	cfg := engineConfig(&spec.Tenant{IKE: spec.IKE{NoFragmentation: true, FragmentSize: 576}})
+	if !cfg.NoFragmentation || cfg.FragmentSize != 576 {
+		t.Errorf("got %v, %d", cfg.NoFragmentation, cfg.FragmentSize)
+	}
+}
