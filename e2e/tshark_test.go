@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,16 +13,25 @@ import (
 )
 
 // TestThirdPartyDecodes gives the keys to tshark, which must decrypt both IKE
-// and ESP and find nothing malformed.
+// and ESP and find nothing malformed; also where strongSwan cuts its IKE_AUTH request
+// into pieces, and the gateway its answer, which names many networks.
 func TestThirdPartyDecodes(t *testing.T) {
 	t.Parallel()
-	broad := replace(t, "blue.hcl", policies...)
+	var split strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&split, `, "10.11.%d.0/24"`, 2*i)
+	}
+	broad := replace(t, "blue.hcl", append([]string{`["10.10.0.0/24"]
+  tunnel`, `["10.10.0.0/24"` + split.String() + `]
+  tunnel`, `group_policy "staff"`, `ikev2 { fragment_size = 576 }
+group_policy "staff"`}, policies...)...)
 	tests := []struct {
 		name, ike, esp string
+		size           int  // of strongSwan's fragments
 		icv            bool // tshark can check the integrity of this ESP
 	}{
-		{"AES-GCM", "aes256gcm16-prfsha384-x25519", "aes256gcm16", false},
-		{"AES-CBC", "aes256-sha256-modp2048", "aes256-sha256", true},
+		{"AES-GCM", "aes256gcm16-prfsha384-x25519", "aes256gcm16", 0, false},
+		{"AES-CBC", "aes256-sha256-modp2048", "aes256-sha256", 250, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -29,7 +39,8 @@ func TestThirdPartyDecodes(t *testing.T) {
 			wire := n.Blue.Client.Capture("out")
 			conn := n.Blue.Conn()
 			conn.Proposals, conn.ESPProposals = tt.ike, tt.esp
-			s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+			s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn},
+				FragmentSize: tt.size})
 			s.MustInitiate("blue")
 			n.Blue.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost, Interval: 10 * time.Millisecond})
 			config := l.Path("config", "wireshark", "x")
@@ -47,7 +58,7 @@ func TestThirdPartyDecodes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, want := range []string{
+			want := []string{
 				"alice@blue.example",                // in IDi, encrypted
 				"gw.blue.example",                   // in IDr
 				"INTERNAL_IP4_ADDRESS",              // in the configuration payload
@@ -55,7 +66,10 @@ func TestThirdPartyDecodes(t *testing.T) {
 				"Payload: Delete",                   // in the INFORMATIONAL at the end
 				"Internet Control Message Protocol", // inside ESP
 				"Src: 10.10.0.53",                   // the host's answer
-			} {
+				"10.11.58.0",                        // in a fragment of the IKE_AUTH response
+				"Message fragment",
+			}
+			for _, want := range want {
 				if !strings.Contains(out, want) {
 					t.Errorf("tshark does not see %q", want)
 				}

@@ -51,6 +51,9 @@ type StrongSwanConfig struct {
 	// answer; zero values are 1 s and 4.
 	RetransmitTimeout time.Duration
 	RetransmitTries   int
+	// FragmentSize is the size in bytes of the IP packets of a message that it
+	// fragments; 0: its default, 1280.
+	FragmentSize int
 	// Load is for a gateway whose speed is measured: it logs nothing, and takes
 	// many half-open SAs from one address.
 	Load bool
@@ -107,6 +110,9 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
 	level, threshold := 2, ""
 	if c.Load {
 		level, threshold = -1, "dos_protection = no\n  init_limit_half_open = 0"
+	}
+	if c.FragmentSize > 0 {
+		threshold += fmt.Sprintf("\n  fragment_size = %d", c.FragmentSize)
 	}
 	return fmt.Sprintf(`charon-systemd {
   load = %s
