@@ -55,7 +55,8 @@ func run(o options) error {
 		{fmt.Sprintf("%d set-ups: IKE_SA_INIT and IKE_AUTH, x25519, AES-256-GCM, pre-shared keys", o.setups),
 			func(l *lab.Lab) error { return warrenSetups(l, r, o.setups) }},
 		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
-		{fmt.Sprintf("Memory of an SA, from %d to %d", few, many), func(l *lab.Lab) error { return warrenMemory(l, r) }},
+		{fmt.Sprintf("Memory of an SA, from %d to %d", few, many),
+			func(l *lab.Lab) error { return warrenMemory(l, r) }},
 		{"Memory of an SA on strongSwan", func(l *lab.Lab) error { return strongSwanMemory(l, r) }},
 		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error {
 			return warrenThroughput(l, r, o.seconds)

@@ -87,7 +87,8 @@ func changes(p *lab.Pair) string {
 			continue
 		}
 		for _, c := range s.History {
-			list = append(list, fmt.Sprintf("%s %s %s %s: %s", n.Port, c.At.Format(time.TimeOnly), c.Group, c.To, c.Reason))
+			at := c.At.Format(time.TimeOnly)
+			list = append(list, fmt.Sprintf("%s %s %s %s: %s", n.Port, at, c.Group, c.To, c.Reason))
 		}
 	}
 	return strings.Join(list, ", ")
