@@ -106,13 +106,13 @@ func (s *Store) Set(list []Disk0) error {
 	var errs []error
 	next := map[string]map[string]*Volume{}
 	system, dirs := map[string]*Volume{}, map[string]*Volume{}
-	for _, d := range list {
-		disk, err := s.disk(d, oldTenants[d.Context][Disk])
-		if err != nil {
-			errs = append(errs, err)
+	disks, failed := s.disks(list, oldTenants)
+	for i, d := range list {
+		if failed[i] != nil {
+			errs = append(errs, failed[i])
 			continue
 		}
-		next[d.Context] = map[string]*Volume{Disk: disk}
+		next[d.Context] = map[string]*Volume{Disk: disks[i]}
 		for _, sh := range d.Shared {
 			if err := share(sh, d.Context, next[d.Context], system, dirs, oldDirs); err != nil {
 				errs = append(errs, err)
@@ -134,6 +134,26 @@ func (s *Store) Set(list []Disk0) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// opensAtOnce is how many disks are opened at once. A new one is synced four times, and a
+// file system does that for many in the time of one.
+const opensAtOnce = 16
+
+// disks returns disk0: of each context, or why there is none.
+func (s *Store) disks(list []Disk0, open map[string]map[string]*Volume) (disks []*Volume, failed []error) {
+	disks, failed = make([]*Volume, len(list)), make([]error, len(list))
+	slots := make(chan struct{}, opensAtOnce)
+	var opening sync.WaitGroup
+	for i, d := range list {
+		slots <- struct{}{}
+		opening.Go(func() {
+			disks[i], failed[i] = s.disk(d, open[d.Context][Disk])
+			<-slots
+		})
+	}
+	opening.Wait()
+	return disks, failed
 }
 
 // disk returns disk0: of a context: the one that is open, or a new one.

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,5 +110,38 @@ func TestStoreRefuses(t *testing.T) {
 	}
 	if _, err := NewStore(HostPlace(state)).Volume(Name{Volume: "images"}); !errors.Is(err, ErrVolume) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestManyDisksAtOnce: each context gets its own, and one that cannot be opened is the
+// fault of that context alone, told in the order of the list.
+func TestManyDisksAtOnce(t *testing.T) {
+	state := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(state, "contexts"), 0o755))
+	var list []Disk0
+	for i := range 3 * opensAtOnce {
+		name := fmt.Sprintf("c%02d", i)
+		list = append(list, Disk0{Context: name})
+		if i == 7 || i == 30 {
+			must(t, os.WriteFile(filepath.Join(state, "contexts", name), nil, 0o644))
+		}
+	}
+	s := NewStore(HostPlace(state))
+	defer s.Close()
+	err := s.Set(list)
+	if err == nil || !strings.Contains(err.Error(), "c07") || strings.Index(err.Error(), "c07") >
+		strings.Index(err.Error(), "c30") {
+		t.Errorf("got %v, want the errors of c07 and c30", err)
+	}
+	if got := len(s.Names()); got != len(list)-2 {
+		t.Errorf("%d disks, want %d", got, len(list)-2)
+	}
+	for _, n := range s.Names() {
+		v, p := at(t, s, n.String()+"x")
+		must(t, put(v, p, n.Context))
+		b, err := os.ReadFile(filepath.Join(DiskDir(state, n.Context), "x"))
+		if err != nil || string(b) != n.Context {
+			t.Errorf("%s has the file of %q, %v", n.Context, b, err)
+		}
 	}
 }
