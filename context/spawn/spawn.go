@@ -27,7 +27,6 @@ import (
 	"github.com/warrenvpn/warren/internal/guard"
 	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
-	"github.com/warrenvpn/warren/resource/cgroup"
 )
 
 // How a worker is treated.
@@ -64,11 +63,11 @@ type Network interface {
 	Sniff(iface string) (*os.File, error)
 }
 
-// Group confines a worker: a cgroup.Group.
+// Group confines a worker: a resource/cgroup.Group.
 type Group interface {
 	Add(pid int) error
 	Kill(context.Context) error
-	Usage() cgroup.Usage
+	OOMKills() int64
 }
 
 // Config is what a Worker needs.
@@ -299,7 +298,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	if err != nil {
 		return 0, err
 	}
-	oom := w.cfg.Group.Usage().OOMKills
+	oom := w.cfg.Group.OOMKills()
 	served := make(chan error, 1)
 	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() { served <- p.conn.Serve(serveCtx, w.handle) }()
@@ -323,7 +322,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 		if errors.Is(err, errDied) && p.exit != nil {
 			err = fmt.Errorf("%w: %w", err, p.exit)
 		}
-		if err != nil && w.cfg.Group.Usage().OOMKills > oom {
+		if err != nil && w.cfg.Group.OOMKills() > oom {
 			err = fmt.Errorf("%w: it has reached the memory limit of its class", err)
 		}
 	}()

@@ -28,7 +28,6 @@ import (
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/roottest"
 	"github.com/warrenvpn/warren/internal/secret"
-	"github.com/warrenvpn/warren/resource/cgroup"
 )
 
 // TestMain is also the main of the fake workers that the tests start.
@@ -233,7 +232,7 @@ func (g *group) Kill(context.Context) error {
 	return nil
 }
 
-func (g *group) Usage() cgroup.Usage { return cgroup.Usage{} }
+func (g *group) OOMKills() int64 { return 0 }
 
 const testUID = 0x7fff1234
 

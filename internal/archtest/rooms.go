@@ -113,7 +113,7 @@ var rooms = []room{
 	{path: "context/spawn", may: []string{"context/confine", "context/control", "context/eventlog", "context/netns",
 		"context/pipe",
 		"context/spec", "failover", "internal/fdstore", "internal/record", "resource",
-		"resource/cgroup", "internal/secret", "internal/backlog", "internal/uptime", "internal/guard"},
+		"internal/secret", "internal/backlog", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
 	{path: "context/aaa", planned: true, may: []string{"context/spec", "context/policy", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},

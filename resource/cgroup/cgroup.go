@@ -77,6 +77,8 @@ type hierarchy interface {
 	remove(group string) error
 	// usage fills in what its controllers count.
 	usage(group string, u *Usage)
+	// oomKills is Usage's; 0 where nothing counts them.
+	oomKills(group string) int64
 	groups() []string
 	// dirs are where groups are.
 	dirs() []string
@@ -253,6 +255,16 @@ func (g *Group) Usage() Usage {
 		h.usage(g.name, &u)
 	}
 	return u
+}
+
+// OOMKills is that of Usage, without the rest: for who compares it around each life of a
+// process.
+func (g *Group) OOMKills() int64 {
+	var kills int64
+	for _, h := range g.m.hierarchies {
+		kills = max(kills, h.oomKills(g.name))
+	}
+	return kills
 }
 
 // quota is the CPU cap in microseconds of each period; -1: no cap.

@@ -146,6 +146,9 @@ func TestUsage(t *testing.T) {
 		if diff := cmp.Diff(want, m.Open("blue").Usage()); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", mode, diff)
 		}
+		if got := m.Open("blue").OOMKills(); got != want.OOMKills {
+			t.Errorf("%d kills for want of memory, want %d", got, want.OOMKills)
+		}
 		if got := m.Open("red").Usage(); got != (Usage{}) {
 			t.Errorf("%s: a group that is not there: %+v", mode, got)
 		}

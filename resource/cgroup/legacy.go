@@ -202,12 +202,19 @@ func (h *legacy) usage(group string, u *Usage) {
 			u.CPU = time.Duration(number(dir, "cpuacct.usage"))
 		case cgroup1.Memory:
 			u.Memory, u.MemoryPeak = number(dir, "memory.usage_in_bytes"), number(dir, "memory.max_usage_in_bytes")
-			u.OOMKills = keyed(dir, "memory.oom_control", "oom_kill")
+			u.OOMKills = h.oomKills(group)
 		case cgroup1.Pids:
 			u.PIDs = number(dir, "pids.current")
 			u.countPIDs(dir)
 		}
 	}
+}
+
+func (h *legacy) oomKills(group string) int64 {
+	if !slices.Contains(h.names, string(cgroup1.Memory)) {
+		return 0
+	}
+	return keyed(h.dir(string(cgroup1.Memory), group), "memory.oom_control", "oom_kill")
 }
 
 func (h *legacy) groups() []string {

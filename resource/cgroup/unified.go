@@ -166,6 +166,10 @@ func (h *unified) usage(group string, u *Usage) {
 	}
 }
 
+func (h *unified) oomKills(group string) int64 {
+	return keyed(h.dir(group), "memory.events", "oom_kill")
+}
+
 func (h *unified) groups() []string { return subdirectories(h.dir("")) }
 
 func (h *unified) close() error {
