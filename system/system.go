@@ -233,6 +233,7 @@ func (s *System) Run(ctx context.Context) error {
 	watching.Go(func() { s.disks.Run(ctx) })
 	watching.Go(func() { s.mend(ctx) })
 	watching.Go(func() { s.tenants.EndKept(ctx) })
+	watching.Go(func() { giveBack(ctx) })
 	s.loop(ctx)
 	watching.Wait()
 

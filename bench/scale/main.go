@@ -214,8 +214,12 @@ func reload(c *client.Client, want int) func() error {
 	}
 }
 
-// memory weighs the processes, and what the kernel has for them.
+// settling is how long the processes are left alone before they are weighed.
+const settling = 3 * time.Second
+
+// memory weighs the processes at rest, and what the kernel has for them.
 func memory(r *report, w *lab.Warrend, n int, before int64) error {
+	time.Sleep(settling)
 	sizes, err := w.WorkerSizes()
 	if err != nil {
 		return err
