@@ -36,29 +36,31 @@ func Adopt(cfg *Config, endpoints []Endpoint) (*Gateway, error) {
 	}
 	g := newGateway(cfg, ns)
 	g.record, g.holding, g.endpoints = *r, true, endpoints
-	if err := g.adopt(cfg); err != nil {
+	w, err := g.adopt(cfg)
+	if err != nil {
 		g.stop()
 		g.closePackets()
 		ns.Close()
 		return nil, err
 	}
-	g.owned.Go(g.tend)
+	g.owned.Go(func() { g.tend(w) })
 	return g, nil
 }
 
-// adopt finds out what there is, and puts back what is missing.
-func (g *Gateway) adopt(cfg *Config) error {
+// adopt finds out what there is, and puts back what is missing. It returns the watch over
+// that.
+func (g *Gateway) adopt(cfg *Config) (*watch, error) {
 	for _, d := range cfg.Devices {
 		if err := g.adoptDevice(d); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	err := g.ns.Do(func() error {
+	err := g.ns.within(func() error {
 		g.families = families()
 		return g.openPackets()
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g.adoptOwn()
 	g.mu.Lock()
@@ -66,8 +68,15 @@ func (g *Gateway) adopt(cfg *Config) error {
 	g.adoptCarriedLocked()
 	g.mu.Unlock()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	w, err := g.ns.watch(allGroups, g.drop.index)
+	if err != nil {
+		return nil, err
+	}
+	g.mu.Lock()
+	g.known.watchedLocked(w)
+	g.mu.Unlock()
 	for i := range g.record.Devices {
 		g.host.adopt(&g.record.Devices[i])
 	}
@@ -75,7 +84,7 @@ func (g *Gateway) adopt(cfg *Config) error {
 		// What is wrong now would be as wrong in a network that is built anew.
 		_ = g.attempt(func() error { return err })
 	}
-	return nil
+	return w, nil
 }
 
 // adoptOwn notes the devices that are no interfaces. Of the TUN device the worker's

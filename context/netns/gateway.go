@@ -166,10 +166,11 @@ func Build(cfg *Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := newGateway(cfg, ns)
-	if err := g.build(cfg); err != nil {
+	w, err := g.build(cfg)
+	if err != nil {
 		return nil, errors.Join(err, g.Remove())
 	}
-	g.owned.Go(g.tend)
+	g.owned.Go(func() { g.tend(w) })
 	if !cfg.Paired { // neighbours may know another MAC from before
 		g.Announce()
 	}
@@ -201,32 +202,61 @@ func newGateway(cfg *Config, ns *Namespace) *Gateway {
 	return g
 }
 
-// build is the list of steps, each of which Remove can undo half done.
-func (g *Gateway) build(cfg *Config) error {
+// build is the list of steps, each of which Remove can undo half done. It returns the watch
+// over what it has made.
+func (g *Gateway) build(cfg *Config) (*watch, error) {
 	if err := g.record.write(g.recordPath); err != nil {
-		return fmt.Errorf("netns: writing record: %w", err)
+		return nil, fmt.Errorf("netns: writing record: %w", err)
 	}
 	for _, d := range cfg.Devices {
 		if err := g.take(d); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	mtu := TUNMTU(cfg.Tenant, func(iface string) int { return g.links[iface].mtu })
-	if err := g.ns.Do(func() error { return g.prepare(mtu) }); err != nil {
-		return err
+	if err := g.ns.within(func() error { return g.prepare(mtu) }); err != nil {
+		return nil, err
 	}
 	if err := g.findDevices(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := g.Update(cfg.Tenant); err != nil {
-		return err
-	}
-	return g.ns.Do(func() error {
+	err := g.ns.within(func() error {
 		if err := g.openPackets(); err != nil {
 			return err
 		}
 		return g.openSockets(cfg.Tenant)
 	})
+	if err != nil {
+		return nil, err
+	}
+	return g.furnish(cfg.Tenant)
+}
+
+// furnish makes a new namespace what t says: the steps of Update, less those that put back
+// what somebody has taken. It returns the watch over it.
+func (g *Gateway) furnish(t *spec.Tenant) (*watch, error) {
+	defer g.host.turn()()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits, g.static = t.Limits, len(t.Routes)
+	g.countRoutesLocked()
+	g.replaceLocked(t)
+	if err := g.settleSettingsLocked(); err != nil {
+		return nil, err
+	}
+	w, err := g.ns.watch(allGroups, g.drop.index) // which would tell of these settings
+	if err != nil {
+		return nil, err
+	}
+	g.known.watchedLocked(w)
+	if err := errors.Join(g.straightenLocked(), g.raiseLocked(), g.settleLocked()); err != nil {
+		g.known.unwatchedLocked()
+		w.close()
+		return nil, err
+	}
+	g.moved = false // Build announces all
+	g.lookedLocked(true, nil)
+	return w, nil
 }
 
 // prepare does what needs a thread inside: the TUN device and the one that drops.

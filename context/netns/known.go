@@ -20,6 +20,7 @@ type knowledge struct {
 	// them so.
 	net, settings bool
 	rules         map[int]uint64 // by family: the digest of those that the last look has left
+	links         uint64         // the digest of the devices that it has found
 }
 
 // watchedLocked begins to know: w tells of what comes after it.
@@ -36,8 +37,11 @@ func (n *knowledge) lookLocked(full bool) {
 	if n.net = false; full {
 		n.settings = false
 	}
-	if n.watch != nil {
-		n.watch.forget(full)
+	if n.watch == nil {
+		return
+	}
+	if n.watch.forget(anyChange &^ settingChange); full {
+		n.watch.forget(settingChange)
 	}
 }
 
@@ -57,17 +61,33 @@ func (g *Gateway) raisedLocked() bool {
 	})
 }
 
-// rulesSeed is of all digests.
-var rulesSeed = maphash.MakeSeed()
+// digestSeed is of all digests.
+var digestSeed = maphash.MakeSeed()
 
-// digest is the same for the same rules, and for others by the luck of one in 2^64.
-func digest(list []rule) uint64 {
+// digest is the same for the same list, and for others by the luck of one in 2^64.
+func digest[T comparable](list []T) uint64 {
 	var h maphash.Hash
-	h.SetSeed(rulesSeed)
-	for _, r := range list {
-		maphash.WriteComparable(&h, r)
+	h.SetSeed(digestSeed)
+	for _, one := range list {
+		maphash.WriteComparable(&h, one)
 	}
 	return h.Sum64()
+}
+
+// linksAreKnown looks at the devices, for who was told of a change of them and of nothing
+// else, and reports whether they are as the last look has found them: then so is all that
+// comes with them.
+func (g *Gateway) linksAreKnown() bool {
+	defer g.host.turn()()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone || !g.known.net || g.known.watch == nil {
+		return g.gone
+	}
+	g.known.watch.forget(linkChange)
+	before := g.known.links
+	g.known.net = g.lookLocked() == nil && g.known.links == before
+	return g.known.net
 }
 
 // soundLocked reports whether the namespace is as it must be, and known to be. It never is

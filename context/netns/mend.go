@@ -66,7 +66,7 @@ func (g *Gateway) remake(d spec.Device, was linkFacts) error {
 		return err
 	}
 	l := g.links[d.Interface]
-	if err := g.ns.Do(func() error { _, err := correct(g.linkSettings(l)); return err }); err != nil {
+	if err := g.ns.within(func() error { _, err := correct(g.linkSettings(l)); return err }); err != nil {
 		return err
 	}
 	if mac := l.macOf(g.role); mac != nil {
@@ -216,7 +216,7 @@ func (g *Gateway) raise(l linkFacts) error {
 
 // remakeDrop makes the device again that drops what is routed to it.
 func (g *Gateway) remakeDrop() error {
-	err := g.ns.Do(func() error {
+	err := g.ns.within(func() error {
 		if err := makeDropDevice(); err != nil {
 			return err
 		}

@@ -3,8 +3,8 @@
 // the sockets that its worker inherits. What it takes from the host it notes in
 // a record first, and gives back as it was, also after a crash.
 //
-// It does I/O. A namespace is a property of an operating system thread: Do is
-// the only way in, and the thread that went in never comes back.
+// It does I/O. A namespace is a property of an operating system thread: visit, which
+// brings the thread back, and Do, whose thread never comes back, are the only ways in.
 package netns
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -45,28 +46,31 @@ func Create(name string) (*Namespace, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	var file *os.File
-	err := onThread(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("unsharing: %w", err)
-		}
-		f, err := os.Open(selfNet)
-		if err != nil {
-			return err
-		}
-		if err := mountName(name); err != nil {
-			f.Close()
-			return err
-		}
-		file = f
-		return nil
-	})
+	n, err := create(name)
 	if err != nil {
 		return nil, fmt.Errorf("netns: creating %s: %w", name, err)
 	}
-	n, err := wrap(name, file)
+	return n, nil
+}
+
+func create(name string) (*Namespace, error) {
+	leave, err := visit(func() error { return unix.Unshare(unix.CLONE_NEWNET) })
 	if err != nil {
-		unmountName(name)
+		return nil, fmt.Errorf("unsharing: %w", err)
+	}
+	defer leave()
+	file, err := os.Open(selfNet)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("opening netlink: %w", err)
+	}
+	n := &Namespace{name, file, handle}
+	if err := n.mountName(); err != nil {
+		n.Close()
 		return nil, err
 	}
 	return n, nil
@@ -108,7 +112,7 @@ func wrap(name string, file *os.File) (*Namespace, error) {
 func (n *Namespace) Name() string { return n.name }
 
 // Do runs fn in the namespace, on a thread of its own that is thrown away
-// afterwards. fn must start no goroutine.
+// afterwards: fn may do to it what cannot be undone. fn must start no goroutine.
 func (n *Namespace) Do(fn func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
@@ -116,6 +120,42 @@ func (n *Namespace) Do(fn func() error) error {
 		}
 		return fn()
 	})
+}
+
+// within runs fn in the namespace, on the calling thread. Of that fn must change nothing,
+// and a goroutine that it starts is not in the namespace.
+func (n *Namespace) within(fn func() error) error {
+	leave, err := visit(func() error { return unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET) })
+	if err != nil {
+		return fmt.Errorf("netns: entering %s: %w", n.name, err)
+	}
+	defer leave()
+	return fn()
+}
+
+// visit has enter take the calling thread to another network namespace. leave, which the
+// same goroutine must call, brings it back. A thread for each visit, as Do has it, costs
+// ten times as much.
+func visit(enter func() error) (leave func(), err error) {
+	runtime.LockOSThread()
+	home, err := unix.Open(selfNet, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return nil, err
+	}
+	if err := enter(); err != nil {
+		unix.Close(home)
+		runtime.UnlockOSThread()
+		return nil, err
+	}
+	return func() {
+		defer unix.Close(home)
+		if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+			// Nobody else gets this thread: it is still the goroutine's.
+			panic(fmt.Sprintf("netns: internal error: a thread cannot leave a namespace: %v", err))
+		}
+		runtime.UnlockOSThread()
+	}, nil
 }
 
 // Close lets go of the namespace and leaves it be.
@@ -153,30 +193,28 @@ func checkName(name string) error {
 	return nil
 }
 
-// mountName binds the calling thread's network namespace to a name.
-func mountName(name string) error {
-	source := fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
-	if err := leaveMounts(); err != nil {
-		return err
-	}
-	if path := filepath.Join(namedDir, name); isNamespace(path) {
-		return fmt.Errorf("%s is there already and not ours; remove it with `ip netns delete %s`", path, name)
-	}
-	return bindName(name, source)
+// mountName binds the namespace to its name, which nobody may have.
+func (n *Namespace) mountName() error {
+	return whereNamesAre(func() error {
+		if path := filepath.Join(namedDir, n.name); isNamespace(path) {
+			return fmt.Errorf("%s is there already and not ours; remove it with `ip netns delete %s`", path, n.name)
+		}
+		return n.bindName()
+	})
 }
 
-// bindName binds the namespace that source leads to, a file below /proc, to a name
-// that is free.
-func bindName(name, source string) error {
+// bindName binds the namespace to its name, which is free.
+func (n *Namespace) bindName() error {
 	if err := shareNamedDir(); err != nil {
 		return fmt.Errorf("preparing %s: %w", namedDir, err)
 	}
-	path := filepath.Join(namedDir, name)
+	path := filepath.Join(namedDir, n.name)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_CLOEXEC, 0o444)
 	if err != nil {
 		return err
 	}
 	f.Close()
+	source := fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd())
 	if err := unix.Mount(source, path, "none", unix.MS_BIND, ""); err != nil {
 		os.Remove(path)
 		return fmt.Errorf("binding to %s: %w", path, err)
@@ -187,14 +225,11 @@ func bindName(name, source string) error {
 // keepName binds the namespace to its name again where somebody has removed it, and
 // tells whether it had to.
 func (n *Namespace) keepName() (bound bool, err error) {
-	err = onThread(func() error {
-		if err := leaveMounts(); err != nil {
-			return err
-		}
+	err = whereNamesAre(func() error {
 		path := filepath.Join(namedDir, n.name)
 		if !isNamespace(path) {
 			bound = true
-			return bindName(n.name, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), n.file.Fd()))
+			return n.bindName()
 		}
 		var there, own unix.Stat_t
 		if err := errors.Join(unix.Stat(path, &there), unix.Fstat(int(n.file.Fd()), &own)); err != nil {
@@ -214,10 +249,7 @@ func (n *Namespace) keepName() (bound bool, err error) {
 // unmountName removes a name. One that is not there is no error.
 func unmountName(name string) error {
 	path := filepath.Join(namedDir, name)
-	return onThread(func() error {
-		if err := leaveMounts(); err != nil {
-			return err
-		}
+	return whereNamesAre(func() error {
 		if err := unix.Unmount(path, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) &&
 			!errors.Is(err, unix.ENOENT) {
 			return err
@@ -232,10 +264,7 @@ func unmountName(name string) error {
 // openName opens the namespace behind a name.
 func openName(name string) (*os.File, error) {
 	var file *os.File
-	err := onThread(func() error {
-		if err := leaveMounts(); err != nil {
-			return err
-		}
+	err := whereNamesAre(func() error {
 		path := filepath.Join(namedDir, name)
 		if !isNamespace(path) { // a file without its mount, from before a reboot
 			return fs.ErrNotExist
@@ -268,30 +297,37 @@ func shareNamedDir() error {
 	return unix.Mount("", namedDir, "none", unix.MS_SHARED|unix.MS_REC, "")
 }
 
-// leaveMounts takes the calling thread, which must be thrown away afterwards,
-// to the mount namespace where names belong: that of the first process, or
-// else of the one that started us. In a private one, as `ip netns exec` and
+// whereNamesAre runs fn in the mount namespace where names belong: that of the first
+// process, or else of the one that started us. In a private one, as `ip netns exec` and
 // service managers make it, names would be invisible to the operator and the
 // namespaces, with the devices in them, would die with us. Where it may not
 // go there the names are made here.
-func leaveMounts() error {
+func whereNamesAre(fn func() error) error {
 	own, err := mountsOf("thread-self")
 	if err != nil {
 		return err
 	}
-	for _, process := range []string{"1", fmt.Sprint(os.Getppid())} {
+	for _, process := range []string{"1", strconv.Itoa(os.Getppid())} {
 		there, err := mountsOf(process)
 		if err != nil {
 			continue
 		}
 		if there == own {
-			return nil
+			break
 		}
-		if enterMounts(process) == nil {
-			return nil
+		entered := false
+		err = onThread(func() error { // which does not come back from there
+			if enterMounts(process) != nil {
+				return nil
+			}
+			entered = true
+			return fn()
+		})
+		if entered {
+			return err
 		}
 	}
-	return nil
+	return fn()
 }
 
 // mountsOf returns what identifies the mount namespace of a process.

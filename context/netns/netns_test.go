@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -68,6 +69,32 @@ func inside(t testing.TB, ns *Namespace, script string) string {
 		t.Fatalf("%s: %v\n%s%s", script, err, &out, &complaints)
 	}
 	return out.String()
+}
+
+// TestWithinComesBack: the thread that was in a namespace is brought back, also from a
+// panic.
+func TestWithinComesBack(t *testing.T) {
+	h := scratch(t)
+	where := func() string {
+		at, err := os.Readlink(selfNet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, there := where(), ""
+	func() {
+		defer func() { _ = recover() }()
+		_ = h.ns.within(func() error {
+			there = where()
+			panic("x")
+		})
+	}()
+	if there == "" || there == home || where() != home {
+		t.Errorf("from %s to %s, and then in %s", home, there, where())
+	}
 }
 
 func tenant() *spec.Tenant {

@@ -43,7 +43,7 @@ func (g *Gateway) settleProxySettingsLocked() error {
 	if unset == nil {
 		return nil
 	}
-	return g.ns.Do(func() error {
+	return g.ns.within(func() error {
 		for _, i := range unset {
 			l, want := g.links[i.Name], g.proxyOfLocked(i)
 			changed, err := correct([]setting{{"ipv4/conf/" + l.name + "/proxy_arp", toggle(want.arp)},

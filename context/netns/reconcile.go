@@ -46,9 +46,9 @@ type Look struct {
 const watchRetry = time.Second
 
 // tend watches the namespace until the Gateway is removed, tells the watchers of its
-// devices, and mends what is not as it must be.
-func (g *Gateway) tend() {
-	looks := looker{g: g}
+// devices, and mends what is not as it must be. w is the watch that has begun; nil: none has.
+func (g *Gateway) tend(w *watch) {
+	looks := looker{g: g, begun: w}
 	looks.pace.looked = time.Now().Add(-rand.N(lookEvery)) // not all tenants at once
 	for {
 		err := g.attempt(func() error { return looks.run() })
@@ -83,29 +83,57 @@ func (g *Gateway) Check() {
 
 // looker is the state of tend.
 type looker struct {
-	g    *Gateway
-	pace pace
-	full bool // the settings may have been changed, too
-	last Look // what was told
+	g     *Gateway
+	begun *watch // for the first run
+	pace  pace
+	told  change // since the last look
+	last  Look   // what was told to others
+}
+
+// watch returns the watch for run. Where something may have happened that nobody was told
+// of, a look is due.
+func (k *looker) watch() (*watch, error) {
+	w := k.begun
+	k.begun = nil
+	if w == nil {
+		k.g.mu.Lock()
+		idle := k.g.drop.index
+		k.g.mu.Unlock()
+		var err error
+		if w, err = k.g.ns.watch(allGroups, idle); err != nil {
+			return nil, err
+		}
+		k.g.mu.Lock()
+		k.g.known.watchedLocked(w)
+		k.g.mu.Unlock()
+	}
+	k.g.mu.Lock()
+	defer k.g.mu.Unlock()
+	if !k.g.known.net {
+		k.changed(netChange)
+	}
+	return w, nil
+}
+
+// changed notes what has changed.
+func (k *looker) changed(c change) {
+	k.told |= c
+	k.pace.change(time.Now())
 }
 
 // run watches, until the Gateway is removed or the watch has failed.
 func (k *looker) run() error {
-	w, err := k.g.ns.watch(allGroups)
+	w, err := k.watch()
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	k.g.mu.Lock()
-	k.g.known.watchedLocked(w)
-	k.g.mu.Unlock()
 	defer func() {
 		k.g.mu.Lock()
 		k.g.known.unwatchedLocked()
 		k.g.mu.Unlock()
 	}()
 	k.g.tellWatchers()
-	k.pace.change(time.Now()) // what happened before nobody was told of
 	timer := time.NewTimer(time.Until(k.pace.due()))
 	defer timer.Stop()
 	for {
@@ -117,11 +145,9 @@ func (k *looker) run() error {
 			if c&linkChange != 0 {
 				k.g.tellWatchers()
 			}
-			k.full = k.full || c&settingChange != 0
-			k.pace.change(time.Now())
+			k.changed(c)
 		case <-k.g.nudged:
-			k.full = true
-			k.pace.change(time.Now())
+			k.changed(anyChange)
 		case <-timer.C:
 			_ = k.g.attempt(k.look) // whose error is told by look, and a panic by attempt
 		case <-k.g.removed:
@@ -135,9 +161,13 @@ func (k *looker) run() error {
 // returns an error.
 func (k *looker) look() error {
 	now := time.Now()
-	full := k.full || k.pace.first.IsZero() // nothing was told: it is time for all
-	k.full = false
-	k.pace.look(now, false, true) // should it panic
+	told := k.told
+	if k.told = 0; told == linkChange && k.g.linksAreKnown() {
+		k.pace.first = time.Time{}
+		return nil
+	}
+	full := told&settingChange != 0 || told == 0 // nothing was told: it is time for all
+	k.pace.look(now, false, true)                // should it panic
 	mended, err := k.g.reconcile(full)
 	k.pace.look(now, mended != Mended{}, err != nil)
 	k.g.lacking.Store(err != nil)

@@ -73,7 +73,7 @@ func settingFile(key, device string) string {
 // have is not noted.
 func (d *savedDevice) saveSettings(host *Namespace) error {
 	d.Settings = make(map[string]string)
-	return host.Do(func() error {
+	return host.within(func() error {
 		for _, key := range keptSettings {
 			if value, err := os.ReadFile(settingFile(key, d.Host)); err == nil {
 				d.Settings[key] = strings.TrimSpace(string(value))
@@ -85,7 +85,7 @@ func (d *savedDevice) saveSettings(host *Namespace) error {
 
 // restoreSettings sets what is another value now.
 func (d *savedDevice) restoreSettings(host *Namespace) error {
-	return host.Do(func() error {
+	return host.within(func() error {
 		var errs []error
 		for _, key := range keptSettings {
 			value, noted := d.Settings[key]

@@ -78,7 +78,7 @@ func (g *Gateway) linkSettings(l linkFacts) []setting {
 // settleSettingsLocked makes the kernel's settings those that a gateway needs. Of
 // devices that are away there are none.
 func (g *Gateway) settleSettingsLocked() error {
-	return g.ns.Do(func() error {
+	return g.ns.within(func() error {
 		changed, err := correctWhere(g.allSettings(), func(setting) bool { return true })
 		g.mended.Settings += changed
 		return err

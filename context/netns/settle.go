@@ -69,17 +69,27 @@ func (g *Gateway) settleLocked() error {
 	return errors.Join(append(errs, routes, rules, g.settleProxiesLocked())...)
 }
 
-// lookLocked notes which devices are up, and which of them have a carrier.
+// lookLocked notes which devices are up, which of them have a carrier, and how they are.
 func (g *Gateway) lookLocked() error {
 	list, err := g.ns.handle.LinkList()
 	if err != nil {
 		return fmt.Errorf("netns: listing devices: %w", err)
 	}
 	g.up, g.running = make(map[int]bool, len(list)), make(map[int]bool, len(list))
-	for _, l := range list {
-		g.up[l.Attrs().Index] = l.Attrs().Flags&net.FlagUp != 0
-		g.running[l.Attrs().Index] = l.Attrs().Flags&net.FlagUp != 0 && l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0
+	type device struct {
+		index, mtu  int
+		name, mac   string
+		up, running bool
 	}
+	devices := make([]device, 0, len(list))
+	for _, l := range list {
+		a := l.Attrs()
+		up := a.Flags&net.FlagUp != 0
+		running := up && a.RawFlags&unix.IFF_LOWER_UP != 0
+		g.up[a.Index], g.running[a.Index] = up, running
+		devices = append(devices, device{a.Index, a.MTU, a.Name, string(a.HardwareAddr), up, running})
+	}
+	g.known.links = digest(devices)
 	return nil
 }
 

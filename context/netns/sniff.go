@@ -21,7 +21,7 @@ func (g *Gateway) Sniff(iface string) (f *os.File, err error) {
 	if !ok {
 		return nil, fmt.Errorf("netns: there is no interface %q", iface)
 	}
-	err = g.ns.Do(func() error {
+	err = g.ns.within(func() error {
 		f, err = openPacketSocket(l.index)
 		return err
 	})

@@ -44,7 +44,7 @@ func (g *Gateway) Endpoints() []Endpoint {
 // it. Whoever has those next is told by Endpoints.
 func (g *Gateway) remakeTUN() error {
 	var fresh []Endpoint
-	err := g.ns.Do(func() (err error) {
+	err := g.ns.within(func() (err error) {
 		if fresh, err = openTUN(g.tun.mtu); err == nil {
 			_, err = correct(tunSettings())
 		}

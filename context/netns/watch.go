@@ -21,12 +21,15 @@ type change uint8
 const (
 	// linkChange is one of a device, whoever has made it.
 	linkChange change = 1 << iota
+	// lossChange is one of a device that is down now, has no carrier, or is gone: the kernel
+	// takes routes and proxy entries with it, and tells nobody of those.
+	lossChange
 	// netChange is one of addresses, routes or rules that somebody else has made.
 	netChange
 	// settingChange is one of what a device does with packets (forwarding, proxies).
 	settingChange
 
-	anyChange = linkChange | netChange | settingChange
+	anyChange = linkChange | lossChange | netChange | settingChange
 )
 
 // Groups of rtnetlink(7), as bits.
@@ -48,6 +51,7 @@ type watch struct {
 	file   *os.File
 	raw    syscall.RawConn
 	own    uint32 // the port of our own requests there
+	idle   int32  // the device that never has a carrier; 0: none
 	ended  chan struct{}
 	reader sync.WaitGroup
 
@@ -73,18 +77,16 @@ func (w *watch) silent() bool {
 	return err == nil && !waits
 }
 
-// forget says that all that was told is looked at now: what settings are, where full
-// says so.
-func (w *watch) forget(full bool) {
+// forget says that what was told of these is looked at now.
+func (w *watch) forget(changes change) {
 	w.reading.Lock()
 	defer w.reading.Unlock()
-	if w.unseen &= settingChange; full {
-		w.unseen = 0
-	}
+	w.unseen &^= changes
 }
 
-// watch begins a watch over the groups. It must be closed.
-func (n *Namespace) watch(groups uint32) (*watch, error) {
+// watch begins a watch over the groups. It must be closed. idle is the index of the device
+// there that never has a carrier; 0: there is none.
+func (n *Namespace) watch(groups uint32, idle int) (*watch, error) {
 	file, err := n.openEvents(groups)
 	if err != nil {
 		return nil, fmt.Errorf("netns: watching %s: %w", n.name, err)
@@ -96,7 +98,8 @@ func (n *Namespace) watch(groups uint32) (*watch, error) {
 	}
 	// netlink(7): the first socket of a process in a namespace, which is that of the
 	// handle, has the number of the process as its port.
-	w := &watch{told: make(chan change), file: file, raw: raw, own: uint32(os.Getpid()), ended: make(chan struct{})}
+	w := &watch{told: make(chan change), file: file, raw: raw, own: uint32(os.Getpid()), idle: int32(idle),
+		ended: make(chan struct{})}
 	w.reader.Go(w.read)
 	return w, nil
 }
@@ -115,7 +118,7 @@ var errWatchEnded = errors.New("netns: the kernel has ended the watch over a nam
 // library's, which holds 64 KiB for each.
 func (n *Namespace) openEvents(groups uint32) (*os.File, error) {
 	fd := -1
-	err := n.Do(func() (err error) {
+	err := n.within(func() (err error) {
 		fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
 		if err != nil {
 			return err
@@ -159,9 +162,13 @@ func (w *watch) read() {
 // maxEvents bounds the messages that are read before what they say is passed on.
 const maxEvents = 4096
 
+// readOfMessage is how much of a message is read, in bytes: as much as kind looks at. The rest
+// is dropped.
+const readOfMessage = unix.SizeofNlMsghdr + unix.SizeofRtMsg
+
 // next waits for changes that concern us and returns their kinds.
 func (w *watch) next() (seen change, err error) {
-	b := make([]byte, unix.SizeofNlMsghdr+unix.SizeofRtMsg) // the rest of a message is dropped
+	b := make([]byte, readOfMessage)
 	waited := w.raw.Read(func(fd uintptr) bool {
 		w.reading.Lock()
 		if w.lost {
@@ -193,7 +200,8 @@ func (w *watch) next() (seen change, err error) {
 // kind tells what a message is about by its headers; 0: nothing to look at. Messages
 // about what we have asked for ourselves carry the port of our requests, but those
 // about devices, which others wait for. With every address the kernel itself, whose port
-// is 0, makes routes and takes them away.
+// is 0, makes routes and takes them away, and with a device that comes up a link-local
+// address.
 func (w *watch) kind(headers []byte) change {
 	if len(headers) < unix.SizeofNlMsghdr {
 		return 0
@@ -201,8 +209,13 @@ func (w *watch) kind(headers []byte) change {
 	port := binary.NativeEndian.Uint32(headers[12:])
 	switch typ := binary.NativeEndian.Uint16(headers[4:]); {
 	case typ == unix.RTM_NEWLINK || typ == unix.RTM_DELLINK:
-		return linkChange
+		if typ == unix.RTM_NEWLINK && w.carries(headers[unix.SizeofNlMsghdr:]) {
+			return linkChange
+		}
+		return linkChange | lossChange
 	case port == w.own:
+		return 0
+	case port == 0 && typ == unix.RTM_NEWADDR:
 		return 0
 	case port == 0 && (typ == unix.RTM_NEWROUTE || typ == unix.RTM_DELROUTE):
 		const protocol = unix.SizeofNlMsghdr + 5 // of struct rtmsg
@@ -215,10 +228,23 @@ func (w *watch) kind(headers []byte) change {
 	return netChange
 }
 
+// carries reports whether a struct ifinfomsg is of a device that is up and has a carrier.
+func (w *watch) carries(info []byte) bool {
+	const index, flags = 4, 8
+	if len(info) < flags+4 {
+		return false
+	}
+	want := uint32(unix.IFF_UP | unix.IFF_LOWER_UP)
+	if int32(binary.NativeEndian.Uint32(info[index:])) == w.idle {
+		want = unix.IFF_UP
+	}
+	return binary.NativeEndian.Uint32(info[flags:])&want == want
+}
+
 // WatchLinks calls changed at once and after every change of a device of the host's
 // namespace, until ctx ends.
 func (h *Host) WatchLinks(ctx context.Context, changed func()) error {
-	w, err := h.ns.watch(linkGroups)
+	w, err := h.ns.watch(linkGroups, 0)
 	if err != nil {
 		return err
 	}
@@ -242,10 +268,8 @@ func (h *Host) WatchLinks(ctx context.Context, changed func()) error {
 // to be begun again.
 func (h *Host) WatchNames(ctx context.Context, removed func(name string)) error {
 	var w *dirwatch.Watch
-	err := onThread(func() (err error) {
-		if err = leaveMounts(); err == nil {
-			w, err = dirwatch.New(namedDir)
-		}
+	err := whereNamesAre(func() (err error) {
+		w, err = dirwatch.New(namedDir)
 		return err
 	})
 	if err != nil {
