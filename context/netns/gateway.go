@@ -127,8 +127,8 @@ type Gateway struct {
 	watching sync.Mutex // protects watchers; nothing else is locked under it
 	watchers map[*int]func()
 
-	mu           sync.Mutex // protects what follows, and the order of changes to routes
-	installed    map[place]route
+	mu           sync.Mutex   // protects what follows, and the order of changes to routes
+	installed    []route      // in the order of places
 	up, running  map[int]bool // by index: the devices that there are: they are up, and have a carrier, too
 	asked        requests
 	holding      bool                      // asked is not complete: nothing is taken away that it may still name
@@ -183,7 +183,7 @@ func newGateway(cfg *Config, ns *Namespace) *Gateway {
 		host: cfg.Host, ns: ns, recordPath: cfg.Record,
 		record: record{Namespace: cfg.Namespace},
 		links:  make(map[string]linkFacts), devices: cfg.Devices, watchers: make(map[*int]func()),
-		asked: newRequests(), proxies: make(map[int]proxy), installed: make(map[place]route),
+		asked: newRequests(), proxies: make(map[int]proxy),
 		carried: make(map[netip.Prefix]struct{}),
 		known:   knowledge{rules: make(map[int]uint64)},
 		attempt: cfg.Attempt, looked: cfg.Looked, nudged: make(chan struct{}, 1),

@@ -51,8 +51,12 @@ func (g *Gateway) tend(w *watch) {
 	looks := looker{g: g, begun: w}
 	looks.pace.looked = time.Now().Add(-rand.N(lookEvery)) // not all tenants at once
 	for {
-		err := g.attempt(func() error { return looks.run() })
-		if err == nil {
+		var w *watch
+		err := g.attempt(func() (err error) {
+			w, err = looks.watch()
+			return err
+		})
+		if err == nil && looks.run(w) {
 			return
 		}
 		select {
@@ -121,29 +125,29 @@ func (k *looker) changed(c change) {
 	k.pace.change(time.Now())
 }
 
-// run watches, until the Gateway is removed or the watch has failed.
-func (k *looker) run() error {
-	w, err := k.watch()
-	if err != nil {
-		return err
-	}
+// run watches, until the Gateway is removed, or reports false when the watch has failed. It
+// goes on for as long as the tenant, and has others do what needs more than a small stack.
+func (k *looker) run(w *watch) bool {
 	defer w.close()
 	defer func() {
 		k.g.mu.Lock()
 		k.g.known.unwatchedLocked()
 		k.g.mu.Unlock()
 	}()
-	k.g.tellWatchers()
+	if k.g.attempt(k.tell) != nil {
+		return false
+	}
 	timer := time.NewTimer(time.Until(k.pace.due()))
 	defer timer.Stop()
 	for {
 		select {
 		case c, ok := <-w.told:
 			if !ok {
-				return errWatchEnded
+				_ = k.g.attempt(func() error { return errWatchEnded }) // which tells
+				return false
 			}
-			if c&linkChange != 0 {
-				k.g.tellWatchers()
+			if c&linkChange != 0 && k.g.attempt(k.tell) != nil {
+				return false
 			}
 			k.changed(c)
 		case <-k.g.nudged:
@@ -151,10 +155,16 @@ func (k *looker) run() error {
 		case <-timer.C:
 			_ = k.g.attempt(k.look) // whose error is told by look, and a panic by attempt
 		case <-k.g.removed:
-			return nil
+			return true
 		}
 		timer.Reset(time.Until(k.pace.due()))
 	}
+}
+
+// tell tells the watchers of devices. It never returns an error but for a panic of theirs.
+func (k *looker) tell() error {
+	k.g.tellWatchers()
+	return nil
 }
 
 // look looks at the namespace, mends it and tells what has come of it. It never

@@ -50,6 +50,23 @@ type place struct {
 	metric      int // not 0, which IPv6 knows as another number
 }
 
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.table, q.table), p.destination.Compare(q.destination),
+		cmp.Compare(p.metric, q.metric))
+}
+
+// compare orders routes by their places.
+func (r route) compare(s route) int { return r.place.compare(s.place) }
+
+// routeAt returns the route of a place, of a list in the order of places.
+func routeAt(list []route, p place) (r route, exists bool) {
+	i, exists := slices.BinarySearchFunc(list, p, func(r route, p place) int { return r.place.compare(p) })
+	if exists {
+		r = list[i]
+	}
+	return r, exists
+}
+
 func (r route) netlink() *netlink.Route {
 	out := &netlink.Route{
 		LinkIndex: r.index, Dst: ipNet(r.destination), Table: r.table, Priority: r.metric,

@@ -221,10 +221,10 @@ func (g *Gateway) inventoryLocked() error {
 	list, err := g.ns.handle.RouteListFiltered(netlink.FAMILY_ALL, filter,
 		netlink.RT_FILTER_TABLE|netlink.RT_FILTER_PROTOCOL)
 	if err != nil {
-		g.installed = make(map[place]route) // everything is added again, which harms nobody
+		g.installed = nil // everything is added again, which harms nobody
 		return fmt.Errorf("netns: listing routes: %w", err)
 	}
-	g.installed = make(map[place]route, len(list))
+	g.installed = make([]route, 0, len(list))
 	for _, r := range list {
 		p := place{r.Table, anyIPv4, r.Priority}
 		switch {
@@ -233,8 +233,9 @@ func (g *Gateway) inventoryLocked() error {
 		case r.Family == unix.AF_INET6:
 			p.destination = anyIPv6
 		}
-		g.installed[p] = route{p, r.LinkIndex, addrOf(r.Gw), addrOf(r.Src)}
+		g.installed = append(g.installed, route{p, r.LinkIndex, addrOf(r.Gw), addrOf(r.Src)})
 	}
+	slices.SortFunc(g.installed, route.compare)
 	return nil
 }
 
@@ -244,14 +245,12 @@ func (g *Gateway) inventoryLocked() error {
 // is down for the link.
 func (g *Gateway) settleRoutesLocked() error {
 	want := g.routesLocked()
-	keep := make(map[place]bool, len(want))
-	there := make(map[place]route, len(want))
+	there := make([]route, 0, len(want))
 	var errs []error
 	for _, r := range want {
-		keep[r.place] = true
-		is, exists := g.installed[r.place]
+		is, exists := routeAt(g.installed, r.place)
 		if is == r || exists && g.holding {
-			there[r.place] = is
+			there = append(there, is)
 			continue
 		}
 		if !slices.Contains(g.families, familyOf(r.destination)) || !g.up[r.index] {
@@ -259,25 +258,27 @@ func (g *Gateway) settleRoutesLocked() error {
 		}
 		err := g.ns.handle.RouteReplace(r.netlink())
 		if err == nil {
-			there[r.place] = r
+			there = append(there, r)
 			g.mended.Routes++
 		} else if g.serves() {
 			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, err))
 		}
 	}
-	for p, r := range g.installed {
-		if keep[p] {
+	slices.SortFunc(want, route.compare)
+	for _, r := range g.installed {
+		if _, kept := routeAt(want, r.place); kept {
 			continue // it was replaced, or stays
 		}
 		if g.holding {
-			there[p] = r
+			there = append(there, r)
 			continue
 		}
 		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
-			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", p.destination, err))
+			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", r.destination, err))
 		}
 		g.mended.Routes++
 	}
-	g.installed = there
+	slices.SortFunc(there, route.compare)
+	g.installed = slices.Clip(there)
 	return errors.Join(errs...)
 }
