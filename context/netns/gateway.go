@@ -249,7 +249,7 @@ func (g *Gateway) furnish(t *spec.Tenant) (*watch, error) {
 		return nil, err
 	}
 	g.known.watchedLocked(w)
-	if err := errors.Join(g.straightenLocked(), g.raiseLocked(), g.settleLocked()); err != nil {
+	if err := errors.Join(g.startLocked(), g.settleLocked()); err != nil {
 		g.known.unwatchedLocked()
 		w.close()
 		return nil, err
@@ -257,6 +257,25 @@ func (g *Gateway) furnish(t *spec.Tenant) (*watch, error) {
 	g.moved = false // Build announces all
 	g.lookedLocked(true, nil)
 	return w, nil
+}
+
+// startLocked sets the devices of a new namespace up, which are as Build has made them, but
+// those of interfaces that are configured to be down.
+func (g *Gateway) startLocked() error {
+	errs := []error{g.raise(g.tun), g.raise(g.drop), g.raise(g.lo)}
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		switch {
+		case !ok:
+		case !i.Shutdown:
+			errs = append(errs, g.raise(l))
+		default:
+			if err := g.ns.handle.LinkSetDown(linkAt(l)); err != nil {
+				errs = append(errs, fmt.Errorf("netns: setting %s down: %w", l.name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // prepare does what needs a thread inside: the TUN device and the one that drops.

@@ -205,7 +205,7 @@ func (g *Gateway) straightenOwn(l *linkFacts, link netlink.Link, remake func() e
 	return err
 }
 
-// raise sets a device of our own up.
+// raise sets a device up.
 func (g *Gateway) raise(l linkFacts) error {
 	if err := g.ns.handle.LinkSetUp(linkAt(l)); err != nil {
 		return fmt.Errorf("netns: setting %s up: %w", l.name, err)
