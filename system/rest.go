@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,20 @@ const (
 	// restWorth is what must have been allocated since the last time, in bytes.
 	restWorth = 16 << 20
 )
+
+// startGarbage is how much garbage there may be while contexts begin, in percent of what is in
+// use: little is yet, and to look for garbage again and again takes 7 % of the processor time.
+const startGarbage = 300
+
+// collectSeldom lets garbage gather up to startGarbage until end is called, once or more.
+func collectSeldom() (end func()) {
+	before := debug.SetGCPercent(startGarbage)
+	if before < 0 || before > startGarbage { // somebody has asked for that with GOGC
+		debug.SetGCPercent(before)
+		return func() {}
+	}
+	return sync.OnceFunc(func() { debug.SetGCPercent(before) })
+}
 
 // rest decides when memory is given back to the machine: once after all that takes much
 // for a moment. To build contexts, or read what is configured, takes several times as much as

@@ -225,6 +225,8 @@ func (s *System) poke() {
 // apart, devices are given back, and nothing is left on the host; or it leaves all of
 // that to the next process (leaves).
 func (s *System) Run(ctx context.Context) error {
+	settle := collectSeldom()
+	defer settle()
 	s.pair.Start()
 	s.life.Start(ctx)
 	close(s.up)
@@ -234,7 +236,7 @@ func (s *System) Run(ctx context.Context) error {
 	watching.Go(func() { s.mend(ctx) })
 	watching.Go(func() { s.tenants.EndKept(ctx) })
 	watching.Go(func() { giveBack(ctx) })
-	s.loop(ctx)
+	s.loop(ctx, settle)
 	watching.Wait()
 
 	stopping := time.Now()
@@ -253,8 +255,8 @@ func (s *System) Run(ctx context.Context) error {
 	return nil
 }
 
-// loop waits for what Run reacts to.
-func (s *System) loop(ctx context.Context) {
+// loop waits for what Run reacts to, and calls settle once every context has begun.
+func (s *System) loop(ctx context.Context, settle func()) {
 	settled := false
 	alive, stop := s.watchdog()
 	defer stop()
@@ -267,6 +269,7 @@ func (s *System) loop(ctx context.Context) {
 		case <-s.changed:
 			if !settled && s.tenants.AllSettled() {
 				settled = true
+				settle()
 				s.pair.Settled()
 				st := s.overview().Status()
 				s.cfg.Log.Info("system started", "ready", st.ReadyContexts, "contexts", st.Total,
