@@ -19,10 +19,13 @@ type command struct {
 	run     func(s *Scenario, args []string) error
 }
 
-// commands are all of them. NODE is gateway or client, KIND is ike or child.
+// commands are all of them. NODE is gateway or client, KIND is ike, child (the newest
+// one), or old (the oldest one).
 var commands = []command{
 	// Before start: the options are those of table options.
 	{"configure NODE OPTION VALUE...", false, (*Scenario).configure},
+	// Another number gives other nonces.
+	{"seed NUMBER", false, (*Scenario).seed},
 	// Both nodes come up; nobody connects.
 	{"start", false, (*Scenario).start},
 	// As start and initiate, until both ends have a child SA: prints the outcome only.
@@ -35,10 +38,12 @@ var commands = []command{
 	}},
 	{"rekey KIND by NODE", true, (*Scenario).rekey},
 	{"delete KIND by NODE", true, (*Scenario).delete},
-	// The next messages of a node are lost; or are on their way until release.
+	// The next messages of a node are lost; or are on their way until release, of which
+	// the second form is about one node.
 	{"drop COUNT from NODE", true, func(s *Scenario, a []string) error { return s.keep(s.lose, a) }},
 	{"hold COUNT from NODE", true, func(s *Scenario, a []string) error { return s.keep(s.hold, a) }},
 	{"release", true, (*Scenario).release},
+	{"release from NODE", true, (*Scenario).releaseFrom},
 	// The newest message of a node comes a second time.
 	{"repeat NODE", true, (*Scenario).repeat},
 	// The gateway's driver refuses the next sessions: see refusals.
@@ -56,6 +61,8 @@ var commands = []command{
 	// The client is behind a NAT, which adds PORT to its ports.
 	{"translate PORT", false, (*Scenario).translate},
 	{"show", true, (*Scenario).show},
+	// Prints which was the lowest nonce of CREATE_CHILD_SA so far.
+	{"lowest", true, func(s *Scenario, _ []string) error { s.transcript.lowest(); return nil }},
 }
 
 // node returns the node called name.
@@ -105,6 +112,15 @@ func (s *Scenario) start([]string) error {
 		}
 	})
 	return nil
+}
+
+func (s *Scenario) seed(args []string) error {
+	n, err := strconv.ParseUint(args[0], 10, 64)
+	if err == nil && s.client != nil {
+		return errors.New("this comes before start")
+	}
+	s.lab.rng = source(n)
+	return err
 }
 
 // quietly does something of which nothing is printed.
@@ -167,6 +183,8 @@ func (s *Scenario) rekey(args []string) error {
 		return err
 	case args[0] == "ike":
 		return n.Command(exchange.RekeyIKE{SPI: status.Peer.SPI})
+	case args[0] == "old" && len(status.Children) > 0:
+		return n.Command(exchange.RekeyChild{ID: status.Children[0].ID})
 	case args[0] == "child" && len(status.Children) > 0:
 		return n.Command(exchange.RekeyChild{ID: status.Children[len(status.Children)-1].ID})
 	}
@@ -180,6 +198,8 @@ func (s *Scenario) delete(args []string) error {
 		return err
 	case args[0] == "ike":
 		return n.Command(exchange.DeleteIKE{SPI: status.Peer.SPI, Reason: "the operator's wish"})
+	case args[0] == "old" && len(status.Children) > 0:
+		return n.Command(exchange.DeleteChild{ID: status.Children[0].ID, Reason: "the operator's wish"})
 	case args[0] == "child" && len(status.Children) > 0:
 		return n.Command(exchange.DeleteChild{ID: status.Children[len(status.Children)-1].ID,
 			Reason: "the operator's wish"})
@@ -204,6 +224,21 @@ func (s *Scenario) release([]string) error {
 		s.inject(d)
 	}
 	s.held = nil
+	return nil
+}
+
+func (s *Scenario) releaseFrom(args []string) error {
+	n, err := s.node(args[0])
+	if err != nil {
+		return err
+	}
+	s.held = slices.DeleteFunc(s.held, func(d exchange.Datagram) bool {
+		theirs := d.Local.Addr() == n.Addr
+		if theirs {
+			s.inject(d)
+		}
+		return theirs
+	})
 	return nil
 }
 

@@ -60,9 +60,12 @@ var Start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func New(seed uint64, f Faults) *Lab {
 	return &Lab{
 		Now: Start, Faults: f, NAT: map[netip.AddrPort]netip.AddrPort{},
-		rng: rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)), ivs: map[string][32]byte{},
+		rng: source(seed), ivs: map[string][32]byte{},
 	}
 }
+
+// source is what the random decisions of a Lab come from.
+func source(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)) }
 
 // step does the next thing that happens up to end, and reports false when there
 // is none.

@@ -1,6 +1,7 @@
 package iketest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -112,6 +113,7 @@ func Play(file string) (string, error) {
 
 // run carries out one command.
 func (s *Scenario) run(words []string) error {
+	wrong := errors.New("there is no such command")
 	for _, c := range commands {
 		form := strings.Fields(c.form)
 		if form[0] != words[0] {
@@ -119,14 +121,15 @@ func (s *Scenario) run(words []string) error {
 		}
 		args, ok := match(form, words)
 		if !ok {
-			return fmt.Errorf("want %q", c.form)
+			wrong = fmt.Errorf("want %q", c.form)
+			continue
 		}
 		if c.started && s.client == nil {
 			return fmt.Errorf("this comes after start")
 		}
 		return c.run(s, args)
 	}
-	return fmt.Errorf("there is no such command")
+	return wrong
 }
 
 // match returns the words that stand for those of form in capitals.

@@ -1,6 +1,7 @@
 package iketest
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -34,6 +35,13 @@ type Transcript struct {
 	children map[childOf]string
 	states   map[*Node]map[string]string
 	sent     map[[sha256.Size]byte]bool
+	least    nonce // the lowest one of CREATE_CHILD_SA; of exchanges that come to nothing none counts
+}
+
+// nonce is that of a message of a node.
+type nonce struct {
+	text string // Ni or Nr, and the node
+	data []byte
 }
 
 // childOf names a child SA of a node.
@@ -212,6 +220,13 @@ func (t *Transcript) payloads(from *Node, h wire.Header, b []byte) {
 	ps, inside, err := t.keys.payloads(b)
 	p := printer{&t.names, from, !h.Response()}
 	texts := p.print(ps)
+	if _, refused := ps.Notify(wire.InvalidKEPayload); refused {
+		t.least = nonce{}
+	}
+	if n, ok := wire.Find[wire.Nonce](ps); ok && h.Exchange == wire.CreateChildSA &&
+		(t.least.data == nil || bytes.Compare(n.Data, t.least.data) < 0) {
+		t.least = nonce{"N" + p.side() + " of the " + from.Name, bytes.Clone(n.Data)}
+	}
 	if err != nil {
 		texts = []string{"(" + err.Error() + ")"}
 	}
@@ -280,6 +295,9 @@ func (t *Transcript) other(n *Node) *Node {
 	}
 	return n
 }
+
+// lowest prints which was the lowest nonce of CREATE_CHILD_SA.
+func (t *Transcript) lowest() { fmt.Fprintf(&t.text, "the lowest nonce was %s\n", t.least.text) }
 
 // show prints the SAs of n.
 func (t *Transcript) show(n *Node) {
