@@ -50,6 +50,7 @@ type Engine struct {
 	peers      peerTable
 	cookies    cookieJar
 	setups     resource.Bucket
+	unknown    resource.Bucket // answers to requests for SAs that are not here
 	usage      Usage
 	known      func(spi uint64, there bool)
 
@@ -71,6 +72,7 @@ func New(cfg *exchange.Config) (*Engine, error) {
 		known:    func(uint64, bool) {},
 		sas:      map[uint64]exchange.SA{},
 		timers:   timers{index: map[exchange.SA]int{}},
+		unknown:  resource.Bucket{Rate: unknownRate, Burst: unknownRate},
 		children: map[uint64]boundChild{},
 		espSPIs:  map[sa.SPI]bool{},
 		waiting:  map[exchange.QuestionID]exchange.SA{},

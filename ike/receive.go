@@ -72,6 +72,7 @@ func (e *Engine) receive(now time.Time, d exchange.Datagram, out *exchange.Outpu
 	}
 	s := e.sas[spi]
 	if s == nil {
+		e.unknownSPI(now, &h, &d, out)
 		return ErrUnknown
 	}
 	e.touch(s)

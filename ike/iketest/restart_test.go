@@ -38,9 +38,12 @@ func TestRefusalIsNotRepeatedOtherwise(t *testing.T) {
 		g.Authorise = Grant
 		for range 2 {
 			g.Kill()
-			if second := s.Send(request); lost != (len(second) == 1) || lost &&
-				bytes.Equal(first[0][32:40], second[0][32:40]) {
-				t.Errorf("record lost %v: answers of the next worker: %d", lost, len(second))
+			second := s.Send(request)
+			m, err := wire.ParseMessage(second[0])
+			_, protected := wire.Find[wire.SK](m.Payloads) // and not INVALID_IKE_SPI
+			again := lost && bytes.Equal(first[0][32:40], second[0][32:40])
+			if len(second) != 1 || err != nil || protected != lost || again {
+				t.Errorf("record lost %v: the next worker answers with %+v, %v", lost, m, err)
 			}
 		}
 		noTrouble(t, l)
