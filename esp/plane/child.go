@@ -21,7 +21,7 @@ type child struct {
 	bytesLimit   uint64
 	path         atomic.Pointer[path]
 	waits        atomic.Bool // for the peer to use it, before outbound traffic does
-	successors   []*child    // that wait; the lock of the ESP side guards it
+	successors   []*child    // that follow it; the lock of the ESP side guards it
 
 	// outMu and inMu keep the two directions to one pipeline each, for a run of
 	// packets; where there is a crew, the locks in crew stand for them. A deleted
@@ -175,6 +175,23 @@ func (e *espSide) peerUses(c *child) {
 	}
 }
 
+// promoteLocked moves outbound traffic to the first of what has followed a child that is
+// gone. Where there are more, because both ends have rekeyed it, those follow the first.
+func (e *espSide) promoteLocked(successors []*child) {
+	alive := slices.DeleteFunc(successors, func(c *child) bool { return e.children[c.id] != c })
+	if len(alive) == 0 {
+		return
+	}
+	first, rest := alive[0], alive[1:]
+	if first.waits.Swap(false) {
+		e.tun.demote(first.id, false)
+	}
+	for _, c := range rest {
+		c.replaces = first.id
+	}
+	first.successors = append(first.successors, rest...)
+}
+
 func (e *espSide) deleteLocked(id uint64) {
 	ch := e.children[id]
 	if ch == nil {
@@ -188,11 +205,7 @@ func (e *espSide) deleteLocked(id uint64) {
 	}
 	e.tun.detach(id)
 	e.tun.demote(ch.replaces, false) // the old pair, if it outlives the new one
-	for _, next := range ch.successors {
-		if next.waits.Swap(false) {
-			e.tun.demote(next.id, false)
-		}
-	}
+	e.promoteLocked(ch.successors)
 	ch.crew.drain()
 	ch.outMu.Lock()
 	ch.crew.outMu.Lock()

@@ -446,6 +446,33 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestTwoFollow: where both ends have rekeyed a child SA, and that is gone, outbound
+// traffic moves to the pair that has followed it first, and to the other one when that is
+// gone, too.
+func TestTwoFollow(t *testing.T) {
+	a, b, _ := connected(t, pair, nil)
+	oa, ob := pair.Children()
+	p, q := pair, pair
+	p.ID, p.SPI, p.SlotA, p.SlotB = 11, 0x2000, 1, 1
+	q.ID, q.SPI, q.SlotA, q.SlotB = 12, 0x3000, 2, 2
+	pa, pb := p.Children()
+	qa, qb := q.Children()
+	for _, c := range []sa.Child{pa, qa} {
+		a.apply(t, sa.OpFollow, c, oa.ID)
+	}
+	for _, c := range []sa.Child{pb, qb} {
+		b.apply(t, sa.OpFollow, c, ob.ID)
+	}
+	for slot, c := range []sa.Child{oa, pa, qa} {
+		a.dev.Inject <- esptest.Plain(toB.UDP(nil))
+		b.inner(t, 1)
+		if n := a.counters.Slot(uint32(slot)).Facts().PacketsOut; n != 1 {
+			t.Errorf("pair %d carried %d packets, want 1", slot, n)
+		}
+		a.apply(t, sa.OpDelete, c, 0)
+	}
+}
+
 // TestMove: a child SA goes to the addresses of a move, and of an installation that comes
 // again, as in a copy of the state.
 func TestMove(t *testing.T) {
