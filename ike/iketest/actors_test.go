@@ -15,9 +15,10 @@ var seedsFlag = flag.Uint64("seeds", 15, "how many seeds TestActors plays; make 
 
 // TestActors: an honest client beside a hostile one, at a gateway whose worker is
 // replaced and taken over at times, while both ends of the honest one are
-// configured with other suites and rekey into them. The honest client stays
-// connected; what the hostile one makes the gateway keep is bounded; no
-// initialisation vector comes twice; a snapshot gives the same state.
+// configured with other suites and rekey into them, often at once, and delete what they
+// have. The honest client stays connected, but for what was deleted; what the hostile
+// one makes the gateway keep is bounded; no initialisation vector comes twice; a
+// snapshot gives the same state.
 func TestActors(t *testing.T) {
 	first, last := uint64(1), *seedsFlag
 	if *seedFlag != 0 {
@@ -31,10 +32,32 @@ func TestActors(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %v", last-first+1, total)
-	for _, what := range []string{"rekeyed", "child SAs", "deferred", "restarts"} {
+	for _, what := range []string{"rekeyed", "child SAs", "deferred", "restarts", "both at once", "deleted"} {
 		if last-first >= 14 && total[what] == 0 {
 			t.Errorf("nothing happened that is called %s", what)
 		}
+	}
+}
+
+// to returns the IKE SA of n with the peer called id that has child SAs.
+func to(n *Node, id string) (exchange.Status, bool) {
+	for _, s := range n.Established() {
+		if len(s.Children) > 0 && s.Peer.RemoteID == id {
+			return s, true
+		}
+	}
+	return exchange.Status{}, false
+}
+
+// rekey has n rekey the IKE SA with the peer called id, or its newest child SA.
+func rekey(n *Node, id string, ikeSA bool) {
+	s, ok := to(n, id)
+	switch {
+	case !ok:
+	case ikeSA:
+		n.Command(exchange.RekeyIKE{SPI: s.Peer.SPI})
+	default:
+		n.Command(exchange.RekeyChild{ID: s.Children[len(s.Children)-1].ID})
 	}
 }
 
@@ -56,12 +79,14 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 	if !l.Until(time.Minute, func() bool { return Up(g, c) }) {
 		t.Fatalf("seed %d: not up", seed)
 	}
+	honest := map[*Node]string{g: "client@example", c: "gw.example"} // whom each of them is connected with
+	deleted, seen := time.Time{}, 0
 	h := NewHostile(g, netip.MustParseAddrPort("192.0.2.66:500"), seed)
 	for range 60 {
 		for range 1 + l.rng.IntN(20) {
 			h.Act()
 		}
-		switch n := []*Node{g, c}[l.rng.IntN(2)]; l.rng.IntN(12) {
+		switch n := []*Node{g, c}[l.rng.IntN(2)]; l.rng.IntN(20) {
 		case 0:
 			total["restarts"]++
 			g.Kill()
@@ -76,19 +101,42 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 				t.Fatal(err)
 			}
 		case 4:
-			for _, s := range n.Established() {
-				if len(s.Children) > 0 && s.Peer.RemoteID == map[*Node]string{g: "client@example", c: "gw.example"}[n] {
-					n.Command(exchange.RekeyIKE{SPI: s.Peer.SPI})
-					break
-				}
+			rekey(n, honest[n], true)
+		case 5, 6:
+			rekey(n, honest[n], false)
+		case 7, 8:
+			total["both at once"]++
+			rekey(g, honest[g], true)
+			rekey(c, honest[c], true)
+		case 9, 10:
+			total["both at once"]++
+			rekey(g, honest[g], false)
+			rekey(c, honest[c], false)
+		case 11:
+			total["child and IKE SA at once"]++
+			rekey(g, honest[g], n == g)
+			rekey(c, honest[c], n == c)
+		case 12:
+			if s, ok := to(n, honest[n]); ok {
+				total["deleted"]++
+				deleted = l.Now
+				n.Command(exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: "test"})
+			}
+		case 13:
+			if s, ok := to(n, honest[n]); ok {
+				total["deleted"]++
+				deleted = l.Now
+				n.Command(exchange.DeleteChild{ID: s.Children[0].ID, Reason: "test"})
+				o := []*Node{g, c}[l.rng.IntN(2)]
+				rekey(o, honest[o], l.rng.IntN(2) == 0)
 			}
 		}
 		l.Run(time.Duration(l.rng.IntN(20_000)) * time.Millisecond)
 		if n := len(g.Engine.Status()); n > 60 || len(g.Plane) > 200 {
 			t.Errorf("seed %d: %d IKE SAs, %d child SAs", seed, n, len(g.Plane))
 		}
-		for _, e := range c.Events {
-			if d, ok := e.(exchange.IKEDown); ok {
+		for ; seen < len(c.Events); seen++ {
+			if d, ok := c.Events[seen].(exchange.IKEDown); ok && l.Now.Sub(deleted) > 3*time.Minute {
 				for _, e := range g.Events {
 					if d, ok := e.(exchange.IKEDown); ok && d.Peer.RemoteID == "client@example" {
 						t.Logf("the gateway: %s", d.Reason)
