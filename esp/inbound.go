@@ -118,6 +118,15 @@ func (in *Inbound) Clone() *Inbound {
 	return &c
 }
 
+// Detach returns what in is with counters of its own, which begin with those that in
+// has: the slot may be given to another SA. in itself is not used any more, and must
+// not be cleared: the result has its keys.
+func (in *Inbound) Detach() (*Inbound, *Slot) {
+	d := *in
+	d.slot, d.window = new(Slot), in.window.Copy()
+	return &d, d.slot
+}
+
 // Clear forgets the keys of in, which is not used any more; see
 // transform.Cipher.Clear. Clones have keys of their own.
 func (in *Inbound) Clear() { in.cipher.Clear() }

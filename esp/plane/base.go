@@ -55,9 +55,9 @@ func (b *base) report(r Report) {
 	}
 }
 
-// deliverReports calls the owner for each report, and housekeep now and then,
-// until done is closed.
-func (b *base) deliverReports(done <-chan struct{}, housekeep func()) {
+// deliverReports calls the owner for each report, housekeep now and then, and wake for
+// each alarm, until done is closed.
+func (b *base) deliverReports(done <-chan struct{}, housekeep func(), alarm <-chan time.Time, wake func()) {
 	tick := time.NewTicker(housekeeping)
 	defer tick.Stop()
 	for {
@@ -68,6 +68,8 @@ func (b *base) deliverReports(done <-chan struct{}, housekeep func()) {
 			b.owner(r)
 		case <-tick.C:
 			housekeep()
+		case <-alarm:
+			wake()
 		}
 	}
 }

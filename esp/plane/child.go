@@ -21,7 +21,9 @@ type child struct {
 	bytesLimit   uint64
 	path         atomic.Pointer[path]
 	waits        atomic.Bool // for the peer to use it, before outbound traffic does
-	successors   []*child    // that follow it; the lock of the ESP side guards it
+	// What has followed it, and those of these that wait for it to go; the lock of the ESP
+	// side guards them.
+	heirs, successors []*child
 
 	// outMu and inMu keep the two directions to one pipeline each, for a run of
 	// packets; where there is a crew, the locks in crew stand for them. A deleted
@@ -96,6 +98,7 @@ func (e *espSide) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 		e.moveLocked(ch, c)
 		return nil
 	}
+	e.freeLocked(c.In.SPI)
 	if err := e.checkLocked(c); err != nil {
 		return fmt.Errorf("plane: child SA %d: %w", c.ID, err)
 	}
@@ -112,6 +115,9 @@ func (e *espSide) addLocked(c *sa.Child, replaces uint64, follows bool) error {
 	e.children[c.ID] = ch
 	e.peerSPIs[ch.outSPI] = append(e.peerSPIs[ch.outSPI], ch)
 	e.spis.Set(c.In.SPI, ch)
+	if old := e.children[replaces]; old != nil {
+		old.heirs = append(old.heirs, ch)
+	}
 	if old := e.children[replaces]; follows && old != nil {
 		ch.waits.Store(true)
 		old.successors = append(old.successors, ch)
@@ -214,14 +220,16 @@ func (e *espSide) deleteLocked(id uint64) {
 	ch.out, ch.crew.outs = nil, nil
 	ch.crew.outMu.Unlock()
 	ch.outMu.Unlock()
-	ch.inMu.Lock()
-	ch.crew.inMu.Lock()
-	e.spis.Set(ch.in.SPI(), nil)
-	ch.in.Clear()
-	ch.crew.ins.each((*esp.Inbound).Clear)
-	ch.in, ch.crew.ins = nil, nil
-	ch.crew.inMu.Unlock()
-	ch.inMu.Unlock()
+	heir := e.heirLocked(ch)
+	e.takeInLocked(ch, func(in *esp.Inbound) {
+		if heir != nil {
+			e.retainLocked(ch, heir, in)
+			return
+		}
+		e.spis.Set(in.SPI(), nil)
+		in.Clear()
+	})
+	e.passLocked(ch, heir)
 	e.counters.Release(ch.slotIndex)
 }
 

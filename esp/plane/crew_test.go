@@ -25,6 +25,7 @@ func TestCrew(t *testing.T) {
 		"hostile wire":            TestHostileWire,
 		"rekey under load":        TestRekeyUnderLoad,
 		"rekeyed pair comes back": TestRekeyedPairComesBack,
+		"late packets":            TestLatePackets,
 		"move":                    TestMove,
 		"forged move":             TestForgedMove,
 		"mute":                    TestMute,

@@ -3,6 +3,7 @@ package plane
 import (
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/warrenvpn/warren/esp"
 	"github.com/warrenvpn/warren/esp/sa"
@@ -29,6 +30,9 @@ type espSide struct {
 	children map[uint64]*child
 	peerSPIs map[sa.SPI][]*child // by the SPI of the peer, which two peers may choose alike
 	lowered  bool                // some path MTU is not the highest
+	late     []late              // the one that ends first first
+
+	lateTimer *time.Timer // for endLate
 
 	unknown unknownSPIs
 	tooBig  limiter // "too big" from our own kernel, which is about all child SAs with a peer
@@ -48,6 +52,8 @@ func newESPSide(b *base, t *tunSide, c *Config) *espSide {
 		children: make(map[uint64]*child),
 		peerSPIs: make(map[sa.SPI][]*child),
 		tooBig:   limiter{perSecond: 100},
+
+		lateTimer: time.NewTimer(time.Hour),
 	}
 	e.unknown.report = b.report
 	for i, q := range t.queues {

@@ -17,3 +17,6 @@ func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
 	to := ch.path.Load()
 	return to.mtu, to.inner4, true
 }
+
+// EndLate ends what is late by now.
+func (p *Plane) EndLate() { p.esp.endLate() }

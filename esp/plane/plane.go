@@ -75,7 +75,7 @@ func (p *Plane) Run(ctx context.Context) error {
 	}
 	done := make(chan struct{})
 	var background sync.WaitGroup
-	background.Go(func() { p.deliverReports(done, p.esp.housekeep) })
+	background.Go(func() { p.deliverReports(done, p.esp.housekeep, p.esp.lateTimer.C, p.esp.endLate) })
 	background.Go(func() { p.esp.deliverIKE(done) })
 	close(p.ready)
 
@@ -129,7 +129,8 @@ func (p *Plane) Stats() stats.Counts {
 }
 
 // Apply installs, rekeys, moves or deletes a child SA; when it returns, the
-// change is in effect: no packet is sealed or opened with a deleted SA. The
+// change is in effect: no packet is sealed with a deleted SA, and none opened but
+// for what is late: see lateTime. The
 // keys of c.Child are copied. OpAdd, OpRekey and OpFollow of a child that is
 // installed already are an OpMove: the change comes again, with the addresses of now.
 // OpDelete of one that is not installed changes nothing. Counters of Child.Slot that

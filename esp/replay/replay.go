@@ -40,6 +40,16 @@ func New(top *atomic.Uint64, ring []atomic.Uint64, size uint32) Window {
 	return Window{top: top, ring: ring[:n], size: uint64(max(n-1, 0)) * 64}
 }
 
+// Copy returns a window of its own in the same state.
+func (w *Window) Copy() Window {
+	c := Window{top: new(atomic.Uint64), ring: make([]atomic.Uint64, len(w.ring)), size: w.size}
+	c.top.Store(w.top.Load())
+	for i := range w.ring {
+		c.ring[i].Store(w.ring[i].Load())
+	}
+	return c
+}
+
 // Top returns the highest sequence number accepted so far.
 func (w *Window) Top() uint64 { return w.top.Load() }
 
