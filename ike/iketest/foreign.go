@@ -1,6 +1,7 @@
 package iketest
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -19,7 +20,13 @@ type Foreign struct {
 	// OldPRF makes it derive the keys of a rekeyed IKE SA as some peers do:
 	// all of them with the PRF of the SA that is replaced.
 	OldPRF bool
+
+	// Octet is what its nonces consist of: 0 makes them the lowest.
+	Octet byte
 }
+
+// nonce returns one.
+func (f *Foreign) nonce() []byte { return bytes.Repeat([]byte{f.Octet}, 32) }
 
 // Establish connects a stranger to n.
 func Establish(n *Node, s *Stranger) (*Foreign, error) {
@@ -100,7 +107,7 @@ func (f *Foreign) AcceptChild(spi sa.SPI) {
 	tsi, _ := wire.Find[wire.TSi](ps)
 	tsr, _ := wire.Find[wire.TSr](ps)
 	answer := []wire.Payload{c.Answer(binary.BigEndian.AppendUint32(nil, uint32(spi))),
-		wire.Nonce{Data: make([]byte, 32)}, tsi, tsr}
+		wire.Nonce{Data: f.nonce()}, tsi, tsr}
 	if have {
 		key, err := suite.Respond(ke.Group, f.to.Config.Rand, ke.Data)
 		if err != nil {
@@ -120,7 +127,7 @@ func (f *Foreign) RekeyIKE(proposal sa.Proposal) (*Foreign, error) {
 		return nil, err
 	}
 	n := &Stranger{Addr: f.Addr, SPI: f.to.lab.rng.Uint64() | 1, to: f.to}
-	x := suite.Exchange{Ni: make([]byte, 32)}
+	x := suite.Exchange{Ni: f.nonce()}
 	ps := f.Ask(wire.CreateChildSA,
 		suite.Offer([]sa.Proposal{proposal}, wire.ProtocolIKE, binary.BigEndian.AppendUint64(nil, n.SPI)),
 		wire.Nonce{Data: x.Ni}, wire.KE{Group: group, Data: key.Public()})
@@ -162,7 +169,7 @@ func (f *Foreign) AcceptIKE(policy sa.Proposal) (*Foreign, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := suite.Exchange{Ni: ni.Data, Nr: make([]byte, 32)}
+	x := suite.Exchange{Ni: ni.Data, Nr: f.nonce()}
 	if x.Shared, err = key.Secret(); err != nil {
 		return nil, err
 	}
