@@ -290,3 +290,47 @@ func TestReconfigureSurvivesTheWorker(t *testing.T) {
 		}
 	}
 }
+
+// TestReconfigureMeetsARekeying: the networks that the configuration has got since are
+// those of the child SA in the end, also where the peer rekeys it at the same time,
+// whosoever successor stays, and across restarts.
+func TestReconfigureMeetsARekeying(t *testing.T) {
+	for before := range 6 { // other nonces
+		for how, restart := range restarts {
+			l, g, c := branchPair(t, 10*time.Millisecond, "10.10.0.0/16")
+			for range before {
+				c.Command(exchange.RekeyChild{ID: only(t, c).ID})
+				l.Run(time.Second)
+			}
+			g.reconfigure(func(c *exchange.Config) { c.Entries[0].LocalTS = selectorsOf("10.10.0.0/23") })
+			c.Command(exchange.RekeyChild{ID: only(t, c).ID})
+			l.Run(15 * time.Millisecond)
+			restart(g)
+			l.Run(time.Minute)
+			want := fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/23"), selectorsOf("10.20.0.0/24"))
+			if got := networksOf(g); got != want || !one(g, c) {
+				t.Errorf("%d before%s: got %s, want %s: %v", before, how, got, want, g.Events)
+			}
+		}
+	}
+}
+
+// TestReconfigureAfterARekeying: the peer rekeys the child SA while the rekeying that
+// brings the new networks waits for another exchange.
+func TestReconfigureAfterARekeying(t *testing.T) {
+	for how, restart := range restarts {
+		l, g, c := branchPair(t, 10*time.Millisecond, "10.10.0.0/16")
+		g.Command(exchange.RekeyChild{ID: only(t, g).ID})
+		l.Run(25 * time.Millisecond) // its DELETE of the old one is out
+		children := c.Established()[0].Children
+		c.Command(exchange.RekeyChild{ID: children[len(children)-1].ID})
+		g.reconfigure(func(c *exchange.Config) { c.Entries[0].LocalTS = selectorsOf("10.10.0.0/23") })
+		l.Run(12 * time.Millisecond)
+		restart(g)
+		l.Run(time.Minute)
+		want := fmt.Sprintf("%v=%v", selectorsOf("10.10.0.0/23"), selectorsOf("10.20.0.0/24"))
+		if got := networksOf(g); got != want || !one(g, c) {
+			t.Errorf("%s: got %s, want %s: %v", how, got, want, g.Events)
+		}
+	}
+}

@@ -111,6 +111,11 @@ func (x createInitiator) send(now time.Time, r request, e *entry, ps []wire.Payl
 func (x createInitiator) receive(now time.Time, r *request, ps wire.Payloads, out *exchange.Output) {
 	s := x.sa
 	old, rival := s.children.byID(r.task.child), s.children.rival(r)
+	defer func() { // it stays, and lacks the networks that ours was to bring
+		if rival != nil && rival.isCurrent() && rival.anew {
+			s.enqueue(task{kind: taskRekeyChild, child: rival.ID})
+		}
+	}()
 	if t, ok := x.otherExchange(r, old, ps); ok && rival == nil {
 		s.enqueue(t)
 		return
@@ -171,10 +176,6 @@ func (x createInitiator) settle(now time.Time, r *request, c, rival *child, ps w
 	c.dismiss(now)
 	s.addChild(now, c, old, out)
 	s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: "rekeyed by both ends"})
-	if old.anew {
-		reconsideration{s}.markAnew(rival, true)
-		s.enqueue(task{kind: taskRekeyChild, child: rival.ID})
-	}
 }
 
 // answered makes the pair of a good answer; the reason says what is wrong

@@ -65,9 +65,12 @@ func (x createResponder) serve(now time.Time, id uint32, ps wire.Payloads, out *
 	}
 	if no, reason, c, answers := x.makeChild(now, ps, n); c != nil {
 		answer(answers...)
+		reconsideration{s}.inherit(c, old)
 		s.addChild(now, c, old, out)
 		if r := s.window.request; old != nil && r.crosses(old.ID) {
 			r.crossed = newCrossing(c.ID, ps, answers)
+		} else if c.anew {
+			s.enqueue(task{kind: taskRekeyChild, child: c.ID})
 		}
 	} else {
 		deny(no, reason)

@@ -72,6 +72,18 @@ func (x reconsideration) markAnew(c *child, anew bool) {
 	}
 }
 
+// inherit notes whether c, which the peer has asked for in the place of old, nil: of
+// none, lacks the networks that the successor of old is to have.
+func (x reconsideration) inherit(c, old *child) {
+	s := x.sa
+	e := s.host.Rules().entry(s.entry, s.local.Addr())
+	if old == nil || !old.anew || e == nil {
+		return
+	}
+	local, remote := s.allowance().successor(e, old)
+	c.anew = !slices.Equal(local, c.Local) || !slices.Equal(remote, c.Remote)
+}
+
 // resume does what Reconsider had begun before a takeover or a restart, and what
 // the Rules of this node ask for.
 func (x reconsideration) resume() {
