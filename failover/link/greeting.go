@@ -61,6 +61,9 @@ var (
 	ErrGreeting    = errors.New("link: malformed greeting")
 	ErrGreetingKey = errors.New("link: peer has another failover key")
 	ErrGreetingOld = errors.New("link: greeting is a recorded one")
+	// ErrNoGreeting says that the other side has closed the connection without a word,
+	// as Refuses does.
+	ErrNoGreeting = errors.New("link: connection without a greeting")
 )
 
 // AppendGreeting appends the greeting for a context, whose name has at most 64
@@ -225,7 +228,10 @@ func (l *Listener) read(conn *net.TCPConn) (b []byte, nonce [greetingNonce]byte,
 		return nil, nonce, fmt.Errorf("link: asking for a greeting: %w", err)
 	}
 	var head [greetingHead]byte
-	if _, err := io.ReadFull(conn, head[:]); err != nil {
+	switch _, err := io.ReadFull(conn, head[:]); {
+	case err == io.EOF:
+		return nil, nonce, ErrNoGreeting
+	case err != nil:
 		return nil, nonce, fmt.Errorf("link: reading greeting: %w", err)
 	}
 	size, err := greetingSize(head[:])

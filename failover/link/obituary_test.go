@@ -13,9 +13,12 @@ import (
 func TestRefuses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	l, _ := listen(t, loopback)
+	l, got := listen(t, loopback)
 	if Refuses(ctx, loopback, l.Addr()) {
 		t.Error("a supervisor that asks for greetings refuses")
+	}
+	if err := <-got.refused; err != ErrNoGreeting {
+		t.Errorf("it hears of that: %v", err)
 	}
 
 	// One that is ending: connections are made, until the kernel closes them.

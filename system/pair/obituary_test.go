@@ -43,6 +43,9 @@ func TestPeerWorkerEnds(t *testing.T) {
 		t.Errorf("the standby has served with epochs %v", used)
 	}
 	a.kill()
+	if r := a.pair.links.list[0].refusals; r.silent > 0 {
+		t.Errorf("each look is a line of the peer's log, and %d more", r.silent)
+	}
 	b.kill()
 }
 

@@ -199,6 +199,8 @@ func (k *links) listen(ctx context.Context, l *uplink) error {
 		})
 		if err != nil {
 			conn.Close()
+		}
+		if err != nil && !errors.Is(err, link.ErrNoGreeting) { // else the peer has looked who listens: see obituary
 			l.refusals.refused(k.log, l.cfg.Name, err)
 		}
 	})
