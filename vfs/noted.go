@@ -219,6 +219,11 @@ func (v *Volume) entryOf(f found, h Hand) *catalog.Entry {
 	if ch.Apart {
 		ch.Epoch = 0
 	}
+	// What stands where something was deleted is made of that, whoever made it: the deletion
+	// stays known. But for a content that was deleted, which has come back.
+	if ok && was.Kind == catalog.KindGone && !slices.Contains(was.Had, ch.Sum) {
+		ch.Apart = false
+	}
 	e := v.index.Changed(ch)
 	e.Stamp = f.stamp
 	if ok && was.Same(&e) {

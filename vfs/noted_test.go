@@ -74,6 +74,35 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestFoundWhereSomethingWasDeleted: a directory that a run has made in the place of a file that
+// was deleted, and has not noted when it crashed, does not hide the deletion; nor does another
+// file. What was deleted, and has come back, is no more than it was.
+func TestFoundWhereSomethingWasDeleted(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		make func(d *vfstest.Disk) error
+		want bool
+	}{
+		{"directory", func(d *vfstest.Disk) error { return d.Mkdir("/disk0/x", 0o700) }, true},
+		{"another file", func(d *vfstest.Disk) error { return writeFile(d, "/disk0/x", []byte("another")) }, true},
+		{"the same file", func(d *vfstest.Disk) error { return writeFile(d, "/disk0/x", []byte("text")) }, false},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "_"), func(t *testing.T) {
+			d := newDisk(t, 1)
+			v, err := onDisk(d)
+			must(t, err, put(v, "/x", "text"), v.RemoveIf("/x", func() (uint64, error) { return 5, nil }))
+			gone := entryAt(t, v, "/x")
+			must(t, tt.make(d))
+			v, err = onDisk(d)
+			must(t, err, v.Scan(t.Context(), Hand{true, 7}))
+			e := entryAt(t, v, "/x")
+			if !e.Alive() || e.Version.Epoch != 0 || e.Seen.Has(gone.Version) != tt.want {
+				t.Errorf("deleted with %+v, and noted as %+v", gone.Version, e)
+			}
+		})
+	}
+}
+
 // TestEmptied: a disk that somebody has emptied deletes nothing on the other one.
 func TestEmptied(t *testing.T) {
 	state := t.TempDir()
