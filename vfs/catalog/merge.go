@@ -53,6 +53,7 @@ type Decision struct {
 //	ours                     theirs                   what becomes of ours
 //	a result of theirs       any                      stays
 //	any                      a result of ours         becomes theirs
+//	each a result of the other one                    who has seen all that the other one has seen keeps what is there
 //	file, apart              the same content         stays; the histories are joined
 //	file, apart              another file             the higher version keeps the name, the other one is kept beside
 //	file or directory        gone, apart              stays: what was deleted is another version
@@ -71,8 +72,11 @@ func (c *Catalog) Merge(theirs *Entry) Decision {
 	joined := *ours
 	joined.Seen = ours.Seen.With(theirs.Seen...)
 	older, newer := resultOf(theirs, ours), resultOf(ours, theirs)
-	if older && newer { // by contents that both have had
+	if older && newer { // one has come back over a deletion, or both have had both contents
 		older, newer = ours.Version.Compare(theirs.Version) > 0, ours.Version.Compare(theirs.Version) < 0
+		if o, t := ours.Seen.covers(theirs.Seen), theirs.Seen.covers(ours.Seen); o != t {
+			older, newer = o, t // who knows more has decided last
+		}
 	}
 	switch {
 	case ours.Same(theirs):

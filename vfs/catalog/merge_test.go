@@ -65,6 +65,36 @@ func (s *side) hear(o *side) {
 	}
 }
 
+// TestLateEntry: a file that was deleted stays so, also where the disk that has deleted it hears
+// afterwards, late, what the other one had before that file.
+func TestLateEntry(t *testing.T) {
+	for _, first := range []int{0, 1} {
+		a, b := newSide("primary", 1), newSide("secondary", 2)
+		a.do("/x", "old", 1)
+		late, _ := a.Find("/x")
+		b.do("/x", "new", 3)
+		a.hear(b) // it keeps the old one beside
+		b.do("/x", "", 3)
+		d := b.Merge(&late)
+		if d.Action != ActionTake || !d.Noted {
+			t.Fatalf("got %+v", d)
+		}
+		b.files["/x"] = "old"
+		b.Place(&d.Entry)
+		b.Note(d.Entry)
+		for i := range 4 {
+			if i%2 == first {
+				a.hear(b)
+			} else {
+				b.hear(a)
+			}
+		}
+		if a.files["/x"] != "old" || b.files["/x"] != "old" {
+			t.Errorf("one has %q, the other one %q", a.files, b.files)
+		}
+	}
+}
+
 // TestMerge: what becomes of a path that one unit has, and the other one has, too.
 func TestMerge(t *testing.T) {
 	const beside = " /x~%s-2026-11-30T18:23:09.000=%s"

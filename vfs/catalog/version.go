@@ -46,6 +46,11 @@ func (h History) Has(v Version) bool {
 	return false
 }
 
+// covers reports whether the history has all changes of another one.
+func (h History) covers(o History) bool {
+	return !slices.ContainsFunc(o, func(v Version) bool { return !h.Has(v) })
+}
+
 // With returns the history with the changes of another one, too.
 func (h History) With(more ...Version) History {
 	out := slices.Clone(h)
