@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/bench/figure"
+	"github.com/warrenvpn/warren/bench/generator"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
@@ -28,7 +29,7 @@ func takeover(l *lab.Lab, r *report, sas, runs int) error {
 	t := &rehearsal{sas: sas}
 	t.pair = l.StartPair(lab.PairConfig{Edit: func(_, name, text string) string {
 		if name == "system.hcl" {
-			text = unlimited + text
+			text = generator.Unlimited + text
 		}
 		return strings.Replace(text, "10.55.1.10-10.55.1.250", "10.56.0.1-10.59.255.254", 1)
 	}})
@@ -40,18 +41,15 @@ func takeover(l *lab.Lab, r *report, sas, runs int) error {
 	t.client = own.Namespace("client")
 	if sas > 1 {
 		ns := t.site.Client()
-		g, err := newGenerator(ns, target{
-			local: ns.Addresses()[0].Addr().String(), gateway: lab.PairOutside, gatewayID: "hub.acme.example",
-			clientKey: "the clients' key", gatewayKey: "the gateway's key", inside: "10.44.0.0/24",
-		}, sas-1)
+		g, err := generator.New(ns, generator.OfPair(ns), sas-1)
 		if err != nil {
 			return err
 		}
-		defer g.close()
-		if _, err := g.run(); err != nil {
+		defer g.Close()
+		if _, err := g.Run(); err != nil {
 			return err
 		}
-		g.keep()
+		g.Keep()
 	}
 	t.pair.Whole()
 	if err := t.repeat(r, runs, "kill -9", "300 or less", "", func(active *lab.PairNode) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenvpn/warren/bench/generator"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
@@ -28,7 +29,7 @@ func replication(l *lab.Lab, r *report, setups, sas int) error {
 	x := &replica{report: r}
 	x.pair = l.StartPair(lab.PairConfig{Edit: func(_, name, text string) string {
 		if name == "system.hcl" {
-			text = unlimited + text
+			text = generator.Unlimited + text
 		}
 		return strings.Replace(text, "10.55.1.10-10.55.1.250", "10.56.0.1-10.59.255.254", 1)
 	}})
@@ -66,8 +67,8 @@ func replication(l *lab.Lab, r *report, setups, sas int) error {
 		if err != nil {
 			return err
 		}
-		_, err = g.run()
-		g.close()
+		_, err = g.Run()
+		g.Close()
 		if err != nil {
 			return err
 		}
@@ -95,13 +96,11 @@ func (x *replica) alone() error {
 }
 
 // generator makes n clients whose identities nobody had before.
-func (x *replica) generator(n int) (*generator, error) {
+func (x *replica) generator(n int) (*generator.Generator, error) {
 	x.groups++
-	return newGenerator(x.client, target{
-		local: x.client.Addresses()[0].Addr().String(), gateway: lab.PairOutside, gatewayID: "hub.acme.example",
-		clientKey: "the clients' key", gatewayKey: "the gateway's key", inside: "10.44.0.0/24",
-		prefix: fmt.Sprintf("g%d-", x.groups), window: busy,
-	}, n)
+	t := generator.OfPair(x.client)
+	t.Prefix, t.Window = fmt.Sprintf("g%d-", x.groups), busy
+	return generator.New(x.client, t, n)
 }
 
 // usage is what a set-up may cost somebody: processor time of all processes of
@@ -149,12 +148,12 @@ func (x *replica) setups(how string, n int, standby bool) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer g.close()
+	defer g.Close()
 	before, err := x.usage(standby)
 	if err != nil {
 		return 0, err
 	}
-	took, err := g.run()
+	took, err := g.Run()
 	if err != nil {
 		return 0, fmt.Errorf("set-ups %s: %w", how, err)
 	}
@@ -170,7 +169,7 @@ func (x *replica) setups(how string, n int, standby bool) (float64, error) {
 		x.report.Add(how+": processor time of the standby node for one", ms(after.other-before.other), "ms", "")
 		x.report.Add(how+": bytes on the failover link for one", (after.sent-before.sent)/float64(n), "", "")
 	}
-	x.report.latency(how, g.latencies)
+	x.report.latency(how, g.Latencies)
 	return rate, nil
 }
 
@@ -191,21 +190,21 @@ func (x *replica) bulk(sas int) error {
 	if err != nil {
 		return err
 	}
-	defer g.close()
+	defer g.Close()
 	before, err := x.cableBytes()
 	if err != nil {
 		return err
 	}
-	g.start()
-	if err := g.oneByOne(func() bool { return len(g.latencies) < 200 }); err != nil {
+	g.Start()
+	if err := g.OneByOne(func() bool { return len(g.Latencies) < 200 }); err != nil {
 		return err
 	}
-	x.report.latency("beside no copy", slices.Clone(g.latencies))
+	x.report.latency("beside no copy", slices.Clone(g.Latencies))
 
-	g.latencies = nil
+	g.Latencies = nil
 	whole, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		ended <- g.oneByOne(func() bool {
+		ended <- g.OneByOne(func() bool {
 			select {
 			case <-whole:
 				return false
@@ -230,7 +229,7 @@ func (x *replica) bulk(sas int) error {
 	}
 	x.report.Add(fmt.Sprintf("copy of %d SAs: duration", sas), took.Seconds(), "s", "")
 	x.report.Add(fmt.Sprintf("copy of %d SAs: bytes for one", sas), (after-before)/float64(sas), "", "")
-	x.report.latency("beside the copy", g.latencies)
+	x.report.latency("beside the copy", g.Latencies)
 	return nil
 }
 

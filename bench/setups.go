@@ -4,15 +4,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/warrenvpn/warren/bench/generator"
 	"github.com/warrenvpn/warren/internal/lab"
 )
-
-// unlimited is for what measures how much there is.
-const unlimited = `
-class "default" {
-  limits { all = 0 }
-}
-`
 
 // warrenSetups connects many clients to one worker.
 func warrenSetups(l *lab.Lab, r *report, n int) error {
@@ -26,7 +20,7 @@ func warrenGateway(l *lab.Lab) (client *lab.Namespace, w *lab.Warrend) {
 	l.Veth(gateway, "out", client, "out")
 	client.Address("out", lab.OutsideClient+"/24")
 	w = gateway.Warrend(lab.WarrendConfig{
-		System: unlimited + `
+		System: generator.Unlimited + `
 interface "Ethernet0/0" { device = "out" }
 
 context "c" {
@@ -78,17 +72,17 @@ func strongSwanMemory(l *lab.Lab, r *report) error {
 
 // memory weighs the process that keeps the SAs with few and with many of them.
 func memory(r *report, client *lab.Namespace, keeper int, who, aim string) error {
-	g, err := newGenerator(client, single, many)
+	g, err := generator.New(client, single, many)
 	if err != nil {
 		return err
 	}
-	defer g.close()
+	defer g.Close()
 	var sizes []int64
-	for _, g.clients = range []int{few, many} {
-		if _, err := g.run(); err != nil {
+	for _, g.Clients = range []int{few, many} {
+		if _, err := g.Run(); err != nil {
 			return fmt.Errorf("%s: %w", who, err)
 		}
-		size, err := g.settledPSS(keeper)
+		size, err := settledPSS(g, keeper)
 		if err != nil {
 			return err
 		}
@@ -101,13 +95,13 @@ func memory(r *report, client *lab.Namespace, keeper int, who, aim string) error
 
 // settledPSS returns the PSS of a process when it shrinks no more: one that is quiet
 // gives memory back after some seconds. The clients answer meanwhile.
-func (g *generator) settledPSS(pid int) (int64, error) {
+func settledPSS(g *generator.Generator, pid int) (int64, error) {
 	const look, looks = time.Second, 8
 	least, err := lab.PSS(pid)
 	for since := 0; err == nil && since < looks; since++ {
 		stop := make(chan struct{})
 		time.AfterFunc(look, func() { close(stop) })
-		g.answer(stop)
+		g.Answer(stop)
 		var size int64
 		if size, err = lab.PSS(pid); err == nil && size < least-least/200 {
 			least, since = size, 0
@@ -116,19 +110,25 @@ func (g *generator) settledPSS(pid int) (int64, error) {
 	return least, err
 }
 
+// single is the gateway of tenantFile.
+var single = generator.Target{
+	Local: lab.OutsideClient, Gateway: lab.OutsideGateway, GatewayID: "gw.example",
+	ClientKey: "client key", GatewayKey: "gateway key", Inside: "10.10.0.0/24",
+}
+
 // setups measures n set-ups: what they cost the processes of the gateway, and the
 // memory of the one that keeps the SAs.
 func setups(r *report, client *lab.Namespace, gateway []int, keeper, n int, who, aim string) error {
-	g, err := newGenerator(client, single, n)
+	g, err := generator.New(client, single, n)
 	if err != nil {
 		return err
 	}
-	defer g.close()
+	defer g.Close()
 	before, err := lab.SettledCPU(gateway...)
 	if err != nil {
 		return err
 	}
-	took, err := g.run()
+	took, err := g.Run()
 	if err != nil {
 		return fmt.Errorf("%s: %w", who, err)
 	}

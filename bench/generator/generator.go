@@ -1,4 +1,6 @@
-package main
+// Package generator is many remote-access clients on one address, for what measures how much
+// a gateway carries. It does I/O, on sockets in a namespace of the lab.
+package generator
 
 import (
 	"cmp"
@@ -17,67 +19,77 @@ import (
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
-// generator is many remote-access clients on one address: one engine, as
+// Unlimited begins a system file whose contexts may have as many SAs, and files, as come.
+const Unlimited = `
+class "default" {
+  limits { all = 0 }
+}
+`
+
+// Generator is many remote-access clients on one address: one engine, as
 // initiator of every connection, on two sockets. It sets up IKE SAs and child
-// SAs and carries no traffic.
-type generator struct {
+// SAs and carries no traffic. It belongs to one goroutine.
+type Generator struct {
 	engine   *ike.Engine
 	sockets  map[uint16]*net.UDPConn // by local port
 	incoming chan exchange.Datagram
 	readers  sync.WaitGroup
 	begun    map[string]time.Time // by entry
 	next     int                  // client to begin next
-	clients  int
-	up       int
-	// latencies are how long each set-up took, in the order of their ends.
-	latencies []time.Duration
+	// Clients are how many of those that New has made Run connects.
+	Clients int
+	up      int
+	// Latencies are how long each set-up took, in the order of their ends.
+	Latencies []time.Duration
 	entry     func(i int) string
 	refused   string
 	window    int
-	single    bool          // the next client waits for oneByOne
-	stop      chan struct{} // closed by close
+	single    bool          // the next client waits for OneByOne
+	stop      chan struct{} // closed by Close
 	keeper    sync.WaitGroup
 }
 
-// target is the gateway that a generator connects to, and from where.
-type target struct {
-	local, gateway        string // addresses
-	gatewayID             string
-	clientKey, gatewayKey string
-	inside                string // the network behind the gateway
-	prefix                string // of the clients' names
-	window                int    // set-ups under way at once; 0: window
+// Target is the gateway that a Generator connects to, and from where.
+type Target struct {
+	Local, Gateway        string // addresses
+	GatewayID             string
+	ClientKey, GatewayKey string
+	Inside                string // the network behind the gateway
+	Prefix                string // of the clients' names
+	Window                int    // set-ups under way at once; 0: enough to keep a gateway busy
 }
 
-// single is the gateway of tenantFile.
-var single = target{
-	local: lab.OutsideClient, gateway: lab.OutsideGateway, gatewayID: "gw.example",
-	clientKey: "client key", gatewayKey: "gateway key", inside: "10.10.0.0/24",
+// OfPair is a pair of the lab, from a namespace of a client.
+func OfPair(client *lab.Namespace) Target {
+	return Target{
+		Local: client.Addresses()[0].Addr().String(), Gateway: lab.PairOutside, GatewayID: "hub.acme.example",
+		ClientKey: "the clients' key", GatewayKey: "the gateway's key", Inside: "10.44.0.0/24",
+	}
 }
 
 // window is how many set-ups are under way at once: enough to keep the gateway
 // busy, few enough not to be taken for a flood.
 const window = 16
 
-// newGenerator makes n clients in the namespace.
-func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
+// New makes n clients in the namespace. Close ends them.
+func New(ns *lab.Namespace, t Target, n int) (*Generator, error) {
 	engine, err := ike.New(t.clientConfig(n))
 	if err != nil {
 		return nil, err
 	}
-	g := &generator{
-		engine: engine, clients: n, entry: t.entryName, window: cmp.Or(t.window, window), stop: make(chan struct{}),
+	g := &Generator{
+		engine: engine, Clients: n, entry: t.entryName, window: cmp.Or(t.Window, window), stop: make(chan struct{}),
 		sockets: map[uint16]*net.UDPConn{}, incoming: make(chan exchange.Datagram, 4*window),
 		begun: map[string]time.Time{},
 	}
 	for _, port := range []uint16{500, 4500} {
-		local := netip.AddrPortFrom(netip.MustParseAddr(t.local), port)
+		local := netip.AddrPortFrom(netip.MustParseAddr(t.Local), port)
 		err := ns.Do(func() (err error) {
 			g.sockets[port], err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(local))
 			return err
 		})
 		if err != nil {
-			g.close()
+			g.Close()
 			return nil, err
 		}
 		g.readers.Go(func() { g.read(local) })
@@ -85,11 +97,11 @@ func newGenerator(ns *lab.Namespace, t target, n int) (*generator, error) {
 	return g, nil
 }
 
-// keep goes on answering the gateway after run, until close.
-func (g *generator) keep() { g.keeper.Go(func() { g.answer(g.stop) }) }
+// Keep goes on answering the gateway after Run, until Close.
+func (g *Generator) Keep() { g.keeper.Go(func() { g.Answer(g.stop) }) }
 
-// answer answers the gateway until stop is closed.
-func (g *generator) answer(stop <-chan struct{}) {
+// Answer answers the gateway until stop is closed.
+func (g *Generator) Answer(stop <-chan struct{}) {
 	var out exchange.Output
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -107,8 +119,8 @@ func (g *generator) answer(stop <-chan struct{}) {
 	}
 }
 
-// close ends the readers.
-func (g *generator) close() {
+// Close ends the readers.
+func (g *Generator) Close() {
 	close(g.stop)
 	g.keeper.Wait()
 	for _, s := range g.sockets {
@@ -123,7 +135,7 @@ func (g *generator) close() {
 }
 
 // clientConfig is n clients, each with an identity of its own.
-func (t target) clientConfig(n int) *exchange.Config {
+func (t Target) clientConfig(n int) *exchange.Config {
 	transform := func(t sa.TransformType, name string) sa.Transform {
 		k, ok := sa.TransformByName(t, name)
 		if !ok {
@@ -145,23 +157,23 @@ func (t target) clientConfig(n int) *exchange.Config {
 		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
 			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.gatewayID)},
-			Local:            exchange.PSK{Key: secret.Copy([]byte(t.clientKey))},
-			Remote:           exchange.PSK{Key: secret.Copy([]byte(t.gatewayKey))},
+			RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.GatewayID)},
+			Local:            exchange.PSK{Key: secret.Copy([]byte(t.ClientKey))},
+			Remote:           exchange.PSK{Key: secret.Copy([]byte(t.GatewayKey))},
 		})
 		cfg.Entries = append(cfg.Entries, exchange.Entry{
-			Name: name, Local: netip.MustParseAddr(t.local), Proposals: child,
-			Peer: netip.MustParseAddr(t.gateway), Profile: name, RequestAddress: true,
-			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(t.inside))},
+			Name: name, Local: netip.MustParseAddr(t.Local), Proposals: child,
+			Peer: netip.MustParseAddr(t.Gateway), Profile: name, RequestAddress: true,
+			RemoteTS: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(t.Inside))},
 		})
 	}
 	return cfg
 }
 
-func (t target) entryName(i int) string { return fmt.Sprintf("%sc%d", t.prefix, i) }
+func (t Target) entryName(i int) string { return fmt.Sprintf("%sc%d", t.Prefix, i) }
 
 // read passes on what arrives on one socket, without the non-ESP marker.
-func (g *generator) read(local netip.AddrPort) {
+func (g *Generator) read(local netip.AddrPort) {
 	b := make([]byte, 1<<16)
 	for {
 		n, from, err := g.sockets[local.Port()].ReadFromUDPAddrPort(b)
@@ -180,8 +192,8 @@ func (g *generator) read(local netip.AddrPort) {
 	}
 }
 
-// run connects all clients and returns how long that took.
-func (g *generator) run() (time.Duration, error) {
+// Run connects all Clients that are not connected yet, and returns how long that took.
+func (g *Generator) Run() (time.Duration, error) {
 	begin := time.Now()
 	var out exchange.Output
 	g.engine.Activate(begin, &out)
@@ -192,7 +204,7 @@ func (g *generator) run() (time.Duration, error) {
 	defer give.Stop()
 	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
 	defer tick.Stop()
-	for g.up < g.clients {
+	for g.up < g.Clients {
 		if err := g.carryOut(&out); err != nil {
 			return 0, err
 		}
@@ -203,26 +215,26 @@ func (g *generator) run() (time.Duration, error) {
 		case now := <-tick.C:
 			g.engine.Expire(now, &out)
 		case <-give.C:
-			return 0, fmt.Errorf("only %d of %d clients are up; last refusal: %q", g.up, g.clients, g.refused)
+			return 0, fmt.Errorf("only %d of %d clients are up; last refusal: %q", g.up, g.Clients, g.refused)
 		}
 	}
 	return time.Since(begin), g.carryOut(&out)
 }
 
-// start readies the generator for oneByOne.
-func (g *generator) start() {
+// Start readies the generator for OneByOne.
+func (g *Generator) Start() {
 	var out exchange.Output
 	g.single = true
 	g.engine.Activate(time.Now(), &out)
 }
 
-// oneByOne connects one client after the other, until more says no or there is
+// OneByOne connects one client after the other, until more says no or there is
 // none left.
-func (g *generator) oneByOne(more func() bool) error {
+func (g *Generator) OneByOne(more func() bool) error {
 	var out exchange.Output
 	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
 	defer tick.Stop()
-	for more() && g.next < g.clients {
+	for more() && g.next < g.Clients {
 		g.initiate(&out)
 		for limit := time.Now().Add(time.Minute); g.up < g.next; {
 			if err := g.carryOut(&out); err != nil {
@@ -246,8 +258,8 @@ func (g *generator) oneByOne(more func() bool) error {
 }
 
 // initiate starts the next client, if there is one left.
-func (g *generator) initiate(out *exchange.Output) {
-	if g.next == g.clients {
+func (g *Generator) initiate(out *exchange.Output) {
+	if g.next == g.Clients {
 		return
 	}
 	name := g.entry(g.next)
@@ -259,7 +271,7 @@ func (g *generator) initiate(out *exchange.Output) {
 }
 
 // carryOut does what the engine asks for.
-func (g *generator) carryOut(out *exchange.Output) error {
+func (g *Generator) carryOut(out *exchange.Output) error {
 	for len(out.Send)+len(out.Events) > 0 {
 		send, events := out.Send, out.Events
 		*out = exchange.Output{}
@@ -272,7 +284,7 @@ func (g *generator) carryOut(out *exchange.Output) error {
 			switch e := e.(type) {
 			case exchange.ChildUp:
 				g.up++
-				g.latencies = append(g.latencies, time.Since(g.begun[e.Peer.Profile]))
+				g.Latencies = append(g.Latencies, time.Since(g.begun[e.Peer.Profile]))
 				if !g.single {
 					g.initiate(out)
 				}
@@ -287,7 +299,7 @@ func (g *generator) carryOut(out *exchange.Output) error {
 	return nil
 }
 
-func (g *generator) send(d exchange.Datagram) error {
+func (g *Generator) send(d exchange.Datagram) error {
 	payload := d.Payload
 	if d.Local.Port() == 4500 && !d.Keepalive {
 		payload = append(make([]byte, 4, 4+len(payload)), payload...)
