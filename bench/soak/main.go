@@ -44,17 +44,22 @@ func main() {
 	file := flag.String("notes", "docs/soak.md", "file of the runs that have ended")
 	minutes := flag.Int("minutes", 60, "minutes of the pair on overloaded processors")
 	clients := flag.Int("client-minutes", 20, "minutes of the clients")
+	kills := flag.Int("kills", 20, "kills among files and SAs")
+	sas := flag.Int("sas", 10_000, "SAs beside the files")
 	flag.Parse()
 	stages := []stage{
 		{busy: true, parts: []part{
 			{"`.ci/run` beside four busy processes", 3, continuousIntegration},
 			{fmt.Sprintf("pair under ping, %d minutes, both processors overloaded", *minutes), 1,
 				func() (string, error) { return overloaded(time.Duration(*minutes) * time.Minute) }},
-			{fmt.Sprintf("%d kills among the files of a pair", fileKills), 1, manyFiles},
 		}},
 		{parts: []part{
 			{fmt.Sprintf("%d strongSwan clients, %d minutes, switches and kills", soakClients, *clients), 1,
 				func() (string, error) { return manyClients(time.Duration(*clients) * time.Minute) }},
+		}},
+		{parts: []part{
+			{fmt.Sprintf("%d kills among the files of a pair with %d SAs", *kills, *sas), 1,
+				func() (string, error) { return manyFiles(*kills, *sas) }},
 		}},
 	}
 	if err := run(stages, *only, *file); err != nil {
