@@ -82,6 +82,9 @@ context "red" {
 }
 `
 
+// trunkMAC is that of the gateway's end of the trunk, also of another one.
+const trunkMAC = "02:00:00:00:02:00"
+
 // vlans connects two tenants with the same addresses over one trunk.
 func vlans(t *testing.T) {
 	l := lab.New(t)
@@ -94,6 +97,7 @@ func vlans(t *testing.T) {
 		hosts[name].Address("in", lab.InsideHost+"/24")
 		hosts[name].Route("0.0.0.0/0", lab.InsideGateway)
 	}
+	gateway.MustRun("ip", "link", "set", "trunk", "address", trunkMAC)
 	before := state(gateway, nil)
 	w := gateway.Warrend(lab.WarrendConfig{
 		System: fmt.Sprintf(trunk, `
@@ -148,9 +152,35 @@ context "amber" {
 	far.MustPing(lab.Ping{To: "192.0.2.1"})
 	far.MustPing(lab.Ping{To: "192.0.2.2"})
 
+	parentLost(l, gateway, far, w, c)
 	c.Stop()
 	w.Stop()
 	if diff := cmp.Diff(before, state(gateway, w)); diff != "" {
 		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
+	}
+}
+
+// parentLost takes the trunk away from the gateway w and the client c, with all that
+// is on it, and gives them another one of its name: the SAs stay.
+func parentLost(l *lab.Lab, gateway, far *lab.Namespace, w, c *lab.Warrend) {
+	tenants := []string{"blue", "red"}
+	var before []string
+	for _, name := range tenants {
+		before = append(before, w.WaitSAs(name, 1)[0].SPIr)
+	}
+	gateway.MustRun("ip", "link", "del", "trunk")
+	l.Veth(gateway, "trunk", far, "trunk")
+	gateway.MustRun("ip", "link", "set", "trunk", "address", trunkMAC)
+	for i, name := range tenants {
+		l.Eventually("the tunnel of "+name+" over another trunk", 30*time.Second, func() error {
+			sa := w.WaitSAs(name, 1)[0]
+			if sa.SPIr != before[i] {
+				return fmt.Errorf("the SA is %s, and was %s", sa.SPIr, before[i])
+			}
+			if r := c.Namespace(name).Ping(lab.Ping{From: sa.Assigned[0], To: lab.InsideHost}); r.Lost() > 0 {
+				return fmt.Errorf("%v", r)
+			}
+			return nil
+		})
 	}
 }
