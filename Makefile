@@ -105,6 +105,12 @@ bench: build ## figures: memory, set-ups per second, throughput beside strongSwa
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
 	$(BIN)/bench
 
+.PHONY: bench-all
+bench-all: build ## the figures of make bench, strongSwan in turn, three rounds, and of a pair; a line for this commit in bench/history.jsonl (root)
+	$(GO) build -trimpath -o $(BIN)/bench ./bench
+	$(BIN)/bench -rounds 3 -history bench/history.jsonl $(BENCHFLAGS)
+	$(BIN)/bench -only Failover -json bench/out/failover.json -history bench/history.jsonl $(BENCHFLAGS)
+
 .PHONY: bench-failover
 bench-failover: build ## figures: how long clients hear nothing when a node of a pair dies, with 1 and 10,000 SAs (root)
 	$(GO) build -trimpath -o $(BIN)/bench ./bench

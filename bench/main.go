@@ -1,7 +1,7 @@
 // Bench prints the figures that the project is judged by, each measured in this
-// run on this machine: memory of idle workers, set-ups per second and what one
-// costs the gateway's processor, and the throughput of one tunnel; strongSwan,
-// in the same lab with the same clients, stands beside for comparison. With
+// run on this machine: memory of idle workers and of an SA, set-ups per second and
+// what one costs the gateway's processor, and the throughput of one tunnel;
+// strongSwan, in the same lab with the same clients, stands beside for comparison. With
 // -only Failover it measures how long a pair is silent. It needs root, the
 // programs in bin/, strongSwan and iperf3.
 package main
@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/warrenvpn/warren/bench/figure"
@@ -23,7 +24,8 @@ type report struct{ figure.Report }
 type options struct {
 	setups, workers, seconds int
 	runs, sas                int // of a pair
-	only, json               string
+	rounds                   int // of what is compared with strongSwan
+	only, json, history      string
 }
 
 func main() {
@@ -33,8 +35,10 @@ func main() {
 	flag.IntVar(&o.seconds, "seconds", 4, "seconds of each throughput measurement")
 	flag.IntVar(&o.runs, "runs", 10, "takeovers to measure, of each kind")
 	flag.IntVar(&o.sas, "sas", 10000, "SAs of a pair with many")
+	flag.IntVar(&o.rounds, "rounds", 1, "how often set-ups and memory are measured, warren and strongSwan in turn")
 	flag.StringVar(&o.only, "only", "", "measure only the parts whose title holds this text")
 	flag.StringVar(&o.json, "json", "bench/out/bench.json", "file for the figures as JSON; empty: none")
+	flag.StringVar(&o.history, "history", "", "append the figures of this commit to this file; empty: to none")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -42,22 +46,30 @@ func main() {
 	}
 }
 
+// part is one thing to measure, in a lab of its own.
+type part struct {
+	title   string
+	measure func(*lab.Lab) error
+}
+
 // failoverTitle begins the titles of the parts that measure a pair.
 const failoverTitle = "Failover of a pair"
 
-func run(o options) error {
-	r := &report{}
-	for _, part := range []struct {
-		title   string
-		measure func(*lab.Lab) error
-	}{
-		{fmt.Sprintf("Memory of %d idle workers", o.workers), func(l *lab.Lab) error { return idle(l, r, o.workers) }},
-		{fmt.Sprintf("%d set-ups: IKE_SA_INIT and IKE_AUTH, x25519, AES-256-GCM, pre-shared keys", o.setups),
+// parts lists all parts.
+func (o options) parts(r *report) []part {
+	beside := slices.Repeat([]part{
+		{fmt.Sprintf("A lean SA: %d set-ups, x25519, AES-256-GCM, pre-shared keys", o.setups),
 			func(l *lab.Lab) error { return warrenSetups(l, r, o.setups) }},
-		{"The same on strongSwan", func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
-		{fmt.Sprintf("Memory of an SA, from %d to %d", few, many),
+		{"A lean SA: the same set-ups on strongSwan",
+			func(l *lab.Lab) error { return strongSwanSetups(l, r, o.setups) }},
+		{fmt.Sprintf("A lean SA: memory from %d to %d", few, many),
 			func(l *lab.Lab) error { return warrenMemory(l, r) }},
-		{"Memory of an SA on strongSwan", func(l *lab.Lab) error { return strongSwanMemory(l, r) }},
+		{"A lean SA: the same memory on strongSwan",
+			func(l *lab.Lab) error { return strongSwanMemory(l, r) }},
+	}, o.rounds)
+	return slices.Concat([]part{
+		{fmt.Sprintf("Memory of %d idle workers", o.workers), func(l *lab.Lab) error { return idle(l, r, o.workers) }},
+	}, beside, []part{
 		{"TCP through one tunnel, AES-256-GCM, ESP in UDP", func(l *lab.Lab) error {
 			return warrenThroughput(l, r, o.seconds)
 		}},
@@ -71,7 +83,19 @@ func run(o options) error {
 		{fmt.Sprintf("%s, %d SAs", failoverTitle, o.sas), func(l *lab.Lab) error {
 			return takeover(l, r, o.sas, o.runs)
 		}},
-	} {
+	})
+}
+
+func run(o options) error {
+	var commit string
+	if o.history != "" {
+		var err error
+		if commit, err = measuredCommit(o.history); err != nil {
+			return err
+		}
+	}
+	r := &report{}
+	for _, part := range o.parts(r) {
 		// A pair takes minutes: it is measured when asked for.
 		if !strings.Contains(part.title, o.only) || o.only == "" && strings.HasPrefix(part.title, failoverTitle) {
 			continue
@@ -86,5 +110,11 @@ func run(o options) error {
 			return fmt.Errorf("%s: %w", part.title, err)
 		}
 	}
-	return r.Save(o.json)
+	if err := r.ratios(); err != nil {
+		return err
+	}
+	if err := r.Save(o.json); err != nil || o.history == "" {
+		return err
+	}
+	return r.keep(o.history, commit)
 }

@@ -89,7 +89,7 @@ func memory(r *report, client *lab.Namespace, keeper int, who, aim string) error
 		sizes = append(sizes, size)
 	}
 	r.Add(fmt.Sprintf("%s: PSS with %d SAs", who, many), float64(sizes[1])/(1<<20), "MiB", "")
-	r.Add(who+": PSS of an IKE SA with its child SA", float64(sizes[1]-sizes[0])/(many-few)/(1<<10), "KiB", aim)
+	r.Add(who+saSize, float64(sizes[1]-sizes[0])/(many-few)/(1<<10), "KiB", aim)
 	return nil
 }
 
@@ -137,7 +137,7 @@ func setups(r *report, client *lab.Namespace, gateway []int, keeper, n int, who,
 		return err
 	}
 	r.Add(who+": set-ups, with the clients on the same machine", float64(n)/took.Seconds(), "per second", "")
-	r.Add(who+": processor time of the gateway for one", float64(after-before)/float64(n)/float64(time.Millisecond),
+	r.Add(who+setupTime, float64(after-before)/float64(n)/float64(time.Millisecond),
 		"ms", aim)
 	size, err := lab.PSS(keeper)
 	if err != nil {
