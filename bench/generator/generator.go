@@ -200,7 +200,7 @@ func (g *Generator) Run() (time.Duration, error) {
 	for range g.window {
 		g.initiate(&out)
 	}
-	give := time.NewTimer(2*time.Minute + time.Duration(g.clients)*100*time.Millisecond)
+	give := time.NewTimer(2*time.Minute + time.Duration(g.Clients)*100*time.Millisecond)
 	defer give.Stop()
 	tick := time.NewTicker(100 * time.Millisecond) // for retransmissions
 	defer tick.Stop()
