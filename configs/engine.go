@@ -27,6 +27,11 @@ func (t *tenantReader) readIKE(n *node) {
 	}
 }
 
+// readMOBIKE reads the block "mobike" of a context.
+func (t *tenantReader) readMOBIKE(n *node) {
+	t.t.IKE.NoMOBIKE, t.t.IKE.ReturnRoutability = !n.boolean("enabled"), n.boolean("return_routability_check")
+}
+
 // Who carries ESP. Only the worker does.
 const (
 	backendAuto      = "auto"

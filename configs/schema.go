@@ -195,6 +195,10 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "tries", is: number{6, 1, 20}},
 		}}},
 	},
+	{kind: "mobike", single: true, attrs: []attr{
+		{name: "enabled", is: boolean(true)},
+		{name: "return_routability_check", is: boolean(false)},
+	}},
 	{kind: "dataplane", single: true, attrs: []attr{
 		{name: "replay_window", is: number{1024, 0, 4096}}, // packets; 0: replays are not detected, else 64 or more
 		{name: "mtu", is: number{0, 0, 9216}},              // bytes; 0: computed, else 576 or more

@@ -71,6 +71,7 @@ func (t *tenantReader) read() {
 	t.checkKeys()
 	t.readCryptoMaps()
 	t.readIKE(t.one("ikev2"))
+	t.readMOBIKE(t.one("mobike"))
 	t.readDataPlane(t.one("dataplane"))
 }
 

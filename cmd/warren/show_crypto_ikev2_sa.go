@@ -51,6 +51,7 @@ var ikeSATable = table[control.IKESA]{
 			note("Remote ID: %s", s.RemoteID)
 			note("Tunnel group: %s", s.TunnelGroup)
 			note("NAT-T: %s", yesNo(s.NATT))
+			note("MOBIKE: %s", yesNo(s.MOBIKE))
 			note("Established: %s", moment(s.Established))
 			note("Messages that failed the integrity check: %d", s.IntegrityFailed)
 		}

@@ -157,6 +157,11 @@ ikev2 {
   }
 }
 
+mobike {
+  enabled                  = true  # clients keep their SAs when their address changes (RFC 4555)
+  return_routability_check = false # their traffic follows when they have answered at the new one
+}
+
 dataplane {
   replay_window           = 1024   # packets, 64 to 4096; 0: replays are not detected
   mtu                     = 0      # bytes within the tunnel, 576 to 9216; 0: computed

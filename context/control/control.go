@@ -338,6 +338,7 @@ type IKESA struct {
 	PRF         string       `json:"prf"`
 	KeyExchange string       `json:"key_exchange"`
 	NATT        bool         `json:"natt"`
+	MOBIKE      bool         `json:"mobike"`
 	Assigned    []netip.Addr `json:"assigned"`
 	Established time.Time    `json:"established"`
 	// IntegrityFailed counts messages for this IKE SA whose checksum was wrong.

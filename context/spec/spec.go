@@ -219,6 +219,10 @@ type IKE struct {
 	// size in bytes of the largest IP packet of one that may be; 0: 1280.
 	NoFragmentation bool
 	FragmentSize    int
+	// NoMOBIKE: peers cannot move (RFC 4555). ReturnRoutability: their traffic follows
+	// when they have answered at their new address.
+	NoMOBIKE          bool
+	ReturnRoutability bool
 }
 
 // DataPlane is what all child SAs of the tenant share.

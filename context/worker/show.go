@@ -103,6 +103,7 @@ func (v *view) ikeRow(s exchange.Status) control.IKESA {
 		PRF:         nameOf(s.Suite, sa.PRF),
 		KeyExchange: nameOf(s.Suite, sa.KeyExchange),
 		NATT:        s.NAT,
+		MOBIKE:      s.MOBIKE,
 		Assigned:    s.Session.Addresses,
 		Established: v.clock.wall(s.Established),
 

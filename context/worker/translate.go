@@ -31,8 +31,11 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 		NATKeepalive:     t.IKE.NATKeepalive,
 		NoFragmentation:  t.IKE.NoFragmentation,
 		FragmentSize:     t.IKE.FragmentSize,
-		ReplayWindow:     t.DataPlane.ReplayWindow,
-		ForceUDP:         t.DataPlane.ForceUDP,
+		NoMOBIKE:         t.IKE.NoMOBIKE,
+
+		ReturnRoutability: t.IKE.ReturnRoutability,
+		ReplayWindow:      t.DataPlane.ReplayWindow,
+		ForceUDP:          t.DataPlane.ForceUDP,
 	}
 	if limit := t.Limits.InNegotiate; limit > 0 {
 		cfg.MaxHalfOpen = min(cfg.MaxHalfOpen, limit)

@@ -52,6 +52,11 @@ type Config struct {
 	// fragmented.
 	NoFragmentation bool
 	FragmentSize    int
+
+	// NoMOBIKE: peers cannot move with MOBIKE (RFC 4555). With ReturnRoutability, one
+	// that has moved gets its traffic at its new address only when it has answered there.
+	NoMOBIKE          bool
+	ReturnRoutability bool
 }
 
 // What a Config of zeros means.

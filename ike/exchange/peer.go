@@ -43,6 +43,7 @@ type Status struct {
 	Followed    bool // rekeyed: another IKE SA has its session and its children
 	Suite       sa.Proposal
 	NAT         bool
+	MOBIKE      bool // the peer may move (RFC 4555)
 	Session     Session
 	Established time.Time
 	// IntegrityFailed counts messages whose integrity check failed, since the

@@ -37,7 +37,7 @@ func (h *Hostile) Act() {
 	}
 	acts := []func(){
 		h.rekeyIKE, h.rekeyIKE, h.newChild, h.newChild, h.rekeyChild, h.delete, h.answer, h.answer,
-		h.repeat, h.garbage, h.outOfOrder, h.leave, h.flood, h.fragments,
+		h.repeat, h.garbage, h.outOfOrder, h.leave, h.flood, h.fragments, h.move,
 	}
 	acts[h.rng.IntN(len(acts))]()
 }
@@ -47,7 +47,8 @@ func (h *Hostile) connect() {
 	s := NewStranger(h.node, h.addr)
 	s.iv, s.Fragments = h.rng.Uint64()>>8, true
 	id, _ := auth.ParseIdentity("mallory@example")
-	if s.Init() && s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...) != nil {
+	if s.Init() && s.Request(wire.IKEAuth, append(s.AuthPayloads(id, "key of the client"),
+		wire.Notify{Type: wire.MOBIKESupported})...) != nil {
 		h.peer = newForeign(s)
 	}
 }
@@ -174,6 +175,17 @@ func (h *Hostile) garbage() {
 	}
 	kind := wire.PayloadType(some[uint8](h, 33, 34, 40, 41, 42, 44, 45, 46, 47, 49, 200))
 	h.ask(some(h, wire.CreateChildSA, wire.Informational, wire.IKEAuth, 99), wire.Unknown{Number: kind, Body: body})
+}
+
+// move says that it is elsewhere, or where nobody can be.
+func (h *Hostile) move() {
+	for range some(h, 1, 1, 30) {
+		at := netip.AddrFrom4([4]byte{some[byte](h, 192, 224), 0, 2, byte(h.rng.IntN(256))})
+		h.peer.Addr = netip.AddrPortFrom(at, 4500)
+		h.ask(wire.Informational, wire.Notify{Type: wire.UpdateSAAddresses},
+			wire.Notify{Data: make([]byte, some(h, 0, 4, 12, 20)), Type: some(h, wire.Cookie2,
+				wire.NATDetectionSourceIP, wire.NoNATsAllowed, wire.AdditionalIP4Address)})
+	}
 }
 
 // fragments leaves a request half-sent, or sends it in an order of its own, in some of

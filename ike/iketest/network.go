@@ -19,7 +19,7 @@ func (l *Lab) send(from *Node, d exchange.Datagram) {
 		l.Spy(from, d)
 	}
 	l.watch(d.Payload)
-	if d.Local.Addr() != from.Addr {
+	if d.Local.Addr() != from.Addr && d.Local.Addr() != from.Also {
 		l.trouble("%s sends from %v", from.Name, d.Local)
 	}
 	if mapped, ok := l.NAT[d.Local]; ok {

@@ -22,6 +22,8 @@ type Node struct {
 	Errors  []error
 	// Epoch is that of the activation: see ike.Engine.SetEpoch.
 	Epoch uint64
+	// Also is a second address of the node, for strangers.
+	Also netip.Addr
 	// Deaf nodes get no datagrams, and do not know it.
 	Deaf bool
 	// Plane are the child SAs as the records say.

@@ -30,6 +30,9 @@ type Stranger struct {
 	iv       uint64
 	next     uint32
 
+	// To is the address of the node that it sends to; zero: its first one, port 500.
+	To netip.AddrPort
+
 	// Fragments has it say that it takes fragments.
 	Fragments bool
 
@@ -54,6 +57,9 @@ func (s *Stranger) Send(b []byte) [][]byte {
 	}
 	defer func() { l.Spy = old }()
 	d := exchange.Datagram{Local: netip.AddrPortFrom(s.to.Addr, 500), Remote: s.Addr, Payload: b}
+	if s.To.IsValid() {
+		d.Local = s.To
+	}
 	s.to.Do(func(out *exchange.Output) error { return s.to.Engine.Receive(l.Now, d, out) })
 	return sent
 }

@@ -45,6 +45,7 @@ var extensions = []Extension{
 	{Name: "RFC 6311", New: func() Agreement { return &synchronisation{} }},
 	{Name: "RFC 7383", New: func() Agreement { return &fragmentation{} },
 		Off: func(r *Rules) bool { return r.NoFragmentation }},
+	{Name: "RFC 4555", New: func() Agreement { return &mobility{} }, Off: func(r *Rules) bool { return r.NoMOBIKE }},
 }
 
 // Extensions returns the names of what we agree on with every peer that wants to.

@@ -60,6 +60,9 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 	s := a.sa
 	a.agreed = s.agreed.learn(s.host.Rules(), wire.IKEAuth, true, ps)
 	s.remoteID = auth.FromWire(a.id.ID)
+	if (moving{s}).on() && translated(ps, s.remote, s.local) {
+		return refused(wire.UnexpectedNATDetected, "a NAT is between, which the peer does not want")
+	}
 	a.profile, a.entry, a.unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), s.remoteID, a.wanted)
 	a.verifier = decoy
 	if a.profile != nil {
@@ -197,6 +200,7 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 		ps = append(ps, idr)
 	}
 	ps = append(append(ps, proof), a.agreed...)
+	ps = append(ps, moving{s}.addresses()...)
 	respond := func(more ...wire.Payload) {
 		s.respond(wire.IKEAuth, s.window.expect, append(ps, more...), out)
 		s.establish(now, out)

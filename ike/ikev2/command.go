@@ -96,14 +96,14 @@ func (s *SA) rekeyNow(now time.Time, out *exchange.Output) error {
 }
 
 // peerMoved adopts the source of an authentic ESP packet, under the conditions
-// of updateAddress.
+// of moving.follow.
 func (s *SA) peerMoved(now time.Time, id uint64, remote netip.AddrPort, out *exchange.Output) error {
 	if s.children.byID(id) == nil {
 		return exchange.ErrNoChild
 	}
 	defer s.finish(now, out)
 	s.heard = now
-	s.updateAddress(s.local, remote, out)
+	moving{s}.follow(s.local, remote, out)
 	return nil
 }
 

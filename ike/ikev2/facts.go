@@ -40,6 +40,9 @@ func (s *SA) Status() exchange.Status {
 		Rejected: s.state == Rejected, Followed: s.state == Replaced || s.state == Contending || s.wasReplaced,
 		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
 	}
+	if s.standing() {
+		st.MOBIKE = moving{s}.on()
+	}
 	if s.suite != nil {
 		st.Suite = s.suite.Proposal()
 	}

@@ -35,6 +35,7 @@ func (x informational) serve(now time.Time, id uint32, ps wire.Payloads, out *ex
 			}
 		}
 	}
+	answer = append(answer, moving{s}.serve(now, ps, out)...)
 	if end != "" {
 		answer = nil // section 1.4.1: the children go with it
 	}

@@ -69,6 +69,39 @@ func (p *path) detectNAT(ps wire.Payloads, spiI, spiR uint64, forceUDP bool) {
 	p.udp = p.natLocal || p.natRemote || forceUDP
 }
 
+// natState is what is between the ends and may change with their addresses: flags, of
+// which natKnown is always set. Records of older programs have 0.
+type natState uint8
+
+const (
+	natKnown natState = 1 << iota
+	natBeforeUs
+	natBeforePeer
+	natUDP
+)
+
+// natState returns that of the path.
+func (p *path) natState() natState {
+	n := natKnown
+	if p.natLocal {
+		n |= natBeforeUs
+	}
+	if p.natRemote {
+		n |= natBeforePeer
+	}
+	if p.udp {
+		n |= natUDP
+	}
+	return n
+}
+
+// setNATState makes the path what a record says, where it says something.
+func (p *path) setNATState(n natState) {
+	if n&natKnown != 0 {
+		p.natLocal, p.natRemote, p.udp = n&natBeforeUs != 0, n&natBeforePeer != 0, n&natUDP != 0
+	}
+}
+
 // encap returns how ESP of the SA travels.
 func (p *path) encap() sa.Encap {
 	if p.udp {
@@ -78,23 +111,14 @@ func (p *path) encap() sa.Encap {
 }
 
 // updateAddress adopts the source of an authentic, new message as the peer's address
-// when a NAT is before the peer (RFC 7296 section 2.23). A client that is behind
-// a NAT itself does not; a gateway does even there, for it is its clients that
-// move.
+// where follow does. With MOBIKE a peer looks from other addresses whether it would be
+// heard there, and says where it is (RFC 4555 section 3.5): then only another port
+// means that the NAT has changed.
 func (s *SA) updateAddress(local, remote netip.AddrPort, out *exchange.Output) {
-	if remote == s.remote && local == s.local || !s.natRemote || s.natLocal && s.dialled {
+	if (moving{s}).on() && (remote.Addr() != s.remote.Addr() || local.Addr() != s.local.Addr()) {
 		return
 	}
-	from := s.remote
-	s.local, s.remote = local, remote
-	s.dirty = true
-	for _, c := range s.children {
-		c.LocalAddr, c.RemoteAddr = local, remote
-		s.changes = append(s.changes, c.record(s.spi, sa.Change{Op: sa.OpMove, Child: c.Child}))
-	}
-	if from != remote {
-		out.Events = append(out.Events, exchange.Moved{Peer: s.Peer(), From: from})
-	}
+	moving{s}.follow(local, remote, out)
 }
 
 // keepalive sends one byte that keeps the mapping of the NAT before us.

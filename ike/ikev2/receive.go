@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -129,13 +130,19 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 		}
 		return s.initiating.auth.receive(now, ps, out)
 	}
+	var cookie []byte
+	if r.task.kind == taskLiveness {
+		cookie = bytes.Clone(r.seed.Reveal())
+	}
 	s.answered()
 	if err != nil {
 		s.down(now, "peer sent a malformed message: "+err.Error(), out)
 		return nil
 	}
 	switch r.task.kind {
-	case taskInit, taskAuth, taskLiveness, taskSync:
+	case taskInit, taskAuth, taskSync:
+	case taskLiveness:
+		moving{s}.answered(cookie, r.to, ps)
 	case taskDeleteIKE:
 		s.down(now, r.task.reason, out)
 	case taskDeleteChild:

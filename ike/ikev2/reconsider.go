@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -177,7 +178,12 @@ func (x reconsideration) unwanted(old *Rules) string {
 
 // matches reports whether a peer like that of the SA would get what it has.
 func (x reconsideration) matches(r *Rules) bool {
+	return x.matchesAt(r, x.sa.local.Addr(), x.sa.remote.Addr())
+}
+
+// matchesAt reports it for a peer at remote that reaches us at local.
+func (x reconsideration) matchesAt(r *Rules, local, remote netip.Addr) bool {
 	s := x.sa
-	p, e, _ := r.match(s.local.Addr(), s.remote.Addr(), s.remoteID, s.localID)
+	p, e, _ := r.match(local, remote, s.remoteID, s.localID)
 	return p != nil && e != nil && p.Name == s.profile && e.Name == s.entry
 }

@@ -149,6 +149,7 @@ func (s *SA) repeat(now time.Time, r *request, out *exchange.Output) {
 	case r.tries <= rules.RetransmitTries:
 		r.at = now.Add(rules.repeatAfter(r.tries))
 		s.post(r.message, out)
+		moving{s}.postElsewhere(r, out)
 	case s.standing():
 		s.down(now, reason, out)
 	default:
@@ -214,6 +215,9 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	reconsideration{s}.resume()
 	if e := s.host.Rules().entry(s.entry, s.local.Addr()); len(s.children) > 0 {
 		s.askRest(e)
+	}
+	if (moving{s}).unproven() {
+		s.enqueue(task{kind: taskLiveness})
 	}
 	s.checkChildless(now)
 }

@@ -2,6 +2,7 @@ package ikev2
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -48,7 +49,7 @@ type request struct {
 	at      time.Time // of the next repeat
 
 	// For CREATE_CHILD_SA: what its response is understood with.
-	seed  secret.Value // nonce and private key come from it
+	seed  secret.Value // nonce and private key come from it; for taskLiveness the COOKIE2
 	spi   uint64       // ours, of the new SA
 	group uint16       // key exchange, sa.KENone: none
 	terms terms        // what was offered
@@ -60,7 +61,8 @@ type request struct {
 	// For a rekeying: that of the peer which it has met; nil: none.
 	crossed *crossing
 
-	nonce uint32 // of a synchronisation
+	nonce uint32         // of a synchronisation
+	to    netip.AddrPort // of taskLiveness with a COOKIE2: where that was sent
 
 	unknown record.Unknown // what a newer version wrote beyond it
 }
@@ -126,7 +128,7 @@ func (s *SA) pump(now time.Time, out *exchange.Output) {
 		s.tasks = s.tasks[1:]
 		switch t.kind {
 		case taskLiveness:
-			s.send(now, request{task: t}, wire.Informational, nil, out)
+			moving{s}.ask(now, t, out)
 		case taskDeleteIKE:
 			informational{s}.startDeleteIKE(now, t, out)
 		case taskDeleteChild:

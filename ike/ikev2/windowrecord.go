@@ -20,12 +20,13 @@ type windowState struct {
 	agreed      agreements
 	tasks       []task // that are durable
 	contends    uint64
+	nat         natState
 }
 
 func (s *SA) windowState() windowState {
 	v := windowState{
 		window: s.window, state: s.state, wasReplaced: s.wasReplaced, local: s.local, remote: s.remote,
-		agreed: s.agreed, contends: s.contends,
+		agreed: s.agreed, contends: s.contends, nat: s.natState(),
 	}
 	for _, t := range s.tasks {
 		if t.durable() {
@@ -38,6 +39,7 @@ func (s *SA) windowState() windowState {
 func (s *SA) setWindowState(v windowState) {
 	s.window, s.state, s.wasReplaced, s.local, s.remote = v.window, v.state, v.wasReplaced, v.local, v.remote
 	s.agreed, s.tasks, s.contends = v.agreed, v.tasks, v.contends
+	s.setNATState(v.nat)
 	if s.endReason == "" && s.window.request != nil {
 		s.endReason = s.window.request.task.reason
 	}
@@ -67,6 +69,7 @@ func (v *windowState) fields(f *record.Fields) {
 	f.Record(10, v.agreed.fields)
 	f.Flag(12, &v.wasReplaced)
 	record.Number(f, 13, &v.contends)
+	record.Number(f, 14, &v.nat)
 	if f.Reading() {
 		if v.state = state; state == Replaced && v.contends != 0 {
 			v.state = Contending
@@ -102,6 +105,7 @@ func (r *request) fields(f *record.Fields) {
 	selectorsFields(f, 10, &r.remote)
 	record.List(f, 11, &r.deleted, maxEarlyDeletes, func(f *record.Fields, spi *sa.SPI) { record.Number(f, 1, spi) })
 	record.Optional(f, 12, &r.crossed, func(f *record.Fields, x *crossing) { x.fields(f) })
+	f.AddrPort(13, &r.to)
 	f.Require(r.task.kind >= taskLiveness && r.task.kind <= taskNewChild)
 	if f.Reading() {
 		r.task.group = r.group

@@ -90,6 +90,7 @@ type IKESA struct {
 type ChildSA struct {
 	SPIIn         string   `json:"spi_in"`
 	SPIOut        string   `json:"spi_out"`
+	Remote        string   `json:"remote"`
 	Encapsulation string   `json:"encapsulation"`
 	Encryption    string   `json:"encryption"`
 	LocalTS       []string `json:"local_ts"`
