@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -97,7 +97,7 @@ func (t *tenantReader) checkFamilies(n *node, e *spec.CryptoEntry) {
 // tunnel group.
 type keyHolder struct {
 	name       string
-	identities []auth.Pattern // empty: any, or the name is that of one
+	identities []identity.Pattern // empty: any, or the name is that of one
 	at         hcl.Range
 }
 
@@ -118,7 +118,7 @@ func (t *tenantReader) checkKeys() {
 	for _, key := range t.keys {
 		first := t.holders[key][0]
 		others := slices.DeleteFunc(t.holders[key][1:], func(h keyHolder) bool { // one peer in two places
-			return len(h.identities) > 0 && slices.EqualFunc(h.identities, first.identities, auth.Pattern.Equal)
+			return len(h.identities) > 0 && slices.EqualFunc(h.identities, first.identities, identity.Pattern.Equal)
 		})
 		if len(others) == 0 {
 			continue

@@ -8,7 +8,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // readGroupPolicies reads the group policies. What one leaves out it inherits
@@ -241,7 +241,7 @@ func (t *tenantReader) preSharedKey(n *node, v *value) spec.SecretRef {
 
 // namedKey is where an identity has got its key.
 type namedKey struct {
-	id auth.Identity
+	id identity.Identity
 	at hcl.Range
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // identityForms and patternForms end a message about an identity.
@@ -23,22 +23,22 @@ const (
 const maxDNPatterns = 512
 
 // localIdentity reads who this gateway says to be; none: its address.
-func (n *node) localIdentity() auth.Identity {
+func (n *node) localIdentity() identity.Identity {
 	it, ok := n.textItem("local_identity")
 	if !ok {
-		return auth.Identity{}
+		return identity.Identity{}
 	}
 	if hasFreeStar(it.text) || strings.Contains(it.text, "?") {
 		n.problem(it.at, "Unusable identity", "local_identity is one identity, not a pattern. "+identityForms)
-		return auth.Identity{}
+		return identity.Identity{}
 	}
 	id, _ := n.identity(it)
 	return id
 }
 
 // identity reads an exact identity, and tells what is wrong with it.
-func (n *node) identity(it item) (auth.Identity, bool) {
-	id, err := auth.ParseIdentity(it.text)
+func (n *node) identity(it item) (identity.Identity, bool) {
+	id, err := identity.Parse(it.text)
 	if err != nil {
 		n.problem(it.at, "Unusable identity", "%s. %s", sentence(trimPackage(err)), identityForms)
 	}
@@ -47,7 +47,7 @@ func (n *node) identity(it item) (auth.Identity, bool) {
 
 // peerPattern is one pattern of remote_identity.
 type peerPattern struct {
-	auth.Pattern
+	identity.Pattern
 	at hcl.Range
 }
 
@@ -55,7 +55,7 @@ type peerPattern struct {
 // in the place of the tunnel group.
 func (n *node) remoteIdentities(group hcl.Range) (out []peerPattern) {
 	for _, it := range n.texts("remote_identity") {
-		p, err := auth.ParsePattern(it.text)
+		p, err := identity.ParsePattern(it.text)
 		switch _, exact := p.Identity(); {
 		case err != nil:
 			n.problem(it.at, "Unusable identity", "%s. %s", sentence(trimPackage(err)), patternForms)
@@ -69,7 +69,7 @@ func (n *node) remoteIdentities(group hcl.Range) (out []peerPattern) {
 		out = append(out, peerPattern{p, it.at})
 	}
 	if !n.written("remote_identity") {
-		out = append(out, peerPattern{auth.MustParsePattern("*"), group})
+		out = append(out, peerPattern{identity.MustParsePattern("*"), group})
 	}
 	return out
 }

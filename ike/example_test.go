@@ -7,8 +7,8 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -31,7 +31,7 @@ func ExampleNew() {
 		gateway: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"),
+				Name: "staff", RemoteAccess: true, LocalIdentity: identity.MustParse("gw.example"),
 				Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{Name: "any", Dynamic: true, Local: gateway, Proposals: proposals}},
@@ -39,8 +39,8 @@ func ExampleNew() {
 		client: {
 			Policies: policies,
 			Profiles: []exchange.Profile{{
-				Name: "gateway", LocalIdentity: auth.MustParseIdentity("user@example"),
-				RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.example")}, Local: key, Remote: key,
+				Name: "gateway", LocalIdentity: identity.MustParse("user@example"),
+				RemoteIdentities: []identity.Pattern{identity.MustParsePattern("gw.example")}, Local: key, Remote: key,
 			}},
 			Entries: []exchange.Entry{{
 				Name: "home", Local: client, Peer: gateway, Profile: "gateway", RequestAddress: true,

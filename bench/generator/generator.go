@@ -13,8 +13,8 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/lab"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -156,8 +156,8 @@ func (t Target) clientConfig(n int) *exchange.Config {
 	for i := range n {
 		name := t.entryName(i)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
-			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern(t.GatewayID)},
+			Name: name, LocalIdentity: identity.MustParse(name + "@example"),
+			RemoteIdentities: []identity.Pattern{identity.MustParsePattern(t.GatewayID)},
 			Local:            exchange.PSK{Key: secret.Copy([]byte(t.ClientKey))},
 			Remote:           exchange.PSK{Key: secret.Copy([]byte(t.GatewayKey))},
 		})

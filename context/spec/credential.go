@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // Credential is what one side of a tunnel group proves its identity with: PSK, or
@@ -21,7 +21,7 @@ type PSKs []IdentityPSK
 
 // IdentityPSK is the pre-shared key of one identity.
 type IdentityPSK struct {
-	Identity auth.Identity
+	Identity identity.Identity
 	PSK      SecretRef
 }
 

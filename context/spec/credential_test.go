@@ -6,18 +6,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // TestTunnelGroupInJSON: a tunnel group is the same in another process, whatever proves
 // its sides.
 func TestTunnelGroupInJSON(t *testing.T) {
-	keys := PSKs{{auth.MustParseIdentity("alice@example"), 2}, {auth.MustParseIdentity("asn1dn:CN=bob"), 3}}
+	keys := PSKs{{identity.MustParse("alice@example"), 2}, {identity.MustParse("asn1dn:CN=bob"), 3}}
 	for name, g := range map[string]TunnelGroup{
 		"nothing": {Name: "a", Type: SiteToSite},
-		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: auth.MustParseIdentity("gw.example"),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("*.example"),
-				auth.MustParsePattern("asn1dn:CN=*,O=Example")}},
+		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: identity.MustParse("gw.example"),
+			RemoteIdentities: []identity.Pattern{identity.MustParsePattern("*.example"),
+				identity.MustParsePattern("asn1dn:CN=*,O=Example")}},
 		"a key of each": {Name: "a", Local: PSK{1}, Remote: keys},
 	} {
 		b, err := json.Marshal(g)

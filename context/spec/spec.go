@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -144,8 +144,8 @@ type TunnelGroup struct {
 	Policy       string   // group policy, by name; "" means the built-in defaults
 	AddressPools []string // tried in this order
 
-	LocalIdentity    auth.Identity  // zero: the address that the peer talks to
-	RemoteIdentities []auth.Pattern // any may match; empty: every identity
+	LocalIdentity    identity.Identity  // zero: the address that the peer talks to
+	RemoteIdentities []identity.Pattern // any may match; empty: every identity
 
 	// Local is what this gateway proves itself with, and Remote what the peers of the
 	// group do. In JSON each is a field of its own, named after its kind: see

@@ -11,7 +11,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/esp/esptest"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // TestReconfigureConcerns: a session ends when its pools, networks or key are no
@@ -30,7 +30,7 @@ func TestReconfigureConcerns(t *testing.T) {
 		{"a key", func(t *spec.Tenant) { t.TunnelGroups[0].Remote = t.TunnelGroups[0].Local },
 			"its pre-shared key was changed"},
 		{"identities", func(t *spec.Tenant) {
-			t.TunnelGroups[0].RemoteIdentities = []auth.Pattern{auth.MustParsePattern("*@elsewhere")}
+			t.TunnelGroups[0].RemoteIdentities = []identity.Pattern{identity.MustParsePattern("*@elsewhere")}
 		}, "does not take its peer any more"},
 		{"the protocol", func(t *spec.Tenant) {
 			t.GroupPolicies = append(t.GroupPolicies, spec.GroupPolicy{Name: "none"})

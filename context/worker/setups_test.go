@@ -18,8 +18,8 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/ike"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/internal/uptime"
 )
@@ -81,8 +81,8 @@ func newClients(b *testing.B, net *esptest.Net, n int) *clients {
 		name := fmt.Sprintf("c%d", i)
 		c.names = append(c.names, name)
 		cfg.Profiles = append(cfg.Profiles, exchange.Profile{
-			Name: name, LocalIdentity: auth.MustParseIdentity(name + "@example"),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.blue.example")},
+			Name: name, LocalIdentity: identity.MustParse(name + "@example"),
+			RemoteIdentities: []identity.Pattern{identity.MustParsePattern("gw.blue.example")},
 			Local:            psk("client key"), Remote: psk("gateway key"),
 		})
 		cfg.Entries = append(cfg.Entries, exchange.Entry{

@@ -9,8 +9,8 @@ import (
 	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -25,7 +25,7 @@ func TestEngineConfig(t *testing.T) {
 			End: netip.MustParseAddr("10.99.0.20")}},
 		TunnelGroups: []spec.TunnelGroup{
 			{Name: "DefaultRAGroup", Type: spec.RemoteAccess,
-				Remote: spec.PSKs{{Identity: auth.MustParseIdentity("alice@x"), PSK: 1}}},
+				Remote: spec.PSKs{{Identity: identity.MustParse("alice@x"), PSK: 1}}},
 			{Name: "DefaultL2LGroup", Type: spec.SiteToSite},
 			{Name: "sites", Type: spec.SiteToSite,
 				RemoteNetworks: []netip.Prefix{netip.MustParsePrefix("10.30.0.0/16")}},
@@ -49,7 +49,7 @@ func TestEngineConfig(t *testing.T) {
 	if want := "DefaultRAGroup true [] 1; DefaultL2LGroup true [] 0; sites false [10.30.0.0/16] 0; "; profiles != want {
 		t.Errorf("profiles: got %s\nwant %s", profiles, want)
 	}
-	if k := cfg.Profiles[0].Remotes[0]; k.Identity != auth.MustParseIdentity("alice@x") ||
+	if k := cfg.Profiles[0].Remotes[0]; k.Identity != identity.MustParse("alice@x") ||
 		string(k.Credential.(exchange.PSK).Key.Reveal()) != "key of alice" {
 		t.Errorf("key of %s", k.Identity)
 	}

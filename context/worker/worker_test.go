@@ -26,7 +26,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/tun"
 	"github.com/warrenvpn/warren/failover/journal"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 	"github.com/warrenvpn/warren/internal/uptime"
 	"github.com/warrenvpn/warren/resource"
@@ -265,7 +265,7 @@ func gatewayTenant(pool int) *spec.Tenant {
 		}},
 		TunnelGroups: []spec.TunnelGroup{{
 			Name: "DefaultRAGroup", Type: spec.RemoteAccess, Policy: "staff", AddressPools: []string{"staff"},
-			LocalIdentity: auth.MustParseIdentity("gw.blue.example"), Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 2},
+			LocalIdentity: identity.MustParse("gw.blue.example"), Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 2},
 			DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{
@@ -278,15 +278,15 @@ func gatewayTenant(pool int) *spec.Tenant {
 }
 
 // clientTenant is a remote-access client at addr.
-func clientTenant(addr, identity string) *spec.Tenant {
+func clientTenant(addr, name string) *spec.Tenant {
 	return &spec.Tenant{
-		Name: identity,
+		Name: name,
 		Interfaces: []spec.Interface{{Name: "outside",
 			Addresses: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr(addr), 24)}}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		TunnelGroups: []spec.TunnelGroup{{
-			Name: "hub", Type: spec.SiteToSite, LocalIdentity: auth.MustParseIdentity(identity),
-			RemoteIdentities: []auth.Pattern{auth.MustParsePattern("gw.blue.example")},
+			Name: "hub", Type: spec.SiteToSite, LocalIdentity: identity.MustParse(name),
+			RemoteIdentities: []identity.Pattern{identity.MustParsePattern("gw.blue.example")},
 			Local:            spec.PSK{Key: 2}, Remote: spec.PSK{Key: 1}, DPD: 30 * time.Second,
 		}},
 		CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{

@@ -1,7 +1,6 @@
-// Package auth proves and checks identities: what an identity is and how it is
-// written and matched, what an AUTH payload signs, and the methods that sign it
-// (RFC 7296 sections 2.15 and 3.5). Pre-shared keys are the one method so far;
-// others implement Prover and Verifier. It does no I/O.
+// Package auth proves and checks identities: what an AUTH payload signs, and the
+// methods that sign it (RFC 7296 section 2.15). Pre-shared keys are the one method so
+// far; others implement Prover and Verifier. It does no I/O.
 package auth
 
 import (

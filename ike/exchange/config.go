@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // Config is what an Engine works from. It is not changed after New or
@@ -119,12 +119,12 @@ type Policy struct {
 type Profile struct {
 	Name          string
 	RemoteAccess  bool
-	LocalIdentity auth.Identity // zero: our address
+	LocalIdentity identity.Identity // zero: our address
 
 	// RemoteIdentities may be those of peers; empty: "*". An identity that several profiles accept is for the one
-	// whose pattern has the highest auth.Rank, Fallback ones after all others; among equals, for the first one
+	// whose pattern has the highest identity.Rank, Fallback ones after all others; among equals, for the first one
 	// that an entry serves at the peer's address.
-	RemoteIdentities []auth.Pattern
+	RemoteIdentities []identity.Pattern
 	Fallback         bool
 
 	Local Credential // ours

@@ -1,7 +1,7 @@
 package exchange
 
 import (
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -33,6 +33,6 @@ func SameCredential(a, b Credential) bool {
 
 // IdentityCredential is the credential of one identity.
 type IdentityCredential struct {
-	Identity   auth.Identity
+	Identity   identity.Identity
 	Credential Credential
 }

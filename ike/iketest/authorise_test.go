@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -29,7 +29,7 @@ func sitesConfig(tune func(*exchange.Config)) exchange.Config {
 	cfg := GatewayConfig()
 	site := func(name, id string, networks ...string) exchange.Profile {
 		return exchange.Profile{
-			Name: name, LocalIdentity: auth.MustParseIdentity("gw.example"), RemoteIdentities: patterns(id),
+			Name: name, LocalIdentity: identity.MustParse("gw.example"), RemoteIdentities: patterns(id),
 			RemoteNetworks: selectorsOf(networks...),
 			Local:          exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
 			Remote:         exchange.PSK{Key: secret.Copy([]byte("key of " + name))},
@@ -77,7 +77,7 @@ func siteOf(t *testing.T, g *Node, from, id, key string, ours, networks []sa.Sel
 	if !s.Init() {
 		t.Fatal("IKE_SA_INIT was not answered")
 	}
-	ident, err := auth.ParseIdentity(id)
+	ident, err := identity.Parse(id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,14 +271,14 @@ func TestKeysOfIdentities(t *testing.T) {
 		t.Run(tt.id+" with the "+tt.key, func(t *testing.T) {
 			_, g, s := alone(t, func(c *exchange.Config) {
 				c.Profiles[0].Remotes = []exchange.IdentityCredential{
-					{Identity: auth.MustParseIdentity("alice@example"),
+					{Identity: identity.MustParse("alice@example"),
 						Credential: exchange.PSK{Key: secret.Copy([]byte("key of alice"))}},
-					{Identity: auth.MustParseIdentity("bob@example"),
+					{Identity: identity.MustParse("bob@example"),
 						Credential: exchange.PSK{Key: secret.Copy([]byte("key of bob"))}},
 				}
 			})
 			s.Init()
-			id, _ := auth.ParseIdentity(tt.id)
+			id, _ := identity.Parse(tt.id)
 			up := s.Request(wire.IKEAuth, s.AuthPayloads(id, tt.key)...).Count(wire.TypeSA) == 1
 			if got := reasons(g); up != (tt.reason == "") || !strings.Contains(got, tt.reason) {
 				t.Errorf("up: %v, reason %q, want %q", up, got, tt.reason)

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/ike"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -24,7 +24,7 @@ func BenchmarkResponder(b *testing.B) {
 	var out exchange.Output
 	e.Activate(l.Now, &out)
 	n := l.Add("client side", ClientAddr, ClientConfig())
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	records := 0
 	gw := netip.AddrPortFrom(GatewayAddr, 500)
 

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -53,7 +53,7 @@ func TestContactOfOneDevice(t *testing.T) {
 				t.Fatal("not answered")
 			}
 			n.iv = 100 // another SPI
-			id, _ := auth.ParseIdentity("client@example")
+			id, _ := identity.Parse("client@example")
 			a := wire.Attribute{Type: wire.InternalIP4Address}
 			if tt.asks.IsValid() {
 				a = wire.AddrAttribute(wire.InternalIP4Address, tt.asks)
@@ -93,7 +93,7 @@ func TestClientWithoutAddress(t *testing.T) {
 				return exchange.AnswerSession{Question: q.Question, Refuse: tt.refuse}
 			}
 			s.Init()
-			id, _ := auth.ParseIdentity("client@example")
+			id, _ := identity.Parse("client@example")
 			ps := s.AuthPayloads(id, "key of the client")
 			if !tt.asks {
 				ps = without(ps, wire.TypeCP)

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -62,7 +62,7 @@ func TestFloodOfRealSources(t *testing.T) {
 					t.Fatalf("honest peer at %v is not answered: %v", from, g.Errors[len(g.Errors)-1])
 				}
 				attack(150) // while it computes
-				id, _ := auth.ParseIdentity("client@example")
+				id, _ := identity.Parse("client@example")
 				honest.iv = uint64(len(g.Journal)) // another SPI
 				if honest.Request(wire.IKEAuth, honest.AuthPayloads(id, "key of the client")...).
 					Count(wire.TypeSA) != 1 {
@@ -77,7 +77,7 @@ func TestFloodOfRealSources(t *testing.T) {
 // gets its refusal repeated while there are few.
 func TestRefusedTakeNoPlace(t *testing.T) {
 	l, g, _ := alone(t, func(c *exchange.Config) { c.CookieThreshold, c.MaxHalfOpen = 5, 40 })
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	for i := range 300 {
 		s := NewStranger(g, v4(i))
 		if !s.InitWithCookie() {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -29,7 +29,7 @@ func authFragments(t *testing.T, s *Stranger, size int) [][]byte {
 	if !s.Init() {
 		t.Fatal("no answer to IKE_SA_INIT")
 	}
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	return s.FragmentAll(wire.IKEAuth, 1, size, s.AuthPayloads(id, "key of the client")...)
 }
 
@@ -156,7 +156,7 @@ func TestWholeBesideFragments(t *testing.T) {
 	_, g, s := fragmenting(t, nil)
 	f := authFragments(t, s, 60)
 	answered(t, s, append(f[:len(f)-1:len(f)-1], nil))
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	if s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...) == nil || len(g.Plane) != 1 {
 		t.Fatalf("the whole message is not served: %v", g.Errors)
 	}
@@ -231,7 +231,7 @@ func TestFragmentsNotAgreed(t *testing.T) {
 			if len(g.Plane) != 0 || !errors.Is(g.Errors[0], exchange.ErrMalformed) {
 				t.Errorf("fragments are served: %v", g.Errors)
 			}
-			id, _ := auth.ParseIdentity("client@example")
+			id, _ := identity.Parse("client@example")
 			if s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...) == nil {
 				t.Errorf("the answer is not one message: %v", g.Errors)
 			}

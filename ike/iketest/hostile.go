@@ -6,7 +6,7 @@ import (
 	"net/netip"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -46,7 +46,7 @@ func (h *Hostile) Act() {
 func (h *Hostile) connect() {
 	s := NewStranger(h.node, h.addr)
 	s.iv, s.Fragments = h.rng.Uint64()>>8, true
-	id, _ := auth.ParseIdentity("mallory@example")
+	id, _ := identity.Parse("mallory@example")
 	if s.Init() && s.Request(wire.IKEAuth, append(s.AuthPayloads(id, "key of the client"),
 		wire.Notify{Type: wire.MOBIKESupported})...) != nil {
 		h.peer = newForeign(s)

@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -96,7 +96,7 @@ func TestKeyExchangeInFirstProposal(t *testing.T) {
 	if !s.Init() {
 		t.Fatal("not answered")
 	}
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	p := append(sa.Proposal{{Type: sa.KeyExchange, ID: sa.KEModp2048}}, ESPProposal...)
 	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"),
 		suite.Offer([]sa.Proposal{p}, wire.ProtocolESP, []byte{1, 2, 3, 4}))...)

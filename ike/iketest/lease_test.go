@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -30,7 +30,7 @@ func TestAssignedAddresses(t *testing.T) {
 	if !s.Init() {
 		t.Fatal("not answered")
 	}
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	wanted := netip.MustParseAddr("2001:db8:99::77")
 	answer := s.Request(wire.IKEAuth, replaced(s.AuthPayloads(id, "key of the client"),
 		wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -38,7 +38,7 @@ func mobile(t *testing.T, tune func(*exchange.Config), more ...wire.Payload) (*L
 	if !s.Init() {
 		t.Fatal("no answer to IKE_SA_INIT")
 	}
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	ps := s.Request(wire.IKEAuth, append(s.AuthPayloads(id, "key of the client"), more...)...)
 	if ps.Count(wire.TypeSA) != 1 {
 		t.Fatalf("not connected: %v", g.Errors)

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -206,8 +206,8 @@ func TestBadInit(t *testing.T) {
 
 // TestBadAuth: what IKE_AUTH must refuse, with what, and what the operator reads.
 func TestBadAuth(t *testing.T) {
-	id := func(text string) auth.Identity {
-		i, err := auth.ParseIdentity(text)
+	id := func(text string) identity.Identity {
+		i, err := identity.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,10 +235,10 @@ func TestBadAuth(t *testing.T) {
 			return append(s.AuthPayloads(client, key), wire.IDr{ID: id("other.example").Wire()})
 		}, "AUTHENTICATION_FAILED", "wants to reach other.example"},
 		{"hostile identity (CVE-2023-28771)", func(s *Stranger) wire.Payloads {
-			return s.AuthPayloads(auth.Identity{Type: wire.IDFQDN, Data: "\";id;\x00\n\x1b[31m%n"}, key)
+			return s.AuthPayloads(identity.Identity{Type: wire.IDFQDN, Data: "\";id;\x00\n\x1b[31m%n"}, key)
 		}, "AUTHENTICATION_FAILED", "no tunnel group is for peer "},
 		{"huge identity (CVE-2023-33009)", func(s *Stranger) wire.Payloads {
-			return s.AuthPayloads(auth.Identity{Type: wire.IDKeyID, Data: strings.Repeat("A", 60000)}, key)
+			return s.AuthPayloads(identity.Identity{Type: wire.IDKeyID, Data: strings.Repeat("A", 60000)}, key)
 		}, "AUTHENTICATION_FAILED", "no tunnel group is for peer "},
 		{"no AUTH: EAP is wanted", func(s *Stranger) wire.Payloads {
 			return without(s.AuthPayloads(client, key), wire.TypeAuth)
@@ -314,7 +314,7 @@ func TestBadAuth(t *testing.T) {
 // TestChildRefused: the IKE SA stands, there is no child, and a remote-access
 // client that does not try again is sent away.
 func TestChildRefused(t *testing.T) {
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	selector := func(p string) wire.TS {
 		return wire.TS{Selectors: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix(p))}}
 	}
@@ -402,7 +402,7 @@ func TestBeforeAuth(t *testing.T) {
 			if st := g.Engine.Status(); len(st) != 1 || st[0].State != "HALF-OPEN" || g.Recorded() != 0 {
 				t.Errorf("state is %v", st)
 			}
-			ident, _ := auth.ParseIdentity("client@example")
+			ident, _ := identity.Parse("client@example")
 			if s.Request(wire.IKEAuth, s.AuthPayloads(ident, "key of the client")...).Count(wire.TypeSA) != 1 {
 				t.Error("IKE_AUTH is not served afterwards")
 			}
@@ -565,7 +565,7 @@ func TestInitialContact(t *testing.T) {
 		if !s.Init() {
 			t.Fatal("IKE_SA_INIT was not answered")
 		}
-		id, _ := auth.ParseIdentity(text)
+		id, _ := identity.Parse(text)
 		s.iv = uint64(len(g.Events)) // another SPI
 		s.Request(wire.IKEAuth, append(s.AuthPayloads(id, key), contact)...)
 	}

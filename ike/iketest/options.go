@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -60,7 +60,7 @@ var options = map[string]func(c *exchange.Config, value string) error{
 		return nil
 	},
 	"identity": func(c *exchange.Config, v string) (err error) {
-		c.Profiles[0].LocalIdentity, err = auth.ParseIdentity(v)
+		c.Profiles[0].LocalIdentity, err = identity.Parse(v)
 		return err
 	},
 }

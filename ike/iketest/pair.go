@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -35,7 +35,7 @@ func GatewayConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "staff", RemoteAccess: true, LocalIdentity: auth.MustParseIdentity("gw.example"),
+			Name: "staff", RemoteAccess: true, LocalIdentity: identity.MustParse("gw.example"),
 			RemoteIdentities: patterns("*@example"),
 			Local:            exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
 			Remote:           exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
@@ -50,7 +50,7 @@ func ClientConfig() exchange.Config {
 	return exchange.Config{
 		Policies: []exchange.Policy{{Name: "10", Proposal: IKEProposal, Lifetime: 24 * time.Hour}},
 		Profiles: []exchange.Profile{{
-			Name: "gateway", LocalIdentity: auth.MustParseIdentity("client@example"),
+			Name: "gateway", LocalIdentity: identity.MustParse("client@example"),
 			RemoteIdentities: patterns("gw.example"),
 			Local:            exchange.PSK{Key: secret.Copy([]byte("key of the client"))},
 			Remote:           exchange.PSK{Key: secret.Copy([]byte("key of the gateway"))},
@@ -93,9 +93,9 @@ func (l *Lab) Pair(tune func(gateway, client *exchange.Config)) (gateway, client
 }
 
 // patterns reads patterns of identities.
-func patterns(texts ...string) (out []auth.Pattern) {
+func patterns(texts ...string) (out []identity.Pattern) {
 	for _, text := range texts {
-		out = append(out, auth.MustParsePattern(text))
+		out = append(out, identity.MustParsePattern(text))
 	}
 	return out
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -37,9 +37,9 @@ func (p *printer) payload(x wire.Payload) string {
 	case wire.Nonce:
 		return "N" + p.side()
 	case wire.IDi:
-		return "IDi(" + auth.FromWire(x.ID).String() + ")"
+		return "IDi(" + identity.FromWire(x.ID).String() + ")"
 	case wire.IDr:
-		return "IDr(" + auth.FromWire(x.ID).String() + ")"
+		return "IDr(" + identity.FromWire(x.ID).String() + ")"
 	case wire.Auth:
 		return "AUTH(" + x.Method.String() + ")"
 	case wire.TSi:

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -63,17 +63,17 @@ func TestReconfigureEnds(t *testing.T) {
 			c.Profiles[0].Local = exchange.PSK{Key: secret.Copy([]byte("another one"))}
 		}, "its pre-shared key was changed"},
 		{"a key of its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"),
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: identity.MustParse("client@example"),
 				Credential: exchange.PSK{Key: secret.Copy([]byte("another one"))}}}
 		}, "its pre-shared key was changed"},
 		{"the same key as its own", func(c *exchange.Config) {
-			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("client@example"),
+			c.Profiles[0].Remotes = []exchange.IdentityCredential{{Identity: identity.MustParse("client@example"),
 				Credential: c.Profiles[0].Remote}}
 		}, ""},
 		{"identities", func(c *exchange.Config) { c.Profiles[0].RemoteIdentities = patterns("*@elsewhere") },
 			"does not take its peer any more"},
 		{"our identity", func(c *exchange.Config) {
-			c.Profiles[0].LocalIdentity = auth.MustParseIdentity("gw2.example")
+			c.Profiles[0].LocalIdentity = identity.MustParse("gw2.example")
 		}, "the identity of this gateway was changed"},
 		{"a group that takes it first", func(c *exchange.Config) {
 			c.Profiles = append(c.Profiles, exchange.Profile{Name: "one", RemoteIdentities: patterns("client@example")})

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -15,7 +15,7 @@ import (
 // initialisation vector. One whose refusal is not on record goes on with vectors
 // far ahead.
 func TestRefusalIsNotRepeatedOtherwise(t *testing.T) {
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	for _, lost := range []bool{false, true} { // the end of the journal
 		l := New(11, Faults{})
 		g := l.Add("gateway", GatewayAddr, GatewayConfig())

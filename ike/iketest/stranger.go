@@ -6,6 +6,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
@@ -212,7 +213,7 @@ func (s *Stranger) Open(b []byte) wire.Payloads {
 }
 
 // AuthPayloads are those of a good IKE_AUTH request of identity id with key psk.
-func (s *Stranger) AuthPayloads(id auth.Identity, psk string) wire.Payloads {
+func (s *Stranger) AuthPayloads(id identity.Identity, psk string) wire.Payloads {
 	idi := wire.IDi{ID: id.Wire()}
 	octets := auth.InitiatorSignedOctets(s.suite.PRF(), s.request, s.nr, s.keys.Pi, idi)
 	proof, _ := auth.PSK{Key: secret.Copy([]byte(psk))}.Prove(s.suite.PRF(), octets)
@@ -230,6 +231,6 @@ func (s *Stranger) Connect() bool {
 	if !s.Init() {
 		return false
 	}
-	id, _ := auth.ParseIdentity("client@example")
+	id, _ := identity.Parse("client@example")
 	return s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...).Count(wire.TypeSA) == 1
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -138,12 +139,12 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 	}
 	if a.peer == nil {
 		idr, _ := wire.Find[wire.IDr](ps)
-		a.peer, s.remoteID = &idr, auth.FromWire(idr.ID)
+		a.peer, s.remoteID = &idr, identity.FromWire(idr.ID)
 	}
 	proof, _ := wire.Find[wire.Auth](ps)
 	verifier, prf := p.verifier(s.remoteID), s.suite.PRF()
 	err := verifier.Verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
-	if err != nil || !p.accepts(s.remoteID, auth.Identity{}) {
+	if err != nil || !p.accepts(s.remoteID, identity.Identity{}) {
 		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier),
 			s.remoteID, s.profile))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -17,7 +18,7 @@ import (
 type authResponder struct {
 	*responding
 	id      wire.IDi
-	wanted  auth.Identity // IDr; zero: does not care
+	wanted  identity.Identity // IDr; zero: does not care
 	cp      wire.CP
 	hasCP   bool
 	child   childRequest
@@ -42,7 +43,7 @@ func newAuthResponder(r *responding, ps wire.Payloads) (*authResponder, error) {
 	a := &authResponder{responding: r}
 	a.id, _ = wire.Find[wire.IDi](ps)
 	if idr, ok := wire.Find[wire.IDr](ps); ok {
-		a.wanted = auth.FromWire(idr.ID)
+		a.wanted = identity.FromWire(idr.ID)
 	}
 	a.cp, a.hasCP = wire.Find[wire.CP](ps)
 	a.hasCP = a.hasCP && a.cp.Type == wire.CPRequest
@@ -59,7 +60,7 @@ var decoy auth.Verifier = auth.PSK{Key: secret.Copy([]byte("no profile has this"
 func (a *authResponder) first(ps wire.Payloads) outcome {
 	s := a.sa
 	a.agreed = s.agreed.learn(s.host.Rules(), wire.IKEAuth, true, ps)
-	s.remoteID = auth.FromWire(a.id.ID)
+	s.remoteID = identity.FromWire(a.id.ID)
 	if (moving{s}).on() && translated(ps, s.remote, s.local) {
 		return refused(wire.UnexpectedNATDetected, "a NAT is between, which the peer does not want")
 	}

@@ -4,8 +4,8 @@ import (
 	"net/netip"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/record"
 )
 
@@ -55,7 +55,7 @@ func addrsFields(f *record.Fields, tag record.Tag, list *[]netip.Addr) {
 	record.List(f, tag, list, maxListed, func(f *record.Fields, a *netip.Addr) { f.Addr(1, a) })
 }
 
-func identityFields(f *record.Fields, tag record.Tag, id *auth.Identity) {
+func identityFields(f *record.Fields, tag record.Tag, id *identity.Identity) {
 	f.Record(tag, func(f *record.Fields) {
 		record.Number(f, 1, &id.Type)
 		f.Text(2, &id.Data)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -20,13 +21,13 @@ func (p *profile) prover() auth.Prover {
 }
 
 // verifier verifies the proof of a peer called id.
-func (p *profile) verifier(id auth.Identity) auth.Verifier {
+func (p *profile) verifier(id identity.Identity) auth.Verifier {
 	verifier, _ := verifierOf(p.remote(id))
 	return verifier
 }
 
 // remote returns the credential that a peer called id has; nil: none.
-func (p *profile) remote(id auth.Identity) exchange.Credential {
+func (p *profile) remote(id identity.Identity) exchange.Credential {
 	if len(p.Remotes) == 0 {
 		return p.Remote
 	}

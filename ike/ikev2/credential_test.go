@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -23,7 +23,7 @@ func TestCompileRefusesUselessCredentials(t *testing.T) {
 		"proves nothing":   {Local: useless{}, Remote: key},
 		"verifies nothing": {Local: key, Remote: useless{}},
 		"of alice@x verifie": {Local: key,
-			Remotes: []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("alice@x"),
+			Remotes: []exchange.IdentityCredential{{Identity: identity.MustParse("alice@x"),
 				Credential: useless{}}}},
 	} {
 		_, err := Compile(&exchange.Config{Profiles: []exchange.Profile{p}})

@@ -4,19 +4,19 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // everybody is what a profile without RemoteIdentities accepts.
-var everybody = auth.MustParsePattern("*")
+var everybody = identity.MustParsePattern("*")
 
 // accepts reports whether p is for a peer called remote that wants to talk to
 // wanted; a zero wanted says that it does not care.
-func (p *profile) accepts(remote, wanted auth.Identity) bool { return p.rank(remote, wanted) >= 0 }
+func (p *profile) accepts(remote, wanted identity.Identity) bool { return p.rank(remote, wanted) >= 0 }
 
 // rank returns the highest auth.Rank of the patterns that accept a peer called
 // remote which wants to talk to wanted, below 0 for none.
-func (p *profile) rank(remote, wanted auth.Identity) int {
+func (p *profile) rank(remote, wanted identity.Identity) int {
 	best := -1
 	if ours := p.LocalIdentity; !wanted.IsZero() && !ours.IsZero() && !ours.Equal(wanted) {
 		return best
@@ -54,7 +54,7 @@ func (c candidate) equal(o candidate) bool { return !c.before(o) && !o.before(c)
 
 // candidates returns the profiles that accept the peer, in the order of
 // Profile.RemoteIdentities.
-func (r *Rules) candidates(id, wanted auth.Identity) []candidate {
+func (r *Rules) candidates(id, wanted identity.Identity) []candidate {
 	var out []candidate
 	for i := range r.profiles {
 		c := candidate{profile: &r.profiles[i]}
@@ -78,7 +78,7 @@ func (r *Rules) candidates(id, wanted auth.Identity) []candidate {
 // the same rank, does the address of the peer choose among profiles with static
 // entries. The entry is nil where the profile has none that serves the peer, and
 // the text says why.
-func (r *Rules) match(local, remote netip.Addr, id, wanted auth.Identity) (*profile, *entry, string) {
+func (r *Rules) match(local, remote netip.Addr, id, wanted identity.Identity) (*profile, *entry, string) {
 	all := r.candidates(id, wanted)
 	for i := 0; i < len(all); {
 		first := all[i]

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -105,13 +105,13 @@ func TestMatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			id, err := auth.ParseIdentity(tt.id)
+			id, err := identity.Parse(tt.id)
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := ""
 			p, e, reason := r.match(netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr(tt.from), id,
-				auth.Identity{})
+				identity.Identity{})
 			if p != nil {
 				got = p.Name
 			}
@@ -132,15 +132,15 @@ func TestMatch(t *testing.T) {
 // well the peer's identity fits.
 func TestWantedIdentity(t *testing.T) {
 	r, err := Compile(&exchange.Config{Profiles: []exchange.Profile{
-		{Name: "a", LocalIdentity: auth.MustParseIdentity("a.example"), RemoteIdentities: patterns("u@x")},
-		{Name: "b", LocalIdentity: auth.MustParseIdentity("b.example")},
+		{Name: "a", LocalIdentity: identity.MustParse("a.example"), RemoteIdentities: patterns("u@x")},
+		{Name: "b", LocalIdentity: identity.MustParse("b.example")},
 	}, Entries: []exchange.Entry{{Name: "any", Dynamic: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, _ := auth.ParseIdentity("u@x")
+	u, _ := identity.Parse("u@x")
 	for text, want := range map[string]string{"a.example": "a", "b.example": "b"} {
-		wanted, _ := auth.ParseIdentity(text)
+		wanted, _ := identity.Parse(text)
 		if p, _, _ := r.match(netip.Addr{}, netip.Addr{}, u, wanted); p == nil || p.Name != want {
 			t.Errorf("peer that wants %s gets %+v", text, p)
 		}
@@ -153,9 +153,9 @@ func TestRemoteKey(t *testing.T) {
 	r, err := Compile(&exchange.Config{Profiles: []exchange.Profile{
 		{Name: "one", Remote: exchange.PSK{Key: key("all")}},
 		{Name: "each", Remote: exchange.PSK{Key: key("all")},
-			Remotes: []exchange.IdentityCredential{{Identity: auth.MustParseIdentity("alice@x"),
+			Remotes: []exchange.IdentityCredential{{Identity: identity.MustParse("alice@x"),
 				Credential: exchange.PSK{Key: key("a")}},
-				{Identity: auth.MustParseIdentity("bob@x"), Credential: exchange.PSK{Key: key("b")}}}},
+				{Identity: identity.MustParse("bob@x"), Credential: exchange.PSK{Key: key("b")}}}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +164,7 @@ func TestRemoteKey(t *testing.T) {
 		{"one", "alice@x", "all"}, {"each", "alice@x", "a"}, {"each", "Bob@x", "b"}, {"each", "carol@x", ""},
 		{"each", "alice.x", ""},
 	} {
-		id, _ := auth.ParseIdentity(tt.id)
+		id, _ := identity.Parse(tt.id)
 		if got, _ := r.profileByName(tt.profile).remote(id).(exchange.PSK); string(got.Key.Reveal()) != tt.want {
 			t.Errorf("%s, %s: wrong key", tt.profile, tt.id)
 		}
@@ -172,9 +172,9 @@ func TestRemoteKey(t *testing.T) {
 }
 
 // patterns reads patterns.
-func patterns(texts ...string) (out []auth.Pattern) {
+func patterns(texts ...string) (out []identity.Pattern) {
 	for _, text := range texts {
-		out = append(out, auth.MustParsePattern(text))
+		out = append(out, identity.MustParsePattern(text))
 	}
 	return out
 }

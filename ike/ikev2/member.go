@@ -4,8 +4,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // member is who is at the other end of an IKE SA, by which profile and entry it was
@@ -15,7 +15,7 @@ type member struct {
 	entry             string
 	remoteAccess      bool
 	dpd               time.Duration
-	localID, remoteID auth.Identity
+	localID, remoteID identity.Identity
 	session           exchange.Session
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/record/recordtest"
@@ -26,7 +26,7 @@ func golden(t testing.TB) *SA {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, _ := auth.ParseIdentity("client@example")
+	client, _ := identity.Parse("client@example")
 	s := &SA{
 		state: Established, names: names{spi: 1, peerSPI: 2, dialled: true},
 		path: path{
@@ -35,7 +35,7 @@ func golden(t testing.TB) *SA {
 		},
 		member: member{
 			profile: "staff", entry: "any", remoteAccess: true, dpd: time.Minute,
-			localID: auth.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
+			localID: identity.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
 			session: exchange.Session{
 				GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example",
 				Banner:  "hello",

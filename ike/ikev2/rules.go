@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
 )
 
@@ -130,9 +130,9 @@ func (r *Rules) profileByName(name string) *profile {
 }
 
 // identityOf returns who we are under p at the address local.
-func (p *profile) identityOf(local netip.Addr) auth.Identity {
+func (p *profile) identityOf(local netip.Addr) identity.Identity {
 	if p.LocalIdentity.IsZero() {
-		return auth.FromAddr(local)
+		return identity.FromAddr(local)
 	}
 	return p.LocalIdentity
 }

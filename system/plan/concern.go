@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 // concerned names what of a tenant has changed that SAs which stand may depend
@@ -27,7 +27,7 @@ func concerned(old, w *spec.Tenant) []string {
 		n := w.TunnelGroups[i]
 		add(!sameKeys(old, g, w, n), fmt.Sprintf("keys of tunnel_group %q", g.Name))
 		add(g.Type != n.Type || g.LocalIdentity != n.LocalIdentity ||
-			!slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, auth.Pattern.Equal),
+			!slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, identity.Pattern.Equal),
 			fmt.Sprintf("identities of tunnel_group %q", g.Name))
 		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy ||
 			!slices.Equal(g.AddressPools, n.AddressPools),

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -35,14 +35,14 @@ func TestConcerned(t *testing.T) {
 		{"its MTU", func(n *spec.Tenant) { n.DataPlane.MTU = 1400 }, nil},
 		{"a key", func(n *spec.Tenant) { n.Secrets[0] = secret.Copy([]byte("another")) },
 			[]string{`keys of tunnel_group "staff"`}},
-		{"an identity", func(n *spec.Tenant) { n.TunnelGroups[0].LocalIdentity = auth.MustParseIdentity("a.example") },
+		{"an identity", func(n *spec.Tenant) { n.TunnelGroups[0].LocalIdentity = identity.MustParse("a.example") },
 			[]string{`identities of tunnel_group "staff"`}},
 		{"another peer", func(n *spec.Tenant) {
-			n.TunnelGroups[0].RemoteIdentities = []auth.Pattern{auth.MustParsePattern("*.example")}
+			n.TunnelGroups[0].RemoteIdentities = []identity.Pattern{identity.MustParsePattern("*.example")}
 		},
 			[]string{`identities of tunnel_group "staff"`}},
 		{"keys of single identities", func(n *spec.Tenant) {
-			n.TunnelGroups[0].Remote = spec.PSKs{{Identity: auth.MustParseIdentity("alice@example"), PSK: 1}}
+			n.TunnelGroups[0].Remote = spec.PSKs{{Identity: identity.MustParse("alice@example"), PSK: 1}}
 		}, []string{`keys of tunnel_group "staff"`}},
 		{"no key", func(n *spec.Tenant) { n.TunnelGroups[0].Local = nil }, []string{`keys of tunnel_group "staff"`}},
 		{"a policy", func(n *spec.Tenant) { n.TunnelGroups[0].Policy = "other" },
@@ -133,8 +133,8 @@ func alter(t *testing.T, v reflect.Value) {
 		*old = netip.MustParseAddr("10.0.0.15") // of a pool: fewer addresses
 	case *spec.Credential:
 		*old = spec.PSK{Key: 2}
-	case *auth.Identity:
-		*old = auth.MustParseIdentity("a.example")
+	case *identity.Identity:
+		*old = identity.MustParse("a.example")
 	default:
 		switch v.Kind() {
 		case reflect.String:

@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"bytes"
@@ -77,7 +77,7 @@ func parseDN(text string) (Identity, error) {
 	if digits, ok := strings.CutPrefix(text, hexPrefix); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil || len(b) == 0 {
-			return Identity{}, fmt.Errorf("auth: distinguished name %q is not hexadecimal", text)
+			return Identity{}, fmt.Errorf("identity: distinguished name %q is not hexadecimal", text)
 		}
 		return Identity{Type: wire.IDDN, Data: string(b)}, nil
 	}
@@ -96,7 +96,7 @@ func parseDN(text string) (Identity, error) {
 	}
 	b, err := asn1.Marshal(rdn)
 	if err != nil {
-		return Identity{}, fmt.Errorf("auth: distinguished name %q: %w", text, err)
+		return Identity{}, fmt.Errorf("identity: distinguished name %q: %w", text, err)
 	}
 	return Identity{Type: wire.IDDN, Data: string(b)}, nil
 }
@@ -110,7 +110,7 @@ func parseAttribute(text string) (pkix.AttributeTypeAndValue, error) {
 		for digits := range strings.SplitSeq(kind, ".") {
 			n, err := strconv.ParseUint(digits, 10, 31)
 			if err != nil {
-				return a, fmt.Errorf("auth: distinguished name has no known attribute in %q", text)
+				return a, fmt.Errorf("identity: distinguished name has no known attribute in %q", text)
 			}
 			a.Type = append(a.Type, int(n))
 		}
@@ -125,14 +125,14 @@ func parseAttribute(text string) (pkix.AttributeTypeAndValue, error) {
 			}
 		}
 		if err != nil {
-			return a, fmt.Errorf("auth: distinguished name has no DER value in %q", text)
+			return a, fmt.Errorf("identity: distinguished name has no DER value in %q", text)
 		}
 		a.Value = raw
 		return a, nil
 	}
 	s, ok := unescapeDN(value)
 	if !ok || s == "" {
-		return a, fmt.Errorf("auth: distinguished name has an empty or broken value in %q", text)
+		return a, fmt.Errorf("identity: distinguished name has an empty or broken value in %q", text)
 	}
 	a.Value = s
 	return a, nil

@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"crypto/x509/pkix"
@@ -39,7 +39,8 @@ func parseDNPattern(text string) (*dnPattern, error) {
 			}
 			for _, o := range rdn {
 				if o.kind == v.kind && (o.free || v.free) {
-					return nil, fmt.Errorf("auth: distinguished name %q has a free attribute twice in one RDN", text)
+					return nil, fmt.Errorf("identity: distinguished name %q has a free attribute twice in one RDN",
+						text)
 				}
 			}
 			free = free || v.free
@@ -72,7 +73,7 @@ func parseDNValue(text string) (dnValue, error) {
 	var ok bool
 	if v.value, ok = stringValue(a.Value); !ok {
 		return dnValue{},
-			fmt.Errorf("auth: distinguished name has a value beside its pattern that is no text, in %q", text)
+			fmt.Errorf("identity: distinguished name has a value beside its pattern that is no text, in %q", text)
 	}
 	return v, nil
 }

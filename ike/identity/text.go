@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"encoding/hex"
@@ -12,7 +12,7 @@ import (
 // maxText bounds the text of an identity: two digits for each byte of the longest.
 const maxText = 4 * maxIdentity
 
-// MarshalText implements encoding.TextMarshaler: the notation of ParseIdentity, "" for
+// MarshalText implements encoding.TextMarshaler: the notation of Parse, "" for
 // none. A distinguished name is its DER, since one name has many encodings.
 func (id Identity) MarshalText() ([]byte, error) {
 	if id.Type == wire.IDDN {
@@ -28,17 +28,17 @@ func (id *Identity) UnmarshalText(text []byte) (err error) {
 		return errTooLong
 	}
 	if len(text) > 0 {
-		*id, err = parseIdentity(string(text))
+		*id, err = parse(string(text))
 	}
 	return err
 }
 
-// MustParseIdentity is ParseIdentity of a text that the program knows; it panics where
+// MustParse is Parse of a text that the program knows; it panics where
 // that is none.
-func MustParseIdentity(text string) Identity {
-	id, err := ParseIdentity(text)
+func MustParse(text string) Identity {
+	id, err := Parse(text)
 	if err != nil {
-		panic("auth: internal error: " + err.Error())
+		panic("identity: internal error: " + err.Error())
 	}
 	return id
 }
@@ -48,7 +48,7 @@ func MustParseIdentity(text string) Identity {
 func MustParsePattern(text string) Pattern {
 	p, err := ParsePattern(text)
 	if err != nil {
-		panic("auth: internal error: " + err.Error())
+		panic("identity: internal error: " + err.Error())
 	}
 	return p
 }

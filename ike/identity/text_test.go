@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"encoding/json"
@@ -17,7 +17,7 @@ func TestIdentityInJSON(t *testing.T) {
 		var id, back Identity
 		if text != "" {
 			var err error
-			if id, err = ParseIdentity(text); err != nil {
+			if id, err = Parse(text); err != nil {
 				t.Fatal(err)
 			}
 		}

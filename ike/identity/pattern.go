@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type Pattern struct {
 // that very domain), "*.example.com" (every domain name below it), a
 // distinguished name with "*" as the value of each RDN that is free, such as
 // "asn1dn:CN=*,OU=laptops,O=Example", or one identity in the notation of
-// ParseIdentity. A star that is meant literally is written "\*" in a
+// Parse. A star that is meant literally is written "\*" in a
 // distinguished name.
 func ParsePattern(text string) (Pattern, error) {
 	if text == "*" {
@@ -34,7 +34,7 @@ func ParsePattern(text string) (Pattern, error) {
 	}
 	rest, wild := strings.CutPrefix(text, "*")
 	if !wild {
-		id, err := ParseIdentity(text)
+		id, err := Parse(text)
 		return Pattern{text: text, exact: id}, err
 	}
 	p := Pattern{text: text, suffix: strings.ToLower(rest)}

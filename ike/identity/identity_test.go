@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import (
 	"encoding/hex"
@@ -59,7 +59,7 @@ func TestIdentity(t *testing.T) {
 		{strings.Repeat("a", 1025), 0, "", ""},
 	}
 	for _, tt := range tests {
-		id, err := ParseIdentity(tt.text)
+		id, err := Parse(tt.text)
 		if (err == nil) != (tt.kind != 0) {
 			t.Errorf("%q: %v %v", tt.text, id, err)
 			continue
@@ -85,7 +85,7 @@ func TestIdentity(t *testing.T) {
 		if got := id.String(); got != want {
 			t.Errorf("%q: printed %q, want %q", tt.text, got, want)
 		}
-		if back, err := ParseIdentity(id.String()); err != nil || !back.Equal(id) {
+		if back, err := Parse(id.String()); err != nil || !back.Equal(id) {
 			t.Errorf("%q: %q is read as %v %v", tt.text, id.String(), back, err)
 		}
 		if FromWire(id.Wire()) != id {
@@ -133,13 +133,13 @@ func TestFromAddr(t *testing.T) {
 func TestPattern(t *testing.T) {
 	raw := func(kind wire.IDType, data string) Identity { return Identity{kind, data} }
 	id := func(text string) Identity {
-		id, err := ParseIdentity(text)
+		id, err := Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return id
 	}
-	dn, err := hex.DecodeString(cn("0c")) // UTF8String, where ParseIdentity makes a PrintableString
+	dn, err := hex.DecodeString(cn("0c")) // UTF8String, where Parse makes a PrintableString
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,18 +222,18 @@ func TestPattern(t *testing.T) {
 	}
 }
 
-// FuzzParseIdentity reads what it prints.
-func FuzzParseIdentity(f *testing.F) {
+// FuzzParse reads what it prints.
+func FuzzParse(f *testing.F) {
 	for _, s := range []string{"gw.example", "user@example", "198.51.100.1", "2001:db8::1", "keyid:#00ff",
 		`asn1dn:CN=a\,b,O=x`, "*"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		id, err := ParseIdentity(text)
+		id, err := Parse(text)
 		if err != nil {
 			return
 		}
-		if back, err := ParseIdentity(id.String()); len(id.String()) <= maxIdentity && (err != nil || !back.Equal(id)) {
+		if back, err := Parse(id.String()); len(id.String()) <= maxIdentity && (err != nil || !back.Equal(id)) {
 			t.Fatalf("%q: %q is read as %v: %v", text, id, back, err)
 		}
 	})
@@ -254,7 +254,7 @@ func FuzzIdentityFromWire(f *testing.F) {
 				t.Fatalf("%q", text)
 			}
 		}
-		if back, err := ParseIdentity(text); err == nil && !back.Equal(id) {
+		if back, err := Parse(text); err == nil && !back.Equal(id) {
 			t.Fatalf("%v %x prints %q, which is %v %x", id.Type, id.Data, text, back.Type, back.Data)
 		}
 		for _, p := range []string{"*@example.com", "*.example.com", "gw.example", "asn1dn:CN=gw"} {
@@ -279,7 +279,7 @@ func FuzzParsePattern(f *testing.F) {
 		if err != nil || strings.HasPrefix(text, "*") || p.dn != nil {
 			return
 		}
-		if id, err := ParseIdentity(text); err != nil || !p.Matches(id) {
+		if id, err := Parse(text); err != nil || !p.Matches(id) {
 			t.Fatalf("%q does not match itself: %v", text, err)
 		}
 	})

@@ -1,4 +1,7 @@
-package auth
+// Package identity is who the ends of an IKE SA say to be (RFC 7296 section 3.5): how
+// that is written in configurations and logs, what is the same, and patterns that
+// identities match. Nothing of it is proven: see package auth. It does no I/O.
+package identity
 
 import (
 	"encoding/hex"
@@ -30,7 +33,7 @@ const (
 // maxIdentity bounds the text of an identity in a configuration.
 const maxIdentity = 1024
 
-var errTooLong = errors.New("auth: identity too long")
+var errTooLong = errors.New("identity: identity too long")
 
 // FromWire returns the identity in a payload.
 func FromWire(id wire.ID) Identity { return Identity{Type: id.Type, Data: string(id.Data)} }
@@ -50,22 +53,22 @@ func FromAddr(a netip.Addr) Identity {
 	return Identity{Type: wire.IDIPv6, Data: string(a.AsSlice())}
 }
 
-// ParseIdentity reads the notation of configuration files:
+// Parse reads the notation of configuration files:
 //
 //	198.51.100.1, 2001:db8::1   an address
 //	gw.example, fqdn:...        a domain name
 //	user@example, email:...     a mail address
 //	keyid:text, keyid:#0a0b     an opaque key ID, as text or hexadecimal
 //	asn1dn:CN=gw, O=Example     a distinguished name; asn1dn:#30... is its DER
-func ParseIdentity(text string) (Identity, error) {
+func Parse(text string) (Identity, error) {
 	if len(text) > maxIdentity {
 		return Identity{}, errTooLong
 	}
-	return parseIdentity(text)
+	return parse(text)
 }
 
-// parseIdentity is ParseIdentity of a text of any length.
-func parseIdentity(text string) (Identity, error) {
+// parse is Parse of a text of any length.
+func parse(text string) (Identity, error) {
 	if rest, ok := strings.CutPrefix(text, keyIDPrefix); ok {
 		return parseKeyID(rest)
 	}
@@ -79,14 +82,14 @@ func parseIdentity(text string) (Identity, error) {
 		kind, name = wire.IDRFC822, rest
 	} else if a, err := netip.ParseAddr(text); err == nil {
 		if a.Zone() != "" {
-			return Identity{}, fmt.Errorf("auth: identity %q has a zone", text)
+			return Identity{}, fmt.Errorf("identity: identity %q has a zone", text)
 		}
 		return FromAddr(a), nil
 	} else if strings.Contains(text, "@") {
 		kind = wire.IDRFC822
 	}
 	if name == "" || !isPlain(name) {
-		return Identity{}, fmt.Errorf("auth: identity %q is neither a name nor an address", text)
+		return Identity{}, fmt.Errorf("identity: identity %q is neither a name nor an address", text)
 	}
 	return Identity{Type: kind, Data: name}, nil
 }
@@ -97,17 +100,17 @@ func parseKeyID(text string) (Identity, error) {
 	if digits, ok := strings.CutPrefix(text, hexPrefix); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil {
-			return Identity{}, fmt.Errorf("auth: key ID %q is not hexadecimal", text)
+			return Identity{}, fmt.Errorf("identity: key ID %q is not hexadecimal", text)
 		}
 		data = string(b)
 	}
 	if data == "" {
-		return Identity{}, errors.New("auth: empty key ID")
+		return Identity{}, errors.New("identity: empty key ID")
 	}
 	return Identity{Type: wire.IDKeyID, Data: data}, nil
 }
 
-// String returns the notation of ParseIdentity. Names and key IDs with bytes
+// String returns the notation of Parse. Names and key IDs with bytes
 // other than printable ASCII are quoted or written in hexadecimal, so that no
 // peer can write control characters, or another identity, into a log.
 func (id Identity) String() string {
@@ -139,7 +142,7 @@ func (id Identity) nameString() string {
 	if !isPlain(id.Data) {
 		return id.Type.String() + " " + strconv.QuoteToASCII(id.Data)
 	}
-	if p, err := ParseIdentity(id.Data); err == nil && p == id && id.Data != "*" {
+	if p, err := Parse(id.Data); err == nil && p == id && id.Data != "*" {
 		return id.Data
 	}
 	if id.Type == wire.IDFQDN {

@@ -1,4 +1,4 @@
-package auth
+package identity
 
 import "testing"
 
@@ -12,7 +12,7 @@ func TestRank(t *testing.T) {
 			"asn1dn:CN=*,OU=*,O=*", "*"},
 		{"198.51.100.1", "*"},
 	} {
-		id, err := ParseIdentity(byRank[0])
+		id, err := Parse(byRank[0])
 		if err != nil {
 			t.Fatal(err)
 		}
