@@ -17,6 +17,7 @@ const (
 	defaultGroupPolicy  = "DfltGrpPolicy"
 	defaultLogins       = 3
 	defaultMaxHalfOpen  = 1000
+	defaultFragmentSize = 1280
 )
 
 // The algorithms that are offered where a policy or proposal names none: what

@@ -19,6 +19,9 @@ func (t *tenantReader) readIKE(n *node) {
 		NoFragmentation:  !n.boolean("fragmentation"),
 		FragmentSize:     int(n.number("fragment_size")),
 	}
+	if t.t.IKE.FragmentSize == defaultFragmentSize {
+		t.t.IKE.FragmentSize = 0 // older programs do not know it: see GroupHash
+	}
 	if t.t.IKE.CookieThreshold > t.t.IKE.MaxHalfOpen {
 		n.problem(n.where("cookie_threshold"), "Threshold never reached",
 			"cookie_threshold is %d, and there are never more than max_half_open, %d (%s): for that alone no cookie "+

@@ -187,7 +187,7 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "nat_keepalive", is: span{20 * second, 5 * second, hour, "none"}},
 			{name: "fragmentation", is: boolean(true)},
 			// bytes of an IP packet: what every IPv4 host takes, and what every IPv6 path carries
-			{name: "fragment_size", is: number{1280, 576, 9216}},
+			{name: "fragment_size", is: number{defaultFragmentSize, 576, 9216}},
 		},
 		blocks: []*schema{{kind: "retransmit", single: true, attrs: []attr{
 			{name: "base", is: span{second, 100 * time.Millisecond, minute, ""}},
