@@ -90,8 +90,11 @@ type Config struct {
 	Wait time.Duration
 	// Settle is how long an interface must be up to count. Zero: DefaultSettle.
 	Settle time.Duration
-	Links  []string // names, the same on both nodes; at least one
-	Groups []GroupConfig
+	// Adoption is how long this node waits, as the standby, for the next supervisor of a
+	// peer whose workers serve on (Orphan). Zero: DefaultAdoption.
+	Adoption time.Duration
+	Links    []string // names, the same on both nodes; at least one
+	Groups   []GroupConfig
 	// Rand is read for the instance and the challenges; it must be
 	// cryptographically strong. The caller passes crypto/rand.Reader.
 	Rand io.Reader
@@ -118,10 +121,15 @@ type GroupConfig struct {
 	// change from one to the other, one after the other. Configure leaves them alone.
 	Tolerated [][MaxKeys][16]byte
 	// Epoch is the highest that Output.Remember told an earlier life of this
-	// node, 0 for none. With Active its workers were adopted while serving: the
-	// group goes on as active with that epoch.
-	Epoch  uint64
-	Active bool
+	// node, 0 for none.
+	Epoch uint64
+	// Adopted is the epoch of the activation that workers of an earlier life know, 0 for
+	// none. With Active they were found serving: the group goes on as active with it.
+	// Known says that this is so of the workers of all its contexts: then no higher epoch
+	// than Adopted was used here, although one may have been written down ahead.
+	Adopted uint64
+	Active  bool
+	Known   bool
 }
 
 // withDefaults returns c with defaults filled in, or what is wrong with it.
@@ -130,6 +138,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.Hold, DefaultHold)
 	setDefault(&c.Wait, DefaultWait)
 	setDefault(&c.Settle, DefaultSettle)
+	setDefault(&c.Adoption, DefaultAdoption)
 	if c.Protocol == (record.Versions{}) {
 		c.Protocol = Protocol
 	}

@@ -50,7 +50,8 @@ func (n *Node) Tolerate(now time.Time, hashes map[string][][MaxKeys][16]byte, ou
 
 // configure gives g another configuration; tenants that stay keep their state.
 func (g *group) configure(now time.Time, cfg GroupConfig) {
-	cfg.Epoch, cfg.Active, cfg.Tolerated = g.cfg.Epoch, g.cfg.Active, g.cfg.Tolerated
+	cfg.Epoch, cfg.Tolerated = g.cfg.Epoch, g.cfg.Tolerated
+	cfg.Adopted, cfg.Active, cfg.Known = g.cfg.Adopted, g.cfg.Active, g.cfg.Known
 	old := g.tenants
 	g.cfg, g.tenants = cfg, newGroup(now, cfg).tenants
 	for i, t := range g.tenants {

@@ -31,6 +31,7 @@ type group struct {
 	greeted   time.Time // the return of the peer since which it follows, and the addresses were announced
 	stays     bool      // the operator gave the role away: no preemption
 	healed    time.Time // when the role moved for the health of contexts
+	spared    time.Time // the silence of the peer for which the log was told that its workers serve on
 	disk      string    // why the epoch cannot be written down; "": it can
 	diskUntil time.Time
 }
@@ -114,7 +115,7 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 			}
 			return
 		}
-		if late {
+		if late && !n.orphaned(now, g, out) {
 			n.activate(now, g, "no peer found", out)
 		}
 		return
@@ -133,7 +134,8 @@ func (n *Node) negotiate(now time.Time, g *group, out *Output) {
 		if late && !(patient && theirs.Fit) || !patient && n.better(now, g, theirs) {
 			n.activate(now, g, "the peer has failed", out)
 		}
-	case theirs.Role == RoleNegotiation || late:
+	case theirs.Role == RoleNegotiation || late || theirs.Role.Standby() && theirs.Role != RoleStandbyReady &&
+		resumes(n.groupState(now, g), g.epoch, theirs.Epoch):
 		if n.better(now, g, theirs) {
 			n.activate(now, g, "both units start, this one is preferred", out)
 		}
@@ -167,6 +169,10 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 	case theirs.Role == RoleFailed:
 		n.activate(now, g, "the peer has failed", out)
 	case theirs.Role == RoleInit || theirs.Role == RoleNegotiation:
+		if g.role != RoleStandbyReady && resumes(theirs, theirs.Epoch, g.epoch) && !n.better(now, g, theirs) &&
+			now.Sub(n.peer.met) < patience*n.cfg.Hold {
+			return
+		}
 		n.activate(now, g, "the peer has restarted", out)
 	case theirs.Role.Standby():
 		n.breakTie(now, g, theirs, out)
@@ -184,6 +190,7 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 func (n *Node) takeOver(now time.Time, g *group, out *Output) {
 	const silent = "the peer is silent on all links and data interfaces, "
 	switch {
+	case n.orphaned(now, g, out):
 	case g.census(now).holds:
 		n.activate(now, g, silent+"this unit has a complete copy", out)
 	case n.silence() >= patience*n.cfg.Hold:
@@ -314,6 +321,7 @@ func (n *Node) recover(now time.Time, g *group, out *Output) {
 	}
 	theirs, word := n.theirs(now, g)
 	switch {
+	case !n.peer.alive && n.orphaned(now, g, out):
 	case !n.peer.alive, word == wordAbsent:
 		n.activate(now, g, "the peer is silent, this unit is better than none", out)
 	case word == wordNone:

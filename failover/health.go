@@ -30,6 +30,7 @@ type tenant struct {
 	inStep      time.Time // since when it is
 	broken      string    // why its worker is gone for good; "": it is not
 	differs     bool      // from the peer's, and others of the group do not
+	orphan      bool      // the peer's worker serves without a supervisor
 }
 
 // tell takes over how far the copy of the tenant is.
@@ -134,6 +135,9 @@ func (n *Node) better(now time.Time, g *group, theirs GroupState) bool {
 	}
 	if c.held > 0 && g.epoch != theirs.Epoch {
 		return g.epoch > theirs.Epoch
+	}
+	if c.held > 0 && g.epoch != 0 {
+		return g.epoch == nextEpoch(g.epoch-1, n.cfg.Unit) // the activation was ours: what the peer has of it is a copy
 	}
 	if c.broken != int(theirs.Broken) {
 		return c.broken < int(theirs.Broken)

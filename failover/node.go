@@ -116,9 +116,12 @@ func New(now time.Time, cfg Config, out *Output) (*Node, error) {
 		return nil, err
 	}
 	for _, g := range n.groups {
+		if g.epoch = g.cfg.Adopted; g.cfg.Known {
+			g.used = g.epoch
+		}
 		if g.cfg.Active {
-			g.epoch = max(g.cfg.Epoch, nextEpoch(0, n.cfg.Unit))
-			n.change(now, g, RoleActive, "workers were found serving", out)
+			g.used = max(g.used, g.epoch)
+			n.change(now, g, RoleActive, "workers of an earlier process were found serving", out)
 		} else {
 			n.change(now, g, RoleNegotiation, "started", out)
 		}
@@ -201,6 +204,14 @@ func (n *Node) Replication(now time.Time, name string, r Replication, out *Outpu
 // began with nothing. A node with a copy is preferred to one without.
 func (n *Node) Copy(now time.Time, name string, holds bool, out *Output) {
 	n.about(now, name, out, func(t *tenant) { t.held = holds })
+}
+
+// Orphan says whether the twin of a tenant, on the peer, serves on although its supervisor
+// has gone, as the standby worker here is told over their session (Vigil.Serves). Where that
+// is so of all tenants of a group, and the peer is silent, the group is not taken over for
+// the time of Config.Adoption.
+func (n *Node) Orphan(now time.Time, name string, serves bool, out *Output) {
+	n.about(now, name, out, func(t *tenant) { t.orphan = serves })
 }
 
 // WorkerFailed says that the worker of a tenant cannot be brought back on this

@@ -706,13 +706,87 @@ func TestStoppedActive(t *testing.T) {
 func TestAdopted(t *testing.T) {
 	l := newLab(t)
 	l.pair()
-	l.cfg[0].Groups[0].Active = true
+	l.cfg[0].Groups[0].Active, l.cfg[0].Groups[0].Adopted = true, 1
 	l.boot(0)
 	l.run(time.Second)
 	l.want("active", "standby-ready")
 	if _, epoch := l.nodes[0].Role("g"); epoch != 1 {
 		t.Errorf("epoch is %d", epoch)
 	}
+}
+
+// TestAdoptedStandby: a standby whose supervisor was replaced stays in step. The epoch that
+// was written down ahead was not used, and the active one keeps its own.
+func TestAdoptedStandby(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	g := &l.cfg[1].Groups[0]
+	g.Adopted, g.Known = 1, true
+	l.boot(1)
+	l.do(1, func(n *Node, out *Output) {
+		n.Copy(l.now, "acme", true, out)
+		n.Replication(l.now, "acme", ReplicationReady, out)
+	})
+	l.run(200 * time.Millisecond)
+	l.want("active", "standby-ready")
+	if _, epoch := l.nodes[0].Role("g"); epoch != 1 || l.disk[1] != 2 {
+		t.Errorf("epoch is %d, %d was written ahead", epoch, l.disk[1])
+	}
+}
+
+// TestOrphan: while the workers of a silent peer are known to serve, nobody takes over, for
+// a bounded time; where that is not known of every context it is as always.
+func TestOrphan(t *testing.T) {
+	tests := []struct {
+		name    string
+		serves  bool
+		and     func(l *lab)
+		after   time.Duration
+		standby bool
+	}{
+		{"they serve", true, nil, DefaultAdoption - time.Second, true},
+		{"too long", true, nil, DefaultAdoption + time.Second, false},
+		{"they do not", false, nil, 200 * time.Millisecond, false},
+		{"they die", true, func(l *lab) {
+			l.do(1, func(n *Node, out *Output) { n.Orphan(l.now, "acme", false, out) })
+		}, 0, false},
+		{"another supervisor", true, func(l *lab) {
+			l.cfg[0].Groups[0].Active, l.cfg[0].Groups[0].Adopted = true, 1
+			l.boot(0)
+		}, time.Second, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t)
+			l.pair()
+			l.do(1, func(n *Node, out *Output) { n.Orphan(l.now, "acme", tt.serves, out) })
+			l.nodes[0] = nil
+			if tt.and != nil {
+				l.run(time.Second)
+				tt.and(l)
+			}
+			l.run(tt.after)
+			if role, _ := l.nodes[1].Role("g"); (role == RoleStandbyReady) != tt.standby ||
+				!tt.standby && role != RoleActive {
+				t.Errorf("the standby is %v", role)
+			}
+		})
+	}
+}
+
+// TestResumes: workers that have fallen silent between two supervisors have what a standby out
+// of step has not. It waits for them, and they serve again.
+func TestResumes(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.nodes[0] = nil
+	l.run(20 * time.Millisecond)
+	l.do(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationNone, out) })
+	l.cfg[0].Groups[0].Adopted, l.cfg[0].Groups[0].Known = 1, true
+	l.boot(0)
+	l.do(0, func(n *Node, out *Output) { n.Copy(l.now, "acme", true, out) })
+	l.run(300 * time.Millisecond)
+	l.want("active", "standby-cold")
 }
 
 // TestEpochsAreUsedOnce: an activation that was forgotten is not repeated.

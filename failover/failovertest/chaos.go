@@ -1,6 +1,7 @@
 package failovertest
 
 import (
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -14,7 +15,7 @@ func (w *world) disturb() {
 	w.after(20*time.Millisecond+w.upTo(500*time.Millisecond), w.disturb)
 	i := w.rand.IntN(2)
 	n := w.nodes[i]
-	switch w.rand.IntN(20) {
+	switch w.rand.IntN(23) {
 	case 0, 1:
 		w.kill()
 	case 2, 3:
@@ -34,6 +35,9 @@ func (w *world) disturb() {
 		if n.up {
 			w.result.WorkerKills++
 			n.worker.restart()
+			if n.worker.tenure.Orphan() { // nobody is there to replace it
+				n.worker.deactivate(n.worker.epoch)
+			}
 			if !n.worker.active {
 				n.worker.report(failover.ReplicationNone)
 			}
@@ -46,6 +50,8 @@ func (w *world) disturb() {
 		n.hang(w.rand.IntN(2) == 0)
 	case 15, 16:
 		w.deceive(n)
+	case 17, 18, 19:
+		w.bereave(n)
 	default:
 		n.tell(func(out *failover.Output) {
 			if err := n.machine.Switch(n.now(), groupName, "the operator switched", out); err == nil {
@@ -64,7 +70,7 @@ func (w *world) kill() {
 	}
 	w.result.Kills++
 	if id := w.session[1-n.index]; id != 0 {
-		w.after(w.upTo(hold), func() { w.notice(1-n.index, id) })
+		w.after(w.upTo(hold), func() { w.notice(1-n.index, id, w.rand.IntN(2) == 0) })
 	}
 	n.kill()
 	w.obituary(n)
@@ -107,14 +113,19 @@ func (w *world) deceive(n *node) {
 }
 
 // excuseDeceived excuses what is lost where an active node that is said to be dead gets no
-// processor.
+// processor, or has no supervisor to answer.
 func (w *world) excuseDeceived() {
-	if w.deceived.IsZero() || w.now.Sub(w.deceived) > poll || !w.activeSleeps() {
+	if w.deceived.IsZero() || w.now.Sub(w.deceived) > poll || !w.activeSleeps() && !w.activeAlone() {
 		return
 	}
 	for _, l := range w.sas {
 		l.excused = true
 	}
+}
+
+// activeAlone reports whether an active node has no supervisor.
+func (w *world) activeAlone() bool {
+	return slices.ContainsFunc(w.nodes[:], func(n *node) bool { return n.up && n.worker.active && n.machine == nil })
 }
 
 // starve keeps a node from the processor. What an active one loses whose peer
@@ -173,7 +184,7 @@ func (w *world) cut(i int) {
 	w.linkUp[i] = false
 	w.notePartition()
 	if w.sessionOn == i {
-		w.endSession()
+		w.endSession(-1)
 	}
 	w.after(w.upTo(700*time.Millisecond), func() {
 		w.logf("link %d heals", i)
@@ -212,6 +223,18 @@ func (w *world) notePartition() {
 	}
 }
 
+// bereave ends the supervisor of a node. The next one comes soon, late, or not before all
+// heals.
+func (w *world) bereave(n *node) {
+	n.orphan()
+	switch w.rand.IntN(4) {
+	case 0:
+		w.after(w.upTo(2*time.Second), n.adopt)
+	case 1, 2:
+		w.after(w.upTo(300*time.Millisecond), n.adopt)
+	}
+}
+
 // heal ends the chaos: everything works, everybody is up.
 func (w *world) heal() {
 	w.logf("everything heals")
@@ -240,7 +263,7 @@ func (w *world) checkStep() {
 		w.together = time.Time{}
 		return
 	}
-	hearing := (w.linkUp[0] || w.linkUp[1]) && a.up && b.up
+	hearing := (w.linkUp[0] || w.linkUp[1]) && a.up && b.up && a.machine != nil && b.machine != nil
 	if !hearing || !a.worker.active || !b.worker.active {
 		w.together = time.Time{}
 		return

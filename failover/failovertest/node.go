@@ -17,7 +17,9 @@ type node struct {
 
 	up          bool
 	incarnation int
-	machine     *failover.Node
+	lives       int            // of its supervisor
+	begun       time.Time      // of the last of them, where its workers were of another one
+	machine     *failover.Node // nil: there is no supervisor
 	worker      *worker
 	disk        uint64        // the epoch to remember
 	changes     int           // of the role of the worker; what an older one does is overtaken
@@ -52,24 +54,33 @@ func (n *node) Read(b []byte) (int, error) {
 
 func (n *node) boot() {
 	if n.up {
+		n.adopt()
 		return
 	}
 	w := n.world
 	n.up = true
 	n.incarnation++
+	n.lives++
 	n.ahead = w.upTo(20*time.Hour) - 10*time.Hour
 	n.asleep, n.waiting, n.met, n.arrived = time.Time{}, nil, 0, time.Time{}
 	n.worker = newWorker(n)
 	w.logf("node %d boots, incarnation %d", n.index, n.incarnation)
+	n.start(0, false)
+}
+
+// start begins the life of a supervisor, whose worker may be of an earlier one.
+func (n *node) start(adopted uint64, active bool) {
+	w := n.world
 	var out failover.Output
 	m, err := failover.New(n.now(), failover.Config{
 		Unit: n.unit(), Keys: n.keys, Version: "test", Poll: poll, Hold: hold,
-		Wait: 400 * time.Millisecond, Settle: 100 * time.Millisecond,
+		Wait: 400 * time.Millisecond, Settle: 100 * time.Millisecond, Adoption: adoption,
 		Links: []string{"one", "two"}, Rand: n,
 		Groups: []failover.GroupConfig{{
 			Name: groupName, Prefer: failover.UnitPrimary, Preempt: w.rand.IntN(2) == 0,
 			PreemptDelay: 100 * time.Millisecond, Monitor: []string{outside},
 			Tenants: []string{tenantName, quietName, hostileName}, Epoch: n.disk,
+			Adopted: adopted, Active: active, Known: adopted != 0,
 		}},
 	}, &out)
 	if err != nil {
@@ -93,7 +104,7 @@ func (n *node) kill() {
 // tell calls the role machine and carries out what it wants, when it has a
 // processor.
 func (n *node) tell(call func(*failover.Output)) {
-	if !n.up {
+	if !n.up || n.machine == nil {
 		return
 	}
 	if n.world.now.Before(n.asleep) {
@@ -106,7 +117,7 @@ func (n *node) tell(call func(*failover.Output)) {
 }
 
 func (n *node) receive(p failover.Path, b []byte) {
-	if n.met == n.world.nodes[1-n.index].incarnation {
+	if n.met == n.world.nodes[1-n.index].lives {
 		n.arrived = n.world.now
 	}
 	n.tell(func(out *failover.Output) {
@@ -128,6 +139,8 @@ func (n *node) carryOut(out *failover.Output) {
 			w.activated(n, c)
 		case c.From == failover.RoleActive:
 			n.mute(c)
+		case n.worker.active: // it was found serving, and must not
+			n.worker.deactivate(c.Epoch)
 		}
 	}
 	if len(out.Announce) > 0 && w.attached[n.index] {
@@ -141,7 +154,10 @@ func (n *node) carryOut(out *failover.Output) {
 	}
 	for _, e := range out.Events {
 		if e.Kind == failover.EventPeerUp && strings.Contains(e.Text, "instance") {
-			n.met = w.nodes[1-n.index].incarnation
+			n.met = w.nodes[1-n.index].lives
+		}
+		if e.Kind == failover.EventTakeoverDenied {
+			w.result.Spared++
 		}
 		if e.Kind == failover.EventSplitBrain {
 			w.result.SplitBrains++
@@ -192,7 +208,13 @@ func (n *node) hang(stopped bool) {
 	w.logf("node %d: worker hangs, stopped: %v", n.index, stopped)
 	w.result.Hangs++
 	k.hung, k.stopped = true, stopped
-	lives := func() bool { return n.up && n.incarnation == life }
+	supervisor := n.machine
+	w.after(500*time.Millisecond, func() { // a twin in step waits no longer for acknowledgements
+		if n.up && n.incarnation == life && n.worker == k && k.hung {
+			w.endSession(1 - n.index)
+		}
+	})
+	lives := func() bool { return n.up && n.incarnation == life && n.machine == supervisor && supervisor != nil }
 	w.after(100*time.Millisecond+w.upTo(300*time.Millisecond), func() {
 		if !lives() || !k.hung {
 			return
@@ -219,9 +241,9 @@ func (n *node) remember(epochs []failover.Remember) {
 			n.disk = max(n.disk, e.Epoch)
 			continue
 		}
-		life := n.incarnation
+		machine := n.machine
 		n.world.after(n.world.upTo(20*time.Millisecond), func() {
-			if n.up && n.incarnation == life {
+			if n.up && machine != nil && n.machine == machine {
 				n.disk = max(n.disk, e.Epoch)
 				n.machine.Remembered(e.Group, e.Epoch)
 			}
@@ -256,7 +278,7 @@ func (n *node) configure(keys ...secret.Value) {
 // timer is served first, then what waits in its sockets.
 func (n *node) sleep(d time.Duration) {
 	w, life := n.world, n.incarnation
-	if !n.up || w.now.Before(n.asleep) {
+	if !n.up || n.machine == nil || w.now.Before(n.asleep) {
 		return
 	}
 	w.logf("node %d gets no processor for %v", n.index, d)
@@ -284,22 +306,26 @@ func (w *world) wasLoose() bool { return !w.loose.IsZero() && w.now.Sub(w.loose)
 
 // activated is the takeover of the addresses, and of the SAs.
 func (w *world) activated(n *node, c failover.RoleChange) {
+	if n.worker.active && n.worker.epoch == c.Epoch { // it was found serving
+		n.worker.tenure.Confirmed(n.now())
+		return
+	}
 	w.result.Takeovers++
 	w.owner = n.index
 	peer := w.nodes[1-n.index]
-	lives := peer.up && peer.incarnation == n.met && !peer.sleeps()
+	lives := peer.up && peer.machine != nil && peer.lives == n.met && !peer.sleeps()
 	if heard := w.now.Sub(n.arrived); strings.Contains(c.Reason, "is silent") && lives && heard < hold/2 {
 		w.fail("node %d takes over from a silent peer, whose heartbeat came %v ago", n.index, heard)
 	}
-	unheard := w.partitioned() || w.wasLoose() || peer.up && peer.sleeps()
+	unheard := w.partitioned() || w.wasLoose() ||
+		peer.up && (peer.machine == nil || w.now.Sub(peer.begun) < 2*poll || peer.sleeps())
 	if c.From != failover.RoleActive && c.From != failover.RoleStandbyReady && unheard {
 		for _, l := range w.sas {
 			l.excused = true // the copy is old and the peer cannot be asked
 		}
 	}
 	if !n.worker.hung {
-		n.changes++
-		n.worker.activate(c.Epoch)
+		n.relieve(func() { n.worker.activate(c.Epoch) })
 		return
 	}
 	n.order(func() { n.worker.activate(c.Epoch) })

@@ -13,7 +13,7 @@ func (w *world) tendSession() {
 	w.after(20*time.Millisecond+w.upTo(10*time.Millisecond), w.tendSession)
 	a, b := w.nodes[0], w.nodes[1]
 	if w.session != [2]uint64{} || !a.up || !b.up || a.worker.active == b.worker.active || a.worker.hung ||
-		b.worker.hung {
+		b.worker.hung || a.machine == nil || b.machine == nil {
 		return
 	}
 	on := -1
@@ -34,6 +34,7 @@ func (w *world) tendSession() {
 	w.sessions++
 	w.session = [2]uint64{w.sessions, w.sessions}
 	w.sessionOn = on
+	b.worker.vigil.Ended()
 	a.worker.sender.Connected()
 	w.post(b, b.worker.receiver.Connected(nil))
 }
@@ -56,18 +57,19 @@ func (w *world) post(n *node, b []byte) {
 	})
 }
 
-// endSession: a worker closes the session, the twin notices at some time.
-func (w *world) endSession() {
+// endSession: a worker of node by closes the session, or nobody does (-1) and it ends all
+// the same. The twin notices at some time.
+func (w *world) endSession(by int) {
 	for i := range w.session {
 		if w.session[i] != 0 {
 			id := w.session[i]
-			w.after(w.upTo(hold), func() { w.notice(i, id) })
+			w.after(w.upTo(hold), func() { w.notice(i, id, by == 1-i) })
 		}
 	}
 }
 
-// notice ends the session id on node i.
-func (w *world) notice(i int, id uint64) {
+// notice ends the session id on node i. closed: the twin has closed it.
+func (w *world) notice(i int, id uint64, closed bool) {
 	if w.session[i] != id {
 		return
 	}
@@ -75,6 +77,8 @@ func (w *world) notice(i int, id uint64) {
 	k := w.nodes[i].worker
 	switch {
 	case k == nil:
+	case k.active && k.tenure.Orphan():
+		k.fallSilent("the session has ended") // before the sender forgets how far the twin was
 	case k.active:
 		k.sender.Disconnected()
 		k.flush()
@@ -82,6 +86,11 @@ func (w *world) notice(i int, id uint64) {
 		k.receiver.Disconnected()
 		k.staged = nil
 		k.report(failover.ReplicationNone)
+		if closed {
+			k.vigil.Ended()
+			k.reportOrphan()
+			k.relieved()
+		}
 	}
 }
 
@@ -137,7 +146,10 @@ func (k *worker) take(b []byte) {
 	if k.active {
 		if err := k.sender.Receive(b); err != nil {
 			w.logf("node %d: %v", k.node.index, err)
-			w.endSession()
+			w.endSession(k.node.index)
+			return
+		}
+		if k.tended(); !k.active {
 			return
 		}
 		k.flush()
@@ -147,7 +159,14 @@ func (k *worker) take(b []byte) {
 	step, ok, err := k.receiver.Receive(b)
 	if err != nil {
 		w.logf("node %d: %v", k.node.index, err)
-		w.endSession()
+		w.endSession(k.node.index)
+		return
+	}
+	if ok && step.Op == journal.StepTend {
+		if k.vigil.Tend(k.node.now()) {
+			w.post(k.node, k.receiver.Tended(nil, step))
+			k.watch()
+		}
 		return
 	}
 	if ok {

@@ -67,10 +67,16 @@ type worker struct {
 	receiver  *journal.Receiver
 	held      []output
 	pumping   bool
+
+	tenure  failover.Tenure
+	tends   int // the newest timer of tend
+	vigil   failover.Vigil
+	silence func() // a takeover that waits for that of the twin
 }
 
 func newWorker(n *node) *worker {
-	k := &worker{node: n, mem: make([]byte, memory), table: map[uint64]*sa{}}
+	k := &worker{node: n, mem: make([]byte, memory), table: map[uint64]*sa{},
+		tenure: failover.NewTenure(hold), vigil: failover.NewVigil(hold)}
 	k.open()
 	k.receiver = journal.NewReceiver(journal.ReceiverConfig{Epoch: n.disk})
 	k.epoch = n.disk
@@ -89,7 +95,7 @@ func (k *worker) open() {
 func (k *worker) restart() {
 	w := k.node.world
 	w.logf("node %d: worker restarts", k.node.index)
-	w.endSession()
+	w.endSession(k.node.index)
 	old := k.table
 	k.hung, k.stopped = false, false
 	k.open()
@@ -178,7 +184,8 @@ func (k *worker) append(b []byte) journal.Position {
 // activate takes over what the copy holds.
 func (k *worker) activate(epoch uint64) {
 	w, n := k.node.world, k.node
-	w.endSession()
+	w.endSession(n.index)
+	k.tenure, k.silence = failover.NewTenure(hold), nil
 	if !k.active && !k.receiver.Holds() {
 		k.table = map[uint64]*sa{}
 	}
@@ -188,8 +195,11 @@ func (k *worker) activate(epoch uint64) {
 			s.reserve = s.asked
 		}
 		first, r, ok := s.reserve.Takeover(epoch, block, most)
-		if !ok {
+		if !ok && s.reserve.Limit < most {
 			w.fail("node %d: SA %d: no number left: %+v epoch %d", n.index, id, s.reserve, epoch)
+		}
+		if !ok { // it has to be rekeyed
+			first, r = most+1, journal.Reservation{Epoch: epoch, Limit: most}
 		}
 		*s = sa{id: s.id, client: s.client, request: s.request, reserve: r, next: first}
 	}
@@ -204,7 +214,8 @@ func (k *worker) activate(epoch uint64) {
 
 // deactivate mutes the worker; what it has becomes the copy.
 func (k *worker) deactivate(epoch uint64) {
-	k.node.world.endSession()
+	k.node.world.endSession(k.node.index)
+	k.tenure = failover.NewTenure(hold)
 	for _, s := range k.table {
 		if s.askedAt != 0 { // the raise is in the journal, the twin may have it
 			s.reserve, s.askedAt = s.asked, 0

@@ -1,5 +1,5 @@
 // Package failovertest runs two failover nodes, a model of their workers and two
-// clients in virtual time, over links that are cut and healed, while nodes and
+// clients in virtual time, over links that are cut and healed, while nodes, supervisors and
 // workers are killed between any two steps. The nodes' clocks differ, a node gets
 // no processor for a while, workers hang, the failover key is changed, living nodes are
 // said to be dead,
@@ -44,6 +44,7 @@ type Result struct {
 	Kills, WorkerKills, Cuts, Takeovers, Switches int
 	Partitions, SplitBrains, Sleeps, Lies, Hangs  int
 	Rotations, Obituaries, Deceptions             int
+	Orphans, Adoptions, Lapses, Yields, Spared    int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -62,6 +63,11 @@ func (r *Result) Add(o Result) {
 	r.Rotations += o.Rotations
 	r.Obituaries += o.Obituaries
 	r.Deceptions += o.Deceptions
+	r.Orphans += o.Orphans
+	r.Adoptions += o.Adoptions
+	r.Lapses += o.Lapses
+	r.Yields += o.Yields
+	r.Spared += o.Spared
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots
@@ -99,6 +105,8 @@ type world struct {
 	serving   time.Time // since when an active node has been reachable for the clients
 	loose     time.Time // when a node had no data network for the last time
 	deceived  time.Time // when it was pretended that a node is dead
+
+	orphanBeside time.Time // since when an active worker without a supervisor has another one beside it
 }
 
 // number is one use of a sequence number with a key.
@@ -185,6 +193,7 @@ func (w *world) run(end time.Time) {
 			w.apart = w.now
 		}
 		w.checkStep()
+		w.checkOrphan()
 		// The death of a node between any two steps.
 		if w.chaos && w.rand.IntN(6000) == 0 {
 			w.kill()

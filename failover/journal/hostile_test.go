@@ -66,6 +66,8 @@ func TestHostileMessages(t *testing.T) {
 		"item of another index": good(message{kind: kindItem, count: 7, payload: []byte("x")}),
 		"end too early":         good(message{kind: kindEnd, count: 1}),
 		"end of too many":       good(message{kind: kindEnd, count: 1 << 31}),
+		"answer to a tend":      good(message{kind: kindTended, clock: 1}),
+		"demand of silence":     good(message{kind: kindYield}),
 		"mark elsewhere":        good(message{kind: kindMark, position: 77}),
 		"resume elsewhere": good(message{kind: kindResume, version: 1, stream: StreamID{1}, epoch: 1,
 			position: 99}),
@@ -105,8 +107,9 @@ func TestHostileAcknowledgements(t *testing.T) {
 		"damaged":            append(good(message{kind: kindAck, position: 3})[:4], 0),
 		"entry":              good(message{kind: kindEntry, position: 4, payload: []byte("x")}),
 		"begin":              good(message{kind: kindBegin, version: 1, epoch: 1}),
+		"tend":               good(message{kind: kindTend, clock: 1}),
 		"hello of later":     good(message{kind: kindHello, protocol: Protocol, epoch: 2}),
-		"hello, other words": good(message{kind: kindHello, protocol: record.Versions{Oldest: 2, Newest: 3}}),
+		"hello, other words": good(message{kind: kindHello, protocol: record.Versions{Oldest: 3, Newest: 4}}),
 	}
 	for state := range states {
 		for name, b := range tests {

@@ -14,7 +14,10 @@ import (
 // A new version takes the next number; the one before it is spoken for one version
 // of the program longer. What is new and can be missed is a new field of a
 // message, and no new version.
-var Protocol = record.Versions{Oldest: 1, Newest: 1}
+var Protocol = record.Versions{Oldest: 1, Newest: 2}
+
+// tendVersion is the first version with tend, tended and yield.
+const tendVersion = 2
 
 // MaxMessage bounds one message.
 const MaxMessage = MaxRecord + messageRoom
@@ -34,6 +37,13 @@ var ErrProtocol = errors.New("journal: twin speaks other versions of the replica
 //	                                  <-- entry ...
 //	                                  <-- mark: from here on nothing leaves unacknowledged
 //	ack(position)                     -->
+//
+// and, while the sender has no supervisor (failover.Tenure), at any time from begin or
+// resume on
+//
+//	                                  <-- tend(clock)
+//	tended(clock)                     -->
+//	yield                             -->
 type kind uint8
 
 const (
@@ -45,6 +55,9 @@ const (
 	kindEntry                  // position, payload
 	kindMark                   // position
 	kindAck                    // position
+	kindTend                   // clock of the sender, which serves
+	kindTended                 // the same clock
+	kindYield                  // the receiver is to serve
 )
 
 // message is any of them; fields that a kind does not use are zero.
@@ -58,6 +71,7 @@ type message struct {
 	holds    bool            // hello: there is a complete copy, however old
 	protocol record.Versions // hello: what the receiver speaks
 	version  uint8           // begin, resume: what is spoken in this session
+	clock    uint64          // tend, tended: of the sender alone
 }
 
 // fields are the body of the message.
@@ -72,8 +86,9 @@ func (m *message) fields(f *record.Fields) {
 		f.Record(7, m.protocol.Fields)
 	}
 	record.Number(f, 8, &m.version)
+	record.Number(f, 9, &m.clock)
 	f.Require(len(m.payload) <= MaxRecord && (len(m.payload) > 0) == (m.kind == kindItem || m.kind == kindEntry))
-	f.Require(m.kind >= kindHello && m.kind <= kindAck)
+	f.Require(m.kind >= kindHello && m.kind <= kindYield)
 }
 
 // messageRoom is what a message takes at most beside its payload.

@@ -22,6 +22,7 @@ const (
 	StepCommit                   // what is staged replaces the copy, as of Position in Stream
 	StepEntry                    // apply Payload, the record at Position
 	StepReady                    // the copy is in step
+	StepTend                     // the sender serves without a supervisor; see Receiver.Tended
 )
 
 // Step is one thing to do with the copy. Payload is part of the message that it
@@ -33,6 +34,7 @@ type Step struct {
 	Position Position
 	Count    int
 	Payload  []byte
+	Clock    uint64 // of the sender
 }
 
 // ReceiverConfig is what a Receiver begins with.
@@ -128,6 +130,8 @@ func (r *Receiver) Receive(b []byte) (step Step, ok bool, err error) {
 	case m.kind == kindMark && r.state == receiverLive && m.position == r.applied:
 		r.state = receiverReady
 		return Step{Op: StepReady, Position: r.applied}, true, nil
+	case m.kind == kindTend && r.state >= receiverSnapshot:
+		return Step{Op: StepTend, Clock: m.clock}, true, nil
 	}
 	return Step{}, false, fmt.Errorf("journal: kind %d in state %d: %w", m.kind, r.state, ErrUnexpected)
 }
@@ -196,6 +200,15 @@ func (r *Receiver) Ack(b []byte) (_ []byte, ok bool) {
 	r.reported, r.due = r.applied, false
 	return appendMessage(b, &message{kind: kindAck, position: r.applied}), true
 }
+
+// Tended appends the answer to a StepTend.
+func (r *Receiver) Tended(b []byte, s Step) []byte {
+	return appendMessage(b, &message{kind: kindTended, clock: s.Clock})
+}
+
+// Yield appends the demand that the sender, which has no supervisor, falls silent. Only who
+// has had a StepTend in this session may make it.
+func (r *Receiver) Yield(b []byte) []byte { return appendMessage(b, &message{kind: kindYield}) }
 
 // Ready reports whether the copy is in step.
 func (r *Receiver) Ready() bool { return r.state == receiverReady }

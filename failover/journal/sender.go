@@ -65,6 +65,8 @@ type Sender struct {
 	held    Position // the last that the twin may hold, from any session
 	foreign bool     // the twin may hold a copy from before this stream
 	version uint8    // of the protocol in this session
+	tended  uint64   // the last clock that was answered in this session
+	yielded bool     // the twin is to serve
 
 	snapshot [][]byte
 	at       Position // of the snapshot
@@ -126,6 +128,7 @@ func (s *Sender) Connected() {
 func (s *Sender) Disconnected() {
 	s.dropSnapshot()
 	s.state = senderDetached
+	s.tended, s.yielded = 0, false
 }
 
 // Close forgets every record: they hold keys. The Sender is of no use
@@ -169,11 +172,37 @@ func (s *Sender) Receive(b []byte) error {
 		if s.state >= senderLive {
 			s.ack(m.position)
 		}
+	case m.kind == kindTended && s.tends():
+		s.tended = max(s.tended, m.clock)
+	case m.kind == kindYield && s.tends():
+		s.yielded = true
 	default:
 		return fmt.Errorf("journal: kind %d in state %d: %w", m.kind, s.state, ErrUnexpected)
 	}
 	return nil
 }
+
+// tends reports whether the twin can be told that this node serves without a supervisor:
+// it understands that, and begin or resume is before it.
+func (s *Sender) tends() bool {
+	return s.version >= tendVersion && (s.state == senderInStep ||
+		(s.state == senderSnapshot || s.state == senderLive) && s.index >= 0)
+}
+
+// Tend appends the message that this node serves without a supervisor; ok is false where
+// the twin cannot be told. clock is what Tended returns once it has answered.
+func (s *Sender) Tend(b []byte, clock uint64) (_ []byte, ok bool) {
+	if !s.tends() {
+		return b, false
+	}
+	return appendMessage(b, &message{kind: kindTend, clock: clock}), true
+}
+
+// Tended returns the newest clock that the twin has answered in this session; 0: none.
+func (s *Sender) Tended() uint64 { return s.tended }
+
+// Yielded reports whether the twin has asked for silence in this session.
+func (s *Sender) Yielded() bool { return s.yielded }
 
 func (s *Sender) hello(m *message) error {
 	version, ok := s.cfg.Protocol.Common(m.protocol)

@@ -20,7 +20,7 @@ var wireMessages = []message{
 		epoch: 5, position: 7,
 		holds: true,
 	},
-	{kind: kindHello, protocol: Protocol},
+	{kind: kindHello, protocol: record.Versions{Oldest: 1, Newest: 1}},
 	{kind: kindResume, version: 1, stream: StreamID{9}, epoch: 3, position: 1 << 40},
 	{kind: kindBegin, version: 1, stream: StreamID{9}, epoch: 3, position: 4, count: 2},
 	{kind: kindItem, count: 1, payload: []byte("item")},
@@ -28,6 +28,9 @@ var wireMessages = []message{
 	{kind: kindEntry, position: 5, payload: []byte("entry")},
 	{kind: kindMark, position: 5},
 	{kind: kindAck, position: 5},
+	{kind: kindTend, clock: 1 << 60},
+	{kind: kindTended, clock: 1 << 60},
+	{kind: kindYield},
 }
 
 func TestMessageRoundTrip(t *testing.T) {
@@ -64,6 +67,46 @@ func TestOlderMessages(t *testing.T) {
 			Bytes: appendMessage(nil, &m)})
 	}
 	recordtest.Read(t, samples, func(b []byte) error { _, err := parseMessage(b); return err })
+}
+
+// TestTend: who has no supervisor tells the twin, from begin or resume on, and the twin
+// answers or asks for silence. Nobody tells a twin of an older program.
+func TestTend(t *testing.T) {
+	p := newPair(t, 0)
+	p.append("one")
+	p.connect()
+	if _, ok := p.s.Tend(nil, 1); ok {
+		t.Error("the twin is told before it was greeted")
+	}
+	for p.step(true) {
+	}
+	b, ok := p.s.Tend(nil, 7)
+	if !ok {
+		t.Fatal("the twin is not told")
+	}
+	step, ok, err := p.r.Receive(b)
+	if err != nil || !ok || step.Op != StepTend || step.Clock != 7 {
+		t.Fatalf("it is told %+v, %v", step, err)
+	}
+	if err := p.s.Receive(p.r.Tended(nil, step)); err != nil || p.s.Tended() != 7 || p.s.Yielded() {
+		t.Errorf("answered %d, yields %v, %v", p.s.Tended(), p.s.Yielded(), err)
+	}
+	if err := p.s.Receive(p.r.Yield(nil)); err != nil || !p.s.Yielded() {
+		t.Errorf("yields %v, %v", p.s.Yielded(), err)
+	}
+	if p.cut(); p.s.Tended() != 0 || p.s.Yielded() {
+		t.Error("a session inherits from the one before")
+	}
+	p.r = NewReceiver(ReceiverConfig{Protocol: record.Versions{Oldest: 1, Newest: 1}})
+	p.connect()
+	for p.step(true) {
+	}
+	if _, ok := p.s.Tend(nil, 8); ok {
+		t.Error("a twin of an older program is told")
+	}
+	if err := p.s.Receive(p.r.Yield(nil)); !errors.Is(err, ErrUnexpected) {
+		t.Errorf("a twin of an older program asks for silence: %v", err)
+	}
 }
 
 // TestProtocol: a sender and a receiver of neighbouring programs speak what both

@@ -1,0 +1,106 @@
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+const testHold = 150 * time.Millisecond
+
+// TestTenure: a worker without a supervisor serves as long as its twin answers, and not
+// longer; with another supervisor it serves on, and the twin hears of it for a while.
+func TestTenure(t *testing.T) {
+	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(d time.Duration) time.Time { return start.Add(d) }
+	orphan := func() *Tenure {
+		n := NewTenure(testHold)
+		n.Orphaned(start)
+		return &n
+	}
+	t.Run("with a supervisor", func(t *testing.T) {
+		n := NewTenure(0)
+		if n.Lapsed(at(time.Hour)) || n.Due(at(time.Hour)) || !n.Deadline().IsZero() || !n.Until().IsZero() {
+			t.Errorf("%+v", n)
+		}
+	})
+	t.Run("nobody answers", func(t *testing.T) {
+		n := orphan()
+		n.Orphaned(at(testHold - 1)) // once more: nothing new
+		if n.Lapsed(at(testHold-1)) || !n.Lapsed(at(testHold)) {
+			t.Error("it does not end with the hold time")
+		}
+		n.Tended(at(testHold), at(testHold-1))
+		if !n.Lapsed(at(testHold)) {
+			t.Error("a late answer brings it back")
+		}
+	})
+	t.Run("answered", func(t *testing.T) {
+		n := orphan()
+		sent := 0
+		for d := time.Duration(0); d < 10*testHold; d += time.Millisecond {
+			if n.Due(at(d)) {
+				sent++
+				n.Tended(at(d), at(d))
+			}
+			if n.Lapsed(at(d)) {
+				t.Fatalf("lapsed after %v", d)
+			}
+			if next := n.Deadline(); next.IsZero() || !next.After(at(d)) {
+				t.Fatalf("after %v the next deadline is %v", d, next)
+			}
+		}
+		if sent != 30 {
+			t.Errorf("%d messages in ten hold times", sent)
+		}
+		n.Tended(at(10*testHold), at(20*testHold)) // an answer from the future
+		if !n.Lapsed(at(13 * testHold)) {
+			t.Error("it outlives the lease")
+		}
+	})
+	t.Run("confirmed", func(t *testing.T) {
+		n := orphan()
+		n.Confirmed(at(testHold / 2))
+		if n.Orphan() || n.Lapsed(at(time.Hour)) || !n.Due(at(testHold/2)) || !n.Due(at(9*testHold)) {
+			t.Errorf("%+v", n)
+		}
+		if n.Due(at((patience+1)*testHold)) || !n.Deadline().IsZero() {
+			t.Error("the twin is told for ever")
+		}
+	})
+	t.Run("ended", func(t *testing.T) {
+		n := orphan()
+		n.Ended()
+		if n.Orphan() || n.Due(at(time.Hour)) || !n.Deadline().IsZero() {
+			t.Errorf("%+v", n)
+		}
+	})
+}
+
+// TestVigil: the standby serves only when the lease of its twin is over, or the twin has
+// ended the session.
+func TestVigil(t *testing.T) {
+	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	v := NewVigil(0)
+	if v.Serves(start) || !v.Until().IsZero() {
+		t.Error("a twin that has said nothing serves")
+	}
+	if !v.Tend(start) || !v.Serves(start) {
+		t.Error("it is not answered")
+	}
+	v.Yield()
+	if v.Tend(start.Add(DefaultHold)) {
+		t.Error("it is answered although it has to yield")
+	}
+	if over := lapseHolds * DefaultHold; !v.Serves(start.Add(over-1)) || v.Serves(start.Add(over)) {
+		t.Error("the lease is over too early, or too late")
+	}
+	v.Ended()
+	if v.Serves(start) || !v.Tend(start) {
+		t.Error("the next session is not another one")
+	}
+	// What keeps two from serving at once: the active worker counts from when it sent what
+	// was answered, the standby from when it answered.
+	if leaseHolds >= lapseHolds {
+		t.Error("the lease ends on the standby before it does on the active worker")
+	}
+}
