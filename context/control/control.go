@@ -173,6 +173,8 @@ func ConfigurationOf(t *spec.Tenant) Configuration {
 type Booted struct {
 	Sandbox Sandbox `json:"sandbox"`
 	Build   string  `json:"build,omitempty"` // of the worker's program
+	// Activation is what the worker of a pair plays, whoever has told it.
+	Activation Activation `json:"role,omitzero"`
 }
 
 // Adopt is what a worker gets from a supervisor that has not started it. The worker
@@ -214,6 +216,7 @@ func (s Sandbox) String() string {
 type Failover struct {
 	Unit       failover.Unit `json:"unit"`
 	Activation Activation    `json:"role"`
+	Hold       time.Duration `json:"hold"` // of the pair, in nanoseconds; 0: failover.DefaultHold
 }
 
 // Link says how the worker and its twin prove to each other who they are.
@@ -243,6 +246,8 @@ type Replication struct {
 	Connected bool                 `json:"connected"` // there is a session with the twin
 	// Closed says that the last session ended because the twin's kernel closed it.
 	Closed bool `json:"closed,omitempty"`
+	// Orphan says that the twin serves although its supervisor has gone (failover.Vigil).
+	Orphan bool `json:"orphan,omitempty"`
 	// Holds says that the worker has a complete copy, however old, or serves.
 	Holds    bool      `json:"holds"`
 	Reason   string    `json:"reason,omitempty"` // why the last session ended

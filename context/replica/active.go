@@ -36,6 +36,7 @@ type active struct {
 	whole   time.Time        // when the twin last had everything, where it has not
 	limit   time.Duration    // for the acknowledgement of target; 0: none is waited for
 	target  journal.Position // see expect
+	behind  bool             // the twin has not had all that this worker has served with
 }
 
 // heldMessages are messages that depend on the entry at position.
@@ -57,12 +58,14 @@ func (a *active) set(to control.Activation) (role, Step, error) {
 		a.twin.epoch = to.Epoch
 		return a, StepBack, nil
 	case to.Epoch == a.twin.epoch:
+		a.confirm()
 		a.silent, a.quiescing = false, false
 		return a, StepNone, nil
 	}
 	if err := a.twin.allows(to.Epoch); err != nil {
 		return nil, StepNone, err
 	}
+	a.confirm()
 	a.detach("this node became active")
 	a.silent, a.quiescing = false, false
 	a.activate(to.Epoch)
@@ -96,6 +99,8 @@ func (a *active) open() {
 
 func (a *active) retire(reason string) {
 	a.detach(reason)
+	a.twin.tenure.Ended()
+	a.twin.renew(a.host.Now())
 	a.sender.Close()
 }
 
@@ -213,13 +218,24 @@ func (a *active) detach(reason string) {
 	}
 	a.note()
 	a.twin.close(reason)
-	a.limit = 0
+	a.limit, a.behind = 0, !a.sender.InStep() || !a.twin.tenure.Orphan()
 	a.sender.Disconnected()
+	if a.twin.tenure.Orphan() {
+		a.held = nil // the twin may serve: what it does not know must not be said
+		return
+	}
 	a.release()
 	a.report()
 }
 
-func (a *active) receive(_ time.Time, b []byte) error { return a.sender.Receive(b) }
+func (a *active) receive(now time.Time, b []byte) error {
+	err := a.sender.Receive(b)
+	if at := a.sender.Tended(); at != 0 {
+		a.twin.tenure.Tended(now, time.Unix(0, int64(at)))
+		a.twin.renew(now)
+	}
+	return err
+}
 
 // received does what acknowledgements allow.
 func (a *active) received(now time.Time) {

@@ -100,6 +100,9 @@ type Config struct {
 	Journal  Memory
 	Counters *esp.Counters
 	Failover *control.Failover // nil: there is no twin
+	// Mute mutes the data plane, until the worker changes its role. It may be called by any
+	// goroutine.
+	Mute func()
 }
 
 // Replica is the journal of a tenant, its twin and the role that this node plays.
@@ -230,6 +233,7 @@ type Inputs struct {
 	Room     <-chan struct{}  // for Feed
 	Pace     <-chan time.Time // for Feed
 	Overdue  <-chan time.Time // for Overdue
+	Tend     <-chan time.Time // for Tend
 }
 
 // Inputs returns what the loop has to listen to now. Another session has others.

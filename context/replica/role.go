@@ -48,6 +48,11 @@ type role interface {
 	committed(now time.Time)
 	push(now time.Time, busy bool)
 	overdue()
+	tend(now time.Time)
+	orphaned(now time.Time)
+	forsaken(now time.Time) bool
+	renounce()
+	relieve(now time.Time) <-chan struct{}
 	quiesce(now time.Time, cancel bool)
 	reconfigured()
 	progress() *control.Replication
@@ -96,6 +101,11 @@ func (*alone) committed(time.Time)                 {}
 func (*alone) push(time.Time, bool)                {}
 func (*alone) overdue()                            {}
 func (*alone) reconfigured()                       {}
+func (*alone) tend(time.Time)                      {}
+func (*alone) orphaned(time.Time)                  {}
+func (*alone) forsaken(time.Time) bool             { return false }
+func (*alone) renounce()                           {}
+func (*alone) relieve(time.Time) <-chan struct{}   { return silent }
 func (*alone) progress() *control.Replication      { return nil }
 func (*alone) report()                             {}
 func (a *alone) quiesce(time.Time, bool)           { a.host.Request(control.KindQuiesced, nil) }

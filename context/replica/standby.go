@@ -45,7 +45,9 @@ func (x *standby) set(to control.Activation) (role, Step, error) {
 		return nil, StepNone, err
 	}
 	x.detach("this node became active")
-	a := &active{host: x.host, store: x.store, twin: x.twin}
+	x.twin.vigil.Ended()
+	x.relieved(x.host.Now())
+	a := &active{host: x.host, store: x.store, twin: x.twin, behind: true}
 	a.activate(to.Epoch)
 	return a, StepTakeOver, nil
 }
@@ -78,10 +80,14 @@ func (*standby) feed(time.Time)                {}
 func (*standby) committed(time.Time)           {}
 func (*standby) push(time.Time, bool)          {}
 func (*standby) overdue()                      {}
+func (*standby) orphaned(time.Time)            {}
+func (*standby) forsaken(time.Time) bool       { return false }
+func (*standby) renounce()                     {}
 func (x *standby) quiesce(time.Time, bool)     { x.host.Request(control.KindQuiesced, nil) }
 
 func (x *standby) attach(s *link.Session) {
 	x.twin.open(s)
+	x.twin.vigil.Ended()
 	s.Send(x.receiver.Connected(nil))
 	x.report()
 }
@@ -89,6 +95,10 @@ func (x *standby) attach(s *link.Session) {
 func (x *standby) detach(reason string) {
 	if !x.twin.close(reason) {
 		return
+	}
+	if x.twin.closed {
+		x.twin.vigil.Ended()
+		x.relieved(x.host.Now())
 	}
 	x.drop()
 	x.receiver.Disconnected()
@@ -123,6 +133,8 @@ func (x *standby) receive(now time.Time, b []byte) error {
 			x.receiver.Disown()
 			return err
 		}
+	case journal.StepTend:
+		x.tended(now, step)
 	case journal.StepReady:
 		x.store.tell(&control.InStep{Stream: step.Stream.String(), Position: uint64(step.Position)})
 	}
@@ -158,7 +170,8 @@ func (x *standby) progress() *control.Replication {
 	stream, applied := x.receiver.Applied()
 	r := &control.Replication{
 		State: failover.ReplicationNone, Connected: x.twin.session != nil, Closed: x.twin.closed,
-		Holds: x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk, GivenUp: x.store.lost,
+		Orphan: x.twin.vigil.Serves(x.host.Now()),
+		Holds:  x.receiver.Holds(), Reason: x.twin.reason, LastBulk: x.twin.bulk, GivenUp: x.store.lost,
 		Stream: stream.String(), Last: uint64(applied), Acked: uint64(applied),
 	}
 	switch {

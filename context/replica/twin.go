@@ -26,6 +26,13 @@ type twin struct {
 	pace     *time.Timer // when a paced bulk copy goes on
 	ack      *time.Timer // when an acknowledgement is overdue
 
+	// Where one of the two has no supervisor.
+	tenure failover.Tenure
+	lease  lease
+	vigil  failover.Vigil
+	tend   *time.Timer   // when Tend is due
+	relief chan struct{} // closed when the twin has fallen silent; nil: nobody waits for that
+
 	bulk   time.Time // when the last snapshot was complete
 	reason string    // why the last session ended
 	closed bool      // the twin's kernel has ended it
@@ -34,17 +41,20 @@ type twin struct {
 
 // told is what the supervisor is told of at once when it changes.
 type told struct {
-	anything                         bool
-	state                            failover.Replication
-	active, connected, closed, holds bool
-	givenUp                          int
+	anything                                 bool
+	state                                    failover.Replication
+	active, connected, closed, orphan, holds bool
+	givenUp                                  int
 }
 
 // newTwin returns the twin of a pair.
 func newTwin(cfg *Config) (*twin, error) {
-	t := &twin{pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour)}
+	hold := cfg.Failover.Hold
+	t := &twin{pace: time.NewTimer(time.Hour), ack: time.NewTimer(time.Hour), tend: time.NewTimer(time.Hour),
+		tenure: failover.NewTenure(hold), lease: lease{mute: cfg.Mute}, vigil: failover.NewVigil(hold)}
 	t.pace.Stop()
 	t.ack.Stop()
+	t.tend.Stop()
 	if t.unit = cfg.Failover.Unit; t.unit == failover.UnitNone {
 		return nil, errors.New("replica: no unit")
 	}
@@ -55,7 +65,7 @@ func newTwin(cfg *Config) (*twin, error) {
 func (t *twin) inputs() Inputs {
 	in := Inputs{Received: t.received, Room: t.room}
 	if t.pace != nil {
-		in.Pace, in.Overdue = t.pace.C, t.ack.C
+		in.Pace, in.Overdue, in.Tend = t.pace.C, t.ack.C, t.tend.C
 	}
 	return in
 }
@@ -92,7 +102,7 @@ func (t *twin) close(reason string) bool {
 
 // report tells the supervisor of a state, where it knows another one.
 func (t *twin) report(host Host, p *control.Replication) {
-	if now := (told{true, p.State, p.Active, p.Connected, p.Closed, p.Holds, p.GivenUp}); now != t.told {
+	if now := (told{true, p.State, p.Active, p.Connected, p.Closed, p.Orphan, p.Holds, p.GivenUp}); now != t.told {
 		t.told = now
 		host.Request(control.KindReplication, p)
 	}

@@ -57,9 +57,10 @@ func (s *connections) call(ctx context.Context, kind control.Kind, body any) (co
 }
 
 // serve takes connections from the line, and serves each until there is another one,
-// until ctx ends or nobody holds the other end of the line: then it returns nil. In
-// every case no goroutine of it is left.
-func (s *connections) serve(ctx context.Context, line *pipe.Line, handle pipe.Handler) error {
+// until ctx ends or nobody holds the other end of the line: then it returns nil. orphaned is
+// called behind each of them, before there is another one. In every case no goroutine of it is
+// left.
+func (s *connections) serve(ctx context.Context, line *pipe.Line, handle pipe.Handler, orphaned func()) error {
 	stop := context.AfterFunc(ctx, func() { line.Close() })
 	defer stop()
 	var conn *pipe.Conn
@@ -84,6 +85,9 @@ func (s *connections) serve(ctx context.Context, line *pipe.Line, handle pipe.Ha
 		}
 		conn = fresh
 		s.set(conn)
-		serving.Go(func() { _ = fresh.Serve(ctx, handle) }) // whatever ends it, there may be another one
+		serving.Go(func() {
+			_ = fresh.Serve(ctx, handle) // whatever ends it, there may be another one
+			orphaned()
+		})
 	}
 }

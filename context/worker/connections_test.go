@@ -28,7 +28,7 @@ func TestConnections(t *testing.T) {
 	defer ours.Close()
 	refuse := func(context.Context, *pipe.Request) (any, error) { return nil, errors.New("not now") }
 	owned.Go(func() {
-		if err := s.serve(t.Context(), theirs, refuse); err != nil {
+		if err := s.serve(t.Context(), theirs, refuse, func() {}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -57,6 +57,14 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 	chores := time.NewTicker(housekeeping)
 	defer chores.Stop()
 	for {
+		now := w.clock.now()
+		step, err := w.replica.Forsake(now)
+		if err == nil {
+			err = w.change(now, step)
+		}
+		if err != nil {
+			return fmt.Errorf("worker: falling silent: %w", err)
+		}
 		if at, ok := w.engine.Deadline(); ok {
 			deadline.Reset(w.clock.until(at))
 		} else {
@@ -77,6 +85,8 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 			w.replica.Feed(w.clock.now())
 		case <-twin.Overdue:
 			w.replica.Overdue()
+		case <-twin.Tend:
+			w.replica.Tend(w.clock.now())
 		case d := <-known:
 			w.receive(w.clock.now(), d)
 		case d := <-strangers:

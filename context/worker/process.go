@@ -46,7 +46,7 @@ func Serve(ctx context.Context, line *pipe.Line, out io.Writer, box control.Sand
 	p := &process{linking: make(chan struct{}, maxLinking), supervisors: newConnections(), out: newOutbox(out),
 		box: box, life: ctx, end: cancel, done: make(chan struct{})}
 	defer p.out.end()
-	err := p.supervisors.serve(ctx, line, p.handle)
+	err := p.supervisors.serve(ctx, line, p.handle, p.orphaned)
 	if p.left && ctx.Err() == nil {
 		p.farewell(ctx)
 	}
@@ -110,12 +110,12 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		if err := p.boot(ctx, req); err != nil {
 			return nil, err
 		}
-		return p.booted(), nil
+		return p.booted(ctx)
 	case control.KindAdopt:
 		if err := p.adopt(ctx, req); err != nil {
 			return nil, err
 		}
-		return p.booted(), nil
+		return p.booted(ctx)
 	case control.KindLeave:
 		p.left = true
 		return nil, nil
@@ -185,8 +185,26 @@ func decode[T any](req *pipe.Request) (T, error) {
 }
 
 // booted says what the worker is.
-func (p *process) booted() control.Booted {
-	return control.Booted{Sandbox: p.box, Build: build.Version()}
+func (p *process) booted(ctx context.Context) (b control.Booted, err error) {
+	b = control.Booted{Sandbox: p.box, Build: build.Version()}
+	err = p.worker.do(ctx, func(time.Time) error {
+		b.Activation = p.worker.replica.Activation()
+		return nil
+	})
+	return b, err
+}
+
+// orphaned is called when the connection of a supervisor has ended.
+func (p *process) orphaned() {
+	if p.worker == nil || p.life.Err() != nil {
+		return
+	}
+	if err := p.ready(p.life); err == nil {
+		_ = p.worker.do(p.life, func(now time.Time) error { // it ends, else
+			p.worker.replica.Orphaned(now)
+			return nil
+		})
+	}
 }
 
 // adopt goes on under another supervisor.

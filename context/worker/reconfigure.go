@@ -35,6 +35,7 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant, isNew bool) er
 		if isNew {
 			w.log.Info("another supervisor looks after this worker")
 			_ = w.replica.Serve(w.assigned.repeat)
+			w.replica.Repeat()
 		} else {
 			w.tell(&control.Reconfigured{})
 		}

@@ -18,6 +18,21 @@ import (
 // as soon as traffic has started or stopped. The rest, which grows with the number of
 // SAs, is done after the answer.
 func (w *Worker) SetRole(ctx context.Context, r control.Activation) error {
+	if r.Active { // a twin that serves without a supervisor has to fall silent first
+		var relieved <-chan struct{}
+		err := w.do(ctx, func(now time.Time) error {
+			relieved = w.replica.Relieve(now)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		select {
+		case <-relieved:
+		case <-ctx.Done():
+			return fmt.Errorf("worker: waiting for the silence of the twin: %w", context.Cause(ctx))
+		}
+	}
 	answer := make(chan error, 1)
 	err := w.inbox.call(ctx, func(now time.Time) error {
 		step, err := w.replica.SetRole(r)

@@ -135,6 +135,7 @@ func New(cfg *Config) (*Worker, error) {
 	}
 	w.replica, err = replica.New(&replica.Config{
 		Log: w.log, Tell: w.tell, Host: w, Journal: cfg.Journal, Counters: counters, Failover: cfg.Failover,
+		Mute: func() { w.plane.Mute(true) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("worker: %w", unreadable(err))

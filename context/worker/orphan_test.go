@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover"
+)
+
+// orphan ends the supervisor of node i.
+func (p *pair) orphan(i int) {
+	p.t.Helper()
+	p.nodes[i].in(func(now time.Time, w *Worker) { w.replica.Orphaned(now) })
+}
+
+// serves reports whether node i serves.
+func (p *pair) serves(i int) (active bool) {
+	p.t.Helper()
+	p.nodes[i].in(func(_ time.Time, w *Worker) { active = w.replica.Activation().Active })
+	return active
+}
+
+// bereaved plays a pair of which node 0 serves without a supervisor.
+func bereaved(t *testing.T, play func(t *testing.T, p *pair, alice *host)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		alice := p.newClient(2, "alice@example")
+		p.orphan(0)
+		play(t, p, alice)
+		alice.stop()
+		p.stop()
+	})
+}
+
+// TestOrphan: the active worker of a pair serves on without a supervisor while its twin,
+// which knows of it, answers, and is what it was for the next supervisor.
+func TestOrphan(t *testing.T) {
+	bereaved(t, func(t *testing.T, p *pair, alice *host) {
+		for range 50 {
+			time.Sleep(100 * time.Millisecond)
+			p.mustPing(alice, "without a supervisor")
+		}
+		if !p.nodes[1].facts().Replication.Orphan || p.nodes[0].facts().Replication.Orphan {
+			t.Error("the twin does not know")
+		}
+		if err := p.nodes[0].worker.SetRole(t.Context(), control.Activation{Active: true, Epoch: p.epoch}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if p.nodes[1].facts().Replication.Orphan || p.nodes[1].replication() != "ready" {
+			t.Error("the twin does not know of the next supervisor, or is out of step")
+		}
+		p.cut()
+		if !p.serves(0) {
+			t.Error("it falls silent although it has a supervisor")
+		}
+		p.mustPing(alice, "with the next supervisor")
+	})
+}
+
+// TestOrphanYields: before the twin serves the worker without a supervisor has fallen silent,
+// with all that the twin does not have yet.
+func TestOrphanYields(t *testing.T) {
+	bereaved(t, func(t *testing.T, p *pair, alice *host) {
+		time.Sleep(time.Second)
+		p.serve(1)
+		synctest.Wait()
+		if p.serves(0) || !p.serves(1) {
+			t.Errorf("serving: %v and %v", p.serves(0), p.serves(1))
+		}
+		p.mustPing(alice, "after the takeover")
+	})
+}
+
+// TestOrphanAlone: a worker whose session with its twin has ended falls silent as soon as it has
+// no supervisor. Before it serves again it makes new keys, unless the twin had everything:
+// nobody knows what the twin has done with those there were.
+func TestOrphanAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		alone bool // when the supervisor ends
+		rekey bool
+	}{{"the session ends", false, false}, {"there is no session", true, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, testGateway)
+				alice := p.newClient(2, "alice@example")
+				if tt.alone {
+					p.cut()
+				}
+				p.orphan(0)
+				if !tt.alone {
+					p.cut()
+				}
+				synctest.Wait()
+				if p.serves(0) {
+					t.Error("it serves without a supervisor and without a twin")
+				}
+				was := alice.established()[0].ChildSAs[0].SPIOut
+				p.serve(0)
+				for range 20 {
+					time.Sleep(500 * time.Millisecond)
+					ping(alice, p.active(), alice.assigned())
+				}
+				p.mustPing(alice, "when it serves again")
+				if now := alice.established()[0].ChildSAs[0].SPIOut; (now != was) != tt.rekey {
+					t.Errorf("the child SA is %v, and was %v", now, was)
+				}
+				alice.stop()
+				p.stop()
+			})
+		})
+	}
+}
+
+// TestOrphanUnanswered: a twin that lives and answers nothing ends the lease. Until it is
+// over for certain the twin does not serve.
+func TestOrphanUnanswered(t *testing.T) {
+	bereaved(t, func(t *testing.T, p *pair, _ *host) {
+		time.Sleep(time.Second)
+		release := make(chan struct{})
+		go p.nodes[1].worker.do(context.Background(), func(time.Time) error { <-release; return nil })
+		time.Sleep(failover.DefaultHold * 23 / 10) // of three, from when the last message that was answered left
+		if !p.serves(0) {
+			t.Error("it does not wait for the lease")
+		}
+		time.Sleep(failover.DefaultHold)
+		if p.serves(0) {
+			t.Error("it serves, and its lease is over")
+		}
+		close(release)
+	})
+}
