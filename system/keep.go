@@ -13,9 +13,8 @@ func (s *System) findKept() *tenants.Kept {
 }
 
 // leaves tells whether the end of this process is to leave the workers to the next
-// one: there is a keeper, and nobody has asked for the end of the contexts. A node of a
-// pair hands its groups over instead.
-func (s *System) leaves() bool { return s.cfg.Store != nil && s.pair == nil && !s.ending.Load() }
+// one: there is a keeper, and nobody has asked for the end of the contexts.
+func (s *System) leaves() bool { return s.cfg.Store != nil && !s.ending.Load() }
 
 // Shutdown ends this process, and with it the contexts, whoever keeps descriptors.
 func (s *System) Shutdown() {

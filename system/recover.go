@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrenvpn/warren/configs"
 	"github.com/warrenvpn/warren/context/netns"
 	"github.com/warrenvpn/warren/system/fault"
+	"github.com/warrenvpn/warren/system/pair"
 	"github.com/warrenvpn/warren/system/tenants"
 )
 
@@ -20,7 +22,7 @@ const recoverTimeout = 10 * time.Second
 // recover takes away what an earlier process has left: workers and their
 // groups, then namespaces, whose devices go back to the host. What a living
 // process owns is not touched: then nothing is. What belongs to kept contexts stays.
-func (s *System) recover(ctx context.Context, kept *tenants.Kept) error {
+func (s *System) recover(ctx context.Context, conf *configs.System, kept *tenants.Kept) error {
 	ctx, cancel := context.WithTimeout(ctx, recoverTimeout)
 	defer cancel()
 	left := s.groups.Groups()
@@ -38,7 +40,11 @@ func (s *System) recover(ctx context.Context, kept *tenants.Kept) error {
 		}
 		s.cfg.Log.Warn("left over group removed", "tenant", name)
 	}
-	if err := s.host.RecoverUplinks(s.recordDir()); err != nil {
+	var links []netns.UplinkConfig
+	if kept.Any() {
+		links = pair.Uplinks(conf, s.recordDir())
+	}
+	if err := s.host.RecoverUplinks(s.recordDir(), links); err != nil {
 		s.cfg.Log.Error("left over failover link not removed", "reason", err)
 	}
 	records, err := netns.Pending(s.recordDir())

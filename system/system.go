@@ -123,7 +123,7 @@ func open(cfg *Config, path string, run *rundir) (*System, error) {
 	}
 	kept := s.findKept()
 	if s.host, err = netns.OpenHost(conf.Name); err == nil {
-		err = s.recover(context.Background(), kept)
+		err = s.recover(context.Background(), conf, kept)
 	}
 	if err == nil {
 		err = startup.Decide(time.Now())
@@ -151,7 +151,7 @@ func (s *System) compose(startup *lifecycle.Startup, kept *tenants.Kept) (err er
 	if conf.Failover != nil {
 		s.pair, err = pair.New(&pair.Config{
 			System: conf, Links: pair.LinksOf(s.host), Records: s.recordDir(), Changed: s.poke,
-			Events: s.events, Log: s.cfg.Log,
+			Adopting: kept.Any(), Events: s.events, Log: s.cfg.Log,
 		})
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // noIndex is the index of a device that is gone: the kernel has none with it.
@@ -63,6 +64,9 @@ func (g *Gateway) adopt(cfg *Config) (*watch, error) {
 		return nil, err
 	}
 	g.adoptOwn()
+	if err := g.findRole(); err != nil {
+		return nil, err
+	}
 	g.mu.Lock()
 	err = errors.Join(g.inventoryLocked(), g.adoptAddressesLocked())
 	g.adoptCarriedLocked()
@@ -134,6 +138,36 @@ func (g *Gateway) adoptDevice(d spec.Device) error {
 		}
 	}
 	g.links[d.Interface] = l
+	return nil
+}
+
+// findRole finds out whose addresses one of a pair has. Where it was changing from active to
+// another role, or the other way, there may be some of both: it counts as active then, and
+// the next SetRole takes away what is too many.
+func (g *Gateway) findRole() error {
+	if !g.paired {
+		return nil
+	}
+	for _, i := range g.tenant.Interfaces {
+		l, ok := g.links[i.Name]
+		if !ok || l.index == noIndex {
+			continue
+		}
+		list, err := g.ns.handle.AddrList(linkAt(l), netlink.FAMILY_ALL)
+		if err != nil {
+			return fmt.Errorf("netns: listing addresses of %s: %w", i.Name, err)
+		}
+		active, standby := l.addressesOf(i, failover.RoleActive), l.addressesOf(i, failover.RoleStandbyReady)
+		for _, a := range list {
+			switch p := prefixOf(a.IPNet); {
+			case slices.Contains(standby, p) && g.role == failover.RoleInit:
+				g.role = failover.RoleStandbyReady
+			case slices.Contains(active, p) && !slices.Contains(standby, p):
+				g.role = failover.RoleActive
+				return nil
+			}
+		}
+	}
 	return nil
 }
 

@@ -22,16 +22,7 @@ import (
 // pairedTenant is tenant with a standby address for most addresses.
 func paired(t *testing.T, h *Host) *Gateway {
 	t.Helper()
-	tn := tenant()
-	tn.Interfaces[0].Standby = []netip.Addr{netip.MustParseAddr("198.51.100.11"), netip.MustParseAddr("2001:db8:1::11")}
-	tn.Interfaces[1].Standby = []netip.Addr{netip.MustParseAddr("10.10.0.2")}
-	mac := func(last byte) spec.MAC { return spec.MAC{2, 0, 0x5e, 0, 0, last} }
-	list := devices()
-	list[0].ActiveMAC, list[0].StandbyMAC = mac(1), mac(2)
-	list[1].ActiveMAC, list[1].StandbyMAC = mac(3), mac(4)
-	g, err := Build(&Config{Host: h, Namespace: fmt.Sprintf("wt-pair-%d", os.Getpid()),
-		Record:  filepath.Join(t.TempDir(), "blue.json"),
-		Devices: list, Tenant: tn, Paired: true})
+	g, err := Build(pairedConfig(t, h))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +32,19 @@ func paired(t *testing.T, h *Host) *Gateway {
 		}
 	})
 	return g
+}
+
+func pairedConfig(t *testing.T, h *Host) *Config {
+	tn := tenant()
+	tn.Interfaces[0].Standby = []netip.Addr{netip.MustParseAddr("198.51.100.11"), netip.MustParseAddr("2001:db8:1::11")}
+	tn.Interfaces[1].Standby = []netip.Addr{netip.MustParseAddr("10.10.0.2")}
+	mac := func(last byte) spec.MAC { return spec.MAC{2, 0, 0x5e, 0, 0, last} }
+	list := devices()
+	list[0].ActiveMAC, list[0].StandbyMAC = mac(1), mac(2)
+	list[1].ActiveMAC, list[1].StandbyMAC = mac(3), mac(4)
+	return &Config{Host: h, Namespace: fmt.Sprintf("wt-pair-%d", os.Getpid()),
+		Record:  filepath.Join(t.TempDir(), "blue.json"),
+		Devices: list, Tenant: tn, Paired: true}
 }
 
 // TestAddressesOfRoles: every role has the active addresses and MACs, the standby ones, or

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -45,16 +46,50 @@ type savedUplink struct {
 	Address netip.Prefix `json:"address,omitzero"` // it was not there before
 }
 
+// record is the path of the record of what has to be undone.
+func (c *UplinkConfig) record() string {
+	return filepath.Join(c.Records, hashedName("link", c.Name)+uplinkSuffix)
+}
+
+// uplinkDevice is the device that has the address.
+func (h *Host) uplinkDevice(c UplinkConfig) string {
+	if c.VLAN != 0 {
+		return hashedName("wrf", h.system, c.Host, fmt.Sprint(c.VLAN))
+	}
+	return c.Host
+}
+
+// stays reports whether what an earlier process has opened is what c is about.
+func (h *Host) stays(saved savedUplink, c UplinkConfig) bool {
+	return saved.Device == h.uplinkDevice(c) && saved.Made == (c.VLAN != 0) &&
+		(!saved.Address.IsValid() || saved.Address == c.Address)
+}
+
+// readUplink reads the record of an earlier process.
+func readUplink(path string) (*savedUplink, error) {
+	var saved savedUplink
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &saved)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("netns: reading record: %w", err)
+	}
+	return &saved, nil
+}
+
 // OpenUplink gives the device its address and sets it up.
 func (h *Host) OpenUplink(c UplinkConfig) (*Uplink, error) {
 	link, err := h.link(c.Host)
 	if err != nil {
 		return nil, err
 	}
-	u := &Uplink{host: h, record: filepath.Join(c.Records, hashedName("link", c.Name)+uplinkSuffix)}
-	u.saved = savedUplink{Device: c.Host, Raised: link.Attrs().Flags&net.FlagUp == 0, Address: c.Address}
-	if c.VLAN != 0 {
-		u.saved.Device, u.saved.Made = hashedName("wrf", h.system, c.Host, fmt.Sprint(c.VLAN)), true
+	u := &Uplink{host: h, record: c.record()}
+	u.saved = savedUplink{Device: h.uplinkDevice(c), Made: c.VLAN != 0, Raised: link.Attrs().Flags&net.FlagUp == 0,
+		Address: c.Address}
+	if before, err := readUplink(u.record); err == nil && h.stays(*before, c) {
+		u.saved = *before // of an earlier process
+	} else if c.VLAN != 0 { // its addresses go with it
 	} else if addrs, err := h.ns.handle.AddrList(link, netlink.FAMILY_ALL); err != nil {
 		return nil, fmt.Errorf("netns: listing addresses of %s: %w", c.Host, err)
 	} else {
@@ -83,11 +118,13 @@ func (u *Uplink) open(c UplinkConfig, link netlink.Link) error {
 		if err := handle.LinkSetUp(link); err != nil {
 			return fmt.Errorf("netns: setting %s up: %w", c.Host, err)
 		}
-		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.ParentIndex = u.saved.Device, link.Attrs().Index
-		if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN},
-			spec.Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
-			return err
+		if findLink(handle, u.saved.Device) == nil {
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name, attrs.ParentIndex = u.saved.Device, link.Attrs().Index
+			if err := addLink(handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: c.VLAN},
+				spec.Device{Host: c.Host, VLAN: c.VLAN}); err != nil {
+				return err
+			}
 		}
 		made, err := handle.LinkByName(u.saved.Device)
 		if err != nil {
@@ -115,24 +152,23 @@ func (u *Uplink) Carrier() bool { return carrier(u.host.ns.handle, u.index) }
 func (u *Uplink) Close() error { return u.host.closeUplink(u.saved, u.record) }
 
 // RecoverUplinks undoes what the records in a directory say of an earlier
-// process.
-func (h *Host) RecoverUplinks(dir string) error {
+// process. Those to be kept stay as they are, for OpenUplink: sessions of workers that
+// serve on lead over them.
+func (h *Host) RecoverUplinks(dir string, keep []UplinkConfig) error {
 	paths, err := filepath.Glob(filepath.Join(dir, "*"+uplinkSuffix))
 	if err != nil {
 		return fmt.Errorf("netns: listing records: %w", err)
 	}
 	var errs []error
 	for _, path := range paths {
-		var saved savedUplink
-		text, err := os.ReadFile(path)
-		if err == nil {
-			err = json.Unmarshal(text, &saved)
+		saved, err := readUplink(path)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case slices.ContainsFunc(keep, func(c UplinkConfig) bool { return c.record() == path && h.stays(*saved, c) }):
+		default:
+			errs = append(errs, h.closeUplink(*saved, path))
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("netns: reading record: %w", err))
-			continue
-		}
-		errs = append(errs, h.closeUplink(saved, path))
 	}
 	return errors.Join(errs...)
 }

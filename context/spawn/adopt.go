@@ -25,7 +25,7 @@ func Adopt(cfg *Config, k *Kept) (*Worker, error) {
 		return nil, err
 	}
 	w := newWorker(cfg, k.memory, k.keep.state.Clock)
-	w.keep = k.keep
+	w.keep, w.adopted = k.keep, true
 	w.keep.state.Note = cfg.Note
 	w.keptOr(w.keep.file.write(&w.keep.state))
 	w.status.Restarts, w.status.Silences = k.keep.state.Restarts, k.keep.state.Silences
@@ -80,20 +80,26 @@ func (w *Worker) next(ctx context.Context) (*process, error) {
 	return p, nil
 }
 
-// adopt makes the process of an earlier supervisor the tenant. It may be that already.
-func (w *Worker) adopt(ctx context.Context, p *process) error {
+// adopt makes the process of an earlier supervisor the tenant, and returns what it plays. It
+// may be the tenant already.
+func (w *Worker) adopt(ctx context.Context, p *process) (control.Activation, error) {
 	w.mu.Lock()
 	p.tenant = w.tenant
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
 	defer cancel()
-	_, err := w.greet(ctx, p, control.KindAdopt, control.Adopt{
+	booted, err := w.greet(ctx, p, control.KindAdopt, control.Adopt{
 		Version: control.Version, Configuration: control.ConfigurationOf(p.tenant),
 	})
 	if err != nil {
-		return fmt.Errorf("spawn: taking a worker up: %w", err)
+		return control.Activation{}, fmt.Errorf("spawn: taking a worker up: %w", err)
 	}
-	return nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ordered {
+		w.activation = booted.Activation
+	}
+	return booted.Activation, nil
 }
 
 // Leave tells the worker that this supervisor ends in order: where it turns out to be

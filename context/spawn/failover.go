@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/pipe"
@@ -16,6 +17,7 @@ import (
 type Failover struct {
 	Unit       failover.Unit
 	Activation control.Activation // what the first process begins with
+	Hold       time.Duration      // of the pair
 	// Replication is called when the worker tells how far the copy is, and with
 	// nil when its process has ended. Quiesced is called when it has finished
 	// what Quiesce asks for. Neither may wait for a call of this package.
@@ -34,7 +36,7 @@ func (w *Worker) SetRole(ctx context.Context, a control.Activation) error {
 		return errNoTwin
 	}
 	w.mu.Lock()
-	w.activation = a
+	w.activation, w.ordered = a, true
 	w.mu.Unlock()
 	select {
 	case w.roleTurn <- struct{}{}:
@@ -49,9 +51,21 @@ func (w *Worker) SetRole(ctx context.Context, a control.Activation) error {
 	return err
 }
 
+// Activation returns what the worker plays: what it was told, or says itself where it is of an
+// earlier supervisor and was told nothing yet.
+func (w *Worker) Activation() control.Activation {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.activation
+}
+
+// Adopted tells whether the worker is of an earlier supervisor.
+func (w *Worker) Adopted() bool { return w.adopted }
+
 // catchUp gives a worker that has just become ready the role, if that has
-// changed since its boot message was written.
-func (w *Worker) catchUp(ctx context.Context, booted control.Activation) error {
+// changed since its boot message was written. One of an earlier supervisor is told in any
+// case, once there is a role: until then it serves as one that has no supervisor.
+func (w *Worker) catchUp(ctx context.Context, p *process, booted control.Activation) error {
 	if w.cfg.Failover == nil {
 		return nil
 	}
@@ -62,9 +76,9 @@ func (w *Worker) catchUp(ctx context.Context, booted control.Activation) error {
 	}
 	defer func() { <-w.roleTurn }()
 	w.mu.Lock()
-	a := w.activation
+	a, ordered := w.activation, w.ordered
 	w.mu.Unlock()
-	if a == booted {
+	if a == booted && (p.child != nil || !ordered) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)

@@ -148,6 +148,7 @@ type Worker struct {
 	status     Status
 	tenant     *spec.Tenant
 	activation control.Activation
+	ordered    bool       // SetRole was called
 	conn       *pipe.Conn // nil while no worker is ready
 	process    *process   // nil: there is none
 	memory     *memory    // what every process of it goes on from
@@ -155,6 +156,8 @@ type Worker struct {
 	caged      bool       // every part of the sandbox is required
 
 	arrangements resource.Bucket
+
+	adopted bool // it is of an earlier supervisor
 
 	clock int64    // control.Boot's
 	keep  *keep    // belongs to Run; nil: nothing is kept
@@ -337,7 +340,7 @@ func (w *Worker) life(ctx context.Context) (readyFor time.Duration, err error) {
 	if err := w.open(ctx, p); err != nil {
 		return 0, err
 	}
-	if err := w.catchUp(ctx, activation); err != nil {
+	if err := w.catchUp(ctx, p, activation); err != nil {
 		return 0, err
 	}
 	w.change(func(s *Status) { s.Ready, s.Reason, s.Sandbox, s.Build = true, "", p.box, p.build })
@@ -420,7 +423,7 @@ func (w *Worker) tellSandbox(box control.Sandbox) {
 // begin makes the process the tenant, with the activation that it returns.
 func (w *Worker) begin(ctx context.Context, p *process) (control.Activation, error) {
 	if p.child == nil {
-		return control.Activation{}, w.adopt(ctx, p)
+		return w.adopt(ctx, p)
 	}
 	return w.boot(ctx, p)
 }
@@ -487,7 +490,7 @@ func (w *Worker) message(t *spec.Tenant, a control.Activation, ends []netns.Endp
 		LogLevel: w.cfg.LogLevel, Events: true, Clock: w.clock,
 	}
 	if f := w.cfg.Failover; f != nil {
-		boot.Failover = &control.Failover{Unit: f.Unit, Activation: a}
+		boot.Failover = &control.Failover{Unit: f.Unit, Activation: a, Hold: f.Hold}
 	}
 	w.mu.Lock()
 	files = []*os.File{w.memory.journal, w.memory.counters}

@@ -73,6 +73,7 @@ type PairConfig struct {
 	// name and its text.
 	Edit func(unit, name, text string) string
 	Bin  [2]string // folders of each node's programs; empty: as WarrendConfig
+	Keep bool      // as WarrendConfig, of both
 }
 
 // PairContext is one context in a failover group of its own.
@@ -163,6 +164,7 @@ func (p *Pair) StartNode(n *PairNode) {
 	}
 	n.Warrend = n.ns.Warrend(WarrendConfig{
 		Name: n.Port, Bin: p.cfg.Bin[unit], System: edit(n.Unit, "system.hcl", p.systemFile(n)), Files: files,
+		Keep: p.cfg.Keep,
 	})
 }
 
@@ -217,6 +219,20 @@ func (p *Pair) Kill(n *PairNode) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	n.Process.Kill() // and wait for its end
+}
+
+// KillKept is Kill of a node whose workers may be of an earlier daemon.
+func (p *Pair) KillKept(n *PairNode) {
+	p.lab.tb.Helper()
+	var workers []int
+	for _, s := range p.Sites {
+		workers = append(workers, n.Context(s.Context).PID)
+	}
+	n.dead = true
+	for _, pid := range append([]int{n.PID()}, workers...) {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // what has ended is as dead as it should be
+	}
+	n.Process.Kill()
 }
 
 // descendants are the processes below pid, the nearest first.

@@ -23,6 +23,7 @@ func (p *Pair) Twin(w *plan.Wanted) *spawn.Failover {
 	name := w.Name
 	return &spawn.Failover{
 		Unit:        p.cfg.Unit,
+		Hold:        p.cfg.Hold,
 		Activation:  control.Activation{Epoch: p.epochs.store.of(w.FailoverGroup)},
 		Replication: func(r *control.Replication) { p.replicates(name, r) },
 		Quiesced:    func() { p.takeover.quiescing.done(name) },
@@ -45,6 +46,9 @@ func (p *Pair) join(w *plan.Wanted, gateway network, worker servant) {
 		interfaces: make(map[string]string), carriers: gateway.Carriers(), played: make(chan struct{}),
 		activation: control.Activation{Epoch: p.epochs.store.of(w.FailoverGroup)},
 	}
+	if m.adopted = worker.Adopted(); m.adopted {
+		m.activation = unknownActivation
+	}
 	close(m.played)
 	for _, a := range w.Allocations {
 		m.interfaces[a.Interface] = a.Name
@@ -56,7 +60,9 @@ func (p *Pair) join(w *plan.Wanted, gateway network, worker servant) {
 			m.broken = "it has just been built"
 		}
 		p.async("the carriers of a context", func() { p.health.watch(ctx, m) })
-		p.takeover.play(ctx, m, &playing)
+		if p.node != nil || !m.adopted { // else it plays on until begin
+			p.takeover.play(ctx, m, &playing)
+		}
 		p.data.openAll()
 		p.health.interfaces(now, out)
 	})

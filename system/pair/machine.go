@@ -23,6 +23,7 @@ type machine struct {
 	// cancel ends run; nil: it was not started.
 	cancel   context.CancelFunc
 	finished chan struct{} // closed when run and its goroutines have ended
+	settle   time.Duration // for how long the peer is not looked for while contexts are not ready
 
 	// What follows belongs to run.
 	node *failover.Node  // nil until the peer is looked for

@@ -2,6 +2,7 @@ package pair
 
 import (
 	"context"
+	"math"
 	"os"
 	"time"
 
@@ -28,8 +29,14 @@ type servant interface {
 	Link(context.Context, *os.File, secret.Value) error
 	Kill() error
 	Status() spawn.Status
+	Activation() control.Activation
+	Adopted() bool
 	Replication(context.Context) (*control.Replication, error)
 }
+
+// unknownActivation is what a worker of an earlier process was told last, as far as this
+// one knows. Nobody has that epoch.
+var unknownActivation = control.Activation{Epoch: math.MaxUint64}
 
 // member is a context of the pair that is built. It belongs to the goroutine
 // of Pair.run, except for what takeover.play uses.
@@ -40,6 +47,7 @@ type member struct {
 	interfaces  map[string]string // of the context, by that of the system
 	leave       context.CancelFunc
 	joined      time.Time
+	adopted     bool // gateway and worker are of an earlier process
 
 	carriers    map[string]bool // by interface of the context
 	replication control.Replication

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/configs"
+	"github.com/warrenvpn/warren/failover"
 )
 
 // members are the contexts of the pair that are built. They belong to Pair.run.
@@ -56,6 +57,27 @@ func (s *members) index(group string) {
 	if s.byGroup[group] = list; len(list) == 0 {
 		delete(s.byGroup, group)
 	}
+}
+
+// adopted adds to the configuration of a group what its workers play that are of an earlier
+// process.
+func (s *members) adopted(g *failover.GroupConfig) {
+	known := 0
+	for _, m := range s.byGroup[g.Name] {
+		if !m.adopted {
+			continue
+		}
+		if m.worker.Status().Ready {
+			known++
+		}
+		switch a := m.worker.Activation(); {
+		case a.Active == g.Active:
+			g.Adopted = max(g.Adopted, a.Epoch)
+		case a.Active:
+			g.Adopted, g.Active = a.Epoch, true
+		}
+	}
+	g.Known = known > 0 && known == len(s.contexts[g.Name])
 }
 
 // contextsByGroup returns the names of the contexts of each group, in order.

@@ -26,6 +26,8 @@ const (
 	// settleLimit is how long the role machine waits at most for the contexts to
 	// be ready, before it looks for the peer.
 	settleLimit = 15 * time.Second
+	// adoptingLimit is the same where workers serve that nobody speaks for.
+	adoptingLimit = failover.DefaultAdoption * 6 / 10
 	// inspection is how often workers are looked at that should run.
 	inspection = 250 * time.Millisecond
 	// beatsSize bounds the heartbeats that wait; a newer one says it again. A peer
@@ -40,6 +42,9 @@ type Config struct {
 	System  *configs.System // that runs; with a failover block
 	Links   Links           // the host's
 	Records string          // directory for records of what was taken from the host
+	// Adopting says that there are contexts of an earlier process. Their workers serve, and
+	// the peer waits no longer than failover.DefaultAdoption until it hears of them.
+	Adopting bool
 	// Changed is told when a context has another role. It must not block.
 	Changed func()
 	// Events takes what happens between the units; nil: nobody reads it.
@@ -82,6 +87,10 @@ func New(cfg *Config) (*Pair, error) {
 		keys: &keyring{keys: conf.Failover.Keys()}, roles: newRoles(conf), members: newMembers(conf),
 		epochs: &epochLog{machine: x, store: store, floor: store.all()}, redundancy: &redundancy{machine: x},
 		tolerances: &tolerances{machine: x, confs: make(map[int][]*configs.System)},
+	}
+	p.machine.settle = settleLimit
+	if cfg.Adopting {
+		p.machine.settle = adoptingLimit
 	}
 	p.health = &health{machine: x, members: p.members, missing: make(map[string]absence)}
 	p.takeover = &takeover{machine: x, roles: p.roles, members: p.members, epochs: p.epochs, hold: p.cfg.Hold,
@@ -129,7 +138,7 @@ func (p *Pair) Stop() {
 // the next one follows.
 func (p *Pair) run(ctx context.Context) {
 	p.links.start(ctx)
-	timer := time.NewTimer(settleLimit)
+	timer := time.NewTimer(p.machine.settle)
 	defer timer.Stop()
 	look := time.NewTicker(inspection)
 	defer look.Stop()
@@ -232,7 +241,11 @@ func (p *Pair) begin(now time.Time, out *failover.Output) {
 		cfg.Links = append(cfg.Links, l.Name)
 	}
 	for _, g := range p.conf.Failover.Groups {
-		cfg.Groups = append(cfg.Groups, groupConfig(p.conf, g, p.epochs.floor[g.Name]))
+		group := groupConfig(p.conf, g, p.epochs.floor[g.Name])
+		if p.members.adopted(&group); group.Known {
+			p.epochs.floor[g.Name] = group.Adopted // what was written ahead was not used
+		}
+		cfg.Groups = append(cfg.Groups, group)
 	}
 	node, err := failover.New(now, cfg, out)
 	if err != nil { // the configuration was checked: it cannot be
@@ -246,6 +259,7 @@ func (p *Pair) begin(now time.Time, out *failover.Output) {
 	for _, m := range p.members.byName {
 		m.silences = m.worker.Status().Silences // those of the start are over
 		p.health.assess(now, m, out)
+		p.twins.progress(now, m, out) // of workers of an earlier process
 	}
 	p.health.assessMissing(now, 0, out)
 	p.health.interfaces(now, out)

@@ -533,14 +533,15 @@ type fakeServant struct {
 	stop    context.CancelFunc
 	pair    *Pair
 
-	mu     sync.Mutex // protects what follows
-	role   control.Activation
-	used   []uint64
-	deaf   bool
-	deaths int
-	lost   bool
-	silent int // processes that did not answer
-	dies   <-chan struct{}
+	mu      sync.Mutex // protects what follows
+	role    control.Activation
+	used    []uint64
+	deaf    bool
+	deaths  int
+	lost    bool
+	silent  int // processes that did not answer
+	dies    <-chan struct{}
+	adopted bool // of an earlier process
 }
 
 // run tells the pair what the worker has to say.
@@ -635,6 +636,18 @@ func (s *fakeServant) play(r control.Activation, fresh bool) {
 	if !follows {
 		s.reports <- control.Replication{State: failover.ReplicationNone, Active: r.Active, Holds: true}
 	}
+}
+
+func (s *fakeServant) Activation() control.Activation {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.role
+}
+
+func (s *fakeServant) Adopted() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.adopted
 }
 
 func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) error {

@@ -142,4 +142,5 @@ func (t *twins) progress(now time.Time, m *member, out *failover.Output) {
 	}
 	t.node.Replication(now, m.name, r.State, out)
 	t.node.Copy(now, m.name, r.Holds, out)
+	t.node.Orphan(now, m.name, r.Orphan, out)
 }

@@ -70,6 +70,25 @@ type links struct {
 	accept func(ctx context.Context, name string, conn *net.TCPConn, key secret.Value) error
 }
 
+// config is what the host is to open for it.
+func (l *uplink) config(records string) netns.UplinkConfig {
+	return netns.UplinkConfig{
+		Name: l.cfg.Name, Host: l.on.Device, VLAN: l.on.VLAN, Address: l.cfg.Address, Records: records,
+	}
+}
+
+// Uplinks are what a configuration has the host open for failover links; records is a
+// directory.
+func Uplinks(conf *configs.System, records string) (list []netns.UplinkConfig) {
+	if conf.Failover == nil {
+		return nil
+	}
+	for _, l := range newUplinks(conf) {
+		list = append(list, l.config(records))
+	}
+	return list
+}
+
 // newUplinks returns the links of a configuration, which are not open yet.
 func newUplinks(conf *configs.System) (list []*uplink) {
 	for i, l := range conf.Failover.Links {
@@ -105,9 +124,7 @@ func (k *links) tend(ctx context.Context, l *uplink) {
 
 // serve is one life of a link: opened, read, closed.
 func (k *links) serve(ctx context.Context, l *uplink) (err error) {
-	device, err := k.host.Open(netns.UplinkConfig{
-		Name: l.cfg.Name, Host: l.on.Device, VLAN: l.on.VLAN, Address: l.cfg.Address, Records: k.records,
-	})
+	device, err := k.host.Open(l.config(k.records))
 	if err != nil {
 		return err
 	}

@@ -94,8 +94,8 @@ func (t *tenant) workerConfig(w *plan.Wanted, gateway *netns.Gateway, group *cgr
 		Event:    t.env.Events.Worker(t.name),
 		Failover: t.env.Pair.Twin(w), RequireSandbox: w.RequireSandbox,
 	}
-	if t.env.keeps(w) {
-		cfg.Keeper, cfg.KeepAs, cfg.Note = t.env.Store, keptAs(w.Name), w.Shape()
+	if t.env.Store != nil {
+		cfg.Keeper, cfg.KeepAs, cfg.Note = t.env.Store, keptAs(w.Name), t.env.note(w)
 	}
 	return cfg
 }

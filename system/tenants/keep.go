@@ -105,9 +105,17 @@ func (k *Kept) names() []string {
 	return slices.Sorted(maps.Keys(k.byName))
 }
 
-// keeps tells whether the worker of a context outlives this process. The other node of
-// a pair takes over instead.
-func (e *env) keeps(w *plan.Wanted) bool { return e.Store != nil && !e.Pair.Paired(w) }
+// Any tells whether there are workers that nobody has taken up yet.
+func (k *Kept) Any() bool { return len(k.names()) > 0 }
+
+// note is what the next process has to find the same of a context whose worker it takes
+// up: its shape, and of a pair the unit.
+func (e *env) note(w *plan.Wanted) string {
+	if twin := e.Pair.Twin(w); twin != nil {
+		return w.Shape() + " " + twin.Unit.String()
+	}
+	return w.Shape()
+}
 
 // recordOf is the record of what a context has taken from the host.
 func (e *env) recordOf(name string) string { return filepath.Join(e.Records, name+".json") }
@@ -130,17 +138,15 @@ func (t *tenant) adopt(ctx context.Context, w *plan.Wanted) (*parts, error) {
 }
 
 // errOtherShape is for a context that cannot be changed in place.
-var errOtherShape = errors.New("system: its interfaces have changed")
+var errOtherShape = errors.New("system: its interfaces, or its place in a pair, have changed")
 
 // takeUp is adopt, which on error has touched nothing, and k is still the caller's.
 func (t *tenant) takeUp(k *spawn.Kept, strange bool, w *plan.Wanted) (*parts, error) {
 	switch {
 	case strange:
 		return nil, errors.New("system: its user belongs to somebody else")
-	case k.Note() != w.Shape():
+	case k.Note() != t.env.note(w):
 		return nil, errOtherShape
-	case !t.env.keeps(w):
-		return nil, errors.New("system: it is one of a pair now")
 	}
 	group, err := t.makeGroup(w)
 	if err != nil {
