@@ -22,7 +22,7 @@ const upgradeLives = 3
 func TestUpgrade(t *testing.T) {
 	l := lab.New(t)
 	n := l.TwoTenants()
-	w := n.StartKeptGateway()
+	w := n.StartKeptGateway("")
 	w.Ready()
 	s, vip := client(t, n.Blue)
 	wire := n.Blue.Client.Capture("out")
@@ -96,6 +96,45 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// TestUpgradeFromBase upgrades from the build before, and goes back: what one build keeps of a
+// worker the other one takes up, and no packet of a tunnel is lost. A worker is of the build
+// that has started it until it is replaced.
+func TestUpgradeFromBase(t *testing.T) {
+	base, tree := lab.UpgradeBase(t), lab.Bin()
+	l := lab.New(t)
+	n := l.TwoTenants()
+	w := n.StartKeptGateway(base)
+	w.Ready()
+	_, vip := client(t, n.Blue)
+	before := w.Context("blue")
+	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
+	answers(l, ping, 20)
+	for _, life := range []struct {
+		bin  string
+		ends func()
+	}{{tree, w.Stop}, {base, w.Stop}, {tree, func() { w.Kill() }}} {
+		life.ends()
+		w.Use(life.bin)
+		w.Start()
+		w.Ready()
+		if got := w.Context("blue"); got.PID != before.PID || got.State != "ready" || got.Restarts != 0 {
+			t.Errorf("%s: got %+v, want %+v", life.bin, got, before)
+		}
+		answers(l, ping, 10)
+	}
+	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
+		t.Errorf("the tunnel: %v", r)
+	}
+	w.MustCLI("restart", "blue")
+	l.Eventually("a worker of the new build", 10*time.Second, func() error {
+		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" {
+			return fmt.Errorf("context blue: %+v", c)
+		}
+		return nil
+	})
+	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
+}
+
 // TestUpgradeEnds: what ends meanwhile. The next supervisor makes of its configuration
 // what it can: a context that is no longer there says goodbye, one that has changed is
 // changed in place. Where the keeper lets go, workers end by themselves, with a goodbye
@@ -103,7 +142,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeEnds(t *testing.T) {
 	l := lab.New(t)
 	n := l.TwoTenants()
-	w := n.StartKeptGateway()
+	w := n.StartKeptGateway("")
 	w.Ready()
 	blue, vip := client(t, n.Blue)
 	red, _ := client(t, n.Red)

@@ -16,12 +16,32 @@ import (
 //go:embed replica-base
 var replicaBase string
 
-// ReplicaBase returns the folder with the programs of the commit in replica-base. They
-// are built once, from the repository, into .cache. A commit that is no ancestor of
-// this tree fails the test: nobody has run it.
+// upgradeBase is a commit whose warrend can be followed by one of this tree, which takes
+// its workers up. A change of what is handed over (context/spawn/state.go), or of the control
+// protocol, moves it to the commit before that change.
+//
+//go:embed upgrade-base
+var upgradeBase string
+
+// ReplicaBase returns the folder with the programs of the commit in replica-base.
 func ReplicaBase(tb testing.TB) string {
 	tb.Helper()
-	root, commit := filepath.Dir(Bin()), strings.TrimSpace(replicaBase)
+	return base(tb, "replica-base", replicaBase)
+}
+
+// UpgradeBase returns the folder with the programs of the commit in upgrade-base.
+func UpgradeBase(tb testing.TB) string {
+	tb.Helper()
+	return base(tb, "upgrade-base", upgradeBase)
+}
+
+// base returns the folder with the programs of a commit that a file names. They are built
+// once, from the repository, into .cache. A commit that is no ancestor of this tree fails
+// the test: nobody has run it.
+func base(tb testing.TB, file, commit string) string {
+	tb.Helper()
+	root := filepath.Dir(Bin())
+	commit = strings.TrimSpace(commit)
 	if dir := os.Getenv("WARREN_BIN"); dir != "" {
 		tb.Fatalf("lab: WARREN_BIN is %s: where the repository is cannot be told from that", dir)
 	}
@@ -34,17 +54,17 @@ func ReplicaBase(tb testing.TB) string {
 		}
 	}
 	if err := exec.Command("git", "-C", root, "merge-base", "--is-ancestor", commit, "HEAD").Run(); err != nil {
-		tb.Fatalf("lab: internal/lab/replica-base names %s, which is no ancestor of this tree: %v "+
-			"(a shallow clone does not have it: git fetch --unshallow)", commit, err)
+		tb.Fatalf("lab: internal/lab/%s names %s, which is no ancestor of this tree: %v "+
+			"(a shallow clone does not have it: git fetch --unshallow)", file, commit, err)
 	}
-	dir := filepath.Join(root, ".cache", "replica-base-"+commit)
+	dir := filepath.Join(root, ".cache", file+"-"+commit)
 	if _, err := os.Stat(dir); err == nil {
 		return dir
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		tb.Fatal("lab:", err)
 	}
-	work, err := os.MkdirTemp(filepath.Dir(dir), "replica-base-")
+	work, err := os.MkdirTemp(filepath.Dir(dir), file+"-")
 	if err != nil {
 		tb.Fatal("lab:", err)
 	}

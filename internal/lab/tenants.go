@@ -118,25 +118,24 @@ func (n *Tenants) StartGateway(edit func(name, text string) string) *Warrend {
 	if edit == nil {
 		edit = func(_, text string) string { return text }
 	}
-	return n.gateway(edit, false)
+	return n.gateway(edit, WarrendConfig{})
 }
 
-// StartKeptGateway is StartGateway with somebody who keeps descriptors for the daemon.
-func (n *Tenants) StartKeptGateway() *Warrend {
+// StartKeptGateway is StartGateway with somebody who keeps descriptors for the daemon. bin is
+// the folder of its programs; empty: as WarrendConfig.
+func (n *Tenants) StartKeptGateway(bin string) *Warrend {
 	n.Gateway.lab.tb.Helper()
-	return n.gateway(func(_, text string) string { return text }, true)
+	return n.gateway(func(_, text string) string { return text }, WarrendConfig{Keep: true, Bin: bin})
 }
 
-func (n *Tenants) gateway(edit func(name, text string) string, keep bool) *Warrend {
+func (n *Tenants) gateway(edit func(name, text string) string, c WarrendConfig) *Warrend {
 	n.Gateway.lab.tb.Helper()
-	return n.Gateway.Warrend(WarrendConfig{
-		Keep:   keep,
-		System: edit("system.hcl", File("system.hcl")),
-		Files: map[string]string{
-			"blue.hcl": edit("blue.hcl", File("blue.hcl")),
-			"red.hcl":  edit("red.hcl", File("red.hcl")),
-		},
-	})
+	c.System = edit("system.hcl", File("system.hcl"))
+	c.Files = map[string]string{
+		"blue.hcl": edit("blue.hcl", File("blue.hcl")),
+		"red.hcl":  edit("red.hcl", File("red.hcl")),
+	}
+	return n.Gateway.Warrend(c)
 }
 
 // StartClients starts a daemon whose two contexts connect to the two tenants;

@@ -124,6 +124,9 @@ func (w *Warrend) Install() {
 	w.bin = to
 }
 
+// Use has the daemon start from the programs in a folder from then on.
+func (w *Warrend) Use(bin string) { w.bin = bin }
+
 // Bin is the folder of the programs under test.
 func Bin() string {
 	if dir := os.Getenv("WARREN_BIN"); dir != "" {
