@@ -23,6 +23,9 @@ func (n *Node) listen(now time.Time) {
 	case gap > 0:
 		n.ear += min(gap, n.cfg.Poll)
 	}
+	if c := &n.peer.closing; gap > n.cfg.Poll/2 {
+		c.ear = n.ear // an answer may wait in the sockets
+	}
 }
 
 // silence is for how long the peer has not been heard on any path.
