@@ -53,8 +53,8 @@ var systemSchema = &schema{blocks: []*schema{
 			{name: "unit", is: oneOf{"primary", "secondary"}, required: true, example: `"primary"`},
 			{name: "key", is: form("a key"), required: true, example: `{ file = "failover.key" }`},
 			{name: "previous_key", is: form("a key")},
-			{name: "poll", is: span{25 * time.Millisecond, 10 * time.Millisecond, 15 * second, ""}},
-			{name: "hold", is: span{75 * time.Millisecond, 30 * time.Millisecond, 45 * second, ""}},
+			{name: "poll", is: span{50 * time.Millisecond, 10 * time.Millisecond, 15 * second, ""}},
+			{name: "hold", is: span{150 * time.Millisecond, 30 * time.Millisecond, 45 * second, ""}},
 		},
 		blocks: []*schema{
 			{kind: "link", label: "a name for the link", attrs: []attr{

@@ -12,8 +12,8 @@ import (
 
 // Limits and defaults.
 const (
-	DefaultPoll = 25 * time.Millisecond
-	DefaultHold = 75 * time.Millisecond
+	DefaultPoll = 50 * time.Millisecond
+	DefaultHold = 150 * time.Millisecond
 	// MinPoll and MinHold keep a busy machine from mistaking its own scheduler
 	// for the death of the peer.
 	MinPoll = 10 * time.Millisecond
@@ -54,14 +54,12 @@ const (
 
 	// patience is how many times longer than Hold a silent peer is waited for
 	// where its state has not been copied yet.
-	patience = 20
+	patience = 10
 
 	// quiesceLimit bounds how long a hand-over waits for the workers. After it
 	// the peer takes over all the same: what was not acknowledged was not
 	// answered either.
 	quiesceLimit = 500 * time.Millisecond
-	// giveTime is how many hold times the peer gets to take over from a silent unit.
-	giveTime = 2
 	// announceInterval is how often an active node whose peer is silent repeats
 	// whose the addresses are.
 	announceInterval = time.Second

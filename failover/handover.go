@@ -10,7 +10,7 @@ import "time"
 //	standby: takes over with its next epoch, heartbeats at once
 //	old active: hears that the peer is active, follows it
 //
-// If the peer does not take over within giveTime hold times, the old active goes on.
+// If the peer does not take over within the hold time, the old active goes on.
 type handover struct {
 	state      handoverState
 	reason     string

@@ -251,7 +251,7 @@ func (n *Node) Muted(now time.Time, name string, out *Output) {
 	}
 	g.muting = false
 	if g.handover.state == handoverGiving {
-		g.handover.deadline = now.Add(giveTime * n.cfg.Hold)
+		g.handover.deadline = now.Add(n.cfg.Hold)
 	}
 	n.dirty = true
 	n.finish(now, out, g)

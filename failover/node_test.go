@@ -258,7 +258,7 @@ func TestAskedInTime(t *testing.T) {
 		heard, asks := l.nodes[1].peer.heard, 0
 		l.drop = func(from int, d Datagram) bool {
 			if from == 1 && d.Path.Link == DataPath && d.Path.Interface == "outside" &&
-				l.now.Sub(heard) <= DefaultHold-10*time.Millisecond {
+				l.now.Sub(heard) <= DefaultHold-20*time.Millisecond {
 				asks++
 			}
 			return true
@@ -840,7 +840,7 @@ func TestConfigRefused(t *testing.T) {
 		"key":   func(c *Config) { c.Keys[0] = secret.Value{} },
 		"keys":  func(c *Config) { c.Keys = nil },
 		"poll":  func(c *Config) { c.Poll = 5 * time.Millisecond },
-		"hold":  func(c *Config) { c.Hold = 3*DefaultPoll - 1 },
+		"hold":  func(c *Config) { c.Hold = 100 * time.Millisecond },
 		"links": func(c *Config) { c.Links = nil },
 		"rand":  func(c *Config) { c.Rand = nil },
 		"twice": func(c *Config) { c.Groups = append(c.Groups, c.Groups[0]) },

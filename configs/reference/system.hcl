@@ -105,8 +105,8 @@ failover {
   unit         = "primary"                 # or "secondary": the other node's
   key          = { file = "failover.key" } # what `warren failover keygen` writes, the same on both nodes; or text of 16 characters or more
   previous_key = null                      # while the key is changed: what the other node may have still, in the same form
-  poll         = "25ms"                    # between heartbeats; 10ms or more
-  hold         = "75ms"                    # of silence means that the peer is dead; 30ms and 3 polls or more
+  poll         = "50ms"                    # between heartbeats; 10ms or more
+  hold         = "150ms"                   # of silence means that the peer is dead; 30ms and 3 polls or more
 
   link "direct" {             # one or more; each between the nodes alone
     interface = "Ethernet0/9" # allocated to no context

@@ -34,7 +34,7 @@ const (
 	// with a thousand groups tells of them in some forty.
 	beatsSize = 256
 	// shortestMute is the least that a worker gets to fall silent.
-	shortestMute = 75 * time.Millisecond
+	shortestMute = 50 * time.Millisecond
 )
 
 // Config is what a Pair needs.
