@@ -155,7 +155,10 @@ context "amber" {
 	parentLost(l, gateway, far, w, c)
 	c.Stop()
 	w.Stop()
-	gateway.Up("trunk") // found down or up: who of the two raised it first, the lab or warrend, is open
+	gateway.Up("trunk") // whether the lab or warrend raised the other one first is open; what is found up is left up
+	w.Start()
+	w.Ready()
+	w.Stop()
 	if diff := cmp.Diff(before, state(gateway, w)); diff != "" {
 		t.Errorf("after SIGTERM (-before +after):\n%s", diff)
 	}
