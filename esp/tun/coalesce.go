@@ -182,8 +182,9 @@ func (c *Coalescer) join(at, new *item, p []byte) bool {
 	}
 	if at.protocol == protoTCP {
 		a, b := first[at.transport:at.header], p[at.transport:at.header]
-		// Acknowledgement, window and options must be equal.
-		if binary.BigEndian.Uint32(b[4:]) != at.next || !bytes.Equal(a[8:12], b[8:12]) ||
+		// Acknowledgement, reserved bits (RFC 9293 section 3.1; one of them is AE,
+		// RFC 9768), window and options must be equal.
+		if binary.BigEndian.Uint32(b[4:]) != at.next || !bytes.Equal(a[8:13], b[8:13]) ||
 			!bytes.Equal(a[14:16], b[14:16]) || !bytes.Equal(a[18:], b[18:]) {
 			return false
 		}

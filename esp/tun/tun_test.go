@@ -224,6 +224,10 @@ func TestCoalesce(t *testing.T) {
 	fragment := tcp(101, 16, 100)
 	fragment[6] |= 0x20
 	esptest.FixIPv4(fragment)
+	reserved := tcp(101, 16, 100)
+	reserved[20+12] |= 1
+	clear(reserved[36:38])
+	binary.BigEndian.PutUint16(reserved[36:], tun.Checksum(reserved, 20, 6))
 	noSum := flow4.UDP(random(50))
 	noSum[26], noSum[27] = 0, 0
 	for _, tt := range []struct {
@@ -244,6 +248,7 @@ func TestCoalesce(t *testing.T) {
 		{"pure ACKs", [][]byte{tcp(1, 16, 0), tcp(1, 16, 0)}, 2},
 		{"TOS", [][]byte{tcp(1, 16, 100), tos}, 2},
 		{"TTL", [][]byte{tcp(1, 16, 100), ttl}, 2},
+		{"reserved bits", [][]byte{tcp(1, 16, 100), reserved}, 2},
 		{"wrong checksum second", [][]byte{tcp(1, 16, 100), wrong, tcp(201, 16, 100)}, 3},
 		{"wrong checksum first", [][]byte{wrong, tcp(201, 16, 100), tcp(301, 16, 100)}, 2},
 		{"fragment", [][]byte{tcp(1, 16, 100), fragment}, 2},
