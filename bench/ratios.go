@@ -27,7 +27,7 @@ func (r *report) ratios() error {
 		if err != nil {
 			return err
 		}
-		r.Add("processor time of a set-up, strongSwan to warren", theirs/ours, "times", "5 or more")
+		r.Add("processor time of a set-up, strongSwan to warren", theirs/ours, "times as much", "5 or more")
 		r.Add("processor time of a key exchange alone, X25519", floor, "ms", "")
 	}
 	if ours, theirs, ok := r.both(saSize); ok {

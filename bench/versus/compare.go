@@ -16,7 +16,7 @@ type row struct {
 }
 
 // more are the units of figures of which more is better; of all others less is.
-var more = []string{"per second", "Mbit/s", "Gbit/s", "%"}
+var more = []string{"per second", "Mbit/s", "Gbit/s", "%", "times as much"}
 
 // compare pairs the figures that both commits have, in the order of the base.
 func compare(base, change []figure.Figure) []row {
