@@ -79,7 +79,7 @@ func (t *tenantReader) checkNames() {
 }
 
 // proposalsOf returns the proposals that an entry names: by default all of the
-// context, and the built-in one where it has none.
+// context, and the built-in ones where it has none.
 func (t *tenantReader) proposalsOf(n *node) []spec.IPsecProposal {
 	var out []spec.IPsecProposal
 	if !n.written("ipsec_proposals") {
@@ -87,7 +87,7 @@ func (t *tenantReader) proposalsOf(n *node) []spec.IPsecProposal {
 			out = append(out, t.proposals[p.label.text])
 		}
 		if len(out) == 0 {
-			out = append(out, builtInProposal())
+			out = builtInProposals()
 		}
 		return out
 	}

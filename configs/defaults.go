@@ -14,19 +14,29 @@ const (
 
 	defaultIfaceCount   = 1 // interfaces that must be down
 	defaultProposalName = "default"
+	olderProposalName   = "default (older clients)" // which can be no label
 	defaultGroupPolicy  = "DfltGrpPolicy"
 	defaultLogins       = 3
 	defaultMaxHalfOpen  = 1000
 	defaultFragmentSize = 1280
 )
 
-// The algorithms that are offered where a policy or proposal names none: what
-// every current client has, and nothing weaker than 128 bits.
+// The algorithms that are offered where a policy or proposal names none, none of them
+// weaker than 128 bits.
 var (
 	defaultEncryption  = listOf{"aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"}
 	defaultPRF         = listOf{"sha384", "sha256"}
 	defaultKeyExchange = listOf{"x25519", "ecp384", "ecp256"}
 	defaultSequence    = listOf{"esn", "no-esn"}
+)
+
+// What a context without a policy, or without a proposal, offers behind these: what
+// clients have as they ship that have nothing newer (docs/clients.md says which).
+var (
+	olderEncryption  = listOf{"aes-256-cbc"}
+	olderIntegrity   = listOf{"sha256", "sha384", "sha512"}
+	olderPRF         = listOf{"sha256", "sha384", "sha512"}
+	olderKeyExchange = listOf{"x25519", "ecp384", "ecp256", "modp2048"}
 )
 
 // How long SAs live: shorter lives do nothing but rekey, longer ones never do.

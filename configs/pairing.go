@@ -57,8 +57,8 @@ func hashOf(contexts []Tenant, key secret.Value) [16]byte {
 	return [16]byte(mac.Sum(nil)[:16])
 }
 
-// plain returns the tenant as JSON without what is zero or empty, and without its
-// secrets.
+// plain returns the tenant as JSON without what is zero or empty, without its secrets,
+// and without the built-in proposals that an older program does not have.
 func plain(t *spec.Tenant) []byte {
 	body, err := json.Marshal(t)
 	if err != nil {
@@ -77,7 +77,7 @@ func plain(t *spec.Tenant) []byte {
 }
 
 // pruned returns v without the fields of its objects that are zero or empty, and
-// nil where nothing is left. Elements of lists stay: their number counts.
+// nil where nothing is left. Other elements of lists stay: their number counts.
 func pruned(v any) any {
 	switch x := v.(type) {
 	case map[string]any:
@@ -90,6 +90,8 @@ func pruned(v any) any {
 			return nil
 		}
 	case []any:
+		x = slices.DeleteFunc(x, isOlder)
+		v = x
 		for i := range x {
 			x[i] = pruned(x[i])
 		}
@@ -110,6 +112,12 @@ func pruned(v any) any {
 		}
 	}
 	return v
+}
+
+// isOlder reports whether v is one of the proposals for older clients.
+func isOlder(v any) bool {
+	object, _ := v.(map[string]any)
+	return object["Name"] == olderProposalName
 }
 
 // Group returns the contexts of a failover group in the order of their names.

@@ -44,7 +44,7 @@ func (t *tenantReader) readPolicies() {
 		})
 	}
 	if len(t.each("ikev2_policy")) == 0 {
-		t.t.IKEPolicies = []spec.IKEPolicy{builtInPolicy()}
+		t.t.IKEPolicies = builtInPolicies()
 	}
 }
 
@@ -53,20 +53,33 @@ func priority(text string) (int, bool) {
 	return p, err == nil && p >= 1 && p <= 65535 && strconv.Itoa(p) == text
 }
 
-// builtInPolicy is used where a context has no ikev2_policy.
-func builtInPolicy() spec.IKEPolicy {
+// builtInPolicies are used where a context has no ikev2_policy.
+func builtInPolicies() []spec.IKEPolicy {
 	p := named(nil, sa.Encryption, defaultEncryption)
 	p = named(p, sa.PRF, defaultPRF)
 	p = named(p, sa.KeyExchange, defaultKeyExchange)
-	return spec.IKEPolicy{Name: defaultProposalName, Proposal: p, Lifetime: ikeLifetime.def}
+	older := named(nil, sa.Encryption, olderEncryption)
+	older = named(older, sa.Integrity, olderIntegrity)
+	older = named(older, sa.PRF, olderPRF)
+	older = named(older, sa.KeyExchange, olderKeyExchange)
+	return []spec.IKEPolicy{
+		{Name: defaultProposalName, Proposal: p, Lifetime: ikeLifetime.def},
+		{Name: olderProposalName, Proposal: older, Lifetime: ikeLifetime.def},
+	}
 }
 
-// builtInProposal is used where a crypto map entry names no ipsec_proposal and
+// builtInProposals are used where a crypto map entry names no ipsec_proposal and
 // the context has none.
-func builtInProposal() spec.IPsecProposal {
+func builtInProposals() []spec.IPsecProposal {
 	p := named(nil, sa.Encryption, defaultEncryption)
 	p = named(p, sa.Sequence, defaultSequence)
-	return spec.IPsecProposal{Name: defaultProposalName, Proposal: p, Lifetime: ipsecLifetime.def}
+	older := named(nil, sa.Encryption, olderEncryption)
+	older = named(older, sa.Integrity, olderIntegrity)
+	older = named(older, sa.Sequence, defaultSequence)
+	return []spec.IPsecProposal{
+		{Name: defaultProposalName, Proposal: p, Lifetime: ipsecLifetime.def},
+		{Name: olderProposalName, Proposal: older, Lifetime: ipsecLifetime.def},
+	}
 }
 
 // named appends the transforms with the names, which are known.

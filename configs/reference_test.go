@@ -57,12 +57,12 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 	}
 
 	tenant := full.Contexts[0].Spec
-	policy := builtInPolicy()
+	policy := builtInPolicies()[0]
 	policy.Name = tenant.IKEPolicies[0].Name
 	if diff := cmp.Diff(policy, tenant.IKEPolicies[0]); diff != "" {
 		t.Errorf("ikev2_policy (-built in +reference):\n%s", diff)
 	}
-	if diff := cmp.Diff(builtInProposal(), tenant.CryptoMaps[0].Entries[0].Proposals[0]); diff != "" {
+	if diff := cmp.Diff(builtInProposals()[0], tenant.CryptoMaps[0].Entries[0].Proposals[0]); diff != "" {
 		t.Errorf("ipsec_proposal (-built in +reference):\n%s", diff)
 	}
 }

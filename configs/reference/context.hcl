@@ -24,7 +24,9 @@ ip_pool "staff" {
 }
 
 # Proposals for IKE SAs, the lowest number first. Every list is in order of
-# preference. Without a block there is one with these values.
+# preference. Without a block there is one with these values, and behind it one for
+# clients that have nothing newer: aes-256-cbc with sha256, sha384 or sha512, the same
+# as PRF, and behind these groups modp2048.
 #
 #   encryption  aes-256-gcm aes-192-gcm aes-128-gcm chacha20-poly1305,
 #               or, with integrity: aes-256-cbc aes-192-cbc aes-128-cbc
@@ -42,7 +44,8 @@ ikev2_policy "10" {
   allow_weak = false
 }
 
-# Proposals for child SAs. Without a block there is one with these values.
+# Proposals for child SAs. Without a block there is one with these values, and behind
+# it one with aes-256-cbc and sha256, sha384 or sha512.
 ipsec_proposal "default" {
   encryption     = ["aes-256-gcm", "aes-128-gcm", "chacha20-poly1305"]
   integrity      = null

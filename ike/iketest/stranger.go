@@ -1,6 +1,7 @@
 package iketest
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -37,6 +38,11 @@ type Stranger struct {
 	// Fragments has it say that it takes fragments.
 	Fragments bool
 
+	// IKE and ESP are what it offers, and Group is that of its first KE payload; nil
+	// and 0: IKEProposal, ESPProposal and x25519.
+	IKE, ESP []sa.Proposal
+	Group    uint16
+
 	responder bool // of this IKE SA: the node has rekeyed it
 }
 
@@ -67,17 +73,32 @@ func (s *Stranger) Send(b []byte) [][]byte {
 
 // InitPayloads are those of a good IKE_SA_INIT request.
 func (s *Stranger) InitPayloads() wire.Payloads {
+	group := cmp.Or(s.Group, sa.KEX25519)
 	if s.key == nil {
-		s.key, _ = suite.Begin(sa.KEX25519, s.to.Config.Rand)
+		s.key, _ = suite.Begin(group, s.to.Config.Rand)
 	}
 	ps := wire.Payloads{
-		suite.Offer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, nil),
-		wire.KE{Group: sa.KEX25519, Data: s.key.Public()}, wire.Nonce{Data: s.ni},
+		suite.Offer(s.ike(), wire.ProtocolIKE, nil),
+		wire.KE{Group: group, Data: s.key.Public()}, wire.Nonce{Data: s.ni},
 	}
 	if s.Fragments {
 		ps = append(ps, wire.Notify{Type: wire.FragmentationSupported})
 	}
 	return ps
+}
+
+func (s *Stranger) ike() []sa.Proposal {
+	if s.IKE == nil {
+		return []sa.Proposal{IKEProposal}
+	}
+	return s.IKE
+}
+
+func (s *Stranger) esp() []sa.Proposal {
+	if s.ESP == nil {
+		return []sa.Proposal{ESPProposal}
+	}
+	return s.ESP
 }
 
 // Header returns the header of a request.
@@ -129,7 +150,7 @@ func (s *Stranger) ReceiveInit(response []byte) bool {
 	}
 	s.Peer, s.nr = m.SPIr, nonce.Data
 	answer, _ := wire.Find[wire.SA](m.Payloads)
-	choice, err := suite.CheckAnswer([]sa.Proposal{IKEProposal}, wire.ProtocolIKE, 0, answer)
+	choice, err := suite.CheckAnswer(s.ike(), wire.ProtocolIKE, 0, answer)
 	if err != nil {
 		return false
 	}
@@ -221,7 +242,7 @@ func (s *Stranger) AuthPayloads(id identity.Identity, psk string) wire.Payloads 
 	return wire.Payloads{
 		idi, proof,
 		wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{{Type: wire.InternalIP4Address}}},
-		suite.Offer([]sa.Proposal{ESPProposal}, wire.ProtocolESP, []byte{0, 1, 2, byte(s.iv)}),
+		suite.Offer(s.esp(), wire.ProtocolESP, []byte{0, 1, 2, byte(s.iv)}),
 		wire.TSi{TS: any}, wire.TSr{TS: any},
 	}
 }
