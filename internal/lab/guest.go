@@ -31,6 +31,7 @@ const guestVariable = "WARREN_GUEST"
 type Guest struct {
 	Test    string        // its name
 	Modules []string      // of the kernel: "8021q"
+	Env     []string      // more variables, "NAME=value" without blanks
 	Timeout time.Duration // 0: a minute
 }
 
@@ -51,10 +52,12 @@ func (l *Lab) RunGuest(g Guest) (string, error) {
 	}
 	// What the kernel does not know becomes environment, and what follows "--"
 	// arguments, of its first process.
-	return l.bootGuest(g.Timeout, []string{"--- PASS: " + g.Test + " ", guestEnd + "0"},
+	args := append([]string{
 		"mem=384M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",
-		"init="+self, guestVariable+"="+strings.Join(g.Modules, ","), "WARREN_BIN="+Bin(),
-		"--", "-test.v", "-test.run=^"+g.Test+"$")
+		"init=" + self, guestVariable + "=" + strings.Join(g.Modules, ","), "WARREN_BIN=" + Bin(),
+	}, g.Env...)
+	return l.bootGuest(g.Timeout, []string{"--- PASS: " + g.Test + " ", guestEnd + "0"},
+		append(args, "--", "-test.v", "-test.run=^"+g.Test+"$")...)
 }
 
 // bootGuest boots the kernel and waits until it has halted. It returns what came

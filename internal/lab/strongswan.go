@@ -60,13 +60,24 @@ type StrongSwanConfig struct {
 	// MakeBeforeBreak logs in again before it logs out, as strongSwan 6 does by
 	// default.
 	MakeBeforeBreak bool
+	// Swanctl is the whole swanctl.conf, in place of Conns.
+	Swanctl string
+	// Settings are more lines of the daemon's section of strongswan.conf, which count
+	// before those that are there.
+	Settings string
+	// KernelESP leaves ESP to the kernel, which must have it.
+	KernelESP bool
 }
 
 // strongSwanPlugins in the order in which they are loaded, which is the order of
 // preference: the fast implementations of algorithms come first, and
 // kernel-libipsec before kernel-netlink to be the one for ESP.
 const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf gcm ccm ctr chapoly curve25519 gmp " +
-	"pem pkcs1 x509 pubkey constraints revocation kernel-libipsec kernel-netlink resolve socket-default vici updown"
+	"pem pkcs1 x509 pubkey constraints revocation " + userspaceESP +
+	" kernel-netlink resolve socket-default vici updown"
+
+// userspaceESP is the plugin that carries ESP itself.
+const userspaceESP = "kernel-libipsec"
 
 // StrongSwan starts a daemon in the namespace and loads its connections.
 func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
@@ -79,7 +90,10 @@ func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 		ns.lab.tb.Fatalf("lab: %v", err)
 	}
 	conf := ns.lab.WriteFile(s.daemonConf(c, s.names), base, "strongswan.conf")
-	ns.lab.WriteFile(swanctlConf(c.Conns), base, "swanctl", "swanctl.conf")
+	if c.Swanctl == "" {
+		c.Swanctl = swanctlConf(c.Conns)
+	}
+	ns.lab.WriteFile(c.Swanctl, base, "swanctl", "swanctl.conf")
 	s.proc = ns.Start(Command{
 		Args: []string{"charon-systemd"},
 		Env:  []string{"STRONGSWAN_CONF=" + conf, "SWANCTL_DIR=" + s.dir},
@@ -91,7 +105,7 @@ func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 		}
 		return conn.Close()
 	})
-	if out, err := s.swanctl("--load-all", "--noprompt"); err != nil || !strings.Contains(out, "successfully loaded") {
+	if out, err := s.Swanctl("--load-all", "--noprompt"); err != nil || !strings.Contains(out, "successfully loaded") {
 		ns.lab.tb.Fatalf("lab: strongSwan in %s: %v\n%s", ns.name, err, out)
 	}
 	return s
@@ -110,6 +124,10 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
 	level, threshold := 2, ""
 	if c.Load {
 		level, threshold = -1, "dos_protection = no\n  init_limit_half_open = 0"
+	}
+	plugins := strongSwanPlugins
+	if c.KernelESP {
+		plugins = strings.Replace(plugins, userspaceESP, "", 1)
 	}
 	if c.FragmentSize > 0 {
 		threshold += fmt.Sprintf("\n  fragment_size = %d", c.FragmentSize)
@@ -138,9 +156,10 @@ func (s *StrongSwan) daemonConf(c StrongSwanConfig, resolv string) string {
       cfg = %d
     }
   }
+%s
 }
-`, strongSwanPlugins, threshold, timeout.Seconds(), tries, yes(c.MakeBeforeBreak), s.vici, resolv, s.plain,
-		min(level, 1), level, level)
+`, plugins, threshold, timeout.Seconds(), tries, yes(c.MakeBeforeBreak), s.vici, resolv, s.plain,
+		min(level, 1), level, level, c.Settings)
 }
 
 // swanctlConf is the text of swanctl.conf.
@@ -225,8 +244,8 @@ func quoted(s string) string {
 	return strconv.Quote(s)
 }
 
-// swanctl runs one command of swanctl.
-func (s *StrongSwan) swanctl(args ...string) (string, error) {
+// Swanctl runs one command of swanctl: "--list-conns".
+func (s *StrongSwan) Swanctl(args ...string) (string, error) {
 	args = append([]string{"swanctl", args[0], "--uri", "unix://" + s.vici}, args[1:]...)
 	out, errs, err := s.ns.Output(Command{Args: args, Env: []string{"SWANCTL_DIR=" + s.dir}})
 	return out + errs, err
@@ -234,7 +253,7 @@ func (s *StrongSwan) swanctl(args ...string) (string, error) {
 
 // Initiate connects; the error carries what strongSwan said.
 func (s *StrongSwan) Initiate(conn string, timeout time.Duration) error {
-	out, err := s.swanctl("--initiate", "--child", conn, "--timeout", strconv.Itoa(int(timeout.Seconds())))
+	out, err := s.Swanctl("--initiate", "--child", conn, "--timeout", strconv.Itoa(int(timeout.Seconds())))
 	if err == nil && !strings.Contains(out, "initiate completed successfully") {
 		err = errors.New("lab: not completed")
 	}
@@ -254,7 +273,7 @@ func (s *StrongSwan) MustInitiate(conn string) {
 
 // Terminate ends the connection with a DELETE.
 func (s *StrongSwan) Terminate(conn string) error {
-	out, err := s.swanctl("--terminate", "--ike", conn, "--timeout", "5")
+	out, err := s.Swanctl("--terminate", "--ike", conn, "--timeout", "5")
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -263,7 +282,7 @@ func (s *StrongSwan) Terminate(conn string) error {
 
 // TerminateChild ends the connection's child SA with a DELETE.
 func (s *StrongSwan) TerminateChild(conn string) error {
-	out, err := s.swanctl("--terminate", "--child", conn, "--timeout", "5")
+	out, err := s.Swanctl("--terminate", "--child", conn, "--timeout", "5")
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -276,7 +295,7 @@ func (s *StrongSwan) Rekey(conn string, ikeSA bool) error {
 	if ikeSA {
 		what = "--ike"
 	}
-	out, err := s.swanctl("--rekey", what, conn)
+	out, err := s.Swanctl("--rekey", what, conn)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -285,7 +304,7 @@ func (s *StrongSwan) Rekey(conn string, ikeSA bool) error {
 
 // ListSAs is what strongSwan says of its SAs, in its own notation.
 func (s *StrongSwan) ListSAs() string {
-	out, err := s.swanctl("--list-sas", "--raw")
+	out, err := s.Swanctl("--list-sas", "--raw")
 	if err != nil {
 		return err.Error()
 	}
