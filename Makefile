@@ -51,7 +51,7 @@ fmt: ## fail on files that gofmt would change
 .PHONY: vet
 vet: ## go vet, also of what only root runs
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e/... ./interop ./internal/lab/... ./bench/...
+	$(GO) vet -tags e2e ./e2e/... ./interop ./conformance ./internal/lab/... ./bench/...
 
 STATICCHECK := .cache/staticcheck
 $(STATICCHECK): tools/go.mod tools/go.sum
@@ -60,7 +60,7 @@ $(STATICCHECK): tools/go.mod tools/go.sum
 .PHONY: staticcheck
 staticcheck: $(STATICCHECK) ## staticcheck, of the version in tools/go.mod
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags e2e ./e2e/... ./interop ./internal/lab/... ./bench/...
+	$(STATICCHECK) -tags e2e ./e2e/... ./interop ./conformance ./internal/lab/... ./bench/...
 
 .PHONY: unit
 unit: data ## rings i to iii: every test that needs no foreign program
@@ -86,11 +86,16 @@ data:
 .PHONY: e2e
 e2e: build ## ring iv: namespaces and foreign daemons (root)
 	$(GO) test -tags e2e -count=1 -timeout 45m -p 1 -parallel 2 $(E2EFLAGS) ./internal/lab ./e2e
+	$(GO) test -tags e2e -count=1 -timeout 5m -run 'TestSample|TestWrong|TestCatalogue' $(E2EFLAGS) ./conformance
 
 .PHONY: interop
 interop: deps build ## the unit under the real systemd, on a machine of its own (Debian, root, a mirror); writes docs/interop.md
 	apt-get update -qq
 	$(GO) test -tags e2e -count=1 -timeout 30m -v ./interop
+
+.PHONY: conformance
+conformance: deps build ## strongSwan's own scenarios against Warren, with strongSwan as the peer (Debian, root); writes docs/conformance.md
+	$(GO) test -tags e2e -count=1 -timeout 60m -parallel 2 -run TestScenarios $(CONFORMANCEFLAGS) ./conformance
 
 .PHONY: fuzz
 fuzz: data ## every fuzz target for FUZZTIME (60s) each, two at a time

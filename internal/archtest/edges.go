@@ -98,7 +98,8 @@ func checkThirdParty(t *Tree) []Finding {
 
 // forTests are packages besides *test that only tests and one another may
 // import.
-var forTests = []string{"internal/lab/...", "internal/archtest", "e2e/...", "interop", "bench/..."}
+var forTests = []string{"internal/lab/...", "internal/archtest", "e2e/...", "interop", "conformance",
+	"bench/..."}
 
 func isForTests(pkg string) bool {
 	return isTestPackage(pkg) || slices.ContainsFunc(forTests, func(m string) bool { return covers(m, pkg) })

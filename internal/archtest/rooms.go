@@ -209,6 +209,8 @@ var rooms = []room{
 		because: "ring iv sees the programs from outside"},
 	{path: "interop", may: []string{"internal/lab"},
 		because: "it sees the programs from outside, on other systems"},
+	{path: "conformance", may: []string{"internal/lab"},
+		because: "it sees the programs from outside, beside strongSwan"},
 	{path: "bench/...", may: []string{"..."}, because: "it measures anything"},
 }
 
