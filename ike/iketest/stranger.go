@@ -74,7 +74,7 @@ func (s *Stranger) Send(b []byte) [][]byte {
 // InitPayloads are those of a good IKE_SA_INIT request.
 func (s *Stranger) InitPayloads() wire.Payloads {
 	group := cmp.Or(s.Group, sa.KEX25519)
-	if s.key == nil {
+	if s.key == nil || s.key.Group() != group {
 		s.key, _ = suite.Begin(group, s.to.Config.Rand)
 	}
 	ps := wire.Payloads{
@@ -236,15 +236,23 @@ func (s *Stranger) Open(b []byte) wire.Payloads {
 // AuthPayloads are those of a good IKE_AUTH request of identity id with key psk.
 func (s *Stranger) AuthPayloads(id identity.Identity, psk string) wire.Payloads {
 	idi := wire.IDi{ID: id.Wire()}
-	octets := auth.InitiatorSignedOctets(s.suite.PRF(), s.request, s.nr, s.keys.Pi, idi)
-	proof, _ := auth.PSK{Key: secret.Copy([]byte(psk))}.Prove(s.suite.PRF(), octets)
 	any := wire.TS{Selectors: []sa.Selector{sa.SelectorOf(netip.MustParsePrefix("0.0.0.0/0"))}}
 	return wire.Payloads{
-		idi, proof,
+		idi, s.proof(idi, psk),
 		wire.CP{Type: wire.CPRequest, Attributes: []wire.Attribute{{Type: wire.InternalIP4Address}}},
 		suite.Offer(s.esp(), wire.ProtocolESP, []byte{0, 1, 2, byte(s.iv)}),
 		wire.TSi{TS: any}, wire.TSr{TS: any},
 	}
+}
+
+// proof is the AUTH payload of identity id with key psk, which is not empty.
+func (s *Stranger) proof(id wire.IDi, psk string) wire.Auth {
+	octets := auth.InitiatorSignedOctets(s.suite.PRF(), s.request, s.nr, s.keys.Pi, id)
+	proof, err := auth.PSK{Key: secret.Copy([]byte(psk))}.Prove(s.suite.PRF(), octets)
+	if err != nil {
+		panic("iketest: " + err.Error())
+	}
+	return proof
 }
 
 // Connect does IKE_SA_INIT and IKE_AUTH, and reports whether a child is up.

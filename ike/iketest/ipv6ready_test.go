@@ -1,0 +1,141 @@
+package iketest
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/warrenvpn/warren/ike/wire/wiretest"
+)
+
+// readyPrefix is what the ids of a gateway that answers begin with, in the test
+// specification of the IPv6 Ready Logo Program for IKEv2.
+const readyPrefix = "IKEv2.SGW.R."
+
+// readyTest is one test of the specification. What it asserts, and by which rule, stands
+// with its function.
+type readyTest struct {
+	id   string // behind readyPrefix
+	file string // where the rule is kept, below ike
+	by   string // the function there; the test fails when it breaks the rule
+	play func(*testing.T)
+}
+
+// readyTests are those that need no certificate. 1.1.3.1 is played where ICMP messages
+// arrive: esp/plane has it.
+var readyTests = []readyTest{
+	{"1.1.1.1", "ikev2/responding.go", "respondTo", initResponse},
+	{"1.1.1.2", "ikev2/authresponder.go", "grant", authResponse},
+	{"1.1.1.3", "suite/keys.go", "DeriveChild", useOfChild},
+	{"1.1.2.1", "ikev2/responding.go", "RepeatFirst", initRepeated},
+	{"1.1.2.2", "ikev2/receive.go", "receiveRequest", authRepeated},
+	{"1.1.3.2", "ikev2/receive.go", "open", unprotected},
+	{"1.1.3.3", "ikev2/admit.go", "succeeded", initialContact},
+	{"1.1.3.4", "ikev2/informational.go", "serve", liveness},
+	{"1.1.3.5", "ikev2/informational.go", "serve", endIKESA},
+	{"1.1.3.6", "ikev2/informational.go", "deleted", endChild},
+	{"1.1.4.1", "wire/header.go", "Major", minorVersion},
+	{"1.1.4.2", "receive.go", "otherVersion", majorVersion},
+	{"1.1.4.3", "wire/payload.go", "parsePayload", unknownPayload},
+	{"1.1.4.4", "wire/payload.go", "parseChain", criticalPayload},
+	{"1.1.4.5", "wire/payload.go", "Find", payloadOrder},
+	{"1.1.5.1", "opening.go", "proveCookie", cookie},
+	{"1.1.5.2", "cookie.go", "valid", wrongCookie},
+	{"1.1.5.3", "cookie.go", "make", cookieAndGroup},
+	{"1.1.5.4", "opening.go", "proveCookie", cookieAndGroupAnew},
+	{"1.1.6.1", "suite/choose.go", "matchRest", ikeSuites},
+	{"1.1.6.2", "suite/choose.go", "matchRest", childSuites},
+	{"1.1.6.3", "suite/choose.go", "pick", severalTransforms},
+	{"1.1.6.4", "suite/choose.go", "Answer", severalProposals},
+	{"1.1.6.5", "suite/choose.go", "pick", severalTransformsForChild},
+	{"1.1.6.6", "suite/choose.go", "Answer", severalProposalsForChild},
+	{"1.1.6.7", "ikev2/createresponder.go", "makeChild", invalidChildGroup},
+	{"1.1.6.8", "suite/choose.go", "WrongGroup", invalidGroup},
+	{"1.1.6.9", "ikev2/authresponder.go", "grant", withoutChild},
+	{"1.1.7.1", "ikev2/narrow.go", "narrow", narrowing},
+	{"1.1.7.2", "ikev2/allowance.go", "negotiate", unacceptable},
+	{"1.1.7.3", "ikev2/narrow.go", "narrow", narrowingOfSeveral},
+	{"1.1.8.1", "unknownspi.go", "unknownSPI", unknownIKESA},
+	{"1.1.8.2", "ikev2/receive.go", "receiveRequest", invalidSyntax},
+	{"1.1.8.3", "../esp/inner.go", "Covers", invalidSelectors},
+	{"1.1.10.4", "../configs/secrets.go", "secretText", hexKey},
+	{"1.1.11.1", "wire/sa.go", "parseTransform", reservedInit},
+	{"1.1.11.2", "wire/id.go", "ParseID", reservedAuth},
+	{"1.1.11.3", "wire/header.go", "Has", versionBit},
+	{"1.1.11.4", "opening.go", "receiveFirst", responseBit},
+	{"1.1.11.5", "ikev2/form.go", "check", unknownNotify},
+	{"1.2.1.1", "ikev2/createresponder.go", "serve", newChild},
+	{"1.2.2.1", "ikev2/receive.go", "receiveRequest", createRepeated},
+	{"1.2.3.1", "ikev2/informational.go", "deleted", deleteChildren},
+	{"1.2.4.1", "ikev2/allowance.go", "negotiate", noProposal},
+	{"1.2.5.1", "ikev2/child.go", "addChild", closeReplaced},
+	{"1.2.5.2", "ikev2/child.go", "succession", useOfSuccessor},
+	{"1.2.5.3", "suite/choose.go", "pick", severalTransformsForSuccessor},
+	{"1.2.5.4", "suite/choose.go", "Answer", severalProposalsForSuccessor},
+	{"1.2.5.5", "ikev2/createresponder.go", "makeChild", forwardSecrecy},
+	{"1.2.5.6", "ikev2/child.go", "succession", useOfOld},
+	{"1.2.6.1", "ikev2/rekeyike.go", "handOver", rekeyIKE},
+	{"1.2.6.2", "ikev2/state.go", "standing", validOnOld},
+	{"1.2.6.3", "ikev2/rekeyike.go", "successor", validOnNew},
+	{"1.2.6.4", "ikev2/informational.go", "down", closeReplacedIKE},
+	{"1.2.6.5", "suite/choose.go", "pick", severalTransformsForIKE},
+	{"1.2.6.6", "suite/choose.go", "Answer", severalProposalsForIKE},
+	{"1.2.6.7", "suite/keys.go", "RekeyKeys", otherPRF},
+	{"1.2.6.8", "ikev2/rekeyike.go", "serve", noGroup},
+	{"1.2.6.9", "ikev2/rekeyike.go", "chooseSuccessor", rekeyIKEFails},
+	{"1.2.7.1", "ikev2/allowance.go", "negotiate", twoChildren},
+	{"1.2.8.1", "ikev2/authresponder.go", "verify", notAuthentic},
+	{"1.2.9.1", "wire/ts.go", "ParseTS", reservedCreate},
+	{"1.3.1.1", "ikev2/informational.go", "serve", informationalResponse},
+	{"1.3.2.1", "ikev2/receive.go", "receiveRequest", informationalAgain},
+	{"1.3.3.1", "wire/header.go", "Has", reservedInformational},
+	{"2.1.1.1", "ikev2/authresponder.go", "grant", endNodeAuth},
+	{"2.1.1.2", "ikev2/allowance.go", "allowed", useOfEndNodeChild},
+	{"2.1.2.1", "ikev2/config.go", "configReply", givesAddress},
+	{"2.1.2.2", "ikev2/allowance.go", "allowed", useOfClientChild},
+	{"2.1.2.3", "wire/cp.go", "ParseCP", reservedConfig},
+	{"2.1.2.4", "ikev2/admit.go", "unaddressed", noConfig},
+	{"2.1.2.5", "ikev2/config.go", "configReply", severalRequests},
+}
+
+// TestIPv6Ready plays the tests of the specification, with the newer algorithms that
+// NUT has in the place of 3DES, SHA-1 and a group of 1024 bits.
+func TestIPv6Ready(t *testing.T) {
+	for _, tt := range readyTests {
+		t.Run(readyPrefix+tt.id, tt.play)
+	}
+}
+
+// TestIPv6ReadyIsComplete: each id of the specification is played, or needs a certificate,
+// and each rule stands where the table says.
+func TestIPv6ReadyIsComplete(t *testing.T) {
+	certificates := []string{"1.1.10.1", "1.1.10.2", "1.1.10.3"}
+	played := append([]string{"1.1.3.1"}, certificates...)
+	for _, tt := range readyTests {
+		if slices.Contains(played, tt.id) {
+			t.Errorf("%s stands twice in the table", tt.id)
+		}
+		played = append(played, tt.id)
+		code, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(tt.file)))
+		if err != nil || !bytes.Contains(code, []byte(" "+tt.by+"(")) && !bytes.Contains(code, []byte(" "+tt.by+"[")) {
+			t.Errorf("%s: there is no %s in %s: %v", tt.id, tt.by, tt.file, err)
+		}
+	}
+	n := 0
+	for line := range strings.Lines(string(wiretest.File(t, "ipv6ready/Phase2_IKEv2_Conformance_Latest.ids"))) {
+		id, ok := strings.CutPrefix(line, readyPrefix)
+		if !ok {
+			continue
+		}
+		n++
+		if id, _, _ = strings.Cut(id, ":"); !slices.Contains(played, id) {
+			t.Errorf("nothing plays %s", strings.TrimSpace(line))
+		}
+	}
+	if n != len(played) {
+		t.Errorf("the specification has %d tests, %d are accounted for", n, len(played))
+	}
+}
