@@ -33,6 +33,7 @@ import (
 	"github.com/warrenvpn/warren/system/fault"
 	"github.com/warrenvpn/warren/system/lifecycle"
 	"github.com/warrenvpn/warren/system/pair"
+	"github.com/warrenvpn/warren/system/plan"
 	"github.com/warrenvpn/warren/system/tenants"
 )
 
@@ -228,13 +229,14 @@ func (s *System) Run(ctx context.Context) error {
 	settle := collectSeldom()
 	defer settle()
 	s.pair.Start()
+	unwanted := s.tenants.Unwanted(plan.Want(s.life.Running(), nil))
+	var watching sync.WaitGroup
+	watching.Go(func() { s.tenants.EndKept(ctx, unwanted) })
 	s.life.Start(ctx)
 	close(s.up)
-	var watching sync.WaitGroup
 	watching.Go(func() { s.tenants.Watch(ctx) })
 	watching.Go(func() { s.disks.Run(ctx) })
 	watching.Go(func() { s.mend(ctx) })
-	watching.Go(func() { s.tenants.EndKept(ctx) })
 	watching.Go(func() { giveBack(ctx) })
 	s.loop(ctx, settle)
 	watching.Wait()

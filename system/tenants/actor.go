@@ -21,8 +21,8 @@ func (s *Tenants) Check(st plan.Step, freed []*plan.Wanted) error {
 	if err := disks.CheckStorage(st.Want.Storage); err != nil {
 		return err
 	}
-	if !st.Starts() || st.Want.Suspended || s.env.Kept.Has(st.Context) {
-		return nil
+	if !st.Starts() || st.Want.Suspended || s.env.Kept.Has(st.Context) || s.env.Kept.frees() {
+		return nil // the building of it will tell
 	}
 	var held []string
 	for _, f := range freed {

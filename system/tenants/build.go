@@ -16,6 +16,11 @@ import (
 // build makes everything that the worker needs, of what is wanted once it is its
 // turn, and is changed as that changes meanwhile. On error nothing of it is left.
 func (t *tenant) build(ctx context.Context) error {
+	if !t.env.Kept.Has(t.name) {
+		if err := t.env.Kept.awaitEnded(ctx); err != nil {
+			return err
+		}
+	}
 	select {
 	case t.env.slots <- struct{}{}:
 	case <-ctx.Done():

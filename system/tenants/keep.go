@@ -33,6 +33,7 @@ type Kept struct {
 	mu        sync.Mutex // protects what follows
 	byName    map[string]*spawn.Kept
 	strangers map[string]bool // that must not be taken up
+	ending    chan struct{}   // closed when EndKept has returned; nil: it is not to be called
 }
 
 // FindKept returns the workers that an earlier life of the supervisor has left in a
@@ -108,6 +109,46 @@ func (k *Kept) names() []string {
 // Any tells whether there are workers that nobody has taken up yet.
 func (k *Kept) Any() bool { return len(k.names()) > 0 }
 
+// ended returns what is closed when those are gone that cannot be taken up; nil: there is
+// nothing to wait for.
+func (k *Kept) ended() <-chan struct{} {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.ending
+}
+
+// frees tells whether some still end that cannot be taken up: the host gets back what they
+// have.
+func (k *Kept) frees() bool {
+	ended := k.ended()
+	if ended == nil {
+		return false
+	}
+	select {
+	case <-ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// awaitEnded waits until those are gone that cannot be taken up.
+func (k *Kept) awaitEnded(ctx context.Context) error {
+	ended := k.ended()
+	if ended == nil {
+		return nil
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // note is what the next process has to find the same of a context whose worker it takes
 // up: its shape, and of a pair the unit.
 func (e *env) note(w *plan.Wanted) string {
@@ -137,16 +178,34 @@ func (t *tenant) adopt(ctx context.Context, w *plan.Wanted) (*parts, error) {
 	return nil, t.env.dismiss(ctx, t.name, k)
 }
 
-// errOtherShape is for a context that cannot be changed in place.
-var errOtherShape = errors.New("system: its interfaces, or its place in a pair, have changed")
+// Why the worker of an earlier life cannot be taken up.
+var (
+	errStranger   = errors.New("system: its user belongs to somebody else")
+	errOtherShape = errors.New("system: its interfaces, or its place in a pair, have changed")
+	errSuspended  = errors.New("system: it is suspended")
+	errGone       = errors.New("system: it is no longer configured")
+)
+
+// fits returns why a worker cannot be taken up as a context, nil where it can. strange is as
+// Kept.take has it.
+func (e *env) fits(k *spawn.Kept, strange bool, w *plan.Wanted) error {
+	switch {
+	case w == nil:
+		return errGone
+	case w.Suspended:
+		return errSuspended
+	case strange:
+		return errStranger
+	case k.Note() != e.note(w):
+		return errOtherShape
+	}
+	return nil
+}
 
 // takeUp is adopt, which on error has touched nothing, and k is still the caller's.
 func (t *tenant) takeUp(k *spawn.Kept, strange bool, w *plan.Wanted) (*parts, error) {
-	switch {
-	case strange:
-		return nil, errors.New("system: its user belongs to somebody else")
-	case k.Note() != t.env.note(w):
-		return nil, errOtherShape
+	if err := t.env.fits(k, strange, w); err != nil {
+		return nil, err
 	}
 	group, err := t.makeGroup(w)
 	if err != nil {
@@ -179,22 +238,72 @@ func (e *env) dismiss(ctx context.Context, name string, k *spawn.Kept) error {
 	return nil
 }
 
-// EndKept ends the workers of an earlier life that no context of the present
-// configuration has taken up: those contexts are gone.
-func (s *Tenants) EndKept(ctx context.Context) {
-	for _, name := range s.env.Kept.names() {
-		if t := s.tenant(name); t != nil && !t.view().want.Suspended {
-			continue // it will take its own up
+// Unwanted is the worker of an earlier life that no context can take up.
+type Unwanted struct {
+	name   string
+	kept   *spawn.Kept
+	reason error
+}
+
+// Unwanted takes those workers of an earlier life that cannot be taken up by the contexts of
+// a list, the first one: these are gone or suspended, or have other interfaces now. Contexts
+// that are built anew wait until EndKept, which must be called, has returned: they may need
+// what those workers have. Contexts that take up theirs wait for nothing.
+func (s *Tenants) Unwanted(list []*plan.Wanted) []Unwanted {
+	kept := s.env.Kept
+	if !kept.Any() {
+		return nil
+	}
+	wants := make(map[string]*plan.Wanted)
+	for _, w := range list {
+		wants[w.Name] = w
+	}
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	var out []Unwanted
+	for name, k := range kept.byName {
+		if reason := s.env.fits(k, kept.strangers[name], wants[name]); reason != nil {
+			out = append(out, Unwanted{name, k, reason})
+			delete(kept.byName, name)
 		}
-		k, _ := s.env.Kept.take(name)
-		if k == nil {
-			continue
-		}
-		if err := s.env.dismiss(ctx, name, k); err != nil {
-			s.env.Log.Error("context not wholly removed", "tenant", name, "reason", err)
-			continue
-		}
-		s.env.Log.Info("context of an earlier process ended: it is no longer configured", "tenant", name)
+	}
+	if out != nil {
+		kept.ending = make(chan struct{})
+	}
+	return out
+}
+
+// EndKept ends workers of an earlier life, and returns when nothing is left of them.
+func (s *Tenants) EndKept(ctx context.Context, list []Unwanted) {
+	if list == nil {
+		return
+	}
+	defer close(s.env.Kept.ending)
+	turns := make(chan struct{}, builders)
+	var ending sync.WaitGroup
+	for _, u := range list {
+		ending.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			if err := s.env.dismiss(ctx, u.name, u.kept); err != nil {
+				s.env.Log.Error("context not wholly removed", "tenant", u.name, "reason", err)
+				return
+			}
+			s.env.Log.Info("context of an earlier process ended", "tenant", u.name, "reason", u.reason)
+		})
+	}
+	ending.Wait()
+}
+
+// endOwn ends the worker of an earlier life that was the context's, and that it has not taken
+// up.
+func (t *tenant) endOwn(ctx context.Context) {
+	k, _ := t.env.Kept.take(t.name)
+	if k == nil {
+		return
+	}
+	if err := t.env.dismiss(ctx, t.name, k); err != nil {
+		t.log.Error("context not wholly removed", "reason", err)
 	}
 }
 

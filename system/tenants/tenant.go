@@ -85,6 +85,7 @@ func (s *Tenants) newTenant(w *plan.Wanted, uid uint32) *tenant {
 	go func() {
 		defer close(t.ended)
 		t.run(ctx)
+		t.endOwn(ctx)
 		t.reportOutcome(errors.New("system: it was stopped before it was ready"))
 	}()
 	return t
