@@ -94,6 +94,13 @@ func (l logTo) Write(b []byte) (int, error) {
 }
 
 func (u *pairUnit) boot() {
+	u.prepare()
+	u.pair.Settled()
+}
+
+// prepare is boot until the contexts are ready.
+func (u *pairUnit) prepare() {
+	u.t.Helper()
 	u.pair.Start()
 	w := &plan.Wanted{Tenant: u.conf.Contexts[0]}
 	if twin := u.pair.Twin(w); twin.Unit != u.conf.Failover.Unit || twin.Activation.Active {
@@ -102,7 +109,6 @@ func (u *pairUnit) boot() {
 	u.worker.run(u.pair)
 	u.t.Cleanup(u.kill)
 	u.pair.join(w, u.net, u.worker)
-	u.pair.Settled()
 }
 
 // kill is the end of the process, as the peer sees it.
