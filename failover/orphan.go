@@ -9,6 +9,21 @@ func resumes(s GroupState, epoch, known uint64) bool {
 	return s.Holds && s.Fit && epoch != 0 && epoch >= known
 }
 
+// Alone reports whether nobody but this node can serve, as far as is known: no peer has been
+// heard for the time of Config.Wait, not even one that is refused. The workers of a group that
+// is active here serve on then should this supervisor end (Tenure.OrphanedAlone).
+func (n *Node) Alone(now time.Time) bool {
+	return !n.peer.alive && now.Sub(n.unheard()) >= n.cfg.Wait && n.refusedPeer(now) == nil && n.twin(now) == nil
+}
+
+// unheard is since when a silent peer has not been heard by this life of the node.
+func (n *Node) unheard() time.Time {
+	if n.peer.since.Before(n.started) {
+		return n.started
+	}
+	return n.peer.since
+}
+
 // orphaned reports whether the workers of a silent peer are known to serve a group on
 // without their supervisor, and are to be left alone: another one may take them up. That
 // takes every context that runs here; one of which nothing is known may be down there.
@@ -23,10 +38,7 @@ func (n *Node) orphaned(now time.Time, g *group, out *Output) bool {
 			return false
 		}
 	}
-	since := n.peer.since // the silence
-	if since.Before(n.started) {
-		since = n.started
-	}
+	since := n.unheard()
 	if serving == 0 || now.Sub(since) >= n.cfg.Adoption {
 		return false
 	}

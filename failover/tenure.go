@@ -20,6 +20,12 @@ import "time"
 // standby worker answers none any more once it has to serve, and serves when the session
 // was ended from the other side, or when the lease of what it has answered last is over
 // for certain. Clocks of the two are never compared.
+//
+// Where the peer has been away for a while (Node.Alone) there is nobody to ask, and nobody
+// who could take over: the worker serves on for the time of DefaultAdoption. A peer that
+// boots just then finds no active one, and both answer for the addresses until the next
+// supervisor hears it, or that time is over. No number is used twice (journal.Reservation),
+// and the SAs of one of the two are lost, as they would be were this worker silent.
 const (
 	// leaseHolds is for how many hold times an answered message lets the active worker
 	// serve on. A worker is late more easily than a supervisor.
@@ -39,6 +45,7 @@ const (
 type Tenure struct {
 	hold   time.Duration
 	orphan bool      // there is no supervisor
+	alone  bool      // and no peer either
 	until  time.Time // of the lease
 	linger time.Time // messages leave until then although there is a supervisor
 	next   time.Time // when the next one leaves
@@ -58,15 +65,32 @@ func (t *Tenure) Orphaned(now time.Time) {
 	}
 }
 
+// OrphanedAlone is Orphaned where there is no session with a twin, and the supervisor that has
+// gone had not heard its peer for a while (Node.Alone): the worker asks nobody, and serves for
+// the time of lease.
+func (t *Tenure) OrphanedAlone(now time.Time, lease time.Duration) {
+	if !t.orphan {
+		t.orphan, t.alone, t.until, t.next = true, true, now.Add(lease), time.Time{}
+	}
+}
+
+// Met says that there is a session with the twin: who was alone is so no longer, and serves as
+// long as the twin answers.
+func (t *Tenure) Met(now time.Time) {
+	if t.alone && !t.Lapsed(now) {
+		t.alone, t.until, t.next = false, now.Add(t.hold), now
+	}
+}
+
 // Confirmed says that a supervisor wants this worker to serve.
 func (t *Tenure) Confirmed(now time.Time) {
 	if t.orphan {
-		t.orphan, t.linger = false, now.Add(patience*t.hold)
+		t.orphan, t.alone, t.linger = false, false, now.Add(patience*t.hold)
 	}
 }
 
 // Ended says that this worker serves no longer.
-func (t *Tenure) Ended() { t.orphan, t.next = false, time.Time{} }
+func (t *Tenure) Ended() { t.orphan, t.alone, t.next = false, false, time.Time{} }
 
 // Tended says that the twin has answered what was sent at a time. A lease that is over stays so.
 func (t *Tenure) Tended(now, sent time.Time) {
@@ -77,6 +101,9 @@ func (t *Tenure) Tended(now, sent time.Time) {
 
 // Orphan reports whether there is no supervisor.
 func (t *Tenure) Orphan() bool { return t.orphan }
+
+// Alone reports whether the worker serves without a supervisor and without a twin.
+func (t *Tenure) Alone() bool { return t.alone }
 
 // Until returns the end of the lease; zero: there is a supervisor, and no lease.
 func (t *Tenure) Until() time.Time {
@@ -103,7 +130,7 @@ func (t *Tenure) Due(now time.Time) bool {
 
 // Deadline returns when Due and Lapsed are to be asked next; zero: never.
 func (t *Tenure) Deadline() time.Time {
-	if t.orphan && t.until.Before(t.next) {
+	if t.orphan && (t.alone || t.until.Before(t.next)) {
 		return t.until
 	}
 	return t.next

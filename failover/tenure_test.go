@@ -57,6 +57,34 @@ func TestTenure(t *testing.T) {
 			t.Error("it outlives the lease")
 		}
 	})
+	t.Run("alone", func(t *testing.T) {
+		const lease = 10 * time.Second
+		alone := func() *Tenure {
+			n := NewTenure(testHold)
+			n.OrphanedAlone(start, lease)
+			n.Orphaned(at(time.Second)) // once more: nothing new
+			return &n
+		}
+		n := alone()
+		if !n.Alone() || n.Due(at(time.Second)) || !n.Deadline().Equal(at(lease)) || !n.Until().Equal(at(lease)) ||
+			n.Lapsed(at(lease-1)) || !n.Lapsed(at(lease)) {
+			t.Errorf("%+v", n)
+		}
+		n.Met(at(lease))
+		if !n.Lapsed(at(lease)) {
+			t.Error("a late session brings it back")
+		}
+		n = alone()
+		n.Met(at(time.Second))
+		if n.Alone() || !n.Due(at(time.Second)) || !n.Lapsed(at(time.Second+testHold)) {
+			t.Errorf("with a twin: %+v", n)
+		}
+		n = alone()
+		n.Confirmed(at(time.Second))
+		if n.Alone() || n.Orphan() || n.Lapsed(at(time.Hour)) || !n.Deadline().IsZero() {
+			t.Errorf("with another supervisor: %+v", n)
+		}
+	})
 	t.Run("confirmed", func(t *testing.T) {
 		n := orphan()
 		n.Confirmed(at(testHold / 2))

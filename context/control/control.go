@@ -230,6 +230,9 @@ type Link struct {
 type Activation struct {
 	Active bool   `json:"active"` // the activation is on this node
 	Epoch  uint64 `json:"epoch"`
+	// Alone says that the other node is away (failover.Node.Alone): a worker that is told
+	// so last, and serves, may do so for a while without a supervisor.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Quiesce asks for the end of all exchanges that have begun, and for silence

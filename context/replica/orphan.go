@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/failover/journal"
 )
 
@@ -11,7 +12,7 @@ import (
 // failover.Tenure.
 
 // Orphaned says that the supervisor has gone. Who serves does so as long as the twin
-// allows it: see Forsake.
+// allows it, or for a while where the other node is away: see Forsake.
 func (r *Replica) Orphaned(now time.Time) { r.role.orphaned(now) }
 
 // Tend does what is due while one of the twins has no supervisor.
@@ -56,7 +57,11 @@ func (r *Replica) Activation() control.Activation {
 var silent = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 func (a *active) orphaned(now time.Time) {
-	a.twin.tenure.Orphaned(now)
+	if a.lone && a.twin.session == nil {
+		a.twin.tenure.OrphanedAlone(now, failover.DefaultAdoption)
+	} else {
+		a.twin.tenure.Orphaned(now)
+	}
 	a.twin.renew(now)
 	a.tend(now)
 }
@@ -84,8 +89,8 @@ func (a *active) tend(now time.Time) {
 }
 
 func (a *active) forsaken(now time.Time) bool {
-	return a.twin.tenure.Orphan() &&
-		(a.twin.session == nil || a.sender.Yielded() || a.twin.tenure.Lapsed(now))
+	t := &a.twin.tenure
+	return t.Orphan() && (a.twin.session == nil && !t.Alone() || a.sender.Yielded() || t.Lapsed(now))
 }
 
 func (*active) relieve(time.Time) <-chan struct{} { return silent }

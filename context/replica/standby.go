@@ -47,7 +47,7 @@ func (x *standby) set(to control.Activation) (role, Step, error) {
 	x.detach("this node became active")
 	x.twin.vigil.Ended()
 	x.relieved(x.host.Now())
-	a := &active{host: x.host, store: x.store, twin: x.twin, behind: true}
+	a := &active{host: x.host, store: x.store, twin: x.twin, behind: true, lone: to.Alone}
 	a.activate(to.Epoch)
 	return a, StepTakeOver, nil
 }

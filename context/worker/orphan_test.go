@@ -116,6 +116,56 @@ func TestOrphanAlone(t *testing.T) {
 	}
 }
 
+// TestOrphanLone: a worker that was told that the other node is away serves on without a
+// supervisor, with the keys that it has, until the time for that is over; where there is a
+// session with the twin it serves as long as that answers.
+func TestOrphanLone(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		cut  bool
+	}{{"there is no session", true}, {"there is a session", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPair(t, testGateway)
+				alice := p.newClient(2, "alice@example")
+				if tt.cut {
+					p.cut()
+				}
+				lone := control.Activation{Active: true, Epoch: p.epoch, Alone: true}
+				if err := p.nodes[0].worker.SetRole(t.Context(), lone); err != nil {
+					t.Fatal(err)
+				}
+				was := alice.established()[0].ChildSAs[0].SPIOut
+				p.orphan(0)
+				for range 49 {
+					time.Sleep(failover.DefaultAdoption / 50)
+					p.mustPing(alice, "alone without a supervisor")
+				}
+				if tt.cut {
+					if err := p.nodes[0].worker.SetRole(t.Context(), lone); err != nil { // the next supervisor
+						t.Fatal(err)
+					}
+					time.Sleep(2 * failover.DefaultAdoption)
+					p.mustPing(alice, "with the next supervisor")
+					p.orphan(0)
+					time.Sleep(failover.DefaultAdoption + time.Millisecond)
+				} else {
+					p.cut()
+				}
+				synctest.Wait()
+				if p.serves(0) {
+					t.Error("it serves on")
+				}
+				if now := alice.established()[0].ChildSAs[0].SPIOut; now != was {
+					t.Errorf("the child SA is %v, and was %v", now, was)
+				}
+				alice.stop()
+				p.stop()
+			})
+		})
+	}
+}
+
 // TestOrphanUnanswered: a twin that lives and answers nothing ends the lease. Until it is
 // over for certain the twin does not serve.
 func TestOrphanUnanswered(t *testing.T) {

@@ -166,6 +166,7 @@ func (n *node) carryOut(out *failover.Output) {
 			w.logf("node %d: %v %s", n.index, e.Kind, e.Text)
 		}
 	}
+	n.worker.lone = n.machine.Alone(n.now())
 	n.arm()
 }
 

@@ -6,8 +6,12 @@ import (
 	"github.com/warrenvpn/warren/failover"
 )
 
-// adoption is how long a standby waits for another supervisor of its peer.
-const adoption = 700 * time.Millisecond
+const (
+	// adoption is how long a standby waits for another supervisor of its peer.
+	adoption = 700 * time.Millisecond
+	// lease is how long a worker serves without a supervisor whose peer was away.
+	lease = 700 * time.Millisecond
+)
 
 // orphan ends the supervisor of a node and leaves its workers.
 func (n *node) orphan() {
@@ -19,9 +23,14 @@ func (n *node) orphan() {
 	n.machine, n.waiting, n.asleep = nil, nil, time.Time{}
 	n.timer++
 	n.changes++ // an order that was on its way is given no more
-	if n.worker.active {
-		n.worker.tenure.Orphaned(n.now())
-		n.worker.tend()
+	if k := n.worker; k.active {
+		if k.lone && n.world.session[n.index] == 0 {
+			n.world.result.Lone++
+			k.tenure.OrphanedAlone(n.now(), lease)
+		} else {
+			k.tenure.Orphaned(n.now())
+		}
+		k.tend()
 	}
 }
 
@@ -66,7 +75,7 @@ func (k *worker) tend() {
 		return
 	}
 	connected := n.world.session[n.index] != 0
-	if k.tenure.Lapsed(now) || k.tenure.Orphan() && !connected {
+	if k.tenure.Lapsed(now) || k.tenure.Orphan() && !k.tenure.Alone() && !connected {
 		k.fallSilent("its lease is over")
 		return
 	}
@@ -185,7 +194,11 @@ func (w *world) checkOrphan() {
 	if w.orphanBeside.IsZero() {
 		w.orphanBeside = w.now
 	}
-	if d := w.now.Sub(w.orphanBeside); d > poll+hold+4*maxDelay {
+	limit := poll + hold + 4*maxDelay
+	if a.worker.tenure.Alone() || b.worker.tenure.Alone() { // the other one has booted since
+		limit += lease
+	}
+	if d := w.now.Sub(w.orphanBeside); d > limit {
 		w.fail("a worker without a supervisor serves beside another one for %v", d)
 	}
 }

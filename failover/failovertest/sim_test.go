@@ -58,7 +58,8 @@ func TestSeeds(t *testing.T) {
 	if n >= 300 && (total.Kills == 0 || total.WorkerKills == 0 || total.Cuts == 0 || total.Switches == 0 ||
 		total.SplitBrains == 0 || total.Snapshots == 0 || total.Rekeys == 0 || total.Replies == 0 ||
 		total.Sleeps == 0 || total.Lies == 0 || total.Hangs == 0 || total.Rotations == 0 ||
-		total.Obituaries == 0 || total.Deceptions == 0) {
+		total.Obituaries == 0 || total.Deceptions == 0 || total.Adoptions == 0 || total.Lapses == 0 ||
+		total.Yields == 0 || total.Spared == 0 || total.Lone == 0) {
 		t.Errorf("something never happened: %+v", total)
 	}
 }

@@ -68,6 +68,7 @@ type worker struct {
 	held      []output
 	pumping   bool
 
+	lone    bool // the peer is away, says the supervisor
 	tenure  failover.Tenure
 	tends   int // the newest timer of tend
 	vigil   failover.Vigil

@@ -45,6 +45,7 @@ type Result struct {
 	Partitions, SplitBrains, Sleeps, Lies, Hangs  int
 	Rotations, Obituaries, Deceptions             int
 	Orphans, Adoptions, Lapses, Yields, Spared    int
+	Lone                                          int
 	SetUps, Replies, Snapshots, Resumes, Rekeys   int
 }
 
@@ -68,6 +69,7 @@ func (r *Result) Add(o Result) {
 	r.Lapses += o.Lapses
 	r.Yields += o.Yields
 	r.Spared += o.Spared
+	r.Lone += o.Lone
 	r.SetUps += o.SetUps
 	r.Replies += o.Replies
 	r.Snapshots += o.Snapshots

@@ -35,4 +35,7 @@ func (p *Pair) carry(ctx context.Context, out *failover.Output) {
 	for _, e := range out.Events {
 		p.tell(e)
 	}
+	if p.node != nil {
+		p.takeover.notice(ctx, p.node.Alone(time.Now()))
+	}
 }

@@ -14,7 +14,7 @@ import (
 // of the roles: a worker that was told an older role last would not serve for a
 // group that is active, or serve for one that is not.
 func (t *takeover) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
-	role, epoch := t.roles.of(m.group), t.epochs.of(m.group)
+	role, epoch, alone := t.roles.of(m.group), t.epochs.of(m.group), t.alone
 	if m.cancel != nil {
 		m.cancel()
 	}
@@ -30,7 +30,7 @@ func (t *takeover) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 		<-before
 		err := guard.Run(t.log, "a change of the role of a context", func() error {
 			if role == failover.RoleActive {
-				t.activate(ctx, m, epoch)
+				t.activate(ctx, m, control.Activation{Active: true, Epoch: epoch, Alone: alone})
 			} else {
 				t.stepBack(ctx, m, role, epoch)
 			}
@@ -42,18 +42,24 @@ func (t *takeover) play(ctx context.Context, m *member, wg *sync.WaitGroup) {
 	})
 }
 
-// activate is the takeover of one context: its addresses first, so that what
-// the worker sends leaves with the right MAC. A worker that hangs is found and
-// replaced by who runs it, and its successor begins with the role.
-func (t *takeover) activate(ctx context.Context, m *member, epoch uint64) {
+// activate is the takeover of one context: its addresses, and its worker at the same time, so
+// that packets which come for the addresses find it open as soon as may be. What the worker
+// sends of itself it sends after its answer. A worker that hangs is found and replaced by who
+// runs it, and its successor begins with the role.
+func (t *takeover) activate(ctx context.Context, m *member, a control.Activation) {
 	if ctx.Err() != nil {
 		return
 	}
-	if err := m.gateway.SetRole(failover.RoleActive); err != nil {
-		t.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
-	}
-	m.activation = control.Activation{Active: true, Epoch: epoch}
-	if err := m.worker.SetRole(ctx, m.activation); err != nil && ctx.Err() == nil {
+	var addresses sync.WaitGroup
+	defer addresses.Wait()
+	addresses.Go(func() {
+		err := guard.Run(t.log, "a change of addresses", func() error { return m.gateway.SetRole(failover.RoleActive) })
+		if err != nil {
+			t.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
+		}
+	})
+	m.activation = a
+	if err := m.worker.SetRole(ctx, a); err != nil && ctx.Err() == nil {
 		t.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err)
 		t.kill(m)
 	}

@@ -22,6 +22,7 @@ type takeover struct {
 
 	muting     map[string]uint64 // by group: the change with which its contexts fall silent
 	changes    uint64            // of roles so far
+	alone      bool              // the workers know that the peer is away
 	announcing chan struct{}     // has room while nobody announces addresses
 }
 
@@ -54,6 +55,31 @@ func (t *takeover) change(ctx context.Context, list []failover.RoleChange) {
 		}
 	}
 	t.changed()
+}
+
+// notice tells the workers of groups that are active here whether the peer is away: then they
+// may serve on for a while when this process ends.
+func (t *takeover) notice(ctx context.Context, alone bool) {
+	if alone == t.alone {
+		return
+	}
+	t.alone = alone
+	var playing sync.WaitGroup // nobody waits: it is the role that they have
+	told := 0
+	for group, list := range t.members.byGroup {
+		if t.roles.of(group) != failover.RoleActive {
+			continue
+		}
+		for _, m := range list {
+			t.play(ctx, m, &playing)
+			told++
+		}
+	}
+	if alone {
+		t.log.Info("workers told that the peer is away", "contexts", told)
+	} else {
+		t.log.Info("workers told that the peer is back", "contexts", told)
+	}
 }
 
 // awaitMuted tells the role machine when the contexts of a group have fallen silent,
