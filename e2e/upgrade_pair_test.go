@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,6 +61,113 @@ func TestUpgradePair(t *testing.T) {
 	if now, _ := p.Active(p.site.Group); now != standby {
 		t.Error("nobody has taken over")
 	}
+}
+
+// TestUpgradeLone ends the supervisor of the active unit while the other one is away: no packet
+// of a tunnel is lost, the SAs and the epoch are the same, and the other unit takes over from
+// this one when it is back and in step.
+func TestUpgradeLone(t *testing.T) {
+	p := startPair(t, lab.PairConfig{Keep: true})
+	active, standby := p.Active(p.site.Group)
+	was := spis(p.swan.ListSAs(), true)
+	epoch := epochOf(t, active, p.site.Group)
+	before := active.Context(p.site.Context)
+	ping := p.client.StartPing(lab.Ping{From: p.address, To: lab.PairInsideHost, Interval: 10 * time.Millisecond})
+	answers(p.lab, ping, 20)
+	standby.Shutdown()
+	ends := []struct {
+		how string
+		end func()
+	}{
+		{"kill -9", func() { active.Warrend.Kill() }},
+		{"SIGTERM", func() { active.Stop() }},
+		{"new programs", func() { active.Install(); active.Stop() }},
+	}
+	for _, e := range ends {
+		for i := range upgradeLives {
+			wantLog(t, active.Warrend, "workers told that the peer is away")
+			e.end()
+			active.Start()
+			p.lab.Eventually("the next supervisor", 10*time.Second, func() error {
+				if role := active.Role(p.site.Group); role != "active" {
+					return fmt.Errorf("its group is %q", role)
+				}
+				return nil
+			})
+			if got := active.Context(p.site.Context); got.PID != before.PID || got.Restarts != 0 {
+				t.Errorf("%s, %d: got %+v, want %+v", e.how, i+1, got, before)
+			}
+			answers(p.lab, ping, 10)
+		}
+	}
+	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
+		t.Errorf("the tunnel: %v", r)
+	} else {
+		t.Logf("%v", r)
+	}
+	if now := epochOf(t, active, p.site.Group); now != epoch {
+		t.Errorf("the epoch: got %d, want %d", now, epoch)
+	}
+	p.revive(standby)
+	wantLog(t, active.Warrend, "workers told that the peer is back")
+	if now := spis(p.swan.ListSAs(), true); now != was {
+		t.Errorf("IKE SAs of the client: got %s, want %s as before", now, was)
+	}
+	p.notice(t, "the death of a unit that was alone", func() { p.KillKept(active) })
+}
+
+// TestUpgradePairFromBase upgrades a pair from the build before, one unit after the other, and
+// goes back: on either unit the next supervisor takes up the workers of the one before, no packet
+// of a tunnel is lost and no role changes, nor do the SAs where the workers follow.
+func TestUpgradePairFromBase(t *testing.T) {
+	base, tree := lab.UpgradeBase(t), lab.Bin()
+	p := startPair(t, lab.PairConfig{Keep: true, Bin: [2]string{base, base}})
+	active, standby := p.Active(p.site.Group)
+	was := spis(p.swan.ListSAs(), true)
+	ping := p.client.StartPing(lab.Ping{From: p.address, To: lab.PairInsideHost, Interval: 10 * time.Millisecond})
+	answers(p.lab, ping, 20)
+	for _, n := range []*lab.PairNode{standby, active} {
+		before := n.Context(p.site.Context)
+		for _, life := range []struct {
+			bin string
+			end func()
+		}{{tree, func() { n.Stop() }}, {base, func() { n.Stop() }}, {tree, func() { n.Warrend.Kill() }}} {
+			life.end()
+			n.Use(life.bin)
+			n.Start()
+			p.Whole()
+			if got := n.Context(p.site.Context); got.PID != before.PID || got.Restarts != 0 {
+				t.Errorf("%s of the %s unit: got %+v, want %+v", life.bin, n.Unit, got, before)
+			}
+			if now, _ := p.Active(p.site.Group); now != active {
+				t.Fatalf("%s of the %s unit: the role has moved", life.bin, n.Unit)
+			}
+			answers(p.lab, ping, 10)
+		}
+	}
+	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
+		t.Errorf("the tunnel: %v", r)
+	} else {
+		t.Logf("%v", r)
+	}
+	for _, n := range []*lab.PairNode{standby, active} {
+		before := n.Context(p.site.Context)
+		n.MustCLI("restart", p.site.Context)
+		p.lab.Eventually("a worker of the new build", 10*time.Second, func() error {
+			if c := n.Context(p.site.Context); c.PID == before.PID || c.State != "ready" {
+				return fmt.Errorf("%s unit: %+v", n.Unit, c)
+			}
+			return nil
+		})
+		p.Whole()
+	}
+	if now := spis(p.swan.ListSAs(), true); now != was {
+		t.Errorf("IKE SAs of the client: got %s, want %s as before", now, was)
+	}
+	if now, _ := p.Active(p.site.Group); now != active {
+		t.Fatal("the role has moved with the workers")
+	}
+	p.notice(t, "the death of a unit that was upgraded", func() { p.KillKept(active) })
 }
 
 // epochOf is the epoch of the group on a node.
