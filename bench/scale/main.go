@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/warrenvpn/warren/bench/figure"
@@ -105,7 +104,7 @@ func measure(l *lab.Lab, r *report, n int) error {
 	var w *lab.Warrend
 	var c *client.Client
 	err = r.took("start until every context is ready", "250 within 10 s", func() error {
-		w = gateway.Warrend(lab.WarrendConfig{System: system.String(), Files: files})
+		w = gateway.Warrend(lab.WarrendConfig{System: system.String(), Files: files, Keep: true})
 		c = client.New(&client.Config{Socket: w.Socket()})
 		return ready(c, n)
 	})
@@ -122,10 +121,42 @@ func measure(l *lab.Lab, r *report, n int) error {
 	if err := memory(r, w, n, before); err != nil {
 		return err
 	}
+	if err := adopt(r, c, w, n); err != nil {
+		return err
+	}
 	return r.took("stop", "", func() error {
-		w.Signal(syscall.SIGTERM)
+		w.MustCLI("shutdown")
 		return w.Wait(stopTimeout)
 	})
+}
+
+// adopt measures how soon another supervisor has taken up the workers of one that was killed.
+func adopt(r *report, c *client.Client, w *lab.Warrend, n int) error {
+	last := fmt.Sprintf("c%d", n-1)
+	before := w.Context(last)
+	w.Kill()
+	err := r.took("start after kill -9 until every context is taken up", "250 within 2 s", func() error {
+		w.Start()
+		for w.Running() {
+			if err := ready(c, n); err == nil {
+				return nil
+			}
+			time.Sleep(time.Millisecond) // its socket is not there yet
+		}
+		return fmt.Errorf("warrend has ended: %s", w.Log())
+	})
+	if after := w.Context(last); err == nil && after.PID != before.PID {
+		err = fmt.Errorf("context %s has another worker: %+v, was %+v", last, after, before)
+	}
+	if err != nil {
+		return err
+	}
+	supervisor, err := lab.CPU(w.PID())
+	if err != nil {
+		return err
+	}
+	r.Add("processor time of that, warrend, per context", supervisor.Seconds()*1000/float64(n), "ms", "")
+	return nil
 }
 
 // processorTime tells what the start has cost.
