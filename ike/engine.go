@@ -71,14 +71,13 @@ func New(cfg *exchange.Config) (*Engine, error) {
 	e := &Engine{
 		known:    func(uint64, bool) {},
 		sas:      map[uint64]exchange.SA{},
-		timers:   timers{index: map[exchange.SA]int{}},
 		unknown:  resource.Bucket{Rate: unknownRate, Burst: unknownRate},
 		children: map[uint64]boundChild{},
 		espSPIs:  map[sa.SPI]bool{},
 		waiting:  map[exchange.QuestionID]exchange.SA{},
 		attempts: map[string]*attempt{},
 		halfOpen: newHalfOpenTable(),
-		peers:    peerTable{key: map[exchange.SA]exchange.PeerKey{}, byKey: map[exchange.PeerKey][]exchange.SA{}},
+		peers:    peerTable{byKey: map[exchange.PeerKey][]exchange.SA{}},
 	}
 	v2 := ikev2.New(host{e})
 	e.v2 = v2

@@ -14,12 +14,14 @@ import (
 // more than an Engine asks.
 type resumed struct {
 	exchange.SA
+	index  exchange.Index
 	spi    uint64
 	d      exchange.Datagram
 	phase  exchange.Phase
 	reason string // why it has ended
 }
 
+func (s *resumed) Index() *exchange.Index    { return &s.index }
 func (s *resumed) SPI() uint64               { return s.spi }
 func (s *resumed) PeerSPI() uint64           { return s.spi + 1 }
 func (s *resumed) Phase() exchange.Phase     { return s.phase }

@@ -8,18 +8,18 @@ import (
 
 // peerTable finds the SAs of one peer, for INITIAL_CONTACT.
 type peerTable struct {
-	key   map[exchange.SA]exchange.PeerKey
 	byKey map[exchange.PeerKey][]exchange.SA // in the order in which they were made
 }
 
 // update enters s, or strikes it out, as its state says.
 func (t *peerTable) update(s exchange.SA) {
-	old, now := t.key[s], s.PeerKey()
+	x, now := s.Index(), s.PeerKey()
+	old := x.Peer
 	if old == now {
 		return
 	}
+	x.Peer = now
 	if old != (exchange.PeerKey{}) {
-		delete(t.key, s)
 		list := slices.DeleteFunc(t.byKey[old], func(o exchange.SA) bool { return o == s })
 		t.byKey[old] = list
 		if len(list) == 0 {
@@ -27,7 +27,6 @@ func (t *peerTable) update(s exchange.SA) {
 		}
 	}
 	if now != (exchange.PeerKey{}) {
-		t.key[s] = now
 		t.byKey[now] = append(t.byKey[now], s)
 	}
 }

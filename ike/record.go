@@ -11,6 +11,9 @@ import (
 // it. The bytes are secret.
 func AppendRecord(b []byte, r exchange.Record) []byte { return ikev2.AppendRecord(b, r) }
 
+// RecordRoom returns how many octets AppendRecord appends at most.
+func RecordRoom(r *exchange.Record) int { return ikev2.RecordRoom(r) }
+
 // ParseRecord reads what AppendRecord wrote. A record that needs a newer program,
 // or that was cut short, is an error; then the result still has the SPI of the SA
 // that it is about, or 0 where that cannot be read, either.

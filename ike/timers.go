@@ -7,12 +7,9 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// timers is a heap of SAs by their deadlines. The SPI breaks ties, so that a
-// run repeats.
-type timers struct {
-	list  []timer
-	index map[exchange.SA]int
-}
+// timers is a heap of SAs by their deadlines, in which each knows its place
+// (exchange.Index). The SPI breaks ties, so that a run repeats.
+type timers struct{ list []timer }
 
 type timer struct {
 	sa exchange.SA
@@ -21,10 +18,12 @@ type timer struct {
 
 // set moves s to its new deadline; zero: it has none.
 func (t *timers) set(s exchange.SA, at time.Time) {
-	i, known := t.index[s]
+	i := s.Index().Timer - 1
+	known := i >= 0
 	switch {
 	case known && at.IsZero():
 		heap.Remove(t, i)
+	case known && t.list[i].at.Equal(at):
 	case known:
 		t.list[i].at = at
 		heap.Fix(t, i)
@@ -56,13 +55,13 @@ func (t *timers) Less(i, j int) bool {
 // Swap implements heap.Interface.
 func (t *timers) Swap(i, j int) {
 	t.list[i], t.list[j] = t.list[j], t.list[i]
-	t.index[t.list[i].sa], t.index[t.list[j].sa] = i, j
+	t.list[i].sa.Index().Timer, t.list[j].sa.Index().Timer = i+1, j+1
 }
 
 // Push implements heap.Interface.
 func (t *timers) Push(x any) {
-	t.index[x.(timer).sa] = len(t.list)
 	t.list = append(t.list, x.(timer))
+	x.(timer).sa.Index().Timer = len(t.list)
 }
 
 // Pop implements heap.Interface.
@@ -70,6 +69,6 @@ func (t *timers) Pop() any {
 	last := t.list[len(t.list)-1]
 	t.list[len(t.list)-1] = timer{}
 	t.list = t.list[:len(t.list)-1]
-	delete(t.index, last.sa)
+	last.sa.Index().Timer = 0
 	return last
 }

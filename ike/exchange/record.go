@@ -45,6 +45,10 @@ type Record struct {
 	// Until, in a RecordHalfOpen, is when the handshake is given up.
 	Until time.Time
 
+	// Read, of a RecordIKE that was parsed, is what the version of IKE has made of Body: the first
+	// Restore takes it, and need not read Body again. nil: there is nothing.
+	Read any
+
 	// Body is the rest of a RecordIKE, RecordWindow or RecordHalfOpen, as the
 	// version of IKE that made it writes it.
 	Body secret.Value

@@ -32,6 +32,13 @@ type PeerKey struct {
 	Data    string // of the identity, as the payload has it
 }
 
+// Index is where an Engine's tables have an SA. It stands in the SA, which leaves it alone: with many
+// SAs a map for it would be slower, and larger.
+type Index struct {
+	Peer  PeerKey // under which the SA is known; zero: it is not
+	Timer int     // its place in the heap of deadlines, from 1 on; 0: it has none
+}
+
 // SA is one IKE SA of any version. Each method that takes an Output leaves it
 // complete: what is in Changes says all that Send makes known.
 type SA interface {
@@ -41,6 +48,8 @@ type SA interface {
 	PeerSPI() uint64
 	InitiatorSPI() uint64
 	Phase() Phase
+	// Index returns what is the Engine's. It is zero when the SA is made.
+	Index() *Index
 	// Remote returns the peer's address.
 	Remote() netip.AddrPort
 	// Peer returns what events and answers call the SA.

@@ -145,16 +145,22 @@ func (c *child) dismiss(now time.Time) {
 
 // record is the record of a change that installs or moves c.
 func (c *child) record(spi uint64, change sa.Change) exchange.Record {
-	return exchange.Record{
+	r := exchange.Record{
 		Kind: exchange.RecordChild, SPI: spi, Child: &change, Soft: c.soft, Group: c.group, Anew: c.anew,
-		Surplus: c.surplus, Unknown: c.unknown,
+		Surplus: c.surplus,
 	}
+	if c.unknown != nil {
+		r.Unknown = *c.unknown
+	}
+	return r
 }
 
 // bury forgets the keys of the pair, and what else may be one.
 func (c *child) bury(h exchange.Host) {
 	h.Bury(c.In.EncryptionKey, c.In.IntegrityKey, c.Out.EncryptionKey, c.Out.IntegrityKey)
-	h.Bury(c.unknown.Secrets()...)
+	if c.unknown != nil {
+		h.Bury(c.unknown.Secrets()...)
+	}
 }
 
 // childRecord wraps a change.

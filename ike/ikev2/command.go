@@ -48,8 +48,8 @@ func (s *SA) delete(now time.Time, reason string, out *exchange.Output) error {
 // Retire implements exchange.SA: the other end may still be about to have the SA
 // that does the work. It does nothing where that is arranged.
 func (s *SA) Retire(now time.Time, reason string) {
-	if s.state == Established && s.retireAt.IsZero() {
-		s.retireAt, s.retireFor = now.Add(retireAfter), reason
+	if s.state == Established && s.retires == nil {
+		s.retires = &retirement{now.Add(retireAfter), reason}
 	}
 }
 

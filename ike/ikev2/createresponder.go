@@ -9,7 +9,6 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
-	"github.com/warrenvpn/warren/resource"
 )
 
 // createResponder is CREATE_CHILD_SA as its responder sees it (RFC 7296 section 1.3):
@@ -108,11 +107,6 @@ func (x createResponder) makeChild(now time.Time, ps wire.Payloads, n negotiated
 	return no, "", c, append(append(payloads[:1:1], extra...), payloads[1:]...)
 }
 
-// newCreates is what a peer may ask for from now on.
-func newCreates() resource.Bucket {
-	return resource.Bucket{Rate: createsPerSecond, Burst: createsBurst}
-}
-
 // affords reports whether the peer may have another child SA, or rekey the IKE
 // SA, so soon. A successor inherits what is left.
 func (x createResponder) affords(now time.Time, rekeysIKE bool) bool {
@@ -121,7 +115,7 @@ func (x createResponder) affords(now time.Time, rekeysIKE bool) bool {
 	if rekeysIKE {
 		cost = rekeyIKECost
 	}
-	if s.creates.Take(now, cost) {
+	if s.creates.take(now, cost) {
 		return true
 	}
 	s.host.Deferred()

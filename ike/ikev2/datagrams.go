@@ -20,8 +20,14 @@ func (m datagrams) send(from exchange.Datagram, out *exchange.Output) {
 	}
 }
 
-// join returns the datagrams one behind the other, as a record has them.
-func (m datagrams) join() []byte { return slices.Concat(m...) }
+// join returns the datagrams one behind the other, as a record has them. The result may share the
+// memory of m.
+func (m datagrams) join() []byte {
+	if len(m) == 1 {
+		return m[0]
+	}
+	return slices.Concat(m...)
+}
 
 // lengthAt is where the header of a message has its length (RFC 7296 section 3.1).
 const lengthAt = wire.HeaderLen - 4

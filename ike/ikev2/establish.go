@@ -20,7 +20,9 @@ func (s *SA) establish(now time.Time, out *exchange.Output) {
 		s.host.Bury(s.responding.seed)
 	}
 	s.initiating, s.responding = nil, nil
-	s.heard, s.creates = now, newCreates()
+	pi, pr := s.keys.Proven()
+	s.host.Bury(pi, pr)
+	s.heard, s.creates = now, creates{}
 	s.setLifetimes(now)
 	s.armKeepalive(now)
 	s.fresh = true

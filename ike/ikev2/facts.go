@@ -4,6 +4,9 @@ import "github.com/warrenvpn/warren/ike/exchange"
 
 var _ exchange.SA = (*SA)(nil)
 
+// Index implements exchange.SA.
+func (s *SA) Index() *exchange.Index { return &s.index }
+
 // Phase implements exchange.SA.
 func (s *SA) Phase() exchange.Phase { return phases[s.state] }
 

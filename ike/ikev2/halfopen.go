@@ -23,8 +23,7 @@ func (r *responding) record() (exchange.Record, bool) {
 	if s := r.sa; (s.state == HalfOpen || s.state == Asking) && r.recorded {
 		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until,
 			unknown: r.unknown}
-		body := record.Append(make([]byte, 0, 512), v.fields)
-		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: secret.New(body),
+		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: s.host.body(v.fields),
 			Unknown: exchange.Unknown{Envelope: r.envelope}}, true
 	}
 	return exchange.Record{}, false

@@ -118,7 +118,7 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 	if p.ke.Group != i.key.Group() || choice.Group() != p.ke.Group {
 		return i.distrust("", "peer chose another key exchange than it answered with")
 	}
-	st, err := suite.New(choice.Proposal)
+	st, err := s.host.suiteOf(choice.Proposal)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,13 @@ const (
 	// successor may stand: longer than any exchange.
 	contestTimeout = 5 * time.Minute
 
+	// maxSuites bounds the suites that SAs share: a context has few policies, and most
+	// peers one each. What is beyond is not shared.
+	maxSuites = 32
+
+	// maxScratch bounds the memory for a message that is kept for the next one, in bytes.
+	maxScratch = 4 << 10
+
 	// maxPartials bounds what the messages of all SAs that are not complete take, in
 	// bytes. The oldest gives way: fragments of an honest peer come in one burst.
 	maxPartials = 4 << 20

@@ -69,8 +69,8 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 	}
 	s.heard = now
 	s.updateAddress(d.Local, d.Remote, out)
-	s.asker = exchange.Datagram{Local: d.Local, Remote: d.Remote}
-	defer func() { s.asker = exchange.Datagram{} }()
+	s.asker = &exchange.Datagram{Local: d.Local, Remote: d.Remote}
+	defer func() { s.asker = nil }()
 	if err != nil {
 		n := errorNotify(err)
 		s.respond(m.Exchange, m.MessageID, []wire.Payload{n}, out)

@@ -41,8 +41,9 @@ const MaxRecord = 1 << 18
 // body cannot.
 type envelope struct {
 	*exchange.Record
-	needs uint8 // at most recordVersion; 0: any
-	body  []byte
+	needs uint8  // at most recordVersion; 0: any
+	body  []byte // that was read, or is written where write is nil
+	write func(b []byte) []byte
 }
 
 func (e *envelope) fields(f *record.Fields) {
@@ -51,7 +52,11 @@ func (e *envelope) fields(f *record.Fields) {
 	record.Number(f, 2, &e.SPI)
 	record.Number(f, 3, &e.Replaces)
 	record.Number(f, 4, &e.needs)
-	f.Part(5, &e.body)
+	if e.write != nil {
+		f.Write(5, e.write)
+	} else {
+		f.Part(5, &e.body)
+	}
 	f.Require(e.Kind != 0 && e.SPI != 0 && e.Replaces != e.SPI)
 }
 
@@ -66,19 +71,27 @@ func childFields(f *record.Fields, r *exchange.Record) {
 }
 
 // AppendRecord appends a record as a journal, or the session to a standby, has
-// it. The bytes are secret; no others are left with what they say, if b was empty.
+// it. The bytes are secret; no others are left with what they say, if b was empty or has
+// RecordRoom.
 func AppendRecord(b []byte, r exchange.Record) []byte {
 	e := envelope{Record: &r, body: r.Body.Reveal()}
 	if r.Kind == exchange.RecordChild {
-		c := &r.Child.Child
-		room := childRoom + selectorRoom*(len(c.Local)+len(c.Remote))
-		for _, u := range r.Unknown.Secrets() {
-			room += u.Len()
+		e.write = func(b []byte) []byte {
+			return record.Append(b, func(f *record.Fields) { childFields(f, &r) })
 		}
-		e.body = record.Append(make([]byte, 0, room), func(f *record.Fields) { childFields(f, &r) })
-		defer clear(e.body)
 	}
-	return record.Append(slices.Grow(b, len(e.body)+recordRoom+r.Unknown.Envelope.Len()), e.fields)
+	return record.Append(slices.Grow(b, RecordRoom(&r)), e.fields)
+}
+
+// RecordRoom returns how many octets AppendRecord appends at most.
+func RecordRoom(r *exchange.Record) int {
+	room := recordRoom + r.Body.Len() + r.Unknown.Envelope.Len()
+	if r.Kind == exchange.RecordChild {
+		c, u := &r.Child.Child, &r.Unknown
+		room += childRoom + selectorRoom*(len(c.Local)+len(c.Remote)) +
+			u.Child.Len() + u.Change.Len() + u.In.Len() + u.Out.Len()
+	}
+	return room
 }
 
 const (
@@ -124,12 +137,16 @@ func ParseRecord(b []byte) (exchange.Record, error) {
 // check reads the body once, so that Replay of what ParseRecord returned does
 // not fail for its form, and notes what an Engine wants to know of it.
 func check(r *exchange.Record) error {
-	var s SA
 	switch r.Kind {
 	case exchange.RecordIKE:
-		return s.restore(*r)
+		s := &SA{}
+		r.Read = s
+		return s.read(*r)
 	case exchange.RecordWindow:
-		return s.restoreWindow(*r)
+		var v windowState
+		if record.Parse(r.Body.Reveal(), v.fields) != nil {
+			return exchange.ErrRecord
+		}
 	case exchange.RecordHalfOpen:
 		h, err := parseHalfOpen(*r)
 		r.Until = h.until
@@ -180,7 +197,7 @@ func shifted(t time.Time, d time.Duration) time.Time {
 // have done their work when the SA is established.
 func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
 	f.Keep(&s.unknown)
-	for i, t := range []*time.Time{&s.established, &s.soft, &s.hard, &s.session.Expires} {
+	for i, t := range s.instants(&s.session) {
 		f.Instant(instantTags[exchange.RecordIKE][i], t)
 	}
 	record.Number(f, 5, &s.peerSPI)
@@ -221,28 +238,48 @@ func sessionFields(f *record.Fields, v *exchange.Session) {
 // record returns the whole state of the SA, without its children.
 func (s *SA) record() exchange.Record {
 	proposal := s.suite.Proposal()
-	body := record.Append(make([]byte, 0, 1024), func(f *record.Fields) { s.fields(f, &proposal) })
-	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: secret.New(body),
+	body := s.host.body(func(f *record.Fields) { s.fields(f, &proposal) })
+	return exchange.Record{Kind: exchange.RecordIKE, SPI: s.spi, Replaces: s.replaces, Body: body,
 		Unknown: exchange.Unknown{Envelope: s.envelope}}
 }
 
-// restore reads record into the empty SA s.
-func (s *SA) restore(rec exchange.Record) error {
+// read reads record into the empty SA s, which has neither host nor ciphers then.
+func (s *SA) read(rec exchange.Record) error {
 	var proposal sa.Proposal
 	if record.Parse(rec.Body.Reveal(), func(f *record.Fields) { s.fields(f, &proposal) }) != nil {
 		return exchange.ErrRecord
 	}
-	s.spi, s.recorded, s.proven, s.creates = rec.SPI, true, true, newCreates()
+	s.spi, s.recorded, s.proven = rec.SPI, true, true
 	s.envelope = rec.Unknown.Envelope
 	st, err := suite.New(proposal)
+	if err == nil {
+		err = s.install(st, s.keys)
+	}
 	if err != nil {
 		return fmt.Errorf("ikev2: record: %w", err)
 	}
-	if err := s.install(st, s.keys); err != nil {
-		return fmt.Errorf("ikev2: record: %w", err)
-	}
-	s.rest()
 	return nil
+}
+
+// restored returns the SA of a RecordIKE.
+func (v *Version) restored(r exchange.Record) (*SA, error) {
+	s, ok := r.Read.(*SA)
+	if !ok || s.host != nil { // somebody has it already
+		s = &SA{}
+		if err := s.read(r); err != nil {
+			return nil, err
+		}
+	} else { // the record may have been shifted since
+		for i, t := range s.instants(&s.session) {
+			*t = record.FindInstant(r.Body.Reveal(), instantTags[exchange.RecordIKE][i])
+		}
+	}
+	s.host = v
+	st, err := v.suiteOf(s.suite.Proposal())
+	if err != nil {
+		return nil, err
+	}
+	return s, s.install(st, s.keys)
 }
 
 // ReplayWindow implements exchange.SA.
@@ -258,7 +295,10 @@ func (s *SA) ReplayChild(now time.Time, rec exchange.Record) {
 			return
 		}
 		n := &child{Child: c, soft: rec.Soft, group: rec.Group, anew: rec.Anew,
-			follows: rec.Child.Op == sa.OpFollow && !rec.Surplus, unknown: rec.Unknown}
+			follows: rec.Child.Op == sa.OpFollow && !rec.Surplus}
+		if u := rec.Unknown; u != (exchange.Unknown{}) {
+			n.unknown = &u
+		}
 		if rec.Child.Op != sa.OpAdd {
 			n.replaces = rec.Child.Replaces
 			if o := s.children.byID(n.replaces); o != nil {

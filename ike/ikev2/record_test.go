@@ -44,8 +44,11 @@ func golden(t testing.TB) *SA {
 				Expires: time.Unix(7, 8),
 			},
 		},
-		established: time.Unix(1, 2), soft: time.Unix(3, 4), hard: time.Unix(5, 6), lifetime: time.Hour, replaces: 9,
-		agreed: newAgreements(),
+		lifetimes: lifetimes{
+			established: time.Unix(1, 2), soft: time.Unix(3, 4), hard: time.Unix(5, 6), lifetime: time.Hour,
+		},
+		replaces: 9,
+		agreed:   newAgreements(),
 		window: window{expect: 3, response: datagrams{messageOf("response")}, next: 4, iv: 5, request: &request{
 			id: 3, message: datagrams{messageOf("request")}, task: task{kind: taskRekeyChild, child: 6, reason: "why"},
 			seed: secret.Copy([]byte("seed")), spi: 7, group: sa.KEX25519, nonce: 8,
@@ -163,7 +166,7 @@ func TestRecordOfNewerProgram(t *testing.T) {
 	if again := AppendRecord(nil, got); !bytes.Equal(again, b) {
 		t.Errorf("RecordChild is passed on as\n% x, want\n% x", again, b)
 	}
-	c := child{Child: got.Child.Child, unknown: got.Unknown}
+	c := child{Child: got.Child.Child, unknown: &got.Unknown}
 	if r := c.record(1, *got.Child); !r.Unknown.Child.Equal(got.Unknown.Child) || r.Unknown.Child.Len() == 0 {
 		t.Error("the record of the child SA has lost what is unknown")
 	}
@@ -185,8 +188,7 @@ func TestRecordOfNewerProgram(t *testing.T) {
 
 // restored is the SA of a RecordIKE.
 func restored(r exchange.Record) (*SA, error) {
-	s := &SA{}
-	return s, s.restore(r)
+	return new(Version).restored(r)
 }
 
 func TestRestoreGivesTheSameRecord(t *testing.T) {

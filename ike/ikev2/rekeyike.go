@@ -111,12 +111,16 @@ func (k *rekeying) successor(initiator bool, spi, peerSPI uint64) *SA {
 // derive gives the successor its keys.
 func (k *rekeying) derive(choice suite.Choice, x *suite.Exchange) error {
 	s := k.sa
-	st, err := suite.New(choice.Proposal)
+	st, err := s.host.suiteOf(choice.Proposal)
 	if err != nil {
 		return err
 	}
 	x.SPIi, x.SPIr = k.next.spis()
-	return k.next.install(st, st.RekeyKeys(s.suite.PRF(), s.keys.D, x))
+	keys := st.RekeyKeys(s.suite.PRF(), s.keys.D, x)
+	pi, pr := keys.Proven() // nobody proves anything again
+	pi.Clear()
+	pr.Clear()
+	return k.next.install(st, keys)
 }
 
 // handOver gives children, timers and name to the successor. What the SA itself has

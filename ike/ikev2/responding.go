@@ -67,7 +67,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 		return nil,
 			&initError{n, fmt.Sprintf("peer guessed another key exchange than %v", choice.Proposal.One(sa.KeyExchange))}
 	}
-	st, err := suite.New(choice.Proposal)
+	st, err := h.suiteOf(choice.Proposal)
 	if err != nil {
 		return nil, err
 	}

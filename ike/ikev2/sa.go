@@ -14,6 +14,7 @@ import (
 // SA is one IKE SA. It implements exchange.SA.
 type SA struct {
 	host  *Version
+	index exchange.Index
 	state State
 
 	names
@@ -25,35 +26,32 @@ type SA struct {
 	keys           suite.Keys
 	sealer, opener *suite.Cipher
 
-	established time.Time
-	soft, hard  time.Time // rekey, end
-	lifetime    time.Duration
+	lifetimes
 
 	window   window
 	agreed   agreements
 	tasks    []task
 	children childList
-	creates  resource.Bucket // CREATE_CHILD_SA of the peer
+	creates  creates
 
 	predecessor *SA    // that s has replaced, while it may still stand
 	contends    uint64 // our SPI of the one that s may replace: see contest
 
-	initiating *initiating       // until Established, of an SA that we have begun
-	responding *responding       // and of one that the peer has
-	asker      exchange.Datagram // addresses of the request that is being served
+	initiating *initiating        // until Established, of an SA that we have begun
+	responding *responding        // and of one that the peer has
+	asker      *exchange.Datagram // addresses of the request that is being served; nil: none is
 
 	heard       time.Time // when the peer last proved that it lives
 	elsewhere   time.Time // before that, no response is repeated to another address than remote
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
-	retireAt    time.Time // when another SA has taken its place for good; zero: none has
-	retireFor   string
-	served      bool   // it has had a child
-	wasReplaced bool   // Deleting came after Replaced
-	tired       bool   // it is being rekeyed because its IVs come to an end
-	failure     string // why an initiator's attempt ended
-	refused     int    // how often the peer has refused a successor
+	retires     *retirement // when another SA has taken its place for good; nil: none has
+	served      bool        // it has had a child
+	wasReplaced bool        // Deleting came after Replaced
+	tired       bool        // it is being rekeyed because its IVs come to an end
+	failure     string      // why an initiator's attempt ended
+	refused     int         // how often the peer has refused a successor
 
 	// What the next flush writes.
 	changes  []exchange.Record
@@ -65,21 +63,51 @@ type SA struct {
 	envelope record.Unknown // and what it wrote beside that; no keys
 }
 
+// lifetimes are how long an SA lasts.
+type lifetimes struct {
+	established time.Time
+	soft, hard  time.Time // rekey, end
+	lifetime    time.Duration
+}
+
+// instants are those that a RecordIKE holds, in the order of instantTags. The last is that of
+// the session.
+func (l *lifetimes) instants(v *exchange.Session) [4]*time.Time {
+	return [...]*time.Time{&l.established, &l.soft, &l.hard, &v.Expires}
+}
+
+// creates is what a peer may still ask for with CREATE_CHILD_SA. The zero value is all there is.
+type creates struct{ left *resource.Bucket }
+
+// take takes some of it, and reports whether that was there.
+func (c *creates) take(now time.Time, cost float64) bool {
+	if c.left == nil {
+		c.left = &resource.Bucket{Rate: createsPerSecond, Burst: createsBurst}
+	}
+	return c.left.Take(now, cost)
+}
+
+// retirement is the end of an SA that another one has taken the place of.
+type retirement struct {
+	at     time.Time
+	reason string
+}
+
 // child is one child SA and what the engine alone knows of it.
 type child struct {
 	sa.Child
-	soft     time.Time        // when it is rekeyed; zero: never, it is already replaced
-	urged    bool             // RekeyChild was said: soft is when the next try begins
-	anew     bool             // the successor is to have the networks of the entry: see markAnew
-	ending   bool             // its DELETE is under way
-	replaces uint64           // ID of the one that it follows, 0: none
-	follows  bool             // it was the peer's wish
-	replaced time.Time        // when another followed it, or took its place; zero: none did
-	surplus  bool             // both ends have rekeyed the one before, and this successor has lost: see crossing
-	group    uint16           // key exchange that it had, or that the peer wants for the successor
-	refused  int              // how often the peer has refused a successor
-	lost     []sa.Selector    // what it has no room for: see Cut
-	unknown  exchange.Unknown // what a newer version wrote into its record beyond it
+	soft     time.Time         // when it is rekeyed; zero: never, it is already replaced
+	urged    bool              // RekeyChild was said: soft is when the next try begins
+	anew     bool              // the successor is to have the networks of the entry: see markAnew
+	ending   bool              // its DELETE is under way
+	replaces uint64            // ID of the one that it follows, 0: none
+	follows  bool              // it was the peer's wish
+	replaced time.Time         // when another followed it, or took its place; zero: none did
+	surplus  bool              // both ends have rekeyed the one before, and this successor has lost: see crossing
+	group    uint16            // key exchange that it had, or that the peer wants for the successor
+	refused  int               // how often the peer has refused a successor
+	lost     []sa.Selector     // what it has no room for: see Cut
+	unknown  *exchange.Unknown // what a newer version wrote into its record beyond it; nil: nothing
 }
 
 // install makes the cipher states of the keys.

@@ -67,7 +67,7 @@ func (s State) String() string {
 }
 
 // phases are what an Engine knows of the states.
-var phases = map[State]exchange.Phase{
+var phases = [...]exchange.Phase{
 	Connecting:     exchange.PhaseDialling,
 	HalfOpen:       exchange.PhaseHalfOpen,
 	Authenticating: exchange.PhaseDialling,

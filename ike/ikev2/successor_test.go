@@ -7,7 +7,6 @@ import (
 
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/record"
-	"github.com/warrenvpn/warren/resource"
 )
 
 // What becomes of each field of an SA when it is rekeyed. A new field needs a line
@@ -20,7 +19,8 @@ const (
 
 // fate is what becomes of the fields of SA, by name.
 var fate = map[string]string{
-	"host": inherited, "state": itsOwn, "initiator": itsOwn, "dialled": inherited, "spi": itsOwn, "peerSPI": itsOwn,
+	"host": inherited, "index": anew,
+	"state": itsOwn, "initiator": itsOwn, "dialled": inherited, "spi": itsOwn, "peerSPI": itsOwn,
 	"local": inherited, "remote": inherited, "natLocal": inherited, "natRemote": inherited, "udp": inherited,
 	"suite": anew, "keys": anew, "sealer": anew, "opener": anew, // until it is derived
 	"profile": inherited, "entry": inherited, "remoteAccess": inherited, "dpd": inherited,
@@ -30,7 +30,7 @@ var fate = map[string]string{
 	"predecessor": anew, "contends": anew,
 	"initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
 	"garbled": anew, "forged": anew, "partial": anew,
-	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retireAt": anew, "retireFor": anew,
+	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retires": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,
 	"envelope": anew,
@@ -41,13 +41,13 @@ func full(t *testing.T) *SA {
 	t.Helper()
 	s := golden(t)
 	now := time.Unix(100, 0)
-	s.host, s.initiator, s.natLocal = &Version{}, true, true
-	s.creates = resource.Bucket{Rate: 1, Burst: 2}
+	s.host, s.index.Timer, s.initiator, s.natLocal = &Version{}, 1, true, true
+	s.creates.take(now, 1)
 	s.tasks, s.children, s.predecessor = []task{{kind: taskLiveness}}, []*child{{}}, &SA{}
-	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, exchange.Datagram{Local: s.local}
+	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, &exchange.Datagram{Local: s.local}
 	s.partial[0] = &partial{}
-	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retireAt = now, now, now, now, now
-	s.proven, s.garbled, s.forged, s.endReason, s.retireFor, s.failure = true, 1, 1, "end", "retired", "failed"
+	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retires = now, now, now, now, &retirement{}
+	s.proven, s.garbled, s.forged, s.endReason, s.failure = true, 1, 1, "end", "failed"
 	s.served, s.wasReplaced, s.tired, s.refused, s.contends = true, true, true, 1, 7
 	s.changes, s.fresh, s.dirty, s.recorded = []exchange.Record{{}}, true, true, true
 	newer := record.Append(nil, func(f *record.Fields) { f.Flag(1, &s.fresh) })

@@ -36,12 +36,17 @@ type synchronisation struct {
 	ids, counters bool // agreed with the peer
 	unproven      bool // taken over, and the peer has not confirmed the message IDs
 	// As the peer of a cluster: the highest ID of a synchronisation so far, plus
-	// one; and the last one with its answer, for repeats.
+	// one; and the last one with its answer, for repeats; nil: there was none.
 	seen   uint32
-	last   [sha256.Size]byte
-	answer datagrams
+	served *servedSync
 
 	unknown record.Unknown // what a newer version wrote beyond it; no keys
+}
+
+// servedSync is a synchronisation of the peer that was answered.
+type servedSync struct {
+	request [sha256.Size]byte // its hash
+	answer  datagrams
 }
 
 // Tag implements Agreement.
@@ -211,8 +216,8 @@ func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps
 		return false, nil
 	}
 	sum := sha256.Sum256(d.Payload)
-	if y.answer != nil && sum == y.last {
-		y.answer.send(d, out)
+	if y.served != nil && sum == y.served.request {
+		y.served.answer.send(d, out)
 		return true, nil
 	}
 	if m1 < y.sa.window.expect || m1 < y.seen || m1 == 1<<32-1 {
@@ -237,8 +242,8 @@ func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps
 			out.Events = append(out.Events, exchange.SkipNumbers{ID: c.ID, Numbers: skip})
 		}
 	}
-	y.last, y.answer = sum, y.sa.seal(wire.Informational, 0, true, answer)
-	y.answer.send(d, out)
+	y.served = &servedSync{request: sum, answer: y.sa.seal(wire.Informational, 0, true, answer)}
+	y.served.answer.send(d, out)
 	return true, nil
 }
 

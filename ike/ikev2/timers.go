@@ -24,7 +24,9 @@ func (s *SA) Deadline() time.Time {
 	if s.state != Established {
 		return at
 	}
-	sooner(s.retireAt)
+	if s.retires != nil {
+		sooner(s.retires.at)
+	}
 	sooner(s.keepaliveAt)
 	sooner(s.soft)
 	sooner(s.hard)
@@ -76,9 +78,9 @@ func (s *SA) Expire(now time.Time, out *exchange.Output) {
 		}
 		s.enqueue(task{kind: taskDeleteIKE, reason: reason})
 	}
-	if due(now, s.retireAt) {
-		s.retireAt = time.Time{}
-		s.enqueue(task{kind: taskDeleteIKE, reason: s.retireFor})
+	if r := s.retires; r != nil && due(now, r.at) {
+		s.retires = nil
+		s.enqueue(task{kind: taskDeleteIKE, reason: r.reason})
 	}
 	if due(now, s.soft) {
 		s.soft = time.Time{}

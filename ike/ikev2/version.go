@@ -2,11 +2,14 @@ package ikev2
 
 import (
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
+	"github.com/warrenvpn/warren/internal/record"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -17,6 +20,8 @@ type Version struct {
 	rules    *Rules
 	before   *Rules // of the last Configure
 	partials partials
+	suites   []*suite.Suite // in use, or once in use: at most maxSuites
+	scratch  []byte         // for a message or a record that is being made
 }
 
 var _ exchange.Version = (*Version)(nil)
@@ -35,6 +40,49 @@ func (v *Version) Configure(cfg *exchange.Config) error {
 	}
 	v.before, v.rules = v.rules, rules
 	return nil
+}
+
+// body returns what fields write, in memory of its own that is no larger. Nothing else is left
+// of it, where it is no longer than maxScratch.
+func (v *Version) body(fields func(*record.Fields)) secret.Value {
+	b := record.Append(v.room(), fields)
+	v.keep(b)
+	body := secret.Copy(b)
+	clear(b)
+	return body
+}
+
+// room is memory for what is made and then copied: see keep.
+func (v *Version) room() []byte {
+	if v == nil || v.scratch == nil {
+		return make([]byte, 0, maxScratch)
+	}
+	return v.scratch
+}
+
+// keep keeps the memory that room gave, or that has come in its place, for the next time.
+func (v *Version) keep(b []byte) {
+	if v != nil && cap(b) <= maxScratch {
+		v.scratch = b[:0]
+	}
+}
+
+// suiteOf returns the Suite of a chosen proposal. SAs with the same one share it, as far as
+// they have a Version.
+func (v *Version) suiteOf(p sa.Proposal) (*suite.Suite, error) {
+	if v == nil {
+		return suite.New(p)
+	}
+	for _, s := range v.suites {
+		if slices.Equal(s.Proposal(), p) {
+			return s, nil
+		}
+	}
+	s, err := suite.New(p)
+	if err == nil && len(v.suites) < maxSuites {
+		v.suites = append(v.suites, s)
+	}
+	return s, err
 }
 
 // First is an IKE_SA_INIT request, parsed. It implements exchange.First.
@@ -86,8 +134,8 @@ func (v *Version) Dial(now time.Time, name string, out *exchange.Output) (exchan
 
 // Restore implements exchange.Version.
 func (v *Version) Restore(r exchange.Record) (exchange.SA, error) {
-	s := &SA{host: v}
-	if err := s.restore(r); err != nil {
+	s, err := v.restored(r)
+	if err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -1,6 +1,7 @@
 package ikev2
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"time"
@@ -157,15 +158,16 @@ func (s *SA) seal(x wire.ExchangeType, id uint32, response bool, ps []wire.Paylo
 	if response {
 		h.Flags |= wire.FlagResponse
 	}
-	b, err := s.sealer.Seal(nil, h, s.window.nextIV(s.host.Epoch()), s.host.Rand(), ps...)
+	b, err := s.sealer.Seal(s.host.room(), h, s.window.nextIV(s.host.Epoch()), s.host.Rand(), ps...)
 	if err != nil {
 		panic(fmt.Sprintf("ikev2: internal error: sealing: %v", err))
 	}
+	s.host.keep(b)
 	s.dirty = true
 	if f := (fragments{s}); f.tooLong(len(b)) {
 		return f.seal(h, ps)
 	}
-	return datagrams{b}
+	return datagrams{bytes.Clone(b)} // the SA keeps it: no more memory than it takes
 }
 
 // nextIV returns the initialisation vector of the next message.
@@ -221,8 +223,8 @@ func (s *SA) respond(x wire.ExchangeType, id uint32, ps []wire.Payload, out *exc
 	s.window.response = s.seal(x, id, true, ps)
 	s.window.expect = id + 1
 	to := exchange.Datagram{Local: s.local, Remote: s.remote}
-	if s.asker.Remote.IsValid() {
-		to = s.asker // section 2.11: where the request came from
+	if s.asker != nil {
+		to = *s.asker // section 2.11: where the request came from
 	}
 	s.window.response.send(to, out)
 }

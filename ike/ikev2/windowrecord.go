@@ -6,7 +6,6 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/record"
-	"github.com/warrenvpn/warren/internal/secret"
 )
 
 // windowState is what a RecordWindow holds: all of an IKE SA that an exchange may
@@ -118,8 +117,7 @@ func (r *request) fields(f *record.Fields) {
 // windowRecord returns what the last exchange changed.
 func (s *SA) windowRecord() exchange.Record {
 	v := s.windowState()
-	body := record.Append(make([]byte, 0, 512), v.fields)
-	return exchange.Record{Kind: exchange.RecordWindow, SPI: s.spi, Body: secret.New(body)}
+	return exchange.Record{Kind: exchange.RecordWindow, SPI: s.spi, Body: s.host.body(v.fields)}
 }
 
 // restoreWindow reads a RecordWindow into s. With an error s has not changed.

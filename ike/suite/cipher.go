@@ -61,10 +61,16 @@ var errKeyLength = errors.New("suite: keys of a wrong length")
 // Cipher shares the keys: once they are cleared and it was at rest, it does nothing.
 func (s *Suite) NewCipher(encryption, integrity secret.Value) (*Cipher, error) {
 	c := &Cipher{suite: s, encryption: encryption, integrity: integrity}
-	if _, err := c.prepare(); err != nil {
-		return nil, err
+	if !c.keyed() {
+		return nil, errKeyLength
 	}
 	return c, nil
+}
+
+// keyed reports whether the keys have the lengths that the suite wants.
+func (c *Cipher) keyed() bool {
+	s := c.suite
+	return c.encryption.Len() == s.enc.keyLen+s.enc.saltLen && c.integrity.Len() == s.integ.keyLen
 }
 
 // Rest lets go of all but the keys and the counter.
@@ -76,7 +82,7 @@ func (c *Cipher) prepare() (*schedule, error) {
 		return c.schedule, nil
 	}
 	s := c.suite
-	if c.encryption.Len() != s.enc.keyLen+s.enc.saltLen || c.integrity.Len() != s.integ.keyLen {
+	if !c.keyed() {
 		return nil, errKeyLength
 	}
 	key := c.encryption.Reveal()[:s.enc.keyLen]

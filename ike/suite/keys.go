@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -10,7 +11,8 @@ import (
 
 // Keys are the seven keys of an IKE SA (RFC 7296 section 2.14): i is what the
 // original initiator uses, r the responder. Ai and Ar are empty with an AEAD,
-// whose Ei and Er end with the salt.
+// whose Ei and Er end with the salt. Pi and Pr are for the handshake alone, and in
+// memory of their own: see Proven.
 type Keys struct{ D, Ai, Ar, Ei, Er, Pi, Pr secret.Value }
 
 // Clear overwrites all keys.
@@ -18,6 +20,14 @@ func (k *Keys) Clear() {
 	for _, v := range []secret.Value{k.D, k.Ai, k.Ar, k.Ei, k.Er, k.Pi, k.Pr} {
 		v.Clear()
 	}
+}
+
+// Proven takes Pi and Pr out, which have done their work once both ends have proven who
+// they are.
+func (k *Keys) Proven() (pi, pr secret.Value) {
+	pi, pr = k.Pi, k.Pr
+	k.Pi, k.Pr = secret.Value{}, secret.Value{}
+	return pi, pr
 }
 
 // Exchange is what both sides of an exchange contribute to its keys. Shared is
@@ -48,16 +58,20 @@ func (s *Suite) RekeyKeys(old PRF, d secret.Value, x *Exchange) Keys {
 func (s *Suite) expand(skeyseed []byte, x *Exchange) Keys {
 	spis := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, x.SPIi), x.SPIr)
 	prf, integ, enc := s.prf.size, s.integ.keyLen, s.enc.keyLen+s.enc.saltLen
-	b := s.prf.Expand(skeyseed, 3*prf+2*integ+2*enc, x.Ni, x.Nr, spis)
+	all := s.prf.Expand(skeyseed, 3*prf+2*integ+2*enc, x.Ni, x.Nr, spis)
 	clear(skeyseed)
 	var k Keys
+	last := len(all) - 2*prf
+	b := bytes.Clone(all[:last])
 	k.D, b = take(b, prf)
 	k.Ai, b = take(b, integ)
 	k.Ar, b = take(b, integ)
 	k.Ei, b = take(b, enc)
-	k.Er, b = take(b, enc)
+	k.Er, _ = take(b, enc)
+	b = bytes.Clone(all[last:])
 	k.Pi, b = take(b, prf)
 	k.Pr, _ = take(b, prf)
+	clear(all)
 	return k
 }
 

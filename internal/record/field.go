@@ -162,6 +162,16 @@ func ShiftInstant(b []byte, tag Tag, d time.Duration) {
 	}
 }
 
+// FindInstant returns the Instant with this tag in the record b, and the zero Time where
+// there is none.
+func FindInstant(b []byte, tag Tag) time.Time {
+	v := Find(b, tag)
+	if len(v) != InstantSize {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(v))).UTC()
+}
+
 // Duration is a field of nanoseconds, written like a Number, and not negative.
 func (f *Fields) Duration(tag Tag, v *time.Duration) {
 	n := uint64(max(*v, 0))

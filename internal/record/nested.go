@@ -104,6 +104,29 @@ func (f *Fields) Items(tag Tag, v *[][]byte, most int) {
 	f.enclose(tag, start)
 }
 
+// Write is a field like Part, in a pass that writes: value appends what it holds, octet for
+// octet. It is not written where that is nothing.
+func (f *Fields) Write(tag Tag, value func(b []byte) []byte) {
+	f.start(tag)
+	start := len(f.b)
+	if f.b = value(f.b); len(f.b) > start {
+		f.enclose(tag, start)
+	}
+}
+
+// WriteItems is a field like Items, in a pass that writes: item appends each of n items.
+func (f *Fields) WriteItems(tag Tag, n int, item func(i int, b []byte) []byte) {
+	f.Write(tag, func(b []byte) []byte {
+		for i := range n {
+			start := len(b)
+			b = item(i, b)
+			var size [binary.MaxVarintLen32]byte
+			b = slices.Insert(b, start, binary.AppendUvarint(size[:0], uint64(len(b)-start))...)
+		}
+		return b
+	})
+}
+
 // outside is where a pass goes on behind a record within the record.
 type outside struct {
 	level
