@@ -24,7 +24,7 @@ var (
 type Inbound struct {
 	spi           sa.SPI
 	extended      bool
-	cipher        *transform.Cipher
+	cipher        transform.Cipher
 	window        replay.Window
 	slot          *Slot
 	local, remote []sa.Selector
@@ -38,7 +38,7 @@ func NewInbound(c *sa.Child, counters *Counters) (*Inbound, error) {
 		return nil, err
 	}
 	return &Inbound{
-		spi: c.In.SPI, extended: c.In.ESN, cipher: t,
+		spi: c.In.SPI, extended: c.In.ESN, cipher: *t,
 		window: counters.Window(c.Slot), slot: counters.Slot(c.Slot),
 		local: c.Local, remote: c.Remote,
 	}, nil
@@ -114,7 +114,7 @@ func (in *Inbound) accept(body []byte, seq uint64, tos uint8) (inner []byte, new
 // may be used beside that of in.
 func (in *Inbound) Clone() *Inbound {
 	c := *in
-	c.cipher = in.cipher.Clone()
+	c.cipher = *in.cipher.Clone()
 	return &c
 }
 

@@ -12,7 +12,7 @@ import (
 // use.
 type Outbound struct {
 	spi     sa.SPI
-	cipher  *transform.Cipher
+	cipher  transform.Cipher
 	slot    *Slot
 	ceiling uint64
 }
@@ -23,7 +23,7 @@ func NewOutbound(c *sa.Child, counters *Counters) (*Outbound, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &Outbound{spi: c.Out.SPI, cipher: t, slot: counters.Slot(c.Slot), ceiling: math.MaxUint32}
+	o := &Outbound{spi: c.Out.SPI, cipher: *t, slot: counters.Slot(c.Slot), ceiling: math.MaxUint32}
 	if c.Out.ESN {
 		o.ceiling = math.MaxUint64 - 1
 	}
@@ -34,7 +34,7 @@ func NewOutbound(c *sa.Child, counters *Counters) (*Outbound, error) {
 // be used beside o.
 func (o *Outbound) Clone() *Outbound {
 	c := *o
-	c.cipher = o.cipher.Clone()
+	c.cipher = *o.cipher.Clone()
 	return &c
 }
 

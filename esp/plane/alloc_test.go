@@ -198,7 +198,7 @@ func TestAllocsWithCrew(t *testing.T) {
 		s.Sum(stats.DropIntegrity, stats.DropReplay) > 0 {
 		t.Errorf("stats are %+v", s)
 	}
-	if x := &l.p.esp.children[2].crew; x.outs[0] == nil && x.outs[1] == nil || x.ins[0] == nil && x.ins[1] == nil {
+	if x := l.p.esp.children[2].crew; x.outs[0] == nil && x.outs[1] == nil || x.ins[0] == nil && x.ins[1] == nil {
 		t.Error("the crew had nothing to do")
 	}
 }

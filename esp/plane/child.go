@@ -37,10 +37,9 @@ type child struct {
 	inMu sync.Mutex
 	in   *esp.Inbound
 
-	crew     crewState
-	outSPI   sa.SPI
-	toldAt   [ReportPathMTU + 1]atomic.Int64 // Unix seconds of the last report of each kind
-	maxInner func(int) int
+	crew   *crewState // where there is no crew, all child SAs have the same
+	outSPI sa.SPI
+	toldAt [ReportPathMTU + 1]atomic.Uint32 // Unix seconds of the last report of each kind
 }
 
 // MTU implements Carrier.
@@ -86,7 +85,7 @@ func (e *espSide) apply(c *sa.Change) error {
 
 // moveLocked gives an installed child the addresses of c.
 func (e *espSide) moveLocked(ch *child, c *sa.Child) {
-	ch.path.Store(e.newPathLocked(c, ch.maxInner))
+	ch.path.Store(e.newPathLocked(c, ch.out.MaxInner))
 	ch.toldAt[ReportMoved].Store(0)
 }
 
@@ -163,9 +162,8 @@ func (e *espSide) newChildLocked(c *sa.Child, replaces uint64) (*child, error) {
 	ch := &child{
 		esp: e, id: c.ID, replaces: replaces, slot: e.counters.Slot(c.Slot), slotIndex: c.Slot,
 		bytesLimit: c.BytesLimit,
-		out:        out, in: in, outSPI: c.Out.SPI, maxInner: out.MaxInner,
+		out:        out, in: in, outSPI: c.Out.SPI, crew: e.crew.newState(),
 	}
-	e.crew.initState(&ch.crew)
 	ch.link = Link{carrier: ch, spi: c.Out.SPI, id: c.ID}
 	ch.path.Store(e.newPathLocked(c, out.MaxInner))
 	return ch, nil

@@ -25,6 +25,7 @@ type crew struct {
 	members int
 	work    chan task
 	group   sync.WaitGroup
+	idle    crewState // of all child SAs, where size is 0
 }
 
 // task is work for the crew. The argument of do is the number of the member
@@ -92,13 +93,16 @@ type crewState struct {
 	drained     chan struct{}        // has a token when the crew has none any more
 }
 
-// initState makes what the crew needs of a new child SA.
-func (c *crew) initState(x *crewState) {
+// newState returns what the crew needs of a new child SA. A crew of nobody has one for all: what
+// comes of its locks is that two child SAs are not deleted at the same time.
+func (c *crew) newState() *crewState {
 	if c.size == 0 {
-		return
+		return &c.idle
 	}
-	x.drained = make(chan struct{}, 1)
-	x.outs, x.ins = make(copies[esp.Outbound], c.members), make(copies[esp.Inbound], c.members)
+	return &crewState{
+		drained: make(chan struct{}, 1),
+		outs:    make(copies[esp.Outbound], c.members), ins: make(copies[esp.Inbound], c.members),
+	}
 }
 
 // sealer returns what a member seals with; nil where the child was deleted. The

@@ -149,10 +149,16 @@ func (e *espSide) checkVolume(c *child, bytes uint64, now int64) {
 	}
 }
 
+// told notes that something is reported of c in the second now, and reports whether that is the
+// first time.
+func (c *child) told(k ReportKind, now int64) bool {
+	return c.toldAt[k].Swap(uint32(now)) != uint32(now)
+}
+
 // reportChild sends a report about c, once a second at most: one may be lost, and what
 // it asks for may fail.
 func (e *espSide) reportChild(c *child, k ReportKind, now int64) {
-	if c.toldAt[k].Swap(now) != now {
+	if c.told(k, now) {
 		e.report(Report{Kind: k, Child: c.id})
 	}
 }

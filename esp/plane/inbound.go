@@ -289,7 +289,7 @@ func (in *inbound) checkPath(c *child, m *Message) {
 	if to.remote == m.Remote || to.encap != sa.EncapUDP || in.outer.Kind != KindNATT {
 		return
 	}
-	if c.toldAt[ReportMoved].Swap(in.rx.now) != in.rx.now {
+	if c.told(ReportMoved, in.rx.now) {
 		in.esp.report(Report{Kind: ReportMoved, Child: c.id, Local: in.outer.Local, Remote: m.Remote,
 			Encap: sa.EncapUDP})
 	}

@@ -32,11 +32,10 @@ func (e *espSide) heirLocked(c *child) *child {
 // retainLocked keeps in, the inbound half of c, for a while. The caller holds the
 // locks of that half, and lets c have it no more.
 func (e *espSide) retainLocked(c, heir *child, in *esp.Inbound) {
-	l := &child{esp: e, id: c.id, outSPI: c.outSPI}
+	l := &child{esp: e, id: c.id, outSPI: c.outSPI, crew: e.crew.newState()}
 	l.in, l.slot = in.Detach()
 	l.link = Link{carrier: l, spi: c.link.spi, id: c.id}
 	l.path.Store(c.path.Load())
-	e.crew.initState(&l.crew)
 	e.spis.Set(in.SPI(), l)
 	e.late = append(e.late, late{l, heir, e.now().Add(lateTime)})
 	e.lateTimer.Reset(lateTime)

@@ -116,7 +116,7 @@ func (e *espSide) lowerLocked(ch *child, remote netip.Addr, mtu int) {
 		return
 	}
 	to := *old
-	to.setMTU(mtu, ch.maxInner)
+	to.setMTU(mtu, ch.out.MaxInner)
 	to.lowered = e.now()
 	ch.path.Store(&to)
 	e.lowered = true
@@ -142,7 +142,7 @@ func (e *espSide) raiseMTUs(now time.Time) {
 			continue
 		}
 		to := *old
-		e.resolveLocked(&to, ch.maxInner)
+		e.resolveLocked(&to, ch.out.MaxInner)
 		ch.path.Store(&to)
 		e.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: to.mtu})
 	}

@@ -88,7 +88,7 @@ func newCBC(s *sa.SA, rnd io.Reader) (*Cipher, error) {
 	if _, ok := m.mac.(hash.Cloner); !ok {
 		return nil, fmt.Errorf("transform: %v cannot be cloned", s.Integrity)
 	}
-	return &Cipher{mode: m, iv: m.iv, block: m.iv, icv: m.icv}, nil
+	return &Cipher{mode: m, iv: uint8(m.iv), block: uint8(m.iv), icv: uint8(m.icv)}, nil
 }
 
 // setBlock makes the modes around the block cipher.

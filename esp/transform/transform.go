@@ -30,10 +30,8 @@ var (
 
 // Cipher protects the packets of one SA. It is not safe for concurrent use.
 type Cipher struct {
-	mode  mode
-	iv    int
-	block int
-	icv   int
+	mode           mode
+	iv, block, icv uint8 // in bytes
 }
 
 // mode is one way to protect a packet: SPI, sequence number, IV, body, ICV.
@@ -76,26 +74,27 @@ func (c *Cipher) Clone() *Cipher {
 func (c *Cipher) Clear() { c.mode.clear() }
 
 // IVLen returns the length of the IV that follows the ESP header.
-func (c *Cipher) IVLen() int { return c.iv }
+func (c *Cipher) IVLen() int { return int(c.iv) }
 
 // ICVLen returns the length of the integrity check value at the end.
-func (c *Cipher) ICVLen() int { return c.icv }
+func (c *Cipher) ICVLen() int { return int(c.icv) }
 
 // Block returns the length that IV and body are padded to a multiple of, 4 at
 // least (RFC 4303 section 2.4).
-func (c *Cipher) Block() int { return c.block }
+func (c *Cipher) Block() int { return int(c.block) }
 
 // PacketLen returns the length of the ESP packet that carries n inner bytes.
 func (c *Cipher) PacketLen(n int) int {
-	body := (n + TrailerLen + c.block - 1) / c.block * c.block
-	return HeaderLen + c.iv + body + c.icv
+	block := c.Block()
+	body := (n + TrailerLen + block - 1) / block * block
+	return HeaderLen + c.IVLen() + body + c.ICVLen()
 }
 
 // MaxInner returns the largest number of inner bytes in an ESP packet of at
 // most n bytes; it is negative where there is no room at all.
 func (c *Cipher) MaxInner(n int) int {
-	body := n - HeaderLen - c.iv - c.icv
-	return body/c.block*c.block - TrailerLen
+	body, block := n-HeaderLen-c.IVLen()-c.ICVLen(), c.Block()
+	return body/block*block - TrailerLen
 }
 
 // Seal completes an ESP packet whose header and padded body are in place: it
@@ -107,14 +106,14 @@ func (c *Cipher) Seal(packet []byte, seq uint64) { c.mode.seal(packet, seq) }
 // from after the IV to the next header field. A packet for which it returns an
 // error may be overwritten: it can only be dropped.
 func (c *Cipher) Open(packet []byte, seq uint64) ([]byte, error) {
-	body := len(packet) - HeaderLen - c.iv - c.icv
-	if body < TrailerLen || body%c.block != 0 {
+	body := len(packet) - HeaderLen - c.IVLen() - c.ICVLen()
+	if body < TrailerLen || body%c.Block() != 0 {
 		return nil, ErrShort
 	}
 	if !c.mode.open(packet, seq) {
 		return nil, ErrIntegrity
 	}
-	return packet[HeaderLen+c.iv : len(packet)-c.icv], nil
+	return packet[HeaderLen+c.IVLen() : len(packet)-c.ICVLen()], nil
 }
 
 // KeyLens returns the lengths in bytes of the keys that encryption and
