@@ -11,7 +11,7 @@ import (
 // notice.
 const (
 	DefaultBulkRate = 32 << 20 // bytes a second
-	bulkBurst       = 64 << 10
+	bulkBurst       = 1 << 20
 	// bulkPiece is what is waited for when nothing is left: a millisecond's worth,
 	// so that timers do not cost more than the copy.
 	bulkPiece = 32 << 10
