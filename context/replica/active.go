@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -109,15 +110,15 @@ func (a *active) retire(reason string) {
 // record writes an entry down and gives it to the twin. Where the journal has no room
 // for it the twin does not get it either, and needs a snapshot.
 func (a *active) record(payload []byte) journal.Position {
+	defer clear(payload)
 	p := a.store.append(payload)
 	if p == 0 {
-		clear(payload)
 		a.estrange()
 		return 0
 	}
 	a.note()
 	// Its size was checked by the ledger, which took it first.
-	_, _ = a.sender.Append(payload)
+	_, _ = a.sender.Append(bytes.Clone(payload))
 	return p
 }
 

@@ -70,30 +70,36 @@ func endsOf(changes []exchange.Record) map[uint64]bool {
 // them or none. One without the other may say that an exchange goes on which has
 // already made its SA.
 func (r *Replica) commitSome(now time.Time, changes []exchange.Record) (n int) {
-	var parts [][]byte
+	all, at := make([]entry, 0, len(changes)+1), r.host.Now()
 	for size := 0; n < len(changes) && size < maxBatch; n++ {
-		first := len(parts)
+		first := len(all)
 		// How far a child may count comes before the child: nobody holds one
 		// without the other.
 		if c := changes[n].Child; c != nil && c.Op.Installs() {
-			if b := r.role.reserve(c); b != nil {
-				parts = append(parts, b)
+			if e := r.role.reserve(c); e != nil {
+				all = append(all, entry{counters: e})
 			}
 		}
-		parts = append(parts, appendRecord(nil, r.host.Now(), changes[n]))
-		for _, p := range parts[first:] {
-			size += len(p)
+		all = append(all, entry{at: at, record: &changes[n]})
+		for i := first; i < len(all); i++ {
+			size += all[i].room()
 		}
 	}
-	if len(parts) == 1 {
-		r.role.record(parts[0])
-		return n
-	}
-	r.role.record(appendBatch(nil, parts))
-	for _, p := range parts {
-		clear(p)
-	}
+	r.write(all)
 	return n
+}
+
+// mostScratch bounds the memory for an entry that is kept for the next one, in bytes.
+const mostScratch = 16 << 10
+
+// write makes entries durable that count together. They are written where those before
+// were, which are overwritten.
+func (r *Replica) write(all []entry) {
+	b := appendEntries(r.scratch[:0], all)
+	r.role.record(b)
+	if cap(b) <= mostScratch {
+		r.scratch = b[:0]
+	}
 }
 
 // Dispatch lets messages leave when what they depend on is durable on both nodes, and

@@ -105,11 +105,16 @@ type entry struct {
 	lost error
 }
 
-// fields lists the fields of the entry: tag 1 is batchTag. body is the record.
+// fields lists the fields of the entry: tag 1 is batchTag. body is where the record is read
+// into, which a pass that writes makes of the entry.
 func (e *entry) fields(f *record.Fields, body *[]byte) {
 	f.Keep(&e.unknown)
 	f.Instant(2, &e.at)
-	f.Part(3, body)
+	if e.record == nil {
+		f.Part(3, body)
+	} else {
+		f.Write(3, func(b []byte) []byte { return ike.AppendRecord(b, *e.record) })
+	}
 	record.Optional(f, 4, &e.counters, func(f *record.Fields, c *counterEntry) { c.fields(f) })
 	record.Optional(f, 5, &e.session, func(f *record.Fields, s *sessionEntry) { s.fields(f) })
 	record.Optional(f, 6, &e.habit, func(f *record.Fields, h *habitEntry) { h.fields(f) })
@@ -123,22 +128,38 @@ func (e *entry) fields(f *record.Fields, body *[]byte) {
 	f.Require(kinds < 2)
 }
 
-// entryRoom is what an entry takes at most beside its body.
-const entryRoom = 32
+const (
+	// entryRoom is what an entry takes at most beside its record, and beside what is not
+	// known of it: the eight numbers of counters are the most.
+	entryRoom = 128
+	// itemRoom is what the head of a batch, or of an entry in it, takes at most.
+	itemRoom = 16
+)
+
+// room is how many octets append appends at most.
+func (e *entry) room() int {
+	n := entryRoom + e.unknown.Len()
+	switch {
+	case e.record != nil:
+		n += ike.RecordRoom(e.record)
+	case e.counters != nil:
+		n += e.counters.unknown.Len()
+	case e.session != nil:
+		n += e.session.unknown.Len()
+	case e.habit != nil:
+		n += len(e.habit.identity) + e.habit.unknown.Len()
+	}
+	return n
+}
 
 // encode returns the entry as the journal has it. The bytes hold keys.
 func (e entry) encode() []byte { return e.append(nil) }
 
 // append appends the entry to b. No copy of its keys is left elsewhere: there is room for
 // them before they are written. b holds none, or has the room: growing would leave a copy.
-func (e entry) append(b []byte) []byte {
-	var body []byte
-	if e.record != nil {
-		body = ike.AppendRecord(make([]byte, 0, 512), *e.record)
-		defer clear(body)
-	}
-	b = slices.Grow(b, len(body)+entryRoom+e.unknown.Len())
-	return record.Append(b, func(f *record.Fields) { e.fields(f, &body) })
+func (e *entry) append(b []byte) []byte {
+	var none []byte
+	return record.Append(slices.Grow(b, e.room()), func(f *record.Fields) { e.fields(f, &none) })
 }
 
 // received makes e, that another node has just sent, an entry of a node whose
@@ -161,21 +182,21 @@ func (e entry) received(now time.Time) entry {
 
 // appendRecord appends the entry for a record of the engine at the instant at.
 func appendRecord(b []byte, at time.Time, r exchange.Record) []byte {
-	return entry{at: at, record: &r}.append(b)
+	return (&entry{at: at, record: &r}).append(b)
 }
 
 // appendCounters appends the entry for c.
 func appendCounters(b []byte, c counterEntry) []byte {
-	return entry{counters: &c}.append(b)
+	return (&entry{counters: &c}).append(b)
 }
 
 // appendSession appends the entry for s at the instant at.
 func appendSession(b []byte, at time.Time, s sessionEntry) []byte {
-	return entry{at: at, session: &s}.append(b)
+	return (&entry{at: at, session: &s}).append(b)
 }
 
 // appendHabit appends the entry for h.
-func appendHabit(b []byte, h habitEntry) []byte { return entry{habit: &h}.append(b) }
+func appendHabit(b []byte, h habitEntry) []byte { return (&entry{habit: &h}).append(b) }
 
 const (
 	// maxBatch is the size from which a batch is cut. What belongs together is
@@ -188,16 +209,21 @@ const (
 	batchTag record.Tag = 1
 )
 
-// appendBatch appends the entry for parts.
-func appendBatch(b []byte, parts [][]byte) []byte {
-	size := entryRoom
-	for _, p := range parts {
-		size += len(p) + entryRoom
+// appendEntries appends the one entry there is, or a batch of several.
+func appendEntries(b []byte, all []entry) []byte {
+	if len(all) == 1 {
+		return all[0].append(b)
 	}
-	return record.Append(slices.Grow(b, size), func(f *record.Fields) { f.Items(batchTag, &parts, maxParts) })
+	room := itemRoom
+	for i := range all {
+		room += itemRoom + all[i].room()
+	}
+	return record.Append(slices.Grow(b, room), func(f *record.Fields) {
+		f.WriteItems(batchTag, len(all), func(i int, b []byte) []byte { return all[i].append(b) })
+	})
 }
 
-// isBatch reports whether appendBatch made b.
+// isBatch reports whether b is a batch.
 func isBatch(b []byte) bool { return record.Find(b, batchTag) != nil }
 
 // parseEntries reads an entry, or all of a batch; nothing of b is kept. A record

@@ -29,20 +29,18 @@ var entries = [][]byte{
 	}.encode(),
 }
 
+// appendBatch appends the entry for parts.
+func appendBatch(b []byte, parts [][]byte) []byte {
+	return record.Append(b, func(f *record.Fields) { f.Items(batchTag, &parts, maxParts) })
+}
+
 func TestEntriesRoundTrip(t *testing.T) {
 	for i, b := range append(entries, appendBatch(nil, entries)) {
 		all, err := parseEntries(b)
 		if err != nil {
 			t.Fatalf("entry %d: %v", i, err)
 		}
-		parts := make([][]byte, len(all))
-		for k, e := range all {
-			parts[k] = e.encode()
-		}
-		again := parts[0]
-		if isBatch(b) {
-			again = appendBatch(nil, parts)
-		}
+		again := appendEntries(nil, all)
 		if !bytes.Equal(again, b) {
 			t.Errorf("entry %d: got % x, want % x", i, again, b)
 		}

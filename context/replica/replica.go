@@ -113,8 +113,9 @@ type Replica struct {
 	twin  *twin
 	role  role
 
-	begins control.Activation // what Start makes of it
-	ending map[uint64]bool    // by our SPI: IKE SAs that end with the changes of Commit
+	begins  control.Activation // what Start makes of it
+	scratch []byte             // for the next entry of Commit; all zero
+	ending  map[uint64]bool    // by our SPI: IKE SAs that end with the changes of Commit
 }
 
 // New opens the journal. A tenant with a twin begins as the standby, without what

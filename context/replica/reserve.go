@@ -69,13 +69,12 @@ func (s *store) unbind(c *child) {
 	slot.SetOutLimit(0)
 }
 
-// reserve gives a new child SA its first sequence numbers, and returns the entry
-// that says so.
-func (a *active) reserve(ch *sa.Change) []byte {
+// reserve gives a new child SA its first sequence numbers, and returns what says so.
+func (a *active) reserve(ch *sa.Change) *counterEntry {
 	c := a.store.slots.byID[ch.Child.ID]
 	c.reservation = journal.Reserve(a.twin.epoch, c.block)
 	c.since = a.sender.Next()
-	return appendCounters(nil, counterEntry{child: ch.Child.ID, reservation: c.reservation})
+	return &counterEntry{child: ch.Child.ID, reservation: c.reservation}
 }
 
 // raise raises the reservation of a child SA that has used most of it.

@@ -23,14 +23,15 @@ type role interface {
 	retire(reason string) // ends the role
 
 	// record writes an entry down, for whoever has to know it. It returns 0 where
-	// the journal cannot hold the entry. payload is cleared: it may hold keys.
+	// the journal cannot hold the entry. payload, which may hold keys, is cleared and
+	// the caller's again.
 	record(payload []byte) journal.Position
 	// account is record for what a session has behind it, which the unit that
 	// serves knows.
 	account(e sessionEntry)
-	// reserve gives a new child SA its first sequence numbers, and returns the
-	// entry that says so; nil: it has all.
-	reserve(c *sa.Change) []byte
+	// reserve gives a new child SA its first sequence numbers, and returns what
+	// says so; nil: it has all.
+	reserve(c *sa.Change) *counterEntry
 	// raise gives a child SA that has used most of its numbers more of them.
 	raise(now time.Time, id uint64) error
 	// tellCounters tells the twin what child SAs have carried.
@@ -88,7 +89,7 @@ func (a *alone) record(payload []byte) journal.Position {
 }
 
 func (a *alone) account(e sessionEntry)            { a.record(a.store.account(e)) }
-func (*alone) reserve(*sa.Change) []byte           { return nil }
+func (*alone) reserve(*sa.Change) *counterEntry    { return nil }
 func (*alone) raise(time.Time, uint64) error       { return nil }
 func (*alone) tellCounters(time.Time)              {}
 func (a *alone) dispatch(list []exchange.Datagram) { a.host.Send(list) }

@@ -71,19 +71,19 @@ func (x *standby) record(payload []byte) journal.Position {
 	return x.store.append(payload)
 }
 
-func (*standby) account(sessionEntry)          {} // what the twin says counts
-func (*standby) reserve(*sa.Change) []byte     { return nil }
-func (*standby) raise(time.Time, uint64) error { return nil }
-func (*standby) tellCounters(time.Time)        {}
-func (*standby) dispatch([]exchange.Datagram)  {}
-func (*standby) feed(time.Time)                {}
-func (*standby) committed(time.Time)           {}
-func (*standby) push(time.Time, bool)          {}
-func (*standby) overdue()                      {}
-func (*standby) orphaned(time.Time)            {}
-func (*standby) forsaken(time.Time) bool       { return false }
-func (*standby) renounce()                     {}
-func (x *standby) quiesce(time.Time, bool)     { x.host.Request(control.KindQuiesced, nil) }
+func (*standby) account(sessionEntry)             {} // what the twin says counts
+func (*standby) reserve(*sa.Change) *counterEntry { return nil }
+func (*standby) raise(time.Time, uint64) error    { return nil }
+func (*standby) tellCounters(time.Time)           {}
+func (*standby) dispatch([]exchange.Datagram)     {}
+func (*standby) feed(time.Time)                   {}
+func (*standby) committed(time.Time)              {}
+func (*standby) push(time.Time, bool)             {}
+func (*standby) overdue()                         {}
+func (*standby) orphaned(time.Time)               {}
+func (*standby) forsaken(time.Time) bool          { return false }
+func (*standby) renounce()                        {}
+func (x *standby) quiesce(time.Time, bool)        { x.host.Request(control.KindQuiesced, nil) }
 
 func (x *standby) attach(s *link.Session) {
 	x.twin.open(s)

@@ -175,20 +175,13 @@ func (s *store) repeat(now time.Time, payload []byte) error {
 	im := &image{
 		state: s.state, slots: s.slots, accounts: s.accounts, early: s.early, gone: s.gone, lost: s.lost, live: true,
 	}
-	parts := make([][]byte, len(all))
 	for i, e := range all {
-		parts[i] = s.apply(now, e, im).encode()
+		all[i] = s.apply(now, e, im)
 	}
 	s.lost = im.lost
-	entry := parts[0]
-	if isBatch(payload) {
-		entry = appendBatch(nil, parts)
-	}
-	_, err = s.journal.append(entry, s.snapshot)
-	clear(entry)
-	for _, p := range parts {
-		clear(p)
-	}
+	written := appendEntries(nil, all)
+	_, err = s.journal.append(written, s.snapshot)
+	clear(written)
 	if err != nil {
 		return err
 	}
