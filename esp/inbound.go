@@ -28,7 +28,7 @@ type Inbound struct {
 	window        replay.Window
 	slot          *Slot
 	local, remote []sa.Selector
-	inner         Inner
+	inner         *Inner // nil: there was no packet yet
 }
 
 // NewInbound makes the inbound half of c. Its slot must have been claimed.
@@ -114,7 +114,7 @@ func (in *Inbound) accept(body []byte, seq uint64, tos uint8) (inner []byte, new
 // may be used beside that of in.
 func (in *Inbound) Clone() *Inbound {
 	c := *in
-	c.cipher = *in.cipher.Clone()
+	c.cipher, c.inner = *in.cipher.Clone(), nil
 	return &c
 }
 
@@ -135,7 +135,7 @@ func (in *Inbound) Clear() { in.cipher.Clear() }
 func (in *Inbound) SPI() sa.SPI { return in.spi }
 
 // Inner returns the headers of the packet that Open returned last.
-func (in *Inbound) Inner() *Inner { return &in.inner }
+func (in *Inbound) Inner() *Inner { return in.inner }
 
 // unwrap removes the padding from an authentic body and checks the inner
 // packet.
@@ -149,7 +149,10 @@ func (in *Inbound) unwrap(body []byte, tos uint8) ([]byte, error) {
 		return nil, ErrMalformed
 	}
 	body = body[:n-transform.TrailerLen-pad]
-	p := &in.inner
+	if in.inner == nil {
+		in.inner = new(Inner)
+	}
+	p := in.inner
 	if !ParseInner(body, p) || p.V6 != (next == ProtoIPv6) || next != ProtoIPv4 && next != ProtoIPv6 {
 		return nil, ErrMalformed
 	}

@@ -2,6 +2,7 @@ package plane
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/esp/stats"
@@ -37,18 +38,27 @@ type Flusher interface{ Flush() }
 
 // Link is a carrier that is installed in a plane.
 type Link struct {
-	carrier       Carrier
-	spi           sa.SPI // what taps are told; 0: the carrier has none
-	id            uint64
-	local, remote []sa.Selector
-	shares        shares
+	carrier Carrier
+	spi     sa.SPI // what taps are told; 0: the carrier has none
+	id      uint64
+	covers  *[2][]sa.Selector      // local and remote, of Attach; nil: the carrier looks itself
+	shares  atomic.Pointer[shares] // nil: nothing has been counted against a bound
+}
+
+// sharesOf returns what of the bounds the link has used.
+func (l *Link) sharesOf() *shares {
+	if s := l.shares.Load(); s != nil {
+		return s
+	}
+	l.shares.CompareAndSwap(nil, new(shares)) // or somebody else was first
+	return l.shares.Load()
 }
 
 // Attach installs a carrier for the packets between local and remote, in front
 // of what is there for the same destinations. The id is one that no child SA and
 // no other link has. The selectors are not copied.
 func (p *Plane) Attach(id uint64, local, remote []sa.Selector, c Carrier) (*Link, error) {
-	l := &Link{carrier: c, id: id, local: local, remote: remote}
+	l := &Link{carrier: c, id: id, covers: &[2][]sa.Selector{local, remote}}
 	if err := p.tun.attach(id, local, remote, l); err != nil {
 		return nil, fmt.Errorf("plane: attaching carrier %d: %w", id, err)
 	}

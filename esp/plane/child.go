@@ -164,7 +164,7 @@ func (e *espSide) newChildLocked(c *sa.Child, replaces uint64) (*child, error) {
 		bytesLimit: c.BytesLimit,
 		out:        out, in: in, outSPI: c.Out.SPI, crew: e.crew.newState(),
 	}
-	ch.link = Link{carrier: ch, spi: c.Out.SPI, id: c.ID}
+	ch.link.carrier, ch.link.spi, ch.link.id = ch, c.Out.SPI, c.ID
 	ch.path.Store(e.newPathLocked(c, out.MaxInner))
 	return ch, nil
 }

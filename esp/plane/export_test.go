@@ -15,7 +15,7 @@ func (p *Plane) PathMTU(child uint64) (path, inner int, ok bool) {
 		return 0, 0, false
 	}
 	to := ch.path.Load()
-	return to.mtu, to.inner4, true
+	return int(to.mtu), int(to.inner4), true
 }
 
 // EndLate ends what is late by now.

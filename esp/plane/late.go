@@ -34,7 +34,7 @@ func (e *espSide) heirLocked(c *child) *child {
 func (e *espSide) retainLocked(c, heir *child, in *esp.Inbound) {
 	l := &child{esp: e, id: c.id, outSPI: c.outSPI, crew: e.crew.newState()}
 	l.in, l.slot = in.Detach()
-	l.link = Link{carrier: l, spi: c.link.spi, id: c.id}
+	l.link.carrier, l.link.spi, l.link.id = l, c.link.spi, c.id
 	l.path.Store(c.path.Load())
 	e.spis.Set(in.SPI(), l)
 	e.late = append(e.late, late{l, heir, e.now().Add(lateTime)})

@@ -13,10 +13,10 @@ type path struct {
 	outer         *outer // nil: there is no such socket
 	local, remote netip.AddrPort
 	encap         sa.Encap
-	mtu           int       // of the path
-	inner4        int       // largest inner IPv4 packet
-	inner6        int       // largest inner IPv6 packet, 1280 at least
-	lowered       time.Time // when the network last lowered mtu
+	mtu           int32 // of the path
+	inner4        int32 // largest inner IPv4 packet
+	inner6        int32 // largest inner IPv6 packet, 1280 at least
+	lowered       int64 // when the network last lowered mtu, in nanoseconds since 1970; 0: never
 }
 
 // minimum MTUs (RFC 791, RFC 8200 section 5). A smaller one in an ICMP message
@@ -37,17 +37,17 @@ func (p *path) setMTU(mtu int, maxInner func(int) int) {
 	if p.encap == sa.EncapUDP {
 		overhead += 8
 	}
-	p.mtu = mtu
-	p.inner4 = max(maxInner(mtu-overhead), 68)
+	p.mtu = int32(mtu)
+	p.inner4 = max(int32(maxInner(mtu-overhead)), 68)
 	p.inner6 = max(p.inner4, minMTU6)
 }
 
 // mtuOf returns the size of the largest inner packet of a family.
 func (p *path) mtuOf(v6 bool) int {
 	if v6 {
-		return p.inner6
+		return int(p.inner6)
 	}
-	return p.inner4
+	return int(p.inner4)
 }
 
 // newPathLocked returns the path of c, with the highest MTU that it may have.
@@ -75,7 +75,7 @@ func (e *espSide) resolveLocked(to *path, maxInner func(int) int) {
 		mtu = min(mtu, e.maxPathMTU)
 	}
 	to.setMTU(mtu, maxInner)
-	to.lowered = time.Time{}
+	to.lowered = 0
 }
 
 // lowerMTU lowers path MTUs as m says: packets to m.Remote may have m.TooBig
@@ -112,12 +112,12 @@ func (e *espSide) lowerMTU(m *Message) {
 // lowerLocked lowers the path MTU of ch, where its peer is at remote.
 func (e *espSide) lowerLocked(ch *child, remote netip.Addr, mtu int) {
 	old := ch.path.Load()
-	if old.remote.Addr() != remote || mtu >= old.mtu {
+	if old.remote.Addr() != remote || mtu >= int(old.mtu) {
 		return
 	}
 	to := *old
 	to.setMTU(mtu, ch.out.MaxInner)
-	to.lowered = e.now()
+	to.lowered = e.now().UnixNano()
 	ch.path.Store(&to)
 	e.lowered = true
 	e.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: mtu})
@@ -134,16 +134,16 @@ func (e *espSide) raiseMTUs(now time.Time) {
 	e.lowered = false
 	for _, ch := range e.children {
 		old := ch.path.Load()
-		if old.lowered.IsZero() {
+		if old.lowered == 0 {
 			continue
 		}
-		if now.Sub(old.lowered) < pathMTUExpiry {
+		if now.UnixNano()-old.lowered < int64(pathMTUExpiry) {
 			e.lowered = true
 			continue
 		}
 		to := *old
 		e.resolveLocked(&to, ch.out.MaxInner)
 		ch.path.Store(&to)
-		e.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: to.mtu})
+		e.report(Report{Kind: ReportPathMTU, Child: ch.id, MTU: int(to.mtu)})
 	}
 }

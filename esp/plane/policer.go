@@ -122,9 +122,9 @@ func (r *Receiver) police(l *Link, size int) bool {
 func (r *Receiver) within(bound *policers, l *Link, size int) bool {
 	u := &r.tun.rated
 	switch {
-	case bound.packets.conform(r.clock, 1, 1, &l.shares.packetsIn) == 0:
+	case bound.packets.conform(r.clock, 1, 1, &l.sharesOf().packetsIn) == 0:
 		u.dropped.Add(1)
-	case bound.in.conform(r.clock, 1, size, &l.shares.in) == 0:
+	case bound.in.conform(r.clock, 1, size, &l.sharesOf().in) == 0:
 		u.droppedIn.Add(1)
 	default:
 		u.passed.Add(1)
@@ -148,9 +148,9 @@ func (q *queue) police(l *Link, n, size int) int {
 func (q *queue) within(bound *policers, l *Link, n, size int) int {
 	now := q.tun.now().UnixNano()
 	u := &q.tun.rated
-	some := bound.packets.conform(now, n, 1, &l.shares.packetsOut)
+	some := bound.packets.conform(now, n, 1, &l.sharesOf().packetsOut)
 	u.dropped.Add(uint64(n - some))
-	passed := bound.out.conform(now, some, size, &l.shares.out)
+	passed := bound.out.conform(now, some, size, &l.sharesOf().out)
 	u.droppedOut.Add(uint64(some - passed))
 	u.passed.Add(uint64(passed))
 	u.passedOut.Add(uint64(passed * size))

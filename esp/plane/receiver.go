@@ -48,7 +48,7 @@ func (r *Receiver) Deliver(l *Link, packet []byte) {
 	case !r.police(l, len(packet)):
 	case !esp.ParseInner(packet, &r.inner):
 		r.Drop(stats.DropMalformed, 1, len(packet))
-	case !esp.Covers(l.local, l.remote, &r.inner):
+	case !esp.Covers(l.covers[0], l.covers[1], &r.inner):
 		r.Drop(stats.DropSelector, 1, len(packet))
 	default:
 		r.deliver(l, l.spi, packet[:r.inner.Len], &r.inner)

@@ -99,7 +99,9 @@ func (s *Suite) DeriveChild(d secret.Value, x *Exchange, p sa.Proposal) (toR, to
 		return toR, toI, fmt.Errorf("suite: no keys for child proposal %v", p)
 	}
 	n := enc.keyLen + enc.saltLen
-	b := s.prf.Expand(d.Reveal(), 2*(n+integ.keyLen), x.Shared.Reveal(), x.Ni, x.Nr)
+	all := s.prf.Expand(d.Reveal(), 2*(n+integ.keyLen), x.Shared.Reveal(), x.Ni, x.Nr)
+	b := bytes.Clone(all) // which has room for no more
+	clear(all)
 	toR.Encryption, b = take(b, n)
 	toR.Integrity, b = take(b, integ.keyLen)
 	toI.Encryption, b = take(b, n)
