@@ -248,7 +248,7 @@ func (a *active) received(now time.Time) {
 		a.offered = true
 		var items [][]byte
 		for b := range a.store.snapshot {
-			items = append(items, b)
+			items = append(items, bytes.Clone(b))
 		}
 		a.sender.Snapshot(items)
 	}

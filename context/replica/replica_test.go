@@ -602,7 +602,7 @@ func TestAdoptClearsSnapshot(t *testing.T) {
 	a.add(1, 11)
 	var received [][]byte
 	for e := range a.store.snapshot {
-		received = append(received, e)
+		received = append(received, bytes.Clone(e))
 	}
 	x, err := b.store.intake(len(received))
 	if err != nil {

@@ -327,17 +327,25 @@ func (s *store) tidy() {
 	}
 }
 
-// snapshot yields the entries that say the whole state.
+// snapshot yields the entries that say the whole state. Each is valid until the next one, and
+// is overwritten then: it may hold keys.
 func (s *store) snapshot(yield func([]byte) bool) {
+	var b []byte
+	say := func(e entry) bool {
+		b = e.append(b[:0])
+		more := yield(b)
+		clear(b)
+		return more
+	}
 	for a, identity := range s.state.Habits {
-		if !yield(appendHabit(nil, habitEntry{addr: a, identity: identity})) {
+		if !say(entry{habit: &habitEntry{addr: a, identity: identity}}) {
 			return
 		}
 	}
 	now := s.host.Now()
 	for spi := range s.gone {
 		end := exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi}
-		if !yield(entry{at: now, record: &end, abandoned: true}.encode()) {
+		if !say(entry{at: now, record: &end, abandoned: true}) {
 			return
 		}
 	}
@@ -347,15 +355,17 @@ func (s *store) snapshot(yield func([]byte) bool) {
 				return true // it is being ended: see commit
 			}
 			s.slots.fill(r.Child)
-			if s.reserves && !yield(appendCounters(nil, s.countersOf(r.Child.Child.ID))) {
-				return false
+			if s.reserves {
+				if c := s.countersOf(r.Child.Child.ID); !say(entry{counters: &c}) {
+					return false
+				}
 			}
 		}
-		if !yield(appendRecord(nil, now, r)) {
+		if !say(entry{at: now, record: &r}) {
 			return false
 		}
 		past, ok := s.accounts[r.SPI]
-		return !ok || r.Kind != exchange.RecordIKE || yield(appendSession(nil, now, past))
+		return !ok || r.Kind != exchange.RecordIKE || say(entry{at: now, session: &past})
 	})
 }
 
