@@ -12,41 +12,83 @@ import (
 )
 
 // PRF is a pseudorandom function of RFC 7296 section 2.13: HMAC, whose key may
-// have any length.
+// have any length. It is not safe for concurrent use: copies share memory.
 type PRF struct {
 	hash func() hash.Hash
 	size int
+	work *prfWork
+}
+
+// prfWork is what Sum works with. A set-up computes a dozen of them, each with another key.
+type prfWork struct {
+	hash  hash.Hash
+	pad   [sha512.BlockSize]byte // the longest block
+	inner [sha512.Size]byte      // the longest output
 }
 
 // NewPRF returns the PRF with transform ID id, and false where it is not
 // supported.
 func NewPRF(id uint16) (PRF, bool) {
+	var p PRF
 	switch id {
 	case sa.PRFHMACMD5:
-		return PRF{md5.New, md5.Size}, true
+		p = PRF{hash: md5.New, size: md5.Size}
 	case sa.PRFHMACSHA1:
-		return PRF{sha1.New, sha1.Size}, true
+		p = PRF{hash: sha1.New, size: sha1.Size}
 	case sa.PRFHMACSHA256:
-		return PRF{sha256.New, sha256.Size}, true
+		p = PRF{hash: sha256.New, size: sha256.Size}
 	case sa.PRFHMACSHA384:
-		return PRF{sha512.New384, sha512.Size384}, true
+		p = PRF{hash: sha512.New384, size: sha512.Size384}
 	case sa.PRFHMACSHA512:
-		return PRF{sha512.New, sha512.Size}, true
+		p = PRF{hash: sha512.New, size: sha512.Size}
+	default:
+		return PRF{}, false
 	}
-	return PRF{}, false
+	p.work = &prfWork{hash: p.hash()}
+	return p, true
 }
 
 // Size returns the number of bytes of the output, which is also the preferred
 // length of a key.
 func (p PRF) Size() int { return p.size }
 
-// Sum returns prf(key, parts), the parts one after the other.
+// Sum returns prf(key, parts), the parts one after the other: HMAC (RFC 2104), in memory that
+// is used again.
 func (p PRF) Sum(key []byte, parts ...[]byte) []byte {
-	mac := hmac.New(p.hash, key)
-	for _, b := range parts {
-		mac.Write(b)
+	w := p.work
+	defer w.clear()
+	pad := w.pad[:w.hash.BlockSize()]
+	if len(key) <= len(pad) {
+		copy(pad, key)
+	} else {
+		w.hash.Reset()
+		w.hash.Write(key)
+		w.hash.Sum(pad[:0])
 	}
-	return mac.Sum(make([]byte, 0, p.size))
+	const inside, outside = 0x36, 0x5c
+	for i := range pad {
+		pad[i] ^= inside
+	}
+	w.hash.Reset()
+	w.hash.Write(pad)
+	for _, b := range parts {
+		w.hash.Write(b)
+	}
+	inner := w.hash.Sum(w.inner[:0])
+	for i := range pad {
+		pad[i] ^= inside ^ outside
+	}
+	w.hash.Reset()
+	w.hash.Write(pad)
+	w.hash.Write(inner)
+	return w.hash.Sum(make([]byte, 0, p.size))
+}
+
+// clear forgets the key.
+func (w *prfWork) clear() {
+	w.hash.Reset()
+	clear(w.pad[:])
+	clear(w.inner[:])
 }
 
 // Expand returns the first n bytes of prf+(key, seed), the parts of the seed
