@@ -116,6 +116,29 @@ func TestSnapshotKeepsUnknownOfSession(t *testing.T) {
 	}
 }
 
+// TestCondense: what has come and gone takes no room in a journal that is condensed, and a restart
+// has what is there. One that has grown little stays as it is.
+func TestCondense(t *testing.T) {
+	n := newNode(t, nil)
+	n.add(1, 11)
+	n.Condense()
+	if used, _ := n.store.journal.store.Used(); n.store.journal.bottom != 0 || used == 0 {
+		t.Errorf("a short journal was condensed to %d octets", used)
+	}
+	grown := 0
+	for spi := uint64(2); grown <= condenseAfter; spi++ {
+		n.add(spi, 10+spi)
+		n.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi})
+		grown, _ = n.store.journal.store.Used()
+	}
+	n.Condense()
+	if used, _ := n.store.journal.store.Used(); used > condenseAfter/8 {
+		t.Errorf("%d octets are left of %d", used, grown)
+	}
+	n.restart()
+	n.want("of the condensed journal", "[11]")
+}
+
 // TestRekeyedBeforeItsChildrenGo: the host knows of a rekeying before a child SA goes in the
 // same step, which is the new IKE SA's already, or still the old one's where it goes first.
 func TestRekeyedBeforeItsChildrenGo(t *testing.T) {

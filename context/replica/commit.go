@@ -140,6 +140,10 @@ func (r *Replica) Returned(a netip.Addr, identity string) {
 	r.role.record(appendHabit(nil, habitEntry{addr: a, identity: identity}))
 }
 
+// Condense gives memory of the journal back that what has happened to many SAs has taken. It takes
+// some microseconds for each of them: it is for when a burst is over.
+func (r *Replica) Condense() { r.store.shrink(r.store.journal.condense) }
+
 // Crowded reports whether the state takes so much of the journal's memory that no more
 // should be added to it.
 func (r *Replica) Crowded() bool { return r.store.journal.crowded() }

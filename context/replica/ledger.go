@@ -73,6 +73,18 @@ func (l *ledger) tidy(state iter.Seq[[]byte]) error {
 	return nil
 }
 
+// condenseAfter is how many bytes the journal has grown at least where it is condensed.
+const condenseAfter = 64 << 10
+
+// condense replaces the entries by state where they have grown somewhat over the last snapshot:
+// for when there is little else to do.
+func (l *ledger) condense(state iter.Seq[[]byte]) error {
+	if used, _ := l.store.Used(); used > l.bottom+max(l.bottom/8, condenseAfter) {
+		return l.compact(state)
+	}
+	return nil
+}
+
 // compact replaces all entries by state and gives the memory of the old ones
 // back.
 func (l *ledger) compact(state iter.Seq[[]byte]) error {

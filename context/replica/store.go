@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"time"
@@ -321,8 +322,11 @@ func (s *store) append(payload []byte) journal.Position {
 }
 
 // tidy keeps the journal from growing far over the state that it describes.
-func (s *store) tidy() {
-	if err := s.journal.tidy(s.snapshot); err != nil {
+func (s *store) tidy() { s.shrink(s.journal.tidy) }
+
+// shrink makes the journal smaller, by a method of it.
+func (s *store) shrink(by func(state iter.Seq[[]byte]) error) {
+	if err := by(s.snapshot); err != nil {
 		s.log.Error("journal cannot be written; a restart would lose SAs", "reason", err)
 	}
 }

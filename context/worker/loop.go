@@ -106,7 +106,10 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 			w.flush(now)
 		case <-chores.C:
 			w.tick(w.clock.now())
-			pace.tick()
+			if pace.tick() {
+				w.replica.Condense()
+				pace.giveBack()
+			}
 		}
 	}
 }

@@ -51,8 +51,8 @@ func heap() (allocated, live uint64) {
 	return sample[0].Value.Uint64(), sample[1].Value.Uint64()
 }
 
-// tick is called every second.
-func (r *rest) tick() {
+// tick is called every second, and reports whether a burst is over.
+func (r *rest) tick() (over bool) {
 	was := r.burst
 	r.look(heap())
 	switch {
@@ -60,10 +60,16 @@ func (r *rest) tick() {
 		debug.SetGCPercent(burstPercent)
 	case was && !r.burst:
 		debug.SetGCPercent(calmPercent)
-		select {
-		case r.ended <- struct{}{}:
-		default: // it is at it
-		}
+		return true
+	}
+	return false
+}
+
+// giveBack has run give memory back.
+func (r *rest) giveBack() {
+	select {
+	case r.ended <- struct{}{}:
+	default: // it is at it
 	}
 }
 
