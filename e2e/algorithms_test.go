@@ -24,9 +24,7 @@ func TestRekeyWithDefaultProposals(t *testing.T) {
 		`["x25519", "ecp256"]
   lifetime   = "24h"`, `["x25519", "ecp384", "ecp256"]
   lifetime   = "2m"`))
-	conn := n.Blue.Conn()
-	conn.Proposals, conn.ESPProposals = "", ""
-	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
+	s := n.Blue.Client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{n.Blue.Conn()}})
 	s.MustInitiate(n.Blue.Name)
 	pinger := n.Blue.Client.StartPing(lab.Ping{From: vip(t, s), To: lab.InsideHost, Interval: 50 * time.Millisecond})
 	first := w.WaitSAs("blue", 1)[0]

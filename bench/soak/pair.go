@@ -105,7 +105,7 @@ func manyClients(length time.Duration) (result string, err error) {
 		for i := range soakClients {
 			ns := site.Client()
 			conn := site.Conn(fmt.Sprintf("client-%d", i))
-			conn.Proposals, conn.ESPProposals, conn.Rekey = "", "", childRekey
+			conn.Rekey = childRekey
 			swan := ns.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{conn}})
 			swan.MustInitiate(conn.Name)
 			pings = append(pings, ns.StartPing(lab.Ping{From: swan.VIPs()[0], To: lab.PairInsideHost}))

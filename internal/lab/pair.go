@@ -270,14 +270,13 @@ func (s *PairSite) ClientBehindNAT() (client *Namespace, router *NAT) {
 	return client, outer.NAT("out", address)
 }
 
-// Conn is how a strongSwan client connects to the pair; the name is its
-// identity's, too.
+// Conn is how a strongSwan client connects to the pair, with its own proposals; the
+// name is its identity's, too.
 func (s *PairSite) Conn(name string) StrongSwanConn {
 	return StrongSwanConn{
 		Name: name, Remote: PairOutside, LocalID: name + "@clients.example", RemoteID: "hub.acme.example",
 		LocalPSK: "the clients' key", RemotePSK: "the gateway's key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16", VIPs: "0.0.0.0",
-		RemoteTS: "10.44.0.0/24",
+		VIPs: "0.0.0.0", RemoteTS: "10.44.0.0/24",
 	}
 }
 

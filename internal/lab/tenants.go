@@ -152,13 +152,12 @@ func (n *Tenants) StartClients() *Warrend {
 	})
 }
 
-// Conn is how a strongSwan client connects to the tenant.
+// Conn is how a strongSwan client connects to the tenant, with its own proposals.
 func (t Tenant) Conn() StrongSwanConn {
 	return StrongSwanConn{
 		Name: t.Name, Remote: OutsideGateway,
 		LocalID: t.Identity, RemoteID: "gw." + t.Name + ".example",
 		LocalPSK: t.Name + "-client-key", RemotePSK: t.Name + "-gateway-key",
-		Proposals: "aes256gcm16-prfsha384-x25519", ESPProposals: "aes256gcm16",
 		VIPs: "0.0.0.0", RemoteTS: "10.10.0.0/24",
 	}
 }
