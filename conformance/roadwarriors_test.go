@@ -47,7 +47,7 @@ var connecting = []scenario{
 	{number: 4, moon: gateway(hosts(`"192.168.0.0/24"`)), steps: append([]step{
 		peer("carol", hostClient("carol", "-home.remote.id")), peer("dave", hostClient("dave", "-home.remote.id")),
 	}, bothUp...)},
-	{number: 54, moon: gateway(oneLogin, quickly), steps: []step{
+	{number: 54, moon: gateway(oneLogin, quickly), note: "moon has simultaneous_logins = 1", steps: []step{
 		peer("carol", client("carol")), up("carol", "home"), ping("carol", "alice"), killed("carol"),
 		peer("winnetou", client("carol")), up("winnetou", "home"), sas(1, 1), from("carol", "192.168.0.150"),
 		ping("winnetou", "alice"), ping("alice", "winnetou"),
@@ -57,7 +57,7 @@ var connecting = []scenario{
 		ping("carol", "alice"), sas(1, 1), logged("carol", "deleting CHILD_SA after 10 seconds of inactivity"),
 		sas(1, 0),
 	}},
-	{number: 84, moon: gateway(manyNetworks), steps: []step{
+	{number: 84, moon: gateway(manyNetworks), note: onlyIKEv2, steps: []step{
 		peer("carol", client("carol", "charon.fragment_size = 576", manyAsked)),
 		peer("dave", client("dave", "charon.fragment_size = 576", manyAsked)),
 		up("carol", "home"), up("dave", "home"), sas(2, 1),
@@ -65,7 +65,7 @@ var connecting = []scenario{
 		logged("carol", "reassembled fragmented IKE message"),
 		ping("carol", "alice"), ping("dave", "alice"),
 	}},
-	{number: 85, moon: gateway(manyNetworks), steps: []step{
+	{number: 85, moon: gateway(manyNetworks), note: onlyIKEv2, steps: []step{
 		peer("carol", client("carol", "home.remote_addrs = fec0::1", "charon.fragment_size = 576", manyAsked)),
 		peer("dave", client("dave", "home.remote_addrs = fec0::1", "charon.fragment_size = 576", manyAsked)),
 		up("carol", "home"), up("dave", "home"), sas(2, 1), from("carol", "fec0::10"),
@@ -127,6 +127,9 @@ var connecting = []scenario{
 // what comes from elsewhere may be another device of the same person.
 var oneLogin = pool("rw", "10.3.0.1-10.3.0.14") + "group_policy \"one\" { simultaneous_logins = 1 }\n" +
 	clients("DefaultRAGroup", "*", `"rw"`, `  default_group_policy = "one"`) + dynamic
+
+// onlyIKEv2 is said of a scenario whose other half is IKEv1.
+const onlyIKEv2 = "the half with IKEv1: issue 17"
 
 // manyNetworks has moon's answers be as long as the requests of clients that ask for
 // manyAsked: it names 60 networks, and takes messages of more than 576 bytes apart.

@@ -50,11 +50,12 @@ var toSites = []scenario{
 		logged("sun", "creating acquire job"), sas(1, 1), ping("bob", "alice"), ping("alice", "bob"),
 	}},
 	{number: 29, moon: gateway(group("sun"), cryptoMap(static("sun", "192.168.0.2", "respond",
-		`"10.1.0.10/32", "10.1.0.20/32"`, `"10.2.0.0/16"`))), kernel: true, steps: []step{
-		peer("sun", site("gw-gw.children.net-net.start_action = trap")), trapped("bob", "10.1.0.10"),
-		logged("sun", "TS 10.2.0.0/16 === 10.1.0.10/32 10.1.0.20/32"), trapped("bob", "10.1.0.20"),
-		ping("bob", "alice"), ping("bob", "venus"), sas(1, 1),
-	}},
+		`"10.1.0.10/32", "10.1.0.20/32"`, `"10.2.0.0/16"`))), kernel: true,
+		note: "one child SA is for both subnets", steps: []step{
+			peer("sun", site("gw-gw.children.net-net.start_action = trap")), trapped("bob", "10.1.0.10"),
+			logged("sun", "TS 10.2.0.0/16 === 10.1.0.10/32 10.1.0.20/32"), trapped("bob", "10.1.0.20"),
+			ping("bob", "alice"), ping("bob", "venus"), sas(1, 1),
+		}},
 	{number: 31, moon: gateway(otherSite), steps: []step{
 		peer("sun", site("gw-gw.children.net-net.remote_ts = 10.1.0.0/16,10.4.0.0/16")),
 		peer("sol", solSite("gw-gw.children.net-net.remote_ts = 10.1.0.0/16,10.2.0.0/16")),

@@ -16,7 +16,11 @@ import (
 )
 
 // patience is how long a step waits for what has to come by itself.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
+
+// answerTime is how long a ping waits for its last answer, if that does not come
+// before: guests are slow beside others.
+const answerTime = 10 * time.Second
 
 // eventually waits until check gives nil; otherwise it returns its last error.
 func eventually(what string, check func() error) error {
@@ -142,7 +146,7 @@ func ping6(from, to string) step { return echo(from, to, true) }
 
 func echo(from, to string, v6 bool) step {
 	return func(w *world) error {
-		p := lab.Ping{Interval: 20 * time.Millisecond}
+		p := lab.Ping{Interval: 20 * time.Millisecond, Timeout: answerTime}
 		var err error
 		if p.From, err = w.inner(from, v6); err != nil {
 			return err
@@ -228,7 +232,8 @@ func given(name string, want ...string) step {
 	}
 }
 
-// logged waits until strongSwan's log has a line that matches.
+// logged waits until strongSwan's log has a line that matches; what of it is in
+// parentheses is for the table.
 func logged(name, pattern string) step {
 	re := regexp.MustCompile(pattern)
 	return func(w *world) error {
@@ -239,7 +244,8 @@ func logged(name, pattern string) step {
 			return nil
 		})
 		if err == nil {
-			w.see("%s logs %q", name, re.FindString(w.host(name).swan.Log()))
+			found := re.FindStringSubmatch(w.host(name).swan.Log())
+			w.see("%s logs %q", name, found[len(found)-1])
 		}
 		return err
 	}
@@ -332,7 +338,7 @@ func unchanged(id, what string, steps []step) step {
 // be lost, and waits for answers after them.
 func underPing(from, to string, steps ...step) step {
 	return func(w *world) error {
-		ping := lab.Ping{Interval: 20 * time.Millisecond}
+		ping := lab.Ping{Interval: 20 * time.Millisecond, Timeout: answerTime}
 		var err error
 		if ping.From, err = w.inner(from, false); err != nil {
 			return err

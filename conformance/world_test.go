@@ -17,8 +17,9 @@ type scenario struct {
 	moon   string // the file of Warren's context
 	steps  []step
 	play   func(*world) error
-	kernel bool // strongSwan needs ESP of its kernel: it is played in a guest
-	hidden bool // moon is behind a router with address translation, too
+	kernel bool   // strongSwan needs ESP of its kernel: it is played in a guest
+	hidden bool   // moon is behind a router with address translation, too
+	note   string // what is not quite as in the suite, for the table
 }
 
 // A step is one thing that is done, or waited for. Its error says what was not so.
@@ -84,6 +85,9 @@ func (s scenario) run(t *testing.T, backend string) (seen string, err error) {
 		}
 		return nil
 	})
+	if s.note != "" {
+		w.see("%s", s.note)
+	}
 	return strings.Join(w.seen, "; "), err
 }
 
