@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/plane"
@@ -15,9 +16,11 @@ import (
 const (
 	// inboxSize bounds the messages of IKE SAs that wait for the loop, and
 	// strangersSize all others; a flood beyond it is dropped before it costs more
-	// than a copy.
+	// than a copy. spiShare bounds those of one IKE SA, each fragment for itself: an
+	// honest peer has one message under way, in a few dozen fragments at most.
 	inboxSize     = 1024
 	strangersSize = 256
+	spiShare      = 64
 	// reportsSize bounds the reports that wait; all that matter are repeated.
 	reportsSize = 256
 )
@@ -28,15 +31,35 @@ var errStopped = errors.New("worker: stopped")
 // inbox is what waits for the loop: calls, reports of the data plane, and IKE
 // messages. Messages that name an IKE SA which is here go before those of strangers, so
 // that a flood of first messages takes no liveness check and no rekeying from a peer
-// that is connected. The engine says which SPIs there are; the data plane asks,
-// from its goroutines.
+// that is connected; and no peer that is connected, hostile or not, takes more than a
+// share of that queue from the others. The engine says which SPIs there are; the data
+// plane asks, from its goroutines.
 type inbox struct {
-	known, strangers chan exchange.Datagram
-	reports          chan plane.Report
-	calls            chan call
+	known     chan letter
+	strangers chan exchange.Datagram
+	reports   chan plane.Report
+	calls     chan call
 
 	mu   sync.RWMutex
-	spis map[uint64]int // guarded by mu; while a new engine takes over, two have one
+	spis map[uint64]*party // guarded by mu
+}
+
+// party is an IKE SA that is here.
+type party struct {
+	engines int          // that have it: two, while a new one takes over; guarded by inbox.mu
+	waiting atomic.Int32 // its messages in the queue
+}
+
+// letter is a message of an IKE SA that is here.
+type letter struct {
+	message exchange.Datagram
+	from    *party
+}
+
+// open takes the message out of the share of its IKE SA.
+func (l letter) open() exchange.Datagram {
+	l.from.waiting.Add(-1)
+	return l.message
 }
 
 // call runs in the loop. An error ends the loop.
@@ -44,9 +67,9 @@ type call func(now time.Time) error
 
 func newInbox() *inbox {
 	return &inbox{
-		known: make(chan exchange.Datagram, inboxSize), strangers: make(chan exchange.Datagram, strangersSize),
+		known: make(chan letter, inboxSize), strangers: make(chan exchange.Datagram, strangersSize),
 		reports: make(chan plane.Report, reportsSize), calls: make(chan call),
-		spis: map[uint64]int{},
+		spis: map[uint64]*party{},
 	}
 }
 
@@ -55,10 +78,16 @@ func newInbox() *inbox {
 func (b *inbox) note(spi uint64, there bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if there {
-		b.spis[spi]++
-	} else if b.spis[spi]--; b.spis[spi] <= 0 {
-		delete(b.spis, spi)
+	p := b.spis[spi]
+	switch {
+	case there && p == nil:
+		b.spis[spi] = &party{engines: 1}
+	case there:
+		p.engines++
+	case p != nil:
+		if p.engines--; p.engines == 0 {
+			delete(b.spis, spi)
+		}
 	}
 }
 
@@ -67,17 +96,25 @@ func (b *inbox) message(local, remote netip.AddrPort, payload []byte) {
 	b.put(exchange.Datagram{Local: local, Remote: remote, Payload: append([]byte(nil), payload...)})
 }
 
-// put queues a message, or drops it where the queue is full: IKE repeats what
-// matters.
+// put queues a message, or drops it where the queue, or the share of its IKE SA, is full:
+// IKE repeats what matters.
 func (b *inbox) put(d exchange.Datagram) {
-	queue := b.strangers
-	if b.knows(d.Payload) {
-		queue = b.known
+	p := b.party(d.Payload)
+	if p == nil {
+		select {
+		case b.strangers <- d:
+		default:
+		}
+		return
 	}
-	select {
-	case queue <- d:
-	default:
+	if p.waiting.Add(1) <= spiShare {
+		select {
+		case b.known <- letter{d, p}:
+			return
+		default:
+		}
 	}
+	p.waiting.Add(-1)
 }
 
 // report takes a report of the data plane.
@@ -99,18 +136,18 @@ func (b *inbox) call(ctx context.Context, f call) error {
 	}
 }
 
-// knows reports whether a message names an IKE SA that is here.
-func (b *inbox) knows(message []byte) bool {
+// party returns the IKE SA that a message names; nil: it is not here.
+func (b *inbox) party(message []byte) *party {
 	spi := ike.OurSPI(message)
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return b.spis[spi] > 0
+	return b.spis[spi]
 }
 
 // drain drops all messages and reports that wait.
 func (b *inbox) drain() {
 	for len(b.known) > 0 {
-		<-b.known
+		(<-b.known).open()
 	}
 	for len(b.strangers) > 0 {
 		<-b.strangers

@@ -87,11 +87,11 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 			w.replica.Overdue()
 		case <-twin.Tend:
 			w.replica.Tend(w.clock.now())
-		case d := <-known:
-			w.receive(w.clock.now(), d)
+		case l := <-known:
+			w.receive(w.clock.now(), l.open())
 		case d := <-strangers:
 			for range len(known) {
-				w.receive(w.clock.now(), <-known)
+				w.receive(w.clock.now(), (<-known).open())
 			}
 			w.receive(w.clock.now(), d)
 		case r := <-replica.WhenServing(w.replica, w.inbox.reports):
