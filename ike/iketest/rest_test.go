@@ -1,6 +1,7 @@
 package iketest
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
+	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // TestNarrowedToOnePair: the dialling end gets the networks that its peer has left
@@ -63,4 +65,78 @@ func TestNarrowedToOnePair(t *testing.T) {
 			noTrouble(t, l)
 		})
 	}
+}
+
+// TestSinglePairRequired: where the peer says SINGLE_PAIR_REQUIRED to the first child SA,
+// which was to carry several pairs of networks, the IKE SA stands, and the dialling end
+// asks for each pair in a child SA of its own, also across a restart (RFC 7296 section
+// 2.9).
+func TestSinglePairRequired(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		l := New(29, Faults{Delay: 10 * time.Millisecond})
+		atA, atB := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("192.0.2.20")
+		cfg := siteConfig(atB, atA, "10.9.0.0/16", "10.1.0.0/16") // nothing in common at first
+		cfg.Entries[0].Initiate = false
+		b := l.Add("b", atB, cfg)
+		b.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+			return exchange.AnswerSession{Question: q.Question}
+		}
+		l.Lose = func(from *Node, d exchange.Datagram) bool {
+			h, err := wire.ParseHeader(d.Payload)
+			if err != nil || from != b || h.Exchange != wire.IKEAuth {
+				return false
+			}
+			l.Inject(l.Now.Add(l.Faults.Delay), exchange.Datagram{Local: d.Remote, Remote: d.Local,
+				Payload: saysInstead(t, b, d.Payload, wire.TSUnacceptable, wire.SinglePairRequired)})
+			return true
+		}
+		cfg = siteConfig(atA, atB, "10.1.0.0/16", "10.2.0.0/16")
+		cfg.Entries[0].RemoteTS = selectorsOf("10.2.0.0/16", "10.3.0.0/16")
+		a := l.Add("a", atA, cfg)
+		if !l.Until(time.Second, func() bool { return len(a.Established()) == 1 }) || len(a.Plane) != 0 {
+			t.Fatalf("not up without a child SA: %v", a.Engine.Status())
+		}
+		next := b.Config
+		next.Entries = slices.Clone(next.Entries)
+		next.Entries[0].LocalTS = selectorsOf("10.2.0.0/16", "10.3.0.0/16")
+		if err := b.Engine.Configure(&next); err != nil {
+			t.Fatal(err)
+		}
+		if restart {
+			a.Kill()
+		}
+		l.Run(time.Minute)
+		var pairs []string
+		for _, c := range a.Plane {
+			pairs = append(pairs, fmt.Sprint(c.Local, c.Remote))
+		}
+		slices.Sort(pairs)
+		if got, want := fmt.Sprint(pairs), "[[10.1.0.0/16] [10.2.0.0/16] [10.1.0.0/16] [10.3.0.0/16]]"; got != want {
+			t.Errorf("restart %v: child SAs for %s, want %s", restart, got, want)
+		}
+		if n := tally[exchange.IKEUp](a.Events); n != 1 || len(b.Plane) != 2 || len(a.Established()) != 1 {
+			t.Errorf("restart %v: %d IKE SAs came up, %v; b has %v", restart, n, a.Engine.Status(), b.Plane)
+		}
+		noTrouble(t, l)
+	}
+}
+
+// saysInstead returns a protected message of n with another notification in the place of
+// one.
+func saysInstead(t *testing.T, n *Node, message []byte, old, now wire.NotifyType) []byte {
+	t.Helper()
+	k := newKeyring()
+	k.learn(n)
+	ps, inside, err := k.payloads(message)
+	h, _ := wire.ParseHeader(message)
+	i := slices.IndexFunc(ps, func(p wire.Payload) bool { x, ok := p.(wire.Notify); return ok && x.Type == old })
+	if err != nil || !inside || i < 0 {
+		t.Fatalf("no %v in %v: %v", old, ps, err)
+	}
+	ps[i] = wire.Notify{Type: now}
+	b, err := k.ciphers[pair{h.SPIi, h.SPIr}].responder.Seal(nil, h, forgedIV, n.Config.Rand, ps...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -215,8 +215,8 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 		}
 	}
 	reconsideration{s}.resume()
-	if e := s.host.Rules().entry(s.entry, s.local.Addr()); len(s.children) > 0 {
-		s.askRest(e)
+	if len(s.children) > 0 || s.window.busyWith(taskNewChild) { // what waited behind that is on no record
+		s.askRest(s.host.Rules().entry(s.entry, s.local.Addr()))
 	}
 	if (moving{s}).unproven() {
 		s.enqueue(task{kind: taskLiveness})
