@@ -59,7 +59,7 @@ func (n *Node) interval() time.Duration {
 		interval = n.cfg.Poll / 2 // the takeover depends on it
 	}
 	for _, g := range n.groups {
-		if g.handover.state == handoverGiving {
+		if g.handover.offered() {
 			return n.cfg.Poll / 5
 		}
 	}
@@ -136,7 +136,7 @@ func (n *Node) groupState(now time.Time, g *group) GroupState {
 		Role: role, Epoch: epoch, Used: g.used, Replication: c.state,
 		Broken: uint16(c.broken), Ready: uint16(c.ready), Held: uint16(c.held),
 		Failed: uint8(min(n.failedInterfaces(g), math.MaxUint8)), Impaired: n.impaired(g), Fit: n.fit(g),
-		Want: g.want, Handover: g.handover.state == handoverGiving && !g.muting, Holds: c.holds, Hash: g.cfg.Hashes[0],
+		Want: g.want, Handover: g.handover.offered() && !g.muting, Holds: c.holds, Hash: g.cfg.Hashes[0],
 		Hash2: g.cfg.Hashes[1],
 	}
 }

@@ -255,7 +255,14 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 		n.cancelHandover(now, g, "nothing is known of the group there", out)
 		return
 	}
-	if theirs.Role == RoleActive {
+	switch {
+	case theirs.Role != RoleActive:
+	case theirs.Epoch > g.epoch && g.handover.state == handoverOffering:
+		n.taken(now, g, theirs.Epoch, out)
+		return
+	case theirs.Handover && theirs.Epoch < g.epoch:
+		return // it serves until it hears that this unit does
+	default:
 		n.resolve(now, g, theirs, out)
 		return
 	}

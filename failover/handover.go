@@ -2,13 +2,23 @@ package failover
 
 import "time"
 
-// A hand-over keeps what the active has begun from being lost:
+// A hand-over keeps what the active has begun from being lost, and packets:
 //
 //	active: Quiesce -> workers finish, records acknowledged -> Quiesced
-//	     -> standby-cold, the workers fall silent -> Muted
 //	     -> heartbeats with Handover every fifth of a poll
 //	standby: takes over with its next epoch, heartbeats at once
-//	old active: hears that the peer is active, follows it
+//	old active: hears that the peer is active, falls silent, follows it
+//
+// For some milliseconds both let packets through. They share no number: the peer begins
+// beyond what the old active may use (journal.Reservation). What is not a packet the old one
+// leaves alone from Quiesced on: no exchange is taken up, and nothing is answered.
+//
+// Where a worker does not finish in time, or cannot be asked, it falls silent first, so that
+// it is not in the middle of an exchange while its twin serves:
+//
+//	active: Quiesce -> the time is over, or Unquiet
+//	     -> standby-cold, the workers fall silent or are killed -> Muted
+//	     -> heartbeats with Handover every fifth of a poll, and so on
 //
 // If the peer does not take over within the hold time, the old active goes on.
 type handover struct {
@@ -23,8 +33,13 @@ type handoverState uint8
 const (
 	handoverNone      handoverState = iota
 	handoverQuiescing               // active: the workers finish
+	handoverOffering                // active, but for exchanges: the peer shall take over
 	handoverGiving                  // standby: the peer shall take over
 )
+
+// offered reports whether the peer is asked to take over, by a node that does not serve, or
+// serves only until it does.
+func (h *handover) offered() bool { return h.state == handoverOffering || h.state == handoverGiving }
 
 // Switch is the operator's wish that the other unit become active for the
 // group. It may be asked on either node. On the active one why is the reason that
@@ -60,8 +75,20 @@ func (n *Node) Switch(now time.Time, name, why string, out *Output) error {
 	return nil
 }
 
-// Quiesced says that the workers of the group have finished as Quiesce asked.
+// Quiesced says that all workers of the group have finished as Quiesce asked.
 func (n *Node) Quiesced(now time.Time, name string, out *Output) {
+	if g := n.groupNamed(name); g != nil && g.handover.state == handoverQuiescing {
+		if g.census(now).broken > 0 {
+			n.give(now, g, out)
+		} else {
+			n.offer(now, g)
+		}
+	}
+	n.finish(now, out, n.groupNamed(name))
+}
+
+// Unquiet says that those workers have finished that can be asked, and others cannot.
+func (n *Node) Unquiet(now time.Time, name string, out *Output) {
 	if g := n.groupNamed(name); g != nil && g.handover.state == handoverQuiescing {
 		n.give(now, g, out)
 	}
@@ -70,11 +97,15 @@ func (n *Node) Quiesced(now time.Time, name string, out *Output) {
 
 // considerHandover looks for a reason to hand over to the standby.
 func (n *Node) considerHandover(now time.Time, g *group, theirs GroupState, out *Output) {
-	if g.handover.state == handoverQuiescing {
-		if !theirs.Role.Standby() {
+	if g.handover.state != handoverNone {
+		switch {
+		case !theirs.Role.Standby():
 			n.cancelHandover(now, g, "the peer is "+theirs.Role.String(), out)
-		} else if !now.Before(g.handover.deadline) {
+		case now.Before(g.handover.deadline) || now.Before(n.judges):
+		case g.handover.state == handoverQuiescing:
 			n.give(now, g, out)
+		default:
+			n.cancelHandover(now, g, "the peer did not take over", out)
 		}
 		return
 	}
@@ -122,6 +153,20 @@ func (n *Node) beginHandover(now time.Time, g *group, reason string, out *Output
 	g.handover = handover{state: handoverQuiescing, reason: reason, deadline: now.Add(quiesceLimit)}
 	out.Quiesce = append(out.Quiesce, Quiesce{Group: g.cfg.Name})
 	out.event(Event{At: now, Kind: EventHandover, Group: g.cfg.Name, Epoch: g.epoch, Text: "begins: " + reason})
+}
+
+// offer tells the peer to take over, and has this node serve until it does.
+func (n *Node) offer(now time.Time, g *group) {
+	g.handover.state, g.handover.deadline = handoverOffering, now.Add(n.cfg.Hold)
+	n.dirty = true
+}
+
+// taken makes way for the peer, which has taken over what it was offered.
+func (n *Node) taken(now time.Time, g *group, epoch uint64, out *Output) {
+	h := g.handover
+	g.handover, g.stays = handover{}, h.byOperator
+	g.epoch, g.seen = epoch, max(g.seen, epoch)
+	n.change(now, g, RoleStandbyCold, h.reason, out)
 }
 
 // give mutes this node and tells the peer to take over.

@@ -100,7 +100,7 @@ type GroupState struct {
 	Impaired    bool   // as many interfaces are down as the policy says
 	Fit         bool   // could serve: some worker runs, not all interfaces are down
 	Want        Want
-	Handover    bool           // the peer shall take over now
+	Handover    bool           // the peer shall take over now, also from one that is active until then
 	Holds       bool           // has a copy of the state of every context that is waited for, or serves
 	Hash        [16]byte       // of the configuration, with the key that the node prefers
 	Hash2       [16]byte       // with the other one; zero: there is none

@@ -146,7 +146,7 @@ func (n *Node) Deadline() time.Time {
 	earlier(suspect)
 	for _, g := range n.groups {
 		due := g.handover.deadline
-		if !due.IsZero() && g.role != RoleActive && due.Before(n.judges) {
+		if !due.IsZero() && due.Before(n.judges) {
 			due = n.judges
 		}
 		earlier(due)

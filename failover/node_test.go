@@ -326,11 +326,20 @@ func TestSwitch(t *testing.T) {
 				t.Fatalf("got %d Quiesce", len(l.seen[0].Quiesce))
 			}
 			l.do(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
-			l.want("standby-cold", "standby-ready")
-			l.run(2 * time.Millisecond) // nobody serves for one message
+			l.want("active", "standby-ready")
+			l.run(2 * time.Millisecond) // both serve for one message
+			l.want("active", "active")
+			l.run(2 * time.Millisecond)
 			l.want("standby-cold", "active")
 			l.run(time.Second)
 			l.want("standby-cold", "active")
+			for i := range l.nodes {
+				for _, e := range l.seen[i].Events {
+					if e.Kind == EventSplitBrain {
+						t.Errorf("node %d takes it for a split brain: %s", i, e.Text)
+					}
+				}
+			}
 		})
 	}
 }
@@ -359,6 +368,43 @@ func TestSwitchOutOfStep(t *testing.T) {
 	l.want("standby-ready", "active")
 }
 
+// TestSwitchUnquiet: where a worker cannot be asked, or does not finish in time, nobody serves
+// until the old active is silent.
+func TestSwitchUnquiet(t *testing.T) {
+	tests := []struct {
+		name string
+		how  func(l *lab)
+	}{
+		{"a worker that cannot be asked", func(l *lab) {
+			l.do(0, func(n *Node, out *Output) { n.Unquiet(l.now, "g", out) })
+		}},
+		{"the time is over", func(l *lab) {
+			l.run(quiesceLimit - 10*time.Millisecond)
+			l.want("active", "standby-ready")
+			l.run(10 * time.Millisecond)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t)
+			l.pair()
+			l.run(200 * time.Millisecond)
+			l.deaf = true
+			l.do(0, func(n *Node, out *Output) {
+				if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
+					t.Fatal(err)
+				}
+			})
+			tt.how(l)
+			l.run(20 * time.Millisecond)
+			l.want("standby-cold", "standby-ready")
+			l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) })
+			l.run(3 * time.Millisecond)
+			l.want("standby-cold", "active")
+		})
+	}
+}
+
 // TestSwitchQuickTwin: the new active's worker is in step with its twin before
 // the heartbeat arrives that says who is active. That is not forgotten.
 func TestSwitchQuickTwin(t *testing.T) {
@@ -369,7 +415,7 @@ func TestSwitchQuickTwin(t *testing.T) {
 		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
 			t.Fatal(err)
 		}
-		n.Quiesced(l.now, "g", out)
+		n.Unquiet(l.now, "g", out)
 	})
 	l.want("standby-cold", "standby-ready")
 	l.do(0, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
@@ -407,8 +453,35 @@ func TestSwitchNotTakenUp(t *testing.T) {
 		n.Quiesced(l.now, "g", out)
 	})
 	l.nodes[1] = nil // dies at this very moment
+	epoch := l.nodes[0].groups[0].epoch
 	l.run(300 * time.Millisecond)
 	l.want("active", "dead")
+	if now := l.nodes[0].groups[0].epoch; now != epoch {
+		t.Errorf("it has served all the time, and has epoch %d after %d", now, epoch)
+	}
+}
+
+// TestSwitchNotHeard: the peer takes over, and is not heard: the old active goes on, and makes
+// way as soon as it hears.
+func TestSwitchNotHeard(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Quiesced(l.now, "g", out)
+	})
+	l.drop = func(from int, _ Datagram) bool { return from == 1 }
+	l.run(DefaultHold / 2)
+	l.want("active", "active")
+	l.run(2 * DefaultHold)
+	l.want("active", "active")
+	l.event(0, EventHandover, "ends: ")
+	l.drop = nil
+	l.run(200 * time.Millisecond)
+	l.want("standby-cold", "active")
 }
 
 func TestPreempt(t *testing.T) {

@@ -153,8 +153,13 @@ func newStream(epoch uint64) journal.StreamID {
 	return id
 }
 
-// dispatch holds messages until the twin has what they depend on.
+// dispatch holds messages until the twin has what they depend on. While this worker makes
+// ready to hand over and the twin has ended the session, that may serve already: nothing leaves
+// then, and what still matters when the hand-over is called off is repeated, by either side.
 func (a *active) dispatch(messages []exchange.Datagram) {
+	if a.silent && a.twin.session == nil {
+		return
+	}
 	if len(a.held) == 0 && a.sender.Durable(a.sender.Next()-1) {
 		a.host.Send(messages)
 		return
@@ -225,8 +230,10 @@ func (a *active) detach(reason string) {
 	a.twin.close(reason)
 	a.limit, a.behind = 0, !a.sender.InStep() || !a.twin.tenure.Orphan()
 	a.sender.Disconnected()
-	if a.twin.tenure.Orphan() {
+	if a.twin.tenure.Orphan() || a.silent {
 		a.held = nil // the twin may serve: what it does not know must not be said
+	}
+	if a.twin.tenure.Orphan() {
 		return
 	}
 	a.release()

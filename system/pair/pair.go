@@ -95,7 +95,7 @@ func New(cfg *Config) (*Pair, error) {
 	p.health = &health{machine: x, members: p.members, missing: make(map[string]absence)}
 	p.takeover = &takeover{machine: x, roles: p.roles, members: p.members, epochs: p.epochs, hold: p.cfg.Hold,
 		changed: cfg.Changed, muting: make(map[string]uint64), announcing: make(chan struct{}, 1),
-		quiescing: &quiescence{machine: x, members: p.members, waiting: make(map[string]map[string]bool)}}
+		quiescing: &quiescence{machine: x, members: p.members, waiting: make(map[string]*waiting)}}
 	p.links = &links{machine: x, list: newUplinks(conf), host: cfg.Links, records: cfg.Records, keys: p.keys,
 		beats: make(chan beat, beatsSize), accept: p.accept}
 	p.data = &dataPaths{machine: x, members: p.members, open: make(map[string]*dataPath),

@@ -664,7 +664,14 @@ func (s *fakeServant) Link(_ context.Context, conn *os.File, _ secret.Value) err
 	return nil
 }
 
-func (s *fakeServant) Quiesce(_ context.Context, q control.Quiesce) error {
+func (s *fakeServant) Quiesce(ctx context.Context, q control.Quiesce) error {
+	s.mu.Lock()
+	deaf := s.deaf
+	s.mu.Unlock()
+	if deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if !q.Cancel {
 		s.pair.takeover.quiescing.done("acme")
 	}
