@@ -18,9 +18,6 @@ import (
 	"github.com/warrenvpn/warren/system/client"
 )
 
-// stopTimeout is far above what a thousand contexts need to end.
-const stopTimeout = 5 * time.Minute
-
 // report is what is printed and kept.
 type report struct{ figure.Report }
 
@@ -125,8 +122,8 @@ func measure(l *lab.Lab, r *report, n int) error {
 		return err
 	}
 	return r.took("stop", "", func() error {
-		w.MustCLI("shutdown")
-		return w.Wait(stopTimeout)
+		w.Shutdown()
+		return nil
 	})
 }
 
