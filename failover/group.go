@@ -28,6 +28,7 @@ type group struct {
 	wantUntil time.Time
 	handover  handover
 	against   uint64    // epoch of the last split brain that was logged
+	from      uint64    // of the activation of the peer that this one was handed over from; 0: it was not
 	greeted   time.Time // the return of the peer since which it follows, and the addresses were announced
 	stays     bool      // the operator gave the role away: no preemption
 	healed    time.Time // when the role moved for the health of contexts
@@ -166,6 +167,7 @@ func (n *Node) follow(now time.Time, g *group, out *Output) {
 			g.healed = now
 		}
 		n.activate(now, g, "the peer hands over", out)
+		g.from = theirs.Epoch
 	case theirs.Role == RoleFailed:
 		n.activate(now, g, "the peer has failed", out)
 	case theirs.Role == RoleInit || theirs.Role == RoleNegotiation:
@@ -260,8 +262,8 @@ func (n *Node) serve(now time.Time, g *group, out *Output) {
 	case theirs.Epoch > g.epoch && g.handover.state == handoverOffering:
 		n.taken(now, g, theirs.Epoch, out)
 		return
-	case theirs.Handover && theirs.Epoch < g.epoch:
-		return // it serves until it hears that this unit does
+	case theirs.Epoch == g.from && now.Sub(g.since) < 2*n.cfg.Hold:
+		return // it hears of this activation, and falls silent
 	default:
 		n.resolve(now, g, theirs, out)
 		return

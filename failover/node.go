@@ -366,7 +366,7 @@ func (n *Node) activate(now time.Time, g *group, reason string, out *Output) {
 		out.Remember = append(out.Remember, Remember{g.cfg.Name, g.epoch, true})
 		g.remembered, g.asked = g.epoch, g.epoch
 	}
-	g.want, g.handover, g.stays, g.greeted = WantNothing, handover{}, false, n.peer.since
+	g.want, g.handover, g.stays, g.greeted, g.from = WantNothing, handover{}, false, n.peer.since, 0
 	n.change(now, g, RoleActive, reason, out)
 }
 

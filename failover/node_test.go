@@ -333,13 +333,7 @@ func TestSwitch(t *testing.T) {
 			l.want("standby-cold", "active")
 			l.run(time.Second)
 			l.want("standby-cold", "active")
-			for i := range l.nodes {
-				for _, e := range l.seen[i].Events {
-					if e.Kind == EventSplitBrain {
-						t.Errorf("node %d takes it for a split brain: %s", i, e.Text)
-					}
-				}
-			}
+			l.wantNoSplitBrain()
 		})
 	}
 }
@@ -366,6 +360,41 @@ func TestSwitchOutOfStep(t *testing.T) {
 	l.ready(0)
 	l.run(3 * time.Second)
 	l.want("standby-ready", "active")
+}
+
+// TestSwitchSlowToFallSilent: the workers of the old active need some time to fall silent, and
+// nobody takes that for a split brain; a peer that serves on for longer is told.
+func TestSwitchSlowToFallSilent(t *testing.T) {
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	l.deaf = true
+	l.do(0, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
+			t.Fatal(err)
+		}
+		n.Quiesced(l.now, "g", out)
+	})
+	l.run(DefaultHold)
+	l.want("standby-cold", "active")
+	l.wantNoSplitBrain()
+	l.run(2 * DefaultHold)
+	l.event(1, EventSplitBrain, "this unit stays active")
+	l.do(0, func(n *Node, out *Output) { n.Muted(l.now, "g", out) })
+	l.run(time.Second)
+	l.want("standby-cold", "active")
+}
+
+// wantNoSplitBrain fails where a node has told of one.
+func (l *lab) wantNoSplitBrain() {
+	l.t.Helper()
+	for i := range l.seen {
+		for _, e := range l.seen[i].Events {
+			if e.Kind == EventSplitBrain {
+				l.t.Errorf("node %d takes it for a split brain: %s", i, e.Text)
+			}
+		}
+	}
 }
 
 // TestSwitchUnquiet: where a worker cannot be asked, or does not finish in time, nobody serves

@@ -130,6 +130,9 @@ func measure(l *lab.Lab, r *report, n int) error {
 // adopt measures how soon another supervisor has taken up the workers of one that was killed.
 func adopt(r *report, c *client.Client, w *lab.Warrend, n int) error {
 	last := fmt.Sprintf("c%d", n-1)
+	if err := reload(c, n)(); err != nil { // so that the next one finds what runs
+		return err
+	}
 	before := w.Context(last)
 	w.Kill()
 	err := r.took("start after kill -9 until every context is taken up", "250 within 2 s", func() error {

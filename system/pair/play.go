@@ -52,12 +52,15 @@ func (t *takeover) activate(ctx context.Context, m *member, a control.Activation
 	}
 	var addresses sync.WaitGroup
 	defer addresses.Wait()
-	addresses.Go(func() {
-		err := guard.Run(t.log, "a change of addresses", func() error { return m.gateway.SetRole(failover.RoleActive) })
-		if err != nil {
-			t.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
-		}
-	})
+	if (m.activation != control.Activation{Active: true, Epoch: a.Epoch, Alone: !a.Alone}) { // else they are there
+		addresses.Go(func() {
+			err := guard.Run(t.log, "a change of addresses",
+				func() error { return m.gateway.SetRole(failover.RoleActive) })
+			if err != nil {
+				t.log.Error("addresses not taken over", "tenant", m.name, "reason", err)
+			}
+		})
+	}
 	m.activation = a
 	if err := m.worker.SetRole(ctx, a); err != nil && ctx.Err() == nil {
 		t.log.Error("worker did not take over and is replaced", "tenant", m.name, "reason", err)
