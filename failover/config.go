@@ -91,8 +91,11 @@ type Config struct {
 	// Adoption is how long this node waits, as the standby, for the next supervisor of a
 	// peer whose workers serve on (Orphan). Zero: DefaultAdoption.
 	Adoption time.Duration
-	Links    []string // names, the same on both nodes; at least one
-	Groups   []GroupConfig
+	// Alone says that an earlier life of this node, whose workers serve, has not heard its peer:
+	// what Node.Alone is until the peer is heard.
+	Alone  bool
+	Links  []string // names, the same on both nodes; at least one
+	Groups []GroupConfig
 	// Rand is read for the instance and the challenges; it must be
 	// cryptographically strong. The caller passes crypto/rand.Reader.
 	Rand io.Reader

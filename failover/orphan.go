@@ -10,10 +10,12 @@ func resumes(s GroupState, epoch, known uint64) bool {
 }
 
 // Alone reports whether nobody but this node can serve, as far as is known: no peer has been
-// heard for the time of Config.Wait, not even one that is refused. The workers of a group that
-// is active here serve on then should this supervisor end (Tenure.OrphanedAlone).
+// heard for the time of Config.Wait (or ever, and Config.Alone), not even one that is refused.
+// The workers of a group that is active here serve on then should this supervisor end
+// (Tenure.OrphanedAlone).
 func (n *Node) Alone(now time.Time) bool {
-	return !n.peer.alive && now.Sub(n.unheard()) >= n.cfg.Wait && n.refusedPeer(now) == nil && n.twin(now) == nil
+	away := now.Sub(n.unheard()) >= n.cfg.Wait || n.cfg.Alone && n.peer.instance == 0
+	return !n.peer.alive && away && n.refusedPeer(now) == nil && n.twin(now) == nil
 }
 
 // unheard is since when a silent peer has not been heard by this life of the node.

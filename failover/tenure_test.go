@@ -3,9 +3,52 @@ package failover
 import (
 	"testing"
 	"time"
+
+	"github.com/warrenvpn/warren/internal/secret"
 )
 
 const testHold = 150 * time.Millisecond
+
+// TestAlone: a node is alone when it has not heard its peer for as long as a starting one looks
+// for it; one whose earlier life was alone is so until it hears the peer.
+func TestAlone(t *testing.T) {
+	l := newLab(t)
+	check := func(when string, want bool) {
+		t.Helper()
+		if got := l.nodes[0].Alone(l.now); got != want {
+			t.Errorf("%s: got %v, want %v", when, got, want)
+		}
+	}
+	l.boot(0)
+	l.run(DefaultWait - time.Millisecond)
+	check("while it looks for the peer", false)
+	l.run(2 * time.Millisecond)
+	check("without a peer", true)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	check("with a peer", false)
+	l.nodes[1] = nil
+	l.run(DefaultHold + DefaultWait - 100*time.Millisecond)
+	check("some time after the death of the peer", false)
+	l.run(200 * time.Millisecond)
+	check("long after it", true)
+	l.cfg[0].Alone = true
+	l.boot(0)
+	check("as before", true)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	check("with a peer that has returned", false)
+	l.cfg[1].Keys = []secret.Value{secret.Copy([]byte("the key of somebody else, of 32 octets"))}
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	check("where all that is heard is a stranger", true)
+	l.cfg[1].Keys, l.cfg[1].Unit = l.cfg[0].Keys, l.cfg[0].Unit
+	l.boot(0)
+	l.boot(1)
+	l.run(100 * time.Millisecond)
+	check("where the other node says that it is this unit", false)
+}
 
 // TestTenure: a worker without a supervisor serves as long as its twin answers, and not
 // longer; with another supervisor it serves on, and the twin hears of it for a while.

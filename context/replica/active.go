@@ -38,8 +38,6 @@ type active struct {
 	limit   time.Duration    // for the acknowledgement of target; 0: none is waited for
 	target  journal.Position // see expect
 	behind  bool             // the twin has not had all that this worker has served with
-
-	lone bool // the other node is away, says the supervisor
 }
 
 // heldMessages are messages that depend on the entry at position.
@@ -62,7 +60,7 @@ func (a *active) set(to control.Activation) (role, Step, error) {
 		return a, StepBack, nil
 	case to.Epoch == a.twin.epoch:
 		a.confirm()
-		a.silent, a.quiescing, a.lone = false, false, to.Alone
+		a.silent, a.quiescing, a.twin.lone = false, false, to.Alone
 		return a, StepNone, nil
 	}
 	if err := a.twin.allows(to.Epoch); err != nil {
@@ -70,7 +68,7 @@ func (a *active) set(to control.Activation) (role, Step, error) {
 	}
 	a.confirm()
 	a.detach("this node became active")
-	a.silent, a.quiescing, a.lone = false, false, to.Alone
+	a.silent, a.quiescing, a.twin.lone = false, false, to.Alone
 	a.activate(to.Epoch)
 	return a, StepEpoch, nil
 }

@@ -50,14 +50,15 @@ func (r *Replica) Activation() control.Activation {
 	if r.twin.unit == 0 {
 		return control.Activation{}
 	}
-	return control.Activation{Active: r.role.serves(), Epoch: r.twin.epoch}
+	serves := r.role.serves()
+	return control.Activation{Active: serves, Epoch: r.twin.epoch, Alone: serves && r.twin.lone}
 }
 
 // silent is what Relieve returns where there is nothing to wait for.
 var silent = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 func (a *active) orphaned(now time.Time) {
-	if a.lone && a.twin.session == nil {
+	if a.twin.lone && a.twin.session == nil {
 		a.twin.tenure.OrphanedAlone(now, failover.DefaultAdoption)
 	} else {
 		a.twin.tenure.Orphaned(now)

@@ -47,7 +47,8 @@ func (x *standby) set(to control.Activation) (role, Step, error) {
 	x.detach("this node became active")
 	x.twin.vigil.Ended()
 	x.relieved(x.host.Now())
-	a := &active{host: x.host, store: x.store, twin: x.twin, behind: true, lone: to.Alone}
+	a := &active{host: x.host, store: x.store, twin: x.twin, behind: true}
+	x.twin.lone = to.Alone
 	a.activate(to.Epoch)
 	return a, StepTakeOver, nil
 }

@@ -19,6 +19,7 @@ type twin struct {
 	unit failover.Unit // this node's
 
 	epoch uint64 // of the latest activation, here or there
+	lone  bool   // the other node is away, says the supervisor
 
 	session  *link.Session // nil: none
 	room     <-chan struct{}

@@ -80,6 +80,14 @@ func (s *members) adopted(g *failover.GroupConfig) {
 	g.Known = known > 0 && known == len(s.contexts[g.Name])
 }
 
+// lone reports whether a worker of an earlier process serves that was told that the peer is away.
+func (s *members) lone(group string) bool {
+	return slices.ContainsFunc(s.byGroup[group], func(m *member) bool {
+		a := m.worker.Activation()
+		return m.adopted && a.Active && a.Alone
+	})
+}
+
 // contextsByGroup returns the names of the contexts of each group, in order.
 func contextsByGroup(conf *configs.System) map[string][]string {
 	groups := make(map[string][]string)

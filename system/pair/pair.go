@@ -246,6 +246,7 @@ func (p *Pair) begin(now time.Time, out *failover.Output) {
 			p.epochs.floor[g.Name] = group.Adopted // what was written ahead was not used
 		}
 		cfg.Groups = append(cfg.Groups, group)
+		cfg.Alone = cfg.Alone || p.members.lone(g.Name)
 	}
 	node, err := failover.New(now, cfg, out)
 	if err != nil { // the configuration was checked: it cannot be

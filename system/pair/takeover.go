@@ -64,7 +64,7 @@ func (t *takeover) notice(ctx context.Context, alone bool) {
 		return
 	}
 	t.alone = alone
-	var playing sync.WaitGroup // nobody waits: it is the role that they have
+	var playing sync.WaitGroup
 	told := 0
 	for group, list := range t.members.byGroup {
 		if t.roles.of(group) != failover.RoleActive {
@@ -75,11 +75,14 @@ func (t *takeover) notice(ctx context.Context, alone bool) {
 			told++
 		}
 	}
-	if alone {
-		t.log.Info("workers told that the peer is away", "contexts", told)
-	} else {
-		t.log.Info("workers told that the peer is back", "contexts", told)
-	}
+	t.owned.Go(func() {
+		playing.Wait()
+		if alone {
+			t.log.Info("workers told that the peer is away", "contexts", told)
+		} else {
+			t.log.Info("workers told that the peer is back", "contexts", told)
+		}
+	})
 }
 
 // awaitMuted tells the role machine when the contexts of a group have fallen silent,
