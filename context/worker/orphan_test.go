@@ -184,3 +184,41 @@ func TestOrphanUnanswered(t *testing.T) {
 		close(release)
 	})
 }
+
+// TestSilentBeforeTheSwitch: a worker that has come to rest for its twin to take over says
+// nothing more from when the twin has ended the session, whatever it begins by itself, and lets
+// packets through until it is told its role.
+func TestSilentBeforeTheSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPair(t, testGateway)
+		alice := p.newClient(2, "alice@example")
+		if err := p.nodes[0].worker.Quiesce(t.Context(), control.Quiesce{}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if p.nodes[0].count(string(control.KindQuiesced)) == 0 {
+			t.Fatal("it does not come to rest")
+		}
+		p.mustPing(alice, "at rest")
+		p.cut() // as the twin does that serves
+		was := alice.established()[0].ChildSAs[0].SPIOut
+		p.nodes[0].rekeyChild()
+		time.Sleep(100 * time.Millisecond)
+		if now := alice.established()[0].ChildSAs[0].SPIOut; now != was {
+			t.Error("it has begun an exchange that the twin knows nothing of")
+		}
+		p.mustPing(alice, "while the twin begins to serve")
+		if err := p.nodes[0].worker.Quiesce(t.Context(), control.Quiesce{Cancel: true}); err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			time.Sleep(time.Second)
+			p.mustPing(alice, "after the switch was called off")
+		}
+		if now := alice.established()[0].ChildSAs[0].SPIOut; now == was {
+			t.Error("what it had begun is not repeated")
+		}
+		alice.stop()
+		p.stop()
+	})
+}
