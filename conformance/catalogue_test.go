@@ -1,6 +1,9 @@
 package conformance
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // row is a scenario of strongSwan's suite: a folder below testing/tests there.
 type row struct {
@@ -51,6 +54,16 @@ var (
 	multicast    = notOurs("multicast and broadcast")
 	ipcomp       = notOurs("IPComp: a tunnel comes up without it")
 )
+
+// keyed are the scenarios whose subject is not authentication, from one number to
+// another one: a pre-shared key is enough for them.
+var keyed = [][2]int{{2, 4}, {23, 23}, {25, 40}, {47, 65}, {67, 85}, {88, 104}, {125, 128}, {130, 130}, {167, 167},
+	{169, 186}}
+
+// isKeyed reports whether a scenario is one of those.
+func isKeyed(number int) bool {
+	return slices.ContainsFunc(keyed, func(r [2]int) bool { return r[0] <= number && number <= r[1] })
+}
 
 // catalogue has the number of a scenario as its index; strongSwan's own 0 is none.
 var catalogue = []row{

@@ -93,9 +93,12 @@ func TestTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rights := 0
+	rights, keyedOnes := 0, 0
 	for n := 1; n < len(catalogue); n++ {
 		got, ok := rows[n]
+		if isKeyed(n) {
+			keyedOnes++
+		}
 		switch {
 		case !ok:
 			t.Errorf("%s has no scenario %d, %s", page, n, catalogue[n].name)
@@ -111,6 +114,9 @@ func TestTable(t *testing.T) {
 	}
 	if len(rows) != len(catalogue)-1 {
 		t.Errorf("%s has %d scenarios, the catalogue %d", page, len(rows), len(catalogue)-1)
+	}
+	if keyedOnes != 99 {
+		t.Errorf("%d scenarios are about something else than authentication, and the page says 99", keyedOnes)
 	}
 	if rights < leastRight {
 		t.Errorf("%d scenarios are right, and were %d at least", rights, leastRight)

@@ -25,19 +25,22 @@ func writeTable(about []string, rows map[int]outcome) error {
 		t.WriteString("* " + line + "\n")
 	}
 	t.WriteString("\n| result |")
-	var counts []map[string]int
+	var all, some []map[string]int // for each back end: of all scenarios, of those that isKeyed has
 	for i, backend := range backends {
-		t.WriteString(" " + backend.name + " |")
-		counts = append(counts, map[string]int{})
-		for _, o := range rows {
-			counts[i][o.results[i]]++
+		t.WriteString(" " + backend.name + " | of the 99 |")
+		all, some = append(all, map[string]int{}), append(some, map[string]int{})
+		for n, o := range rows {
+			all[i][o.results[i]]++
+			if isKeyed(n) {
+				some[i][o.results[i]]++
+			}
 		}
 	}
-	t.WriteString("\n|---|" + strings.Repeat("---|", len(backends)) + "\n")
-	for _, word := range words(counts) {
+	t.WriteString("\n|---|" + strings.Repeat("---|---|", len(backends)) + "\n")
+	for _, word := range words(all) {
 		t.WriteString("| " + word + " |")
-		for _, c := range counts {
-			fmt.Fprintf(&t, " %d |", c[word])
+		for i := range backends {
+			fmt.Fprintf(&t, " %d | %d |", all[i][word], some[i][word])
 		}
 		t.WriteString("\n")
 	}
