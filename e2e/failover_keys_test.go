@@ -91,5 +91,5 @@ func TestFailoverKeyRotation(t *testing.T) {
 	if now, _ := p.Active(group); now != active || epoch(t, active) != was {
 		t.Errorf("node %s is active with epoch %d, want %s with %d", now.Port, epoch(t, now), active.Port, was)
 	}
-	p.notice(t, "a switch with the new key", func() { p.Switch(group) })
+	p.noticeSwitch(t, "a switch with the new key", func() { p.Switch(group) })
 }

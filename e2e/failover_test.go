@@ -55,6 +55,16 @@ func (p *pair) notice(t *testing.T, what string, happen func()) lab.TrafficResul
 	return r
 }
 
+// noticeSwitch is notice of switches by hand.
+func (p *pair) noticeSwitch(t *testing.T, what string, happen func()) lab.TrafficResult {
+	t.Helper()
+	r := p.watch(t, what, happen)
+	if err := r.ErrAtHandOver(silence); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	return r
+}
+
 // watch is notice without a judgement.
 func (p *pair) watch(t *testing.T, what string, happen func()) lab.TrafficResult {
 	t.Helper()
@@ -173,13 +183,13 @@ func (p *pair) stopped(t *testing.T) {
 // switched switches ten times under iperf3, and measures one switch alone.
 func (p *pair) switched(t *testing.T) {
 	group := p.site.Group
-	r := p.notice(t, "one switch, pings alone", func() { p.Switch(group) })
+	r := p.noticeSwitch(t, "one switch, pings alone", func() { p.Switch(group) })
 	p.Whole()
 	if lost := max(r.Pings[0].Lost(), r.Pings[1].Lost()); lost > 2 {
 		t.Logf("a switch lost %d pings; the aim is 2", lost)
 	}
 	flow := lab.Iperf{From: p.address, To: lab.PairInsideHost, Seconds: 12, Rate: "40M"}
-	p.notice(t, "ten switches under iperf3", func() {
+	p.noticeSwitch(t, "ten switches under iperf3", func() {
 		run := p.client.StartIperf(p.site.Host, flow)
 		for range 10 {
 			p.Switch(group)

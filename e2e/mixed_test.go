@@ -55,7 +55,7 @@ func (m *mixed) replace(bin string) {
 // goesOver switches, and the SAs of the client stay.
 func (m *mixed) goesOver(what string) {
 	m.t.Helper()
-	m.keeps(what, func() { m.Switch(m.group) })
+	m.keeps(what, m.noticeSwitch, func() { m.Switch(m.group) })
 	m.Whole()
 }
 
@@ -63,15 +63,15 @@ func (m *mixed) goesOver(what string) {
 func (m *mixed) die(what string) {
 	m.t.Helper()
 	active, _ := m.Active(m.group)
-	m.keeps(what, func() { m.Kill(active) })
+	m.keeps(what, m.notice, func() { m.Kill(active) })
 	m.revive(active)
 }
 
-// keeps lets something happen that the client's IKE SA outlives.
-func (m *mixed) keeps(what string, happen func()) {
+// keeps lets something happen, under the eyes of notice, that the client's IKE SA outlives.
+func (m *mixed) keeps(what string, notice func(*testing.T, string, func()) lab.TrafficResult, happen func()) {
 	m.t.Helper()
 	was := spis(m.swan.ListSAs(), true)
-	m.notice(m.t, what, happen)
+	notice(m.t, what, happen)
 	if now := spis(m.swan.ListSAs(), true); now != was {
 		m.t.Errorf("%s: IKE SAs of the client: got %s, want %s as before", what, now, was)
 	}

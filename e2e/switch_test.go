@@ -16,7 +16,7 @@ func TestSwitchByHand(t *testing.T) {
 	p := startPair(t, lab.PairConfig{})
 	var without, lost int
 	for range 10 {
-		r := p.notice(t, "a switch by hand", func() { p.Switch(p.site.Group) })
+		r := p.noticeSwitch(t, "a switch by hand", func() { p.Switch(p.site.Group) })
 		n := r.Pings[0].Lost() + r.Pings[1].Lost()
 		if n == 0 {
 			without++
