@@ -56,9 +56,10 @@ func (g *Gateway) adopt(cfg *Config) (*watch, error) {
 			return nil, err
 		}
 	}
-	err := g.ns.within(func() error {
+	err := g.ns.within(func() (err error) {
 		g.families = families()
-		return g.openPackets()
+		g.packets, err = openPackets()
+		return err
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -41,6 +42,16 @@ func keptEndpoints(t *testing.T, g *Gateway) (list []Endpoint) {
 	return list
 }
 
+// awaitText waits until got returns what contains want.
+func awaitText(t *testing.T, want string, got func() string) {
+	t.Helper()
+	for limit := time.Now().Add(20 * time.Second); !strings.Contains(got(), want); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatalf("no %q in %q", want, got())
+		}
+	}
+}
+
 // TestAdopt: the next process finds the network as it is. Nothing of it changes before
 // the worker has told what it carries, in as many messages as that takes, and then what
 // it does not carry any more goes. In the end the host is as before.
@@ -65,6 +76,8 @@ func TestAdopt(t *testing.T) {
 	if err := g.Routes(control.Routes{Reset: true, Add: routes, Answer: answer}); err != nil {
 		t.Fatal(err)
 	}
+	// The kernel finds out a moment later that nobody reads from the one that drops.
+	awaitText(t, "NO-CARRIER", func() string { return inside(t, g.Namespace(), "ip -o link show "+dropName) })
 	was := insideState(t, g.Namespace())
 	ends := keptEndpoints(t, g)
 	g.Leave()

@@ -17,8 +17,7 @@ import (
 // repeated. The first is what moves traffic. Those at once are for a switch that
 // was busy, or a host that lost one, while the traffic of a pair waits; those later
 // for a port that passes nothing at first. announceShared is for a tenant alone
-// whose devices are all shared: each tenant hears what all others on its Ethernet
-// announce, which makes as many frames as the square of the tenants.
+// whose devices are all shared: they have the same MACs at every start.
 var (
 	announceAtOnce = []time.Duration{5 * time.Millisecond, 5 * time.Millisecond}
 	announceLater  = []time.Duration{time.Second, 2 * time.Second}
@@ -41,16 +40,28 @@ func (g *Gateway) Announce() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.announcement++
-	g.announceLocked()
+	g.announceLocked(everybody)
 }
+
+// audience is who hears an announcement. Each tenant hears what all others on its Ethernet
+// announce that share a device with it, which makes as many frames as the square of the
+// tenants, each of which takes several microseconds.
+type audience bool
+
+const (
+	everybody audience = true
+	// theWire leaves out those who share a device with the tenant: nothing that is sent to
+	// them gets lost, so they need to hear of it once, if at all.
+	theWire audience = false
+)
 
 // announceLocked sends the first announcement of every address and leaves the
 // others to a goroutine, which Remove waits for.
-func (g *Gateway) announceLocked() {
+func (g *Gateway) announceLocked(first audience) {
 	if g.packets < 0 {
 		return
 	}
-	g.announceOnceLocked()
+	g.announceOnceLocked(first)
 	turn := g.announcement
 	waits := announceLater
 	switch {
@@ -72,7 +83,7 @@ func (g *Gateway) announceLocked() {
 			g.mu.Lock()
 			superseded := g.announcement != turn // they may be somebody else's by now
 			if !superseded {
-				g.announceOnceLocked()
+				g.announceOnceLocked(theWire)
 			}
 			g.mu.Unlock()
 			if superseded {
@@ -85,7 +96,7 @@ func (g *Gateway) announceLocked() {
 // announceOnceLocked sends a gratuitous ARP or an unsolicited NA for every
 // address that is ours, link-local ones included where the interface has other IPv6
 // addresses, or a twin. A packet that does not leave is like one that is lost.
-func (g *Gateway) announceOnceLocked() {
+func (g *Gateway) announceOnceLocked(to audience) {
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
 		mac := l.macOf(g.role)
@@ -95,37 +106,62 @@ func (g *Gateway) announceOnceLocked() {
 		if !ok || len(mac) != 6 {
 			continue
 		}
+		send := func(protocol uint16, frame []byte) {
+			if to == everybody || !g.host.sendFrame(l.lower, protocol, frame) {
+				_ = transmit(g.packets, l.index, protocol, frame)
+			}
+		}
 		source := linkLocal(mac).Addr()
 		v6 := g.paired
 		for _, p := range addressesOf(i, g.role) {
 			if p.Addr().Is4() {
-				g.sendFrame(l, etherARP, gratuitousARP(mac, p.Addr()))
+				send(etherARP, gratuitousARP(mac, p.Addr()))
 			} else {
 				v6 = true
-				g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, p.Addr()))
+				send(etherIPv6, unsolicitedNA(mac, source, p.Addr()))
 			}
 		}
 		if v6 {
-			g.sendFrame(l, etherIPv6, unsolicitedNA(mac, source, source))
+			send(etherIPv6, unsolicitedNA(mac, source, source))
 		}
 	}
 }
 
-func (g *Gateway) sendFrame(l linkFacts, protocol uint16, frame []byte) {
-	to := &unix.SockaddrLinklayer{Ifindex: l.index, Protocol: htons(protocol), Halen: 6}
-	copy(to.Addr[:], frame[:6])
-	_ = unix.Sendto(g.packets, frame, unix.MSG_DONTWAIT, to)
+// sendFrame sends a frame over the device that devices of tenants stand on, which none of
+// them hears. It reports whether it has left.
+func (h *Host) sendFrame(index int, protocol uint16, frame []byte) bool {
+	if index == 0 {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.packets < 0 {
+		err := h.ns.within(func() (err error) {
+			h.packets, err = openPackets()
+			return err
+		})
+		if err != nil {
+			return false
+		}
+	}
+	return transmit(h.packets, index, protocol, frame) == nil
 }
 
-// openPackets opens the socket that announcements leave through; it receives
-// nothing. It runs inside the namespace.
-func (g *Gateway) openPackets() error {
+// transmit sends a frame from a device.
+func transmit(packets, index int, protocol uint16, frame []byte) error {
+	to := &unix.SockaddrLinklayer{Ifindex: index, Protocol: htons(protocol), Halen: 6}
+	copy(to.Addr[:], frame[:6])
+	return unix.Sendto(packets, frame, unix.MSG_DONTWAIT, to)
+}
+
+// openPackets opens a socket that announcements leave through, in the namespace of the
+// calling thread; it receives nothing.
+func openPackets() (int, error) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return fmt.Errorf("netns: opening socket for announcements: %w", err)
+		return -1, fmt.Errorf("netns: opening socket for announcements: %w", err)
 	}
-	g.packets = fd
-	return nil
+	return fd, nil
 }
 
 func htons(v uint16) uint16 { return v<<8 | v>>8 }

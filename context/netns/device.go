@@ -27,8 +27,9 @@ type Host struct {
 	system string
 	turns  chan struct{} // has one for each tenant whose namespace is looked at just now
 
-	mu      sync.Mutex // protects parents
+	mu      sync.Mutex // protects what follows
 	parents map[string]*parent
+	packets int // socket for announcements; -1: none yet
 }
 
 // parent is a device of the host that devices of tenants stand on.
@@ -49,12 +50,14 @@ func OpenHost(system string) (*Host, error) {
 }
 
 func newHost(ns *Namespace, system string) *Host {
-	return &Host{ns: ns, system: system, turns: make(chan struct{}, looksAtOnce), parents: make(map[string]*parent)}
+	return &Host{ns: ns, system: system, turns: make(chan struct{}, looksAtOnce), parents: make(map[string]*parent),
+		packets: -1}
 }
 
-// looksAtOnce is how many namespaces are looked at, and changed, at once. The kernel does
-// most of that under one lock, and each takes 128 KiB of stack for the netlink library.
-const looksAtOnce = 4
+// looksAtOnce is how many namespaces are built, or looked at and changed, at once. The kernel
+// does most of that under one lock, for which some system calls wait by trying again and
+// again, and each takes 128 KiB of stack for the netlink library.
+const looksAtOnce = 1
 
 // turn waits until another namespace may be looked at, and returns what ends that. Roles
 // do not wait for it.
@@ -64,7 +67,15 @@ func (h *Host) turn() (leave func()) {
 }
 
 // Close lets go of the namespace.
-func (h *Host) Close() { h.ns.Close() }
+func (h *Host) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.packets >= 0 {
+		unix.Close(h.packets)
+		h.packets = -1
+	}
+	h.ns.Close()
+}
 
 // Check tells what stands against a device before anything is changed. Devices
 // that the tenant has already are listed in held.
@@ -150,46 +161,52 @@ func hashedName(prefix string, parts ...string) string {
 	return prefix + hex.EncodeToString(sum[:])[:10]
 }
 
-// take brings a device into the namespace. The record is written before the
-// device is touched.
-func (g *Gateway) take(d spec.Device) error {
-	saved := savedDevice{Kind: d.Kind, Host: d.Host}
-	link, err := g.host.link(d.Host)
-	if err != nil {
-		return err
+// plan finds a device of the host, and what has to be noted before it is touched.
+func (g *Gateway) plan(d spec.Device) (link netlink.Link, saved savedDevice, err error) {
+	saved = savedDevice{Kind: d.Kind, Host: d.Host}
+	if link, err = g.host.link(d.Host); err != nil {
+		return nil, saved, err
 	}
 	if d.Kind == spec.WholeDevice {
 		if saved, err = g.host.note(link); err != nil {
-			return err
+			return nil, saved, err
 		}
 		for _, mac := range []spec.MAC{d.MAC, d.ActiveMAC, d.StandbyMAC} {
 			if !mac.IsZero() {
 				saved.Given = append(saved.Given, hardware(mac).String())
 			}
 		}
+	} else {
+		saved.Raised = link.Attrs().Flags&net.FlagUp == 0
 	}
 	saved.Tenant = deviceName(d.Interface)
 	saved.Transit = hashedName("wrn", g.ns.name, d.Interface)
-	if d.Kind != spec.WholeDevice {
-		saved.Raised = link.Attrs().Flags&net.FlagUp == 0
-	}
 	if d.Kind == spec.Macvlan && d.VLAN != 0 {
 		saved.SharedVLAN = hashedName("wrv", g.host.system, d.Host, fmt.Sprint(d.VLAN))
 	}
-	g.record.Devices = append(g.record.Devices, saved)
-	if err := g.record.write(g.recordPath); err != nil {
-		g.record.Devices = g.record.Devices[:len(g.record.Devices)-1]
-		return fmt.Errorf("netns: writing record: %w", err)
-	}
+	return link, saved, nil
+}
+
+// take brings a device of the host, or one that is made on it, into the namespace. The
+// record has been written before.
+func (g *Gateway) take(d spec.Device, link netlink.Link, saved savedDevice) error {
 	if d.Kind == spec.WholeDevice {
-		err = g.moveIn(link, saved)
-	} else {
-		err = g.host.make(d, link, &saved, g.ns)
+		if err := g.moveIn(link, saved); err != nil {
+			return err
+		}
+		return g.dress(d, saved, saved.Transit)
 	}
+	lower, err := g.host.make(d, link, &saved, g.ns)
 	if err != nil {
 		return err
 	}
-	return g.dress(d, saved)
+	if err := g.dress(d, saved, saved.Tenant); err != nil {
+		return err
+	}
+	l := g.links[d.Interface]
+	l.lower = lower
+	g.links[d.Interface] = l
+	return nil
 }
 
 // note notes how a device of the host is.
@@ -220,42 +237,50 @@ func (g *Gateway) moveIn(link netlink.Link, saved savedDevice) error {
 	return nil
 }
 
-// make creates a device on another, directly in the tenant's namespace.
-func (h *Host) make(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
+// make creates a device on another, directly in the tenant's namespace, which is new: the
+// name is free there. It returns the index on the host of what a shared device shares; 0 for
+// others.
+func (h *Host) make(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) (lower int, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parentLocked(saved).users++
-	return h.makeLocked(d, on, saved, ns)
+	return h.makeLocked(d, on, saved, ns, saved.Tenant)
 }
 
-// makeAgain is make for a device that is gone, whose user the parent still counts.
+// makeAgain is make for a device that is gone, whose user the parent still counts. Another
+// one may have its name, so that it has the one that it is known by alone.
 func (h *Host) makeAgain(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.parentLocked(saved) // it may have been set up for us this time
-	return h.makeLocked(d, on, saved, ns)
+	_, err := h.makeLocked(d, on, saved, ns, saved.Transit)
+	return err
 }
 
-func (h *Host) makeLocked(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace) error {
-	if err := h.ns.handle.LinkSetUp(on); err != nil { // nothing comes up on a device that is down
-		return fmt.Errorf("netns: setting %s up: %w", d.Host, err)
+func (h *Host) makeLocked(d spec.Device, on netlink.Link, saved *savedDevice, ns *Namespace, name string) (
+	lower int, err error,
+) {
+	if on.Attrs().Flags&net.FlagUp == 0 { // nothing comes up on a device that is down
+		if err := h.ns.handle.LinkSetUp(on); err != nil {
+			return 0, fmt.Errorf("netns: setting %s up: %w", d.Host, err)
+		}
 	}
 	if saved.SharedVLAN != "" {
 		shared, err := h.sharedVLANLocked(d, on, saved.SharedVLAN)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		on = shared
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.ParentIndex = saved.Transit, on.Attrs().Index
+	attrs.Name, attrs.ParentIndex = name, on.Attrs().Index
 	attrs.Namespace = netlink.NsFd(ns.file.Fd())
 	attrs.HardwareAddr = hardware(d.MAC)
-	var link netlink.Link = &netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}
 	if d.Kind == spec.VLAN {
-		link = &netlink.Vlan{LinkAttrs: attrs, VlanId: d.VLAN}
+		return 0, addLink(h.ns.handle, &netlink.Vlan{LinkAttrs: attrs, VlanId: d.VLAN}, d)
 	}
-	return addLink(h.ns.handle, link, d)
+	shared := &netlink.Macvlan{LinkAttrs: attrs, Mode: netlink.MACVLAN_MODE_BRIDGE}
+	return attrs.ParentIndex, addLink(h.ns.handle, shared, d)
 }
 
 // parentLocked returns what is known of the device that saved stands on.
@@ -331,15 +356,18 @@ func (h *Host) sharedVLANLocked(d spec.Device, on netlink.Link, name string) (ne
 	return link, nil
 }
 
-// dress gives a device in the namespace its name, MAC and MTU.
-func (g *Gateway) dress(d spec.Device, saved savedDevice) error {
+// dress gives a device in the namespace, which has a name there already, its own name, MAC
+// and MTU.
+func (g *Gateway) dress(d spec.Device, saved savedDevice, name string) error {
 	handle := g.ns.handle
-	link, err := handle.LinkByName(saved.Transit)
+	link, err := handle.LinkByName(name)
 	if err != nil {
 		return fmt.Errorf("netns: finding %s in %s: %w", d.Interface, g.ns.name, err)
 	}
-	if err := handle.LinkSetName(link, saved.Tenant); err != nil {
-		return fmt.Errorf("netns: naming %s: %w", d.Interface, err)
+	if name != saved.Tenant {
+		if err := handle.LinkSetName(link, saved.Tenant); err != nil {
+			return fmt.Errorf("netns: naming %s: %w", d.Interface, err)
+		}
 	}
 	mac := hardware(d.MAC)
 	if mac != nil && mac.String() != link.Attrs().HardwareAddr.String() {
@@ -357,8 +385,8 @@ func (g *Gateway) dress(d spec.Device, saved savedDevice) error {
 	if mac == nil {
 		mac = link.Attrs().HardwareAddr
 	}
-	g.links[d.Interface] = linkFacts{saved.Tenant, link.Attrs().Index, mtu, mac, hardware(d.ActiveMAC),
-		hardware(d.StandbyMAC)}
+	g.links[d.Interface] = linkFacts{name: saved.Tenant, index: link.Attrs().Index, mtu: mtu, mac: mac,
+		active: hardware(d.ActiveMAC), standby: hardware(d.StandbyMAC)}
 	return nil
 }
 

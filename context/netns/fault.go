@@ -1,10 +1,6 @@
 package netns
 
-import (
-	"time"
-
-	"golang.org/x/sys/unix"
-)
+import "time"
 
 // Fault is what is wrong with the link of an interface, for the operator.
 type Fault string
@@ -26,17 +22,21 @@ func (g *Gateway) Faults() map[string]Fault {
 	if g.gone {
 		return out
 	}
+	list, err := g.ns.links()
+	if err != nil {
+		return out // nothing is known
+	}
 	for name, l := range g.links {
 		if i, _ := interfaceOf(g.tenant, name); i.Shutdown {
 			continue
 		}
-		link, err := g.ns.handle.LinkByIndex(l.index)
+		link, exists := linkOf(list, l.index)
 		switch {
-		case err != nil:
+		case !exists:
 			out[name] = DeviceGone
-		case link.Attrs().RawFlags&unix.IFF_UP == 0:
+		case !link.up():
 			out[name] = LinkDown
-		case link.Attrs().RawFlags&unix.IFF_LOWER_UP == 0 && time.Since(g.lowered[name]) > carrierQuiet:
+		case !link.running() && time.Since(g.lowered[name]) > carrierQuiet:
 			out[name] = NoCarrier
 		}
 	}

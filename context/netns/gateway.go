@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -55,6 +56,9 @@ type Config struct {
 	// Paired makes the tenant one of a pair: it begins with the role init, and its
 	// devices have an Active and a Standby MAC each.
 	Paired bool
+	// First says that none of the tenants of the host has been there for longer: then
+	// none of them knows anything of an address from before, and none is told.
+	First bool
 	// Attempt calls what the Gateway does of its own accord (the watch over the
 	// namespace, with what WatchLinks calls, and looks at it), and returns its error,
 	// or one of its own in place of a panic: it is the only one who hears of it. Nil
@@ -154,6 +158,7 @@ type linkFacts struct {
 	name  string
 	index int
 	mtu   int
+	lower int // on the host, of what it shares; 0: nothing, or unknown
 
 	mac             net.HardwareAddr // when it came
 	active, standby net.HardwareAddr // of one of a pair
@@ -172,7 +177,9 @@ func Build(cfg *Config) (*Gateway, error) {
 	}
 	g.owned.Go(func() { g.tend(w) })
 	if !cfg.Paired { // neighbours may know another MAC from before
-		g.Announce()
+		g.mu.Lock()
+		g.announceLocked(audience(!cfg.First))
+		g.mu.Unlock()
 	}
 	return g, nil
 }
@@ -205,23 +212,34 @@ func newGateway(cfg *Config, ns *Namespace) *Gateway {
 // build is the list of steps, each of which Remove can undo half done. It returns the watch
 // over what it has made.
 func (g *Gateway) build(cfg *Config) (*watch, error) {
-	if err := g.record.write(g.recordPath); err != nil {
+	planned := record{Namespace: cfg.Namespace}
+	links := make([]netlink.Link, len(cfg.Devices))
+	for i, d := range cfg.Devices {
+		link, saved, err := g.plan(d)
+		if err != nil {
+			return nil, err
+		}
+		links[i], planned.Devices = link, append(planned.Devices, saved)
+	}
+	if err := planned.write(g.recordPath); err != nil {
 		return nil, fmt.Errorf("netns: writing record: %w", err)
 	}
-	for _, d := range cfg.Devices {
-		if err := g.take(d); err != nil {
+	defer g.host.turn()()
+	if err := g.ns.within(setDefaults); err != nil {
+		return nil, err
+	}
+	for i, d := range cfg.Devices {
+		g.record.Devices = planned.Devices[:i+1] // those that Remove gives back
+		if err := g.take(d, links[i], planned.Devices[i]); err != nil {
 			return nil, err
 		}
 	}
 	mtu := TUNMTU(cfg.Tenant, func(iface string) int { return g.links[iface].mtu })
-	if err := g.ns.within(func() error { return g.prepare(mtu) }); err != nil {
-		return nil, err
-	}
-	if err := g.findDevices(); err != nil {
-		return nil, err
-	}
-	err := g.ns.within(func() error {
-		if err := g.openPackets(); err != nil {
+	err := g.ns.within(func() (err error) {
+		if err := g.prepare(mtu); err != nil {
+			return err
+		}
+		if g.packets, err = openPackets(); err != nil {
 			return err
 		}
 		return g.openSockets(cfg.Tenant)
@@ -229,22 +247,21 @@ func (g *Gateway) build(cfg *Config) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := g.findDevices(); err != nil {
+		return nil, err
+	}
 	return g.furnish(cfg.Tenant)
 }
 
 // furnish makes a new namespace what t says: the steps of Update, less those that put back
-// what somebody has taken. It returns the watch over it.
+// what somebody has taken. It returns the watch over it. The caller has the turn.
 func (g *Gateway) furnish(t *spec.Tenant) (*watch, error) {
-	defer g.host.turn()()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.limits, g.static = t.Limits, len(t.Routes)
 	g.countRoutesLocked()
 	g.replaceLocked(t)
-	if err := g.settleSettingsLocked(); err != nil {
-		return nil, err
-	}
-	w, err := g.ns.watch(allGroups, g.drop.index) // which would tell of these settings
+	w, err := g.ns.watch(allGroups, g.drop.index)
 	if err != nil {
 		return nil, err
 	}
@@ -260,19 +277,43 @@ func (g *Gateway) furnish(t *spec.Tenant) (*watch, error) {
 }
 
 // startLocked sets the devices of a new namespace up, which are as Build has made them, but
-// those of interfaces that are configured to be down.
+// those of interfaces that are configured to be down, and before that what they are not set to
+// by default.
 func (g *Gateway) startLocked() error {
-	errs := []error{g.raise(g.tun), g.raise(g.drop), g.raise(g.lo)}
+	var errs []error
+	var quiet []linkFacts
+	if slices.Contains(g.families, unix.AF_INET6) {
+		quiet = append(quiet, g.tun, g.drop)
+		for _, l := range g.links {
+			if g.paired {
+				quiet = append(quiet, l)
+			}
+		}
+	}
+	raised := []linkFacts{g.tun, g.drop, g.lo}
 	for _, i := range g.tenant.Interfaces {
 		l, ok := g.links[i.Name]
 		switch {
 		case !ok:
 		case !i.Shutdown:
-			errs = append(errs, g.raise(l))
+			raised = append(raised, l)
 		default:
 			if err := g.ns.handle.LinkSetDown(linkAt(l)); err != nil {
 				errs = append(errs, fmt.Errorf("netns: setting %s down: %w", l.name, err))
 			}
+		}
+	}
+	var b batch
+	for _, l := range quiet {
+		b.quiet(l.index)
+	}
+	for _, l := range raised {
+		b.setUp(l.index)
+	}
+	changed := slices.Concat(quiet, raised)
+	for i, err := range g.ns.run(&b) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("netns: setting %s up: %w", changed[i].name, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -314,12 +355,19 @@ const dropMTU = 65535
 
 // findDevices notes the devices of the namespace that are no interfaces.
 func (g *Gateway) findDevices() error {
-	for name, l := range map[string]*linkFacts{tunName: &g.tun, dropName: &g.drop, "lo": &g.lo} {
-		device, err := g.ns.handle.LinkByName(name)
-		if err != nil {
-			return fmt.Errorf("netns: finding %s: %w", name, err)
+	list, err := g.ns.links()
+	if err != nil {
+		return err
+	}
+	own := map[string]*linkFacts{tunName: &g.tun, dropName: &g.drop, "lo": &g.lo}
+	for _, l := range list {
+		if facts := own[l.name]; facts != nil {
+			*facts = linkFacts{name: l.name, index: l.index, mtu: l.mtu}
+			delete(own, l.name)
 		}
-		*l = linkFacts{name: name, index: device.Attrs().Index, mtu: device.Attrs().MTU}
+	}
+	for name := range own {
+		return fmt.Errorf("netns: finding %s: there is none", name)
 	}
 	if err := g.ns.handle.LinkSetMTU(linkAt(g.drop), dropMTU); err != nil {
 		return fmt.Errorf("netns: setting the MTU of %s: %w", dropName, err)

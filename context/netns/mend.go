@@ -62,7 +62,7 @@ func (g *Gateway) remake(d spec.Device, was linkFacts) error {
 	if err != nil {
 		return err
 	}
-	if err := g.dress(d, g.record.Devices[i]); err != nil {
+	if err := g.dress(d, g.record.Devices[i], transit); err != nil {
 		return err
 	}
 	l := g.links[d.Interface]

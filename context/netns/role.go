@@ -63,7 +63,7 @@ func (g *Gateway) SetRole(r failover.Role) error {
 		}
 	}
 	if r == failover.RoleActive { // what waits for the worker's first packet comes first
-		g.announceLocked()
+		g.announceLocked(everybody)
 	}
 	errs = append(errs, g.settleLocked())
 	for _, i := range g.tenant.Interfaces {
@@ -72,7 +72,7 @@ func (g *Gateway) SetRole(r failover.Role) error {
 		}
 	}
 	if standsBy(r) {
-		g.announceLocked()
+		g.announceLocked(everybody)
 	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/context/spec"
@@ -65,17 +64,6 @@ func routeAt(list []route, p place) (r route, exists bool) {
 		r = list[i]
 	}
 	return r, exists
-}
-
-func (r route) netlink() *netlink.Route {
-	out := &netlink.Route{
-		LinkIndex: r.index, Dst: ipNet(r.destination), Table: r.table, Priority: r.metric,
-		Protocol: routeProtocol, Gw: r.gateway.AsSlice(), Src: r.source.AsSlice(),
-	}
-	if !r.gateway.IsValid() && r.destination.Addr().Is4() {
-		out.Scope = netlink.SCOPE_LINK
-	}
-	return out
 }
 
 // routesLocked computes the routes of the tenant with the present role. Those

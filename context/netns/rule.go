@@ -45,23 +45,6 @@ type rule struct {
 	next             int // the priority of a rule that there is, to go on with; 0: none
 }
 
-func (r rule) netlink() *netlink.Rule {
-	out := netlink.NewRule()
-	out.Family, out.Priority, out.Mark, out.IifName, out.Table = r.family, r.priority, r.mark, r.iif, r.table
-	if r.next != 0 {
-		out.Goto = r.next
-	} else if r.table == 0 {
-		out.Type = unix.RTN_UNREACHABLE
-	}
-	if r.from.IsValid() {
-		out.Src = ipNet(r.from)
-	}
-	if r.to.IsValid() {
-		out.Dst = ipNet(r.to)
-	}
-	return out
-}
-
 // ruleOf reads a rule of the kernel.
 func ruleOf(r netlink.Rule) rule {
 	out := rule{family: r.Family, priority: r.Priority, mark: r.Mark, iif: r.IifName, table: r.Table,
@@ -290,36 +273,50 @@ func (g *Gateway) settleRulesLocked() error {
 			errs = append(errs, fmt.Errorf("netns: listing routing rules: %w", err))
 			continue
 		}
-		there := make(map[rule]bool, len(have))
-		for _, r := range have {
-			there[ruleOf(r)] = true
-		}
-		before := len(errs)
-		wanted := make(map[rule]bool)
 		list := g.rulesLocked(family)
-		for _, r := range list {
-			if wanted[r] {
-				continue
-			}
-			if wanted[r] = true; there[r] {
-				continue
-			}
-			if err := g.ns.handle.RuleAdd(r.netlink()); err != nil && !errors.Is(err, unix.EEXIST) {
-				errs = append(errs, fmt.Errorf("netns: adding routing rule %d: %w", r.priority, err))
-			}
-			g.mended.Rules++
-		}
-		for r := range there {
-			if r.priority >= prioEnd || wanted[r] || g.holding {
-				continue
-			}
-			if err := g.ns.handle.RuleDel(r.netlink()); err != nil && !errors.Is(err, unix.ENOENT) {
-				errs = append(errs, fmt.Errorf("netns: removing routing rule %d: %w", r.priority, err))
-			}
-			g.mended.Rules++
-		}
-		if g.known.rules[family] = digest(list); len(errs) > before {
+		if err := g.changeRulesLocked(have, list); err != nil {
+			errs = append(errs, err)
 			delete(g.known.rules, family)
+			continue
+		}
+		g.known.rules[family] = digest(list)
+	}
+	return errors.Join(errs...)
+}
+
+// changeRulesLocked makes of the rules that there are those of the list.
+func (g *Gateway) changeRulesLocked(have []netlink.Rule, list []rule) error {
+	there := make(map[rule]bool, len(have))
+	for _, r := range have {
+		there[ruleOf(r)] = true
+	}
+	wanted := make(map[rule]bool, len(list))
+	var added, removed []rule
+	var b batch // asks for these, in this order
+	for _, r := range list {
+		if !wanted[r] && !there[r] {
+			b.addRule(r)
+			added = append(added, r)
+		}
+		wanted[r] = true
+	}
+	for r := range there {
+		if r.priority < prioEnd && !wanted[r] && !g.holding {
+			b.deleteRule(r)
+			removed = append(removed, r)
+		}
+	}
+	g.mended.Rules += len(added) + len(removed)
+	refused := g.ns.run(&b)
+	var errs []error
+	for i, r := range added {
+		if err := refused[i]; err != nil && !errors.Is(err, unix.EEXIST) {
+			errs = append(errs, fmt.Errorf("netns: adding routing rule %d: %w", r.priority, err))
+		}
+	}
+	for i, r := range removed {
+		if err := refused[len(added)+i]; err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, fmt.Errorf("netns: removing routing rule %d: %w", r.priority, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -16,7 +16,9 @@ type setting struct{ file, value string }
 
 // settings make a router of a namespace. The kernel's source filter is off: what
 // comes out of the tunnel is checked against its selectors, and the rules (rule.go)
-// check what comes in clear, of both families.
+// check what comes in clear, of both families. A new device begins with the defaults
+// among them. Some settings take the kernel's lock of all networks; who waits for it to
+// write to such a file does not sleep, but tries again and again.
 var settings = []setting{
 	{"ipv4/ip_forward", "1"},
 	{"ipv4/conf/all/rp_filter", "0"},
@@ -34,10 +36,22 @@ var settings = []setting{
 	{"ipv6/conf/default/accept_redirects", "0"},
 	{"ipv6/conf/all/accept_ra", "0"},
 	{"ipv6/conf/default/accept_ra", "0"},
+	{"ipv6/conf/default/accept_dad", "0"},
 	quietDrop,
 }
 
-var quietDrop = setting{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"}
+// Devices that get no link-local address: there is nobody to talk to.
+var (
+	quietDrop = setting{"ipv6/conf/" + dropName + "/addr_gen_mode", "1"}
+	quietTUN  = setting{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"}
+)
+
+// setDefaults makes the settings of a new namespace before there are devices. It runs
+// inside.
+func setDefaults() error {
+	_, err := correctWhere(settings, func(setting) bool { return true })
+	return err
+}
 
 // settingsOf are those of one device.
 func settingsOf(name string) []setting {
@@ -50,9 +64,6 @@ func settingsOf(name string) []setting {
 		{"ipv6/conf/" + name + "/forwarding", "1"},
 		{"ipv6/conf/" + name + "/accept_redirects", "0"},
 		{"ipv6/conf/" + name + "/accept_ra", "0"},
-		// A gateway that is back answers at once: addresses are not probed
-		// for a second first, nor is the link-local one that it asks from.
-		{"ipv6/conf/" + name + "/accept_dad", "0"},
 	}
 }
 
@@ -65,11 +76,12 @@ func (g *Gateway) allSettings() []setting {
 	return list
 }
 
-// linkSettings are those of one interface; SetRole makes the link-local addresses of
-// one of a pair.
+// linkSettings are those of one interface. A gateway that is back answers at once:
+// addresses are not probed for a second first, nor is the link-local one that it asks from.
+// (The TUN device, which has no ARP, probes nothing.)
 func (g *Gateway) linkSettings(l linkFacts) []setting {
-	list := settingsOf(l.name)
-	if g.paired {
+	list := append(settingsOf(l.name), setting{"ipv6/conf/" + l.name + "/accept_dad", "0"})
+	if g.paired { // SetRole makes its link-local addresses
 		list = append(list, setting{"ipv6/conf/" + l.name + "/addr_gen_mode", "1"})
 	}
 	return list

@@ -52,7 +52,7 @@ func (g *Gateway) Update(t *spec.Tenant) error {
 func (g *Gateway) announceMovedLocked() {
 	if g.moved && g.serves() {
 		g.announcement++
-		g.announceLocked()
+		g.announceLocked(everybody)
 	}
 	g.moved = false
 }
@@ -71,26 +71,23 @@ func (g *Gateway) settleLocked() error {
 
 // lookLocked notes which devices are up, which of them have a carrier, and how they are.
 func (g *Gateway) lookLocked() error {
-	list, err := g.ns.handle.LinkList()
+	list, err := g.ns.links()
 	if err != nil {
-		return fmt.Errorf("netns: listing devices: %w", err)
+		return err
 	}
-	g.up, g.running = make(map[int]bool, len(list)), make(map[int]bool, len(list))
-	type device struct {
-		index, mtu  int
-		name, mac   string
-		up, running bool
-	}
-	devices := make([]device, 0, len(list))
-	for _, l := range list {
-		a := l.Attrs()
-		up := a.Flags&net.FlagUp != 0
-		running := up && a.RawFlags&unix.IFF_LOWER_UP != 0
-		g.up[a.Index], g.running[a.Index] = up, running
-		devices = append(devices, device{a.Index, a.MTU, a.Name, string(a.HardwareAddr), up, running})
-	}
-	g.known.links = digest(devices)
+	g.noteLinksLocked(list)
 	return nil
+}
+
+// noteLinksLocked is lookLocked where they are listed already.
+func (g *Gateway) noteLinksLocked(list []link) {
+	g.up, g.running = make(map[int]bool, len(list)), make(map[int]bool, len(list))
+	for i := range list {
+		l := &list[i]
+		g.up[l.index], g.running[l.index] = l.up(), l.running()
+		l.flags &= unix.IFF_UP | unix.IFF_LOWER_UP // the others come and go
+	}
+	g.known.links = digest(list)
 }
 
 // raiseLocked sets the links of the interfaces up, or down, as they are configured.
@@ -246,7 +243,8 @@ func (g *Gateway) inventoryLocked() error {
 func (g *Gateway) settleRoutesLocked() error {
 	want := g.routesLocked()
 	there := make([]route, 0, len(want))
-	var errs []error
+	var added, removed []route
+	var b batch // asks for these, in this order
 	for _, r := range want {
 		is, exists := routeAt(g.installed, r.place)
 		if is == r || exists && g.holding {
@@ -256,13 +254,8 @@ func (g *Gateway) settleRoutesLocked() error {
 		if !slices.Contains(g.families, familyOf(r.destination)) || !g.up[r.index] {
 			continue // what comes up is healed
 		}
-		err := g.ns.handle.RouteReplace(r.netlink())
-		if err == nil {
-			there = append(there, r)
-			g.mended.Routes++
-		} else if g.serves() {
-			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, err))
-		}
+		b.addRoute(r)
+		added = append(added, r)
 	}
 	slices.SortFunc(want, route.compare)
 	for _, r := range g.installed {
@@ -273,7 +266,21 @@ func (g *Gateway) settleRoutesLocked() error {
 			there = append(there, r)
 			continue
 		}
-		if err := g.ns.handle.RouteDel(r.netlink()); err != nil && !errors.Is(err, unix.ESRCH) {
+		b.deleteRoute(r)
+		removed = append(removed, r)
+	}
+	refused := g.ns.run(&b)
+	var errs []error
+	for i, r := range added {
+		if refused[i] == nil {
+			there = append(there, r)
+			g.mended.Routes++
+		} else if g.serves() {
+			errs = append(errs, fmt.Errorf("netns: adding route to %s: %w", r.destination, refused[i]))
+		}
+	}
+	for i, r := range removed {
+		if err := refused[len(added)+i]; err != nil && !errors.Is(err, unix.ESRCH) {
 			errs = append(errs, fmt.Errorf("netns: removing route to %s: %w", r.destination, err))
 		}
 		g.mended.Routes++

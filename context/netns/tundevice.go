@@ -8,11 +8,8 @@ import (
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
-// tunSettings are what the kernel must know of the TUN device before it is up: it
-// gets no link-local address, as there is nobody to talk to.
-func tunSettings() []setting {
-	return append(settingsOf(tunName), setting{"ipv6/conf/" + tunName + "/addr_gen_mode", "1"})
-}
+// tunSettings are what the kernel must know of the TUN device before it is up.
+func tunSettings() []setting { return append(settingsOf(tunName), quietTUN) }
 
 // openTUN makes the TUN device of the namespace that the thread is in.
 func openTUN(mtu int) (ends []Endpoint, err error) {
@@ -34,7 +31,11 @@ func openTUN(mtu int) (ends []Endpoint, err error) {
 func (g *Gateway) Endpoints() []Endpoint {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, err := g.ns.handle.LinkByIndex(g.tun.index); err != nil && !g.gone {
+	if g.gone {
+		return g.endpoints
+	}
+	list, err := g.ns.links()
+	if _, exists := linkOf(list, g.tun.index); err == nil && !exists {
 		_ = g.remakeTUN() // without it the worker does not start, and the next look tells why
 	}
 	return g.endpoints

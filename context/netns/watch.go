@@ -50,7 +50,7 @@ type watch struct {
 	told   chan change // changes that come meanwhile are told together; closed when the watch has failed
 	file   *os.File
 	raw    syscall.RawConn
-	own    uint32 // the port of our own requests there
+	own    uint32 // the port of our own requests there, beside requestPort
 	idle   int32  // the device that never has a carrier; 0: none
 	ended  chan struct{}
 	reader sync.WaitGroup
@@ -213,7 +213,7 @@ func (w *watch) kind(headers []byte) change {
 			return linkChange
 		}
 		return linkChange | lossChange
-	case port == w.own:
+	case port == w.own, port == requestPort:
 		return 0
 	case port == 0 && typ == unix.RTM_NEWADDR:
 		return 0

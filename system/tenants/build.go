@@ -86,7 +86,7 @@ func (t *tenant) networkConfig(w *plan.Wanted) *netns.Config {
 	return &netns.Config{
 		Host: t.env.Host, Namespace: w.Namespace, Record: t.env.recordOf(w.Name),
 		Devices: w.Devices, Tenant: w.Spec, Paired: t.env.Pair.Paired(w), Attempt: t.tendLinks,
-		Looked: t.lookedAt,
+		Looked: t.lookedAt, First: !t.env.begun.Load(),
 	}
 }
 

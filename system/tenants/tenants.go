@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrenvpn/warren/context/netns"
@@ -86,6 +87,9 @@ type env struct {
 	Config
 	slots chan struct{} // one token for each context that is being built
 	rests *rests
+	// begun says that every context has begun that this process has started with, or that
+	// some were there before it.
+	begun atomic.Bool
 }
 
 // Tenants are the contexts that run on a host. It is a lifecycle.Actor. Its methods may be
@@ -105,6 +109,7 @@ func New(cfg *Config) *Tenants {
 		e.Pair = alone{}
 	}
 	s := &Tenants{env: e, uids: newUIDs(cfg.System), byName: make(map[string]*tenant)}
+	e.begun.Store(cfg.Kept.Any())
 	cfg.Kept.reserve(s.uids)
 	return s
 }
@@ -140,10 +145,14 @@ func (s *Tenants) AllSettled() bool {
 	s.mu.Lock()
 	list := slices.AppendSeq(make([]*tenant, 0, len(s.byName)), maps.Values(s.byName))
 	s.mu.Unlock()
-	return !slices.ContainsFunc(list, func(t *tenant) bool {
+	settled := !slices.ContainsFunc(list, func(t *tenant) bool {
 		state, _ := t.condition()
 		return state != StateReady && state != StateFailed && state != StateSuspended
 	})
+	if settled {
+		s.env.begun.Store(true)
+	}
+	return settled
 }
 
 // Condition is the state of a context, and why it is that.
