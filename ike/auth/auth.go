@@ -1,10 +1,12 @@
 // Package auth proves and checks identities: what an AUTH payload signs, and the
-// methods that sign it (RFC 7296 section 2.15). Pre-shared keys are the one method so
-// far; others implement Prover and Verifier. It does no I/O.
+// methods that sign it (RFC 7296 section 2.15). Pre-shared keys are a Prover and a
+// Verifier, as others may be; certificates, whose arithmetic takes long, are a Signer and
+// an Examiner (RFC 4754, RFC 7427, RFC 8420). It does no I/O.
 package auth
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/ike/wire"
@@ -14,6 +16,18 @@ import (
 // ErrFailed is a proof that does not hold. The peer learns no more than
 // AUTHENTICATION_FAILED.
 var ErrFailed = errors.New("auth: authentication failed")
+
+// Failure is an ErrFailed with a reason for the operator.
+type Failure struct{ Reason string }
+
+// Error implements error.
+func (f *Failure) Error() string { return ErrFailed.Error() + ": " + f.Reason }
+
+// Unwrap makes a Failure an ErrFailed.
+func (f *Failure) Unwrap() error { return ErrFailed }
+
+// failed returns a Failure.
+func failed(format string, args ...any) error { return &Failure{fmt.Sprintf(format, args...)} }
 
 // Prover makes the AUTH payload of our side from the octets to be signed.
 type Prover interface {
