@@ -119,7 +119,7 @@ type Policy struct {
 type Profile struct {
 	Name          string
 	RemoteAccess  bool
-	LocalIdentity identity.Identity // zero: our address
+	LocalIdentity identity.Identity // zero: the subject of our certificate, or else our address
 
 	// RemoteIdentities may be those of peers; empty: "*". An identity that several profiles accept is for the one
 	// whose pattern has the highest identity.Rank, Fallback ones after all others; among equals, for the first one

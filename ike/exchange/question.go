@@ -1,6 +1,9 @@
 package exchange
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // QuestionID names a question. All kinds of questions of one Engine share one
 // space of IDs; 0 names none.
@@ -47,6 +50,30 @@ type AnswerSession struct {
 	Session  Session
 }
 
+// AskWork has arithmetic done that takes too long for the goroutine of an Engine:
+// signatures. The driver calls Work.Do once, in whichever goroutine it likes, and gives
+// AnswerWork when that has returned. The peer is not authentic yet, so that whoever likes
+// causes such work; each IKE SA has at most one that is not answered.
+type AskWork struct {
+	Question QuestionID
+	Peer     Peer
+	Work     Work
+}
+
+// Work is arithmetic: what it is done with, and what comes of it. It is the driver's from
+// its AskWork to its AnswerWork.
+type Work interface {
+	// Do does it. now is the time of day, which the clock of the Engine need not show:
+	// certificates are valid by the calendar.
+	Do(now time.Time)
+}
+
+// AnswerWork answers an AskWork: the same Work, done.
+type AnswerWork struct {
+	Question QuestionID
+	Work     Work
+}
+
 // Refusal is why a session is not granted; each is sent to the peer as the
 // notify named here, and logged.
 type Refusal uint8
@@ -65,6 +92,15 @@ func (q AskSession) QuestionID() QuestionID { return q.Question }
 // QuestionID implements Answer.
 func (a AnswerSession) QuestionID() QuestionID { return a.Question }
 
+// QuestionID implements Question.
+func (q AskWork) QuestionID() QuestionID { return q.Question }
+
+// QuestionID implements Answer.
+func (a AnswerWork) QuestionID() QuestionID { return a.Question }
+
 func (AskSession) event()     {}
 func (AskSession) question()  {}
 func (AnswerSession) answer() {}
+func (AskWork) event()        {}
+func (AskWork) question()     {}
+func (AnswerWork) answer()    {}

@@ -30,6 +30,9 @@ type Node struct {
 	Plane map[uint64]sa.Child
 	// Authorise answers AskSession; nil leaves it open.
 	Authorise func(exchange.AskSession) exchange.AnswerSession
+	// Slow leaves the arithmetic of AskWork in Undone, until Work does it.
+	Slow   bool
+	Undone []exchange.AskWork
 
 	lab  *Lab
 	spis map[uint64]bool // of Engine, as it has told
@@ -159,10 +162,37 @@ func (n *Node) Do(f func(out *exchange.Output) error) {
 				}
 				n.lab.transcript.returned(n, nil)
 			}
+			if q, ok := e.(exchange.AskWork); ok {
+				n.work(q, &out)
+			}
 		}
 	}
 	n.check()
 	n.lab.transcript.compare(n)
+}
+
+// work does arithmetic, now or later.
+func (n *Node) work(q exchange.AskWork, out *exchange.Output) {
+	if n.Slow {
+		n.Undone = append(n.Undone, q)
+		return
+	}
+	q.Work.Do(n.lab.Now)
+	if err := n.Engine.Answer(n.lab.Now, exchange.AnswerWork{Question: q.Question, Work: q.Work}, out); err != nil {
+		n.lab.trouble("%s: work: %v", n.Name, err)
+	}
+}
+
+// Work does the arithmetic that Slow has left. What it was for may be gone.
+func (n *Node) Work() {
+	undone := n.Undone
+	n.Undone = nil
+	for _, q := range undone {
+		q.Work.Do(n.lab.Now)
+		n.Do(func(out *exchange.Output) error {
+			return n.Engine.Answer(n.lab.Now, exchange.AnswerWork{Question: q.Question, Work: q.Work}, out)
+		})
+	}
 }
 
 // Command gives the engine a command.

@@ -8,6 +8,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -20,10 +21,11 @@ type authInitiator struct {
 	first terms  // of it
 
 	prover auth.Prover
-	reply  auth.Reply // of a method of several rounds
-	rounds int        // requests after the first, until our proof is among them
-	ready  bool       // our proof has been sent
-	peer   *wire.IDr  // who the peer says it is, once that is verified
+	reply  auth.Reply    // of a method of several rounds
+	rounds int           // requests after the first, until our proof is among them
+	ready  bool          // our proof has been sent
+	peer   *wire.IDr     // who the peer says it is, once that is verified
+	answer wire.Payloads // while its proof by certificate is being verified
 }
 
 // start sends the first IKE_AUTH request.
@@ -34,22 +36,64 @@ func (a *authInitiator) start(now time.Time, out *exchange.Output) error {
 		return a.fail(out, "", "tunnel group "+s.profile+" has vanished")
 	}
 	a.id, a.prover = wire.IDi{ID: s.localID.Wire()}, p.prover()
+	if x := p.signer(); x != nil {
+		prf := s.suite.PRF()
+		a.wait(now, &work{signer: x, hashes: a.hashes(a.response, a.request),
+			octets: a.initiatorOctets(prf, &s.keys, a.id)}, out)
+		return nil
+	}
+	if c, several := a.prover.(auth.Challenged); several {
+		a.reply = c.Reply()
+		a.prover = a.reply
+		return a.introduce(now, p, nil, out)
+	}
+	proof, err := a.prove()
+	if err != nil {
+		return a.fail(out, "", "tunnel group "+s.profile+" has no pre-shared key for this side")
+	}
+	return a.introduce(now, p, []wire.Payload{proof}, out)
+}
+
+// wait has work done.
+func (a *authInitiator) wait(now time.Time, w *work, out *exchange.Output) {
+	s := a.sa
+	s.endAt = now.Add(s.host.HalfOpenLife())
+	a.await.begin(s.host.Ask(s), s.Peer(), w, out)
+}
+
+// worked goes on when our signature is made, or that of the peer is verified.
+func (a *authInitiator) worked(now time.Time, w *work, out *exchange.Output) error {
+	s := a.sa
+	p := s.host.Rules().profileByName(s.profile)
+	switch {
+	case p == nil:
+		return a.fail(out, "", "tunnel group "+s.profile+" has vanished")
+	case w.unproven != nil:
+		return a.fail(out, "", unsigned(s.profile, identity.Identity{}, w.unproven))
+	case w.signer != nil:
+		a.ready = true
+		return a.introduce(now, p, append(w.signer.Certificates(), w.proof), out)
+	}
+	if w.denied != nil {
+		return a.proceed(now, denied(disproven(s.profile, s.remoteID, w.denied)), nil, out)
+	}
+	s.remoteID = w.peer
+	return a.proceed(now, outcome{proven: true}, a.answer, out)
+}
+
+// introduce sends the first IKE_AUTH request, with our proof where that is ready.
+func (a *authInitiator) introduce(now time.Time, p *profile, proof []wire.Payload, out *exchange.Output) error {
+	s := a.sa
 	ps := []wire.Payload{a.id}
 	if len(p.RemoteIdentities) == 1 {
 		if id, one := p.RemoteIdentities[0].Identity(); one {
 			ps = append(ps, wire.IDr{ID: id.Wire()})
 		}
 	}
-	if c, several := a.prover.(auth.Challenged); several {
-		a.reply = c.Reply()
-		a.prover = a.reply
-	} else {
-		proof, err := a.prove()
-		if err != nil {
-			return a.fail(out, "", "tunnel group "+s.profile+" has no pre-shared key for this side")
-		}
-		ps = append(ps, proof)
+	if x := p.examiners(); len(x) > 0 {
+		ps = append(ps, wire.CertReq{Encoding: wire.CertX509, Authorities: auth.Authorities(x, maxAuthorities)})
 	}
+	ps = append(ps, proof...)
 	if s.host.OnlyContact(s) {
 		ps = append(ps, wire.Notify{Type: wire.InitialContact})
 	}
@@ -75,14 +119,23 @@ func (a *authInitiator) prove() (wire.Auth, error) {
 
 // receive takes a response of the conversation.
 func (a *authInitiator) receive(now time.Time, ps wire.Payloads, out *exchange.Output) error {
+	a.sa.answered()
+	return a.proceed(now, a.step(ps), ps, out)
+}
+
+// proceed does what a step has come to, that had the payloads ps.
+func (a *authInitiator) proceed(now time.Time, o outcome, ps wire.Payloads, out *exchange.Output) error {
 	s := a.sa
-	s.answered()
-	switch o := a.step(ps); {
+	switch {
 	case o.reason != "" && o.notify.Type != 0: // the peer does not know that it is over
 		s.post(s.seal(wire.Informational, s.window.next, false, []wire.Payload{o.notify}), out)
 		return a.fail(out, o.notify.Type.String(), o.reason)
 	case o.reason != "":
 		return a.fail(out, o.told, o.reason)
+	case o.work != nil:
+		a.answer = ps
+		a.wait(now, o.work, out)
+		return nil
 	case o.proven:
 		a.complete(now, ps, out)
 		return nil
@@ -141,6 +194,9 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 		idr, _ := wire.Find[wire.IDr](ps)
 		a.peer, s.remoteID = &idr, identity.FromWire(idr.ID)
 	}
+	if x := p.examiner(s.remoteID, a.peerEnd()); x != nil {
+		return a.examine(x, p, ps)
+	}
 	proof, _ := wire.Find[wire.Auth](ps)
 	verifier, prf := p.verifier(s.remoteID), s.suite.PRF()
 	err := verifier.Verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
@@ -149,6 +205,27 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 			s.remoteID, s.profile))
 	}
 	return outcome{proven: true}
+}
+
+// peerEnd is what the peer is: the gateway of a client, or a site.
+func (a *authInitiator) peerEnd() pki.End {
+	if a.entry.RequestAddress {
+		return pki.Gateway
+	}
+	return pki.AnyEnd
+}
+
+// examine has the proof by certificate of the peer verified.
+func (a *authInitiator) examine(x *auth.Examiner, p *profile, ps wire.Payloads) outcome {
+	s := a.sa
+	if !p.accepts(s.remoteID, identity.Identity{}) {
+		return denied(fmt.Sprintf("peer is %v, which tunnel group %s does not take", s.remoteID, s.profile))
+	}
+	claim, err := auth.ClaimOf(s.remoteID, a.responderOctets(s.suite.PRF(), &s.keys, *a.peer), ps)
+	if err != nil {
+		return denied(disproven(s.profile, s.remoteID, err))
+	}
+	return outcome{work: &work{examiner: x, claim: claim}}
 }
 
 // complete takes what the peer, which is authentic, gives us.

@@ -8,6 +8,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -32,6 +33,7 @@ type authResponder struct {
 	challenge auth.Challenge // of a method of several rounds, from the first on
 	rounds    int
 	question  exchange.QuestionID
+	proof     wire.Auth // ours, by certificate
 }
 
 // newAuthResponder finds the payloads of the first IKE_AUTH request (RFC 7296
@@ -70,6 +72,9 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 		a.verifier = a.profile.verifier(s.remoteID)
 	}
 	proof, _ := wire.Find[wire.Auth](ps)
+	if x := a.examiner(); x != nil {
+		return a.examine(x, proof, ps)
+	}
 	c, several := a.verifier.(auth.Challenger)
 	switch {
 	case !several || proof.Data != nil:
@@ -83,7 +88,7 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 	if err != nil {
 		return denied(a.unproven())
 	}
-	return a.asked(nil, idr, own)
+	return a.asked(nil, append([]wire.Payload{idr}, own...)...)
 }
 
 // next takes a further request: what the peer answers, or the proof that ends the
@@ -135,18 +140,94 @@ func (a *authResponder) verify(proof wire.Auth) outcome {
 	case a.entry == nil:
 		return denied(a.unserved)
 	}
+	if w := a.sign(&work{}); w.signer != nil {
+		return outcome{work: w}
+	}
+	return a.authentic()
+}
+
+// authentic notes what a peer that has proven who it is is let in by.
+func (a *authResponder) authentic() outcome {
+	s := a.sa
 	s.profile, s.remoteAccess, s.dpd = a.profile.Name, a.profile.RemoteAccess, a.profile.DPD
 	s.localID = a.profile.identityOf(s.local.Addr())
 	s.entry = a.entry.Name
 	return outcome{proven: true}
 }
 
-// prove returns who we are, and the proof.
-func (a *authResponder) prove() (idr, proof wire.Payload, err error) {
+// examiner verifies proofs by certificate of the peer; nil: it has another method.
+func (a *authResponder) examiner() *auth.Examiner {
+	if a.profile == nil {
+		return nil
+	}
+	end := pki.AnyEnd
+	if a.profile.RemoteAccess {
+		end = pki.Client
+	}
+	return a.profile.examiner(a.sa.remoteID, end)
+}
+
+// examine has the proof by certificate of the peer verified, and ours made.
+func (a *authResponder) examine(x *auth.Examiner, proof wire.Auth, ps wire.Payloads) outcome {
 	s := a.sa
-	id := wire.IDr{ID: a.profile.identityOf(s.local.Addr()).Wire()}
-	proof, err = a.profile.prover().Prove(s.suite.PRF(), a.responderOctets(s.suite.PRF(), &s.keys, id))
-	return id, proof, err
+	switch {
+	case proof.Data == nil:
+		return denied(fmt.Sprintf("peer %v wants EAP, which tunnel group %s does not have", s.remoteID, a.profile.Name))
+	case !proof.Method.IsSignature():
+		return denied(fmt.Sprintf("peer %v authenticates with %v; tunnel group %s has certificates", s.remoteID,
+			proof.Method, a.profile.Name))
+	case a.entry == nil:
+		return denied(a.unserved)
+	}
+	claim, err := auth.ClaimOf(s.remoteID, a.initiatorOctets(s.suite.PRF(), &s.keys, a.id), ps)
+	if err != nil {
+		return a.disproven(err)
+	}
+	return outcome{work: a.sign(&work{examiner: x, claim: claim})}
+}
+
+// sign adds our signature to what is to be done, where we have a certificate.
+func (a *authResponder) sign(w *work) *work {
+	if w.signer = a.profile.signer(); w.signer != nil {
+		prf := a.sa.suite.PRF()
+		w.hashes, w.octets = a.hashes(a.request, a.response), a.responderOctets(prf, &a.sa.keys, a.ourID())
+	}
+	return w
+}
+
+// worked goes on when signatures are verified and made.
+func (a *authResponder) worked(w *work) outcome {
+	switch {
+	case w.denied != nil:
+		return a.disproven(w.denied)
+	case w.unproven != nil:
+		return denied(unsigned(a.profile.Name, a.sa.remoteID, w.unproven))
+	}
+	if w.examiner != nil {
+		a.sa.remoteID = w.peer
+	}
+	a.proof = w.proof
+	return a.authentic()
+}
+
+// disproven is what is said of a proof by certificate that does not hold.
+func (a *authResponder) disproven(err error) outcome {
+	return denied(disproven(a.profile.Name, a.sa.remoteID, err))
+}
+
+// ourID is who we are.
+func (a *authResponder) ourID() wire.IDr {
+	return wire.IDr{ID: a.profile.identityOf(a.sa.local.Addr()).Wire()}
+}
+
+// prove returns who we are, and the proof: with certificates, one that was made before.
+func (a *authResponder) prove() (idr wire.Payload, proof []wire.Payload, err error) {
+	s, id := a.sa, a.ourID()
+	if x := a.profile.signer(); x != nil && a.proof.Data != nil {
+		return id, append(x.Certificates(), a.proof), nil
+	}
+	p, err := a.profile.prover().Prove(s.suite.PRF(), a.responderOctets(s.suite.PRF(), &s.keys, id))
+	return id, []wire.Payload{p}, err
 }
 
 // unproven says that we have nothing to prove our identity with.
@@ -166,16 +247,6 @@ func (a *authResponder) ask(out *exchange.Output) {
 		q.Replaces = append(q.Replaces, o.SPI())
 	}
 	out.Events = append(out.Events, q)
-}
-
-// Answer implements exchange.SA.
-func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) error {
-	r, ok := given.(exchange.AnswerSession)
-	if !ok || s.state != Asking || s.responding.auth.question != r.Question {
-		return exchange.ErrState
-	}
-	defer s.finish(now, out)
-	return s.responding.auth.grant(now, r, out)
 }
 
 // grant ends the conversation with the answer to ask. An error says that what is
@@ -200,7 +271,7 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 	if a.challenge == nil { // else it was said in the first round
 		ps = append(ps, idr)
 	}
-	ps = append(append(ps, proof), a.agreed...)
+	ps = append(append(ps, proof...), a.agreed...)
 	ps = append(ps, moving{s}.addresses()...)
 	respond := func(more ...wire.Payload) {
 		s.respond(wire.IKEAuth, s.window.expect, append(ps, more...), out)

@@ -2,20 +2,25 @@ package ikev2
 
 import (
 	"errors"
+	"fmt"
 
+	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // IKE_AUTH is a conversation (RFC 7296 sections 1.2 and 2.16): of one exchange with
 // most methods, of as many as it takes where one side asks the other something
 // first. Each side takes the messages of the other as steps; a step comes to one of
-// three outcomes.
+// four outcomes.
 
 // outcome is what a step of a conversation comes to: the peer has proven who it is,
-// or it is told notify, and the operator reason, or else more is said to it.
+// or it is told notify, and the operator reason, or work is to be done before that is
+// known, or else more is said to it.
 type outcome struct {
 	more   []wire.Payload
 	proven bool
+	work   *work
 	notify wire.Notify
 	reason string // not "": the conversation is over
 	told   string // what the peer has said about it
@@ -29,11 +34,29 @@ func refused(n wire.NotifyType, reason string) outcome {
 // denied is refused with AUTHENTICATION_FAILED.
 func denied(reason string) outcome { return refused(wire.AuthenticationFailed, reason) }
 
+// disproven says why the certificate of a peer does not prove that it is id, and unsigned
+// why there is no signature of ours, for the operator.
+func disproven(group string, id identity.Identity, err error) string {
+	var f *auth.Failure
+	if errors.As(err, &f) {
+		return fmt.Sprintf("peer %v does not prove its identity (tunnel group %s): %s", id, group, f.Reason)
+	}
+	return fmt.Sprintf("peer %v does not prove its identity (tunnel group %s): %v", id, group, err)
+}
+
+func unsigned(group string, id identity.Identity, err error) string {
+	if errors.Is(err, auth.ErrNoHash) {
+		return fmt.Sprintf("peer %v understands no signature of the key of this gateway (tunnel group %s); "+
+			"with an RSA key, rsa_sig_hash = \"sha1\" is for peers without RFC 7427", id, group)
+	}
+	return fmt.Sprintf("tunnel group %s has no signature for peer %v: %v", group, id, err)
+}
+
 // hint says what an operator should look at.
 func hint(t wire.NotifyType) string {
 	switch t {
 	case wire.AuthenticationFailed:
-		return t.String() + ": check pre-shared keys and identities on both sides"
+		return t.String() + ": check pre-shared keys or certificates, and identities, on both sides"
 	case wire.NoAdditionalSAs:
 		return t.String() + ": its limit of sessions is reached"
 	case wire.NoProposalChosen:

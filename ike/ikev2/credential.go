@@ -6,6 +6,7 @@ import (
 	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
@@ -47,6 +48,8 @@ func proverOf(c exchange.Credential) (auth.Prover, bool) {
 		return auth.PSK{}, true
 	case exchange.PSK:
 		return auth.PSK{Key: c.Key}, true
+	case exchange.Certificate: // see signer
+		return auth.PSK{}, true
 	case auth.Prover:
 		return c, true
 	}
@@ -61,19 +64,67 @@ func verifierOf(c exchange.Credential) (auth.Verifier, bool) {
 		return auth.PSK{}, true
 	case exchange.PSK:
 		return auth.PSK{Key: c.Key}, true
+	case exchange.Authorities: // see examiner
+		return auth.PSK{}, true
 	case auth.Verifier:
 		return c, true
 	}
 	return auth.PSK{}, false
 }
 
-// checkCredentials refuses credentials that IKEv2 has no method for.
+// signer makes our proof by certificate; nil: the prover does, by another method.
+func (p *profile) signer() *auth.Signer {
+	if c, ok := p.Local.(exchange.Certificate); ok {
+		return &auth.Signer{Own: c.Own, SHA1: c.SHA1}
+	}
+	return nil
+}
+
+// examiner verifies the proof by certificate of a peer called id, which is that end; nil:
+// the verifier does, by another method.
+func (p *profile) examiner(id identity.Identity, end pki.End) *auth.Examiner {
+	if c, ok := p.remote(id).(exchange.Authorities); ok {
+		return &auth.Examiner{Trust: c.Trust, End: end, SHA1: c.SHA1}
+	}
+	return nil
+}
+
+// signs reports whether either side of the profile proves itself by certificate.
+func (p *profile) signs() bool {
+	_, ours := p.Local.(exchange.Certificate)
+	return ours || len(p.examiners()) > 0
+}
+
+// examiners are those of all peers.
+func (p *profile) examiners() (out []*auth.Examiner) {
+	if len(p.Remotes) == 0 {
+		if x := p.examiner(identity.Identity{}, pki.AnyEnd); x != nil {
+			out = append(out, x)
+		}
+	}
+	for _, k := range p.Remotes {
+		if x := p.examiner(k.Identity, pki.AnyEnd); x != nil {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// checkCredentials refuses credentials that IKEv2 has no method for. A method of several
+// rounds does not go together with a certificate of the other side yet.
 func (p *profile) checkCredentials() error {
-	if _, ok := proverOf(p.Local); !ok {
+	prover, ok := proverOf(p.Local)
+	if !ok {
 		return fmt.Errorf("local credential %T proves nothing", p.Local)
 	}
-	if _, ok := verifierOf(p.Remote); !ok {
+	verifier, ok := verifierOf(p.Remote)
+	if !ok {
 		return fmt.Errorf("remote credential %T verifies nothing", p.Remote)
+	}
+	_, asks := verifier.(auth.Challenger)
+	_, isAsked := prover.(auth.Challenged)
+	if asks && p.signer() != nil || isAsked && len(p.examiners()) > 0 {
+		return fmt.Errorf("credentials %T and %T do not go together", p.Local, p.Remote)
 	}
 	for _, k := range p.Remotes {
 		if _, ok := verifierOf(k.Credential); !ok {

@@ -20,7 +20,7 @@ import (
 // record returns the record of the handshake, false where it has none: it is over,
 // or was not recorded.
 func (r *responding) record() (exchange.Record, bool) {
-	if s := r.sa; (s.state == HalfOpen || s.state == Asking) && r.recorded {
+	if s := r.sa; s.Phase().HalfOpen() && s.state != Rejected && r.recorded {
 		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until,
 			unknown: r.unknown}
 		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: s.host.body(v.fields),

@@ -24,7 +24,8 @@ type initiating struct {
 	restarts int
 	refusal  initRefusal
 
-	auth *authInitiator // from the IKE_SA_INIT response on
+	auth  *authInitiator // from the IKE_SA_INIT response on
+	await await
 }
 
 // initRefusal is what an initiator was told instead of a good answer, and the
@@ -86,6 +87,9 @@ func (i *initiating) send(now time.Time, group uint16, out *exchange.Output) err
 		wire.KE{Group: group, Data: i.key.Public()}, wire.Nonce{Data: i.ni})
 	ps = append(ps, s.natPayloads(s.spi, 0, s.host.Rules().ForceUDP)...)
 	ps = append(ps, s.agreed.offer(s.host.Rules(), wire.IKESAInit)...)
+	if p := s.host.Rules().profileByName(s.profile); p != nil && p.signs() {
+		ps = append(ps, signatureHashes())
+	}
 	hdr := wire.Header{SPIi: s.spi, Version: wire.Version2, Exchange: wire.IKESAInit, Flags: wire.FlagInitiator}
 	i.request = wire.AppendMessage(nil, hdr, ps...)
 	s.transmit(now, &request{message: datagrams{i.request}, task: task{kind: taskInit}}, out)
@@ -173,6 +177,7 @@ func (i *initiating) restart(now time.Time, group uint16, out *exchange.Output) 
 
 // clear forgets what is secret.
 func (i *initiating) clear() {
+	i.await.withdraw(i.sa.host)
 	if i.key != nil {
 		i.key.Clear()
 	}

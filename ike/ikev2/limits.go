@@ -52,6 +52,10 @@ const (
 	// forges its address gets no more out of us.
 	maxInitRepeats = 16
 
+	// maxAuthorities bounds those that CERTREQ names, 20 bytes each: a peer that has one
+	// certificate sends it whatever is asked for.
+	maxAuthorities = 32
+
 	// maxAuthRounds bounds the requests of one IKE_AUTH after the first, on either
 	// side: EAP methods take some ten.
 	maxAuthRounds = 32

@@ -155,7 +155,7 @@ func (x reconsideration) unwanted(old *Rules) string {
 		return "its tunnel group is of another type now"
 	case !exchange.SameCredential(was.Local, is.Local) ||
 		!exchange.SameCredential(was.remote(s.remoteID), is.remote(s.remoteID)):
-		return "its pre-shared key was changed"
+		return changedCredential(is.remote(s.remoteID))
 	case was.identityOf(s.local.Addr()).Equal(s.localID) && !is.identityOf(s.local.Addr()).Equal(s.localID):
 		return "the identity of this gateway was changed"
 	}
@@ -174,6 +174,15 @@ func (x reconsideration) unwanted(old *Rules) string {
 		return "its tunnel group or crypto map entry does not take its peer any more"
 	}
 	return ""
+}
+
+// changedCredential says why an SA ends whose ends would prove themselves otherwise now,
+// the peer with c.
+func changedCredential(c exchange.Credential) string {
+	if _, ok := c.(exchange.Authorities); ok {
+		return "its authorities were changed, or what it proves itself with"
+	}
+	return "its pre-shared key was changed"
 }
 
 // matches reports whether a peer like that of the SA would get what it has.

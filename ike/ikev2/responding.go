@@ -29,7 +29,8 @@ type responding struct {
 	unknown  record.Unknown // what a newer version wrote into its record beyond it
 	envelope record.Unknown // and what it wrote beside that; no keys
 
-	auth *authResponder // from the first IKE_AUTH request on
+	auth  *authResponder // from the first IKE_AUTH request on
+	await await
 }
 
 // newResponder answers an IKE_SA_INIT request (RFC 7296 section 1.2). With an
@@ -94,6 +95,7 @@ func respondTo(h *Version, now time.Time, d exchange.Datagram, m *wire.Message, 
 	ps := []wire.Payload{choice.Answer(nil), wire.KE{Group: choice.Group(), Data: key.Public()}, wire.Nonce{Data: r.nr}}
 	ps = append(ps, s.natPayloads(s.peerSPI, s.spi, rules.ForceUDP)...)
 	ps = append(ps, s.agreed.learn(rules, wire.IKESAInit, true, m.Payloads)...)
+	ps = append(ps, rules.certificateTerms(m.Payloads)...)
 	r.response = wire.AppendMessage(nil, hdr, ps...)
 	s.window.expect = m.MessageID + 1
 	s.endAt, s.endReason = now.Add(h.HalfOpenLife()), "peer did not go on with IKE_AUTH"
@@ -119,6 +121,7 @@ func (s *SA) RepeatFirst(d exchange.Datagram, out *exchange.Output) bool {
 func (r *responding) clear() {
 	r.sa.host.Bury(r.seed, r.unknown.Secret())
 	r.key.Clear()
+	r.await.withdraw(r.sa.host)
 	if r.auth != nil {
 		r.sa.host.Withdraw(r.auth.question)
 	}
@@ -156,9 +159,18 @@ func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message
 	if err != nil {
 		return r.reject(now, errorNotify(err), err.Error(), out)
 	}
-	switch o := r.step(ps); {
+	return r.proceed(now, r.step(ps), out)
+}
+
+// proceed does what a step has come to.
+func (r *responding) proceed(now time.Time, o outcome, out *exchange.Output) error {
+	s := r.sa
+	switch {
 	case o.reason != "":
 		return r.reject(now, o.notify, o.reason, out)
+	case o.work != nil:
+		s.transition(Proving)
+		r.await.begin(s.host.Ask(s), s.Peer(), o.work, out)
 	case o.proven:
 		r.auth.ask(out)
 	default:

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/auth"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki"
 	"github.com/warrenvpn/warren/ike/suite"
 )
 
@@ -20,6 +22,9 @@ type Rules struct {
 	groups   []sa.Transform // every key exchange of policies
 	profiles []profile
 	entries  map[string][]*entry // by name, one for each local address
+
+	signs       bool   // some profile has certificates
+	authorities []byte // of all certificates of peers, as CERTREQ names them
 }
 
 // profile is a Profile made ready.
@@ -48,6 +53,7 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 		r.policies = append(r.policies, p.Proposal)
 	}
 	names := map[string]bool{}
+	var examiners []*auth.Examiner
 	for _, p := range r.Profiles {
 		ready := profile{Profile: p}
 		if err := ready.checkCredentials(); err != nil {
@@ -55,7 +61,10 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 		}
 		r.profiles = append(r.profiles, ready)
 		names[p.Name] = true
+		r.signs = r.signs || ready.signs()
+		examiners = append(examiners, ready.examiners()...)
 	}
+	r.authorities = auth.Authorities(examiners, maxAuthorities)
 	for _, e := range r.Entries {
 		switch {
 		case r.duplicate(&e):
@@ -129,10 +138,14 @@ func (r *Rules) profileByName(name string) *profile {
 	return nil
 }
 
-// identityOf returns who we are under p at the address local.
+// identityOf returns who we are under p at the address local: what the profile says, or
+// else the subject of our certificate, or the address.
 func (p *profile) identityOf(local netip.Addr) identity.Identity {
-	if p.LocalIdentity.IsZero() {
-		return identity.FromAddr(local)
+	if !p.LocalIdentity.IsZero() {
+		return p.LocalIdentity
 	}
-	return p.LocalIdentity
+	if c, ok := p.Local.(exchange.Certificate); ok {
+		return pki.Subject(c.Own.Chain[0])
+	}
+	return identity.FromAddr(local)
 }

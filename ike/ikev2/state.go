@@ -14,8 +14,10 @@ import (
 //	    |                                |
 //	    v                                v
 //	Connecting                        HalfOpen -----------------> Dead (timeout)
-//	    | IKE_SA_INIT response           | IKE_AUTH request       ^
-//	    v                                v                        |
+//	    | IKE_SA_INIT response           |  | IKE_AUTH request    ^
+//	    |                                |  v  by certificate     |
+//	    |                                | Proving -- refused -+  |
+//	    v                                v  v                  v  |
 //	Authenticating                    Asking --- refused ----> Rejected
 //	    |         \                      | Answer                 (answers repeats)
 //	    |          +--> Dead             |
@@ -43,6 +45,7 @@ const (
 	Deleting                        // we sent DELETE
 	Dead                            // keys are gone; the engine forgets it
 	Contending                      // came of a rekeying that met another one: see contest
+	Proving                         // signatures of the handshake are verified and made: see work
 )
 
 var stateNames = map[State]string{
@@ -54,6 +57,7 @@ var stateNames = map[State]string{
 	Established:    "ESTABLISHED",
 	Replaced:       "REKEYED",
 	Contending:     "CONTENDING",
+	Proving:        "PROVING",
 	Deleting:       "DELETING",
 	Dead:           "DEAD",
 }
@@ -71,6 +75,7 @@ var phases = [...]exchange.Phase{
 	Connecting:     exchange.PhaseDialling,
 	HalfOpen:       exchange.PhaseHalfOpen,
 	Authenticating: exchange.PhaseDialling,
+	Proving:        exchange.PhaseHalfOpen,
 	Asking:         exchange.PhaseAsking,
 	Rejected:       exchange.PhaseRejected,
 	Established:    exchange.PhaseEstablished,
@@ -83,7 +88,8 @@ var phases = [...]exchange.Phase{
 // edges are the transitions that the diagram allows. Dead may follow anything.
 var edges = map[State][]State{
 	Connecting:     {Authenticating},
-	HalfOpen:       {Asking, Rejected},
+	HalfOpen:       {Proving, Asking, Rejected},
+	Proving:        {Asking, Rejected},
 	Authenticating: {Established},
 	Asking:         {Established, Rejected},
 	Rejected:       {},

@@ -104,9 +104,14 @@ func (s *SA) expireEnd(now time.Time, out *exchange.Output) {
 	case Asking:
 		s.refuse("", "nobody answered for the session", out)
 		s.die()
+	case Proving:
+		s.refuse("", reasonNotWorked, out)
+		s.die()
 	case HalfOpen, Rejected:
 		s.die()
-	case Connecting, Authenticating, Deleting, Dead:
+	case Authenticating:
+		_ = s.initiating.fail(out, "", reasonNotWorked)
+	case Connecting, Deleting, Dead:
 	}
 }
 

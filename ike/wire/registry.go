@@ -134,6 +134,15 @@ var authNames = map[AuthMethod]string{
 // String returns a short name.
 func (m AuthMethod) String() string { return name(authNames, m, "authentication method") }
 
+// IsSignature reports whether the method proves an identity with the key of a certificate.
+func (m AuthMethod) IsSignature() bool {
+	switch m {
+	case AuthRSA, AuthDSS, AuthECDSA256, AuthECDSA384, AuthECDSA521, AuthSignature:
+		return true
+	}
+	return false
+}
+
 // CertEncoding is the form of a certificate (RFC 7296 section 3.6).
 type CertEncoding uint8
 
