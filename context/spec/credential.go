@@ -7,8 +7,8 @@ import (
 	"github.com/warrenvpn/warren/ike/identity"
 )
 
-// Credential is what one side of a tunnel group proves its identity with: PSK, or
-// PSKs of the remote side; nil: none, so that nobody can connect. To add a kind: a
+// Credential is what one side of a tunnel group proves its identity with: PSK,
+// Certificate, or PSKs of the remote side; nil: none, so that nobody can connect. To add a kind: a
 // type here, a field in credentials, and a case where the worker translates it.
 type Credential interface{ credential() }
 
@@ -25,8 +25,36 @@ type IdentityPSK struct {
 	PSK      SecretRef
 }
 
-func (PSK) credential()  {}
-func (PSKs) credential() {}
+// Certificate is the chain and the key of a Trustpoint where it is ours, and one that the
+// authorities of a Trustpoint vouch for where it is the peer's.
+type Certificate struct{ Trustpoint string }
+
+func (PSK) credential()         {}
+func (PSKs) credential()        {}
+func (Certificate) credential() {}
+
+// Trustpoint is a chain and a key that prove this gateway, or authorities that vouch for
+// peers, or both. All of it could be read when the configuration was.
+type Trustpoint struct {
+	Name string
+
+	Chain [][]byte  // DER, the certificate of the key first; none: it proves nobody
+	Key   SecretRef // in PKCS #8
+
+	Authorities [][]byte // DER; none: it vouches for nobody
+	CRLs        [][]byte // DER or PEM, as the files are
+	Revocation  Revocation
+}
+
+// Revocation says what is done about revoked certificates.
+type Revocation string
+
+// The values of Revocation.
+const (
+	RevocationOff  Revocation = ""     // nothing
+	RevocationSoft Revocation = "soft" // what a CRL revokes is refused
+	RevocationHard Revocation = "hard" // and so is everybody else while there is no CRL that is up to date
+)
 
 // credentials are the credentials of a tunnel group in JSON, at most one for each
 // side.
@@ -34,6 +62,24 @@ type credentials struct {
 	LocalPSK   SecretRef
 	RemotePSK  SecretRef
 	RemotePSKs PSKs
+
+	LocalTrustpoint  string `json:",omitempty"`
+	RemoteTrustpoint string `json:",omitempty"`
+}
+
+// count returns how many each side has.
+func (c *credentials) count() (local, remote int) {
+	for _, is := range []bool{c.LocalPSK != 0, c.LocalTrustpoint != ""} {
+		if is {
+			local++
+		}
+	}
+	for _, is := range []bool{c.RemotePSK != 0, c.RemotePSKs != nil, c.RemoteTrustpoint != ""} {
+		if is {
+			remote++
+		}
+	}
+	return local, remote
 }
 
 // bare is a TunnelGroup without its methods.
@@ -49,6 +95,8 @@ func (g TunnelGroup) MarshalJSON() ([]byte, error) {
 	case nil:
 	case PSK:
 		out.LocalPSK = c.Key
+	case Certificate:
+		out.LocalTrustpoint = c.Trustpoint
 	case PSKs:
 		return nil, errors.New("spec: keys of single identities prove no gateway")
 	}
@@ -56,6 +104,8 @@ func (g TunnelGroup) MarshalJSON() ([]byte, error) {
 	case nil:
 	case PSK:
 		out.RemotePSK = c.Key
+	case Certificate:
+		out.RemoteTrustpoint = c.Trustpoint
 	case PSKs:
 		out.RemotePSKs = c
 	}
@@ -72,12 +122,19 @@ func (g *TunnelGroup) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	*g = TunnelGroup(in.bare)
-	if in.LocalPSK != 0 {
-		g.Local = PSK{in.LocalPSK}
+	local, remote := in.count()
+	if local > 1 || remote > 1 {
+		return errors.New("spec: a tunnel group has two credentials of one side")
 	}
 	switch {
-	case in.RemotePSK != 0 && in.RemotePSKs != nil:
-		return errors.New("spec: a tunnel group has two kinds of keys for its peers")
+	case in.LocalPSK != 0:
+		g.Local = PSK{in.LocalPSK}
+	case in.LocalTrustpoint != "":
+		g.Local = Certificate{in.LocalTrustpoint}
+	}
+	switch {
+	case in.RemoteTrustpoint != "":
+		g.Remote = Certificate{in.RemoteTrustpoint}
 	case in.RemotePSK != 0:
 		g.Remote = PSK{in.RemotePSK}
 	case in.RemotePSKs != nil:

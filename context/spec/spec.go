@@ -25,6 +25,7 @@ type Tenant struct {
 	// IKEPolicies and TunnelGroups are in order of preference.
 	IKEPolicies   []IKEPolicy
 	GroupPolicies []GroupPolicy
+	Trustpoints   []Trustpoint `json:",omitempty"` // names are unique
 	TunnelGroups  []TunnelGroup
 	CryptoMaps    []CryptoMap
 
@@ -151,6 +152,10 @@ type TunnelGroup struct {
 	// group do. In JSON each is a field of its own, named after its kind: see
 	// credential.go.
 	Local, Remote Credential `json:"-"`
+
+	// RSASHA1: RSA signatures with SHA-1 are made for, and taken from, peers that know
+	// nothing of RFC 7427.
+	RSASHA1 bool `json:",omitempty"`
 
 	// RemoteNetworks are what a site that is served by a dynamic entry may bring:
 	// its selectors and routes lie within them. Empty: nothing.

@@ -15,6 +15,8 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 	switch e := e.(type) {
 	case exchange.AskSession:
 		w.decide(now, subjectOf(e), false)
+	case exchange.AskWork:
+		w.crew.put(job{w.engine, e})
 	case exchange.IKEUp:
 		w.tell(&control.IKEUp{Peer: peerOf(e.Peer), Profile: e.Peer.Profile, Suite: e.Suite.String(), NAT: e.NAT,
 			Initiator: e.Initiator, Assigned: e.Session.Addresses})

@@ -33,7 +33,7 @@ func FuzzBoot(f *testing.F) {
 		if boot.Tenant == nil || boot.Version != control.Version || len(boot.Tenant.Secrets) < len(boot.Secrets) {
 			t.Errorf("accepted: %+v", boot)
 		}
-		engineConfig(boot.Tenant)
+		_, _ = engineConfig(boot.Tenant)
 		if _, err := assemble(boot, &pipe.Request{}); err == nil && len(boot.Descriptors) > 0 {
 			t.Error("descriptors that did not come were found")
 		}

@@ -25,6 +25,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	owned.Go(func() { w.supervisor.askAll(ctx) })
 	owned.Go(func() { w.supervisor.claimAll(ctx) })
+	for range hands() {
+		owned.Go(func() { w.crew.run(ctx) })
+	}
 	pace := newRest()
 	owned.Go(func() { pace.run(ctx) })
 

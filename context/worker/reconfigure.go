@@ -17,7 +17,11 @@ import (
 // of this worker: it is told again what the worker has asked for before.
 func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant, isNew bool) error {
 	return w.do(ctx, func(now time.Time) error {
-		if err := w.engine.Reconfigure(now, engineConfig(t), &w.out); err != nil {
+		cfg, err := engineConfig(t)
+		if err != nil {
+			return err
+		}
+		if err := w.engine.Reconfigure(now, cfg, &w.out); err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}
 		if err := w.sessions.Configure(t); err != nil {

@@ -17,8 +17,13 @@ func planeOptions(t *spec.Tenant) plane.Options {
 		NoBatching: d.NoBatching}
 }
 
-// engineConfig says in the engine's words what the tenant's specification says.
-func engineConfig(t *spec.Tenant) *exchange.Config {
+// engineConfig says in the engine's words what the tenant's specification says. An error
+// is one of the program: the supervisor has read the same certificates.
+func engineConfig(t *spec.Tenant) (*exchange.Config, error) {
+	trusted, err := trustpointsOf(t)
+	if err != nil {
+		return nil, err
+	}
 	cfg := &exchange.Config{
 		CookieThreshold:  t.IKE.CookieThreshold,
 		AlwaysCookie:     t.IKE.CookieThreshold == 0,
@@ -52,8 +57,8 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 			LocalIdentity:    g.LocalIdentity,
 			RemoteIdentities: g.RemoteIdentities,
 			Fallback:         g.Name == spec.DefaultRAGroup || g.Name == spec.DefaultL2LGroup,
-			Local:            credential(t, g.Local),
-			Remote:           credential(t, g.Remote),
+			Local:            localCredential(t, &g, trusted),
+			Remote:           remoteCredential(t, &g, trusted),
 			Remotes:          identityCredentials(t, g.Remote),
 			RemoteNetworks:   selectors(g.RemoteNetworks),
 			DPD:              g.DPD,
@@ -73,7 +78,7 @@ func engineConfig(t *spec.Tenant) *exchange.Config {
 			}
 		}
 	}
-	return cfg
+	return cfg, nil
 }
 
 // insideNetworks returns those of the interfaces without a crypto map.
@@ -90,11 +95,28 @@ func insideNetworks(t *spec.Tenant) []netip.Prefix {
 	return out
 }
 
-// credential returns what proves all identities of a side; nil: there is no such
-// thing.
-func credential(t *spec.Tenant, c spec.Credential) exchange.Credential {
-	if psk, ok := c.(spec.PSK); ok {
-		return exchange.PSK{Key: t.Secret(psk.Key)}
+// localCredential returns what proves us; nil: there is no such thing.
+func localCredential(t *spec.Tenant, g *spec.TunnelGroup, trusted map[string]trustpoint) exchange.Credential {
+	switch c := g.Local.(type) {
+	case spec.PSK:
+		return exchange.PSK{Key: t.Secret(c.Key)}
+	case spec.Certificate:
+		if own := trusted[c.Trustpoint].own; own != nil {
+			return exchange.Certificate{Own: own, SHA1: g.RSASHA1}
+		}
+	}
+	return nil
+}
+
+// remoteCredential returns what proves all peers of a group; nil: there is no such thing.
+func remoteCredential(t *spec.Tenant, g *spec.TunnelGroup, trusted map[string]trustpoint) exchange.Credential {
+	switch c := g.Remote.(type) {
+	case spec.PSK:
+		return exchange.PSK{Key: t.Secret(c.Key)}
+	case spec.Certificate:
+		if trust := trusted[c.Trustpoint].trust; trust != nil {
+			return exchange.Authorities{Trust: trust, SHA1: g.RSASHA1}
+		}
 	}
 	return nil
 }

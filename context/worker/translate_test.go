@@ -38,7 +38,7 @@ func TestEngineConfig(t *testing.T) {
 		}}},
 		Secrets: []secret.Value{secret.Copy([]byte("key of alice"))},
 	}
-	cfg := engineConfig(tenant)
+	cfg := mustConfig(t, tenant)
 	if got := fmt.Sprint(cfg.Pools); got != "[10.99.0.10-10.99.0.20]" {
 		t.Errorf("pools: got %s", got)
 	}
@@ -76,7 +76,7 @@ func TestCookies(t *testing.T) {
 	} {
 		tenant := &spec.Tenant{IKE: spec.IKE{CookieThreshold: test.threshold, MaxHalfOpen: 1000}}
 		tenant.Limits.InNegotiate = test.limit
-		cfg := engineConfig(tenant)
+		cfg := mustConfig(t, tenant)
 		if cfg.AlwaysCookie != test.always || cfg.CookieThreshold != test.want {
 			t.Errorf("threshold %d, limit %d: got %v, %d", test.threshold, test.limit, cfg.AlwaysCookie,
 				cfg.CookieThreshold)
@@ -97,7 +97,7 @@ func TestWhatValidatesCanBeServed(t *testing.T) {
 				t.Fatal(diags.Err())
 			}
 			for _, c := range conf.Contexts {
-				if _, err := ike.New(engineConfig(c.Spec)); err != nil {
+				if _, err := ike.New(mustConfig(t, c.Spec)); err != nil {
 					t.Errorf("context %s: %v", c.Name, err)
 				}
 			}
@@ -122,8 +122,18 @@ func (anySecret) LookupEnv(string) (string, bool) { return "a secret of some len
 
 // TestFragments: what a file says about fragments is what the engine does.
 func TestFragments(t *testing.T) {
-	cfg := engineConfig(&spec.Tenant{IKE: spec.IKE{NoFragmentation: true, FragmentSize: 576}})
+	cfg := mustConfig(t, &spec.Tenant{IKE: spec.IKE{NoFragmentation: true, FragmentSize: 576}})
 	if !cfg.NoFragmentation || cfg.FragmentSize != 576 {
 		t.Errorf("got %v, %d", cfg.NoFragmentation, cfg.FragmentSize)
 	}
+}
+
+// mustConfig is engineConfig of a tenant whose certificates can be read.
+func mustConfig(t *testing.T, tenant *spec.Tenant) *exchange.Config {
+	t.Helper()
+	cfg, err := engineConfig(tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
 }

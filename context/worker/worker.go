@@ -84,8 +84,7 @@ type Config struct {
 type Worker struct {
 	tenant *spec.Tenant
 	*teller
-	clock   *clock
-	isolate bool // of every engine
+	clock *clock
 
 	engine   *ike.Engine
 	out      exchange.Output // of engine, to be carried out
@@ -99,6 +98,7 @@ type Worker struct {
 	assigned   *assigned
 
 	inbox *inbox
+	crew  *crew
 	ready chan struct{}
 }
 
@@ -106,7 +106,7 @@ type Worker struct {
 func New(cfg *Config) (*Worker, error) {
 	w := &Worker{
 		tenant: cfg.Tenant, teller: newTeller(cfg, &syslogs{}), clock: newClock(cfg.Clock),
-		isolate: cfg.Isolate, inbox: newInbox(), ready: make(chan struct{}),
+		inbox: newInbox(), ready: make(chan struct{}),
 	}
 	w.supervisor = newSupervisor(cfg, w.log, w.inbox, w.granted)
 	w.routes, w.assigned = newRoutes(cfg.Tenant, w.log, w.supervisor), newAssigned(w.tell, w.supervisor)
@@ -128,6 +128,15 @@ func New(cfg *Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the data plane: %w", err)
 	}
+	w.crew = newCrew(cfg.Isolate, w.teller, w.inbox, func(now time.Time, j job) {
+		if j.engine != w.engine { // another one has taken its place
+			return
+		}
+		if err := w.engine.Answer(now, exchange.AnswerWork{Question: j.Question, Work: j.Work}, &w.out); err != nil {
+			w.log.Debug("nobody waits for the arithmetic any more", "peer", j.Peer.Remote, "reason", err)
+		}
+		w.flush(now)
+	})
 	w.limits = newLimits(w.plane, w.teller)
 	w.limits.set(cfg.Tenant.Limits)
 	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
@@ -159,7 +168,10 @@ func unreadable(err error) error {
 
 // newEngine builds the engine of a tenant, which tells b of its SPIs.
 func newEngine(t *spec.Tenant, b *inbox, isolate bool) (*ike.Engine, error) {
-	cfg := engineConfig(t)
+	cfg, err := engineConfig(t)
+	if err != nil {
+		return nil, err
+	}
 	cfg.Known = b.note
 	engine, err := ike.New(cfg)
 	if err != nil {
