@@ -55,6 +55,7 @@ const (
 	maxPSK         = 128 // characters, as in the appliance world
 	shortPSK       = 16  // characters; fewer are warned about
 	minFailoverKey = 16
+	maxKeyPassword = 256 // characters, of the password of a private key
 	// A failover key in hexadecimal is taken as it is; any other is text that
 	// somebody thought of, and is made into a key by passphraseKey.
 	rawFailoverKey = 32 // bytes

@@ -192,11 +192,17 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 			g.RemoteIdentities = append(g.RemoteIdentities, p.Pattern)
 		}
 	}
-	if f, ok := n.proof("local_authentication", "pre_shared_key"); ok {
+	switch f, ok := n.proof("local_authentication", "pre_shared_key", "certificate"); {
+	case !ok:
+	case f.name.text == "certificate":
+		g.Local = t.localCertificate(n, f.val, g)
+	default:
 		g.Local = spec.PSK{Key: t.preSharedKey(n, f.val)}
 	}
-	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys"); {
+	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys", "certificate"); {
 	case !ok:
+	case f.name.text == "certificate":
+		g.Remote = t.remoteCertificate(n, f.val)
 	case f.name.text == "pre_shared_keys":
 		g.Remote = t.preSharedKeys(n, f.val, c.patterns)
 	default:
@@ -204,8 +210,25 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 		g.Remote = spec.PSK{Key: key}
 		t.noteKey(t.t.Secret(key), keyHolder{owner.String(), g.RemoteIdentities, f.val.at})
 	}
+	t.readSignatureHash(n, g)
 	c.group = *g
 	t.contenders = append(t.contenders, c)
+}
+
+// readSignatureHash reads which hash RSA signatures have where the peer knows nothing of
+// RFC 7427.
+func (t *tenantReader) readSignatureHash(n *node, g *spec.TunnelGroup) {
+	g.RSASHA1 = n.choice("rsa_sig_hash") == "sha1"
+	_, ours := g.Local.(spec.Certificate)
+	_, theirs := g.Remote.(spec.Certificate)
+	switch at := n.where("rsa_sig_hash"); {
+	case !n.written("rsa_sig_hash"):
+	case !ours && !theirs:
+		n.problem(at, "Nothing is signed", "rsa_sig_hash is about certificates, and neither side has one. Remove it.")
+	case g.RSASHA1:
+		n.warning(at, "Weak signature", "Who can make two texts with one SHA-1 hash may be taken for a peer. "+
+			`Use rsa_sig_hash = "sha1" for old peers alone, in a tunnel group of their own.`)
+	}
 }
 
 // proof returns how one side proves who it is: one of the ways, which are
@@ -217,9 +240,9 @@ func (n *node) proof(name string, ways ...string) (field, bool) {
 	}
 	switch fs, isObject := n.fields(v, ways...); {
 	case !isObject:
-		n.wrong(v, `how a side proves who it is: { pre_shared_key = "..." }`)
+		n.wrong(v, `how a side proves who it is: { pre_shared_key = "..." } or { certificate = "..." }`)
 	case len(fs) == 0:
-		n.problem(v.at, "Missing "+ways[0], `%s needs one: { pre_shared_key = "..." }.`, name)
+		n.problem(v.at, "Missing "+ways[0], `%s needs one: { pre_shared_key = "..." } or { certificate = "..." }.`, name)
 	case len(fs) > 1:
 		n.problem(fs[1].name.at, "Two ways to prove it", "%s has one entry, and %s (%s) is there already.", name,
 			fs[0].name.text, place(fs[0].name.at))

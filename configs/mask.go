@@ -130,14 +130,15 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 // the text that file or env is set to.
 func isReference(tokens hclsyntax.Tokens, i int) bool {
 	if assigned(tokens, i) {
-		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "file", "env"}, string(tokens[i].Bytes))
+		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "certificate", "file", "env"},
+			string(tokens[i].Bytes))
 	}
 	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote ||
 		!assigned(tokens, i-3) {
 		return false
 	}
 	key := string(tokens[i-3].Bytes)
-	return key == "file" || key == "env"
+	return key == "file" || key == "env" || key == "certificate"
 }
 
 // opensKeys reports whether token i opens the object that pre_shared_keys is set

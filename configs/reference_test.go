@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/x509"
 	"os"
 	"slices"
 	"strings"
@@ -10,13 +11,20 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 
+	"github.com/warrenvpn/warren/ike/pki/pkitest"
 	"github.com/warrenvpn/warren/resource"
 )
 
 // reference reads the two files as they are shipped.
 func reference(t *testing.T) map[string]string {
 	t.Helper()
+	root := pkitest.Root("root")
+	gateway := root.Leaf("gw", pkitest.ECDSA(), func(c *x509.Certificate) {
+		c.DNSNames = []string{"gw.laptops.example"}
+	})
 	files := map[string]string{"failover.key": "hex:" + strings.Repeat("0f", 32) + "\n",
+		"gateway.pem": string(gateway.PEM()), "gateway.key": string(gateway.KeyPEM()),
+		"laptops-ca.pem": string(root.PEM()), "laptops-ca.crl": string(root.CRL(pkitest.End)),
 		"site.psk": "as it is in a file\r\n", "https://conf.example/elsewhere.hcl": ""}
 	for _, name := range []string{"system.hcl", "context.hcl"} {
 		b, err := os.ReadFile("reference/" + name)
@@ -72,7 +80,8 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 func strip(t *testing.T, src string, s *schema) string {
 	t.Helper()
 	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks",
-		"context.failover_group", "ikev2.remote_identity"}
+		"context.failover_group", "ikev2.remote_identity", "trustpoint.certificate", "trustpoint.key", "trustpoint.ca",
+		"trustpoint.crl", "trustpoint.revocation"}
 	f, diags := hclwrite.ParseConfig([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)

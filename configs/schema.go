@@ -141,6 +141,13 @@ var contextSchema = &schema{blocks: []*schema{
 		// a person's three devices; or "unlimited"
 		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}},
 	}},
+	{kind: "trustpoint", label: "the name of a trustpoint", attrs: []attr{
+		{name: "certificate", is: form("a file")},
+		{name: "key", is: form("a file")},
+		{name: "ca", is: form("a file, or a list of files")},
+		{name: "crl", is: form("a file, or a list of files")},
+		{name: "revocation", is: listOf{}}, // nothing is asked
+	}},
 	{kind: "tunnel_group", label: "the name of a tunnel group",
 		attrs: []attr{
 			{name: "type", is: oneOf{"remote-access", "site-to-site"}, required: true, example: `"remote-access"`},
@@ -153,12 +160,13 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "unique", is: oneOf{"replace", "keep", "never"}},
 		},
 		blocks: []*schema{{kind: "ikev2", single: true, attrs: []attr{
-			{name: "local_identity", is: form("an identity")}, // the address
+			{name: "local_identity", is: form("an identity")}, // the certificate's subject, or the address
 			{name: "remote_identity", is: form("patterns")},   // "*"
-			{name: "local_authentication", is: form("a key"), required: true,
+			{name: "local_authentication", is: form("a key, or a trustpoint"), required: true,
 				example: `{ pre_shared_key = { file = "gateway.psk" } }`},
-			{name: "remote_authentication", is: form("a key, or a key for each identity"), required: true,
+			{name: "remote_authentication", is: form("a key, a key for each identity, or a trustpoint"), required: true,
 				example: `{ pre_shared_key = { file = "clients.psk" } }`},
+			{name: "rsa_sig_hash", is: oneOf{"sha2", "sha1"}},
 		}}},
 	},
 	{kind: "crypto_map", label: "the interface that it is bound to", blocks: []*schema{

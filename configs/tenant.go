@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"crypto/x509"
+
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -17,6 +19,8 @@ type tenantReader struct {
 	proposals     map[string]spec.IPsecProposal
 	pools         map[string]*node
 	groupPolicies map[string]*node
+	trustpoints   map[string]*node
+	leaves        map[string]*x509.Certificate // of this gateway, by trustpoint
 	tunnelGroups  map[string]*node
 	// interfaces of which an address could not be used: what follows from that is no news
 	doubtful   map[string]bool
@@ -37,6 +41,8 @@ func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 		uses:          map[string][]wireUse{},
 		pools:         byLabel(file.each("ip_pool")),
 		groupPolicies: byLabel(file.each("group_policy")),
+		trustpoints:   byLabel(file.each("trustpoint")),
+		leaves:        map[string]*x509.Certificate{},
 		tunnelGroups:  byLabel(file.each("tunnel_group")),
 	}
 }
@@ -67,6 +73,7 @@ func (t *tenantReader) read() {
 	t.readPolicies()
 	t.readProposals()
 	t.readGroupPolicies()
+	t.readTrustpoints()
 	t.readTunnelGroups()
 	t.checkKeys()
 	t.readCryptoMaps()

@@ -115,6 +115,30 @@ tunnel_group "staff" {
   }
 }
 
+# Certificates: a chain and a key that prove this gateway, or authorities that vouch for
+# peers, or both.
+trustpoint "gateway" {
+  certificate = { file = "gateway.pem" } # PEM, the certificate of the key first, then who vouches for it; or DER
+  key         = { file = "gateway.key" } # PKCS #8, PKCS #1, SEC 1; an encrypted one: { file = "...", password = "..." }
+}
+
+trustpoint "laptops" {
+  ca         = [{ file = "laptops-ca.pem" }] # each certificate in it is trusted as it is
+  crl        = [{ file = "laptops-ca.crl" }] # what they have revoked
+  revocation = ["crl", "none"]               # without "none" nobody is let in whose authority has no CRL that is up to date
+}
+
+tunnel_group "laptops" {
+  type = "remote-access"
+  ikev2 {
+    local_identity        = null # a name of the certificate; by default its subject
+    remote_identity       = ["*.laptops.example", "asn1dn:CN=*,OU=laptops,O=Example"]
+    local_authentication  = { certificate = "gateway" }
+    remote_authentication = { certificate = "laptops" }
+    rsa_sig_hash          = "sha2" # "sha1": RSA signatures of and for peers that know nothing of RFC 7427 have SHA-1
+  }
+}
+
 tunnel_group "headquarters" {
   type            = "site-to-site"
   remote_networks = [] # what a site may bring that no static entry names: one at an unknown address; empty: nothing

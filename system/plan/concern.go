@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -79,8 +80,24 @@ func sameCredential(old *spec.Tenant, a spec.Credential, w *spec.Tenant, b spec.
 		return ok && slices.EqualFunc(a, b, func(x, y spec.IdentityPSK) bool {
 			return x.Identity == y.Identity && same(x.PSK, y.PSK)
 		})
+	case spec.Certificate: // one of ours that was renewed proves the same
+		b, ok := b.(spec.Certificate)
+		after := authoritiesOf(w, b.Trustpoint)
+		return ok && !slices.ContainsFunc(authoritiesOf(old, a.Trustpoint), func(x []byte) bool {
+			return !slices.ContainsFunc(after, func(y []byte) bool { return bytes.Equal(x, y) })
+		})
 	}
 	return a == nil && b == nil
+}
+
+// authoritiesOf are those that a trustpoint trusts.
+func authoritiesOf(t *spec.Tenant, trustpoint string) [][]byte {
+	for i := range t.Trustpoints {
+		if p := &t.Trustpoints[i]; p.Name == trustpoint {
+			return p.Authorities
+		}
+	}
+	return nil
 }
 
 // entriesOf is what of each crypto map entry decides about who its SAs are with
