@@ -27,9 +27,9 @@ var rooms = []room{
 
 	// Configuration.
 	{path: "configs/...", pure: true,
-		may: []string{"context/spec", "failover", "resource", "ike/identity", "esp/sa", "internal/secret"},
-		because: "configs turns text into values; of the protocols it knows names of algorithms, identities and " +
-			"units of a pair only"},
+		may: []string{"context/spec", "failover", "resource", "ike/identity", "ike/pki", "esp/sa", "internal/secret"},
+		because: "configs turns text into values; of the protocols it knows names of algorithms, identities, " +
+			"certificates and units of a pair only"},
 
 	{path: "configs/contract", pure: true, because: "it is a leaf: files, whatever they mean"},
 	{path: "configs/host", may: []string{"configs", "vfs"},
@@ -122,10 +122,11 @@ var rooms = []room{
 		"failover/link",
 		"ike", "ike/exchange", "internal/record", "internal/secret"},
 		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
-	{path: "context/worker", may: []string{"ike", "ike/exchange", "esp", "esp/plane", "esp/tun", "esp/sa", "esp/stats",
+	{path: "context/worker", may: []string{"ike", "ike/exchange", "ike/pki", "esp", "esp/plane", "esp/tun", "esp/sa",
+		"esp/stats",
 		"context/control", "context/capture", "context/eventlog", "context/pipe", "context/pool", "context/privileges",
 		"context/replica", "context/session", "context/spec",
-		"resource", "internal/build", "internal/secret", "internal/uptime"},
+		"resource", "internal/build", "internal/panics", "internal/secret", "internal/uptime"},
 		because: "the worker brings engine, data plane, sessions and journal together, and may not reach what is " +
 			"privileged"},
 
@@ -133,17 +134,22 @@ var rooms = []room{
 	{path: "ike", pure: true, may: []string{"ike/...", "esp/sa", "internal/panics", "internal/secret", "resource"},
 		because: "ike, esp and failover share the values in esp/sa and meet only in context/worker; a token bucket " +
 			"is arithmetic"},
-	{path: "ike/exchange", pure: true, may: []string{"esp/sa", "ike/identity", "internal/record", "internal/secret"},
+	{path: "ike/exchange", pure: true, may: []string{"esp/sa", "ike/identity", "ike/pki", "internal/record",
+		"internal/secret"},
 		because: "it is a leaf: what every version of IKE has in common knows none of them, and no message"},
 	{path: "ike/ikev1/...", planned: true, pure: true, may: []string{"ike/ikev1/...", "ike/auth", "ike/eap",
 		"ike/exchange", "ike/identity", "ike/suite", "ike/wire", "esp/sa", "internal/secret"},
 		because: "a version of IKE knows neither the engine above it nor the other version"},
-	{path: "ike/ikev2/...", pure: true, may: []string{"ike/auth", "ike/exchange", "ike/identity", "ike/suite",
-		"ike/wire", "esp/sa", "internal/record", "internal/secret", "resource"},
+	{path: "ike/ikev2/...", pure: true, may: []string{"ike/auth", "ike/exchange", "ike/identity", "ike/pki",
+		"ike/suite", "ike/wire", "esp/sa", "internal/record", "internal/secret", "resource"},
 		because: "a version of IKE knows neither the engine above it nor the other version; a token bucket is " +
 			"arithmetic"},
-	{path: "ike/auth", pure: true, may: []string{"ike/suite", "ike/wire", "internal/secret"},
+	{path: "ike/auth", pure: true, may: []string{"ike/identity", "ike/pki", "ike/suite", "ike/wire",
+		"internal/secret"},
 		because: "signatures know messages and algorithms, not exchanges"},
+	{path: "ike/pki", pure: true, may: []string{"ike/identity", "ike/wire", "internal/secret"},
+		because: "certificates say who somebody is and know no message: whoever reads configurations reads them, too"},
+	{path: "ike/pki/pkitest", because: "it makes certificates for tests and the lab"},
 	{path: "ike/identity", pure: true, may: []string{"ike/wire"},
 		because: "who somebody says to be is a payload and its notation; what proves it is for others to know"},
 	{path: "ike/eap/...", planned: true, pure: true, may: []string{"ike/eap/...", "ike/suite", "ike/wire",
@@ -199,8 +205,8 @@ var rooms = []room{
 	{path: "internal/durable", because: "it is a leaf: it replaces files, whatever is in them"},
 	{path: "internal/build", because: "it is a leaf: every program has a version"},
 	{path: "internal/archtest", because: "it judges the others and needs none of them"},
-	{path: "internal/lab/...", may: []string{"configs/contract", "internal/fdstore/fdstoretest", "internal/lab/...",
-		"system/api", "system/client"},
+	{path: "internal/lab/...", may: []string{"configs/contract", "ike/pki/pkitest", "internal/fdstore/fdstoretest",
+		"internal/lab/...", "system/api", "system/client"},
 		because: "the lab runs the programs as an operator does, from outside"},
 	{path: "internal/lab/taken", may: []string{"context/control",
 		"context/worker", "context/pipe", "context/privileges"},

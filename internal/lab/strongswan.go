@@ -31,22 +31,29 @@ type StrongSwanConn struct {
 	RemoteID      string // "": any
 	LocalPSK      string // proves us
 	RemotePSK     string // proves the peer; "": LocalPSK
-	Proposals     string // of the IKE SA: "aes256gcm16-prfsha384-x25519"
-	ESPProposals  string // of the child: "aes256gcm16"
-	VIPs          string // addresses to ask for: "0.0.0.0"
-	LocalTS       string // "": dynamic
-	RemoteTS      string // "": dynamic
-	Pool          string // as a gateway: a range to give addresses from
-	DPD           time.Duration
-	Rekey         string // rekey_time of the child: "10s"
-	Reauth        string // reauth_time of the IKE SA, which is not rekeyed then
-	Start         string // start_action
-	Replay        int    // replay_window; 0: its default
+	// LocalCert is the name of the Certificate that proves us, in place of LocalPSK, and
+	// RemoteCert says that the peer proves itself by one.
+	LocalCert    string
+	RemoteCert   bool
+	Proposals    string // of the IKE SA: "aes256gcm16-prfsha384-x25519"
+	ESPProposals string // of the child: "aes256gcm16"
+	VIPs         string // addresses to ask for: "0.0.0.0"
+	LocalTS      string // "": dynamic
+	RemoteTS     string // "": dynamic
+	Pool         string // as a gateway: a range to give addresses from
+	DPD          time.Duration
+	Rekey        string // rekey_time of the child: "10s"
+	Reauth       string // reauth_time of the IKE SA, which is not rekeyed then
+	Start        string // start_action
+	Replay       int    // replay_window; 0: its default
 }
 
 // StrongSwanConfig is a daemon with its connections.
 type StrongSwanConfig struct {
 	Conns []StrongSwanConn
+	// Certificates are those of its own, and Authorities whom it trusts, each in PEM.
+	Certificates []StrongSwanCert
+	Authorities  [][]byte
 	// RetransmitTimeout and RetransmitTries bound how long it waits for an
 	// answer; zero values are 1 s and 4.
 	RetransmitTimeout time.Duration
@@ -69,11 +76,19 @@ type StrongSwanConfig struct {
 	KernelESP bool
 }
 
+// StrongSwanCert is a chain of certificates, each of them in PEM and that of the key first,
+// and the key.
+type StrongSwanCert struct {
+	Name  string
+	Chain [][]byte
+	Key   []byte
+}
+
 // strongSwanPlugins in the order in which they are loaded, which is the order of
 // preference: the fast implementations of algorithms come first, and
 // kernel-libipsec before kernel-netlink to be the one for ESP.
 const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf gcm ccm ctr chapoly curve25519 gmp " +
-	"pem pkcs1 x509 pubkey constraints revocation " + userspaceESP +
+	"pem pkcs1 pkcs8 x509 pubkey constraints revocation " + userspaceESP +
 	" kernel-netlink resolve socket-default vici updown"
 
 // userspaceESP is the plugin that carries ESP itself.
@@ -94,6 +109,7 @@ func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 		c.Swanctl = swanctlConf(c.Conns)
 	}
 	ns.lab.WriteFile(c.Swanctl, base, "swanctl", "swanctl.conf")
+	s.writeCertificates(base, c)
 	s.proc = ns.Start(Command{
 		Args: []string{"charon-systemd"},
 		Env:  []string{"STRONGSWAN_CONF=" + conf, "SWANCTL_DIR=" + s.dir},
@@ -110,6 +126,28 @@ func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 	}
 	return s
 }
+
+// writeCertificates puts certificates where swanctl looks for them.
+func (s *StrongSwan) writeCertificates(base string, c StrongSwanConfig) {
+	put := func(b []byte, kind, name string) {
+		if err := os.MkdirAll(s.ns.lab.Path(base, "swanctl", kind), 0o755); err != nil {
+			s.ns.lab.tb.Fatalf("lab: %v", err)
+		}
+		s.ns.lab.WriteFile(string(b), base, "swanctl", kind, name)
+	}
+	for i, b := range c.Authorities {
+		put(b, "x509ca", fmt.Sprintf("%d.pem", i))
+	}
+	for _, x := range c.Certificates {
+		for i, b := range x.Chain {
+			put(b, "x509", certFile(x.Name, i))
+		}
+		put(x.Key, "private", x.Name+".pem")
+	}
+}
+
+// certFile is the name of the file of certificate i of a chain.
+func certFile(name string, i int) string { return fmt.Sprintf("%s-%d.pem", name, i) }
 
 // daemonConf is the text of strongswan.conf. The packet marks keep its own
 // encrypted packets out of its tunnels.
@@ -183,9 +221,12 @@ func swanctlConf(conns []StrongSwanConn) string {
 		if c.DPD > 0 {
 			setting(&b, "    ", "dpd_delay", fmt.Sprintf("%dms", c.DPD.Milliseconds()))
 		}
-		fmt.Fprintf(&b, "    local {\n      auth = psk\n")
+		fmt.Fprintf(&b, "    local {\n      auth = %s\n", method(c.LocalCert != ""))
+		if c.LocalCert != "" {
+			setting(&b, "      ", "certs", certFile(c.LocalCert, 0))
+		}
 		setting(&b, "      ", "id", quoted(c.LocalID))
-		fmt.Fprintf(&b, "    }\n    remote {\n      auth = psk\n")
+		fmt.Fprintf(&b, "    }\n    remote {\n      auth = %s\n", method(c.RemoteCert))
 		setting(&b, "      ", "id", quoted(c.RemoteID))
 		fmt.Fprintf(&b, "    }\n    children {\n      %s {\n        dpd_action = clear\n        mode = tunnel\n",
 			c.Name)
@@ -210,6 +251,14 @@ func swanctlConf(conns []StrongSwanConn) string {
 	return b.String()
 }
 
+// method is the word for how a side proves itself.
+func method(certificate bool) string {
+	if certificate {
+		return "pubkey"
+	}
+	return "psk"
+}
+
 // pskSecrets writes the keys of a connection. strongSwan tries every key that
 // fits on the peer's proof, so each side may have its own. It proves itself
 // with the last one that fits either identity better than the one before; the
@@ -218,6 +267,9 @@ func pskSecrets(b *strings.Builder, i int, c StrongSwanConn) {
 	remote := c.RemoteID
 	if remote == "" {
 		remote = "%any"
+	}
+	if c.LocalCert != "" && c.RemoteCert {
+		return
 	}
 	fmt.Fprintf(b, "  ike-%d-local {\n", i)
 	setting(b, "    ", "id-local", quoted(c.LocalID))
