@@ -21,6 +21,7 @@ import (
 type backend struct {
 	overview
 	contexts
+	certificates
 	files
 	configurations
 	pairs
@@ -34,7 +35,7 @@ type backend struct {
 func (s *System) Backend() api.Backend {
 	return backend{
 		overview: s.overview(),
-		contexts: contexts{s.tenants, s.life}, files: files{s.disks},
+		contexts: contexts{s.tenants, s.life}, certificates: certificates{s.tenants}, files: files{s.disks},
 		configurations: configurations{s.life, s.pair.Differences},
 		pairs:          pairs{s.pair, s.life, s.disks},
 		operations:     operations{s},

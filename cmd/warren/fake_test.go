@@ -23,6 +23,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // failed.
 type two struct {
 	apitest.Files
+	apitest.Certificates
 	apitest.Configurations
 	apitest.Orphans
 	apitest.Backups

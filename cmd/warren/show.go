@@ -6,7 +6,8 @@ import "github.com/spf13/cobra"
 func newShow(e *env) *cobra.Command {
 	show := group(&cobra.Command{Use: "show", Short: "Show contexts, SAs, sessions and resources"},
 		showContext.command(e),
-		group(&cobra.Command{Use: "crypto", Short: "Show IKE and child SAs"},
+		group(&cobra.Command{Use: "crypto", Short: "Show IKE and child SAs, and certificates"},
+			group(&cobra.Command{Use: "ca", Short: "Show certificates"}, showCertificates.command(e)),
 			group(&cobra.Command{Use: "ikev2", Short: "Show IKEv2"}, showIKESA.command(e)),
 			group(&cobra.Command{Use: "ipsec", Short: "Show IPsec"}, showChildSA.command(e),
 				showIPsecStats.command(e)),

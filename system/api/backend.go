@@ -14,6 +14,7 @@ import (
 // hint to the operator; every other error is an internal one.
 type Backend interface {
 	Files
+	Certificates
 	Configurations
 	Pairs
 	Operations

@@ -280,6 +280,12 @@ var routes = []route{
 		handle: (*Server).restore,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/certificates", role: RoleRead, timeout: quickTimeout,
+		answer:  CertificateList{},
+		summary: "Lists the certificates of contexts, and until when they are valid.",
+		handle:  (*Server).certificates,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/orphans", role: RoleRead, timeout: quickTimeout,
 		answer:  OrphanList{},
 		summary: "Lists the disks of contexts that were removed.",

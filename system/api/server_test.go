@@ -33,6 +33,7 @@ type backend struct {
 	Configurations
 	Pairs
 	Operations
+	Certificates
 	Orphans
 	Streams
 	Backups
