@@ -18,6 +18,7 @@ func TestTunnelGroupInJSON(t *testing.T) {
 		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: identity.MustParse("gw.example"),
 			RemoteIdentities: []identity.Pattern{identity.MustParsePattern("*.example"),
 				identity.MustParsePattern("asn1dn:CN=*,O=Example")}},
+		"certificates":  {Name: "a", Local: Certificate{"gateway"}, Remote: Certificate{"clients"}, RSASHA1: true},
 		"a key of each": {Name: "a", Local: PSK{1}, Remote: keys},
 	} {
 		b, err := json.Marshal(g)
@@ -37,7 +38,7 @@ func TestTunnelGroupInJSON(t *testing.T) {
 	}
 	var g TunnelGroup
 	for _, text := range []string{`{"RemotePSK":1,"RemotePSKs":[]}`, `{"LocalIdentity":"two words"}`,
-		`{"LocalPSK":"x"}`} {
+		`{"LocalPSK":"x"}`, `{"RemotePSK":1,"RemoteTrustpoint":"a"}`, `{"LocalPSK":1,"LocalTrustpoint":"a"}`} {
 		if err := json.Unmarshal([]byte(text), &g); err == nil {
 			t.Errorf("%s was accepted", text)
 		}

@@ -132,10 +132,13 @@ func New(cfg *Config) (*Worker, error) {
 		if j.engine != w.engine { // another one has taken its place
 			return
 		}
-		if err := w.engine.Answer(now, exchange.AnswerWork{Question: j.Question, Work: j.Work}, &w.out); err != nil {
-			w.log.Debug("nobody waits for the arithmetic any more", "peer", j.Peer.Remote, "reason", err)
-		}
-		w.flush(now)
+		_ = w.replica.Serve(func() {
+			done := exchange.AnswerWork{Question: j.Question, Work: j.Work}
+			if err := w.engine.Answer(now, done, &w.out); err != nil {
+				w.log.Debug("nobody waits for the arithmetic any more", "peer", j.Peer.Remote, "reason", err)
+			}
+			w.flush(now)
+		})
 	})
 	w.limits = newLimits(w.plane, w.teller)
 	w.limits.set(cfg.Tenant.Limits)

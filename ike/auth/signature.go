@@ -242,7 +242,7 @@ func VerifySignature(key crypto.PublicKey, sha1 bool, octets []byte, proof wire.
 		}
 		return verify(key, a, octets, sig)
 	}
-	return failed("%v is no signature", proof.Method)
+	return failed("authentication method %v is not accepted", proof.Method)
 }
 
 // verify checks one signature.

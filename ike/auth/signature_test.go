@@ -113,7 +113,7 @@ func refused(t *testing.T, key crypto.Signer, sha1 bool, octets []byte, proof wi
 	for _, other := range []crypto.Signer{pkitest.ECDSA(), pkitest.Ed25519()} {
 		check("another key", other.Public(), octets, proof)
 	}
-	for i := range proof.Data {
+	for i := 0; i < len(proof.Data); i += max(1, len(proof.Data)/24) {
 		damaged := wire.Auth{Method: proof.Method, Data: bytes.Clone(proof.Data)}
 		damaged.Data[i] ^= 0x40
 		check("a damaged proof", key.Public(), octets, damaged)

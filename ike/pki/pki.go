@@ -30,8 +30,8 @@ const (
 	MaxCertificate = 16 << 10
 	// MaxChain bounds the certificates of one peer, and of our own chain.
 	MaxChain = 8
-	// MaxAuthorities bounds those that one trusts: all of the public ones are some 150.
-	MaxAuthorities = 256
+	// MaxAuthorities bounds those that one trusts: a company has a few.
+	MaxAuthorities = 64
 	// MinRSA and MaxRSA are the bounds of RSA keys in bits. Shorter ones can be
 	// factored, and the arithmetic of longer ones costs too much.
 	MinRSA, MaxRSA = 2048, 8192
@@ -60,7 +60,7 @@ func Describe(c *x509.Certificate) string {
 	if name := Subject(c).String(); name != emptySubject {
 		return fmt.Sprintf("%q", name)
 	}
-	return fmt.Sprintf("number %x of %q", c.SerialNumber, identity.Identity{Type: wire.IDDN, Data: string(c.RawIssuer)})
+	return fmt.Sprintf("number %x of %q", c.SerialNumber, Issuer(c))
 }
 
 // emptySubject is how an identity prints the DER of a name without parts.
@@ -69,6 +69,11 @@ const emptySubject = "asn1dn:#3000"
 // Subject returns the distinguished name of the owner, as the certificate has it.
 func Subject(c *x509.Certificate) identity.Identity {
 	return identity.Identity{Type: wire.IDDN, Data: string(c.RawSubject)}
+}
+
+// Issuer returns the distinguished name of who vouches for it.
+func Issuer(c *x509.Certificate) identity.Identity {
+	return identity.Identity{Type: wire.IDDN, Data: string(c.RawIssuer)}
 }
 
 // KeyHash returns what names an authority in a CERTREQ payload: the SHA-1 hash of its

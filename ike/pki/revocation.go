@@ -75,11 +75,6 @@ func (c *CRL) name() string {
 	return fmt.Sprintf("the CRL of %q", identity.Identity{Type: wire.IDDN, Data: string(c.list.RawIssuer)})
 }
 
-// issuer names the issuer of a certificate.
-func issuer(c *x509.Certificate) identity.Identity {
-	return identity.Identity{Type: wire.IDDN, Data: string(c.RawIssuer)}
-}
-
 // isOf reports whether the CRL says to be that of the authority ca, which may have had
 // several keys.
 func (c *CRL) isOf(ca *x509.Certificate) bool {

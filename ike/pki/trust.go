@@ -116,7 +116,7 @@ func explain(leaf *x509.Certificate, err error) error {
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &unknown):
-		return wrong(leaf, "is of no authority that is trusted; its issuer is %q", issuer(leaf))
+		return wrong(leaf, "is of no authority that is trusted; its issuer is %q", Issuer(leaf))
 	case !errors.As(err, &invalid):
 		return wrong(leaf, "is not accepted: %v", err)
 	}

@@ -276,7 +276,7 @@ func TestCheckName(t *testing.T) {
 		"asn1dn:CN=alice,O=Example": true, "asn1dn:O=Example,CN=alice": false, "asn1dn:CN=bob,O=Example": false,
 		"alice.example": true, "ALICE.example": true, "alice": false, "a.wild.example": false,
 		"fqdn:alice@example": false,
-		"alice@example": true, "bob@example": false, "email:alice.example": false,
+		"alice@example":      true, "bob@example": false, "email:alice.example": false,
 		"192.0.2.7": true, "192.0.2.8": false, "2001:db8::7": true, "keyid:alice": false,
 	} {
 		if err := CheckName(c, identity.MustParse(text)); (err == nil) != ok {

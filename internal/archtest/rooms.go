@@ -63,7 +63,7 @@ var rooms = []room{
 		"vfs", "vfs/fetch"},
 		because: "it has the configuration and its versions, knows contexts by an Actor, and tells what it does"},
 	{path: "system/tenants", may: []string{"configs", "context/spawn", "context/netns", "context/control",
-		"context/spec", "esp/stats", "resource", "resource/cgroup",
+		"context/spec", "esp/stats", "ike/pki", "resource", "resource/cgroup",
 		"internal/fdstore", "internal/guard", "system/disks", "system/events", "system/fault", "system/plan",
 		"system/users"},
 		because: "it runs contexts, and is told by others what is to run and which role it has"},

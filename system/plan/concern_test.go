@@ -18,10 +18,12 @@ func TestConcerned(t *testing.T) {
 		return &spec.Tenant{
 			Secrets: []secret.Value{secret.Copy([]byte("a key"))},
 			TunnelGroups: []spec.TunnelGroup{{Name: "staff", Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 1},
-				Policy: "all"}},
+				Policy: "all"}, {Name: "laptops", Local: spec.Certificate{Trustpoint: "pki"},
+				Remote: spec.Certificate{Trustpoint: "pki"}}},
 			GroupPolicies: []spec.GroupPolicy{{Name: "all"}},
 			Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.10"),
 				End: netip.MustParseAddr("10.0.0.20")}},
+			Trustpoints: []spec.Trustpoint{{Name: "pki", Chain: [][]byte{{1}}, Authorities: [][]byte{{2}, {3}}}},
 			CryptoMaps: []spec.CryptoMap{{Interface: "outside",
 				Entries: []spec.CryptoEntry{{Name: "site", TunnelGroup: "staff"}}}},
 		}
@@ -45,6 +47,15 @@ func TestConcerned(t *testing.T) {
 			n.TunnelGroups[0].Remote = spec.PSKs{{Identity: identity.MustParse("alice@example"), PSK: 1}}
 		}, []string{`keys of tunnel_group "staff"`}},
 		{"no key", func(n *spec.Tenant) { n.TunnelGroups[0].Local = nil }, []string{`keys of tunnel_group "staff"`}},
+		{"a renewed certificate", func(n *spec.Tenant) { n.Trustpoints[0].Chain = [][]byte{{4}} }, nil},
+		{"one more authority", func(n *spec.Tenant) {
+			n.Trustpoints[0].Authorities = [][]byte{{4}, {3}, {2}}
+		}, nil},
+		{"an authority less", func(n *spec.Tenant) { n.Trustpoints[0].Authorities = [][]byte{{3}} },
+			[]string{`keys of tunnel_group "laptops"`}},
+		{"certificates in place of a key", func(n *spec.Tenant) {
+			n.TunnelGroups[0].Remote = spec.Certificate{Trustpoint: "pki"}
+		}, []string{`keys of tunnel_group "staff"`}},
 		{"a policy", func(n *spec.Tenant) { n.TunnelGroups[0].Policy = "other" },
 			[]string{`networks and pools of tunnel_group "staff"`}},
 		{"a group that goes, and one that comes", func(n *spec.Tenant) { n.TunnelGroups[0].Name = "guests" },
@@ -74,6 +85,7 @@ func TestConcerned(t *testing.T) {
 func TestEveryFieldIsJudged(t *testing.T) {
 	later := map[string]string{
 		"TunnelGroup.Unique":             "it counts at the next login",
+		"TunnelGroup.RSASHA1":            "it counts at the next login",
 		"TunnelGroup.DPD":                "it is obeyed from the next question on",
 		"GroupPolicy.DNSServers":         "a client is told when it connects",
 		"GroupPolicy.DefaultDomain":      "a client is told when it connects",
