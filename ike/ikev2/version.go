@@ -42,10 +42,14 @@ func (v *Version) Configure(cfg *exchange.Config) error {
 	return nil
 }
 
-// body returns what fields write, in memory of its own that is no larger. Nothing else is left
-// of it, where it is no longer than maxScratch.
+// body returns what fields write, in memory of its own that is no larger. Where that is no longer
+// than maxScratch, nothing else is left of it.
 func (v *Version) body(fields func(*record.Fields)) secret.Value {
-	b := record.Append(v.room(), fields)
+	room := v.room()
+	b := record.Append(room, fields)
+	if cap(b) != cap(room) { // it has grown, and left its beginning behind
+		clear(room[:cap(room)])
+	}
 	v.keep(b)
 	body := secret.Copy(b)
 	clear(b)
