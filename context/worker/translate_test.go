@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/warrenvpn/warren/configs"
@@ -11,6 +13,7 @@ import (
 	"github.com/warrenvpn/warren/ike"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki/pkitest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -91,7 +94,7 @@ func TestWhatValidatesCanBeServed(t *testing.T) {
 	for _, file := range []string{"contract/system.hcl", "contract/pair/system-a.hcl", "contract/next/system.hcl",
 		"reference/system.hcl"} {
 		t.Run(file, func(t *testing.T) {
-			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}}, file,
+			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}, certificateFiles()}, file,
 				configs.Machine{Cores: 2, Memory: 4 << 30})
 			if conf == nil {
 				t.Fatal(diags.Err())
@@ -105,8 +108,21 @@ func TestWhatValidatesCanBeServed(t *testing.T) {
 	}
 }
 
-// anySecret has every secret, and an empty file for every server.
-type anySecret struct{ configs.FSLoader }
+// certificateFiles are the files of a gateway with certificates, by the ends of their names.
+func certificateFiles() map[string][]byte {
+	root := pkitest.Root("root")
+	gateway := root.Leaf("gw", pkitest.ECDSA(), func(c *x509.Certificate) {
+		c.DNSNames = []string{"gw.laptops.example"}
+	})
+	return map[string][]byte{"-ca.pem": root.PEM(), "-ca.crl": root.CRL(pkitest.End), "gateway.pem": gateway.PEM(),
+		"gateway.key": gateway.KeyPEM()}
+}
+
+// anySecret has every secret, the certificates, and an empty file for every server.
+type anySecret struct {
+	configs.FSLoader
+	certificates map[string][]byte
+}
 
 func (l anySecret) ReadFile(at configs.Location) ([]byte, error) {
 	if at.Scheme == configs.SchemeHTTPS {
@@ -114,6 +130,11 @@ func (l anySecret) ReadFile(at configs.Location) ([]byte, error) {
 	}
 	if b, err := l.FSLoader.ReadFile(at); err == nil {
 		return b, nil
+	}
+	for end, content := range l.certificates {
+		if strings.HasSuffix(at.Path, end) {
+			return content, nil
+		}
 	}
 	return []byte("a secret of some length\n"), nil
 }

@@ -84,29 +84,33 @@ func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) 
 		defer s.finish(now, out)
 		return s.responding.auth.grant(now, r, out)
 	case exchange.AnswerWork:
-		return s.worked(now, r, out)
+		switch s.state {
+		case Proving:
+			return s.responding.worked(now, r, out)
+		case Authenticating:
+			return s.initiating.worked(now, r, out)
+		}
 	}
 	return exchange.ErrState
 }
 
 // worked goes on when work is done.
-func (s *SA) worked(now time.Time, r exchange.AnswerWork, out *exchange.Output) error {
-	switch {
-	case s.state == Proving:
-		w := s.responding.await.end(r)
-		if w == nil {
-			return exchange.ErrState
-		}
-		defer s.finish(now, out)
-		return s.responding.proceed(now, s.responding.auth.worked(w), out)
-	case s.state == Authenticating:
-		w := s.initiating.await.end(r)
-		if w == nil {
-			return exchange.ErrState
-		}
-		defer s.finish(now, out)
-		s.endAt = time.Time{}
-		return s.initiating.auth.worked(now, w, out)
+func (r *responding) worked(now time.Time, a exchange.AnswerWork, out *exchange.Output) error {
+	w := r.await.end(a)
+	if w == nil {
+		return exchange.ErrState
 	}
-	return exchange.ErrState
+	defer r.sa.finish(now, out)
+	return r.proceed(now, r.auth.worked(w), out)
+}
+
+// worked goes on when work is done.
+func (i *initiating) worked(now time.Time, a exchange.AnswerWork, out *exchange.Output) error {
+	w := i.await.end(a)
+	if w == nil {
+		return exchange.ErrState
+	}
+	defer i.sa.finish(now, out)
+	i.sa.endAt = time.Time{}
+	return i.auth.worked(now, w, out)
 }
