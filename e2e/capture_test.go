@@ -74,8 +74,10 @@ func TestCapture(t *testing.T) {
 			t.Errorf("%s: malformed:\n%.300s", name, out)
 		}
 		if name != "outside" {
+			// Where the sum is 0 the kernel writes the same number as 0xffff, in TCP too
+			// (skb_checksum_help), which tshark takes for wrong: one packet of 65,536.
 			out := read(file, "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE", "-Y",
-				"ip.checksum.status == 0 || tcp.checksum.status == 0")
+				"ip.checksum.status == 0 || tcp.checksum.status == 0 && tcp.checksum != 0xffff")
 			if out != "" {
 				t.Errorf("%s has wrong checksums:\n%.300s", name, out)
 			}
