@@ -124,7 +124,7 @@ bench-failover: build ## figures: how long clients hear nothing when a node of a
 .PHONY: bench-scale
 bench-scale: build ## figures: start, plan and reload of 250 contexts, and their memory (root)
 	$(GO) build -trimpath -o $(BIN)/bench-scale ./bench/scale
-	$(BIN)/bench-scale $(BENCHFLAGS)
+	$(BIN)/bench-scale -adopt $(BENCHFLAGS)
 
 .PHONY: bench-dataplane
 bench-dataplane: build ## figures: packets and processor time beside wireguard-go and strongSwan (root)
