@@ -155,7 +155,10 @@ context "amber" {
 	parentLost(l, gateway, far, w, c)
 	c.Stop()
 	w.Stop()
-	gateway.Up("trunk") // whether the lab or warrend raised the other one first is open; what is found up is left up
+	// Whether the lab or warrend raised the ends of the other trunk first is open: what is found up is left up, and
+	// what is found down is set down again.
+	gateway.Up("trunk")
+	far.Up("trunk")
 	w.Start()
 	w.Ready()
 	w.Stop()
