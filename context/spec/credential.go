@@ -8,7 +8,7 @@ import (
 )
 
 // Credential is what one side of a tunnel group proves its identity with: PSK,
-// Certificate, or PSKs of the remote side; nil: none, so that nobody can connect. To add a kind: a
+// Certificate, or PSKs or EAP of the remote side; nil: none, so that nobody can connect. To add a kind: a
 // type here, a field in credentials, and a case where the worker translates it.
 type Credential interface{ credential() }
 
@@ -65,6 +65,8 @@ type credentials struct {
 
 	LocalTrustpoint  string `json:",omitempty"`
 	RemoteTrustpoint string `json:",omitempty"`
+
+	RemoteEAP *EAP `json:",omitempty"`
 }
 
 // count returns how many each side has.
@@ -74,7 +76,7 @@ func (c *credentials) count() (local, remote int) {
 			local++
 		}
 	}
-	for _, is := range []bool{c.RemotePSK != 0, c.RemotePSKs != nil, c.RemoteTrustpoint != ""} {
+	for _, is := range []bool{c.RemotePSK != 0, c.RemotePSKs != nil, c.RemoteTrustpoint != "", c.RemoteEAP != nil} {
 		if is {
 			remote++
 		}
@@ -99,6 +101,8 @@ func (g TunnelGroup) MarshalJSON() ([]byte, error) {
 		out.LocalTrustpoint = c.Trustpoint
 	case PSKs:
 		return nil, errors.New("spec: keys of single identities prove no gateway")
+	case EAP:
+		return nil, errors.New("spec: EAP proves no gateway")
 	}
 	switch c := g.Remote.(type) {
 	case nil:
@@ -108,6 +112,8 @@ func (g TunnelGroup) MarshalJSON() ([]byte, error) {
 		out.RemoteTrustpoint = c.Trustpoint
 	case PSKs:
 		out.RemotePSKs = c
+	case EAP:
+		out.RemoteEAP = &c
 	}
 	return json.Marshal(out)
 }
@@ -133,6 +139,8 @@ func (g *TunnelGroup) UnmarshalJSON(b []byte) error {
 		g.Local = Certificate{in.LocalTrustpoint}
 	}
 	switch {
+	case in.RemoteEAP != nil:
+		g.Remote = *in.RemoteEAP
 	case in.RemoteTrustpoint != "":
 		g.Remote = Certificate{in.RemoteTrustpoint}
 	case in.RemotePSK != 0:

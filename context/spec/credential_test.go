@@ -18,7 +18,9 @@ func TestTunnelGroupInJSON(t *testing.T) {
 		"keys": {Name: "a", Local: PSK{1}, Remote: PSK{2}, LocalIdentity: identity.MustParse("gw.example"),
 			RemoteIdentities: []identity.Pattern{identity.MustParsePattern("*.example"),
 				identity.MustParsePattern("asn1dn:CN=*,O=Example")}},
-		"certificates":  {Name: "a", Local: Certificate{"gateway"}, Remote: Certificate{"clients"}, RSASHA1: true},
+		"certificates": {Name: "a", Local: Certificate{"gateway"}, Remote: Certificate{"clients"}, RSASHA1: true},
+		"EAP": {Name: "a", Local: Certificate{"gateway"}, AuthenticationServers: LocalUsers,
+			Remote: EAP{QueryIdentity: true, Methods: []EAPMethod{EAPMSCHAPv2, EAPGTC}}},
 		"a key of each": {Name: "a", Local: PSK{1}, Remote: keys},
 	} {
 		b, err := json.Marshal(g)
@@ -36,9 +38,13 @@ func TestTunnelGroupInJSON(t *testing.T) {
 	if b, err := json.Marshal(TunnelGroup{Local: keys}); err == nil {
 		t.Errorf("a gateway with keys of single identities: %s", b)
 	}
+	if b, err := json.Marshal(TunnelGroup{Local: EAP{}}); err == nil {
+		t.Errorf("a gateway that logs in: %s", b)
+	}
 	var g TunnelGroup
 	for _, text := range []string{`{"RemotePSK":1,"RemotePSKs":[]}`, `{"LocalIdentity":"two words"}`,
-		`{"LocalPSK":"x"}`, `{"RemotePSK":1,"RemoteTrustpoint":"a"}`, `{"LocalPSK":1,"LocalTrustpoint":"a"}`} {
+		`{"LocalPSK":"x"}`, `{"RemotePSK":1,"RemoteTrustpoint":"a"}`, `{"LocalPSK":1,"LocalTrustpoint":"a"}`,
+		`{"RemotePSK":1,"RemoteEAP":{}}`} {
 		if err := json.Unmarshal([]byte(text), &g); err == nil {
 			t.Errorf("%s was accepted", text)
 		}

@@ -26,6 +26,7 @@ type Tenant struct {
 	IKEPolicies   []IKEPolicy
 	GroupPolicies []GroupPolicy
 	Trustpoints   []Trustpoint `json:",omitempty"` // names are unique
+	Users         []User       `json:",omitempty"` // names are unique
 	TunnelGroups  []TunnelGroup
 	CryptoMaps    []CryptoMap
 
@@ -152,6 +153,10 @@ type TunnelGroup struct {
 	// group do. In JSON each is a field of its own, named after its kind: see
 	// credential.go.
 	Local, Remote Credential `json:"-"`
+
+	// AuthenticationServers says who lets peers in whose credential is EAP: LocalUsers, or
+	// the name of an aaa_server_group.
+	AuthenticationServers string `json:",omitempty"`
 
 	// RSASHA1: RSA signatures with SHA-1 are made for, and taken from, peers that know
 	// nothing of RFC 7427.

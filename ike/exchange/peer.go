@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -30,7 +31,13 @@ type Peer struct {
 	Local, Remote     netip.AddrPort
 	LocalID, RemoteID string // as ike/auth prints them; RemoteID is unproven before EventUp
 	Profile           string
+	// User is who EAP says that the peer is; "": it proved itself otherwise, or has not done so
+	// yet. Name returns what a session goes by.
+	User string
 }
+
+// Name returns who the peer is: its User, or else its RemoteID.
+func (p *Peer) Name() string { return cmp.Or(p.User, p.RemoteID) }
 
 // Status describes one IKE SA for `show crypto ikev2 sa`.
 type Status struct {

@@ -41,6 +41,8 @@ type AskSession struct {
 	// Replaces are our SPIs of the IKE SAs that end when this one is granted: the
 	// peer has said INITIAL_CONTACT, and they are of the same device.
 	Replaces []uint64
+
+	Accept any // AnswerEAP's
 }
 
 // AnswerSession answers an AskSession. Refuse other than RefuseNone tells the peer no.

@@ -116,7 +116,7 @@ var rooms = []room{
 		"context/spec", "failover", "internal/fdstore", "internal/record", "resource",
 		"internal/secret", "internal/backlog", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
-	{path: "context/aaa", planned: true, may: []string{"context/spec", "context/policy", "internal/secret"},
+	{path: "context/aaa", may: []string{"context/spec", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/replica", may: []string{"context/control", "esp", "esp/sa", "failover", "failover/journal",
 		"failover/link",

@@ -84,18 +84,19 @@ func TestConcerned(t *testing.T) {
 // (ikev2.SA.Reconsider). A new field has to be put on one side.
 func TestEveryFieldIsJudged(t *testing.T) {
 	later := map[string]string{
-		"TunnelGroup.Unique":             "it counts at the next login",
-		"TunnelGroup.RSASHA1":            "it counts at the next login",
-		"TunnelGroup.DPD":                "it is obeyed from the next question on",
-		"GroupPolicy.DNSServers":         "a client is told when it connects",
-		"GroupPolicy.DefaultDomain":      "a client is told when it connects",
-		"GroupPolicy.Banner":             "a client is told when it connects",
-		"GroupPolicy.SessionTimeout":     "no SA ends for it but by its time",
-		"GroupPolicy.IdleTimeout":        "no SA ends for it but by its time",
-		"GroupPolicy.SimultaneousLogins": "it counts at the next login",
-		"CryptoEntry.Proposals":          "they hold from the next rekeying",
-		"CryptoEntry.ReverseRoute":       "it moves routes, and no SA",
-		"CryptoEntry.Initiate":           "it makes SAs, and ends none",
+		"TunnelGroup.Unique":                "it counts at the next login",
+		"TunnelGroup.RSASHA1":               "it counts at the next login",
+		"TunnelGroup.AuthenticationServers": "it counts at the next login",
+		"TunnelGroup.DPD":                   "it is obeyed from the next question on",
+		"GroupPolicy.DNSServers":            "a client is told when it connects",
+		"GroupPolicy.DefaultDomain":         "a client is told when it connects",
+		"GroupPolicy.Banner":                "a client is told when it connects",
+		"GroupPolicy.SessionTimeout":        "no SA ends for it but by its time",
+		"GroupPolicy.IdleTimeout":           "no SA ends for it but by its time",
+		"GroupPolicy.SimultaneousLogins":    "it counts at the next login",
+		"CryptoEntry.Proposals":             "they hold from the next rekeying",
+		"CryptoEntry.ReverseRoute":          "it moves routes, and no SA",
+		"CryptoEntry.Initiate":              "it makes SAs, and ends none",
 	}
 	tenant := func() *spec.Tenant {
 		return &spec.Tenant{
