@@ -45,7 +45,7 @@ func keptEndpoints(t *testing.T, g *Gateway) (list []Endpoint) {
 // awaitText waits until got returns what contains want.
 func awaitText(t *testing.T, want string, got func() string) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !strings.Contains(got(), want); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(patience); !strings.Contains(got(), want); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatalf("no %q in %q", want, got())
 		}

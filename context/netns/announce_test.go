@@ -78,7 +78,7 @@ func countFrames(t *testing.T, fd int, from net.HardwareAddr) (n int) {
 func awaitFrames(t *testing.T, fd int, from net.HardwareAddr, want int) {
 	t.Helper()
 	n := 0
-	for limit := time.Now().Add(20 * time.Second); n < want; time.Sleep(time.Millisecond) {
+	for limit := time.Now().Add(patience); n < want; time.Sleep(time.Millisecond) {
 		if n += countFrames(t, fd, from); time.Now().After(limit) {
 			t.Fatalf("%d frames have come, want %d", n, want)
 		}

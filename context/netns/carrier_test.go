@@ -45,7 +45,7 @@ func TestAttempt(t *testing.T) {
 			told <- struct{}{}
 		})
 	}()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	next := func(what string, c <-chan struct{}) {
 		t.Helper()
 		select {

@@ -529,7 +529,7 @@ func udpPacket(from, to netip.Addr, port uint16) []byte {
 // nextPort is the number of the next datagram that the data plane would get.
 func nextPort(t *testing.T, g *Gateway) uint16 {
 	t.Helper()
-	if !waits(t, g, 10*time.Second) {
+	if !waits(t, g, patience) {
 		t.Fatal("nothing comes to the data plane")
 	}
 	b := make([]byte, 2048)
@@ -547,11 +547,11 @@ func nextPort(t *testing.T, g *Gateway) uint16 {
 }
 
 // waits reports whether a packet for the data plane comes in time.
-func waits(t *testing.T, g *Gateway, patience time.Duration) bool {
+func waits(t *testing.T, g *Gateway, within time.Duration) bool {
 	t.Helper()
 	poll := []unix.PollFd{{Fd: int32(g.endpoints[0].File.Fd()), Events: unix.POLLIN}}
 	for {
-		n, err := unix.Poll(poll, int(patience/time.Millisecond))
+		n, err := unix.Poll(poll, int(within/time.Millisecond))
 		if !errors.Is(err, unix.EINTR) {
 			return n == 1
 		}

@@ -15,7 +15,7 @@ import (
 // awaitSound waits until the Gateway knows that its namespace is as it must be.
 func awaitSound(t *testing.T, g *Gateway) {
 	t.Helper()
-	for limit := time.Now().Add(20 * time.Second); !g.Sound(g.tenant); time.Sleep(5 * time.Millisecond) {
+	for limit := time.Now().Add(patience); !g.Sound(g.tenant); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("nothing is known of the namespace")
 		}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
@@ -23,6 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a state is waited for that comes within moments on an idle
+// machine. Only a test that fails waits so long.
+const patience = 2 * time.Minute
 
 // scratch returns a host of its own: a namespace with two veth pairs, wt-out
 // and wt-in, whose other ends, p-out and p-in, are there too.

@@ -194,7 +194,7 @@ func testLosses(t *testing.T, some []loss) {
 				g.Check()
 			}
 			var got string
-			for limit := began.Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+			for limit := began.Add(patience); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 				if got = kept(t, g, l); got == want {
 					break
 				}
@@ -250,7 +250,7 @@ func TestContested(t *testing.T) {
 	_, g := dualWith(t, func(c *Config) { c.Looked = seen.add })
 	want := everything(t, g)
 	mended, contested := 0, 0
-	for limit := time.Now().Add(30 * time.Second); contested == 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); contested == 0 && time.Now().Before(limit); {
 		inside(t, g.ns, "ip addr del 10.10.0.1/24 dev inside 2>/dev/null || true")
 		for _, l := range seen.take() {
 			mended += l.Mended.Addresses
@@ -283,7 +283,7 @@ func TestOwnChanges(t *testing.T) {
 	// What the kernel does when the devices have come up is over when there are the
 	// addresses that it gives them, and the watch has told of it.
 	const linkLocal = "ip -6 -o addr show scope link | grep -c fe80"
-	for limit := time.Now().Add(20 * time.Second); inside(t, g.ns, linkLocal) != "2\n"; {
+	for limit := time.Now().Add(patience); inside(t, g.ns, linkLocal) != "2\n"; {
 		if time.Now().After(limit) {
 			t.Fatal("no link-local addresses")
 		}
@@ -322,7 +322,7 @@ func TestCannotBeMended(t *testing.T) {
 	}
 	until := func(what string, holds func() bool) {
 		t.Helper()
-		for limit := time.Now().Add(20 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+		for limit := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(limit) {
 				t.Fatalf("%s: told %+v", what, told)
 			}

@@ -261,7 +261,7 @@ func TestCarriers(t *testing.T) {
 	go func() { defer close(watched); g.WatchLinks(ctx, func() { changed <- struct{}{} }) }()
 	until := func(want bool) {
 		t.Helper()
-		limit := time.After(10 * time.Second)
+		limit := time.After(patience)
 		for g.Carriers()["outside"] != want {
 			select {
 			case <-changed:

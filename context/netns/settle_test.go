@@ -26,7 +26,7 @@ func everything(t *testing.T, g *Gateway) string {
 func await(t *testing.T, g *Gateway, want string) {
 	t.Helper()
 	var got string
-	for limit := time.Now().Add(20 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		if got = everything(t, g); got == want {
 			return
 		}
@@ -228,7 +228,7 @@ func TestAnswerND(t *testing.T) {
 	}
 	asked := func(a string, want bool) {
 		t.Helper()
-		for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
+		for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(50 * time.Millisecond) {
 			if ask(a) == want {
 				return
 			}

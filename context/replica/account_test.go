@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/failover"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/internal/record"
 )
@@ -27,93 +26,91 @@ func (h accountant) Install(c *sa.Change) error {
 // TestAccountEndsWithSA: what goes with a session leaves no account behind, on neither
 // node; a child SA that goes alone has one.
 func TestAccountEndsWithSA(t *testing.T) {
-	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
-	defer a.Stop("the test ends")
-	defer b.Stop("the test ends")
-	join(t, a, b)
-	a.store.host = accountant{a.host, a}
-	childDown := func(spi, id uint64) exchange.Record {
-		return exchange.Record{Kind: exchange.RecordChild, SPI: spi,
-			Child: &sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: spi}}}
-	}
-	down := func(spi uint64) exchange.Record { return exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi} }
-	for i, tt := range []struct {
-		name string
-		end  func(spi, id uint64)
-		want int // accounts
-	}{
-		{"the child SA first", func(spi, id uint64) { a.change(childDown(spi, id), down(spi)) }, 0},
-		{"the IKE SA with its child SA", func(spi, _ uint64) { a.change(down(spi)) }, 0},
-		{"the IKE SA later", func(spi, id uint64) { a.change(childDown(spi, id)); a.change(down(spi)) }, 0},
-		{"the child SA alone", func(spi, id uint64) { a.change(childDown(spi, id)) }, 1},
-	} {
-		spi := uint64(i + 1)
-		a.add(spi, spi+10)
-		tt.end(spi, spi+10)
-		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
-		for _, n := range []*node{a, b} {
-			if got := len(n.store.accounts); got != tt.want {
-				t.Errorf("%s: %v has %d accounts, want %d", tt.name, n.pair.Unit, got, tt.want)
+	twins(t, func(t *testing.T, a, b *node) {
+		join(t, a, b)
+		a.store.host = accountant{a.host, a}
+		childDown := func(spi, id uint64) exchange.Record {
+			return exchange.Record{Kind: exchange.RecordChild, SPI: spi,
+				Child: &sa.Change{Op: sa.OpDelete, Child: sa.Child{ID: id, Owner: spi}}}
+		}
+		down := func(spi uint64) exchange.Record { return exchange.Record{Kind: exchange.RecordIKEDown, SPI: spi} }
+		for i, tt := range []struct {
+			name string
+			end  func(spi, id uint64)
+			want int // accounts
+		}{
+			{"the child SA first", func(spi, id uint64) { a.change(childDown(spi, id), down(spi)) }, 0},
+			{"the IKE SA with its child SA", func(spi, _ uint64) { a.change(down(spi)) }, 0},
+			{"the IKE SA later", func(spi, id uint64) { a.change(childDown(spi, id)); a.change(down(spi)) }, 0},
+			{"the child SA alone", func(spi, id uint64) { a.change(childDown(spi, id)) }, 1},
+		} {
+			spi := uint64(i + 1)
+			a.add(spi, spi+10)
+			tt.end(spi, spi+10)
+			exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+			for _, n := range []*node{a, b} {
+				if got := len(n.store.accounts); got != tt.want {
+					t.Errorf("%s: %v has %d accounts, want %d", tt.name, n.pair.Unit, got, tt.want)
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestSnapshotKeepsUnknownOfSession: what a newer program adds to a session stays with it
 // when its account changes, when its IKE SA is rekeyed, however often, and when the journal
 // is made anew; on both nodes.
 func TestSnapshotKeepsUnknownOfSession(t *testing.T) {
-	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
-	defer a.Stop("the test ends")
-	defer b.Stop("the test ends")
-	join(t, a, b)
-	a.add(1, 11)
-	at, s, more := a.Now(), sessionEntry{spi: 1}, uint64(7)
-	payload := record.Append(nil, func(f *record.Fields) {
-		f.Instant(2, &at)
-		f.Record(5, func(f *record.Fields) { s.fields(f); record.Number(f, 1000, &more) })
-	})
-	e, err := parseEntry(payload)
-	if err != nil || e.session == nil || e.session.unknown.Len() == 0 {
-		t.Fatalf("%+v, %v", e, err)
-	}
-	a.store.apply(at, e, &image{state: a.state, accounts: a.store.accounts, ours: true, live: true})
-	a.role.record(payload)
-	same := func(when string, spi, bytes uint64) {
-		t.Helper()
-		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
-		for _, n := range []*node{a, b} {
-			got := n.store.accounts[spi]
-			if len(n.store.accounts) != 1 || got.bytesIn != bytes || !got.unknown.Equal(e.session.unknown) {
-				t.Errorf("%s: %v has %+v", when, n.pair.Unit, n.store.accounts)
-			}
+	twins(t, func(t *testing.T, a, b *node) {
+		join(t, a, b)
+		a.add(1, 11)
+		at, s, more := a.Now(), sessionEntry{spi: 1}, uint64(7)
+		payload := record.Append(nil, func(f *record.Fields) {
+			f.Instant(2, &at)
+			f.Record(5, func(f *record.Fields) { s.fields(f); record.Number(f, 1000, &more) })
+		})
+		e, err := parseEntry(payload)
+		if err != nil || e.session == nil || e.session.unknown.Len() == 0 {
+			t.Fatalf("%+v, %v", e, err)
 		}
-	}
-	same("as it came", 1, 0)
-	a.SetAccount(1, Account{BytesIn: 5})
-	same("another account", 1, 5)
-	for old := uint64(1); old < 3; old++ {
-		a.change(ikeRecord(old+1, old))
-		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: old})
-		same("rekeyed", old+1, 5)
-	}
-	a.change(ikeRecord(4, 3))
-	a.SetAccount(4, Account{BytesIn: 6})
-	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 3})
-	same("rekeyed, and another account", 4, 6)
-	for _, anew := range []bool{false, true} {
-		for _, n := range []*node{a, b} {
-			if anew {
-				if err := n.store.journal.compact(n.store.snapshot); err != nil {
-					t.Fatal(err)
+		a.store.apply(at, e, &image{state: a.state, accounts: a.store.accounts, ours: true, live: true})
+		a.role.record(payload)
+		same := func(when string, spi, bytes uint64) {
+			t.Helper()
+			exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+			for _, n := range []*node{a, b} {
+				got := n.store.accounts[spi]
+				if len(n.store.accounts) != 1 || got.bytesIn != bytes || !got.unknown.Equal(e.session.unknown) {
+					t.Errorf("%s: %v has %+v", when, n.pair.Unit, n.store.accounts)
 				}
 			}
-			n.restart()
-			if got := n.store.accounts[4]; got.bytesIn != 6 || !got.unknown.Equal(e.session.unknown) {
-				t.Errorf("restart of %v, journal anew: %v: %+v", n.pair.Unit, anew, got)
+		}
+		same("as it came", 1, 0)
+		a.SetAccount(1, Account{BytesIn: 5})
+		same("another account", 1, 5)
+		for old := uint64(1); old < 3; old++ {
+			a.change(ikeRecord(old+1, old))
+			a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: old})
+			same("rekeyed", old+1, 5)
+		}
+		a.change(ikeRecord(4, 3))
+		a.SetAccount(4, Account{BytesIn: 6})
+		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 3})
+		same("rekeyed, and another account", 4, 6)
+		for _, anew := range []bool{false, true} {
+			for _, n := range []*node{a, b} {
+				if anew {
+					if err := n.store.journal.compact(n.store.snapshot); err != nil {
+						t.Fatal(err)
+					}
+				}
+				n.restart()
+				if got := n.store.accounts[4]; got.bytesIn != 6 || !got.unknown.Equal(e.session.unknown) {
+					t.Errorf("restart of %v, journal anew: %v: %+v", n.pair.Unit, anew, got)
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestCondense: what has come and gone takes no room in a journal that is condensed, and a restart

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -379,6 +380,18 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// twins plays a test with an active node and its standby, in virtual time: a session ends
+// where nothing comes for half a second, which on a busy machine is soon.
+func twins(t *testing.T, play func(t *testing.T, a, b *node)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
+		defer a.Stop("the test ends")
+		defer b.Stop("the test ends")
+		play(t, a, b)
+	})
+}
+
 // join connects two nodes and carries what they have to say until both are in step.
 func join(t *testing.T, a, b *node) {
 	t.Helper()
@@ -429,146 +442,147 @@ func exchangeUntil(t *testing.T, a, b *node, done func() bool) {
 
 // TestPush: while messages of peers wait entries gather, for a moment.
 func TestPush(t *testing.T) {
-	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
-	defer a.Stop("the test ends")
-	defer b.Stop("the test ends")
-	join(t, a, b)
-	sender := a.role.(*active).sender
-	gathered := func() bool {
-		_, more := sender.Message(nil) // it is not sent, and the session is of no use any more
-		return more
-	}
-	for _, step := range []struct {
-		busy  bool
-		after time.Duration
-		want  bool // the entry is not sent
-	}{{false, 0, false}, {true, 0, true}, {true, pushDelay, false}, {true, pushDelay - 1, true}} {
-		a.Push(a.Now(), false)
-		a.add(uint64(100+step.after), uint64(200+step.after))
-		a.Push(a.Now().Add(step.after), step.busy)
-		if got := gathered(); got != step.want {
-			t.Errorf("%+v: gathered: %v", step, got)
+	twins(t, func(t *testing.T, a, b *node) {
+		join(t, a, b)
+		sender := a.role.(*active).sender
+		gathered := func() bool {
+			_, more := sender.Message(nil) // it is not sent, and the session is of no use any more
+			return more
 		}
-	}
-	a.Push(a.Now().Add(time.Hour), true) // nothing is there
+		for _, step := range []struct {
+			busy  bool
+			after time.Duration
+			want  bool // the entry is not sent
+		}{{false, 0, false}, {true, 0, true}, {true, pushDelay, false}, {true, pushDelay - 1, true}} {
+			a.Push(a.Now(), false)
+			a.add(uint64(100+step.after), uint64(200+step.after))
+			a.Push(a.Now().Add(step.after), step.busy)
+			if got := gathered(); got != step.want {
+				t.Errorf("%+v: gathered: %v", step, got)
+			}
+		}
+		a.Push(a.Now().Add(time.Hour), true) // nothing is there
+	})
 }
 
 // TestTwins: a standby adopts what the active one has, repeats what comes, gives it up
 // where it cannot be applied, and goes on with all of it, with numbers that nobody has
 // used.
 func TestTwins(t *testing.T) {
-	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
-	defer a.Stop("the test ends")
-	defer b.Stop("the test ends")
-	a.add(1, 11)
-	a.add(2, 22)
-	b.bad = 2
-	join(t, a, b)
-	b.want("of the snapshot", "[11]")
+	twins(t, func(t *testing.T, a, b *node) {
+		a.add(1, 11)
+		a.add(2, 22)
+		b.bad = 2
+		join(t, a, b)
+		b.want("of the snapshot", "[11]")
 
-	b.state.bad = 0
-	a.Dispatch(make([]exchange.Datagram, 1))
-	a.add(3, 33)
-	a.SetAccount(3, Account{BytesIn: 8})
-	a.Dispatch(make([]exchange.Datagram, 1))
-	if a.sent != 1 {
-		t.Errorf("%d messages have left before the twin knew of the SA", a.sent)
-	}
-	exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
-	b.want("repeated", "[11 33]")
-	if x, ok := b.Account(3); !ok || x.BytesIn != 8 || a.sent != 2 {
-		t.Errorf("account %+v, %v; %d messages have left", x, ok, a.sent)
-	}
-
-	if step, err := b.SetRole(serves(3)); step != StepTakeOver || err != nil {
-		t.Fatalf("step %d, %v", step, err)
-	}
-	for _, id := range []uint64{11, 33} {
-		slot := b.counters.Slot(b.installed[id])
-		if first := slot.OutNext(); first <= journal.BlockShort || slot.OutLimit() < first {
-			t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first, slot.OutLimit(),
-				journal.BlockShort)
+		b.state.bad = 0
+		a.Dispatch(make([]exchange.Datagram, 1))
+		a.add(3, 33)
+		a.SetAccount(3, Account{BytesIn: 8})
+		a.Dispatch(make([]exchange.Datagram, 1))
+		if a.sent != 1 {
+			t.Errorf("%d messages have left before the twin knew of the SA", a.sent)
 		}
-	}
-	b.Open()
-	b.restart()
-	b.want("a restart of the one that took over", "[11 33]")
+		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+		b.want("repeated", "[11 33]")
+		if x, ok := b.Account(3); !ok || x.BytesIn != 8 || a.sent != 2 {
+			t.Errorf("account %+v, %v; %d messages have left", x, ok, a.sent)
+		}
+
+		if step, err := b.SetRole(serves(3)); step != StepTakeOver || err != nil {
+			t.Fatalf("step %d, %v", step, err)
+		}
+		for _, id := range []uint64{11, 33} {
+			slot := b.counters.Slot(b.installed[id])
+			if first := slot.OutNext(); first <= journal.BlockShort || slot.OutLimit() < first {
+				t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first, slot.OutLimit(),
+					journal.BlockShort)
+			}
+		}
+		b.Open()
+		b.restart()
+		b.want("a restart of the one that took over", "[11 33]")
+	})
 }
 
 // TestStandbyWithoutSlots: an IKE SA whose child SA finds no counters on the standby is
 // not there, nor is what comes of it; the others are, the loss is counted, and the node
 // that takes over knows nothing of it.
 func TestStandbyWithoutSlots(t *testing.T) {
-	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, false))
-	b.memory = make([]byte, esp.CountersSize(2))
-	b.restart()
-	spis := func() (list []uint64) {
-		for _, s := range b.state.Status() {
-			list = append(list, s.Peer.SPI)
+	twins(t, func(t *testing.T, a, b *node) {
+		b.memory = make([]byte, esp.CountersSize(2))
+		b.restart()
+		spis := func() (list []uint64) {
+			for _, s := range b.state.Status() {
+				list = append(list, s.Peer.SPI)
+			}
+			return list
 		}
-		return list
-	}
-	want := func(what, children string, lost int, ikes ...uint64) {
-		t.Helper()
-		exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
-		b.want(what, children)
-		if got := spis(); !slices.Equal(got, ikes) {
-			t.Errorf("%s: IKE SAs %d, want %d", what, got, ikes)
+		want := func(what, children string, lost int, ikes ...uint64) {
+			t.Helper()
+			exchangeUntil(t, a, b, func() bool { p := a.Progress(); return p.Acked == p.Last })
+			b.want(what, children)
+			if got := spis(); !slices.Equal(got, ikes) {
+				t.Errorf("%s: IKE SAs %d, want %d", what, got, ikes)
+			}
+			if p := b.Progress(); p.State != failover.ReplicationReady || p.GivenUp != lost {
+				t.Errorf("%s: %+v, want it in step and %d given up", what, p, lost)
+			}
 		}
-		if p := b.Progress(); p.State != failover.ReplicationReady || p.GivenUp != lost {
-			t.Errorf("%s: %+v, want it in step and %d given up", what, p, lost)
+		a.add(1, 11)
+		a.add(2, 22)
+		a.add(3, 33)
+		join(t, a, b)
+		want("of the snapshot", "[11 22]", 1, 1, 2)
+		a.add(4, 44)
+		want("repeated", "[11 22]", 2, 1, 2)
+		a.change(ikeRecord(5, 4), exchange.Record{Kind: exchange.RecordIKEDown, SPI: 4}, childRecord(5, 55))
+		want("what follows on one that was given up", "[11 22]", 2, 1, 2)
+		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 1})
+		a.add(6, 66)
+		want("a slot was given back", "[22 66]", 2, 2, 6)
+
+		a.Stop("the test goes on")
+		b.Stop("the test goes on")
+		if err := b.store.journal.compact(b.store.snapshot); err != nil {
+			t.Fatal(err)
 		}
-	}
-	a.add(1, 11)
-	a.add(2, 22)
-	a.add(3, 33)
-	join(t, a, b)
-	want("of the snapshot", "[11 22]", 1, 1, 2)
-	a.add(4, 44)
-	want("repeated", "[11 22]", 2, 1, 2)
-	a.change(ikeRecord(5, 4), exchange.Record{Kind: exchange.RecordIKEDown, SPI: 4}, childRecord(5, 55))
-	want("what follows on one that was given up", "[11 22]", 2, 1, 2)
-	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 1})
-	a.add(6, 66)
-	want("a slot was given back", "[22 66]", 2, 2, 6)
+		b.restart()
+		a.change(ikeRecord(5, 0))
+		join(t, a, b)
+		want("a restart of the standby", "[22 66]", 2, 2, 6)
+		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 5})
+		want("the end of one that was given up", "[22 66]", 2, 2, 6)
+		if len(b.store.gone) != 1 || len(b.store.early) != 0 {
+			t.Errorf("given up still %v, with counters %v", b.store.gone, b.store.early)
+		}
 
-	a.Stop("the test goes on")
-	b.Stop("the test goes on")
-	if err := b.store.journal.compact(b.store.snapshot); err != nil {
-		t.Fatal(err)
-	}
-	b.restart()
-	a.change(ikeRecord(5, 0))
-	join(t, a, b)
-	want("a restart of the standby", "[22 66]", 2, 2, 6)
-	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 5})
-	want("the end of one that was given up", "[22 66]", 2, 2, 6)
-	if len(b.store.gone) != 1 || len(b.store.early) != 0 {
-		t.Errorf("given up still %v, with counters %v", b.store.gone, b.store.early)
-	}
+		a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 2})
+		a.role.(*active).estrange()
+		b.Stop("the test goes on")
+		join(t, a, b)
+		want("a snapshot for which there is room", "[33 66]", 0, 3, 6)
+		a.add(7, 77)
+		want("repeated once more", "[33 66]", 1, 3, 6)
 
-	a.change(exchange.Record{Kind: exchange.RecordIKEDown, SPI: 2})
-	a.role.(*active).estrange()
-	b.Stop("the test goes on")
-	join(t, a, b)
-	want("a snapshot for which there is room", "[33 66]", 0, 3, 6)
-	a.add(7, 77)
-	want("repeated once more", "[33 66]", 1, 3, 6)
-
-	if _, err := b.SetRole(serves(3)); err != nil {
-		t.Fatal(err)
-	}
-	b.Open()
-	a.Stop("the test ends")
-	if b.restart(); len(b.store.gone) != 0 {
-		t.Errorf("the active one has given up %v", b.store.gone)
-	}
-	b.want("after the takeover", "[33 66]")
-	b.Stop("the test ends")
+		if _, err := b.SetRole(serves(3)); err != nil {
+			t.Fatal(err)
+		}
+		b.Open()
+		a.Stop("the test ends")
+		if b.restart(); len(b.store.gone) != 0 {
+			t.Errorf("the active one has given up %v", b.store.gone)
+		}
+		b.want("after the takeover", "[33 66]")
+		b.Stop("the test ends")
+	})
 }
 
 // TestAdoptReusesSlots: the slots of a copy are free for the one that takes its place.
-func TestAdoptReusesSlots(t *testing.T) {
+func TestAdoptReusesSlots(t *testing.T) { synctest.Test(t, adoptReusesSlots) }
+
+func adoptReusesSlots(t *testing.T) {
 	a, b := newNode(t, pairOf(failover.UnitPrimary, true)), newNode(t, pairOf(failover.UnitSecondary, true))
 	for id := range uint64(4) {
 		b.add(id+1, id+11)

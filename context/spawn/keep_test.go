@@ -388,7 +388,7 @@ func checkNothingLeft(t *testing.T, k *fdstoretest.Keeper, pid int) {
 	if left := k.Names(); len(left) > 0 {
 		t.Errorf("there is kept %v", left)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(b), ") Z ") { // whoever has inherited it reaps it
 			return

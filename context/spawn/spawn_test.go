@@ -30,6 +30,10 @@ import (
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
+// patience is how long a state is waited for that comes within moments on an idle
+// machine. Only a test that fails waits so long.
+const patience = 2 * time.Minute
+
 // TestMain is also the main of the fake workers that the tests start.
 func TestMain(m *testing.M) {
 	if os.Args[0] == "warren-context" {
@@ -309,7 +313,7 @@ func devNull(t *testing.T) *os.File {
 // until waits for a status.
 func (w *world) until(t *testing.T, what string, ok func(Status) bool) Status {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for {
 		if s := w.Status(); ok(s) {
 			return s

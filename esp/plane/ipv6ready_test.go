@@ -50,7 +50,7 @@ func unreachable(t *testing.T) {
 					if got != text {
 						t.Fatalf("got %q, want %q", got, text)
 					}
-				case <-time.After(20 * time.Second):
+				case <-time.After(patience):
 					t.Fatalf("%s: IKE is not heard at %v", text, at[1-i])
 				}
 			}

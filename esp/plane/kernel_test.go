@@ -215,7 +215,7 @@ func transfer(t testing.TB, a, b *real, addr string, n int) {
 	sent := make(chan error, 1)
 	var conn net.Conn
 	a.do(func() (err error) {
-		conn, err = net.DialTimeout("tcp", ln.Addr().String(), 5*time.Second)
+		conn, err = net.DialTimeout("tcp", ln.Addr().String(), patience)
 		return err
 	})
 	go func() {
@@ -228,7 +228,7 @@ func transfer(t testing.TB, a, b *real, addr string, n int) {
 	}
 	defer in.Close()
 	defer conn.Close()
-	in.SetDeadline(time.Now().Add(60 * time.Second))
+	in.SetDeadline(time.Now().Add(patience))
 	got, err := io.ReadAll(in)
 	if err := errors.Join(err, <-sent); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %d of %d bytes, right: %v, %v; stats %+v and %+v", len(got), len(want), bytes.Equal(got, want),
@@ -266,8 +266,8 @@ func echo(t testing.TB, a, b *real, addr string) {
 		var got int
 		var err error
 		// The first try may only find out how large packets may be.
-		for range 5 {
-			near.SetDeadline(time.Now().Add(time.Second))
+		for try := range 6 {
+			near.SetDeadline(time.Now().Add(time.Second << try))
 			if _, err = near.Write(want); err != nil {
 				continue
 			}

@@ -25,6 +25,10 @@ import (
 	"github.com/warrenvpn/warren/esp/tun"
 )
 
+// patience is how long a state is waited for that comes within moments on an idle
+// machine. Only a test that fails waits so long.
+const patience = 2 * time.Minute
+
 func TestMain(m *testing.M) {
 	plane.SetDrainTime(10 * time.Second)
 	goleak.VerifyTestMain(m)
@@ -108,7 +112,7 @@ func (g *gateway) inner(t testing.TB, n int) [][]byte {
 				t.Fatal(err)
 			}
 			out = append(out, ps...)
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%d of %d packets came; stats %+v", len(out), n, g.Stats())
 		}
 	}

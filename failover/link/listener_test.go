@@ -74,7 +74,7 @@ func TestListenerDelivers(t *testing.T) {
 	got.conns.Range(func(x, _ any) bool {
 		b := make([]byte, 5)
 		conn := x.(*net.TCPConn)
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
 		if n, err := conn.Read(b); string(b[:n]) != "hello" {
 			t.Errorf("read %q, %v", b[:n], err)
 		}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warrenvpn/warren/failover"
@@ -63,7 +64,9 @@ func TestRefusesInTime(t *testing.T) {
 }
 
 // TestClosed: who has ended a session can be told.
-func TestClosed(t *testing.T) {
+func TestClosed(t *testing.T) { synctest.Test(t, closed) }
+
+func closed(t *testing.T) {
 	a, b, errA, errB := sessions(testConfig(failover.UnitPrimary), testConfig(failover.UnitSecondary))
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)

@@ -125,6 +125,10 @@ func (c *traffic) follow() {
 	}
 }
 
+// patience is how long a state is waited for that comes within moments on an idle
+// machine. Only a test that fails waits so long.
+const patience = 2 * time.Minute
+
 // passes sends one packet through the tunnel, and returns the SPI that it had on its way.
 func (c *traffic) passes(flow esptest.Flow) sa.SPI {
 	c.x.t.Helper()
@@ -140,7 +144,7 @@ func (c *traffic) passes(flow esptest.Flow) sa.SPI {
 		if err != nil || len(got) != 1 || !bytes.Equal(got[0], packet) {
 			c.x.t.Fatalf("got %x, %v; sent %x", got, err, packet)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		c.x.t.Fatalf("%v does not arrive; TN1 %+v, NUT %+v", flow, c.tn.Stats(), c.nut.Stats())
 	}
 	c.mu.Lock()
@@ -167,7 +171,7 @@ func (c *traffic) both(child sa.Child) {
 // settles sends packets from NUT until they go through this child SA of TN1.
 func (c *traffic) settles(child sa.Child) {
 	c.x.t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
 		if c.passes(c.back) == child.In.SPI {
 			return
 		}
@@ -180,7 +184,7 @@ func (c *traffic) dropped(from, by *readyPlane, flow esptest.Flow, what stats.Co
 	c.x.t.Helper()
 	before := by.Stats().Sum(what)
 	from.dev.Inject <- esptest.Plain(flow.UDP([]byte("let me in")))
-	for end := time.Now().Add(20 * time.Second); by.Stats().Sum(what) == before; {
+	for end := time.Now().Add(patience); by.Stats().Sum(what) == before; {
 		if time.Now().After(end) {
 			c.x.t.Fatalf("%v is not dropped: %+v", flow, by.Stats())
 		}

@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 			if got != name {
 				t.Errorf("told %q, want %q", got, name)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Fatalf("not told of %q", name)
 		}
 	}

@@ -56,8 +56,7 @@ func TestKeyRotation(t *testing.T) {
 			})
 		}
 		// A new session with the twin, with whatever key is in use.
-		b.worker.reports <- lostSession
-		a.knows(failover.RoleStandbyCold)
+		b.losesSession()
 		formed(a, b)
 	}
 	a.shows("no change of a role", func(st *Status) bool {
@@ -71,6 +70,23 @@ func TestKeyRotation(t *testing.T) {
 	}
 	a.kill()
 	b.kill()
+}
+
+// losesSession ends the session of a standby's worker with its twin, and waits until the unit
+// has taken that in, which is in its history: it may be in step again at once.
+func (u *pairUnit) losesSession() {
+	u.t.Helper()
+	cold := func(st *Status) (n int) {
+		for _, c := range st.History {
+			if c.To == failover.RoleStandbyCold.String() {
+				n++
+			}
+		}
+		return n
+	}
+	before := cold(u.pair.Status(u.t.Context()))
+	u.worker.reports <- lostSession
+	u.shows("that its copy is not in step", func(st *Status) bool { return cold(st) > before })
 }
 
 // TestKeyThatHasGoneEndsCalls: what the peer's supervisor has connected with a key lives
