@@ -5,7 +5,8 @@ package conformance
 import (
 	"fmt"
 	"strings"
-	"time"
+
+	"github.com/warrenvpn/warren/internal/lab"
 )
 
 // otherSite is what moon has for a second site, sol, beside sun: each reaches the other
@@ -142,7 +143,7 @@ func startAction(toSun, toSol bool) string {
 func refusedByPeer(name string) step {
 	return func(w *world) error {
 		err := eventually("a request of moon", func() error {
-			if w.wire.Inits(time.Time{}) == 0 {
+			if len(w.wire.Packets(func(p lab.Packet) bool { return p.Opens() })) == 0 {
 				return fmt.Errorf("there is none")
 			}
 			return nil

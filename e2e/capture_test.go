@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,29 +25,25 @@ func TestCapture(t *testing.T) {
 
 	files := map[string]string{"outside": l.Path("outside.pcapng"), "inside": l.Path("inside.pcapng"),
 		"decrypted": l.Path("decrypted.pcapng")}
-	var captures sync.WaitGroup
+	captures := map[string]*lab.Process{}
 	for name, file := range files {
-		captures.Go(func() {
-			_, said, err := w.CLI("capture", "--context", "blue", "--interface", name, "--duration", "4s",
-				"--write", file)
-			t.Logf("%s: %s", name, strings.TrimSpace(said))
-			if err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		})
+		captures[name] = w.StartCLI("capture", "--context", "blue", "--interface", name, "--write", file)
 	}
 	for _, file := range files {
-		for until := time.Now().Add(3 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
-			if info, err := os.Stat(file); err == nil && info.Size() > 0 {
-				break
-			}
-		}
+		captured(l, file, 1)
 	}
 	n.Blue.Client.MustPing(lab.Ping{From: inner, To: lab.InsideHost, Size: 333, Count: 10,
 		Interval: 10 * time.Millisecond})
 	t.Log(n.Blue.Client.MustIperf(n.Blue.Host, lab.Iperf{From: inner, To: lab.InsideHost, Seconds: 1, Reverse: true,
 		Rate: "40M"}))
-	captures.Wait()
+	for name, file := range files {
+		captured(l, file, 1<<20) // and so the pings, which came before
+		captures[name].Signal(os.Interrupt)
+		if err := captures[name].Wait(lab.Patience); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %s", name, strings.TrimSpace(captures[name].Log()))
+	}
 
 	read := func(file string, args ...string) string {
 		t.Helper()
@@ -114,17 +109,10 @@ func TestCapture(t *testing.T) {
 
 // TestCaptureOfDeadWorker: the command does not hang, and says what happened.
 func TestCaptureOfDeadWorker(t *testing.T) {
-	_, _, w := start(t, nil)
-	type end struct {
-		said string
-		err  error
-	}
-	ends := make(chan end, 1)
-	go func() {
-		_, said, err := w.CLI("capture", "--context", "blue", "--interface", "decrypted")
-		ends <- end{said, err}
-	}()
-	time.Sleep(300 * time.Millisecond)
+	l, _, w := start(t, nil)
+	file := l.Path("decrypted.pcapng")
+	capture := w.StartCLI("capture", "--context", "blue", "--interface", "decrypted", "--write", file)
+	captured(l, file, 1)
 	victim, err := os.FindProcess(w.Context("blue").PID)
 	if err != nil {
 		t.Fatal(err)
@@ -132,12 +120,18 @@ func TestCaptureOfDeadWorker(t *testing.T) {
 	if err := victim.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	select {
-	case e := <-ends:
-		if lab.ExitCode(e.err) != 1 || !strings.Contains(e.said, "cut off") {
-			t.Errorf("got %v, %s", e.err, e.said)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("the capture goes on")
+	if err := capture.Wait(lab.Patience); lab.ExitCode(err) != 1 || !strings.Contains(capture.Log(), "cut off") {
+		t.Errorf("got %v, %s", err, capture.Log())
 	}
+}
+
+// captured waits until a capture has written so many bytes.
+func captured(l *lab.Lab, file string, bytes int64) {
+	l.Eventually(file+" to be written", lab.Patience, func() error {
+		info, err := os.Stat(file)
+		if err == nil && info.Size() < bytes {
+			err = fmt.Errorf("it has %d bytes of %d", info.Size(), bytes)
+		}
+		return err
+	})
 }

@@ -188,7 +188,7 @@ func TestLinkComesBack(t *testing.T) {
 	ping := lab.Ping{From: lab.InsideHost, To: inner, Count: 1, Timeout: 200 * time.Millisecond}
 	again := func(what string) {
 		t.Helper()
-		for limit := time.Now().Add(20 * time.Second); n.Blue.Host.Ping(ping).Lost() > 0; {
+		for limit := time.Now().Add(lab.Patience); n.Blue.Host.Ping(ping).Lost() > 0; {
 			if time.Now().After(limit) {
 				t.Fatalf("no traffic after %s", what)
 			}

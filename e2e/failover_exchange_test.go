@@ -101,17 +101,24 @@ func (p *pair) auth(t *testing.T) {
 }
 
 // rebinding kills the active node right after a client's router has forgotten
-// its bindings, and again when the survivor has learnt of it.
+// its bindings, and again when the survivor has learnt where the client is now.
 func (p *pair) rebinding(t *testing.T) {
 	home, router := p.site.ClientBehindNAT()
 	s, address := pairClient(t, p.site, home, "carol")
 	behind := &pair{Pair: p.Pair, lab: p.lab, site: p.site, client: home, swan: s, address: address}
-	for _, wait := range []time.Duration{0, 500 * time.Millisecond} {
+	for _, learnt := range []bool{false, true} {
 		active, other := p.Active(p.site.Group)
 		before := remotePort(t, active, p.site.Context, "carol")
-		behind.notice(t, fmt.Sprintf("killed %v after a NAT rebinding", wait), func() {
+		behind.notice(t, fmt.Sprintf("killed after a NAT rebinding, of which the survivor knows: %v", learnt), func() {
 			router.Rebind()
-			time.Sleep(wait)
+			if learnt {
+				p.lab.Eventually("the survivor to learn of the rebinding", lab.Patience, func() error {
+					if now := remotePort(t, other, p.site.Context, "carol"); now == before {
+						return fmt.Errorf("it has the client at %s still", now)
+					}
+					return nil
+				})
+			}
 			p.Kill(active)
 		})
 		if after := remotePort(t, other, p.site.Context, "carol"); after == before {

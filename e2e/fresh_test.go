@@ -19,7 +19,7 @@ import (
 func TestFreshMachine(t *testing.T) {
 	l := lab.New(t)
 	out, err := l.RunGuest(lab.Guest{
-		Test: "TestFreshMachineInGuest", Modules: []string{"ipv6", "veth", "tun"}, Timeout: 2 * time.Minute,
+		Test: "TestFreshMachineInGuest", Modules: []string{"ipv6", "veth", "tun"}, Timeout: 5 * time.Minute,
 	})
 	if err != nil {
 		t.Errorf("%v\n%s", err, out)

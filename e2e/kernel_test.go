@@ -5,7 +5,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -96,8 +95,6 @@ context "blue" {
 		t.Errorf("the worker was replaced: %+v", got)
 	}
 	for _, want := range []string{"network of the context put right", "control group made again"} {
-		if !strings.Contains(w.Log(), want) {
-			t.Errorf("the log has no %q:\n%s", want, w.Log())
-		}
+		wantLog(t, w, want)
 	}
 }

@@ -99,19 +99,19 @@ context "grey" {
 
 	// Suspend red: its client is told. Not confirmed, so it comes back.
 	w.WriteSystem(strings.Replace(system, `member     = "bronze"`, "member     = \"bronze\"\n  suspended  = true", 1))
-	w.MustCLI("apply", "--confirm", "3s")
-	if got := w.Context("red"); got.State != "suspended" {
-		t.Errorf("red: got %+v, want it suspended", got)
+	if plan := w.MustCLI("plan"); !strings.Contains(plan, `suspend context "red"`) {
+		t.Errorf("plan:\n%s", plan)
 	}
-	l.Eventually("red's client to see the DELETE", 3*time.Second, func() error {
+	w.MustCLI("apply", "--confirm", "3s")
+	l.Eventually("red's client to see the DELETE", lab.Patience, func() error {
 		if redClient.Established() {
 			return fmt.Errorf("its SA is still there")
 		}
 		return nil
 	})
 	l.Eventually("what was not confirmed to be rolled back", 10*time.Second, func() error {
-		if got := w.Context("red"); got.State != "ready" {
-			return fmt.Errorf("red is %s", got.State)
+		if got := w.Context("red"); got.State != "ready" || got.PID == red.PID {
+			return fmt.Errorf("red is %+v", got)
 		}
 		return nil
 	})
@@ -185,9 +185,10 @@ func TestConfirmAfterRestart(t *testing.T) {
 	}
 
 	w.Write("red.hcl", original)
-	w.MustCLI("apply", "--confirm", "1s")
+	const deadline = 5 * time.Second // so that nothing is rolled back before the kill
+	w.MustCLI("apply", "--confirm", deadline.String())
 	w.Kill()
-	time.Sleep(1200 * time.Millisecond)
+	time.Sleep(deadline) // it began before
 	w.Start()
 	l.Eventually("the status to say what runs", 10*time.Second, func() error {
 		stdout, stderr, err := w.CLI("status")

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/lab"
 )
@@ -92,7 +91,7 @@ func replace(t *testing.T, file string, pairs ...string) func(name, text string)
 // answers waits for more answers to a ping that is under way.
 func answers(l *lab.Lab, p *lab.Pinger, more int) {
 	n := p.Received()
-	l.Eventually("answers to the ping", 15*time.Second, func() error {
+	l.Eventually("answers to the ping", lab.Patience, func() error {
 		if got := p.Received(); got < n+more {
 			return fmt.Errorf("%d of %d", got-n, more)
 		}
@@ -104,7 +103,7 @@ func answers(l *lab.Lab, p *lab.Pinger, more int) {
 // gets none. What a worker says comes to the log later than what it sends.
 func wantLog(t *testing.T, w *lab.Warrend, words ...string) {
 	t.Helper()
-	if err := w.WaitLine(10*time.Second, words...); err != nil {
+	if err := w.WaitLine(lab.Patience, words...); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/lab"
 )
@@ -57,9 +56,7 @@ func TestDamagedMemory(t *testing.T) {
 	_, standby := p.Active(group)
 	p.notice(t, "memory of the standby damaged", func() {
 		damage(t, standby.PID(), standby.Context(context).PID)
-		p.lab.Eventually("fresh memory", 20*time.Second, func() error {
-			return hasLog(standby.Warrend, "SAs given up")
-		})
+		wantLog(t, standby.Warrend, "SAs given up")
 	})
 	p.Whole()
 	active, other := p.Active(group)
@@ -68,18 +65,8 @@ func TestDamagedMemory(t *testing.T) {
 		p.WaitRole(other, group, "active")
 	})
 	p.Whole()
-	if err := hasLog(active.Warrend, "SAs given up"); err != nil {
-		t.Error(err)
-	}
+	wantLog(t, active.Warrend, "SAs given up")
 	if now := spis(p.swan.ListSAs(), true); now != first {
 		t.Errorf("IKE SAs of the client: got %s, want %s as at the beginning", now, first)
 	}
-}
-
-// hasLog looks for text in a daemon's log.
-func hasLog(w *lab.Warrend, text string) error {
-	if !strings.Contains(w.Log(), text) {
-		return fmt.Errorf("the log has no %q", text)
-	}
-	return nil
 }

@@ -113,6 +113,7 @@ func TestSites(t *testing.T) {
 			hosts[1].MustPing(lab.Ping{To: "2001:db8:1::53"})
 			t.Log("TCP:", hosts[0].MustIperf(hosts[1], lab.Iperf{To: "10.2.0.53"}))
 			t.Log("TCP over IPv6:", hosts[0].MustIperf(hosts[1], lab.Iperf{To: "2001:db8:2::53"}))
+			wire.Stop()
 			for _, p := range wire.Packets(nil) {
 				if (p.Protocol == "esp" || p.Protocol == "esp-in-udp") && p.Protocol != tt.wire {
 					t.Fatalf("on the wire: got %s, want %s", p.Protocol, tt.wire)

@@ -35,7 +35,7 @@ func TestTutorial(t *testing.T) {
 	ns := l.Namespace("newcomer")
 	p := ns.Start(lab.Command{Name: "tutorial", Args: []string{
 		"unshare", "--mount", "--propagation", "private", "bash", l.WriteFile(script.String(), "tutorial.sh")}})
-	if err := p.Wait(time.Minute); err != nil {
+	if err := p.Wait(5 * time.Minute); err != nil {
 		syscall.Kill(-p.PID(), syscall.SIGKILL) // the shell's daemons are in its group
 		t.Fatalf("%v\n%s", err, p.Log())
 	}

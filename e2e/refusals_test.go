@@ -59,11 +59,12 @@ func TestRefused(t *testing.T) {
 	n.Blue.Client.MustPing(lab.Ping{From: address, To: lab.InsideHost})
 }
 
-// wantNotify fails the test where no message that charon parsed has the notify.
+// wantNotify waits for a message with the notify that charon has parsed, and fails the test
+// where none comes.
 func wantNotify(t *testing.T, s *lab.StrongSwan, notify string) {
 	t.Helper()
-	if !regexp.MustCompile(`parsed .* response .*N\((` + notify + `)`).MatchString(s.Log()) {
-		t.Errorf("no response with the notify %s in the client's log:\n%s", notify, s.Log())
+	if err := s.WaitLog(regexp.MustCompile(`parsed .* response .*N\((` + notify + `)`)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -26,16 +26,15 @@ func TestTakenWorker(t *testing.T) {
 	p := n.Blue.Client.StartPing(lab.Ping{From: inner, To: lab.InsideHost, Interval: 50 * time.Millisecond})
 	answers(l, p, 5)
 	first := w.Context("blue").PID
-	go func() {
-		_, _, _ = w.CLI("capture", "--context", "blue", "--interface", "outside", "--count", "1000", "--duration",
-			"10s", "--write", l.Path("x.pcapng"))
-	}()
+	capture := w.StartCLI("capture", "--context", "blue", "--interface", "outside", "--write",
+		l.Path("x.pcapng"))
 	l.Eventually("the worker's end", 30*time.Second, func() error {
 		if c := w.Context("blue"); c.PID == first || c.State != "ready" {
 			return fmt.Errorf("%+v", c)
 		}
 		return nil
 	})
+	wantLog(t, w, "tried all but the last")
 	tries := regexp.MustCompile(`text="?try ([^:]*): ([^"\n]*)`).FindAllStringSubmatch(w.Log(), -1)
 	for _, try := range tries {
 		switch try[2] {
@@ -47,7 +46,6 @@ func TestTakenWorker(t *testing.T) {
 	if len(tries) < 60 {
 		t.Errorf("only %d things were tried", len(tries))
 	}
-	wantLog(t, w, "tried all but the last")
 	wantLog(t, w, "worker lost", "tenant=blue", "bad system call")
 	wantLog(t, w, "worker confined", "tenant=blue",
 		"pid namespace, ipc namespace, uts namespace, mount namespace, landlock", "seccomp")
@@ -59,6 +57,7 @@ func TestTakenWorker(t *testing.T) {
 	}
 	answers(l, p, 5)
 	p.Stop()
+	_ = capture.Wait(lab.Patience) // it was cut off
 }
 
 // binWithTaken makes a folder with the programs under test, and in place of the

@@ -108,6 +108,7 @@ func TestUpgradeLone(t *testing.T) {
 	if now := epochOf(t, active, p.site.Group); now != epoch {
 		t.Errorf("the epoch: got %d, want %d", now, epoch)
 	}
+	wantLog(t, active.Warrend, "workers told that the peer is away") // otherwise nobody would be told of its return
 	p.revive(standby)
 	wantLog(t, active.Warrend, "workers told that the peer is back")
 	if now := spis(p.swan.ListSAs(), true); now != was {

@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,16 +154,6 @@ func TestUpgradeEnds(t *testing.T) {
 			return nil
 		})
 	}
-	ended := func(pid int) {
-		t.Helper()
-		l.Eventually("the end of the worker", 10*time.Second, func() error {
-			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			if err == nil && !strings.Contains(string(b), ") Z ") {
-				return fmt.Errorf("process %d is there", pid)
-			}
-			return nil
-		})
-	}
 	before := w.Context("blue")
 	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
 	answers(l, ping, 10)
@@ -189,14 +178,14 @@ func TestUpgradeEnds(t *testing.T) {
 	w.Stop()
 	w.DropKept()
 	gone("the client to see the DELETE of a worker on its own", blue)
-	ended(before.PID)
+	gonePIDs(t, l, before.PID)
 	w.Start()
 	w.Ready()
 	blue.MustInitiate("blue")
 	again := w.Context("blue")
 	w.Kill()
 	w.DropKept()
-	ended(again.PID)
+	gonePIDs(t, l, again.PID)
 	w.Start()
 	w.Ready()
 	if got := w.Context("blue"); got.PID == again.PID || got.State != "ready" {

@@ -176,7 +176,8 @@ func (c *Capture) Stop() {
 // Path is the pcap file.
 func (c *Capture) Path() string { return c.path }
 
-// Packets are those captured so far for which match is true; nil matches all.
+// Packets are those captured so far for which match is true; nil matches all. Where the
+// capture goes on, what passes may be in it a moment later.
 func (c *Capture) Packets(match func(Packet) bool) []Packet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,12 +190,17 @@ func (c *Capture) Packets(match func(Packet) bool) []Packet {
 	return found
 }
 
-// Inits are the IKE_SA_INIT requests captured since a moment.
+// Inits ends the capture and returns how many IKE_SA_INIT requests have passed since a
+// moment.
 func (c *Capture) Inits(since time.Time) int {
+	c.Stop()
 	return len(c.Packets(func(p Packet) bool {
-		return p.Exchange == ExchangeSAInit && !p.Response && p.Time.After(since)
+		return p.Opens() && p.Time.After(since)
 	}))
 }
+
+// Opens tells whether the packet is an IKE_SA_INIT request.
+func (p Packet) Opens() bool { return p.Exchange == ExchangeSAInit && !p.Response }
 
 // decodeIP begins with the IP header.
 func decodeIP(data []byte, p gopacket.PacketBuilder) error {

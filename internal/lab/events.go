@@ -54,8 +54,9 @@ func (w *Warrend) Events(name string) *Events {
 }
 
 // Await returns the first event of a kind that it has not returned before. The test ends
-// where there is none in time.
+// where there is none in time, or within Patience where that is longer.
 func (e *Events) Await(kind string, within time.Duration) api.Event {
+	within = max(within, Patience)
 	e.lab.tb.Helper()
 	is := func(event api.Event) bool { return event.Kind == kind }
 	if i := slices.IndexFunc(e.passed, is); i >= 0 {

@@ -5,26 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/warrenvpn/warren/system/api"
 	"github.com/warrenvpn/warren/system/client"
 )
 
-// roleTimeout is how long a pair may take to be whole again: a node starts,
-// finds its peer and copies everything.
-const roleTimeout = 30 * time.Second
-
-// askTimeout is how long a daemon may take to answer a question about its pair,
-// or to hand over to its peer.
-const askTimeout = 10 * time.Second
-
 // ask calls f with a client of the daemon's API; it costs the machine less than
-// the CLI, where time is measured.
+// the CLI, where time is measured. The daemon may take Patience to answer, or to hand over
+// to its peer.
 func (w *Warrend) ask(f func(ctx context.Context, c *client.Client) error) error {
 	c := client.New(&client.Config{Socket: w.socket})
 	defer c.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	return f(ctx, c)
 }
@@ -69,7 +61,7 @@ func (w *Warrend) Role(group string) string {
 // WaitRole waits until the node has the role for a group.
 func (p *Pair) WaitRole(n *PairNode, group, role string) {
 	p.lab.tb.Helper()
-	p.lab.Eventually(fmt.Sprintf("group %s on node %s to be %s", group, n.Port, role), roleTimeout, func() error {
+	p.lab.Eventually(fmt.Sprintf("group %s on node %s to be %s", group, n.Port, role), Patience, func() error {
 		s, err := n.Failover()
 		if err != nil {
 			return err
@@ -85,7 +77,7 @@ func (p *Pair) WaitRole(n *PairNode, group, role string) {
 // ready to take over.
 func (p *Pair) Whole() {
 	p.lab.tb.Helper()
-	p.lab.Eventually("the pair to be whole", roleTimeout, func() error {
+	p.lab.Eventually("the pair to be whole", Patience, func() error {
 		for _, n := range p.Nodes {
 			if !n.Running() {
 				p.lab.tb.Fatalf("lab: warrend on node %s has ended: %s", n.Port, tail(n.Log(), 10))
@@ -125,7 +117,7 @@ func (p *Pair) Active(group string) (active, other *PairNode) {
 	p.lab.tb.Helper()
 	a, b := p.Nodes[Primary], p.Nodes[Secondary]
 	var found []*PairNode
-	p.lab.Eventually("one node to be active for group "+group, roleTimeout, func() error {
+	p.lab.Eventually("one node to be active for group "+group, Patience, func() error {
 		found = nil
 		for _, n := range p.Nodes {
 			if !n.dead && n.Role(group) == "active" {

@@ -6,17 +6,12 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/warrenvpn/warren/system/client"
 )
 
-const (
-	// filesAtOnce is how many operators KillAmongFiles has.
-	filesAtOnce = 8
-	// filesTimeout bounds what a file may take.
-	filesTimeout = 30 * time.Second
-)
+// filesAtOnce is how many operators KillAmongFiles has.
+const filesAtOnce = 8
 
 // Acked are files that somebody was told of: their contents by name.
 type Acked struct {
@@ -43,7 +38,7 @@ func (p *Pair) KillAmongFiles(on, victim *PairNode, dir string, files, after int
 			return false
 		}
 		name, text := fmt.Sprintf("%s/%d", dir, n), fmt.Sprintf("%s number %d", dir, n)
-		ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()
 		info, err := c.WriteFile(ctx, name, int64(len(text)), strings.NewReader(text))
 		mu.Lock()
@@ -92,7 +87,7 @@ func (w *Warrend) MissingFiles(files map[string]string) (missing []string) {
 }
 
 func readFile(c *client.Client, name string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), filesTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	r, _, err := c.ReadFile(ctx, name)
 	if err != nil {

@@ -11,9 +11,10 @@ import (
 // Flow is a stream of small UDP datagrams in one direction. Where a ping needs
 // both directions and cannot tell which one is broken, a Flow needs one.
 type Flow struct {
-	From, To        *Namespace
-	Source, Target  string        // addresses; Source may be empty
-	Interval, Grace time.Duration // 0: 10 ms; how long the last ones may take, 0: 500 ms
+	From, To       *Namespace
+	Source, Target string        // addresses; Source may be empty
+	Interval       time.Duration // 0: 10 ms
+	Grace          time.Duration // how long the last ones may take, as Ping.Timeout
 }
 
 // FlowResult is what became of a Flow.
@@ -45,6 +46,7 @@ type FlowRun struct {
 	wait     sync.WaitGroup
 	mu       sync.Mutex // guards what follows
 	sent     []time.Time
+	ended    bool // nothing more is sent
 	received []bool
 	arrived  int
 	twice    int
@@ -57,7 +59,7 @@ func (l *Lab) StartFlow(f Flow) *FlowRun {
 		f.Interval = 10 * time.Millisecond
 	}
 	if f.Grace == 0 {
-		f.Grace = 500 * time.Millisecond
+		f.Grace = 10 * time.Second
 	}
 	r := &FlowRun{flow: f, stop: make(chan struct{})}
 	err := f.To.Do(func() (err error) {
@@ -101,6 +103,7 @@ func (r *FlowRun) Received() int {
 
 func (r *FlowRun) send() {
 	defer r.out.Close()
+	defer r.end()
 	tick := time.NewTicker(r.flow.Interval)
 	defer tick.Stop()
 	b := make([]byte, 64)
@@ -114,10 +117,22 @@ func (r *FlowRun) send() {
 		select {
 		case <-tick.C:
 		case <-r.stop:
-			r.in.SetReadDeadline(time.Now().Add(r.flow.Grace))
 			return
 		}
 	}
+}
+
+// end has receive wait for the last datagrams.
+func (r *FlowRun) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	r.limit()
+}
+
+// limit sets how long receive waits, once all is sent.
+func (r *FlowRun) limit() {
+	r.in.SetReadDeadline(time.Now().Add(lastWait(r.flow.Grace, r.arrived == len(r.sent), r.received[len(r.sent)-1])))
 }
 
 // receive takes datagrams until send has set a deadline and it has passed.
@@ -145,6 +160,9 @@ func (r *FlowRun) note(n uint64) {
 	default:
 		r.received[n] = true
 		r.arrived++
+		if r.ended && (n == uint64(len(r.sent)-1) || r.arrived == len(r.sent)) {
+			r.limit()
+		}
 	}
 }
 

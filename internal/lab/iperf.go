@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Iperf is one measurement of throughput with iperf3.
@@ -45,10 +44,10 @@ type IperfRun struct {
 func (ns *Namespace) StartIperf(server *Namespace, i Iperf) *IperfRun {
 	ns.lab.tb.Helper()
 	p := server.Start(Command{Args: []string{"iperf3", "--server", "--one-off", "--forceflush", "--bind", i.To}})
-	p.WaitLog("Server listening", 5*time.Second)
+	p.WaitLog("Server listening", Patience)
 
 	args := []string{"iperf3", "--json", "--client", i.To, "--time", strconv.Itoa(max(i.Seconds, 2)),
-		"--parallel", strconv.Itoa(max(i.Flows, 1)), "--connect-timeout", "3000"}
+		"--parallel", strconv.Itoa(max(i.Flows, 1)), "--connect-timeout", fmt.Sprint(Patience.Milliseconds())}
 	if i.From != "" {
 		args = append(args, "--bind", i.From)
 	}

@@ -163,10 +163,16 @@ func (l *Lab) watchSignals() {
 	}
 }
 
-// Eventually calls check until it gives nil; after the timeout the test ends
-// with check's last error.
+// Patience is how long a state may take to come that comes within moments on an idle
+// machine: the processors may have ten times as much to do. Only a test that fails waits so
+// long, and no wait for a state is shorter.
+const Patience = time.Minute
+
+// Eventually calls check until it gives nil; after the timeout, or Patience where that is
+// longer, the test ends with check's last error.
 func (l *Lab) Eventually(what string, timeout time.Duration, check func() error) {
 	l.tb.Helper()
+	timeout = max(timeout, Patience)
 	if err := until(timeout, check); err != nil {
 		l.tb.Fatalf("lab: %s: not within %v: %v", what, timeout, err)
 	}

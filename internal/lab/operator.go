@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 )
 
 // Operator has the warren command for one daemon, and reads what that says.
@@ -31,6 +30,14 @@ func (o *Operator) Socket() string { return o.socket }
 func (o *Operator) CLI(args ...string) (stdout, stderr string, err error) {
 	args = append([]string{filepath.Join(o.bin, "warren"), "--socket", o.socket}, args...)
 	return o.ns.Output(Command{Args: args, Env: []string{"NO_COLOR=1"}})
+}
+
+// StartCLI starts the warren command, which goes on until somebody ends it; what it prints is
+// in its log.
+func (o *Operator) StartCLI(args ...string) *Process {
+	o.ns.lab.tb.Helper()
+	args = append([]string{filepath.Join(o.bin, "warren"), "--socket", o.socket}, args...)
+	return o.ns.Start(Command{Args: args, Env: []string{"NO_COLOR=1"}})
 }
 
 // MustCLI is CLI that ends the test when the command fails.
@@ -165,7 +172,7 @@ func (o *Operator) ikeSAs(context string) ([]IKESA, error) {
 func (o *Operator) WaitSAs(context string, n int) []IKESA {
 	o.ns.lab.tb.Helper()
 	var found []IKESA
-	o.ns.lab.Eventually(fmt.Sprintf("%d SAs in context %s", n, context), 15*time.Second, func() error {
+	o.ns.lab.Eventually(fmt.Sprintf("%d SAs in context %s", n, context), Patience, func() error {
 		sas, err := o.ikeSAs(context)
 		if err != nil {
 			return err

@@ -20,7 +20,9 @@ type Ping struct {
 	Size     int           // bytes of data; 0: 56, as the ping program
 	Count    int           // 0: 3 for Ping, without end for StartPing
 	Interval time.Duration // 0: 200 ms
-	Timeout  time.Duration // for the last answers; 0: 1 s
+	// Timeout is for the last answers; 0: 10 s. Of those that are behind the answer to the
+	// last request nobody waits for longer than a second.
+	Timeout time.Duration
 }
 
 // PingResult is what became of a Ping.
@@ -65,10 +67,14 @@ type Pinger struct {
 
 	mu      sync.Mutex // guards what follows
 	sent    []time.Time
+	ended   bool                  // nothing more is sent
 	trip    map[int]time.Duration // by sequence number from 0
 	corrupt int
 	err     error
 }
+
+// straggle is how far an answer may be behind that to a later request.
+const straggle = time.Second
 
 // pingIDs gives every Pinger of this process an identifier of its own.
 var pingIDs = struct {
@@ -92,7 +98,7 @@ func (ns *Namespace) Ping(p Ping) PingResult {
 func (ns *Namespace) MustPing(p Ping) PingResult {
 	ns.lab.tb.Helper()
 	first := p
-	first.Count = 2
+	first.Count, first.Timeout = 2, straggle
 	ns.Ping(first)
 	r := ns.Ping(p)
 	if r.Lost() > 0 || r.Corrupt > 0 {
@@ -111,7 +117,7 @@ func (ns *Namespace) StartPing(p Ping) *Pinger {
 		p.Interval = 200 * time.Millisecond
 	}
 	if p.Timeout == 0 {
-		p.Timeout = time.Second
+		p.Timeout = 10 * time.Second
 	}
 	to, err := netip.ParseAddr(p.To)
 	if err != nil {
@@ -159,8 +165,10 @@ func (r *Pinger) Received() int {
 	return len(r.trip)
 }
 
-// send sends until the count is reached or Stop is called.
+// send sends until the count is reached or Stop is called, and says how long the last
+// answers may take.
 func (r *Pinger) send() {
+	defer r.end()
 	tick := time.NewTicker(r.ping.Interval)
 	defer tick.Stop()
 	for n := 0; r.ping.Count == 0 || n < r.ping.Count; n++ {
@@ -175,11 +183,35 @@ func (r *Pinger) send() {
 		select {
 		case <-tick.C:
 		case <-r.stop:
-			r.conn.SetReadDeadline(time.Now().Add(r.ping.Timeout))
 			return
 		}
 	}
-	r.conn.SetReadDeadline(time.Now().Add(r.ping.Timeout))
+}
+
+// end has receive wait for the last answers.
+func (r *Pinger) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	r.limit()
+}
+
+// limit sets how long receive waits, once all is sent.
+func (r *Pinger) limit() {
+	_, last := r.trip[len(r.sent)-1]
+	r.conn.SetReadDeadline(time.Now().Add(lastWait(r.ping.Timeout, len(r.trip) == len(r.sent), last)))
+}
+
+// lastWait is how much longer one waits for what is under way, at most for limit, when all
+// of it has come, or the last of it.
+func lastWait(limit time.Duration, all, last bool) time.Duration {
+	switch {
+	case all:
+		return 0
+	case last:
+		return min(limit, straggle)
+	}
+	return limit
 }
 
 // request is the n-th echo request. Its data is different in every one.
@@ -227,24 +259,25 @@ func (r *Pinger) receive() {
 		if !ok || echo.ID != r.id || from.String() != r.to.String() || len(echo.Data) < 8 {
 			continue
 		}
-		if r.answered(int(binary.BigEndian.Uint64(echo.Data)), echo.Data, now) {
-			return
-		}
+		r.answered(int(binary.BigEndian.Uint64(echo.Data)), echo.Data, now)
 	}
 }
 
-// answered notes an answer and reports whether it was the last one.
-func (r *Pinger) answered(n int, data []byte, now time.Time) bool {
+// answered notes an answer.
+func (r *Pinger) answered(n int, data []byte, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if n < 0 || n >= len(r.sent) || !bytes.Equal(data, r.data(n)) {
 		r.corrupt++
-		return false
+		return
 	}
-	if _, again := r.trip[n]; !again {
-		r.trip[n] = now.Sub(r.sent[n])
+	if _, again := r.trip[n]; again {
+		return
 	}
-	return len(r.trip) == r.ping.Count
+	r.trip[n] = now.Sub(r.sent[n])
+	if r.ended && (n == len(r.sent)-1 || len(r.trip) == len(r.sent)) {
+		r.limit()
+	}
 }
 
 // finish computes the result.

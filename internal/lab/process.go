@@ -14,10 +14,6 @@ import (
 	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 )
 
-// stopTimeout is how long a process may take to end after SIGTERM; a supervisor
-// with workers to stop and devices to give back needs some seconds.
-const stopTimeout = 15 * time.Second
-
 // Process is a program that runs in a namespace. What it prints is in a file.
 type Process struct {
 	lab    *Lab
@@ -132,8 +128,10 @@ func (p *Process) Signal(s os.Signal) {
 	}
 }
 
-// Wait waits for the process's end, at most for the timeout.
+// Wait waits for the process's end, at most for the timeout, or Patience where that is
+// longer.
 func (p *Process) Wait(timeout time.Duration) error {
+	timeout = max(timeout, Patience)
 	select {
 	case <-p.exited:
 		return p.err
@@ -152,7 +150,7 @@ func (p *Process) Running() bool {
 	}
 }
 
-// Stop asks the process to end, insists after a while, and waits.
+// Stop asks the process to end, insists after Patience, and waits.
 func (p *Process) Stop() {
 	if !p.Running() {
 		return
@@ -161,9 +159,9 @@ func (p *Process) Stop() {
 	select {
 	case <-p.exited:
 		return
-	case <-time.After(stopTimeout):
+	case <-time.After(Patience):
 	}
-	p.lab.tb.Logf("lab: %s did not end on SIGTERM within %v", p.name, stopTimeout)
+	p.lab.tb.Logf("lab: %s did not end on SIGTERM within %v", p.name, Patience)
 	p.Kill()
 }
 
@@ -196,10 +194,10 @@ func (p *Process) WaitLog(text string, timeout time.Duration) {
 	})
 }
 
-// WaitLine waits until the process has printed a line that has all words; the
-// error is the whole log.
+// WaitLine waits until the process has printed a line that has all words, as Eventually
+// does; the error is the whole log.
 func (p *Process) WaitLine(timeout time.Duration, words ...string) error {
-	return until(timeout, func() error {
+	return until(max(timeout, Patience), func() error {
 		log := p.Log()
 		for line := range strings.Lines(log) {
 			if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {

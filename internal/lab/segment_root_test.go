@@ -73,7 +73,7 @@ func TestNAT(t *testing.T) {
 	defer from.Close()
 	seen := func() string {
 		t.Helper()
-		at.SetReadDeadline(time.Now().Add(5 * time.Second))
+		at.SetReadDeadline(time.Now().Add(Patience))
 		if _, err := from.WriteTo([]byte("x"), at.LocalAddr()); err != nil {
 			t.Fatal(err)
 		}
@@ -97,11 +97,11 @@ func TestNAT(t *testing.T) {
 // TestFlow tells one direction from the other.
 func TestFlow(t *testing.T) {
 	l, a, b := pair(t)
-	there := l.StartFlow(Flow{From: a, To: b, Target: "192.0.2.2", Grace: 50 * time.Millisecond})
-	back := l.StartFlow(Flow{From: b, To: a, Target: "192.0.2.1", Grace: 50 * time.Millisecond})
+	there := l.StartFlow(Flow{From: a, To: b, Target: "192.0.2.2"})
+	back := l.StartFlow(Flow{From: b, To: a, Target: "192.0.2.1"})
 	both := func(n int) {
 		t.Helper()
-		l.Eventually("the flows", 5*time.Second, func() error {
+		l.Eventually("the flows", Patience, func() error {
 			if there.Received() < n || back.Received() < n {
 				return net.ErrClosed
 			}
@@ -110,9 +110,14 @@ func TestFlow(t *testing.T) {
 	}
 	both(5)
 	f := b.Drop("eth0", "udp sport != 0")
-	n := back.Received()
-	l.Eventually("the other direction", 5*time.Second, func() error {
-		if back.Received() < n+20 {
+	sent := func() int {
+		there.mu.Lock()
+		defer there.mu.Unlock()
+		return len(there.sent)
+	}
+	n, begin := back.Received(), sent()
+	l.Eventually("the other direction", Patience, func() error {
+		if back.Received() < n+20 || sent() < begin+20 {
 			return net.ErrClosed
 		}
 		return nil

@@ -114,7 +114,7 @@ func (ns *Namespace) StrongSwan(c StrongSwanConfig) *StrongSwan {
 		Args: []string{"charon-systemd"},
 		Env:  []string{"STRONGSWAN_CONF=" + conf, "SWANCTL_DIR=" + s.dir},
 	})
-	ns.lab.Eventually("strongSwan to answer in "+ns.name, 10*time.Second, func() error {
+	ns.lab.Eventually("strongSwan to answer in "+ns.name, Patience, func() error {
 		conn, err := net.Dial("unix", s.vici)
 		if err != nil {
 			return err
@@ -303,8 +303,10 @@ func (s *StrongSwan) Swanctl(args ...string) (string, error) {
 	return out + errs, err
 }
 
-// Initiate connects; the error carries what strongSwan said.
+// Initiate connects within the timeout, or Patience where that is longer: a peer that is
+// refused knows at once. The error carries what strongSwan said.
 func (s *StrongSwan) Initiate(conn string, timeout time.Duration) error {
+	timeout = max(timeout, Patience)
 	out, err := s.Swanctl("--initiate", "--child", conn, "--timeout", strconv.Itoa(int(timeout.Seconds())))
 	if err == nil && !strings.Contains(out, "initiate completed successfully") {
 		err = errors.New("lab: not completed")
@@ -318,14 +320,17 @@ func (s *StrongSwan) Initiate(conn string, timeout time.Duration) error {
 // MustInitiate is Initiate that ends the test when it fails.
 func (s *StrongSwan) MustInitiate(conn string) {
 	s.ns.lab.tb.Helper()
-	if err := s.Initiate(conn, 10*time.Second); err != nil {
+	if err := s.Initiate(conn, Patience); err != nil {
 		s.ns.lab.tb.Fatalf("lab: strongSwan in %s does not connect: %v", s.ns.name, err)
 	}
 }
 
+// patienceSeconds is Patience as swanctl takes it.
+var patienceSeconds = strconv.Itoa(int(Patience.Seconds()))
+
 // Terminate ends the connection with a DELETE.
 func (s *StrongSwan) Terminate(conn string) error {
-	out, err := s.Swanctl("--terminate", "--ike", conn, "--timeout", "5")
+	out, err := s.Swanctl("--terminate", "--ike", conn, "--timeout", patienceSeconds)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -334,7 +339,7 @@ func (s *StrongSwan) Terminate(conn string) error {
 
 // TerminateChild ends the connection's child SA with a DELETE.
 func (s *StrongSwan) TerminateChild(conn string) error {
-	out, err := s.Swanctl("--terminate", "--child", conn, "--timeout", "5")
+	out, err := s.Swanctl("--terminate", "--child", conn, "--timeout", patienceSeconds)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -393,6 +398,16 @@ func (s *StrongSwan) Log() string {
 		return err.Error()
 	}
 	return string(b)
+}
+
+// WaitLog waits until the daemon's log has what is looked for; the error is the whole log.
+func (s *StrongSwan) WaitLog(what *regexp.Regexp) error {
+	return until(Patience, func() error {
+		if log := s.Log(); !what.MatchString(log) {
+			return fmt.Errorf("the log of strongSwan in %s has no %s:\n%s", s.ns.name, what, log)
+		}
+		return nil
+	})
 }
 
 // Stop ends the daemon, which deletes its SAs in good order.

@@ -80,7 +80,7 @@ func (s *PairSite) StartTraffic(client *Namespace, address string, swan *StrongS
 	for _, n := range s.pair.Nodes {
 		t.wires = append(t.wires, s.Outside.CaptureHeaders(n.Port))
 	}
-	ping := Ping{From: address, To: PairInsideHost, Interval: 10 * time.Millisecond, Timeout: 500 * time.Millisecond}
+	ping := Ping{From: address, To: PairInsideHost, Interval: 10 * time.Millisecond}
 	t.pings[0] = client.StartPing(ping)
 	t.flows[0] = lab.StartFlow(Flow{From: client, Source: address, To: s.Host, Target: PairInsideHost})
 	ping.From, ping.To = PairInsideHost, address
@@ -98,7 +98,7 @@ func (t *Traffic) Go(more int) {
 		return [4]int{t.pings[0].Received(), t.pings[1].Received(), t.flows[0].Received(), t.flows[1].Received()}
 	}
 	before := received()
-	lab.Eventually("traffic to go on", 15*time.Second, func() error {
+	lab.Eventually("traffic to go on", Patience, func() error {
 		now := received()
 		for i := range now {
 			if now[i] < before[i]+more {
@@ -125,7 +125,7 @@ func (t *Traffic) Stop() TrafficResult {
 		w.Stop()
 		for _, p := range w.Packets(nil) {
 			switch {
-			case p.Exchange == ExchangeSAInit && !p.Response:
+			case p.Opens():
 				inits[p.SPIi] = true
 			case p.SPI != 0 && p.Incoming && p.Src == PairOutside:
 				esp = append(esp, p)

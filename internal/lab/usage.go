@@ -49,7 +49,6 @@ func CPU(pids ...int) (time.Duration, error) {
 const (
 	idleWithin = 100 * time.Millisecond
 	idleCPU    = 2 * time.Millisecond
-	idleLimit  = 30 * time.Second
 )
 
 // SettledCPU is CPU once the processes have nothing left to do: what one of them
@@ -58,14 +57,14 @@ func SettledCPU(pids ...int) (time.Duration, error) {
 	tick := time.NewTicker(idleWithin)
 	defer tick.Stop()
 	before, err := CPU(pids...)
-	for end := time.Now().Add(idleLimit); err == nil; {
+	for end := time.Now().Add(Patience); err == nil; {
 		<-tick.C
 		var now time.Duration
 		if now, err = CPU(pids...); err == nil && now-before <= idleCPU {
 			return now, nil
 		}
 		if time.Now().After(end) {
-			return 0, fmt.Errorf("lab: processes %v still work after %v", pids, idleLimit)
+			return 0, fmt.Errorf("lab: processes %v still work after %v", pids, Patience)
 		}
 		before = now
 	}
@@ -88,13 +87,15 @@ func program(pid int) string {
 	return string(name)
 }
 
+// Workers are the processes of the workers that the daemon has started.
+func (w *Warrend) Workers() []int {
+	return slices.DeleteFunc(Children(w.PID()), func(pid int) bool { return program(pid) != "warren-context" })
+}
+
 // WorkerSizes returns the PSS of every worker in MiB, the smallest first.
 func (w *Warrend) WorkerSizes() ([]float64, error) {
 	var sizes []float64
-	for _, pid := range Children(w.PID()) {
-		if program(pid) != "warren-context" {
-			continue // it checks a configuration, or has ended since
-		}
+	for _, pid := range w.Workers() {
 		b, err := PSS(pid)
 		if err != nil {
 			return nil, err

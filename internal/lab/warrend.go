@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 )
@@ -176,7 +175,7 @@ func (w *Warrend) WriteSystem(text string) {
 func (w *Warrend) Ready() {
 	w.ns.lab.tb.Helper()
 	// The socket may not be there yet, which the CLI tells at once.
-	w.ns.lab.Eventually("warrend in "+w.ns.name+" to be ready", 20*time.Second, func() error {
+	w.ns.lab.Eventually("warrend in "+w.ns.name+" to be ready", Patience, func() error {
 		if !w.Running() {
 			return fmt.Errorf("it has ended: %v", w.err)
 		}
