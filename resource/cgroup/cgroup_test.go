@@ -202,7 +202,7 @@ func TestKernel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			t.Cleanup(cancel)
 			t.Cleanup(func() { g.Delete(ctx) })
 			cmd := exec.Command("sleep", "600")
