@@ -171,7 +171,7 @@ func TestFloods(t *testing.T) {
 		b := measure(t, n, s, address)
 		what := end()
 		now := deniedOf(w)
-		l.Eventually(f.name+": red to be denied something", lab.Patience, func() error { // the watch looks once a second
+		l.Eventually(f.name+": red to be denied something", lab.Patience, func() error {
 			now = deniedOf(w)
 			for _, name := range f.held {
 				if now[name] <= denied[name] {

@@ -496,8 +496,8 @@ func TestTwins(t *testing.T) {
 		for _, id := range []uint64{11, 33} {
 			slot := b.counters.Slot(b.installed[id])
 			if first := slot.OutNext(); first <= journal.BlockShort || slot.OutLimit() < first {
-				t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first, slot.OutLimit(),
-					journal.BlockShort)
+				t.Errorf("child SA %d goes on with %d up to %d, and its twin may have used %d", id, first,
+					slot.OutLimit(), journal.BlockShort)
 			}
 		}
 		b.Open()
