@@ -26,13 +26,18 @@ type Change struct {
 
 // Compare returns what differs between two versions of a file, in the order of
 // the new one; what has gone stands at the end. Comments, spaces, the order of
-// blocks and the spelling of numbers make no difference. A version that does not
-// parse, or is empty, has nothing in it.
+// blocks and the spelling of numbers make no difference. A version of which what
+// differs does not parse, or is empty, has nothing in it.
 func Compare(before, after []byte) []Change {
 	if bytes.Equal(before, after) {
 		return nil
 	}
-	was, is := flatten(before), flatten(after)
+	before, after = differing(before, after)
+	return changes(flatten(before), flatten(after))
+}
+
+// changes returns what differs between all that is in two versions.
+func changes(was, is *entries) []Change {
 	var out []Change
 	for _, e := range is.list {
 		c := Change{Blocks: e.blocks, Attribute: e.name}
@@ -128,16 +133,22 @@ func (x *entries) add(e entry) {
 }
 
 func flatten(src []byte) *entries {
-	x := &entries{byKey: map[string]entry{}}
 	r := newReader(nil, Machine{})
 	if !r.isText(src, Location{}) || !r.bounded(src, "") {
-		return x
+		return entriesOf(nil, src)
 	}
 	f, diags := hclsyntax.ParseConfig(src, "", hcl.InitialPos)
 	if diags.HasErrors() {
-		return x
+		return entriesOf(nil, src)
 	}
-	if body, ok := f.Body.(*hclsyntax.Body); ok {
+	body, _ := f.Body.(*hclsyntax.Body)
+	return entriesOf(body, src)
+}
+
+// entriesOf are those of a body that src was parsed into; nil: there are none.
+func entriesOf(body *hclsyntax.Body, src []byte) *entries {
+	x := &entries{byKey: map[string]entry{}}
+	if body != nil {
 		x.walk(body, nil, src)
 	}
 	return x

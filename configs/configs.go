@@ -207,7 +207,11 @@ type Machine struct {
 // sources for the snippets, are in the Diagnostics either way, sorted by file
 // (in the order of System.Files) and place.
 func Load(l Loader, path string, m Machine) (*System, *Diagnostics) {
-	r := newReader(l, m)
+	return newReader(l, m).load(path)
+}
+
+// load is Load.
+func (r *reader) load(path string) (*System, *Diagnostics) {
 	s := r.readSystem(path)
 	r.sort()
 	if r.diags.HasErrors() {

@@ -16,12 +16,18 @@ import (
 // misspelt one is; a URL with a user in it is masked wherever it is. What is not
 // text is masked as a whole: its tokens are anybody's guess.
 func mask(src []byte, name string) []byte {
-	out := bytes.Clone(src)
 	if !utf8.Valid(src) {
+		out := bytes.Clone(src)
 		hide(out)
 		return out
 	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	return maskTokens(src, tokens)
+}
+
+// maskTokens is mask of a text with these tokens.
+func maskTokens(src []byte, tokens hclsyntax.Tokens) []byte {
+	out := bytes.Clone(src)
 	for i := 0; i+1 < len(tokens); i++ {
 		if at := tokens[i].Range; hasPassword(string(tokens[i].Bytes)) {
 			hide(out[at.Start.Byte:at.End.Byte])

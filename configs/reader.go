@@ -22,6 +22,7 @@ type reader struct {
 	dropped  bool
 	errors   int // that were told, and those that were dropped
 	warnings int
+	parsed   func(Location, *hclsyntax.Body) // is told of each file that has no mistake of syntax; nil: nobody is
 }
 
 func newReader(l Loader, m Machine) *reader {
@@ -179,6 +180,9 @@ func (r *reader) parse(at Location, named hcl.Range, s *schema) *node {
 	body, ok := f.Body.(*hclsyntax.Body)
 	if !ok {
 		return nil
+	}
+	if r.parsed != nil && !diags.HasErrors() {
+		r.parsed(at, body)
 	}
 	return r.decode(body, s, &hclsyntax.Block{Body: body, TypeRange: body.SrcRange, OpenBraceRange: body.SrcRange})
 }

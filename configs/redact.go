@@ -26,6 +26,11 @@ func Redact(src []byte, name string) []byte {
 		return []byte("# " + redacted + "\n")
 	}
 	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	return redactTokens(src, tokens)
+}
+
+// redactTokens is Redact of a text with these tokens.
+func redactTokens(src []byte, tokens hclsyntax.Tokens) []byte {
 	r := redactor{src: src, tokens: tokens}
 	for i := 0; i < len(tokens); i++ {
 		switch {
