@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/plane"
@@ -17,10 +16,13 @@ const (
 	// inboxSize bounds the messages of IKE SAs that wait for the loop, and
 	// strangersSize all others; a flood beyond it is dropped before it costs more
 	// than a copy. spiShare bounds those of one IKE SA, each fragment for itself: an
-	// honest peer has one message under way, in a few dozen fragments at most.
+	// honest peer has one message under way, in a few dozen fragments at most. One of
+	// freeShares of what is free bounds them, too, so that dozens that flood leave room for
+	// others, and hundreds share it evenly.
 	inboxSize     = 1024
 	strangersSize = 256
 	spiShare      = 64
+	freeShares    = 16
 	// reportsSize bounds the reports that wait; all that matter are repeated.
 	reportsSize = 256
 )
@@ -32,34 +34,26 @@ var errStopped = errors.New("worker: stopped")
 // messages. Messages that name an IKE SA which is here go before those of strangers, so
 // that a flood of first messages takes no liveness check and no rekeying from a peer
 // that is connected; and no peer that is connected, hostile or not, takes more than a
-// share of that queue from the others. The engine says which SPIs there are; the data
-// plane asks, from its goroutines.
+// share of that queue from the others, or more than its turn: IKE SAs of which messages
+// wait are served one message each, in turn. The engine says which SPIs there are; the
+// data plane asks, from its goroutines.
 type inbox struct {
-	known     chan letter
+	known     chan *party // of which messages wait, each once; see next
 	strangers chan exchange.Datagram
 	reports   chan plane.Report
 	calls     chan call
 
 	mu   sync.RWMutex
 	spis map[uint64]*party // guarded by mu
+
+	queues  sync.Mutex
+	waiting int // messages of all parties; guarded by queues
 }
 
 // party is an IKE SA that is here.
 type party struct {
-	engines int          // that have it: two, while a new one takes over; guarded by inbox.mu
-	waiting atomic.Int32 // its messages in the queue
-}
-
-// letter is a message of an IKE SA that is here.
-type letter struct {
-	message exchange.Datagram
-	from    *party
-}
-
-// open takes the message out of the share of its IKE SA.
-func (l letter) open() exchange.Datagram {
-	l.from.waiting.Add(-1)
-	return l.message
+	engines  int                 // that have it: two, while a new one takes over; guarded by inbox.mu
+	messages []exchange.Datagram // that wait, the oldest first; guarded by inbox.queues
 }
 
 // call runs in the loop. An error ends the loop.
@@ -67,7 +61,7 @@ type call func(now time.Time) error
 
 func newInbox() *inbox {
 	return &inbox{
-		known: make(chan letter, inboxSize), strangers: make(chan exchange.Datagram, strangersSize),
+		known: make(chan *party, inboxSize), strangers: make(chan exchange.Datagram, strangersSize),
 		reports: make(chan plane.Report, reportsSize), calls: make(chan call),
 		spis: map[uint64]*party{},
 	}
@@ -107,14 +101,38 @@ func (b *inbox) put(d exchange.Datagram) {
 		}
 		return
 	}
-	if p.waiting.Add(1) <= spiShare {
-		select {
-		case b.known <- letter{d, p}:
-			return
-		default:
-		}
+	b.queues.Lock()
+	defer b.queues.Unlock()
+	free := inboxSize - b.waiting
+	if free == 0 || len(p.messages) >= min(spiShare, max(1, free/freeShares)) {
+		return
 	}
-	p.waiting.Add(-1)
+	b.waiting++
+	if p.messages = append(p.messages, d); len(p.messages) == 1 {
+		b.known <- p // has room: no more parties wait than messages
+	}
+}
+
+// next takes the oldest message of p, which has come from known, and lets p wait for its
+// next turn where it has more.
+func (b *inbox) next(p *party) exchange.Datagram {
+	b.queues.Lock()
+	defer b.queues.Unlock()
+	d := p.messages[0]
+	b.waiting--
+	if p.messages = p.messages[1:]; len(p.messages) > 0 {
+		b.known <- p
+	} else {
+		p.messages = nil
+	}
+	return d
+}
+
+// backlog returns how many messages of IKE SAs that are here wait.
+func (b *inbox) backlog() int {
+	b.queues.Lock()
+	defer b.queues.Unlock()
+	return b.waiting
 }
 
 // report takes a report of the data plane.
@@ -147,7 +165,7 @@ func (b *inbox) party(message []byte) *party {
 // drain drops all messages and reports that wait.
 func (b *inbox) drain() {
 	for len(b.known) > 0 {
-		(<-b.known).open()
+		b.next(<-b.known)
 	}
 	for len(b.strangers) > 0 {
 		<-b.strangers

@@ -90,11 +90,11 @@ func (w *Worker) loop(ctx context.Context, pace *rest) error {
 			w.replica.Overdue()
 		case <-twin.Tend:
 			w.replica.Tend(w.clock.now())
-		case l := <-known:
-			w.receive(w.clock.now(), l.open())
+		case p := <-known:
+			w.receive(w.clock.now(), w.inbox.next(p))
 		case d := <-strangers:
-			for range len(known) {
-				w.receive(w.clock.now(), (<-known).open())
+			for range w.inbox.backlog() {
+				w.receive(w.clock.now(), w.inbox.next(<-known))
 			}
 			w.receive(w.clock.now(), d)
 		case r := <-replica.WhenServing(w.replica, w.inbox.reports):
