@@ -54,6 +54,7 @@ var ikeSATable = table[control.IKESA]{
 			note("MOBIKE: %s", yesNo(s.MOBIKE))
 			note("Established: %s", moment(s.Established))
 			note("Messages that failed the integrity check: %d", s.IntegrityFailed)
+			note("Requests dropped because there were too many: %d", s.Excess)
 		}
 		for i := range s.ChildSAs {
 			e.childOfIKE(&s.ChildSAs[i], note)

@@ -350,8 +350,10 @@ type IKESA struct {
 	Assigned    []netip.Addr `json:"assigned"`
 	Established time.Time    `json:"established"`
 	// IntegrityFailed counts messages for this IKE SA whose checksum was wrong.
-	IntegrityFailed uint64    `json:"integrity_failed"`
-	ChildSAs        []ChildSA `json:"child_sas"`
+	IntegrityFailed uint64 `json:"integrity_failed"`
+	// Excess counts requests of the peer that were dropped because there were too many.
+	Excess   uint64    `json:"excess"`
+	ChildSAs []ChildSA `json:"child_sas"`
 }
 
 // ChildSA is one row of `show crypto ipsec sa`.

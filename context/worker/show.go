@@ -108,6 +108,7 @@ func (v *view) ikeRow(s exchange.Status) control.IKESA {
 		Established: v.clock.wall(s.Established),
 
 		IntegrityFailed: s.IntegrityFailed,
+		Excess:          s.Excess,
 		ChildSAs:        make([]control.ChildSA, 0, len(s.Children)),
 	}
 	for i := range s.Children {

@@ -16,6 +16,8 @@ var (
 	ErrStale = errors.New("exchange: message is not in the window")
 	// ErrState is a message, command or answer that does not fit the state of the SA.
 	ErrState = errors.New("exchange: not in this state")
+	// ErrExcess is a request of a peer that sends too many of them.
+	ErrExcess = errors.New("exchange: too many requests")
 	// ErrNoChild is a command about a child SA that is not there.
 	ErrNoChild = errors.New("exchange: no such child SA")
 	// ErrRecord is a record that is not one.

@@ -56,5 +56,8 @@ type Status struct {
 	// IntegrityFailed counts messages whose integrity check failed, since the
 	// Engine has had the SA.
 	IntegrityFailed uint64
-	Children        []sa.Child
+	// Excess counts requests that were dropped unread because the peer sends too
+	// many, since the Engine has had the SA.
+	Excess   uint64
+	Children []sa.Child
 }

@@ -3,6 +3,7 @@ package iketest
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/warrenvpn/warren/esp/sa"
@@ -52,7 +53,8 @@ func newForeign(s *Stranger) *Foreign {
 	return f
 }
 
-// Ask does one exchange with the node and returns its answer; nil: there is none.
+// Ask does one exchange with the node and returns its answer; nil: there is none. What
+// the node had no time for is to be asked again, under the same message ID.
 func (f *Foreign) Ask(x wire.ExchangeType, ps ...wire.Payload) wire.Payloads {
 	id := f.next
 	f.next++
@@ -60,6 +62,9 @@ func (f *Foreign) Ask(x wire.ExchangeType, ps ...wire.Payload) wire.Payloads {
 		if h, err := wire.ParseHeader(b); err == nil && h.Response() && h.MessageID == id {
 			return f.Open(b)
 		}
+	}
+	if e := f.to.Errors; len(e) > 0 && errors.Is(e[len(e)-1], exchange.ErrExcess) {
+		f.next = id
 	}
 	return nil
 }

@@ -103,6 +103,9 @@ func (s *SA) peerMoved(now time.Time, id uint64, remote netip.AddrPort, out *exc
 	}
 	defer s.finish(now, out)
 	s.heard = now
+	if remote != s.remote && !s.quotas.requests.take(now, requestsRate, 1) {
+		return exchange.ErrExcess
+	}
 	moving{s}.follow(s.local, remote, out)
 	return nil
 }

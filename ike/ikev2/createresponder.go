@@ -115,7 +115,7 @@ func (x createResponder) affords(now time.Time, rekeysIKE bool) bool {
 	if rekeysIKE {
 		cost = rekeyIKECost
 	}
-	if s.creates.take(now, cost) {
+	if s.quotas.creates.take(now, createsRate, cost) {
 		return true
 	}
 	s.host.Deferred()

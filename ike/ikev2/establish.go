@@ -22,7 +22,7 @@ func (s *SA) establish(now time.Time, out *exchange.Output) {
 	s.initiating, s.responding = nil, nil
 	pi, pr := s.keys.Proven()
 	s.host.Bury(pi, pr)
-	s.heard, s.creates = now, creates{}
+	s.heard, s.quotas = now, quotas{}
 	s.setLifetimes(now)
 	s.armKeepalive(now)
 	s.fresh = true

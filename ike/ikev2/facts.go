@@ -41,7 +41,8 @@ func (s *SA) Status() exchange.Status {
 	st := exchange.Status{
 		Peer: s.Peer(), PeerSPI: s.peerSPI, Initiator: s.initiator, Dialled: s.dialled, State: s.state.String(),
 		Rejected: s.state == Rejected, Followed: s.state == Replaced || s.state == Contending || s.wasReplaced,
-		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established, IntegrityFailed: s.forged,
+		NAT: s.natLocal || s.natRemote, Session: s.session, Established: s.established,
+		IntegrityFailed: s.forged, Excess: s.excess,
 	}
 	if s.standing() {
 		st.MOBIKE = moving{s}.on()

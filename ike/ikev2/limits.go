@@ -24,13 +24,12 @@ const (
 	maxClientChildren = 16
 	maxPeerChildren   = 256
 
-	// createsPerSecond and createsBurst are how many CREATE_CHILD_SA a peer may ask
-	// for: a burst is a site that brings up all its networks at once. Rekeying the
-	// IKE SA costs rekeyIKECost of them: a key exchange, and an SA that lives on
-	// until its DELETE. Whoever asks for more is told TEMPORARY_FAILURE.
-	createsPerSecond = 1
-	createsBurst     = maxChildren
-	rekeyIKECost     = 8
+	// rekeyIKECost is what rekeying the IKE SA costs of createsRate: a key exchange, and
+	// an SA that lives on until its DELETE.
+	rekeyIKECost = 8
+
+	// largeMessage is the size beyond which a message counts for several: see costOf.
+	largeMessage = 2 << 10
 
 	// maxSelectors bounds the result of narrowing: the product of two lists
 	// that a peer and an operator chose.
@@ -64,6 +63,11 @@ const (
 	// half of the longest PRF key that is offered (section 2.10).
 	minNonce, maxNonce = 16, 256
 	nonceSize          = 32
+
+	// repeatPause is how often the last response is repeated to another address than
+	// the peer's. Whoever has seen a request can send it again from any address; a
+	// peer whose NAT has changed gets its answer nevertheless.
+	repeatPause = time.Second
 
 	// maxTasks bounds the exchanges that wait for their turn; each concerns a
 	// different child, or the IKE SA itself.
@@ -141,6 +145,23 @@ const (
 
 	// maxReason bounds the text of a Reason that quotes what a peer sent.
 	maxReason = 400
+)
+
+// What an authentic peer may have of us: see quota.
+var (
+	// createsRate is how many CREATE_CHILD_SA a peer may ask for: a burst is a site that
+	// brings up all its networks at once. Whoever asks for more is told
+	// TEMPORARY_FAILURE.
+	createsRate = rate{1, maxChildren}
+
+	// requestsRate is how many new requests of a peer are served, each fragment for itself:
+	// a burst is the same site, which then deletes what it has replaced, and tells where
+	// else it is.
+	requestsRate = rate{20, 4 * maxChildren}
+
+	// repeatsRate is how often an answer is sent again: a peer that has not got it asks
+	// after some seconds, and again later and later.
+	repeatsRate = rate{4, 16}
 )
 
 // The share of a lifetime after which its SA is rekeyed: the initiator of the

@@ -160,7 +160,7 @@ func (v moving) serve(now time.Time, ps wire.Payloads, out *exchange.Output) (an
 	v.terms().learnOthers(ps)
 	s.dirty = true
 	if _, asked := ps.Notify(wire.UpdateSAAddresses); asked {
-		if !v.mayBe(here) || !s.creates.take(now, 1) { // a flood of moves is written down
+		if !v.mayBe(here) || !s.quotas.creates.take(now, createsRate, 1) { // a flood of moves is written down
 			return append(answer, wire.Notify{Type: wire.UnacceptableAddresses})
 		}
 		v.move(now, here, ps, out)

@@ -3,7 +3,6 @@ package ikev2
 import (
 	"bytes"
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/warrenvpn/warren/ike/exchange"
@@ -38,23 +37,33 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		return exchange.ErrState
 	}
 	awaited := s.state != Rejected && s.window.awaits(m.MessageID)
-	ps, err := s.open(d, m, awaited)
+	repeat := m.MessageID+1 == s.window.expect && s.window.response != nil
 	switch {
-	case errors.Is(err, errPartial):
-		return nil
-	case err != nil && !authentic(err):
+	case awaited && s.standing() && !s.quotas.serves(now, len(d.Payload)):
+		s.excess++
+		return exchange.ErrExcess
+	case repeat && !s.quotas.mayRepeat(now, d.Remote, s.remote):
+		return exchange.ErrStale
+	}
+	ps, err := s.open(d, m, awaited)
+	partial := errors.Is(err, errPartial)
+	if err != nil && !partial && !authentic(err) {
 		s.countForged(err, out)
 		return err
+	}
+	if awaited {
+		s.quotas.served(now, len(d.Payload))
+	}
+	if partial {
+		return nil
 	}
 	if err == nil {
 		if is, err := s.sync().request(now, d, m, ps, out); is {
 			return err
 		}
 	}
-	if m.MessageID+1 == s.window.expect && s.window.response != nil {
-		if !s.mayRepeat(now, d.Remote) {
-			return exchange.ErrStale
-		}
+	if repeat {
+		s.quotas.repeated(now, d.Remote, s.remote)
 		s.window.response.send(d, out)
 		return nil
 	}
@@ -183,6 +192,7 @@ type reception struct {
 	proven  bool        // an authentic message has shown that the peer has the same keys
 	garbled int         // messages that were not, before
 	forged  uint64      // messages that were not, in all
+	excess  uint64      // requests that were dropped because there were too many: see quota
 	partial [2]*partial // of the request and the response that we wait for, while it is not complete
 }
 
@@ -253,21 +263,4 @@ func (s *SA) finish(now time.Time, out *exchange.Output) {
 	if s.standing() {
 		s.rest()
 	}
-}
-
-// repeatPause is how often the last response is repeated to another address than
-// the peer's. Whoever has seen a request can send it again from any address; a
-// peer whose NAT has changed gets its answer nevertheless.
-const repeatPause = time.Second
-
-// mayRepeat reports whether the last response may go to an address once more.
-func (s *SA) mayRepeat(now time.Time, to netip.AddrPort) bool {
-	if to == s.remote {
-		return true
-	}
-	if now.Before(s.elsewhere) {
-		return false
-	}
-	s.elsewhere = now.Add(repeatPause)
-	return true
 }

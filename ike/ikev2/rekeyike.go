@@ -103,7 +103,7 @@ func (k *rekeying) successor(initiator bool, spi, peerSPI uint64) *SA {
 	k.next = &SA{
 		host: s.host, state: Established, names: names{initiator: initiator, dialled: s.dialled, spi: spi,
 			peerSPI: peerSPI},
-		path: s.path, member: s.member, served: s.served, agreed: s.agreed.inherit(), creates: s.creates,
+		path: s.path, member: s.member, served: s.served, agreed: s.agreed.inherit(), quotas: s.quotas,
 	}
 	return k.next
 }
@@ -135,7 +135,7 @@ func (k *rekeying) handOver(now time.Time, out *exchange.Output) {
 	s.predecessor, n.predecessor = nil, s
 	if n.state == Contending {
 		n.transition(Established)
-		n.path, n.creates, n.contends, n.endAt, n.endReason = s.path, s.creates, 0, time.Time{}, ""
+		n.path, n.quotas, n.contends, n.endAt, n.endReason = s.path, s.quotas, 0, time.Time{}, ""
 	}
 	s.transition(Replaced)
 	s.dirty = true

@@ -149,9 +149,10 @@ func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message
 		return nil
 	case err != nil && !authentic(err):
 		return err
-	case repeat && !s.mayRepeat(now, d.Remote):
+	case repeat && !s.quotas.mayRepeat(now, d.Remote, s.remote):
 		return exchange.ErrStale
 	case repeat:
+		s.quotas.repeated(now, d.Remote, s.remote)
 		s.window.response.send(d, out)
 		return nil
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/suite"
 	"github.com/warrenvpn/warren/internal/record"
-	"github.com/warrenvpn/warren/resource"
 )
 
 // SA is one IKE SA. It implements exchange.SA.
@@ -32,7 +31,7 @@ type SA struct {
 	agreed   agreements
 	tasks    []task
 	children childList
-	creates  creates
+	quotas   quotas
 
 	predecessor *SA    // that s has replaced, while it may still stand
 	contends    uint64 // our SPI of the one that s may replace: see contest
@@ -42,7 +41,6 @@ type SA struct {
 	asker      *exchange.Datagram // addresses of the request that is being served; nil: none is
 
 	heard       time.Time // when the peer last proved that it lives
-	elsewhere   time.Time // before that, no response is repeated to another address than remote
 	keepaliveAt time.Time // next NAT keepalive; zero: none
 	endAt       time.Time // end of a state that must not last; zero: none
 	endReason   string
@@ -74,17 +72,6 @@ type lifetimes struct {
 // the session.
 func (l *lifetimes) instants(v *exchange.Session) [4]*time.Time {
 	return [...]*time.Time{&l.established, &l.soft, &l.hard, &v.Expires}
-}
-
-// creates is what a peer may still ask for with CREATE_CHILD_SA. The zero value is all there is.
-type creates struct{ left *resource.Bucket }
-
-// take takes some of it, and reports whether that was there.
-func (c *creates) take(now time.Time, cost float64) bool {
-	if c.left == nil {
-		c.left = &resource.Bucket{Rate: createsPerSecond, Burst: createsBurst}
-	}
-	return c.left.Take(now, cost)
 }
 
 // retirement is the end of an SA that another one has taken the place of.

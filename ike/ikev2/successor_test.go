@@ -26,11 +26,11 @@ var fate = map[string]string{
 	"profile": inherited, "entry": inherited, "remoteAccess": inherited, "dpd": inherited,
 	"localID": inherited, "remoteID": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
-	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "creates": inherited,
+	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "quotas": inherited,
 	"predecessor": anew, "contends": anew,
 	"initiating": anew, "responding": anew, "asker": anew, "heard": anew, "proven": anew,
-	"garbled": anew, "forged": anew, "partial": anew,
-	"elsewhere": anew, "keepaliveAt": anew, "endAt": anew, "endReason": anew, "retires": anew,
+	"garbled": anew, "forged": anew, "excess": anew, "partial": anew,
+	"keepaliveAt": anew, "endAt": anew, "endReason": anew, "retires": anew,
 	"served": inherited, "wasReplaced": anew, "tired": anew, "failure": anew, "refused": anew,
 	"changes": anew, "fresh": anew, "dirty": anew, "replaces": anew, "recorded": anew, "unknown": anew,
 	"envelope": anew,
@@ -42,12 +42,12 @@ func full(t *testing.T) *SA {
 	s := golden(t)
 	now := time.Unix(100, 0)
 	s.host, s.index.Timer, s.initiator, s.natLocal = &Version{}, 1, true, true
-	s.creates.take(now, 1)
+	s.quotas.creates.take(now, createsRate, 1)
 	s.tasks, s.children, s.predecessor = []task{{kind: taskLiveness}}, []*child{{}}, &SA{}
 	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, &exchange.Datagram{Local: s.local}
 	s.partial[0] = &partial{}
-	s.heard, s.elsewhere, s.keepaliveAt, s.endAt, s.retires = now, now, now, now, &retirement{}
-	s.proven, s.garbled, s.forged, s.endReason, s.failure = true, 1, 1, "end", "failed"
+	s.heard, s.keepaliveAt, s.endAt, s.retires = now, now, now, &retirement{}
+	s.proven, s.garbled, s.forged, s.excess, s.endReason, s.failure = true, 1, 1, 1, "end", "failed"
 	s.served, s.wasReplaced, s.tired, s.refused, s.contends = true, true, true, 1, 7
 	s.changes, s.fresh, s.dirty, s.recorded = []exchange.Record{{}}, true, true, true
 	newer := record.Append(nil, func(f *record.Fields) { f.Flag(1, &s.fresh) })

@@ -217,11 +217,18 @@ func (y syncing) request(now time.Time, d exchange.Datagram, m *wire.Message, ps
 	}
 	sum := sha256.Sum256(d.Payload)
 	if y.served != nil && sum == y.served.request {
+		if !y.sa.quotas.mayRepeat(now, d.Remote, y.sa.remote) {
+			return true, exchange.ErrStale
+		}
+		y.sa.quotas.repeated(now, d.Remote, y.sa.remote)
 		y.served.answer.send(d, out)
 		return true, nil
 	}
 	if m1 < y.sa.window.expect || m1 < y.seen || m1 == 1<<32-1 {
 		return true, exchange.ErrStale
+	}
+	if !y.sa.quotas.requests.take(now, requestsRate, 1) {
+		return true, exchange.ErrExcess
 	}
 	y.sa.heard = now
 	y.sa.updateAddress(d.Local, d.Remote, out)
