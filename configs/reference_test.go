@@ -24,6 +24,7 @@ func reference(t *testing.T) map[string]string {
 	})
 	files := map[string]string{"failover.key": "hex:" + strings.Repeat("0f", 32) + "\n",
 		"gateway.pem": string(gateway.PEM()), "gateway.key": string(gateway.KeyPEM()),
+		"gateway.p12": pkcs12(t, "modern"), "gateway.p12.password": pkcs12Password,
 		"laptops-ca.pem": string(root.PEM()), "laptops-ca.crl": string(root.CRL(pkitest.End)),
 		"site.psk": "as it is in a file\r\n", "https://conf.example/elsewhere.hcl": ""}
 	for _, name := range []string{"system.hcl", "context.hcl"} {
@@ -81,6 +82,7 @@ func strip(t *testing.T, src string, s *schema) string {
 	t.Helper()
 	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks",
 		"context.failover_group", "ikev2.remote_identity", "trustpoint.certificate", "trustpoint.key", "trustpoint.ca",
+		"trustpoint.pkcs12",
 		"trustpoint.crl", "trustpoint.revocation"}
 	f, diags := hclwrite.ParseConfig([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {

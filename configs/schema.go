@@ -144,6 +144,7 @@ var contextSchema = &schema{blocks: []*schema{
 	{kind: "trustpoint", label: "the name of a trustpoint", attrs: []attr{
 		{name: "certificate", is: form("a file")},
 		{name: "key", is: form("a file")},
+		{name: "pkcs12", is: form("a file and its password")},
 		{name: "ca", is: form("a file, or a list of files")},
 		{name: "crl", is: form("a file, or a list of files")},
 		{name: "revocation", is: listOf{}}, // nothing is asked

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto"
 	"crypto/x509"
 	"slices"
 
@@ -107,10 +108,10 @@ func (t *tenantReader) readTrustpoints() {
 				maxCRLBytes)
 			return
 		}
-		if !n.written("certificate") && !n.written("key") && !n.written("ca") {
+		if !hasOwn(n) && !n.written("key") && !n.written("ca") {
 			n.problem(n.at, "Empty trustpoint",
-				"%s has neither a certificate of this gateway, certificate and key, nor authorities that vouch for "+
-					"peers, ca.", n)
+				"%s has neither a certificate of this gateway, certificate and key or pkcs12, nor authorities that "+
+					"vouch for peers, ca.", n)
 		}
 		t.t.Trustpoints = append(t.t.Trustpoints, *p)
 	}
@@ -118,6 +119,41 @@ func (t *tenantReader) readTrustpoints() {
 
 // readOwn reads the chain and the key of this gateway.
 func (t *tenantReader) readOwn(n *node, p *spec.Trustpoint) {
+	v, isPKCS12 := n.get("pkcs12")
+	if !n.written("pkcs12") {
+		t.readPEM(n, p)
+		return
+	}
+	for _, name := range []string{"certificate", "key"} {
+		if n.written(name) {
+			n.problem(n.where(name), "Two certificates",
+				"%s has pkcs12 (%s), in which certificate and key are. Remove %s.", n, place(n.where("pkcs12")), name)
+			return
+		}
+	}
+	if !isPKCS12 {
+		return
+	}
+	f, password, ok := t.lockedFile(n, v)
+	defer clear(f.content)
+	switch {
+	case !ok:
+		return
+	case password.Len() == 0:
+		n.problem(v.at, "Missing password", `A PKCS #12 file is opened with its password: pkcs12 = { file = "%s", `+
+			`password = { file = "..." } }.`, f.at)
+		return
+	}
+	chain, key, err := pki.ParsePKCS12(f.content, password)
+	if err != nil {
+		n.unusable(f, "PKCS #12 file", err)
+		return
+	}
+	t.keepOwn(n, p, f, chain, key)
+}
+
+// readPEM reads them from two files.
+func (t *tenantReader) readPEM(n *node, p *spec.Trustpoint) {
 	if n.written("certificate") != n.written("key") {
 		has, lacks := "certificate", "key"
 		if n.written("key") {
@@ -135,26 +171,38 @@ func (t *tenantReader) readOwn(n *node, p *spec.Trustpoint) {
 	if !hasKey {
 		return
 	}
-	f, ok := t.file(n, k, "password")
+	f, password, ok := t.lockedFile(n, k)
 	if !ok {
 		return
 	}
 	defer clear(f.content)
-	n.warnReadable(f.at, f.where)
-	var password secret.Value
-	for _, x := range f.more {
-		if password, ok = n.secret(x.val, t.origin, bounds{1, maxKeyPassword, 0}); !ok {
-			return
-		}
-	}
 	key, err := pki.ParseKey(f.content, password)
 	if err != nil {
 		n.unusable(f, "key", err)
 		return
 	}
-	if len(chain) == 0 {
-		return
+	if len(chain) > 0 {
+		t.keepOwn(n, p, f, chain, key)
 	}
+}
+
+// lockedFile reads a file with a secret in it, and the password that is named beside it.
+func (t *tenantReader) lockedFile(n *node, v *value) (f namedFile, password secret.Value, ok bool) {
+	if f, ok = t.file(n, v, "password"); !ok {
+		return f, password, false
+	}
+	n.warnReadable(f.at, f.where)
+	for _, x := range f.more {
+		if password, ok = n.secret(x.val, t.origin, bounds{1, maxKeyPassword, 0}); !ok {
+			clear(f.content)
+			return f, password, false
+		}
+	}
+	return f, password, true
+}
+
+// keepOwn takes what has been read of f, where it belongs together.
+func (t *tenantReader) keepOwn(n *node, p *spec.Trustpoint, f namedFile, chain []*x509.Certificate, key crypto.Signer) {
 	own, err := pki.NewOwn(chain, key)
 	if err != nil {
 		n.unusable(f, "certificate", err)
@@ -171,6 +219,9 @@ func (t *tenantReader) readOwn(n *node, p *spec.Trustpoint) {
 	}
 	t.leaves[p.Name] = own.Chain[0]
 }
+
+// hasOwn reports whether a trustpoint proves this gateway, if all that it names is usable.
+func hasOwn(n *node) bool { return n.written("certificate") || n.written("pkcs12") }
 
 // certificates reads the certificates of one file.
 func (t *tenantReader) certificates(n *node, v *value, most int) []*x509.Certificate {
@@ -281,7 +332,7 @@ func (t *tenantReader) localCertificate(n *node, v *value, g *spec.TunnelGroup) 
 	if p == nil {
 		return nil
 	}
-	if !p.written("certificate") {
+	if !hasOwn(p) {
 		n.problem(v.at, "Trustpoint without a certificate",
 			"%s (%s) has no certificate and key that prove this gateway.", p, place(p.at))
 		return nil

@@ -122,6 +122,11 @@ trustpoint "gateway" {
   key         = { file = "gateway.key" } # PKCS #8, PKCS #1, SEC 1; an encrypted one: { file = "...", password = "..." }
 }
 
+trustpoint "gateway-of-windows" {
+  # Both in one file, in place of the two; the chain is found in it, whatever its order.
+  pkcs12 = { file = "gateway.p12", password = { file = "gateway.p12.password" } }
+}
+
 trustpoint "laptops" {
   ca         = [{ file = "laptops-ca.pem" }] # each certificate in it is trusted as it is
   crl        = [{ file = "laptops-ca.crl" }] # what they have revoked
