@@ -19,6 +19,9 @@ func (t *tenantReader) readIKE(n *node) {
 		NoFragmentation:  !n.boolean("fragmentation"),
 		FragmentSize:     int(n.number("fragment_size")),
 	}
+	if v, ok := n.get(sharedTrustpoint); ok {
+		t.provesUs(n, v)
+	}
 	if t.t.IKE.FragmentSize == defaultFragmentSize {
 		t.t.IKE.FragmentSize = 0 // older programs do not know it: see GroupHash
 	}

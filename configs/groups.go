@@ -193,6 +193,8 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 		}
 	}
 	switch f, ok := n.proof("local_authentication", "pre_shared_key", "certificate"); {
+	case !n.written("local_authentication"):
+		g.Local = t.sharedCertificate(n, g)
 	case !ok:
 	case f.name.text == "certificate":
 		g.Local = t.localCertificate(n, f.val, g)

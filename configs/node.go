@@ -36,6 +36,7 @@ type node struct {
 	label  item
 	at     hcl.Range // of keyword and label
 	values map[string]*value
+	meant  []string           // attributes that there are not, but for other names
 	blocks map[string][]*node // by kind, in the order of the file
 }
 
@@ -61,23 +62,25 @@ func (r *reader) decode(body *hclsyntax.Body, s *schema, b *hclsyntax.Block) *no
 	if len(b.Labels) == 1 {
 		n.label = item{b.Labels[0], b.LabelRanges[0]}
 	}
-	var meant []string // by attributes of other names
 	for _, name := range attributeOrder(body) {
 		a := body.Attributes[name]
 		if !s.open && !slices.ContainsFunc(s.attrs, func(x attr) bool { return x.name == name }) {
-			meant = append(meant, r.unknownAttribute(s, a))
+			n.meant = append(n.meant, r.unknownAttribute(s, a))
 			continue
 		}
 		n.values[name] = r.evaluate(name, a.Expr)
 	}
 	for _, a := range s.attrs {
-		if a.required && !n.written(a.name) && !slices.Contains(meant, a.name) {
+		if a.required && !n.written(a.name) && !n.means(a.name) {
 			r.problem(n.at, "Missing "+a.name, "%s needs %s; write, for example, %s = %s", n, a.name, a.name, a.example)
 		}
 	}
 	n.decodeBlocks(body)
 	return n
 }
+
+// means reports whether an attribute of n that there is not is likely meant to be name.
+func (n *node) means(name string) bool { return slices.Contains(n.meant, name) }
 
 // attributeOrder returns the names of a body's attributes in the order of the
 // file: the report must not depend on a map.

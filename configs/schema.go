@@ -163,8 +163,8 @@ var contextSchema = &schema{blocks: []*schema{
 		blocks: []*schema{{kind: "ikev2", single: true, attrs: []attr{
 			{name: "local_identity", is: form("an identity")}, // the certificate's subject, or the address
 			{name: "remote_identity", is: form("patterns")},   // "*"
-			{name: "local_authentication", is: form("a key, or a trustpoint"), required: true,
-				example: `{ pre_shared_key = { file = "gateway.psk" } }`},
+			// by default that of remote_access_trustpoint
+			{name: "local_authentication", is: form("a key, or a trustpoint")},
 			{name: "remote_authentication", is: form("a key, a key for each identity, or a trustpoint"), required: true,
 				example: `{ pre_shared_key = { file = "clients.psk" } }`},
 			{name: "rsa_sig_hash", is: oneOf{"sha2", "sha1"}},
@@ -197,6 +197,7 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "fragmentation", is: boolean(true)},
 			// bytes of an IP packet: what every IPv4 host takes, and what every IPv6 path carries
 			{name: "fragment_size", is: number{defaultFragmentSize, 576, 9216}},
+			{name: "remote_access_trustpoint", is: line{}}, // none
 		},
 		blocks: []*schema{{kind: "retransmit", single: true, attrs: []attr{
 			{name: "base", is: span{second, 100 * time.Millisecond, minute, ""}},

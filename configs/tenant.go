@@ -21,6 +21,7 @@ type tenantReader struct {
 	groupPolicies map[string]*node
 	trustpoints   map[string]*node
 	leaves        map[string]*x509.Certificate // of this gateway, by trustpoint
+	shared        *bool                        // that of all clients proves this gateway; nil: unknown
 	tunnelGroups  map[string]*node
 	// interfaces of which an address could not be used: what follows from that is no news
 	doubtful   map[string]bool

@@ -326,15 +326,15 @@ func (t *tenantReader) trustpointOf(n *node, v *value) *node {
 	return p
 }
 
-// localCertificate reads what this gateway proves itself with in a tunnel group.
+// localCertificate reads what this gateway proves itself with in the tunnel group g, whose
+// block "ikev2" is n; v names the trustpoint.
 func (t *tenantReader) localCertificate(n *node, v *value, g *spec.TunnelGroup) spec.Credential {
 	p := t.trustpointOf(n, v)
 	if p == nil {
 		return nil
 	}
 	if !hasOwn(p) {
-		n.problem(v.at, "Trustpoint without a certificate",
-			"%s (%s) has no certificate and key that prove this gateway.", p, place(p.at))
+		t.provesNobody(n, v, p)
 		return nil
 	}
 	leaf := t.leaves[p.label.text]
@@ -360,6 +360,50 @@ func (t *tenantReader) localCertificate(n *node, v *value, g *spec.TunnelGroup) 
 		}
 	}
 	return spec.Certificate{Trustpoint: p.label.text}
+}
+
+// sharedTrustpoint is the attribute that names the trustpoint of all groups for clients.
+const sharedTrustpoint = "remote_access_trustpoint"
+
+// sharedCertificate reads what this gateway proves itself with where a tunnel group does
+// not say: with the trustpoint that all groups for clients share, if there is one.
+func (t *tenantReader) sharedCertificate(n *node, g *spec.TunnelGroup) spec.Credential {
+	const example = `{ pre_shared_key = { file = "gateway.psk" } }`
+	shared := t.one("ikev2")
+	switch v, ok := shared.get(sharedTrustpoint); {
+	case n.means("local_authentication"):
+	case !shared.written(sharedTrustpoint):
+		n.problem(n.at, "Missing local_authentication",
+			"%s needs local_authentication; write, for example, local_authentication = %s", n, example)
+	case g.Type == spec.SiteToSite:
+		n.problem(n.at, "Missing local_authentication",
+			"%s needs local_authentication: %s (%s) is for clients alone; write, for example, "+
+				"local_authentication = %s", n, sharedTrustpoint, place(shared.where(sharedTrustpoint)), example)
+	case ok && t.provesUs(shared, v):
+		return t.localCertificate(n, v, g)
+	}
+	return nil
+}
+
+// provesUs reports whether v names a trustpoint with a certificate of this gateway. That
+// it does not is told once, however many groups would use it.
+func (t *tenantReader) provesUs(n *node, v *value) bool {
+	if t.shared == nil {
+		p := t.trustpointOf(n, v)
+		if p != nil && !hasOwn(p) {
+			t.provesNobody(n, v, p)
+			p = nil
+		}
+		proves := p != nil
+		t.shared = &proves
+	}
+	return *t.shared
+}
+
+// provesNobody tells that the trustpoint p, which v names, has no certificate.
+func (t *tenantReader) provesNobody(n *node, v *value, p *node) {
+	n.problem(v.at, "Trustpoint without a certificate",
+		"%s (%s) has no certificate and key that prove this gateway.", p, place(p.at))
 }
 
 // remoteCertificate reads who vouches for the peers of a tunnel group.

@@ -4,6 +4,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/pki/pkitest"
 )
 
 // pkcs12 returns a PKCS #12 file that OpenSSL has made, of gw.example and its chain, with
@@ -74,5 +77,56 @@ context.hcl:1: error: Unusable value, in trustpoint "x"
 				t.Errorf("got:\n%s\nwant:%s", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestSharedTrustpoint: a group for clients that does not say what proves the gateway has
+// the trustpoint that all of them share; DefaultRAGroup, too, and no site.
+func TestSharedTrustpoint(t *testing.T) {
+	const trustpoints = `
+trustpoint "gw" { pkcs12 = { file = "gw.p12", password = { file = "pw" } } }
+trustpoint "ca" { ca = { file = "ca.pem" } }
+`
+	group := func(name, kind, local string) string {
+		return `tunnel_group "` + name + `" {
+  type = "` + kind + `"
+  ikev2 {
+    remote_identity       = "*.` + name + `.example"
+    ` + local + `
+    remote_authentication = { certificate = "ca" }
+  }
+}
+`
+	}
+	read := func(text string) (*System, string) {
+		sys, diags := load(t, map[string]string{"system.hcl": baseSystem, "gw.p12": pkcs12(t, "modern"),
+			"pw": pkcs12Password, "ca.pem": string(pkitest.Root("ca").PEM()),
+			"context.hcl": trustpoints + text}, "system.hcl")
+		return sys, report(t, diags)
+	}
+	own := `local_authentication = { pre_shared_key = "sixteen characters or more" }`
+	sys, told := read(`ikev2 { remote_access_trustpoint = "gw" }
+` + group("DefaultRAGroup", "remote-access", "") + group("own", "remote-access", own))
+	if sys == nil {
+		t.Fatal(told)
+	}
+	for _, g := range sys.Contexts[0].Spec.TunnelGroups {
+		_, isPSK := g.Local.(spec.PSK)
+		if c, _ := g.Local.(spec.Certificate); (g.Name == "own") != isPSK || !isPSK && c.Trustpoint != "gw" {
+			t.Errorf("%s has %#v", g.Name, g.Local)
+		}
+	}
+	for _, tt := range []struct{ name, text, want string }{
+		{"nothing is shared", group("a", "remote-access", ""), "ikev2 needs local_authentication; write, for example"},
+		{"a site", `ikev2 { remote_access_trustpoint = "gw" }` + "\n" + group("a", "site-to-site", ""),
+			"remote_access_trustpoint (context.hcl:4) is for clients alone"},
+		{"unknown", `ikev2 { remote_access_trustpoint = "gv" }` + "\n" + group("a", "remote-access", "") +
+			group("b", "remote-access", ""), `There is no trustpoint "gv". Did you mean "gw"?`},
+		{"of peers", `ikev2 { remote_access_trustpoint = "ca" }`, "has no certificate and key that prove this gateway"},
+	} {
+		sys, told := read(tt.text)
+		if sys != nil || strings.Count(told, tt.want) != 1 {
+			t.Errorf("%s: want once %q, got:\n%s", tt.name, tt.want, told)
+		}
 	}
 }

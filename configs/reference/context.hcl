@@ -182,6 +182,9 @@ ikev2 {
   fragmentation     = true  # long messages travel in pieces with peers that can do it (RFC 7383)
   fragment_size     = 1280  # bytes of the largest IP packet of a message then, 576 to 9216
 
+  # What proves this gateway in each tunnel group for clients without local_authentication.
+  remote_access_trustpoint = null
+
   retransmit {
     base   = "1s" # until the first repeat; 100ms to 1m
     factor = 1.8  # of growth of each wait; 1 to 4
