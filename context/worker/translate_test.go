@@ -94,7 +94,7 @@ func TestWhatValidatesCanBeServed(t *testing.T) {
 	for _, file := range []string{"contract/system.hcl", "contract/pair/system-a.hcl", "contract/next/system.hcl",
 		"reference/system.hcl"} {
 		t.Run(file, func(t *testing.T) {
-			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}, certificateFiles()}, file,
+			conf, diags := configs.Load(anySecret{configs.FSLoader{FS: root}, certificateFiles(t)}, file,
 				configs.Machine{Cores: 2, Memory: 4 << 30})
 			if conf == nil {
 				t.Fatal(diags.Err())
@@ -109,13 +109,18 @@ func TestWhatValidatesCanBeServed(t *testing.T) {
 }
 
 // certificateFiles are the files of a gateway with certificates, by the ends of their names.
-func certificateFiles() map[string][]byte {
+func certificateFiles(t *testing.T) map[string][]byte {
+	t.Helper()
+	p12, err := os.ReadFile("../../ike/pki/testdata/modern.p12")
+	if err != nil {
+		t.Fatal(err)
+	}
 	root := pkitest.Root("root")
 	gateway := root.Leaf("gw", pkitest.ECDSA(), func(c *x509.Certificate) {
 		c.DNSNames = []string{"gw.laptops.example"}
 	})
 	return map[string][]byte{"-ca.pem": root.PEM(), "-ca.crl": root.CRL(pkitest.End), "gateway.pem": gateway.PEM(),
-		"gateway.key": gateway.KeyPEM()}
+		"gateway.key": gateway.KeyPEM(), "gateway.p12": p12, ".p12.password": []byte("correct horse ä")}
 }
 
 // anySecret has every secret, the certificates, and an empty file for every server.
