@@ -96,6 +96,7 @@ type contender struct {
 	entries  []*node      // static ones that name the group
 	peers    []netip.Addr // theirs
 	any      bool         // one of them serves every address
+	mapped   bool         // a certificate map names it
 }
 
 // isFallback reports whether a group is asked after all others.
@@ -127,6 +128,9 @@ func (t *tenantReader) checkSelection() {
 	claims := map[string][]claim{}
 	free := 0
 	for _, c := range t.contenders {
+		if c.mapped && !c.isFallback() {
+			continue // no identity leads to it
+		}
 		told := map[*contender]bool{}
 		for _, p := range c.patterns {
 			key := selectionKey(p)

@@ -170,6 +170,11 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "rsa_sig_hash", is: oneOf{"sha2", "sha1"}},
 		}}},
 	},
+	{kind: "certificate_map", label: "the name of a certificate map", attrs: []attr{
+		{name: "rules", is: form("rules for certificates"), required: true,
+			example: `["subject-name attr ou eq lab"]`},
+		{name: "tunnel_group", is: line{}, required: true, example: `"laptops"`},
+	}},
 	{kind: "crypto_map", label: "the interface that it is bound to", blocks: []*schema{
 		{kind: "static", label: "a name for the entry", attrs: []attr{
 			{name: "peer", is: form("an address"), required: true, example: `"203.0.113.1"`},

@@ -76,6 +76,7 @@ func (t *tenantReader) read() {
 	t.readGroupPolicies()
 	t.readTrustpoints()
 	t.readTunnelGroups()
+	t.readCertificateMaps()
 	t.checkKeys()
 	t.readCryptoMaps()
 	t.readIKE(t.one("ikev2"))

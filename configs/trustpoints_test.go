@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/ike/pki/pkitest"
 )
@@ -127,6 +129,78 @@ trustpoint "ca" { ca = { file = "ca.pem" } }
 		sys, told := read(tt.text)
 		if sys != nil || strings.Count(told, tt.want) != 1 {
 			t.Errorf("%s: want once %q, got:\n%s", tt.name, tt.want, told)
+		}
+	}
+}
+
+// TestCertificateMap: who a map leads to is a group whose peers prove themselves by
+// certificate. Identities do not compete for it any more.
+func TestCertificateMap(t *testing.T) {
+	const groups = `trustpoint "ca" { ca = { file = "ca.pem" } }
+ip_pool "p" { range = "10.99.0.10-10.99.0.20" }
+interface "outside" { address = "203.0.113.2/24" }
+crypto_map "outside" {
+  dynamic "any" {}
+}
+tunnel_group "staff" {
+  type = "remote-access"
+  address_pools = "p"
+  ikev2 {
+    local_authentication  = { pre_shared_key = "sixteen characters or more" }
+    remote_authentication = { certificate = "ca" }
+  }
+}
+tunnel_group "lab" {
+  type = "remote-access"
+  address_pools = "p"
+  ikev2 {
+    local_authentication  = { pre_shared_key = "sixteen characters or more" }
+    remote_authentication = { certificate = "ca" }
+  }
+}
+tunnel_group "keys" {
+  type = "remote-access"
+  address_pools = "p"
+  ikev2 {
+    remote_identity       = "*.keys.example"
+    local_authentication  = { pre_shared_key = "sixteen characters or more" }
+    remote_authentication = { pre_shared_key = "and another one, as long" }
+  }
+}
+`
+	read := func(text string) (*System, string) {
+		sys, diags := load(t, map[string]string{"system.hcl": baseSystem,
+			"ca.pem": string(pkitest.Root("ca").PEM()), "context.hcl": groups + text}, "system.hcl")
+		return sys, report(t, diags)
+	}
+	if _, told := read(""); !strings.Contains(told, "Two tunnel groups for one identity") {
+		t.Errorf("without a map:\n%s", told)
+	}
+	sys, told := read(`certificate_map "lab" {
+  rules        = ["subject-name attr ou eq Lab"]
+  tunnel_group = "lab"
+}
+`)
+	if sys == nil || strings.Contains(told, "error") {
+		t.Fatal(told)
+	}
+	want := []spec.CertificateMap{{Name: "lab", Rules: []string{"subject-name attr ou eq Lab"}, TunnelGroup: "lab"}}
+	if diff := cmp.Diff(want, sys.Contexts[0].Spec.CertificateMaps); diff != "" {
+		t.Error(diff)
+	}
+	for _, tt := range []struct{ rules, group, want string }{
+		{`["subject-name ou eq lab"]`, "lab", `Unusable rule, in certificate_map "x"`},
+		{`[]`, "lab", "rules has 1 to 16 rules"},
+		{`["subject-name co x"]`, "labs", `There is no tunnel_group "labs". Did you mean "lab"?`},
+		{`["subject-name co x"]`, "keys", `Tunnel group without certificates, in certificate_map "x"`},
+	} {
+		sys, told := read(`certificate_map "x" {
+  rules        = ` + tt.rules + `
+  tunnel_group = "` + tt.group + `"
+}
+`)
+		if sys != nil || !strings.Contains(told, tt.want) {
+			t.Errorf("%s, %s: want %q, got\n%s", tt.rules, tt.group, tt.want, told)
 		}
 	}
 }

@@ -153,6 +153,18 @@ tunnel_group "headquarters" {
   }
 }
 
+# A certificate map chooses the tunnel group of peers whose certificate keeps all of its
+# rules, before their identity does; maps are tried in the order of the file. A group that
+# one of them names is for such peers alone, and only for those that its remote_identity
+# takes. Rules are those of the appliance world:
+#   subject-name|issuer-name [attr cn|o|ou|c|l|st|dc|ea|uid|ser|...] eq|ne|co|nc TEXT
+#   alt-subject-name eq|ne|co|nc TEXT    names and addresses
+#   serial-number eq|ne HEX              extended-key-usage co|nc clientauth|ipsecike|...|OID
+certificate_map "lab" {
+  rules        = ["subject-name attr ou eq lab", "issuer-name attr o eq Example"]
+  tunnel_group = "laptops"
+}
+
 # A crypto map binds IPsec to an interface. Entries for known peers are tried
 # first, in this order; then the dynamic one, for peers at any address.
 crypto_map "outside" {

@@ -30,6 +30,9 @@ type Tenant struct {
 	TunnelGroups  []TunnelGroup
 	CryptoMaps    []CryptoMap
 
+	// CertificateMaps choose the tunnel group of peers by their certificate, in order.
+	CertificateMaps []CertificateMap `json:",omitempty"`
+
 	IKE       IKE
 	DataPlane DataPlane
 	Limits    Limits
@@ -173,6 +176,14 @@ type TunnelGroup struct {
 	// DPD is how long the peer may be silent before it is asked whether it
 	// lives; 0 switches the question off.
 	DPD time.Duration
+}
+
+// CertificateMap has a tunnel group for peers whose certificate keeps all of its rules,
+// which are in the words of ike/pki.ParseRule.
+type CertificateMap struct {
+	Name        string
+	Rules       []string
+	TunnelGroup string
 }
 
 // Unique says which session ends when one identity logs in too often.

@@ -65,6 +65,9 @@ func engineConfig(t *spec.Tenant) (*exchange.Config, error) {
 			IgnoreContact:    g.Unique == spec.UniqueNever,
 		})
 	}
+	if cfg.CertificateMaps, err = certificateMaps(t); err != nil {
+		return nil, err
+	}
 	cfg.Own = insideNetworks(t)
 	for _, p := range t.Pools {
 		cfg.Pools = append(cfg.Pools, sa.Selector{Start: p.Start, End: p.End, EndPort: 0xffff})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/pki"
 	"github.com/warrenvpn/warren/internal/secret"
 )
@@ -67,6 +68,22 @@ var revocations = map[spec.Revocation]pki.Revocation{
 	spec.RevocationOff:  pki.RevocationOff,
 	spec.RevocationSoft: pki.RevocationSoft,
 	spec.RevocationHard: pki.RevocationHard,
+}
+
+// certificateMaps reads the rules of a tenant, as the supervisor has, too.
+func certificateMaps(t *spec.Tenant) (out []exchange.CertificateMap, err error) {
+	for _, m := range t.CertificateMaps {
+		ready := exchange.CertificateMap{Name: m.Name, Profile: m.TunnelGroup}
+		for _, text := range m.Rules {
+			r, err := pki.ParseRule(text)
+			if err != nil {
+				return nil, fmt.Errorf("worker: certificate map %s: %w", m.Name, err)
+			}
+			ready.Rules = append(ready.Rules, r)
+		}
+		out = append(out, ready)
+	}
+	return out, nil
 }
 
 func certificates(ders [][]byte) (out []*x509.Certificate, err error) {

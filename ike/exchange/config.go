@@ -4,10 +4,12 @@ import (
 	"crypto/rand"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/identity"
+	"github.com/warrenvpn/warren/ike/pki"
 )
 
 // Config is what an Engine works from. It is not changed after New or
@@ -25,6 +27,11 @@ type Config struct {
 	Policies []Policy  // IKE proposals, in order of preference
 	Profiles []Profile // tunnel groups; see Profile.RemoteIdentities for which is chosen
 	Entries  []Entry   // what may be protected, static ones first
+
+	// CertificateMaps choose the profile of a peer by its certificate, the first one that
+	// holds, before its identity does. A profile that one of them names is for nobody
+	// else, unless it is a Fallback.
+	CertificateMaps []CertificateMap
 
 	// Own are the networks behind us: no gateway, when we are its client, may
 	// assign us an address of them.
@@ -141,6 +148,19 @@ type Profile struct {
 
 	// IgnoreContact: an INITIAL_CONTACT of a peer ends nothing.
 	IgnoreContact bool
+}
+
+// CertificateMap has a profile for peers whose certificate keeps all of its rules, and whose
+// identity the profile takes.
+type CertificateMap struct {
+	Name    string
+	Rules   []pki.Rule
+	Profile string
+}
+
+// Equal reports whether both choose the same profile for the same certificates.
+func (m CertificateMap) Equal(o CertificateMap) bool {
+	return m.Name == o.Name && m.Profile == o.Profile && slices.EqualFunc(m.Rules, o.Rules, pki.Rule.Equal)
 }
 
 // Entry is one crypto map entry. A profile that a static entry names is served

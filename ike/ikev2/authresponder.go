@@ -66,7 +66,9 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 	if (moving{s}).on() && translated(ps, s.remote, s.local) {
 		return refused(wire.UnexpectedNATDetected, "a NAT is between, which the peer does not want")
 	}
-	a.profile, a.entry, a.unserved = s.host.Rules().match(s.local.Addr(), s.remote.Addr(), s.remoteID, a.wanted)
+	rules := s.host.Rules()
+	s.certMap = rules.mapOf(ps, s.remoteID, a.wanted)
+	a.profile, a.entry, a.unserved = rules.match(s.local.Addr(), s.remote.Addr(), s.remoteID, a.wanted, s.certMap)
 	a.verifier = decoy
 	if a.profile != nil {
 		a.verifier = a.profile.verifier(s.remoteID)
@@ -124,9 +126,10 @@ func (a *authResponder) verify(proof wire.Auth) outcome {
 	err := a.verifier.Verify(prf, a.initiatorOctets(prf, &s.keys, a.id), proof)
 	switch {
 	case a.profile == nil && !a.wanted.IsZero():
-		return denied(fmt.Sprintf("no tunnel group is for peer %v that wants to reach %v", id, a.wanted))
+		return denied(fmt.Sprintf("no tunnel group is for peer %v that wants to reach %v%s", id, a.wanted,
+			a.unmapped()))
 	case a.profile == nil:
-		return denied(fmt.Sprintf("no tunnel group is for peer %v", id))
+		return denied(fmt.Sprintf("no tunnel group is for peer %v%s", id, a.unmapped()))
 	case proof.Data == nil:
 		return denied(fmt.Sprintf("peer %v wants EAP, which tunnel group %s does not have", id, a.profile.Name))
 	case proof.Method != a.verifier.Method():
@@ -144,6 +147,15 @@ func (a *authResponder) verify(proof wire.Auth) outcome {
 		return outcome{work: w}
 	}
 	return a.authentic()
+}
+
+// unmapped ends why no tunnel group is for a peer, where its certificate might have chosen
+// one.
+func (a *authResponder) unmapped() string {
+	if len(a.sa.host.Rules().CertificateMaps) == 0 {
+		return ""
+	}
+	return ", and no certificate map holds for its certificate"
 }
 
 // authentic notes what a peer that has proven who it is is let in by.

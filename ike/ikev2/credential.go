@@ -134,6 +134,12 @@ func (p *profile) checkCredentials() error {
 	return nil
 }
 
+// byCertificate reports whether c verifies certificates.
+func byCertificate(c exchange.Credential) bool {
+	_, is := c.(exchange.Authorities)
+	return is
+}
+
 // lacks reports whether c is no credential.
 func lacks(c exchange.Credential) bool {
 	psk, ok := c.(exchange.PSK)

@@ -58,6 +58,9 @@ func (r *Rules) candidates(id, wanted identity.Identity) []candidate {
 	var out []candidate
 	for i := range r.profiles {
 		c := candidate{profile: &r.profiles[i]}
+		if c.profile.mapped && !c.profile.Fallback {
+			continue
+		}
 		if c.rank = c.profile.rank(id, wanted); c.rank < 0 {
 			continue
 		}
@@ -77,8 +80,16 @@ func (r *Rules) candidates(id, wanted identity.Identity) []candidate {
 // nothing, because the pattern is "*" or because several profiles take it with
 // the same rank, does the address of the peer choose among profiles with static
 // entries. The entry is nil where the profile has none that serves the peer, and
-// the text says why.
-func (r *Rules) match(local, remote netip.Addr, id, wanted identity.Identity) (*profile, *entry, string) {
+// the text says why. A certificate map called chosen, where there is one, has chosen the
+// profile before.
+func (r *Rules) match(local, remote netip.Addr, id, wanted identity.Identity, chosen string) (p *profile, e *entry,
+	unserved string) {
+	if p := r.mapped(chosen, id, wanted); p != nil {
+		if e := r.entryFor(p, local, remote); e != nil {
+			return p, e, ""
+		}
+		return p, nil, r.unserved(p, local, remote)
+	}
 	all := r.candidates(id, wanted)
 	for i := 0; i < len(all); {
 		first := all[i]

@@ -111,7 +111,7 @@ func TestMatch(t *testing.T) {
 			}
 			got := ""
 			p, e, reason := r.match(netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr(tt.from), id,
-				identity.Identity{})
+				identity.Identity{}, "")
 			if p != nil {
 				got = p.Name
 			}
@@ -141,7 +141,7 @@ func TestWantedIdentity(t *testing.T) {
 	u, _ := identity.Parse("u@x")
 	for text, want := range map[string]string{"a.example": "a", "b.example": "b"} {
 		wanted, _ := identity.Parse(text)
-		if p, _, _ := r.match(netip.Addr{}, netip.Addr{}, u, wanted); p == nil || p.Name != want {
+		if p, _, _ := r.match(netip.Addr{}, netip.Addr{}, u, wanted, ""); p == nil || p.Name != want {
 			t.Errorf("peer that wants %s gets %+v", text, p)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 type member struct {
 	profile           string
 	entry             string
+	certMap           string // that has chosen the profile; "": none
 	remoteAccess      bool
 	dpd               time.Duration
 	localID, remoteID identity.Identity

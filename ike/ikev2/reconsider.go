@@ -168,6 +168,8 @@ func (x reconsideration) unwanted(old *Rules) string {
 	case before.Dynamic != after.Dynamic || before.Profile != after.Profile || before.Peer != after.Peer ||
 		before.RequestAddress != after.RequestAddress:
 		return "its crypto map entry is for another peer now"
+	case !s.dialled && byCertificate(is.remote(s.remoteID)) && !old.sameMaps(rules, s.certMap):
+		return "the certificate maps that decide about its peer were changed"
 	case s.dialled && was.accepts(s.remoteID, s.localID) && !is.accepts(s.remoteID, s.localID):
 		return "its tunnel group does not take its identity any more"
 	case !s.dialled && x.matches(old) && !x.matches(rules):
@@ -179,7 +181,7 @@ func (x reconsideration) unwanted(old *Rules) string {
 // changedCredential says why an SA ends whose ends would prove themselves otherwise now,
 // the peer with c.
 func changedCredential(c exchange.Credential) string {
-	if _, ok := c.(exchange.Authorities); ok {
+	if byCertificate(c) {
 		return "its authorities were changed, or what it proves itself with"
 	}
 	return "its pre-shared key was changed"
@@ -193,6 +195,6 @@ func (x reconsideration) matches(r *Rules) bool {
 // matchesAt reports it for a peer at remote that reaches us at local.
 func (x reconsideration) matchesAt(r *Rules, local, remote netip.Addr) bool {
 	s := x.sa
-	p, e, _ := r.match(local, remote, s.remoteID, s.localID)
+	p, e, _ := r.match(local, remote, s.remoteID, s.localID, s.certMap)
 	return p != nil && e != nil && p.Name == s.profile && e.Name == s.entry
 }

@@ -156,6 +156,9 @@ func check(r *exchange.Record) error {
 	return nil
 }
 
+// certMapTag is where the certificate map of a RecordIKE stands.
+const certMapTag record.Tag = 40
+
 // instantTags are where the instants in the bodies of records stand.
 var instantTags = map[exchange.RecordKind][]record.Tag{
 	exchange.RecordIKE:      {1, 2, 3, 4},
@@ -223,6 +226,7 @@ func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
 	} {
 		f.Flag(record.Tag(20+i), flag)
 	}
+	f.Text(certMapTag, &s.certMap)
 }
 
 func sessionFields(f *record.Fields, v *exchange.Session) {

@@ -34,7 +34,7 @@ func golden(t testing.TB) *SA {
 			natRemote: true, udp: true,
 		},
 		member: member{
-			profile: "staff", entry: "any", remoteAccess: true, dpd: time.Minute,
+			profile: "staff", entry: "any", certMap: "lab", remoteAccess: true, dpd: time.Minute,
 			localID: identity.FromAddr(netip.MustParseAddr("198.51.100.1")), remoteID: client,
 			session: exchange.Session{
 				GroupPolicy: "staff", Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.1")}, Domain: "example",

@@ -31,6 +31,7 @@ type Rules struct {
 type profile struct {
 	exchange.Profile
 	static bool // a static entry names it
+	mapped bool // a certificate map names it
 }
 
 // entry is an Entry made ready.
@@ -65,6 +66,13 @@ func Compile(cfg *exchange.Config) (*Rules, error) {
 		examiners = append(examiners, ready.examiners()...)
 	}
 	r.authorities = auth.Authorities(examiners, maxAuthorities)
+	for _, m := range r.CertificateMaps {
+		p := r.profileByName(m.Profile)
+		if p == nil {
+			return nil, fmt.Errorf("ikev2: certificate map %s: there is no profile %s", m.Name, m.Profile)
+		}
+		p.mapped = true
+	}
 	for _, e := range r.Entries {
 		switch {
 		case r.duplicate(&e):

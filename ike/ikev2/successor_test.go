@@ -23,7 +23,7 @@ var fate = map[string]string{
 	"state": itsOwn, "initiator": itsOwn, "dialled": inherited, "spi": itsOwn, "peerSPI": itsOwn,
 	"local": inherited, "remote": inherited, "natLocal": inherited, "natRemote": inherited, "udp": inherited,
 	"suite": anew, "keys": anew, "sealer": anew, "opener": anew, // until it is derived
-	"profile": inherited, "entry": inherited, "remoteAccess": inherited, "dpd": inherited,
+	"profile": inherited, "entry": inherited, "certMap": inherited, "remoteAccess": inherited, "dpd": inherited,
 	"localID": inherited, "remoteID": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "quotas": inherited,

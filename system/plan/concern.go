@@ -34,6 +34,9 @@ func concerned(old, w *spec.Tenant) []string {
 			!slices.Equal(g.AddressPools, n.AddressPools),
 			fmt.Sprintf("networks and pools of tunnel_group %q", g.Name))
 	}
+	add(!slices.EqualFunc(old.CertificateMaps, w.CertificateMaps, func(a, b spec.CertificateMap) bool {
+		return a.Name == b.Name && a.TunnelGroup == b.TunnelGroup && slices.Equal(a.Rules, b.Rules)
+	}), "certificate maps")
 	for _, n := range w.TunnelGroups { // a new one may be for peers of another
 		add(!slices.ContainsFunc(old.TunnelGroups, func(g spec.TunnelGroup) bool { return n.Name == g.Name }),
 			fmt.Sprintf("tunnel_group %q", n.Name))
