@@ -74,6 +74,13 @@ type Reply interface {
 	Next(ask wire.Payloads) (answer []wire.Payload, done bool, err error)
 }
 
+// Mutual is a Reply of a method that proves both sides: it verifies the last proof of the
+// peer, in place of the peer's credential, which has verified the first one.
+type Mutual interface {
+	Reply
+	VerifyLast(prf suite.PRF, octets []byte, proof wire.Auth) error
+}
+
 // InitiatorSignedOctets returns what the initiator signs: its IKE_SA_INIT
 // request as it was sent, last one of several, the responder's nonce, and its
 // identity under SK_pi (RFC 7296 section 2.15).

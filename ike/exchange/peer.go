@@ -37,7 +37,7 @@ type Peer struct {
 }
 
 // Name returns who the peer is: its User, or else its RemoteID.
-func (p *Peer) Name() string { return cmp.Or(p.User, p.RemoteID) }
+func (p Peer) Name() string { return cmp.Or(p.User, p.RemoteID) }
 
 // Status describes one IKE SA for `show crypto ikev2 sa`.
 type Status struct {

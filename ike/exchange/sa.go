@@ -28,7 +28,7 @@ func (p Phase) HalfOpen() bool { return p == PhaseHalfOpen || p == PhaseAsking |
 // compared without memory: many devices may have one identity.
 type PeerKey struct {
 	Profile string
-	Type    uint8  // of the identity: RFC 7296 section 3.5
+	Type    uint8  // of the identity: RFC 7296 section 3.5; 0: Data is the name of a user
 	Data    string // of the identity, as the payload has it
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/eap"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
@@ -34,6 +35,14 @@ type Node struct {
 	Slow   bool
 	Undone []exchange.AskWork
 
+	// Users are whom EAP lets in, by Methods; nil: nobody. Authority answers for them, in this
+	// life of the node. SlowEAP leaves the questions in Unsaid.
+	Users     func(name string) eap.User
+	Methods   []eap.Type
+	Authority *Authority
+	SlowEAP   bool
+	Unsaid    []exchange.AskEAP
+
 	lab  *Lab
 	spis map[uint64]bool // of Engine, as it has told
 }
@@ -50,7 +59,8 @@ func (l *Lab) Add(name string, addr netip.Addr, cfg exchange.Config) *Node {
 	binary.BigEndian.PutUint64(seed[:], l.rng.Uint64())
 	copy(seed[8:], name)
 	cfg.Rand = random{rand.NewChaCha8(seed)}
-	n := &Node{Name: name, Addr: addr, Config: cfg, lab: l, Plane: map[uint64]sa.Child{}}
+	n := &Node{Name: name, Addr: addr, Config: cfg, lab: l, Plane: map[uint64]sa.Child{},
+		Methods: []eap.Type{eap.TypeMSCHAPv2, eap.TypeGTC, eap.TypeMD5}}
 	l.Nodes = append(l.Nodes, n)
 	n.boot()
 	return n
@@ -60,12 +70,16 @@ func (l *Lab) Add(name string, addr netip.Addr, cfg exchange.Config) *Node {
 func (n *Node) boot() {
 	n.spis = map[uint64]bool{}
 	cfg, spis := n.Config, n.spis
+	authority := &Authority{eap.Config{Name: n.Name, Methods: n.Methods, Lookup: n.lookup, Rand: cfg.Rand},
+		map[uint64]*eap.Server{}}
+	n.Authority, n.Unsaid = authority, nil
 	cfg.Known = func(spi uint64, there bool) {
 		if spis[spi] == there {
 			n.lab.trouble("%s: SPI %016x told twice", n.Name, spi)
 		}
 		if spis[spi] = there; !there {
 			delete(spis, spi)
+			delete(authority.conversations, spi)
 		}
 	}
 	e, err := ike.New(&cfg)
@@ -86,6 +100,14 @@ func (n *Node) boot() {
 	e.SetEpoch(n.Epoch)
 	n.lab.transcript.restart(n)
 	n.Do(func(out *exchange.Output) error { e.Activate(n.lab.Now, out); return nil })
+}
+
+// lookup finds a user.
+func (n *Node) lookup(name string) eap.User {
+	if n.Users == nil {
+		return eap.User{}
+	}
+	return n.Users(name)
 }
 
 // Kill replaces the engine by one that knows only the journal.
@@ -164,6 +186,9 @@ func (n *Node) Do(f func(out *exchange.Output) error) {
 			}
 			if q, ok := e.(exchange.AskWork); ok {
 				n.work(q, &out)
+			}
+			if q, ok := e.(exchange.AskEAP); ok {
+				n.eap(q, &out)
 			}
 		}
 	}

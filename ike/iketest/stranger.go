@@ -6,6 +6,7 @@ import (
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/eap/eaptest"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/suite"
@@ -262,4 +263,32 @@ func (s *Stranger) Connect() bool {
 	}
 	id, _ := identity.Parse("client@example")
 	return s.Request(wire.IKEAuth, s.AuthPayloads(id, "key of the client")...).Count(wire.TypeSA) == 1
+}
+
+// LogIn goes on with EAP after an answer of the node, as p does, and then proves that it has
+// the key of that, as id. It returns the last response.
+func (s *Stranger) LogIn(answer wire.Payloads, p *eaptest.Peer, id identity.Identity) wire.Payloads {
+	for {
+		m, ok := wire.Find[wire.EAP](answer)
+		if !ok {
+			return answer
+		}
+		response, done, err := p.Next(m.Message)
+		switch {
+		case err != nil:
+			return answer
+		case done:
+			key := secret.Copy(p.MSK)
+			if len(p.MSK) == 0 {
+				key = s.keys.Pi
+			}
+			octets := auth.InitiatorSignedOctets(s.suite.PRF(), s.request, s.nr, s.keys.Pi, wire.IDi{ID: id.Wire()})
+			proof, err := auth.PSK{Key: key}.Prove(s.suite.PRF(), octets)
+			if err != nil {
+				panic("iketest: " + err.Error())
+			}
+			return s.Request(wire.IKEAuth, proof)
+		}
+		answer = s.Request(wire.IKEAuth, wire.EAP{Message: response})
+	}
 }

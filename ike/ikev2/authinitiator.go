@@ -78,6 +78,9 @@ func (a *authInitiator) worked(now time.Time, w *work, out *exchange.Output) err
 		return a.proceed(now, denied(disproven(s.profile, s.remoteID, w.denied)), nil, out)
 	}
 	s.remoteID = w.peer
+	if a.reply != nil && !a.ready {
+		return a.proceed(now, a.converse(a.answer), a.answer, out)
+	}
 	return a.proceed(now, outcome{proven: true}, a.answer, out)
 }
 
@@ -153,6 +156,11 @@ func (a *authInitiator) step(ps wire.Payloads) outcome {
 			return o
 		}
 	}
+	return a.converse(ps)
+}
+
+// converse answers what the peer, which has proven who it is, asks.
+func (a *authInitiator) converse(ps wire.Payloads) outcome {
 	if a.rounds++; a.rounds > maxAuthRounds {
 		return denied(fmt.Sprintf("peer %v still asks after %d rounds (tunnel group %s)", a.sa.remoteID, maxAuthRounds,
 			a.sa.profile))
@@ -194,12 +202,18 @@ func (a *authInitiator) verify(ps wire.Payloads) outcome {
 		idr, _ := wire.Find[wire.IDr](ps)
 		a.peer, s.remoteID = &idr, identity.FromWire(idr.ID)
 	}
-	if x := p.examiner(s.remoteID, a.peerEnd()); x != nil {
+	mutual, last := a.reply.(auth.Mutual)
+	last = last && a.ready
+	if x := p.examiner(s.remoteID, a.peerEnd()); x != nil && !last {
 		return a.examine(x, p, ps)
 	}
 	proof, _ := wire.Find[wire.Auth](ps)
 	verifier, prf := p.verifier(s.remoteID), s.suite.PRF()
-	err := verifier.Verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
+	verify := verifier.Verify
+	if last {
+		verify = mutual.VerifyLast
+	}
+	err := verify(prf, a.responderOctets(prf, &s.keys, *a.peer), proof)
 	if err != nil || !p.accepts(s.remoteID, identity.Identity{}) {
 		return denied(fmt.Sprintf("wrong %s or identity of peer %v (tunnel group %s)", noun(verifier),
 			s.remoteID, s.profile))

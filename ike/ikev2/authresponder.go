@@ -31,6 +31,7 @@ type authResponder struct {
 	unserved  string // why entry is nil
 	verifier  auth.Verifier
 	challenge auth.Challenge // of a method of several rounds, from the first on
+	eap       *eapAuth       // where an authority decides; nil: it does not
 	rounds    int
 	question  exchange.QuestionID
 	proof     wire.Auth // ours, by certificate
@@ -74,6 +75,11 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 		a.verifier = a.profile.verifier(s.remoteID)
 	}
 	proof, _ := wire.Find[wire.Auth](ps)
+	if a.profile != nil {
+		if c, ok := a.profile.remote(s.remoteID).(exchange.EAP); ok {
+			return a.beginEAP(c, proof, ps)
+		}
+	}
 	if x := a.examiner(); x != nil {
 		return a.examine(x, proof, ps)
 	}
@@ -98,6 +104,9 @@ func (a *authResponder) first(ps wire.Payloads) outcome {
 func (a *authResponder) next(ps wire.Payloads) outcome {
 	if a.rounds++; a.rounds > maxAuthRounds {
 		return denied(fmt.Sprintf("peer %v has not proven its identity after %d rounds", a.sa.remoteID, maxAuthRounds))
+	}
+	if a.eap != nil {
+		return a.eap.next(ps)
 	}
 	if err := formAuthNextRequest.check(ps); err != nil {
 		return refused(wire.InvalidSyntax, err.Error())
@@ -219,6 +228,9 @@ func (a *authResponder) worked(w *work) outcome {
 		a.sa.remoteID = w.peer
 	}
 	a.proof = w.proof
+	if a.eap != nil {
+		return a.eap.consult(nil)
+	}
 	return a.authentic()
 }
 
@@ -242,6 +254,16 @@ func (a *authResponder) prove() (idr wire.Payload, proof []wire.Payload, err err
 	return id, []wire.Payload{p}, err
 }
 
+// lastProof returns what ends the conversation on our side.
+func (a *authResponder) lastProof() (idr wire.Payload, proof []wire.Payload, err error) {
+	if a.eap == nil {
+		return a.prove()
+	}
+	defer a.eap.clear()
+	proof, err = a.eap.prove()
+	return nil, proof, err
+}
+
 // unproven says that we have nothing to prove our identity with.
 func (a *authResponder) unproven() string {
 	return fmt.Sprintf("tunnel group %s has no pre-shared key for this gateway", a.profile.Name)
@@ -253,6 +275,9 @@ func (a *authResponder) ask(out *exchange.Output) {
 	a.question = s.host.Ask(s)
 	s.transition(Asking)
 	q := exchange.AskSession{Question: a.question, Peer: s.Peer(), RemoteAccess: s.remoteAccess}
+	if a.eap != nil {
+		q.Accept = a.eap.accept
+	}
 	q.WantIPv4, q.WantedIPv4 = a.wants(wire.InternalIP4Address)
 	q.WantIPv6, q.WantedIPv6 = a.wants(wire.InternalIP6Address)
 	for _, o := range a.succeeded() {
@@ -267,20 +292,20 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 	a.question = 0
 	switch r.Refuse {
 	case exchange.RefuseLimit:
-		return a.reject(now, wire.Notify{Type: wire.NoAdditionalSAs}, "limit of sessions is reached", out)
+		return a.reject(now, refused(wire.NoAdditionalSAs, "limit of sessions is reached"), out)
 	case exchange.RefuseUnauthorised:
-		return a.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, "session is not authorised", out)
+		return a.reject(now, denied("session is not authorised"), out)
 	case exchange.RefuseNone, exchange.RefuseNoAddress:
 	}
 	s := a.sa
 	s.session = r.Session
-	idr, proof, err := a.prove()
+	idr, proof, err := a.lastProof()
 	if err != nil {
-		_ = a.reject(now, wire.Notify{Type: wire.AuthenticationFailed}, a.unproven(), out)
+		_ = a.reject(now, denied(a.unproven()), out)
 		return errors.New("ikev2: " + a.unproven())
 	}
 	var ps []wire.Payload
-	if a.challenge == nil { // else it was said in the first round
+	if a.challenge == nil && a.eap == nil { // else it was said in the first round
 		ps = append(ps, idr)
 	}
 	ps = append(append(ps, proof...), a.agreed...)

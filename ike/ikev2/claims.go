@@ -44,7 +44,7 @@ func (a allowance) contested(e *entry, local, remote []sa.Selector) string {
 		}
 		if r, t, clash := a.clash(e, remote, o, c.Remote); clash {
 			return fmt.Sprintf("network %v of the peer overlaps %v of peer %v, which is connected", r, t,
-				o.Peer().RemoteID)
+				o.Peer().Name())
 		}
 	}
 	return ""

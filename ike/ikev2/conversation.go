@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/warrenvpn/warren/ike/auth"
+	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
@@ -12,18 +13,19 @@ import (
 // IKE_AUTH is a conversation (RFC 7296 sections 1.2 and 2.16): of one exchange with
 // most methods, of as many as it takes where one side asks the other something
 // first. Each side takes the messages of the other as steps; a step comes to one of
-// four outcomes.
+// five outcomes.
 
 // outcome is what a step of a conversation comes to: the peer has proven who it is,
-// or it is told notify, and the operator reason, or work is to be done before that is
-// known, or else more is said to it.
+// or it is told notify, and the operator reason, or work is to be done, or an authority to be
+// asked, before that is known, or else more is said to it.
 type outcome struct {
-	more   []wire.Payload
-	proven bool
-	work   *work
-	notify wire.Notify
-	reason string // not "": the conversation is over
-	told   string // what the peer has said about it
+	more    []wire.Payload
+	proven  bool
+	work    *work
+	consult *exchange.AskEAP
+	notify  wire.Notify
+	reason  string // not "": the conversation is over, and more, if there is any, is said instead of notify
+	told    string // what the peer has said about it
 }
 
 // refused is the outcome that ends a conversation.

@@ -64,7 +64,7 @@ func verifierOf(c exchange.Credential) (auth.Verifier, bool) {
 		return auth.PSK{}, true
 	case exchange.PSK:
 		return auth.PSK{Key: c.Key}, true
-	case exchange.Authorities: // see examiner
+	case exchange.Authorities, exchange.EAP: // see examiner, and eapAuth
 		return auth.PSK{}, true
 	case auth.Verifier:
 		return c, true
@@ -111,10 +111,9 @@ func (p *profile) examiners() (out []*auth.Examiner) {
 }
 
 // checkCredentials refuses credentials that IKEv2 has no method for. A method of several
-// rounds does not go together with a certificate of the other side yet.
+// rounds that is not EAP does not go together with a certificate of the side that asks.
 func (p *profile) checkCredentials() error {
-	prover, ok := proverOf(p.Local)
-	if !ok {
+	if _, ok := proverOf(p.Local); !ok {
 		return fmt.Errorf("local credential %T proves nothing", p.Local)
 	}
 	verifier, ok := verifierOf(p.Remote)
@@ -122,8 +121,7 @@ func (p *profile) checkCredentials() error {
 		return fmt.Errorf("remote credential %T verifies nothing", p.Remote)
 	}
 	_, asks := verifier.(auth.Challenger)
-	_, isAsked := prover.(auth.Challenged)
-	if asks && p.signer() != nil || isAsked && len(p.examiners()) > 0 {
+	if asks && p.signer() != nil {
 		return fmt.Errorf("credentials %T and %T do not go together", p.Local, p.Remote)
 	}
 	for _, k := range p.Remotes {

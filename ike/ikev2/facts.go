@@ -21,12 +21,15 @@ func (s *SA) PeerKey() exchange.PeerKey {
 	if !s.standing() && s.state != Asking {
 		return exchange.PeerKey{}
 	}
+	if s.user != "" {
+		return exchange.PeerKey{Profile: s.profile, Data: s.user}
+	}
 	return exchange.PeerKey{Profile: s.profile, Type: uint8(s.remoteID.Type), Data: s.remoteID.Data}
 }
 
 // Peer implements exchange.SA.
 func (s *SA) Peer() exchange.Peer {
-	p := exchange.Peer{SPI: s.spi, Local: s.local, Remote: s.remote, Profile: s.profile}
+	p := exchange.Peer{SPI: s.spi, Local: s.local, Remote: s.remote, Profile: s.profile, User: s.user}
 	if !s.localID.IsZero() {
 		p.LocalID = s.localID.String()
 	}

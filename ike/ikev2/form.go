@@ -35,6 +35,11 @@ var (
 		most: []wire.PayloadType{wire.TypeAuth, wire.TypeIDr, wire.TypeCP}}
 	formAuthNextRequest = form{exchange: wire.IKEAuth, states: []State{HalfOpen},
 		most: []wire.PayloadType{wire.TypeAuth}}
+	// With EAP it is one of the two that is there. A peer that does not like what it was
+	// told says so.
+	formEAPRequest = form{exchange: wire.IKEAuth, states: []State{HalfOpen},
+		most: []wire.PayloadType{wire.TypeAuth, wire.TypeEAP}}
+	formAbandon      = form{exchange: wire.Informational, states: []State{HalfOpen}}
 	formAuthResponse = form{exchange: wire.IKEAuth, response: true, states: []State{Authenticating},
 		once: []wire.PayloadType{wire.TypeIDr, wire.TypeAuth}}
 	formAuthLastResponse = form{exchange: wire.IKEAuth, response: true, states: []State{Authenticating},
@@ -63,7 +68,7 @@ var (
 // forms are all of them.
 var forms = []*form{
 	&formInitRequest, &formInitResponse, &formAuthRequest, &formAuthNextRequest, &formAuthResponse,
-	&formAuthLastResponse,
+	&formAuthLastResponse, &formEAPRequest, &formAbandon,
 	&formCreateRequest, &formChildRequest, &formRekeyRequest, &formRekeyResponse, &formChildAnswer, &formInformational,
 	&formInformationalResponse,
 }

@@ -12,6 +12,7 @@ var some = map[wire.PayloadType]wire.Payload{
 	wire.TypeSA: wire.SA{}, wire.TypeKE: wire.KE{}, wire.TypeNonce: wire.Nonce{}, wire.TypeIDi: wire.IDi{},
 	wire.TypeIDr:  wire.IDr{},
 	wire.TypeAuth: wire.Auth{}, wire.TypeCP: wire.CP{}, wire.TypeTSi: wire.TSi{}, wire.TypeTSr: wire.TSr{},
+	wire.TypeEAP: wire.EAP{},
 }
 
 // TestForms: of each message, what is required is missed and may not come twice,
@@ -48,7 +49,7 @@ func TestForms(t *testing.T) {
 func TestStatesAccept(t *testing.T) {
 	inside := []wire.ExchangeType{wire.CreateChildSA, wire.Informational}
 	requests := map[State][]wire.ExchangeType{
-		HalfOpen: {wire.IKEAuth}, Established: inside, Replaced: inside, Deleting: inside,
+		HalfOpen: {wire.IKEAuth, wire.Informational}, Established: inside, Replaced: inside, Deleting: inside,
 		Contending: inside,
 	}
 	responses := map[State][]wire.ExchangeType{

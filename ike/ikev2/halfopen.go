@@ -22,7 +22,7 @@ import (
 func (r *responding) record() (exchange.Record, bool) {
 	if s := r.sa; s.Phase().HalfOpen() && s.state != Rejected && r.recorded {
 		v := halfOpen{from: r.from, request: r.request, answer: sha256.Sum256(r.response), seed: r.seed, until: r.until,
-			unknown: r.unknown}
+			conversing: r.inConversation(), iv: r.lastIV, unknown: r.unknown}
 		return exchange.Record{Kind: exchange.RecordHalfOpen, SPI: s.spi, Until: r.until, Body: s.host.body(v.fields),
 			Unknown: exchange.Unknown{Envelope: r.envelope}}, true
 	}
@@ -36,7 +36,10 @@ type halfOpen struct {
 	answer  [sha256.Size]byte // hash of the response
 	seed    secret.Value
 	until   time.Time
-	unknown record.Unknown // what a newer version wrote beyond it
+	// conversing and iv are responding.conversing and lastIV.
+	conversing bool
+	iv         uint64
+	unknown    record.Unknown // what a newer version wrote beyond it
 }
 
 // untilTag is where the instant of a RecordHalfOpen stands: see ShiftRecord.
@@ -50,6 +53,8 @@ func (h *halfOpen) fields(f *record.Fields) {
 	f.Bytes(4, &h.request)
 	f.Fixed(5, h.answer[:])
 	f.Key(6, &h.seed)
+	f.Flag(7, &h.conversing)
+	record.Number(f, 8, &h.iv)
 	f.Require(h.seed.Len() == seedSize && !h.until.IsZero())
 }
 
@@ -84,9 +89,10 @@ func restoreHalfOpen(host *Version, now time.Time, rec exchange.Record) (*SA, er
 		s.die()
 		return nil, errors.New("ikev2: a half-open SA would be answered differently now")
 	}
-	s.window.iv = host.Epoch() << 32 // as if something had been sealed, though no record says so
+	s.window.iv = max(host.Epoch()<<32, h.iv) // as if something had been sealed, though no record says so
 	s.window.skipIV(s.host.Epoch())
 	r.recorded, s.endAt, r.until = true, h.until, h.until
+	r.lost, r.lastIV = h.conversing, h.iv
 	r.unknown, r.envelope = h.unknown, rec.Unknown.Envelope
 	return s, nil
 }

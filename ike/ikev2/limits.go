@@ -59,6 +59,12 @@ const (
 	// side: EAP methods take some ten.
 	maxAuthRounds = 32
 
+	// maxEAPTime bounds a conversation in EAP: people may have to look at a telephone.
+	// maxEAPPacket bounds its packets to the peer, in bytes: methods fragment what is longer
+	// than some 1,000.
+	maxEAPTime   = 3 * time.Minute
+	maxEAPPacket = 16 << 10
+
 	// minNonce and maxNonce are the bounds of RFC 7296 section 3.9; nonceSize is
 	// half of the longest PRF key that is offered (section 2.10).
 	minNonce, maxNonce = 16, 256

@@ -17,6 +17,7 @@ type member struct {
 	remoteAccess      bool
 	dpd               time.Duration
 	localID, remoteID identity.Identity
+	user              string // who EAP says that the peer is; "": it proved itself otherwise
 	session           exchange.Session
 }
 
@@ -32,8 +33,8 @@ func (m *member) Assigned() []netip.Addr { return m.session.Addresses }
 // samePeer reports whether o is with this peer, under the same profile.
 func (m *member) samePeer(o exchange.SA) bool {
 	if o, ok := o.(*SA); ok {
-		return m.profile == o.profile && m.remoteID.Equal(o.remoteID)
+		return m.profile == o.profile && m.user == o.user && (m.user != "" || m.remoteID.Equal(o.remoteID))
 	}
 	p := o.Peer()
-	return m.profile == p.Profile && m.remoteID.String() == p.RemoteID
+	return m.profile == p.Profile && m.user == p.User && (m.user != "" || m.remoteID.String() == p.RemoteID)
 }

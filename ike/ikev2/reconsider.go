@@ -181,7 +181,7 @@ func (x reconsideration) unwanted(old *Rules) string {
 // changedCredential says why an SA ends whose ends would prove themselves otherwise now,
 // the peer with c.
 func changedCredential(c exchange.Credential) string {
-	if byCertificate(c) {
+	if _, eap := c.(exchange.EAP); eap || byCertificate(c) {
 		return "its authorities were changed, or what it proves itself with"
 	}
 	return "its pre-shared key was changed"

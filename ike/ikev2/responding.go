@@ -26,8 +26,13 @@ type responding struct {
 	from     exchange.Datagram
 	recorded bool
 	until    time.Time
-	unknown  record.Unknown // what a newer version wrote into its record beyond it
-	envelope record.Unknown // and what it wrote beside that; no keys
+	// conversing: more was said to the initiator than the response to IKE_SA_INIT, with IVs up to
+	// lastIV or ivSkip beyond it; lost: by somebody before us, who alone knew what comes next.
+	conversing bool
+	lastIV     uint64
+	lost       bool
+	unknown    record.Unknown // what a newer version wrote into its record beyond it
+	envelope   record.Unknown // and what it wrote beside that; no keys
 
 	auth  *authResponder // from the first IKE_AUTH request on
 	await await
@@ -124,6 +129,9 @@ func (r *responding) clear() {
 	r.await.withdraw(r.sa.host)
 	if r.auth != nil {
 		r.sa.host.Withdraw(r.auth.question)
+		if r.auth.eap != nil {
+			r.auth.eap.clear()
+		}
 	}
 }
 
@@ -132,8 +140,13 @@ func (r *responding) clear() {
 // around authentication.
 func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message, out *exchange.Output) error {
 	s := r.sa
-	repeat := m.MessageID+1 == s.window.expect && s.window.response != nil
-	if !s.state.serves(m.Exchange) || m.MessageID != s.window.expect && !repeat {
+	expect := s.window.expect
+	if r.lost && m.MessageID > expect && m.MessageID <= maxAuthRounds+1 {
+		expect = m.MessageID // see disown
+	}
+	repeat := m.MessageID+1 == expect && s.window.response != nil
+	if !s.state.serves(m.Exchange) || m.MessageID != expect && !repeat ||
+		m.Exchange == wire.Informational && !r.inConversation() {
 		return exchange.ErrState
 	}
 	if s.opener == nil {
@@ -157,8 +170,14 @@ func (r *responding) receive(now time.Time, d exchange.Datagram, m *wire.Message
 		return nil
 	}
 	s.local, s.remote = d.Local, d.Remote // a NAT made the initiator use port 4500
-	if err != nil {
-		return r.reject(now, errorNotify(err), err.Error(), out)
+	s.window.expect = expect
+	switch {
+	case err != nil:
+		return r.reject(now, outcome{notify: errorNotify(err), reason: err.Error()}, out)
+	case m.Exchange == wire.Informational:
+		return r.abandoned(now, ps, out)
+	case r.lost && expect > 1:
+		return r.disown(now, out)
 	}
 	return r.proceed(now, r.step(ps), out)
 }
@@ -168,14 +187,19 @@ func (r *responding) proceed(now time.Time, o outcome, out *exchange.Output) err
 	s := r.sa
 	switch {
 	case o.reason != "":
-		return r.reject(now, o.notify, o.reason, out)
+		return r.reject(now, o, out)
 	case o.work != nil:
 		s.transition(Proving)
 		r.await.begin(s.host.Ask(s), s.Peer(), o.work, out)
+	case o.consult != nil:
+		r.consult(now, *o.consult, out)
 	case o.proven:
 		r.auth.ask(out)
 	default:
-		r.unrecord(out)
+		r.converse(out)
+		if s.state == Proving {
+			s.transition(HalfOpen)
+		}
 		s.respond(wire.IKEAuth, s.window.expect, o.more, out)
 	}
 	return nil
@@ -205,17 +229,50 @@ func (r *responding) step(ps wire.Payloads) outcome {
 	return a.first(ps)
 }
 
-// reject answers IKE_AUTH with nothing but n and keeps the SA only to answer
-// repeats (RFC 7296 section 2.21.2).
-func (r *responding) reject(now time.Time, n wire.Notify, reason string, out *exchange.Output) error {
+// inConversation reports whether the peer has been told more than the response to its first
+// message.
+func (r *responding) inConversation() bool { return r.conversing || r.lost }
+
+// converse notes on record that more is said to the peer than any successor can go on with.
+func (r *responding) converse(out *exchange.Output) {
+	if r.conversing {
+		return
+	}
+	r.conversing, r.lost, r.lastIV = true, false, r.sa.window.iv
+	if rec, ok := r.record(); ok {
+		out.Changes = append(out.Changes, rec)
+	}
+}
+
+// disown tells the peer that the conversation is lost: nobody here knows what it was asked.
+func (r *responding) disown(now time.Time, out *exchange.Output) error {
+	const reason = "its login was not complete when another worker or unit took over: it has to begin anew"
+	return r.reject(now, denied(reason), out)
+}
+
+// reject answers IKE_AUTH with nothing but what the outcome o says, and keeps the SA only to
+// answer repeats (RFC 7296 section 2.21.2).
+func (r *responding) reject(now time.Time, o outcome, out *exchange.Output) error {
+	ps := o.more
+	if ps == nil {
+		ps = []wire.Payload{o.notify}
+	}
+	r.end(now, wire.IKEAuth, ps, out)
+	r.sa.refuse(o.notify.Type.String(), o.reason, out)
+	return nil
+}
+
+// end answers the request that is being served and ends the handshake.
+func (r *responding) end(now time.Time, x wire.ExchangeType, ps []wire.Payload, out *exchange.Output) {
 	s := r.sa
 	r.unrecord(out)
-	s.respond(wire.IKEAuth, s.window.expect, []wire.Payload{n}, out)
-	s.refuse(n.Type.String(), reason, out)
+	s.respond(x, s.window.expect, ps, out)
 	s.transition(Rejected)
 	s.endAt = now.Add(s.host.HalfOpenLife())
+	if r.auth != nil && r.auth.eap != nil {
+		r.auth.eap.clear()
+	}
 	r.auth = nil
-	return nil
 }
 
 // unrecord strikes a handshake out of the record, which cannot bring it to where it

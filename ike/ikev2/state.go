@@ -15,7 +15,7 @@ import (
 //	    v                                v
 //	Connecting                        HalfOpen -----------------> Dead (timeout)
 //	    | IKE_SA_INIT response           |  | IKE_AUTH request    ^
-//	    |                                |  v  by certificate     |
+//	    |                                |  v  by certificate, or EAP: then HalfOpen again
 //	    |                                | Proving -- refused -+  |
 //	    v                                v  v                  v  |
 //	Authenticating                    Asking --- refused ----> Rejected
@@ -45,7 +45,7 @@ const (
 	Deleting                        // we sent DELETE
 	Dead                            // keys are gone; the engine forgets it
 	Contending                      // came of a rekeying that met another one: see contest
-	Proving                         // signatures of the handshake are verified and made: see work
+	Proving                         // others verify and make signatures, or answer EAP: see work, eapAuth
 )
 
 var stateNames = map[State]string{
@@ -89,7 +89,7 @@ var phases = [...]exchange.Phase{
 var edges = map[State][]State{
 	Connecting:     {Authenticating},
 	HalfOpen:       {Proving, Asking, Rejected},
-	Proving:        {Asking, Rejected},
+	Proving:        {HalfOpen, Asking, Rejected},
 	Authenticating: {Established},
 	Asking:         {Established, Rejected},
 	Rejected:       {},

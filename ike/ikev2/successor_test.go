@@ -24,7 +24,7 @@ var fate = map[string]string{
 	"local": inherited, "remote": inherited, "natLocal": inherited, "natRemote": inherited, "udp": inherited,
 	"suite": anew, "keys": anew, "sealer": anew, "opener": anew, // until it is derived
 	"profile": inherited, "entry": inherited, "certMap": inherited, "remoteAccess": inherited, "dpd": inherited,
-	"localID": inherited, "remoteID": inherited, "session": inherited,
+	"localID": inherited, "remoteID": inherited, "user": inherited, "session": inherited,
 	"established": anew, "soft": anew, "hard": anew, "lifetime": anew, // until it is handed over
 	"window": anew, "agreed": itsOwn, "tasks": anew, "children": anew, "quotas": inherited,
 	"predecessor": anew, "contends": anew,
@@ -41,7 +41,7 @@ func full(t *testing.T) *SA {
 	t.Helper()
 	s := golden(t)
 	now := time.Unix(100, 0)
-	s.host, s.index.Timer, s.initiator, s.natLocal = &Version{}, 1, true, true
+	s.host, s.index.Timer, s.initiator, s.natLocal, s.user = &Version{}, 1, true, true, "alice"
 	s.quotas.creates.take(now, createsRate, 1)
 	s.tasks, s.children, s.predecessor = []task{{kind: taskLiveness}}, []*child{{}}, &SA{}
 	s.initiating, s.responding, s.asker = &initiating{}, &responding{}, &exchange.Datagram{Local: s.local}

@@ -105,6 +105,10 @@ func (s *SA) expireEnd(now time.Time, out *exchange.Output) {
 		s.refuse("", "nobody answered for the session", out)
 		s.die()
 	case Proving:
+		if s.responding.auth.isConsulting() {
+			s.responding.unanswered(now, out)
+			return
+		}
 		s.refuse("", reasonNotWorked, out)
 		s.die()
 	case HalfOpen, Rejected:

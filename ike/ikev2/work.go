@@ -90,6 +90,11 @@ func (s *SA) Answer(now time.Time, given exchange.Answer, out *exchange.Output) 
 		case Authenticating:
 			return s.initiating.worked(now, r, out)
 		}
+	case exchange.AnswerEAP:
+		if s.state == Proving {
+			return s.responding.consulted(now, r, out)
+		}
+		r.MSK.Clear()
 	}
 	return exchange.ErrState
 }
