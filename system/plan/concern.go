@@ -83,6 +83,9 @@ func sameCredential(old *spec.Tenant, a spec.Credential, w *spec.Tenant, b spec.
 		return ok && slices.EqualFunc(a, b, func(x, y spec.IdentityPSK) bool {
 			return x.Identity == y.Identity && same(x.PSK, y.PSK)
 		})
+	case spec.EAP: // who is let in by it, is asked at the next login
+		_, ok := b.(spec.EAP)
+		return ok
 	case spec.Certificate: // one of ours that was renewed proves the same
 		b, ok := b.(spec.Certificate)
 		after := authoritiesOf(w, b.Trustpoint)

@@ -58,6 +58,8 @@ func TestConcerned(t *testing.T) {
 		}, []string{`keys of tunnel_group "staff"`}},
 		{"a policy", func(n *spec.Tenant) { n.TunnelGroups[0].Policy = "other" },
 			[]string{`networks and pools of tunnel_group "staff"`}},
+		{"EAP in place of a key", func(n *spec.Tenant) { n.TunnelGroups[0].Remote = spec.EAP{} },
+			[]string{`keys of tunnel_group "staff"`}},
 		{"a group that goes, and one that comes", func(n *spec.Tenant) { n.TunnelGroups[0].Name = "guests" },
 			[]string{`tunnel_group "staff"`, `tunnel_group "guests"`}},
 		{"protocols", func(n *spec.Tenant) { n.GroupPolicies[0].AddressPools = []string{"p"} },
