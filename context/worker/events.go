@@ -17,6 +17,10 @@ func (w *Worker) publish(now time.Time, e exchange.Event) {
 		w.decide(now, subjectOf(e), false)
 	case exchange.AskWork:
 		w.crew.put(job{w.engine, e})
+	case exchange.AskEAP:
+		if a, known := w.logins.ask(now, w.engine, e); known {
+			answerEAP(w.engine, now, a, &w.out)
+		}
 	case exchange.IKEUp:
 		w.tell(&control.IKEUp{Peer: peerOf(e.Peer), Profile: e.Peer.Profile, Suite: e.Suite.String(), NAT: e.NAT,
 			Initiator: e.Initiator, Assigned: e.Session.Addresses})

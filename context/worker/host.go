@@ -46,7 +46,7 @@ func (w *Worker) Request(kind control.Kind, body any) { w.supervisor.request(kin
 // Rebuild implements replica.Host: the engine and the pools are made anew. The keys of
 // the engine that was in use are wiped.
 func (w *Worker) Rebuild() (replica.State, func(), error) {
-	engine, err := newEngine(w.tenant, w.inbox, w.crew.isolate)
+	engine, err := newEngine(w.tenant, w.logins.note, w.crew.isolate)
 	if err != nil {
 		return nil, nil, err
 	}

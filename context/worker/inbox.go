@@ -145,11 +145,14 @@ func (b *inbox) report(r plane.Report) {
 
 // call has f called in the loop, and does not wait for its end. It returns errStopped
 // where the loop does not take it before ctx ends.
-func (b *inbox) call(ctx context.Context, f call) error {
+func (b *inbox) call(ctx context.Context, f call) error { return b.post(ctx.Done(), f) }
+
+// post is call, until ended is closed.
+func (b *inbox) post(ended <-chan struct{}, f call) error {
 	select {
 	case b.calls <- f:
 		return nil
-	case <-ctx.Done():
+	case <-ended:
 		return errStopped
 	}
 }

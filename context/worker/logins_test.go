@@ -2,179 +2,106 @@ package worker
 
 import (
 	"context"
-	"fmt"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
-	"github.com/warrenvpn/warren/esp/esptest"
+	"github.com/warrenvpn/warren/ike"
+	"github.com/warrenvpn/warren/ike/eap"
+	"github.com/warrenvpn/warren/ike/eap/eaptest"
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-// device is a client that logs in when it is told to, and not again by itself.
-func device(t *testing.T, net *esptest.Net, host int, identity string) *host {
-	addr := fmt.Sprintf("198.51.100.%d", host)
-	tenant := clientTenant(addr, identity)
-	tenant.CryptoMaps[0].Entries[0].Initiate = false
-	d := newHost(t, net, tenant, addr)
-	d.start()
-	return d
+// eapTenant is a gateway that lets in alice, whose password is that of the client key.
+func eapTenant() *spec.Tenant {
+	t := gatewayTenant(4)
+	t.Users = []spec.User{{Name: "alice", Password: 2, Attributes: spec.Attributes{GroupPolicy: "staff"}}}
+	g := &t.TunnelGroups[0]
+	g.AuthenticationServers = spec.LocalUsers
+	g.Remote = spec.EAP{QueryIdentity: true, Methods: []spec.EAPMethod{spec.EAPMSCHAPv2}}
+	return t
 }
 
-// login connects a device and gives it a second.
-func (h *host) login() {
-	h.t.Helper()
-	h.in(func(now time.Time, w *Worker) { w.command(now, exchange.Initiate{Entry: "hub"}) })
-	time.Sleep(time.Second)
-}
-
-// TestLogins has three devices of one identity log in, one after the other. The
-// first one has traffic last.
+// TestLogins: messages of a client go to the authority of its tunnel group, and answers come
+// back through the loop; with the last one, and when its IKE SA is gone, the conversation
+// is over.
 func TestLogins(t *testing.T) {
-	for _, tt := range []struct {
-		logins int
-		unique spec.Unique
-		stay   string // which stand when the third has tried
-		log    string
-	}{
-		{3, spec.UniqueReplace, "[0 1 2]", ""},
-		{spec.UnlimitedLogins, spec.UniqueKeep, "[0 1 2]", ""},
-		{2, spec.UniqueReplace, "[0 2]", "the same user has logged in again"},
-		{2, spec.UniqueKeep, "[0 1]", "unique keeps them"},
-		{2, spec.UniqueNever, "[0 1]", "unique keeps them"},
-		{1, spec.UniqueReplace, "[2]", "the same user has logged in again"},
-		{0, spec.UniqueReplace, "[]", "nobody may log in"},
-	} {
-		t.Run(fmt.Sprint(tt.logins, " ", tt.unique), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				net := esptest.NewNet()
-				tenant := gatewayTenant(8)
-				tenant.GroupPolicies[0].SimultaneousLogins, tenant.TunnelGroups[0].Unique = tt.logins, tt.unique
-				gateway := newHost(t, net, tenant, gatewayAddr)
-				gateway.start()
-				var devices []*host
-				for i := range 3 {
-					d := device(t, net, i+2, "alice@example")
-					devices = append(devices, d)
-					d.login()
-					if i == 1 && len(devices[0].established()) > 0 &&
-						!ping(devices[0], gateway, devices[0].assigned()) {
-						t.Error("no traffic of the first device")
-					}
-					time.Sleep(2 * time.Second)
-				}
-				stay := []int{}
-				for i, d := range devices {
-					if len(d.established()) > 0 {
-						stay = append(stay, i)
-					}
-				}
-				if got := fmt.Sprint(stay); got != tt.stay {
-					t.Errorf("%s stand, want %s", got, tt.stay)
-				}
-				if n := len(gateway.facts().Sessions); n != len(stay) {
-					t.Errorf("%d sessions, want %d", n, len(stay))
-				}
-				if !gateway.logs.contains(tt.log) {
-					t.Errorf("the log has no %q", tt.log)
-				}
-				for _, d := range devices {
-					d.stop()
-				}
-				gateway.stop()
-			})
-		})
-	}
-}
-
-// TestClientThatAsksForNoAddress opens no session.
-func TestClientThatAsksForNoAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		net := esptest.NewNet()
-		gateway := newHost(t, net, gatewayTenant(1), gatewayAddr)
-		gateway.start()
-		d := device(t, net, 2, "alice@example")
-		d.tenant.CryptoMaps[0].Entries[0].RequestAddress = false
-		d.tenant.CryptoMaps[0].Entries[0].Local = []netip.Prefix{netip.MustParsePrefix("198.51.100.2/32")}
-		d.stop()
-		d.start()
-		d.login()
-		if f := gateway.facts(); len(f.Sessions) != 0 || len(f.IKESAs) > 0 && len(f.IKESAs[0].ChildSAs) != 0 {
-			t.Errorf("sessions %+v, SAs %+v", f.Sessions, f.IKESAs)
+		in := newInbox()
+		answers := make(chan exchange.AnswerEAP, 1)
+		l, err := newLogins(eapTenant(), in, func(_ time.Time, _ *ike.Engine, a exchange.AnswerEAP) { answers <- a })
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !gateway.logs.contains("peer asks for no address") {
-			t.Error("the log does not say why")
+		ctx, cancel := context.WithCancel(context.Background())
+		ended := make(chan struct{})
+		go func() { defer close(ended); _ = l.Run(ctx) }()
+		ask := func(q exchange.AskEAP) exchange.AnswerEAP {
+			a, known := l.ask(time.Now(), nil, q)
+			if !known {
+				_ = (<-in.calls)(time.Now())
+				a = <-answers
+			}
+			if a.Question != q.Question {
+				t.Errorf("%+v", a)
+			}
+			return a
 		}
-		// A pool that is used up: the one who comes too late is no session either.
-		bob, carol := device(t, net, 3, "bob@example"), device(t, net, 4, "carol@example")
-		bob.login()
-		carol.login()
-		if f := gateway.facts(); len(f.Sessions) != 1 || f.Sessions[0].User != "bob@example" {
-			t.Errorf("sessions %+v", f.Sessions)
+		p := eaptest.Peer{Identity: "alice", Password: "client key", Method: eap.TypeMSCHAPv2}
+		q := exchange.AskEAP{Question: 7, Peer: exchange.Peer{SPI: 9, Profile: "DefaultRAGroup"}}
+		a := ask(q)
+		for ; a.Outcome == exchange.EAPMore; a = ask(q) {
+			q.Question++
+			if q.Message, _, err = p.Next(a.Message); err != nil {
+				t.Fatal(err)
+			}
 		}
-		for _, h := range []*host{d, bob, carol, gateway} {
-			h.stop()
+		said, _ := a.Accept.(spec.Attributes)
+		if a.Outcome != exchange.EAPAccepted || a.User != "alice" || a.MSK.Len() != 64 || said.GroupPolicy != "staff" ||
+			l.Len() != 0 {
+			t.Errorf("%+v", a)
 		}
+		q.Message = nil
+		ask(q)
+		q.Message = eap.IdentityResponse(1, "alice")
+		if l.note(9, true); l.Len() != 1 {
+			t.Errorf("%d conversations", l.Len())
+		}
+		if l.note(9, false); l.Len() != 0 {
+			t.Errorf("%d conversations after the IKE SA", l.Len())
+		}
+		q.Peer.Profile = "nobody's"
+		if a := ask(q); a.Outcome != exchange.EAPRejected {
+			t.Errorf("%+v", a)
+		}
+		// An answer that comes when the loop has ended waits for nobody.
+		q.Peer.Profile, q.Message = "DefaultRAGroup", nil
+		ask(q)
+		q.Message = eap.IdentityResponse(1, "alice")
+		l.ask(time.Now(), nil, q)
+		close(l.ended)
+		cancel()
+		<-ended
 	})
 }
 
-// TestHabits: a client gets the address that it had before, whatever has happened
-// meanwhile: a changed configuration, another worker, another node.
-func TestHabits(t *testing.T) {
-	leave := func(h *host) {
-		if _, err := h.worker.Order(context.Background(), control.Logoff{All: true}, logoff); err != nil {
-			h.t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		h.stop()
+// TestReconfigureKeepsLogins: what another configuration knows of users holds at once, and a
+// group that has other authorities now has those.
+func TestReconfigureKeepsLogins(t *testing.T) {
+	l, err := newLogins(eapTenant(), newInbox(), nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, tt := range []struct {
-		name   string
-		happen func(t *testing.T, p *pair)
-	}{
-		{"nothing", func(*testing.T, *pair) {}},
-		{"reload", func(t *testing.T, p *pair) {
-			if err := p.nodes[0].worker.Reconfigure(context.Background(), gatewayTenant(6), false); err != nil {
-				t.Fatal(err)
-			}
-		}},
-		{"another worker", func(t *testing.T, p *pair) {
-			p.nodes[0].stop()
-			p.nodes[0].start()
-			p.serve(0)
-		}},
-		{"another node", func(t *testing.T, p *pair) { p.kill(0); p.serve(1) }},
-		{"there and back", func(t *testing.T, p *pair) {
-			p.follow(0)
-			p.serve(1)
-			p.join()
-			p.awaitStep(1)
-			p.follow(1)
-			p.serve(0)
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPair(t, func() *spec.Tenant { return gatewayTenant(4) })
-				first := p.newClient(2, "alice@example")
-				had := first.assigned()
-				leave(first)
-				tt.happen(t, p)
-				bob := p.newClient(3, "bob@example")
-				if got := bob.assigned(); got == had {
-					t.Errorf("bob got %s, which alice had", got)
-				}
-				again := p.newClient(4, "alice@example")
-				if got := again.assigned(); got != had {
-					t.Errorf("alice got %s, had %s", got, had)
-				}
-				bob.stop()
-				again.stop()
-				p.stop()
-			})
-		})
+	first := l.local
+	next := eapTenant()
+	next.Users = nil
+	if err := l.configure(next); err != nil || l.local != first {
+		t.Errorf("%v; the same authority %v", err, l.local == first)
+	}
+	broken := eapTenant()
+	broken.Users[0] = spec.User{Name: "bob", Argon2id: 1}
+	if err := l.configure(broken); err == nil || l.tenant != next {
+		t.Errorf("%v", err)
 	}
 }

@@ -18,6 +18,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer cancel(nil)
 	var owned sync.WaitGroup
 	defer owned.Wait()
+	defer close(w.logins.ended)
 	owned.Go(func() {
 		if err := w.plane.Run(ctx); err != nil {
 			cancel(fmt.Errorf("worker: data plane: %w", err))
@@ -25,6 +26,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	owned.Go(func() { w.supervisor.askAll(ctx) })
 	owned.Go(func() { w.supervisor.claimAll(ctx) })
+	owned.Go(func() { _ = w.logins.Run(ctx) })
 	for range hands() {
 		owned.Go(func() { w.crew.run(ctx) })
 	}

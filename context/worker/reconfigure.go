@@ -21,6 +21,9 @@ func (w *Worker) Reconfigure(ctx context.Context, t *spec.Tenant, isNew bool) er
 		if err != nil {
 			return err
 		}
+		if err := w.logins.configure(t); err != nil {
+			return err
+		}
 		if err := w.engine.Reconfigure(now, cfg, &w.out); err != nil {
 			return fmt.Errorf("worker: configuring the engine: %w", err)
 		}

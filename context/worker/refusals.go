@@ -37,7 +37,7 @@ func (r *refusals) engine(now time.Time, e exchange.Refused) {
 	case told != 0 && told == e.Peer.SPI:
 	case !r.mayTell(now):
 	case !e.Dialled:
-		r.tell(&control.PeerRefused{Peer: e.Peer.Remote, Identity: e.Peer.RemoteID, Profile: e.Peer.Profile,
+		r.tell(&control.PeerRefused{Peer: e.Peer.Remote, Identity: e.Peer.Name(), Profile: e.Peer.Profile,
 			Reason: e.Reason, Notify: e.Notify})
 	default:
 		r.tell(&control.PeerFailed{Peer: peerOf(e.Peer), Profile: e.Peer.Profile, Reason: e.Reason, Notify: e.Notify})

@@ -19,7 +19,7 @@ func handleOf(spi uint64) session.Handle {
 func subjectOf(q exchange.AskSession) session.Subject {
 	s := session.Subject{
 		Handle: handleOf(q.Peer.SPI), Question: uint64(q.Question),
-		User: q.Peer.RemoteID, Group: q.Peer.Profile, Public: q.Peer.Remote,
+		User: q.Peer.Name(), Group: q.Peer.Profile, Public: q.Peer.Remote,
 		RemoteAccess: q.RemoteAccess,
 		WantIPv4:     q.WantIPv4, WantIPv6: q.WantIPv6, WantedIPv4: q.WantedIPv4, WantedIPv6: q.WantedIPv6,
 	}

@@ -44,5 +44,5 @@ func (t *teller) tellAnyway(f control.Fact) { t.send(control.Event{Time: time.No
 
 // peerOf is a peer in the words of events.
 func peerOf(p exchange.Peer) control.Peer {
-	return control.Peer{SA: p.SPI, Peer: p.Remote, Identity: p.RemoteID}
+	return control.Peer{SA: p.SPI, Peer: p.Remote, Identity: p.Name()}
 }

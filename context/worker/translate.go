@@ -120,6 +120,8 @@ func remoteCredential(t *spec.Tenant, g *spec.TunnelGroup, trusted map[string]tr
 		if trust := trusted[c.Trustpoint].trust; trust != nil {
 			return exchange.Authorities{Trust: trust, SHA1: g.RSASHA1}
 		}
+	case spec.EAP:
+		return exchange.EAP{Only: c.Only}
 	}
 	return nil
 }

@@ -98,8 +98,14 @@ type Worker struct {
 	assigned   *assigned
 
 	inbox *inbox
-	crew  *crew
+	aside
 	ready chan struct{}
+}
+
+// aside is what works beside the loop.
+type aside struct {
+	crew   *crew
+	logins *logins
 }
 
 // New builds the tenant from what the journal holds. It sends nothing yet.
@@ -142,6 +148,14 @@ func New(cfg *Config) (*Worker, error) {
 	})
 	w.limits = newLimits(w.plane, w.teller)
 	w.limits.set(cfg.Tenant.Limits)
+	w.logins, err = newLogins(cfg.Tenant, w.inbox, func(now time.Time, e *ike.Engine, a exchange.AnswerEAP) {
+		if e != w.engine || w.replica.Serve(func() { answerEAP(e, now, a, &w.out); w.flush(now) }) != nil {
+			a.MSK.Clear()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
 	if w.sessions, err = session.New(cfg.Tenant, nil); err != nil {
 		return nil, err
 	}
@@ -169,13 +183,13 @@ func unreadable(err error) error {
 	return err
 }
 
-// newEngine builds the engine of a tenant, which tells b of its SPIs.
-func newEngine(t *spec.Tenant, b *inbox, isolate bool) (*ike.Engine, error) {
+// newEngine builds the engine of a tenant, which tells known of its SPIs.
+func newEngine(t *spec.Tenant, known func(spi uint64, there bool), isolate bool) (*ike.Engine, error) {
 	cfg, err := engineConfig(t)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Known = b.note
+	cfg.Known = known
 	engine, err := ike.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("worker: building the engine: %w", err)
@@ -239,7 +253,7 @@ func rekey(s exchange.Status) (list []exchange.Command) {
 
 // matches reports whether which names the session of s.
 func matches(which control.Logoff, s exchange.Status) bool {
-	if which.All || which.User != "" && which.User == s.Peer.RemoteID {
+	if which.All || which.User != "" && (which.User == s.Peer.RemoteID || which.User == s.Peer.User) {
 		return true
 	}
 	if !which.Address.IsValid() {

@@ -116,7 +116,7 @@ var rooms = []room{
 		"context/spec", "failover", "internal/fdstore", "internal/record", "resource",
 		"internal/secret", "internal/backlog", "internal/uptime", "internal/guard"},
 		because: "it is the supervisor's side of a worker and shares only messages with the other side"},
-	{path: "context/aaa", may: []string{"context/spec", "internal/secret"},
+	{path: "context/aaa", may: []string{"context/spec", "ike/eap", "internal/password", "internal/secret"},
 		because: "it answers who somebody is, and knows neither IKE nor ESP"},
 	{path: "context/replica", may: []string{"context/control", "esp", "esp/sa", "failover", "failover/journal",
 		"failover/link",
@@ -124,6 +124,7 @@ var rooms = []room{
 		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "ike/pki", "esp", "esp/plane", "esp/tun", "esp/sa",
 		"esp/stats",
+		"context/aaa",
 		"context/control", "context/capture", "context/eventlog", "context/pipe", "context/pool", "context/privileges",
 		"context/replica", "context/session", "context/spec",
 		"resource", "internal/build", "internal/panics", "internal/secret", "internal/uptime"},
@@ -189,6 +190,8 @@ var rooms = []room{
 
 	// What stands beside.
 	{path: "internal/secret", pure: true, because: "it is a leaf: everybody holds secrets"},
+	{path: "internal/password", pure: true, may: []string{"internal/secret"},
+		because: "it is a leaf: a form of passwords, whoever's they are"},
 	{path: "internal/record", pure: true, may: []string{"internal/secret"},
 		because: "it is a leaf: a form of bytes, whatever they mean; ike and failover share it and nothing else"},
 	{path: "internal/backlog", may: []string{"resource"},
