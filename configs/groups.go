@@ -201,8 +201,10 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 	default:
 		g.Local = spec.PSK{Key: t.preSharedKey(n, f.val)}
 	}
-	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys", "certificate"); {
+	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys", "certificate", "eap"); {
 	case !ok:
+	case f.name.text == "eap":
+		g.Remote = readEAP(owner, n, f.val, g)
 	case f.name.text == "certificate":
 		g.Remote = t.remoteCertificate(n, f.val)
 	case f.name.text == "pre_shared_keys":
@@ -213,6 +215,7 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 		t.noteKey(t.t.Secret(key), keyHolder{owner.String(), g.RemoteIdentities, f.val.at})
 	}
 	t.readSignatureHash(n, g)
+	owner.checkServers(g)
 	c.group = *g
 	t.contenders = append(t.contenders, c)
 }

@@ -74,6 +74,9 @@ func assigned(tokens hclsyntax.Tokens, i int) bool {
 // isSecretName reports whether an attribute of this name may hold a secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
+	if name == "authentication_server_group" {
+		return false
+	}
 	for _, part := range []string{"key", "psk", "secret", "passw", "passphrase", "token", "authentication"} {
 		if strings.Contains(name, part) {
 			return true
@@ -136,8 +139,11 @@ func maskValue(out []byte, tokens hclsyntax.Tokens, i int) int {
 // the text that file or env is set to.
 func isReference(tokens hclsyntax.Tokens, i int) bool {
 	if assigned(tokens, i) {
-		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "certificate", "file", "env"},
-			string(tokens[i].Bytes))
+		return slices.Contains([]string{"pre_shared_key", "pre_shared_keys", "certificate", "file", "env", "eap",
+			"query_identity", "methods", "only"}, string(tokens[i].Bytes))
+	}
+	if word := string(tokens[i].Bytes); tokens[i].Type == hclsyntax.TokenIdent && (word == "true" || word == "false") {
+		return true
 	}
 	if i < 3 || tokens[i].Type != hclsyntax.TokenQuotedLit || tokens[i-1].Type != hclsyntax.TokenOQuote ||
 		!assigned(tokens, i-3) {

@@ -159,13 +159,15 @@ var contextSchema = &schema{blocks: []*schema{
 			{name: "dpd", is: span{30 * second, 10 * second, hour, "never ask"}},
 			{name: "remote_networks", is: form("up to 64 networks")},
 			{name: "unique", is: oneOf{"replace", "keep", "never"}},
+			{name: "authentication_server_group", is: line{def: "LOCAL"}}, // for EAP
 		},
 		blocks: []*schema{{kind: "ikev2", single: true, attrs: []attr{
 			{name: "local_identity", is: form("an identity")}, // the certificate's subject, or the address
 			{name: "remote_identity", is: form("patterns")},   // "*"
 			// by default that of remote_access_trustpoint
 			{name: "local_authentication", is: form("a key, or a trustpoint")},
-			{name: "remote_authentication", is: form("a key, a key for each identity, or a trustpoint"), required: true,
+			{name: "remote_authentication", required: true,
+				is:      form("a key, a key for each identity, a trustpoint, or EAP"),
 				example: `{ pre_shared_key = { file = "clients.psk" } }`},
 			{name: "rsa_sig_hash", is: oneOf{"sha2", "sha1"}},
 		}}},

@@ -220,9 +220,14 @@ func (n *node) texts(name string) []item {
 	if !ok {
 		return nil
 	}
+	return n.textsOf(v)
+}
+
+// textsOf is texts of a value.
+func (n *node) textsOf(v *value) []item {
 	elements := n.elements(v)
 	if len(elements) > maxElements {
-		n.problem(v.at, "List too long", "%s has %d elements; at most %d are read.", name, len(elements), maxElements)
+		n.problem(v.at, "List too long", "%s has %d elements; at most %d are read.", v.name, len(elements), maxElements)
 		return nil
 	}
 	var out []item

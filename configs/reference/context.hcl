@@ -144,6 +144,25 @@ tunnel_group "laptops" {
   }
 }
 
+# EAP: clients log in with a name and a password, as Windows, Apple's and Android's do. The
+# gateway has to prove itself first, by a certificate that they trust.
+tunnel_group "phones" {
+  type                        = "remote-access"
+  authentication_server_group = "LOCAL" # the users of this file
+  ikev2 {
+    local_identity       = null
+    remote_identity      = "*.phones.example"
+    local_authentication = { certificate = "gateway" }
+    remote_authentication = {
+      eap = {
+        query_identity = true                # false: the name is the identity in IKE, which few clients make so
+        methods        = ["mschapv2", "gtc"] # of local users, the first one first; "md5" is weak
+        only           = false               # true: no certificate of the gateway for clients that want none (RFC 5998)
+      }
+    }
+  }
+}
+
 tunnel_group "headquarters" {
   type            = "site-to-site"
   remote_networks = [] # what a site may bring that no static entry names: one at an unknown address; empty: nothing
