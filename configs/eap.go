@@ -61,9 +61,9 @@ func readEAP(owner, n *node, v *value, g *spec.TunnelGroup) spec.Credential {
 	}
 	if _, isKey := g.Local.(spec.PSK); isKey && !c.Only {
 		n.warning(n.where("local_authentication"), "Weak proof of the gateway",
-			"Every client has the key by which this "+
-				"gateway proves itself, and can take its place to learn the passwords of others. RFC 7296 has a certificate "+
-				`for that: local_authentication = { certificate = "..." }.`)
+			"Every client has the key by which this gateway proves itself, and can take its place to learn the "+
+				"passwords of others. RFC 7296 has a certificate for that: "+
+				`local_authentication = { certificate = "..." }.`)
 	}
 	return c
 }

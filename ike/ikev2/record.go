@@ -226,8 +226,8 @@ func (s *SA) fields(f *record.Fields, proposal *sa.Proposal) {
 	} {
 		f.Flag(record.Tag(20+i), flag)
 	}
-	f.Text(certMapTag, &s.certMap)
 	f.Text(26, &s.user)
+	f.Text(certMapTag, &s.certMap)
 }
 
 func sessionFields(f *record.Fields, v *exchange.Session) {
