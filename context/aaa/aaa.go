@@ -74,6 +74,7 @@ type Answer struct {
 	User       string
 	Attributes spec.Attributes
 
-	// Reason is why the client is Rejected, for the operator: never for the client.
+	// Reason is why the client is Rejected, or will be whatever it answers to a Message that is
+	// More, for the operator: never for the client.
 	Reason string
 }

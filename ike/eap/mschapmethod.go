@@ -100,7 +100,7 @@ func (m *msCHAP) response(identifier uint8, data []byte) result {
 		m.reason = wrong(&u, c.Name, "MSCHAPv2", knows)
 		again := strings.ToUpper(hex.EncodeToString(m.server.random(challengeLen)))
 		text = fmt.Sprintf("E=691 R=0 C=%s V=3 M=Authentication failed", again)
-		return result{request: appendMSCHAP(opFailure, data[1], []byte(text))}
+		return result{request: appendMSCHAP(opFailure, data[1], []byte(text)), reason: m.reason}
 	}
 	m.user, m.msk = u.Name, msk
 	return result{request: appendMSCHAP(opSuccess, data[1], []byte(text+" M=OK"))}

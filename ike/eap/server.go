@@ -69,7 +69,7 @@ type Step struct {
 	MSK  secret.Value
 	User string
 
-	Reason string // of Rejected, for the operator
+	Reason string // of Rejected, for the operator; of More: the client will be, whatever it answers
 }
 
 // method is one method of one conversation.
@@ -82,7 +82,7 @@ type method interface {
 }
 
 // result is what a response comes to: another request, or a user who is let in, or a reason
-// why nobody is.
+// why nobody is, with a request that has to be sent nevertheless.
 type result struct {
 	request []byte
 	user    string
@@ -177,11 +177,11 @@ func (s *Server) newMethod(t Type) method {
 func (s *Server) answer(p Packet, r result) Step {
 	s.underway = true
 	switch {
-	case r.reason != "":
+	case r.reason != "" && r.request == nil:
 		return s.reject(p.AppendTo(nil), r.reason)
 	case r.request != nil:
 		s.asked = Packet{Code: Request, Identifier: p.Identifier + 1, Type: s.asked.Type, Data: r.request}
-		return Step{Message: s.asked.AppendTo(nil)}
+		return Step{Message: s.asked.AppendTo(nil), Reason: r.reason}
 	}
 	s.method, s.over = nil, true
 	return Step{Outcome: Accepted, MSK: r.msk, User: r.user,

@@ -66,7 +66,9 @@ type AnswerEAP struct {
 	// Accept comes back in AskSession; the Engine does not look at it.
 	Accept any
 
-	Reason string // of EAPRejected, for the operator
+	// Reason is why the peer is rejected, or will be whatever it answers to EAPMore, for the
+	// operator. It is told once, at once: peers may not wait for their rejection.
+	Reason string
 }
 
 // QuestionID implements Question.

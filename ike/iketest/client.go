@@ -7,14 +7,15 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/ike/eap/eaptest"
 	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/wire"
 )
 
 // Client is a model of what a client offers as it ships: the transforms, notifies and
-// attributes that its vendor documents. It is not the client. It proves itself with a
-// pre-shared key whatever the real one does, it has none of its timers, and what no
-// vendor writes down is missing here.
+// attributes that its vendor documents. It is not the client. It proves itself as a
+// test wants, whatever the real one does, it has none of its timers, and what no vendor
+// writes down is missing here.
 type Client struct {
 	Name   string
 	Source string // where its defaults are written down
@@ -131,6 +132,25 @@ func offer(encryption, integrity, prf, group []string) sa.Proposal {
 // Connect has s, which has sent nothing yet, connect as the client does, with identity id
 // and key psk. It returns the response to IKE_AUTH, or the error that the node named.
 func (c Client) Connect(s *Stranger, id identity.Identity, psk string) (wire.Payloads, error) {
+	ps, err := c.begin(s, id, psk)
+	if err != nil {
+		return nil, err
+	}
+	return c.judge(s.Request(wire.IKEAuth, ps...))
+}
+
+// LogIn is Connect by EAP, as p does it. It returns the last response to IKE_AUTH.
+func (c Client) LogIn(s *Stranger, id identity.Identity, p *eaptest.Peer) (wire.Payloads, error) {
+	ps, err := c.begin(s, id, "no key")
+	if err != nil {
+		return nil, err
+	}
+	ps = slices.DeleteFunc(ps, func(p wire.Payload) bool { return p.PayloadType() == wire.TypeAuth })
+	return c.judge(s.LogIn(s.Request(wire.IKEAuth, ps...), p, id))
+}
+
+// begin does IKE_SA_INIT and returns what the client says in IKE_AUTH.
+func (c Client) begin(s *Stranger, id identity.Identity, psk string) (wire.Payloads, error) {
 	s.IKE, s.ESP, s.Group = c.IKE, c.ESP, c.Group
 	if err := c.init(s); err != nil {
 		return nil, err
@@ -153,7 +173,11 @@ func (c Client) Connect(s *Stranger, id identity.Identity, psk string) (wire.Pay
 	for _, t := range c.Auth {
 		ps = append(ps, wire.Notify{Type: t})
 	}
-	answer := s.Request(wire.IKEAuth, ps...)
+	return ps, nil
+}
+
+// judge returns the error of an answer that brings no child SA.
+func (c Client) judge(answer wire.Payloads) (wire.Payloads, error) {
 	if i := slices.IndexFunc(answer, isError); i >= 0 {
 		return answer, fmt.Errorf("iketest: %s is refused: %v", c.Name, answer[i])
 	}

@@ -203,6 +203,38 @@ func TestEAPMethodsWithoutKey(t *testing.T) {
 	}
 }
 
+// TestClientsLogIn: each model of a shipping client logs in with a name and a password, as it
+// calls itself in IKE.
+func TestClientsLogIn(t *testing.T) {
+	p := newClosed(pkitest.ECDSA)
+	for i, c := range Clients() {
+		id := "phone@example"
+		if strings.HasPrefix(c.Name, "Windows") { // it says its address
+			id = strangerAddr.Addr().String()
+		}
+		l := New(uint64(i), Faults{})
+		g, _ := logIn(l, "", func(g, c2 *exchange.Config) {
+			quiet(g, c2)
+			g.Profiles[0].RemoteIdentities, g.Profiles[0].Local = nil, certificate(t, p.gateway)
+			g.Policies, g.Entries[0].Proposals = nil, nil
+			for _, p := range c.IKE {
+				g.Policies = append(g.Policies, exchange.Policy{Name: "p", Proposal: p})
+			}
+			for _, p := range c.ESP {
+				g.Entries[0].Proposals = append(g.Entries[0].Proposals, exchange.ChildProposal{Name: "p", Proposal: p})
+			}
+		})
+		peer := eaptest.Peer{Identity: "alice", Password: "wonderland", Method: eap.TypeMSCHAPv2}
+		if _, err := c.LogIn(NewStranger(g, strangerAddr), identity.MustParse(id), &peer); err != nil {
+			t.Errorf("%s: %v; %v", c.Name, err, turnedAway(g))
+		}
+		if up := g.Established(); len(up) != 1 || up[0].Peer.User != "alice" || up[0].Peer.RemoteID != id {
+			t.Errorf("%s: %+v", c.Name, up)
+		}
+		noTrouble(t, l)
+	}
+}
+
 // TestHostileEAP: a client that does not keep to the rules is refused, and gets no session.
 func TestHostileEAP(t *testing.T) {
 	me := wire.EAP{Message: eap.IdentityResponse(1, "alice")}
@@ -274,6 +306,49 @@ func TestClientGivesUp(t *testing.T) {
 		t.Errorf("%q", r)
 	}
 	noTrouble(t, l)
+}
+
+// TestWrongPasswordIsTold: who does not wait for its rejection has tried a password
+// nevertheless.
+func TestWrongPasswordIsTold(t *testing.T) {
+	for name, goOn := range map[string]func(*Stranger){
+		"falls silent": func(s *Stranger) { s.to.lab.Run(time.Minute) },
+		"gives up": func(s *Stranger) {
+			s.Request(wire.Informational, wire.Notify{Type: wire.AuthenticationFailed})
+		},
+		"waits": func(s *Stranger) {
+			s.Request(wire.IKEAuth, wire.EAP{Message: eap.Packet{Code: eap.Response, Identifier: 3,
+				Type: eap.TypeMSCHAPv2, Data: []byte{4}}.AppendTo(nil)})
+		},
+	} {
+		l := New(1, Faults{})
+		g, _ := logIn(l, "", quiet)
+		s, ps := loginStranger(t, g)
+		p := eaptest.Peer{Identity: "alice", Password: "guess", Method: eap.TypeMSCHAPv2}
+		for range 2 {
+			m, _ := wire.Find[wire.EAP](ps)
+			answer, _, err := p.Next(m.Message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ps = s.Request(wire.IKEAuth, wire.EAP{Message: answer})
+		}
+		goOn(s)
+		if got := refusedFor(g); len(got) != 1 || !strings.Contains(got[0], "wrong password of user alice") {
+			t.Errorf("%s: %q", name, got)
+		}
+		noTrouble(t, l)
+	}
+}
+
+// refusedFor is all that a node has told.
+func refusedFor(n *Node) (out []string) {
+	for _, e := range n.Events {
+		if r, ok := e.(exchange.Refused); ok {
+			out = append(out, r.Reason)
+		}
+	}
+	return out
 }
 
 // TestAuthorityTakesTime: what a client repeats meanwhile is passed over; nobody else waits;

@@ -25,6 +25,7 @@ type outcome struct {
 	consult *exchange.AskEAP
 	notify  wire.Notify
 	reason  string // not "": the conversation is over, and more, if there is any, is said instead of notify
+	doubt   string // why the peer, which is told more, will not be let in, for the operator; "": it may be
 	told    string // what the peer has said about it
 }
 

@@ -27,6 +27,7 @@ type eapAuth struct {
 	began    time.Time // the conversation
 
 	said   bool // the peer knows who we are
+	told   bool // the operator knows why the peer is not let in
 	ended  bool // the authority has said Success
 	msk    secret.Value
 	user   string
@@ -108,7 +109,11 @@ func (e *eapAuth) consulted(r exchange.AnswerEAP) outcome {
 	if r.Outcome == exchange.EAPAccepted {
 		e.ended, e.msk, e.user, e.accept = true, r.MSK, r.User, r.Accept
 	}
-	return outcome{more: append(before, wire.EAP{Message: r.Message})}
+	o := outcome{more: append(before, wire.EAP{Message: r.Message})}
+	if r.Outcome == exchange.EAPMore && r.Reason != "" {
+		o.doubt = tell()
+	}
+	return o
 }
 
 // eapPacket reports whether b is an EAP packet as far as IKE sees, and not longer than a
@@ -190,6 +195,9 @@ func (r *responding) consulted(now time.Time, a exchange.AnswerEAP, out *exchang
 // isConsulting reports whether an authority is asked.
 func (a *authResponder) isConsulting() bool { return a.eap != nil && a.eap.question != 0 }
 
+// isTold reports whether the operator knows why the peer is not let in.
+func (a *authResponder) isTold() bool { return a.eap != nil && a.eap.told }
+
 // unanswered ends a handshake for which nobody has answered in time: the peer, which waits,
 // is told.
 func (r *responding) unanswered(now time.Time, out *exchange.Output) {
@@ -210,7 +218,11 @@ func (r *responding) abandoned(now time.Time, ps wire.Payloads, out *exchange.Ou
 			said = n.Type.String()
 		}
 	}
+	told := r.auth != nil && r.auth.isTold()
 	r.end(now, wire.Informational, nil, out)
+	if told {
+		return nil
+	}
 	s.refuse("", fmt.Sprintf("peer %v gives up before it has proven its identity: it says %s", s.remoteID, said), out)
 	return nil
 }

@@ -201,6 +201,10 @@ func (r *responding) proceed(now time.Time, o outcome, out *exchange.Output) err
 			s.transition(HalfOpen)
 		}
 		s.respond(wire.IKEAuth, s.window.expect, o.more, out)
+		if o.doubt != "" && !r.auth.eap.told {
+			r.auth.eap.told = true
+			s.refuse(wire.AuthenticationFailed.String(), o.doubt, out)
+		}
 	}
 	return nil
 }
@@ -257,7 +261,11 @@ func (r *responding) reject(now time.Time, o outcome, out *exchange.Output) erro
 	if ps == nil {
 		ps = []wire.Payload{o.notify}
 	}
+	told := r.auth != nil && r.auth.isTold()
 	r.end(now, wire.IKEAuth, ps, out)
+	if told {
+		return nil
+	}
 	r.sa.refuse(o.notify.Type.String(), o.reason, out)
 	return nil
 }
