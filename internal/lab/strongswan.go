@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -33,19 +34,22 @@ type StrongSwanConn struct {
 	RemotePSK     string // proves the peer; "": LocalPSK
 	// LocalCert is the name of the Certificate that proves us, in place of LocalPSK, and
 	// RemoteCert says that the peer proves itself by one.
-	LocalCert    string
-	RemoteCert   bool
-	Proposals    string // of the IKE SA: "aes256gcm16-prfsha384-x25519"
-	ESPProposals string // of the child: "aes256gcm16"
-	VIPs         string // addresses to ask for: "0.0.0.0"
-	LocalTS      string // "": dynamic
-	RemoteTS     string // "": dynamic
-	Pool         string // as a gateway: a range to give addresses from
-	DPD          time.Duration
-	Rekey        string // rekey_time of the child: "10s"
-	Reauth       string // reauth_time of the IKE SA, which is not rekeyed then
-	Start        string // start_action
-	Replay       int    // replay_window; 0: its default
+	LocalCert  string
+	RemoteCert bool
+	// LocalEAP is the method by which we log in, "eap-mschapv2", in place of LocalPSK, as
+	// EAPUser and with EAPPassword.
+	LocalEAP, EAPUser, EAPPassword string
+	Proposals                      string // of the IKE SA: "aes256gcm16-prfsha384-x25519"
+	ESPProposals                   string // of the child: "aes256gcm16"
+	VIPs                           string // addresses to ask for: "0.0.0.0"
+	LocalTS                        string // "": dynamic
+	RemoteTS                       string // "": dynamic
+	Pool                           string // as a gateway: a range to give addresses from
+	DPD                            time.Duration
+	Rekey                          string // rekey_time of the child: "10s"
+	Reauth                         string // reauth_time of the IKE SA, which is not rekeyed then
+	Start                          string // start_action
+	Replay                         int    // replay_window; 0: its default
 }
 
 // StrongSwanConfig is a daemon with its connections.
@@ -88,7 +92,7 @@ type StrongSwanCert struct {
 // preference: the fast implementations of algorithms come first, and
 // kernel-libipsec before kernel-netlink to be the one for ESP.
 const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf gcm ccm ctr chapoly curve25519 gmp " +
-	"pem pkcs1 pkcs8 x509 pubkey constraints revocation " + userspaceESP +
+	"pem pkcs1 pkcs8 x509 pubkey constraints revocation eap-identity eap-mschapv2 eap-md5 eap-gtc " + userspaceESP +
 	" kernel-netlink resolve socket-default vici updown"
 
 // userspaceESP is the plugin that carries ESP itself.
@@ -221,7 +225,8 @@ func swanctlConf(conns []StrongSwanConn) string {
 		if c.DPD > 0 {
 			setting(&b, "    ", "dpd_delay", fmt.Sprintf("%dms", c.DPD.Milliseconds()))
 		}
-		fmt.Fprintf(&b, "    local {\n      auth = %s\n", method(c.LocalCert != ""))
+		fmt.Fprintf(&b, "    local {\n      auth = %s\n", cmp.Or(c.LocalEAP, method(c.LocalCert != "")))
+		setting(&b, "      ", "eap_id", quoted(c.EAPUser))
 		if c.LocalCert != "" {
 			setting(&b, "      ", "certs", certFile(c.LocalCert, 0))
 		}
@@ -268,7 +273,10 @@ func pskSecrets(b *strings.Builder, i int, c StrongSwanConn) {
 	if remote == "" {
 		remote = "%any"
 	}
-	if c.LocalCert != "" && c.RemoteCert {
+	if c.LocalEAP != "" {
+		fmt.Fprintf(b, "  eap-%d {\n    id = %q\n    secret = %q\n  }\n", i, c.EAPUser, c.EAPPassword)
+	}
+	if (c.LocalCert != "" || c.LocalEAP != "") && c.RemoteCert {
 		return
 	}
 	fmt.Fprintf(b, "  ike-%d-local {\n", i)
