@@ -10,7 +10,7 @@ DATA     := $(or $(WARREN_TEST_DATA),$(abspath ../shared/data))
 # Programs that the tests run against; everything else is in go.mod and tools/go.mod.
 PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
 	libstrongswan-standard-plugins libcharon-extauth-plugins tshark tcpdump iperf3 iproute2 iputils-ping \
-	ethtool nftables gcc libc6-dev user-mode-linux e2fsprogs
+	ethtool nftables openssl gcc libc6-dev user-mode-linux e2fsprogs
 
 # Packages with goroutines of their own: these are tested with the race detector, too.
 CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/capture|context/replica|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')

@@ -18,7 +18,8 @@ import (
 )
 
 // scenarios are all that are played.
-var scenarios = slices.Concat(connecting, dying, toSites, throughNAT, byPorts, byAlgorithms, byFailover)
+var scenarios = slices.Concat(connecting, dying, toSites, throughNAT, byPorts, byAlgorithms, byFailover,
+	byCertificate)
 
 // resultMark begins the line by which a guest tells what came of a scenario.
 const resultMark = "result: "
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
 		complain("root: these tests make network namespaces")
 	}
-	for _, program := range []string{"charon-systemd", "swanctl", "nft", "ping", lab.GuestKernel} {
+	for _, program := range []string{"charon-systemd", "swanctl", "nft", "ping", "openssl", lab.GuestKernel} {
 		if _, err := exec.LookPath(program); err != nil {
 			complain(program + " (make deps installs it)")
 		}

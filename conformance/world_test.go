@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -17,9 +18,11 @@ type scenario struct {
 	moon   string // the file of Warren's context
 	steps  []step
 	play   func(*world) error
-	kernel bool   // strongSwan needs ESP of its kernel: it is played in a guest
-	hidden bool   // moon is behind a router with address translation, too
-	note   string // what is not quite as in the suite, for the table
+	kernel bool // strongSwan needs ESP of its kernel: it is played in a guest
+	hidden bool // moon is behind a router with address translation, too
+	// revoked names whose papers the root has revoked; "": nobody's.
+	revoked string
+	note    string // what is not quite as in the suite, for the table
 }
 
 // A step is one thing that is done, or waited for. Its error says what was not so.
@@ -116,8 +119,9 @@ func (w *world) build() {
 	}
 	w.outside.Tripwire("moon", protected...)
 	w.wire = w.outside.CaptureHeaders("moon")
-	w.moon = gateway.Warrend(lab.WarrendConfig{Name: "gw", System: system,
-		Files: map[string]string{"moon.hcl": w.scenario.moon + w.backend}})
+	files := map[string]string{"moon.hcl": w.scenario.moon + w.backend}
+	maps.Copy(files, w.papers())
+	w.moon = gateway.Warrend(lab.WarrendConfig{Name: "gw", System: system, Files: files})
 	w.moon.Ready()
 	w.host("alice")
 	w.host("venus")

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"crypto"
+	"crypto/elliptic"
 	"crypto/x509"
 	"encoding/pem"
 
@@ -46,3 +47,6 @@ func RSAKey(bits int) crypto.Signer { return pkitest.RSA(bits) }
 
 // Ed25519Key makes such a key.
 func Ed25519Key() crypto.Signer { return pkitest.Ed25519() }
+
+// CurveKey makes an ECDSA key on another curve: elliptic.P384().
+func CurveKey(c elliptic.Curve) crypto.Signer { return pkitest.OnCurve(c) }
