@@ -147,7 +147,8 @@ var contextSchema = &schema{blocks: []*schema{
 		{name: "pkcs12", is: form("a file and its password")},
 		{name: "ca", is: form("a file, or a list of files")},
 		{name: "crl", is: form("a file, or a list of files")},
-		{name: "revocation", is: listOf{}}, // nothing is asked
+		{name: "revocation", is: listOf{}},           // nothing is asked
+		{name: "certificate_policies", is: listOf{}}, // any, and none
 	}},
 	{kind: "tunnel_group", label: "the name of a tunnel group",
 		attrs: []attr{

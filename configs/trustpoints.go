@@ -259,15 +259,24 @@ func (t *tenantReader) readAuthorities(n *node, p *spec.Trustpoint) {
 		p.CRLs = append(p.CRLs, f.content)
 	}
 	if !n.written("ca") {
-		for _, name := range []string{"crl", "revocation"} {
+		for _, name := range []string{"crl", "revocation", "certificate_policies"} {
 			if n.written(name) {
-				n.problem(n.where(name), "Nobody to revoke", "%s has no ca, whose certificates %s would be about.", n,
+				n.problem(n.where(name), "Nobody to vouch", "%s has no ca, whose certificates %s would be about.", n,
 					name)
 			}
 		}
 		return
 	}
 	p.Revocation = n.revocation()
+	for i, it := range n.texts("certificate_policies") {
+		if _, err := pki.ParsePolicy(it.text); err != nil {
+			n.problem(it.at, "Unusable certificate policy", "%s.", sentence(trimPackage(err)))
+		} else if i == pki.MaxPolicies {
+			n.problem(it.at, "Too many certificate policies", "A trustpoint asks for one of %d at most.",
+				pki.MaxPolicies)
+		}
+		p.Policies = append(p.Policies, it.text)
+	}
 	if len(cfg.Authorities) == 0 {
 		return
 	}

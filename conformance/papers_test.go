@@ -40,6 +40,15 @@ var papers = sync.OnceValue(func() map[string]*lab.Issued {
 	p["sun RSA"] = root.Leaf("sun", lab.RSAKey(2048), named("sun.strongswan.org"))
 	p["carol RSA"] = root.Leaf("carol", lab.RSAKey(2048), mail("carol"))
 
+	p["carol Ed25519"] = root.Leaf("carol", lab.Ed25519Key(), mail("carol"), func(c *x509.Certificate) {
+		oid, err := x509.ParseOID(policy)
+		if err != nil {
+			panic(err)
+		}
+		c.Policies = []x509.OID{oid}
+	})
+	p["dave Ed25519"] = root.Leaf("dave", lab.Ed25519Key(), mail("dave"))
+
 	p["sun critical"] = root.Leaf("sun", lab.ECDSAKey(), named("sun.strongswan.org"), func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 36906, 1}, Critical: true,
 			Value: []byte{5, 0}}}
@@ -53,6 +62,9 @@ var papers = sync.OnceValue(func() map[string]*lab.Issued {
 	p["carol of the loop"] = other.Leaf("One", one.Key, authority(-1)).Leaf("carol", lab.ECDSAKey(), mail("carol"))
 	return p
 })
+
+// policy is a certificate policy of strongSwan's.
+const policy = "1.3.6.1.4.1.36906.1.1.1"
 
 func named(name string) func(*x509.Certificate) {
 	return func(c *x509.Certificate) { c.DNSNames = []string{name} }

@@ -71,6 +71,10 @@ var byCertificate = []scenario{
 		up("carol", "home"), logged("carol", `\(myself\) with (RSA_EMSA_PSS_SHA2_\d+)`), sas(1, 1),
 		ping("carol", "alice"), ping("alice", "carol"),
 	}},
+	{number: 11, moon: gateway(certified("moon Ed25519", oneNetwork, fmt.Sprintf("certificate_policies = %q", policy))),
+		steps: slices.Concat(carolAnd("carol Ed25519", "dave Ed25519"), []step{up("carol", "home"), sas(1, 1),
+			ping("carol", "alice"), refused("dave", "home", "AUTH_FAILED"),
+			denied("CN=dave", "has no certificate policy that is asked for: "+policy)})},
 	{number: 13, moon: gateway(certified("moon", strings.Replace(oneNetwork, "*@", "carol@", 1))), steps: slices.Concat(
 		carolAnd("carol", "dave"), []step{up("carol", "home"), ping("carol", "alice"),
 			refused("dave", "home", "AUTH_FAILED"), denied("no tunnel group is for peer dave@strongswan.org"),

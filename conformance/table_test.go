@@ -85,7 +85,7 @@ func readTable() (map[int]outcome, error) {
 
 // leastRight is how many scenarios are right at least, as long as the catalogue is
 // this one: what was right once stays so.
-const leastRight = 79
+const leastRight = 80
 
 // TestTable holds the committed table to the catalogue.
 func TestTable(t *testing.T) {

@@ -131,6 +131,10 @@ trustpoint "laptops" {
   ca         = [{ file = "laptops-ca.pem" }] # each certificate in it is trusted as it is
   crl        = [{ file = "laptops-ca.crl" }] # what they have revoked
   revocation = ["crl", "none"]               # without "none" nobody is let in whose authority has no CRL that is up to date
+
+  # OIDs of certificate policies, one of which is in a peer's certificate and those of the
+  # authorities between; by default any will do, and none.
+  certificate_policies = null
 }
 
 tunnel_group "laptops" {

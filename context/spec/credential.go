@@ -44,6 +44,7 @@ type Trustpoint struct {
 	Authorities [][]byte // DER; none: it vouches for nobody
 	CRLs        [][]byte // DER or PEM, as the files are
 	Revocation  Revocation
+	Policies    []string `json:",omitempty"` // OIDs of certificate policies, of which a peer's has one; none: any
 }
 
 // Revocation says what is done about revoked certificates.

@@ -59,6 +59,13 @@ func trustpointOf(t *spec.Tenant, p *spec.Trustpoint) (out trustpoint, err error
 		}
 		cfg.CRLs = append(cfg.CRLs, crl)
 	}
+	for _, text := range p.Policies {
+		oid, err := pki.ParsePolicy(text)
+		if err != nil {
+			return out, err
+		}
+		cfg.Policies = append(cfg.Policies, oid)
+	}
 	out.trust, err = pki.NewTrust(cfg)
 	return out, err
 }

@@ -27,6 +27,9 @@ type TrustConfig struct {
 	Authorities []*x509.Certificate
 	CRLs        []*CRL
 	Revocation  Revocation
+	// Policies are the certificate policies of which a peer's has one at least; none: any
+	// certificate will do. At most MaxPolicies.
+	Policies []x509.OID
 }
 
 // Trust is whom certificates of peers are verified against. It does not change.
@@ -89,6 +92,9 @@ func (t *Trust) Verify(now time.Time, peer []*x509.Certificate, end End) error {
 
 // follow looks at what crypto/x509 does not know of a path.
 func (t *Trust) follow(now time.Time, path []*x509.Certificate, end End) error {
+	if err := t.checkPolicies(path); err != nil {
+		return err
+	}
 	for i, ca := range path[1:] {
 		if !mayServe(ca, end) {
 			return wrong(ca, "is an authority for other things: its extended key usage has neither ipsecIKE nor %s",
