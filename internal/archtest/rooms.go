@@ -15,10 +15,10 @@ type room struct {
 var rooms = []room{
 	// Programs.
 	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control",
-		"context/pcapng", "configs", "configs/host", "esp/stats", "resource", "vfs/fetch",
+		"context/pcapng", "configs", "configs/host", "esp/stats", "ike/pki", "resource", "vfs/fetch",
 		"internal/build", "internal/sealed"},
-		because: "the CLI knows only the API's client and types, what a capture is, what is counted, and the " +
-			"configuration language and its servers for validate and fmt"},
+		because: "the CLI knows only the API's client and types, what a capture is, what is counted, how " +
+			"certificates are made, and the configuration language and its servers for validate and fmt"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
 		"system/users", "internal/backlog", "internal/build", "internal/fdstore", "internal/guard"},
 		because: "main constructs the supervisor, its API and its log, and nothing else"},
