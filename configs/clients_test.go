@@ -3,16 +3,14 @@ package configs
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/identity"
 	"github.com/warrenvpn/warren/ike/iketest"
+	"github.com/warrenvpn/warren/internal/pagetest"
 )
 
 // TestClientsAsTheyShip has models of shipping clients connect to a context that says
@@ -51,22 +49,5 @@ func TestClientsAsTheyShip(t *testing.T) {
 		}
 		table += fmt.Sprintf("| %s | %s | %s | %s |\n", c.Name, c.Source, ike, child)
 	}
-
-	const file, begin, end = "../docs/clients.md", "<!-- clients -->\n", "<!-- end -->"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, found := strings.Cut(string(text), begin)
-	have, tail, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%s has no table of clients", file)
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(head+begin+table+end+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if diff := cmp.Diff(table, have); diff != "" {
-		t.Errorf("the table of %s, which -update writes (-want +got)\n%s", file, diff)
-	}
+	pagetest.Table{Page: "../docs/clients.md", Name: "clients"}.Hold(t, table, *update)
 }

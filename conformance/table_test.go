@@ -2,18 +2,15 @@ package conformance
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/warrenvpn/warren/internal/pagetest"
 )
 
-// page is where the table is, between two marks.
-const (
-	page      = "../docs/conformance.md"
-	tableMark = "<!-- table -->\n"
-	tableEnd  = "<!-- end -->"
-)
+// page is where the table is.
+var page = pagetest.Table{Page: "../docs/conformance.md", Name: "table"}
 
 // right is the result of a scenario of which all is as strongSwan's suite has it.
 const (
@@ -51,12 +48,11 @@ func (o outcome) line(number int) string {
 		strings.ReplaceAll(o.seen, "|", "\\|"))
 }
 
-// parseTable reads the rows of the page, by their numbers.
-func parseTable(text string) (map[int]outcome, error) {
-	_, rest, ok := strings.Cut(text, tableMark)
-	table, _, closed := strings.Cut(rest, tableEnd)
-	if !ok || !closed {
-		return nil, fmt.Errorf("%s has no table", page)
+// readTable reads the rows of the page as it is committed, by their numbers.
+func readTable() (map[int]outcome, error) {
+	table, err := page.Read()
+	if err != nil {
+		return nil, err
 	}
 	rows := map[int]outcome{}
 	for line := range strings.Lines(table) {
@@ -66,21 +62,12 @@ func parseTable(text string) (map[int]outcome, error) {
 			continue // a heading
 		}
 		if len(cells) < 4+len(backends) {
-			return nil, fmt.Errorf("%s: scenario %d has %d cells", page, number, len(cells))
+			return nil, fmt.Errorf("%s: scenario %d has %d cells", page.Page, number, len(cells))
 		}
 		rows[number] = outcome{results: cells[3 : 3+len(backends)],
 			seen: strings.TrimSuffix(strings.Join(cells[3+len(backends):], " | "), " |")}
 	}
 	return rows, nil
-}
-
-// readTable reads the page as it is committed.
-func readTable() (map[int]outcome, error) {
-	b, err := os.ReadFile(page)
-	if err != nil {
-		return nil, err
-	}
-	return parseTable(string(b))
 }
 
 // leastRight is how many scenarios are right at least, as long as the catalogue is
@@ -101,7 +88,7 @@ func TestTable(t *testing.T) {
 		}
 		switch {
 		case !ok:
-			t.Errorf("%s has no scenario %d, %s", page, n, catalogue[n].name)
+			t.Errorf("%s has no scenario %d, %s", page.Page, n, catalogue[n].name)
 		case catalogue[n].fate != played:
 			if want := notPlayed(catalogue[n].fate); got.line(n) != want.line(n) {
 				t.Errorf("scenario %d: got %q, want %q", n, got.line(n), want.line(n))
@@ -113,7 +100,7 @@ func TestTable(t *testing.T) {
 		}
 	}
 	if len(rows) != len(catalogue)-1 {
-		t.Errorf("%s has %d scenarios, the catalogue %d", page, len(rows), len(catalogue)-1)
+		t.Errorf("%s has %d scenarios, the catalogue %d", page.Page, len(rows), len(catalogue)-1)
 	}
 	if keyedOnes != 99 {
 		t.Errorf("%d scenarios are about something else than authentication, and the page says 99", keyedOnes)

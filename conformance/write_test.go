@@ -4,22 +4,12 @@ package conformance
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
 // writeTable replaces the table of the page. about is a line for each of those that
 // took part.
 func writeTable(about []string, rows map[int]outcome) error {
-	b, err := os.ReadFile(page)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(b), tableMark)
-	_, after, closed := strings.Cut(rest, tableEnd)
-	if !ok || !closed {
-		return fmt.Errorf("%s has no table", page)
-	}
 	var t strings.Builder
 	for _, line := range about {
 		t.WriteString("* " + line + "\n")
@@ -52,7 +42,7 @@ func writeTable(about []string, rows map[int]outcome) error {
 	for n := 1; n < len(catalogue); n++ {
 		t.WriteString(rows[n].line(n))
 	}
-	return os.WriteFile(page, []byte(before+tableMark+t.String()+tableEnd+after), 0o644)
+	return page.Write(t.String())
 }
 
 // words are the results that are in the counts: those of what was played, then the

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/internal/lab"
+	"github.com/warrenvpn/warren/internal/pagetest"
 )
 
 // machineTimeout bounds a machine's life; the watchdog alone takes a minute of it.
@@ -28,7 +29,7 @@ var programs = map[string]string{
 }
 
 // table is where the results are written.
-const table = "../docs/interop.md"
+var table = pagetest.Table{Page: "../docs/interop.md", Name: "systemd"}
 
 // TestMain tells in one line each what is missing.
 func TestMain(m *testing.M) {
@@ -87,20 +88,13 @@ func TestSystemd(t *testing.T) {
 
 // writeTable replaces the table of results.
 func writeTable(told []string) error {
-	const begin, end = "<!-- systemd -->\n", "<!-- end -->"
-	b, err := os.ReadFile(table)
-	if err != nil {
-		return err
-	}
-	before, rest, ok := strings.Cut(string(b), begin)
-	_, after, closed := strings.Cut(rest, end)
-	if !ok || !closed || len(told) < 2 {
-		return fmt.Errorf("%s has no table, or the machine has told nothing: %q", table, told)
+	if len(told) < 2 {
+		return fmt.Errorf("the machine has told nothing: %q", told)
 	}
 	text := fmt.Sprintf("Run of %s, with\n\n* %s\n\n| what | result |\n|---|---|\n",
 		time.Now().UTC().Format(time.DateOnly), strings.ReplaceAll(told[0], "; ", "\n* "))
 	for _, line := range told[1:] {
 		text += "| " + line + " |\n"
 	}
-	return os.WriteFile(table, []byte(before+begin+text+end+after), 0o644)
+	return table.Write(text)
 }

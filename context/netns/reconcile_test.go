@@ -20,6 +20,7 @@ import (
 	"github.com/warrenvpn/warren/context/control"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/failover"
+	"github.com/warrenvpn/warren/internal/pagetest"
 )
 
 var update = flag.Bool("update", false, "write the table of docs/recovery.md")
@@ -137,23 +138,7 @@ func TestLosses(t *testing.T) {
 		}
 		table += fmt.Sprintf("| %s | %s | %s |\n", l.what, l.does, when)
 	}
-	const file, begin, end = "../../docs/recovery.md", "<!-- losses -->\n", "<!-- end -->"
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, rest, found := strings.Cut(string(text), begin)
-	have, tail, closed := strings.Cut(rest, end)
-	if !found || !closed {
-		t.Fatalf("%s has no table of losses", file)
-	}
-	if *update {
-		if err := os.WriteFile(file, []byte(head+begin+table+end+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	} else if diff := cmp.Diff(table, have); diff != "" {
-		t.Errorf("the table of %s, which -update writes (-want +got)\n%s", file, diff)
-	}
+	pagetest.Table{Page: "../../docs/recovery.md", Name: "losses"}.Hold(t, table, *update)
 }
 
 // testLosses takes some of the losses from one tenant.

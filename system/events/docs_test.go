@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/internal/pagetest"
 )
 
 var update = flag.Bool("update", false, "rewrite the table of docs/events.md")
@@ -23,26 +24,7 @@ const (
 
 // TestDocs holds the table of docs/events.md to the events that there are.
 func TestDocs(t *testing.T) {
-	body, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(body), tableHead)
-	if !ok {
-		t.Fatal("docs/events.md has no table of events")
-	}
-	_, after, _ := strings.Cut(rest, "\n\n")
-	want := before + tableHead + eventTable() + "\n" + after
-	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if want != string(body) {
-		t.Errorf("docs/events.md does not fit the events: go test ./system/events -run Docs -update; it would be\n%s",
-			want)
-	}
+	pagetest.Table{Page: page, Name: "events"}.Hold(t, tableHead+eventTable(), *update)
 }
 
 // eventTable is a row for each event but those of failover.
