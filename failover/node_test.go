@@ -131,6 +131,29 @@ func (l *lab) pair() {
 	l.want("active", "standby-ready")
 }
 
+// settled is a lab with a pair whose nodes have known each other for a while.
+func settled(t *testing.T) *lab {
+	t.Helper()
+	l := newLab(t)
+	l.pair()
+	l.run(200 * time.Millisecond)
+	return l
+}
+
+// switched has the operator switch on node i, and in the same moment what then does, if it
+// is not nil.
+func (l *lab) switched(i int, then func(n *Node, out *Output)) {
+	l.t.Helper()
+	l.do(i, func(n *Node, out *Output) {
+		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
+			l.t.Fatal(err)
+		}
+		if then != nil {
+			then(n, out)
+		}
+	})
+}
+
 func (l *lab) ready(i int) {
 	l.do(i, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationBulk, out) })
 	l.do(i, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
@@ -312,9 +335,7 @@ func TestSlowerPeer(t *testing.T) {
 func TestSwitch(t *testing.T) {
 	for asked := range 2 {
 		t.Run(fmt.Sprint("asked on node ", asked), func(t *testing.T) {
-			l := newLab(t)
-			l.pair()
-			l.run(200 * time.Millisecond)
+			l := settled(t)
 			var err error
 			l.do(asked, func(n *Node, out *Output) { err = n.Switch(l.now, "g", "the operator switched", out) })
 			if err != nil {
@@ -341,15 +362,8 @@ func TestSwitch(t *testing.T) {
 // TestSwitchOutOfStep: the copy falls out of step in the moment in which the
 // operator switches. The wish is not lost.
 func TestSwitchOutOfStep(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(1, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Replication(l.now, "acme", ReplicationNone, out)
-	})
+	l := settled(t)
+	l.switched(1, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationNone, out) })
 	l.run(200 * time.Millisecond)
 	l.want("active", "standby-cold")
 	l.ready(1)
@@ -365,16 +379,9 @@ func TestSwitchOutOfStep(t *testing.T) {
 // TestSwitchSlowToFallSilent: the workers of the old active need some time to fall silent, and
 // nobody takes that for a split brain; a peer that serves on for longer is told.
 func TestSwitchSlowToFallSilent(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
+	l := settled(t)
 	l.deaf = true
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Quiesced(l.now, "g", out)
-	})
+	l.switched(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
 	l.run(DefaultHold)
 	l.want("standby-cold", "active")
 	l.wantNoSplitBrain()
@@ -415,15 +422,9 @@ func TestSwitchUnquiet(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			l := newLab(t)
-			l.pair()
-			l.run(200 * time.Millisecond)
+			l := settled(t)
 			l.deaf = true
-			l.do(0, func(n *Node, out *Output) {
-				if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-					t.Fatal(err)
-				}
-			})
+			l.switched(0, nil)
 			tt.how(l)
 			l.run(20 * time.Millisecond)
 			l.want("standby-cold", "standby-ready")
@@ -437,15 +438,8 @@ func TestSwitchUnquiet(t *testing.T) {
 // TestSwitchQuickTwin: the new active's worker is in step with its twin before
 // the heartbeat arrives that says who is active. That is not forgotten.
 func TestSwitchQuickTwin(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Unquiet(l.now, "g", out)
-	})
+	l := settled(t)
+	l.switched(0, func(n *Node, out *Output) { n.Unquiet(l.now, "g", out) })
 	l.want("standby-cold", "standby-ready")
 	l.do(0, func(n *Node, out *Output) { n.Replication(l.now, "acme", ReplicationReady, out) })
 	l.run(100 * time.Millisecond)
@@ -472,15 +466,8 @@ func TestSwitchRefused(t *testing.T) {
 }
 
 func TestSwitchNotTakenUp(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Quiesced(l.now, "g", out)
-	})
+	l := settled(t)
+	l.switched(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
 	l.nodes[1] = nil // dies at this very moment
 	epoch := l.nodes[0].groups[0].epoch
 	l.run(300 * time.Millisecond)
@@ -493,15 +480,8 @@ func TestSwitchNotTakenUp(t *testing.T) {
 // TestSwitchNotHeard: the peer takes over, and is not heard: the old active goes on, and makes
 // way as soon as it hears.
 func TestSwitchNotHeard(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Quiesced(l.now, "g", out)
-	})
+	l := settled(t)
+	l.switched(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
 	l.drop = func(from int, _ Datagram) bool { return from == 1 }
 	l.run(DefaultHold / 2)
 	l.want("active", "active")
@@ -732,9 +712,7 @@ func TestInterfacePolicy(t *testing.T) {
 }
 
 func TestWorkerFailed(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
+	l := settled(t)
 	l.do(0, func(n *Node, out *Output) { n.WorkerFailed(l.now, "acme", "crashed 5 times", out) })
 	if len(l.seen[0].Quiesce) != 1 {
 		t.Fatalf("got %d Quiesce", len(l.seen[0].Quiesce))
@@ -960,9 +938,7 @@ func TestConfigRefused(t *testing.T) {
 // Until it has, the peer hears that the group is active, and does not take over;
 // time that passes meanwhile does not bring the role back.
 func TestPeerHearsOfSilenceAlone(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
+	l := settled(t)
 	l.deaf = true
 	l.do(0, func(n *Node, out *Output) {
 		n.WorkerFailed(l.now, "acme", "it does not answer", out)
@@ -1000,15 +976,8 @@ func TestSplitBrainUntilMuted(t *testing.T) {
 // TestDeadlineOfLateNode: a node that wakes up late, in the middle of a hand-over,
 // does nothing for a poll, and does not want to be woken before.
 func TestDeadlineOfLateNode(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-		n.Quiesced(l.now, "g", out)
-	})
+	l := settled(t)
+	l.switched(0, func(n *Node, out *Output) { n.Quiesced(l.now, "g", out) })
 	l.drop = func(int, Datagram) bool { return true }
 	l.wire = nil
 	l.now = l.now.Add(2 * DefaultHold)
@@ -1021,14 +990,8 @@ func TestDeadlineOfLateNode(t *testing.T) {
 // TestPeerRestartsInHandover: of a peer that has just restarted nothing is known, and
 // the hand-over to it ends.
 func TestPeerRestartsInHandover(t *testing.T) {
-	l := newLab(t)
-	l.pair()
-	l.run(200 * time.Millisecond)
-	l.do(0, func(n *Node, out *Output) {
-		if err := n.Switch(l.now, "g", "the operator switched", out); err != nil {
-			t.Fatal(err)
-		}
-	})
+	l := settled(t)
+	l.switched(0, nil)
 	l.boot(1)
 	l.run(time.Second)
 	l.want("active", "standby-cold")
