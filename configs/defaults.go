@@ -30,14 +30,17 @@ var (
 	defaultSequence    = listOf{"esn", "no-esn"}
 )
 
-// What a context without a policy, or without a proposal, offers behind these: what
-// clients have as they ship that have nothing newer (docs/clients.md says which).
-var (
-	olderEncryption  = listOf{"aes-256-cbc"}
-	olderIntegrity   = listOf{"sha256", "sha384", "sha512"}
-	olderPRF         = listOf{"sha256", "sha384", "sha512"}
-	olderKeyExchange = listOf{"x25519", "ecp384", "ecp256", "modp2048"}
-)
+// builtIn is what a context without a policy, or without a proposal, offers, in this
+// order: the second is what clients have as they ship that have nothing newer
+// (docs/clients.md says which).
+var builtIn = []struct {
+	name                                    string
+	encryption, integrity, prf, keyExchange listOf
+}{
+	{defaultProposalName, defaultEncryption, nil, defaultPRF, defaultKeyExchange},
+	{olderProposalName, listOf{"aes-256-cbc"}, listOf{"sha256", "sha384", "sha512"},
+		listOf{"sha256", "sha384", "sha512"}, listOf{"x25519", "ecp384", "ecp256", "modp2048"}},
+}
 
 // How long SAs live: shorter lives do nothing but rekey, longer ones never do.
 var (

@@ -54,42 +54,34 @@ func priority(text string) (int, bool) {
 }
 
 // builtInPolicies are used where a context has no ikev2_policy.
-func builtInPolicies() []spec.IKEPolicy {
-	p := named(nil, sa.Encryption, defaultEncryption)
-	p = named(p, sa.PRF, defaultPRF)
-	p = named(p, sa.KeyExchange, defaultKeyExchange)
-	older := named(nil, sa.Encryption, olderEncryption)
-	older = named(older, sa.Integrity, olderIntegrity)
-	older = named(older, sa.PRF, olderPRF)
-	older = named(older, sa.KeyExchange, olderKeyExchange)
-	return []spec.IKEPolicy{
-		{Name: defaultProposalName, Proposal: p, Lifetime: ikeLifetime.def},
-		{Name: olderProposalName, Proposal: older, Lifetime: ikeLifetime.def},
+func builtInPolicies() (list []spec.IKEPolicy) {
+	for _, b := range builtIn {
+		p := named(nil, sa.Encryption, b.encryption)
+		p = named(p, sa.Integrity, b.integrity)
+		p = named(p, sa.PRF, b.prf)
+		p = named(p, sa.KeyExchange, b.keyExchange)
+		list = append(list, spec.IKEPolicy{Name: b.name, Proposal: p, Lifetime: ikeLifetime.def})
 	}
+	return list
 }
 
 // builtInProposals are used where a crypto map entry names no ipsec_proposal and
 // the context has none.
-func builtInProposals() []spec.IPsecProposal {
-	p := named(nil, sa.Encryption, defaultEncryption)
-	p = named(p, sa.Sequence, defaultSequence)
-	older := named(nil, sa.Encryption, olderEncryption)
-	older = named(older, sa.Integrity, olderIntegrity)
-	older = named(older, sa.Sequence, defaultSequence)
-	return []spec.IPsecProposal{
-		{Name: defaultProposalName, Proposal: p, Lifetime: ipsecLifetime.def},
-		{Name: olderProposalName, Proposal: older, Lifetime: ipsecLifetime.def},
+func builtInProposals() (list []spec.IPsecProposal) {
+	for _, b := range builtIn {
+		p := named(nil, sa.Encryption, b.encryption)
+		p = named(p, sa.Integrity, b.integrity)
+		p = named(p, sa.Sequence, defaultSequence)
+		list = append(list, spec.IPsecProposal{Name: b.name, Proposal: p, Lifetime: ipsecLifetime.def})
 	}
+	return list
 }
 
 // named appends the transforms with the names, which are known.
 func named(p sa.Proposal, kind sa.TransformType, names []string) sa.Proposal {
-	for _, name := range names {
-		k, ok := sa.TransformByName(kind, name)
-		if !ok {
-			panic("configs: internal error: unknown default " + name)
-		}
-		p = append(p, k.Transform)
+	p, err := p.Named(kind, names...)
+	if err != nil {
+		panic("configs: internal error: " + err.Error())
 	}
 	return p
 }

@@ -22,10 +22,10 @@ import "time"
 // for certain. Clocks of the two are never compared.
 //
 // Where the peer has been away for a while (Node.Alone) there is nobody to ask, and nobody
-// who could take over: the worker serves on for the time of DefaultAdoption. A peer that
-// boots just then finds no active one, and both answer for the addresses until the next
-// supervisor hears it, or that time is over. No number is used twice (journal.Reservation),
-// and the SAs of one of the two are lost, as they would be were this worker silent.
+// who could take over: the worker serves on for LoneLease. A peer that boots just then finds
+// no active one, and both answer for the addresses until the next supervisor hears it, or
+// that time is over. No number is used twice (journal.Reservation), and the SAs of one of
+// the two are lost, as they would be were this worker silent.
 const (
 	// leaseHolds is for how many hold times an answered message lets the active worker
 	// serve on. A worker is late more easily than a supervisor.
@@ -38,6 +38,9 @@ const (
 	// DefaultAdoption is how long a standby waits for the next supervisor of a node whose
 	// workers serve on.
 	DefaultAdoption = 10 * time.Second
+	// LoneLease is how long a worker without a supervisor serves on where the peer has been
+	// away: as long as a peer would wait.
+	LoneLease = DefaultAdoption
 )
 
 // Tenure is how long the worker of an active node may serve without a supervisor. The

@@ -59,7 +59,7 @@ var silent = func() <-chan struct{} { c := make(chan struct{}); close(c); return
 
 func (a *active) orphaned(now time.Time) {
 	if a.twin.lone && a.twin.session == nil {
-		a.twin.tenure.OrphanedAlone(now, failover.DefaultAdoption)
+		a.twin.tenure.OrphanedAlone(now, failover.LoneLease)
 	} else {
 		a.twin.tenure.Orphaned(now)
 	}

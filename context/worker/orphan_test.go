@@ -138,17 +138,17 @@ func TestOrphanLone(t *testing.T) {
 				was := alice.established()[0].ChildSAs[0].SPIOut
 				p.orphan(0)
 				for range 49 {
-					time.Sleep(failover.DefaultAdoption / 50)
+					time.Sleep(failover.LoneLease / 50)
 					p.mustPing(alice, "alone without a supervisor")
 				}
 				if tt.cut {
 					if err := p.nodes[0].worker.SetRole(t.Context(), lone); err != nil { // the next supervisor
 						t.Fatal(err)
 					}
-					time.Sleep(2 * failover.DefaultAdoption)
+					time.Sleep(2 * failover.LoneLease)
 					p.mustPing(alice, "with the next supervisor")
 					p.orphan(0)
-					time.Sleep(failover.DefaultAdoption + time.Millisecond)
+					time.Sleep(failover.LoneLease + time.Millisecond)
 				} else {
 					p.cut()
 				}

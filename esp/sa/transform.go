@@ -153,6 +153,19 @@ func (t Transform) String() string {
 // together (RFC 7296 section 3.3). The order within a type is the preference.
 type Proposal []Transform
 
+// Named appends the transforms of type t that configuration files call so. The error names
+// one that is unknown.
+func (p Proposal) Named(t TransformType, names ...string) (Proposal, error) {
+	for _, name := range names {
+		k, ok := TransformByName(t, name)
+		if !ok {
+			return p, fmt.Errorf("sa: there is no transform %q of type %d", name, t)
+		}
+		p = append(p, k.Transform)
+	}
+	return p, nil
+}
+
 // OfType returns the transforms of type t, in order of preference.
 func (p Proposal) OfType(t TransformType) []Transform {
 	var out []Transform

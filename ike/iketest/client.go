@@ -42,13 +42,13 @@ func Clients() []Client {
 	androidCBC := []string{"aes-256-cbc", "aes-192-cbc", "aes-128-cbc"}
 	androidAEAD := []string{"aes-256-gcm", "aes-192-gcm", "aes-128-gcm", "chacha20-poly1305"}
 	sha2 := []string{"sha512", "sha384", "sha256"}
-	androidESP := []sa.Proposal{offer(androidAEAD, nil, nil, nil), offer(androidCBC, sha2, nil, nil)}
+	androidESP := []sa.Proposal{proposed(androidAEAD, nil, nil, nil), proposed(androidCBC, sha2, nil, nil)}
 	return []Client{
 		{
 			Name: "Apple, iOS 16.5 and macOS 13.4 on", Source: "Apple Platform Deployment, IKEv2 MDM settings",
-			IKE: []sa.Proposal{offer([]string{"aes-256-cbc"}, []string{"sha256"}, []string{"sha256"},
+			IKE: []sa.Proposal{proposed([]string{"aes-256-cbc"}, []string{"sha256"}, []string{"sha256"},
 				[]string{"modp2048", "ecp256"})},
-			ESP:   []sa.Proposal{offer([]string{"aes-256-cbc"}, []string{"sha256"}, nil, nil)},
+			ESP:   []sa.Proposal{proposed([]string{"aes-256-cbc"}, []string{"sha256"}, nil, nil)},
 			Group: sa.KEModp2048,
 			Init:  []wire.NotifyType{wire.RedirectSupported, wire.FragmentationSupported},
 			Auth: []wire.NotifyType{wire.InitialContact, wire.ESPTFCPaddingNotSupported, wire.NonFirstFragmentsAlso,
@@ -58,8 +58,8 @@ func Clients() []Client {
 		{
 			Name: "Android 13 on", Source: "Android's IKE library, VpnProfile defaults",
 			IKE: []sa.Proposal{
-				offer(androidCBC, sha2, sha2, []string{"modp4096", "x25519", "modp3072", "modp2048"}),
-				offer(androidAEAD, nil, sha2, []string{"modp4096", "x25519", "modp3072", "modp2048"}),
+				proposed(androidCBC, sha2, sha2, []string{"modp4096", "x25519", "modp3072", "modp2048"}),
+				proposed(androidAEAD, nil, sha2, []string{"modp4096", "x25519", "modp3072", "modp2048"}),
 			},
 			ESP: androidESP, Group: sa.KEModp4096,
 			Init: []wire.NotifyType{wire.FragmentationSupported},
@@ -69,8 +69,8 @@ func Clients() []Client {
 		{
 			Name: "Android 11 and 12", Source: "Android's IKE library, VpnProfile defaults",
 			IKE: []sa.Proposal{
-				offer(androidCBC, sha2, sha2, []string{"modp4096", "modp2048"}),
-				offer(androidAEAD[:3], nil, sha2, []string{"modp4096", "modp2048"}),
+				proposed(androidCBC, sha2, sha2, []string{"modp4096", "modp2048"}),
+				proposed(androidAEAD[:3], nil, sha2, []string{"modp4096", "modp2048"}),
 			},
 			ESP: androidESP, Group: sa.KEModp4096,
 			Init: []wire.NotifyType{wire.FragmentationSupported},
@@ -80,10 +80,10 @@ func Clients() []Client {
 		{
 			Name: "Windows 10 and 11, NegotiateDH2048_AES256 = 2", Source: "Microsoft Learn, RasMan registry settings",
 			IKE: []sa.Proposal{
-				offer([]string{"aes-256-cbc"}, []string{"sha256"}, []string{"sha256"}, []string{"modp2048"}),
-				offer([]string{"aes-256-cbc"}, []string{"sha384"}, []string{"sha384"}, []string{"modp2048"}),
+				proposed([]string{"aes-256-cbc"}, []string{"sha256"}, []string{"sha256"}, []string{"modp2048"}),
+				proposed([]string{"aes-256-cbc"}, []string{"sha384"}, []string{"sha384"}, []string{"modp2048"}),
 			},
-			ESP:   []sa.Proposal{offer([]string{"aes-256-cbc"}, []string{"sha256"}, nil, nil)},
+			ESP:   []sa.Proposal{proposed([]string{"aes-256-cbc"}, []string{"sha256"}, nil, nil)},
 			Group: sa.KEModp2048, FixedKE: true,
 			Init: []wire.NotifyType{wire.FragmentationSupported},
 			Auth: []wire.NotifyType{wire.MOBIKESupported},
@@ -92,41 +92,18 @@ func Clients() []Client {
 		{
 			Name: "Windows 10 and 11 as they ship", Source: "Microsoft Learn, VPN cryptography defaults",
 			IKE: []sa.Proposal{
-				offer([]string{"aes-256-cbc"}, []string{"sha1", "sha256", "sha384"},
+				proposed([]string{"aes-256-cbc"}, []string{"sha1", "sha256", "sha384"},
 					[]string{"sha1", "sha256", "sha384"}, []string{"modp1024"}),
-				offer([]string{"3des"}, []string{"sha1", "sha256", "sha384"}, []string{"sha1", "sha256", "sha384"},
+				proposed([]string{"3des"}, []string{"sha1", "sha256", "sha384"}, []string{"sha1", "sha256", "sha384"},
 					[]string{"modp1024"}),
 			},
-			ESP:   []sa.Proposal{offer([]string{"aes-256-cbc"}, []string{"sha1"}, nil, nil)},
+			ESP:   []sa.Proposal{proposed([]string{"aes-256-cbc"}, []string{"sha1"}, nil, nil)},
 			Group: sa.KEModp1024, FixedKE: true,
 			Init: []wire.NotifyType{wire.FragmentationSupported},
 			Auth: []wire.NotifyType{wire.MOBIKESupported},
 			Asks: windows, Selectors: both,
 		},
 	}
-}
-
-// offer reads transforms by the names that a configuration has for them. One for ESP
-// has no PRF and no key exchange, and short sequence numbers.
-func offer(encryption, integrity, prf, group []string) sa.Proposal {
-	var p sa.Proposal
-	add := func(kind sa.TransformType, names []string) {
-		for _, name := range names {
-			k, ok := sa.TransformByName(kind, name)
-			if !ok {
-				panic("iketest: internal error: unknown transform " + name)
-			}
-			p = append(p, k.Transform)
-		}
-	}
-	add(sa.Encryption, encryption)
-	add(sa.Integrity, integrity)
-	add(sa.PRF, prf)
-	add(sa.KeyExchange, group)
-	if prf == nil {
-		add(sa.Sequence, []string{"no-esn"})
-	}
-	return p
 }
 
 // Connect has s, which has sent nothing yet, connect as the client does, with identity id

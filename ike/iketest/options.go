@@ -1,9 +1,7 @@
 package iketest
 
 import (
-	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -77,19 +75,4 @@ func number(field func(*exchange.Config) *int) func(*exchange.Config, string) er
 		*field(c), err = strconv.Atoi(v)
 		return err
 	}
-}
-
-// proposal reads transforms by the names of configuration files.
-func proposal(text string) (sa.Proposal, error) {
-	var out sa.Proposal
-	for _, name := range strings.Fields(text) {
-		kinds := []sa.TransformType{sa.Encryption, sa.PRF, sa.KeyExchange, sa.Sequence}
-		i := slices.IndexFunc(kinds, func(k sa.TransformType) bool { _, ok := sa.TransformByName(k, name); return ok })
-		if i < 0 {
-			return nil, fmt.Errorf("there is no transform %s", name)
-		}
-		k, _ := sa.TransformByName(kinds[i], name)
-		out = append(out, k.Transform)
-	}
-	return out, nil
 }
