@@ -24,6 +24,7 @@ type lab struct {
 	cut   [2]bool   // links
 	data  bool      // the data network works
 	deaf  bool      // no worker falls silent
+	still *Node     // stands still, and will go on
 	drop  func(from int, d Datagram) bool
 	wire  []flight
 	disk  [2]uint64
