@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/warrenvpn/warren/internal/lab"
 )
@@ -60,12 +59,7 @@ func TestFailoverKeyRotation(t *testing.T) {
 				if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 					t.Fatal(err)
 				}
-				p.lab.Eventually("a new worker", 10*time.Second, func() error {
-					if c := standby.Context(p.site.Context); c.PID == before.PID || c.State != "ready" {
-						return fmt.Errorf("context: %+v", c)
-					}
-					return nil
-				})
+				anotherWorker(p.lab, standby.Warrend, p.site.Context, before)
 			}
 			p.Whole()
 			var used []string

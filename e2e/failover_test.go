@@ -132,12 +132,7 @@ func TestFailover(t *testing.T) {
 			if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			p.lab.Eventually("a new worker", 10*time.Second, func() error {
-				if c := active.Context(p.site.Context); c.PID == before.PID || c.State != "ready" {
-					return fmt.Errorf("context: %+v", c)
-				}
-				return nil
-			})
+			anotherWorker(p.lab, active.Warrend, p.site.Context, before)
 		})
 		p.Whole()
 		if now, _ := p.Active(group); now != active || epoch(t, active) != was {

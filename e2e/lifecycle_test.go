@@ -103,12 +103,7 @@ context "grey" {
 		t.Errorf("plan:\n%s", plan)
 	}
 	w.MustCLI("apply", "--confirm", "3s")
-	l.Eventually("red's client to see the DELETE", lab.Patience, func() error {
-		if redClient.Established() {
-			return fmt.Errorf("its SA is still there")
-		}
-		return nil
-	})
+	toldOfEnd(l, "red's client to see the DELETE", redClient)
 	l.Eventually("what was not confirmed to be rolled back", 10*time.Second, func() error {
 		if got := w.Context("red"); got.State != "ready" || got.PID == red.PID {
 			return fmt.Errorf("red is %+v", got)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -97,6 +98,38 @@ func answers(l *lab.Lab, p *lab.Pinger, more int) {
 		}
 		return nil
 	})
+}
+
+// toldOfEnd waits until a client has no IKE SA any more.
+func toldOfEnd(l *lab.Lab, what string, s *lab.StrongSwan) {
+	l.Eventually(what, lab.Patience, func() error {
+		if s.Established() {
+			return errors.New("its SA is still there")
+		}
+		return nil
+	})
+}
+
+// anotherWorker waits until a context has another worker than before, which is ready.
+func anotherWorker(l *lab.Lab, w *lab.Warrend, context string, before lab.ContextRow) (now lab.ContextRow) {
+	l.Eventually("another worker of context "+context, lab.Patience, func() error {
+		if now = w.Context(context); now.PID == before.PID || now.State != "ready" {
+			return fmt.Errorf("%+v", now)
+		}
+		return nil
+	})
+	return now
+}
+
+// startKept is start with somebody who keeps descriptors for the daemon, whose programs are in
+// bin.
+func startKept(t *testing.T, bin string) (*lab.Lab, *lab.Tenants, *lab.Warrend) {
+	t.Helper()
+	l := lab.New(t)
+	n := l.TwoTenants()
+	w := n.StartKeptGateway(bin)
+	w.Ready()
+	return l, n, w
 }
 
 // wantLog fails the test where the daemon's log has no line with all words, and

@@ -39,12 +39,9 @@ func TestWorkerKilled(t *testing.T) {
 		} else if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		l.Eventually("a new worker", 10*time.Second, func() error {
-			if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" || c.Restarts != before.Restarts+1 {
-				return fmt.Errorf("context blue: %+v", c)
-			}
-			return nil
-		})
+		if c := anotherWorker(l, w, "blue", before); c.Restarts != before.Restarts+1 {
+			t.Errorf("the new worker: %+v, the one before: %+v", c, before)
+		}
 		answers(l, blue, 50)
 		r := blue.Stop()
 		t.Logf("kill %d: %v", i+1, r)
@@ -71,12 +68,7 @@ func TestWorkerKilled(t *testing.T) {
 	}
 	n.Blue.Client.MustPing(lab.Ping{From: blueVIP, To: lab.InsideHost})
 	w.MustCLI("logoff", "--context", "blue", "--all")
-	l.Eventually("the client to see the DELETE", 5*time.Second, func() error {
-		if s.Established() {
-			return fmt.Errorf("its SA is still there")
-		}
-		return nil
-	})
+	toldOfEnd(l, "the client to see the DELETE", s)
 }
 
 // TestWorkerStopped stops a worker (SIGSTOP): the status says within moments that
@@ -92,12 +84,7 @@ func TestWorkerStopped(t *testing.T) {
 	if err := syscall.Kill(before.PID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	l.Eventually("a new worker", 10*time.Second, func() error {
-		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" {
-			return fmt.Errorf("context blue: %+v", c)
-		}
-		return nil
-	})
+	anotherWorker(l, w, "blue", before)
 	answers(l, ping, 50)
 	r := ping.Stop()
 	t.Logf("%v", r)
@@ -214,12 +201,7 @@ func TestStopLeavesTheHost(t *testing.T) {
 	if left, err := os.ReadDir(strings.TrimSuffix(w.Config, "system.hcl") + "run"); err == nil && len(left) > 0 {
 		t.Errorf("run_dir: got %v, want nothing in it", left)
 	}
-	l.Eventually("the client to be told", 5*time.Second, func() error {
-		if s.Established() {
-			return fmt.Errorf("it still has its SA")
-		}
-		return nil
-	})
+	toldOfEnd(l, "the client to be told", s)
 
 	w.Start()
 	w.Ready()

@@ -277,12 +277,7 @@ func TestBurst(t *testing.T) {
 	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	l.Eventually("a new worker", 10*time.Second, func() error {
-		if c := w.Context("red"); c.PID == before.PID || c.State != "ready" {
-			return fmt.Errorf("context red: %+v", c)
-		}
-		return nil
-	})
+	anotherWorker(l, w, "red", before)
 	l.Eventually("red's two sessions", 10*time.Second, func() error {
 		up := 0
 		for _, s := range w.IKESAs("red") {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,10 +16,7 @@ import (
 // goodbye and is built anew, one that is gone ends, a new one gets at once what the others
 // have left, and the tunnels of all others lose no packet.
 func TestUpgradeInterfaces(t *testing.T) {
-	l := lab.New(t)
-	n := l.TwoTenants()
-	w := n.StartKeptGateway("")
-	w.Ready()
+	l, n, w := startKept(t, "")
 	_, vip := client(t, n.Blue)
 	red, _ := client(t, n.Red)
 	blue := w.Context("blue")
@@ -63,9 +59,7 @@ context "green" {
 		w.Write("red.hcl", s.red)
 		w.Start()
 		w.Ready()
-		if got := w.Context("blue"); got.PID != blue.PID || got.State != "ready" || got.Restarts != 0 {
-			t.Errorf("%s: the other context: got %+v, want %+v", s.name, got, blue)
-		}
+		sameWorker(t, s.name+": the other context", w.Context("blue"), blue)
 		if got := w.Context("red"); got.PID == before.PID || got.State != "ready" || got.Restarts != 0 {
 			t.Errorf("%s: got %+v, want another worker than %+v", s.name, got, before)
 		}
@@ -77,20 +71,13 @@ context "green" {
 		if got := devicesOf(n.Gateway, w.System+"-red"); got != s.devices {
 			t.Errorf("%s: the devices: got %s, want %s", s.name, got, s.devices)
 		}
-		l.Eventually(s.name+": the client to see the DELETE", 10*time.Second, func() error {
-			if red.Established() {
-				return fmt.Errorf("its SA is still there")
-			}
-			return nil
-		})
+		toldOfEnd(l, s.name+": the client to see the DELETE", red)
 		if log := w.Log(); strings.Contains(log, "context cannot start") {
 			t.Errorf("%s: a context could not start at first:\n%s", s.name, log)
 		}
 		answers(l, ping, 10)
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel of the other context: %v", r)
-	}
+	noneLost(t, ping)
 	n.Gateway.MustRun("ip", "link", "show", "wr-new") // it has come home
 	red.MustInitiate("red")
 }

@@ -23,22 +23,13 @@ func TestUpgradePair(t *testing.T) {
 	answers(p.lab, ping, 20)
 	for _, n := range []*lab.PairNode{standby, active} {
 		before := n.Context(p.site.Context)
-		ends := []struct {
-			how string
-			end func()
-		}{
-			{"kill -9", func() { n.Warrend.Kill() }},
-			{"SIGTERM", func() { n.Stop() }},
-			{"new programs", func() { n.Install(); n.Stop() }},
-		}
-		for _, e := range ends {
+		for _, e := range endings(n.Warrend) {
 			for i := range upgradeLives {
 				e.end()
 				n.Start()
 				p.Whole()
-				if got := n.Context(p.site.Context); got.PID != before.PID || got.Restarts != 0 {
-					t.Errorf("%s of the %s unit, %d: got %+v, want %+v", e.how, n.Unit, i+1, got, before)
-				}
+				sameWorker(t, fmt.Sprintf("%s of the %s unit, %d", e.how, n.Unit, i+1), n.Context(p.site.Context),
+					before)
 				if now, _ := p.Active(p.site.Group); now != active {
 					t.Fatalf("%s of the %s unit, %d: the role has moved", e.how, n.Unit, i+1)
 				}
@@ -46,11 +37,7 @@ func TestUpgradePair(t *testing.T) {
 			}
 		}
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel: %v", r)
-	} else {
-		t.Logf("%v", r)
-	}
+	noneLost(t, ping)
 	if now := epochOf(t, active, p.site.Group); now != epoch {
 		t.Errorf("the epoch: got %d, want %d", now, epoch)
 	}
@@ -75,15 +62,7 @@ func TestUpgradeLone(t *testing.T) {
 	ping := p.client.StartPing(lab.Ping{From: p.address, To: lab.PairInsideHost, Interval: 10 * time.Millisecond})
 	answers(p.lab, ping, 20)
 	standby.Shutdown()
-	ends := []struct {
-		how string
-		end func()
-	}{
-		{"kill -9", func() { active.Warrend.Kill() }},
-		{"SIGTERM", func() { active.Stop() }},
-		{"new programs", func() { active.Install(); active.Stop() }},
-	}
-	for _, e := range ends {
+	for _, e := range endings(active.Warrend) {
 		for i := range upgradeLives {
 			wantLog(t, active.Warrend, "workers told that the peer is away")
 			e.end()
@@ -94,17 +73,11 @@ func TestUpgradeLone(t *testing.T) {
 				}
 				return nil
 			})
-			if got := active.Context(p.site.Context); got.PID != before.PID || got.Restarts != 0 {
-				t.Errorf("%s, %d: got %+v, want %+v", e.how, i+1, got, before)
-			}
+			sameWorker(t, fmt.Sprintf("%s, %d", e.how, i+1), active.Context(p.site.Context), before)
 			answers(p.lab, ping, 10)
 		}
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel: %v", r)
-	} else {
-		t.Logf("%v", r)
-	}
+	noneLost(t, ping)
 	if now := epochOf(t, active, p.site.Group); now != epoch {
 		t.Errorf("the epoch: got %d, want %d", now, epoch)
 	}
@@ -121,7 +94,7 @@ func TestUpgradeLone(t *testing.T) {
 // goes back: on either unit the next supervisor takes up the workers of the one before, no packet
 // of a tunnel is lost and no role changes, nor do the SAs where the workers follow.
 func TestUpgradePairFromBase(t *testing.T) {
-	base, tree := lab.UpgradeBase(t), lab.Bin()
+	base := lab.UpgradeBase(t)
 	p := startPair(t, lab.PairConfig{Keep: true, Bin: [2]string{base, base}})
 	active, standby := p.Active(p.site.Group)
 	was := spis(p.swan.ListSAs(), true)
@@ -129,37 +102,22 @@ func TestUpgradePairFromBase(t *testing.T) {
 	answers(p.lab, ping, 20)
 	for _, n := range []*lab.PairNode{standby, active} {
 		before := n.Context(p.site.Context)
-		for _, life := range []struct {
-			bin string
-			end func()
-		}{{tree, func() { n.Stop() }}, {base, func() { n.Stop() }}, {tree, func() { n.Warrend.Kill() }}} {
+		for _, life := range builds(n.Warrend, base) {
 			life.end()
-			n.Use(life.bin)
 			n.Start()
 			p.Whole()
-			if got := n.Context(p.site.Context); got.PID != before.PID || got.Restarts != 0 {
-				t.Errorf("%s of the %s unit: got %+v, want %+v", life.bin, n.Unit, got, before)
-			}
+			sameWorker(t, fmt.Sprintf("%s of the %s unit", life.how, n.Unit), n.Context(p.site.Context), before)
 			if now, _ := p.Active(p.site.Group); now != active {
-				t.Fatalf("%s of the %s unit: the role has moved", life.bin, n.Unit)
+				t.Fatalf("%s of the %s unit: the role has moved", life.how, n.Unit)
 			}
 			answers(p.lab, ping, 10)
 		}
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel: %v", r)
-	} else {
-		t.Logf("%v", r)
-	}
+	noneLost(t, ping)
 	for _, n := range []*lab.PairNode{standby, active} {
 		before := n.Context(p.site.Context)
 		n.MustCLI("restart", p.site.Context)
-		p.lab.Eventually("a worker of the new build", 10*time.Second, func() error {
-			if c := n.Context(p.site.Context); c.PID == before.PID || c.State != "ready" {
-				return fmt.Errorf("%s unit: %+v", n.Unit, c)
-			}
-			return nil
-		})
+		anotherWorker(p.lab, n.Warrend, p.site.Context, before)
 		p.Whole()
 	}
 	if now := spis(p.swan.ListSAs(), true); now != was {

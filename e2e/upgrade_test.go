@@ -15,41 +15,71 @@ import (
 // upgradeLives is how often the supervisor ends in each way.
 const upgradeLives = 3
 
+// ending is a way in which a supervisor ends that is followed by another one.
+type ending struct {
+	how string
+	end func()
+}
+
+// endings are all such ways.
+func endings(w *lab.Warrend) []ending {
+	return []ending{
+		{"kill -9", func() { w.Kill() }},
+		{"SIGTERM", func() { w.Stop() }},
+		{"new programs", func() { w.Install(); w.Stop() }},
+	}
+}
+
+// builds are the lives of a supervisor that follow one of the build base: it is upgraded, goes
+// back, and is upgraded again.
+func builds(w *lab.Warrend, base string) []ending {
+	tree := lab.Bin()
+	return []ending{
+		{tree, func() { w.Stop(); w.Use(tree) }},
+		{base, func() { w.Stop(); w.Use(base) }},
+		{tree, func() { w.Kill(); w.Use(tree) }},
+	}
+}
+
+// sameWorker fails the test where a context has another worker than before.
+func sameWorker(t *testing.T, what string, got, before lab.ContextRow) {
+	t.Helper()
+	if got.PID != before.PID || got.State != "ready" || got.Restarts != 0 {
+		t.Errorf("%s: got %+v, want %+v", what, got, before)
+	}
+}
+
+// noneLost ends a ping and fails the test where the tunnel has lost a packet.
+func noneLost(t *testing.T, ping *lab.Pinger) {
+	t.Helper()
+	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
+		t.Errorf("the tunnel: %v", r)
+	} else {
+		t.Logf("the tunnel: %v", r)
+	}
+}
+
 // TestUpgrade ends the supervisor under traffic, by kill -9, by SIGTERM, and for new
 // programs: no packet of a tunnel is lost, the workers are the same, and what comes
 // after is as before.
 func TestUpgrade(t *testing.T) {
-	l := lab.New(t)
-	n := l.TwoTenants()
-	w := n.StartKeptGateway("")
-	w.Ready()
+	l, n, w := startKept(t, "")
 	s, vip := client(t, n.Blue)
 	wire := n.Blue.Client.Capture("out")
 	began := time.Now()
 	before := w.Context("blue")
 	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
 	answers(l, ping, 20)
-	ends := map[string]func(){
-		"kill -9":      func() { w.Kill() },
-		"SIGTERM":      func() { w.Stop() },
-		"new programs": func() { w.Install(); w.Stop() },
-	}
-	for _, how := range []string{"kill -9", "SIGTERM", "new programs"} {
+	for _, e := range endings(w) {
 		for i := range upgradeLives {
-			ends[how]()
+			e.end()
 			w.Start()
 			w.Ready()
-			if got := w.Context("blue"); got.PID != before.PID || got.State != "ready" || got.Restarts != 0 {
-				t.Errorf("%s %d: got %+v, want %+v", how, i+1, got, before)
-			}
+			sameWorker(t, fmt.Sprintf("%s %d", e.how, i+1), w.Context("blue"), before)
 			answers(l, ping, 10)
 		}
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel: %v", r)
-	} else {
-		t.Logf("%v", r)
-	}
+	noneLost(t, ping)
 	if got := wire.Inits(began); got != 0 {
 		t.Errorf("new IKE_SA_INITs: got %d, want 0", got)
 	}
@@ -58,12 +88,9 @@ func TestUpgrade(t *testing.T) {
 	if err := syscall.Kill(before.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	l.Eventually("a new worker", 10*time.Second, func() error {
-		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" || c.Restarts != 1 {
-			return fmt.Errorf("context blue: %+v", c)
-		}
-		return nil
-	})
+	if c := anotherWorker(l, w, "blue", before); c.Restarts != before.Restarts+1 {
+		t.Errorf("the new worker: %+v, the one before: %+v", c, before)
+	}
 	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
 	if err := s.Rekey("blue", false); err != nil {
 		t.Error(err)
@@ -84,12 +111,7 @@ func TestUpgrade(t *testing.T) {
 	})
 	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
 	w.Shutdown()
-	l.Eventually("the client to see the DELETE", 5*time.Second, func() error {
-		if s.Established() {
-			return fmt.Errorf("its SA is still there")
-		}
-		return nil
-	})
+	toldOfEnd(l, "the client to see the DELETE", s)
 	if got := w.Kept(); len(got) > 0 {
 		t.Errorf("after the end there is kept: %v", got)
 	}
@@ -99,38 +121,22 @@ func TestUpgrade(t *testing.T) {
 // worker the other one takes up, and no packet of a tunnel is lost. A worker is of the build
 // that has started it until it is replaced.
 func TestUpgradeFromBase(t *testing.T) {
-	base, tree := lab.UpgradeBase(t), lab.Bin()
-	l := lab.New(t)
-	n := l.TwoTenants()
-	w := n.StartKeptGateway(base)
-	w.Ready()
+	base := lab.UpgradeBase(t)
+	l, n, w := startKept(t, base)
 	_, vip := client(t, n.Blue)
 	before := w.Context("blue")
 	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
 	answers(l, ping, 20)
-	for _, life := range []struct {
-		bin  string
-		ends func()
-	}{{tree, w.Stop}, {base, w.Stop}, {tree, func() { w.Kill() }}} {
-		life.ends()
-		w.Use(life.bin)
+	for _, life := range builds(w, base) {
+		life.end()
 		w.Start()
 		w.Ready()
-		if got := w.Context("blue"); got.PID != before.PID || got.State != "ready" || got.Restarts != 0 {
-			t.Errorf("%s: got %+v, want %+v", life.bin, got, before)
-		}
+		sameWorker(t, life.how, w.Context("blue"), before)
 		answers(l, ping, 10)
 	}
-	if r := ping.Stop(); r.Lost() > 0 || r.Err != nil {
-		t.Errorf("the tunnel: %v", r)
-	}
+	noneLost(t, ping)
 	w.MustCLI("restart", "blue")
-	l.Eventually("a worker of the new build", 10*time.Second, func() error {
-		if c := w.Context("blue"); c.PID == before.PID || c.State != "ready" {
-			return fmt.Errorf("context blue: %+v", c)
-		}
-		return nil
-	})
+	anotherWorker(l, w, "blue", before)
 	n.Blue.Client.MustPing(lab.Ping{From: vip, To: lab.InsideHost})
 }
 
@@ -139,21 +145,9 @@ func TestUpgradeFromBase(t *testing.T) {
 // changed in place. Where the keeper lets go, workers end by themselves, with a goodbye
 // behind SIGTERM, and what they had is given back to the next supervisor.
 func TestUpgradeEnds(t *testing.T) {
-	l := lab.New(t)
-	n := l.TwoTenants()
-	w := n.StartKeptGateway("")
-	w.Ready()
+	l, n, w := startKept(t, "")
 	blue, vip := client(t, n.Blue)
 	red, _ := client(t, n.Red)
-	gone := func(what string, s *lab.StrongSwan) {
-		t.Helper()
-		l.Eventually(what, 10*time.Second, func() error {
-			if s.Established() {
-				return fmt.Errorf("its SA is still there")
-			}
-			return nil
-		})
-	}
 	before := w.Context("blue")
 	ping := n.Blue.Client.StartPing(lab.Ping{From: vip, To: lab.InsideHost, Interval: 10 * time.Millisecond})
 	answers(l, ping, 10)
@@ -170,14 +164,14 @@ func TestUpgradeEnds(t *testing.T) {
 	if r := ping.Stop(); r.Lost() > 0 {
 		t.Errorf("the context that has changed: %v", r)
 	}
-	gone("the client of the context that is gone to see the DELETE", red)
+	toldOfEnd(l, "the client of the context that is gone to see the DELETE", red)
 	if out := w.MustCLI("show", "running-config", "--context", "blue"); !strings.Contains(out, "10.10.0.54") {
 		t.Errorf("it runs:\n%s", out)
 	}
 
 	w.Stop()
 	w.DropKept()
-	gone("the client to see the DELETE of a worker on its own", blue)
+	toldOfEnd(l, "the client to see the DELETE of a worker on its own", blue)
 	gonePIDs(t, l, before.PID)
 	w.Start()
 	w.Ready()

@@ -21,8 +21,9 @@ type pairLoss struct {
 var pairLosses = []pairLoss{
 	{"the active unit loses its power, or its machine stops", "the other unit serves, with all SAs",
 		func(l *lab) { l.nodes[0] = nil }, true, []string{"dead", "active"}},
-	{"all processes of the active unit end, and its kernel lives", "the same: the sessions that the kernel has closed " +
-		"say so, and nothing answers", func(l *lab) { l.nodes[0] = nil; l.closes(1) }, true, []string{"dead", "active"}},
+	{"all processes of the active unit end, and its kernel lives",
+		"the same: the sessions that the kernel has closed say so, and nothing answers",
+		func(l *lab) { l.nodes[0] = nil; l.closes(1) }, true, []string{"dead", "active"}},
 	{"the active unit is lost while the standby has not copied everything yet",
 		"the other unit waits longer, and then serves with what it has",
 		func(l *lab) {

@@ -3,8 +3,11 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/warrenvpn/warren/internal/fdstore/fdstoretest"
 )
@@ -180,6 +183,33 @@ func (w *Warrend) Ready() {
 			return fmt.Errorf("it has ended: %v", w.err)
 		}
 		_, _, err := w.CLI("status", "--wait", "10s")
+		if err == nil {
+			err = w.listens()
+		}
 		return err
 	})
+}
+
+// listens returns an error where another process than the daemon's listens at its socket: one
+// that was not ended before this one was started.
+func (w *Warrend) listens() error {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: w.socket, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	if controlErr := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); controlErr != nil {
+		err = controlErr
+	}
+	if err == nil && int(peer.Pid) != w.PID() {
+		err = fmt.Errorf("process %d listens at %s, and %d should", peer.Pid, w.socket, w.PID())
+	}
+	return err
 }
