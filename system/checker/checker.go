@@ -25,11 +25,14 @@ const (
 	// maxPassed is how many texts are known to be harmless: four versions of as many
 	// contexts as a system has. 128 KiB.
 	maxPassed = 4096
-	// maxRefused is how many are known to be harmful, each for refusedFor. A
-	// configuration with mistakes is read several times within one command, and who
-	// was only out of luck on a busy host is asked again by the next one.
-	maxRefused = 256
-	refusedFor = 30 * time.Second
+	// maxRefused is how many are known to be harmful, each for refusedFor, or, where that
+	// is longer, until its check was that share of the time. A configuration with mistakes
+	// is read several times within one command, and who was only out of luck on a busy host
+	// is asked again by the next one; but a text that uses up what it gets is not given that
+	// whenever somebody asks.
+	maxRefused   = 256
+	refusedFor   = 30 * time.Second
+	refusedShare = 0.05 // of a processor
 	// idleAfter ends a process that nobody has needed for so long.
 	idleAfter = 2 * time.Second
 )
@@ -107,8 +110,9 @@ func (c *Checker) Check(text []byte) error {
 	}
 	c.idle.Stop()
 	defer c.idle.Reset(c.rested)
-	if err := c.ask(text); err != nil {
-		c.refused.put(sum, refusal{err, time.Now().Add(refusedFor)})
+	if used, err := c.ask(text); err != nil {
+		rest := time.Duration(float64(used) / refusedShare)
+		c.refused.put(sum, refusal{err, time.Now().Add(max(refusedFor, rest))})
 		return err
 	}
 	c.passed.put(sum, struct{}{})
@@ -125,29 +129,30 @@ func (c *Checker) RequireSandbox(required bool) {
 }
 
 // ask has a process check a text. One that has checked others before has used up some
-// of what it may use, so that a new one has the last word. The caller has the turn.
-func (c *Checker) ask(text []byte) error {
+// of what it may use, so that a new one has the last word. used is the processor time of
+// those that the text has ended. The caller has the turn.
+func (c *Checker) ask(text []byte) (used time.Duration, err error) {
 	if c.child != nil && c.caged.Load() && len(c.child.box.Missing) > 0 {
 		c.endChild()
 	}
 	for {
 		fresh := c.child == nil
 		if fresh {
-			var err error
 			if c.child, err = c.start(); err != nil {
-				return fmt.Errorf("the process that checks it cannot be started: %w", err)
+				return used, fmt.Errorf("the process that checks it cannot be started: %w", err)
 			}
 		}
 		err := c.child.check(text)
 		if err == nil {
-			return nil
+			return used, nil
 		}
 		c.child.end()
+		used += c.child.used()
 		reason := c.child.reason(err)
 		c.child = nil
 		if fresh {
 			c.cfg.Log.Warn("text of a context refused", "reason", reason)
-			return reason
+			return used, reason
 		}
 	}
 }

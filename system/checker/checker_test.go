@@ -43,7 +43,7 @@ const good = `ip_pool "staff" { range = "10.0.0.1-10.0.0.9" }`
 func TestHarmless(t *testing.T) {
 	c, _ := newChecker(t)
 	texts := []string{good, "", "ip_pool {{{{", "\xff\xfe", strings.Repeat("[", 1000), "interface \"x\" {}",
-		strings.Repeat("# a comment\n", configs.MaxFileSize/4/12)} // all of it takes half a second on a quiet host
+		strings.Repeat("# a comment\n", configs.MaxFileSize/4/12)} // of which all takes a third of a second on a quiet host
 	for _, text := range texts {
 		if err := c.Check([]byte(text)); err != nil {
 			t.Errorf("%.20q: %v", text, err)
@@ -98,6 +98,29 @@ func TestHarmful(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "text of a context refused") {
 		t.Errorf("nothing is told:\n%s", log)
+	}
+}
+
+// TestRefusedShare: a text that uses up what it gets is not checked again before that was
+// refusedShare of the time, whoever asks; others are when a while has passed.
+func TestRefusedShare(t *testing.T) {
+	c, _ := newChecker(t)
+	for text, least := range map[string]time.Duration{"loop": 20 * tight.cpu, "exit": refusedFor} {
+		began := time.Now()
+		if c.Check([]byte(text)) == nil {
+			t.Fatalf("%s passes", text)
+		}
+		var until time.Time
+		for _, r := range c.refused.values {
+			if r.until.After(until) {
+				until = r.until
+			}
+		}
+		// The kernel looks at the limit of processor time once in a while, and counts in ticks.
+		if rest := until.Sub(began); rest < least*9/10 || rest > least+20*(tight.cpu+overtime) {
+			t.Errorf("%s is refused for %v, want %v or a little more", text, rest, least)
+		}
+		c.refused = memory[refusal]{most: maxRefused}
 	}
 }
 

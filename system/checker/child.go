@@ -160,6 +160,11 @@ func (k *child) end() {
 	k.close()
 }
 
+// used is the processor time of a process that has ended.
+func (k *child) used() time.Duration {
+	return k.cmd.ProcessState.UserTime() + k.cmd.ProcessState.SystemTime()
+}
+
 // lastLimit bounds the wait for the end of a pipe whose other end nobody has any more.
 const lastLimit = time.Second
 
@@ -181,7 +186,7 @@ func (k *child) reason(err error) error {
 	case !errors.Is(err, io.EOF) && !errors.Is(err, unix.EPIPE):
 		return err
 	// A process that could not say so has had its overtime, too.
-	case state.ExitCode() == exitOvertime, state.UserTime()+state.SystemTime() >= k.limits.cpu:
+	case state.ExitCode() == exitOvertime, k.used() >= k.limits.cpu:
 		return fmt.Errorf("its checking took more than %v of processor time", k.limits.cpu)
 	case bytes.Contains(k.last, []byte("out of memory")), bytes.Contains(k.last, []byte("cannot allocate memory")):
 		return fmt.Errorf("its checking took more than %d MiB of memory", k.limits.memory>>20)
