@@ -63,18 +63,7 @@ func warrenThroughput(l *lab.Lab, r *report, seconds int) error {
 	own := l.Namespace("own")
 	l.Veth(n.Gateway, "x-out", own, "cb-out")
 	w = n.Gateway.Warrend(lab.WarrendConfig{
-		Name: "g2",
-		System: `
-interface "Ethernet1/1" { device = "x-out" }
-interface "Ethernet1/2" { device = "wb-in" }
-
-context "blue" {
-  config_url = "file:blue.hcl"
-
-  allocate_interface "Ethernet1/1" { name = "outside" }
-  allocate_interface "Ethernet1/2" { name = "inside" }
-}
-`,
+		Name: "g2", System: lab.OneContext("blue", "x-out", "wb-in"),
 		Files: map[string]string{"blue.hcl": lab.File("blue.hcl") + forceUDP},
 	})
 	w.Ready()

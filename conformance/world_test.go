@@ -60,19 +60,6 @@ var protected = []string{"10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/
 // tenant is the name of moon's context.
 const tenant = "moon"
 
-// system is moon's system file.
-const system = `
-interface "Ethernet0/0" { device = "moon-out" }
-interface "Ethernet0/1" { device = "moon-in" }
-
-context "moon" {
-  config_url = "file:moon.hcl"
-
-  allocate_interface "Ethernet0/0" { name = "outside" }
-  allocate_interface "Ethernet0/1" { name = "inside" }
-}
-`
-
 // run plays the scenario with a back end, and tells what was seen.
 func (s scenario) run(t *testing.T, backend string) (seen string, err error) {
 	w := &world{scenario: s, backend: backend, hosts: map[string]*host{}}
@@ -121,7 +108,8 @@ func (w *world) build() {
 	w.wire = w.outside.CaptureHeaders("moon")
 	files := map[string]string{"moon.hcl": w.scenario.moon + w.backend}
 	maps.Copy(files, w.papers())
-	w.moon = gateway.Warrend(lab.WarrendConfig{Name: "gw", System: system, Files: files})
+	w.moon = gateway.Warrend(lab.WarrendConfig{Name: "gw", System: lab.OneContext(tenant, "moon-out", "moon-in"),
+		Files: files})
 	w.moon.Ready()
 	w.host("alice")
 	w.host("venus")

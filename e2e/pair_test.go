@@ -11,19 +11,6 @@ import (
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
-// site is the system file of one end of a tunnel between two Warrens.
-const site = `
-interface "Ethernet0/0" { device = "out" }
-interface "Ethernet0/1" { device = "in" }
-
-context "site" {
-  config_url = "file:site.hcl"
-
-  allocate_interface "Ethernet0/0" { name = "outside" }
-  allocate_interface "Ethernet0/1" { name = "inside" }
-}
-`
-
 // siteFile is the context of one end: a is 1 or 2, b the other one.
 func siteFile(a, b int, outer, connection, extra string) string {
 	text := `
@@ -90,7 +77,7 @@ func TestSites(t *testing.T) {
 				host.Route("::/0", fmt.Sprintf("2001:db8:%d::1", i+1))
 				hosts = append(hosts, host)
 				daemons = append(daemons, gw.Warrend(lab.WarrendConfig{
-					Name: fmt.Sprintf("gw%d", i+1), System: site,
+					Name: fmt.Sprintf("gw%d", i+1), System: lab.OneContext("site", "out", "in"),
 					Files: map[string]string{"site.hcl": siteFile(i+1, 2-i, tt.outer,
 						[]string{"start", "respond"}[i], tt.extra)},
 				}))

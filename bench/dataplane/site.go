@@ -236,19 +236,7 @@ crypto_map "outside" {
 // warrenGateway starts warrend at the gateway.
 func (s *site) warrenGateway() *lab.Warrend {
 	w := s.gatewayNS.Warrend(lab.WarrendConfig{
-		Name: s.name("w"),
-		System: `
-interface "Ethernet0/0" { device = "out" }
-interface "Ethernet0/1" { device = "in" }
-
-context "c" {
-  config_url = "file:c.hcl"
-
-  allocate_interface "Ethernet0/0" { name = "outside" }
-  allocate_interface "Ethernet0/1" { name = "inside" }
-}
-`,
-		Files: map[string]string{"c.hcl": gatewayFile},
+		Name: s.name("w"), System: lab.OneContext("c", "out", "in"), Files: map[string]string{"c.hcl": gatewayFile},
 	})
 	w.Ready()
 	s.pids = w.PIDs()

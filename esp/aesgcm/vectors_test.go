@@ -2,41 +2,11 @@ package aesgcm_test
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/aesgcm"
+	"github.com/warrenvpn/warren/internal/datatest"
 )
-
-// data reads a file of the third-party vectors. They are not part of the
-// project; CI must have them.
-func data(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("WARREN_TEST_DATA")
-	if dir == "" {
-		dir = "../../../shared/data"
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("third-party vectors are missing: %v", err)
-		}
-		t.Skipf("third-party vectors are not here (set WARREN_TEST_DATA): %v", err)
-	}
-	return b
-}
-
-// hexBytes is bytes that JSON writes in hexadecimal.
-type hexBytes []byte
-
-func (h *hexBytes) UnmarshalText(b []byte) error {
-	out, err := hex.DecodeString(string(b))
-	*h = out
-	return err
-}
 
 // TestWycheproof runs the vectors with our nonce and tag lengths.
 func TestWycheproof(t *testing.T) {
@@ -46,14 +16,12 @@ func TestWycheproof(t *testing.T) {
 			TagSize int `json:"tagSize"`
 			Tests   []struct {
 				ID                         int `json:"tcId"`
-				Key, IV, AAD, Msg, CT, Tag hexBytes
+				Key, IV, AAD, Msg, CT, Tag datatest.Hex
 				Result                     string
 			} `json:"tests"`
 		} `json:"testGroups"`
 	}
-	if err := json.Unmarshal(data(t, "wycheproof/aes_gcm_test.json"), &file); err != nil {
-		t.Fatal(err)
-	}
+	datatest.JSON(t, "wycheproof/aes_gcm_test.json", &file)
 	each(t, func(t *testing.T, i aesgcm.Implementation) {
 		ran := 0
 		for _, g := range file.Groups {

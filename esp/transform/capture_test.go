@@ -2,7 +2,6 @@ package transform
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"encoding/csv"
 	"net/netip"
@@ -12,23 +11,14 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/warrenvpn/warren/internal/datatest"
 )
 
 // espPackets returns the ESP packets of a capture, by SPI.
 func espPackets(t *testing.T, name string) map[uint32][][]byte {
 	t.Helper()
-	b := data(t, name)
-	if strings.HasSuffix(name, ".gz") {
-		z, err := gzip.NewReader(bytes.NewReader(b))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out bytes.Buffer
-		if _, err := out.ReadFrom(z); err != nil {
-			t.Fatal(err)
-		}
-		b = out.Bytes()
-	}
+	b := datatest.File(t, name)
 	var source gopacket.PacketDataSource
 	link := layers.LinkTypeEthernet
 	if r, err := pcapgo.NewReader(bytes.NewReader(b)); err == nil {
@@ -55,7 +45,7 @@ func espPackets(t *testing.T, name string) map[uint32][][]byte {
 // the keys of its test data, and refuses it with any byte changed.
 func TestCapturedPackets(t *testing.T) {
 	packets := espPackets(t, "wireshark/esp-bug-12671.pcapng.gz")
-	r := csv.NewReader(bytes.NewReader(data(t, "wireshark/esp_sa.tmpl")))
+	r := csv.NewReader(bytes.NewReader(datatest.File(t, "wireshark/esp_sa.tmpl")))
 	rows, err := r.ReadAll()
 	if err != nil {
 		t.Fatal(err)

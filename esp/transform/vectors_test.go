@@ -4,45 +4,16 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/esp/sa"
+	"github.com/warrenvpn/warren/internal/datatest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
-
-// data reads a file of the third-party vectors. They are not part of the
-// project; CI must have them.
-func data(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("WARREN_TEST_DATA")
-	if dir == "" {
-		dir = "../../../shared/data"
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("third-party vectors are missing: %v", err)
-		}
-		t.Skipf("third-party vectors are not here (set WARREN_TEST_DATA): %v", err)
-	}
-	return b
-}
-
-// hexBytes is bytes that JSON writes in hexadecimal.
-type hexBytes []byte
-
-func (h *hexBytes) UnmarshalText(b []byte) error {
-	out, err := hex.DecodeString(string(b))
-	*h = out
-	return err
-}
 
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
@@ -65,17 +36,15 @@ func TestWholePackets(t *testing.T) {
 	var packets []struct {
 		Name     string
 		Algs     []string
-		Key      hexBytes
-		AuthKey  hexBytes `json:"auth_key"`
-		Salt     hexBytes
-		Plain    hexBytes `json:"plain_ip"`
-		ESP      hexBytes `json:"esp_ip"`
+		Key      datatest.Hex
+		AuthKey  datatest.Hex `json:"auth_key"`
+		Salt     datatest.Hex
+		Plain    datatest.Hex `json:"plain_ip"`
+		ESP      datatest.Hex `json:"esp_ip"`
 		Verified bool
 		Outer    int
 	}
-	if err := json.Unmarshal(data(t, "esp/esp_packets.json"), &packets); err != nil {
-		t.Fatal(err)
-	}
+	datatest.JSON(t, "esp/esp_packets.json", &packets)
 	names := map[string]string{
 		"AEAD_AES_GCM": "aes-%d-gcm", "CIPHER_AES_CBC": "aes-%d-cbc", "CIPHER_3DES_CBC": "3des",
 		"AUTH_MD5_HMAC": "md5", "AUTH_SHA256_HMAC": "sha256", "AUTH_SHA384_HMAC": "sha384",
@@ -127,7 +96,7 @@ type wycheproof struct {
 		KeySize, IVSize, TagSize int
 		Tests                    []struct {
 			TCID                       int
-			Key, IV, AAD, Msg, CT, Tag hexBytes
+			Key, IV, AAD, Msg, CT, Tag datatest.Hex
 			Result                     string
 		}
 	}
@@ -139,9 +108,7 @@ func TestWycheproofAEAD(t *testing.T) {
 	for file, format := range map[string]string{"aes_gcm_test.json": "aes-%d-gcm",
 		"chacha20_poly1305_test.json": "chacha20-poly1305"} {
 		var w wycheproof
-		if err := json.Unmarshal(data(t, "wycheproof/"+file), &w); err != nil {
-			t.Fatal(err)
-		}
+		datatest.JSON(t, "wycheproof/"+file, &w)
 		n := 0
 		for _, g := range w.TestGroups {
 			if g.IVSize != 96 || g.TagSize != 128 {
@@ -175,9 +142,7 @@ func TestWycheproofHMAC(t *testing.T) {
 	for file, integ := range map[string]string{"hmac_sha1_test.json": "sha1", "hmac_sha256_test.json": "sha256",
 		"hmac_sha384_test.json": "sha384", "hmac_sha512_test.json": "sha512"} {
 		var w wycheproof
-		if err := json.Unmarshal(data(t, "wycheproof/"+file), &w); err != nil {
-			t.Fatal(err)
-		}
+		datatest.JSON(t, "wycheproof/"+file, &w)
 		n := 0
 		for _, g := range w.TestGroups {
 			tr, _ := sa.TransformByName(sa.Integrity, integ)
@@ -206,9 +171,7 @@ func TestWycheproofHMAC(t *testing.T) {
 
 func TestWycheproofCBC(t *testing.T) {
 	var w wycheproof
-	if err := json.Unmarshal(data(t, "wycheproof/aes_cbc_pkcs5_test.json"), &w); err != nil {
-		t.Fatal(err)
-	}
+	datatest.JSON(t, "wycheproof/aes_cbc_pkcs5_test.json", &w)
 	for _, g := range w.TestGroups {
 		for _, v := range g.Tests {
 			if v.Result != "valid" {

@@ -16,7 +16,7 @@ import (
 
 	"github.com/warrenvpn/warren/ike/pki/pkitest"
 	"github.com/warrenvpn/warren/ike/wire"
-	"github.com/warrenvpn/warren/ike/wire/wiretest"
+	"github.com/warrenvpn/warren/internal/datatest"
 )
 
 // identifiers are what method 14 names algorithms with, as RFC 7427 appendix A prints
@@ -218,7 +218,7 @@ func TestWycheproof(t *testing.T) {
 	} {
 		t.Run(tt.file, func(t *testing.T) {
 			var file vectorFile
-			wiretest.JSON(t, "wycheproof/"+tt.file+"_test.json", &file)
+			datatest.JSON(t, "wycheproof/"+tt.file+"_test.json", &file)
 			valid := 0
 			for _, g := range file.TestGroups {
 				key, err := x509.ParsePKIXPublicKey(unhex(t, g.PublicKeyDer))

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/warrenvpn/warren/ike/wire/wiretest"
+	"github.com/warrenvpn/warren/internal/datatest"
 )
 
 // readyPrefix is what the ids of a gateway that answers begin with, in the test
@@ -127,7 +127,7 @@ func TestIPv6ReadyIsComplete(t *testing.T) {
 		}
 	}
 	n := 0
-	for line := range strings.Lines(string(wiretest.File(t, "ipv6ready/Phase2_IKEv2_Conformance_Latest.ids"))) {
+	for line := range strings.Lines(string(datatest.File(t, "ipv6ready/Phase2_IKEv2_Conformance_Latest.ids"))) {
 		id, ok := strings.CutPrefix(line, readyPrefix)
 		if !ok {
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/warrenvpn/warren/esp/sa"
 	"github.com/warrenvpn/warren/ike/wire"
 	"github.com/warrenvpn/warren/ike/wire/wiretest"
+	"github.com/warrenvpn/warren/internal/datatest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -107,7 +108,7 @@ func checkOpen(t *testing.T, c *Cipher, b []byte, sk wire.SK) {
 // wiresharkKeys reads Wireshark's table of decryption keys.
 func wiresharkKeys(t *testing.T, spi string) Keys {
 	t.Helper()
-	r := csv.NewReader(strings.NewReader(string(wiretest.File(t, "wireshark/ikev2_decryption_table.tmpl"))))
+	r := csv.NewReader(strings.NewReader(string(datatest.File(t, "wireshark/ikev2_decryption_table.tmpl"))))
 	r.Comment = '#'
 	rows, err := r.ReadAll()
 	if err != nil {

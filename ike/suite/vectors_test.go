@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/warrenvpn/warren/esp/sa"
-	"github.com/warrenvpn/warren/ike/wire/wiretest"
+	"github.com/warrenvpn/warren/internal/datatest"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -42,7 +42,7 @@ func TestKDF(t *testing.T) {
 		DerivedKeyingMaterialChild hexBytes
 		DerivedKeyingMaterialDh    hexBytes
 	}
-	wiretest.JSON(t, "kdf/ikev2_kdf.json", &vectors)
+	datatest.JSON(t, "kdf/ikev2_kdf.json", &vectors)
 	if len(vectors) != 42 {
 		t.Fatalf("%d vectors", len(vectors))
 	}
@@ -128,7 +128,7 @@ type wycheproof struct {
 func TestWycheproofAEAD(t *testing.T) {
 	for file, id := range map[string]uint16{"aes_gcm": sa.EncrAESGCM16, "chacha20_poly1305": sa.EncrChaCha20Poly1305} {
 		var w wycheproof
-		wiretest.JSON(t, "wycheproof/"+file+"_test.json", &w)
+		datatest.JSON(t, "wycheproof/"+file+"_test.json", &w)
 		valid, invalid := 0, 0
 		for _, g := range w.TestGroups {
 			if g.IvSize != 96 || g.TagSize != 128 {
@@ -164,7 +164,7 @@ func TestWycheproofAEAD(t *testing.T) {
 
 func TestWycheproofCBC(t *testing.T) {
 	var w wycheproof
-	wiretest.JSON(t, "wycheproof/aes_cbc_pkcs5_test.json", &w)
+	datatest.JSON(t, "wycheproof/aes_cbc_pkcs5_test.json", &w)
 	n := 0
 	for _, g := range w.TestGroups {
 		for _, v := range g.Tests {
@@ -200,7 +200,7 @@ func TestWycheproofHMAC(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var w wycheproof
-		wiretest.JSON(t, "wycheproof/"+tt.file+"_test.json", &w)
+		datatest.JSON(t, "wycheproof/"+tt.file+"_test.json", &w)
 		prf, _ := NewPRF(tt.prf)
 		n := 0
 		for _, g := range w.TestGroups {
@@ -224,7 +224,7 @@ func TestWycheproofECDH(t *testing.T) {
 		"ecdh_secp521r1_ecpoint": sa.KEECP521, "x25519": sa.KEX25519,
 	} {
 		var w wycheproof
-		wiretest.JSON(t, "wycheproof/"+file+"_test.json", &w)
+		datatest.JSON(t, "wycheproof/"+file+"_test.json", &w)
 		c, ec := curveOf(group)
 		counts := map[bool]int{}
 		for _, v := range w.TestGroups[0].Tests {

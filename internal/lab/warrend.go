@@ -38,6 +38,22 @@ type WarrendConfig struct {
 	Keep bool
 }
 
+// OneContext is the System of a WarrendConfig with one context, whose file is its name with
+// ".hcl", and whose interfaces outside and inside are these devices.
+func OneContext(name, outside, inside string) string {
+	return fmt.Sprintf(`
+interface "Ethernet0/0" { device = %q }
+interface "Ethernet0/1" { device = %q }
+
+context %[3]q {
+  config_url = "file:%[3]s.hcl"
+
+  allocate_interface "Ethernet0/0" { name = "outside" }
+  allocate_interface "Ethernet0/1" { name = "inside" }
+}
+`, outside, inside, name)
+}
+
 // Warrend writes the configuration and starts the daemon. It does not wait:
 // see Ready.
 func (ns *Namespace) Warrend(c WarrendConfig) *Warrend {

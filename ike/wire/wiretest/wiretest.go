@@ -1,95 +1,31 @@
-// Package wiretest finds third-party test data and the IKE messages in packet
-// captures, for the tests of the packages around it. It reads files.
+// Package wiretest finds the IKE messages in the packet captures among third-party test
+// data, for the tests of the packages around it. It reads files.
 package wiretest
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
-	"encoding/json"
-	"io"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/warrenvpn/warren/internal/datatest"
 )
 
-// Dir returns the folder of third-party vectors and captures: $WARREN_TEST_DATA,
-// or ../shared/data beside the module. Where there is none the test is skipped,
-// except in CI, where it fails.
-func Dir(tb testing.TB) string {
-	tb.Helper()
-	dir := os.Getenv("WARREN_TEST_DATA")
-	if dir == "" {
-		dir = filepath.Join(moduleRoot(tb), "..", "shared", "data")
-	}
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("CI") != "" {
-			tb.Fatalf("third-party test data are missing: %v", err)
-		}
-		tb.Skipf("third-party test data are not here (set WARREN_TEST_DATA): %v", err)
-	}
-	return dir
-}
-
-// moduleRoot returns the folder with go.mod above the test.
-func moduleRoot(tb testing.TB) string {
-	tb.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			tb.Fatal("no go.mod above the test")
-		}
-		dir = up
-	}
-}
-
-// File returns the content of a file of Dir, decompressed if its name ends in
-// .gz.
-func File(tb testing.TB, name string) []byte {
-	tb.Helper()
-	b, err := os.ReadFile(filepath.Join(Dir(tb), name))
-	if err == nil && filepath.Ext(name) == ".gz" {
-		var z *gzip.Reader
-		if z, err = gzip.NewReader(bytes.NewReader(b)); err == nil {
-			b, err = io.ReadAll(z)
-		}
-	}
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return b
-}
-
-// JSON decodes a file of Dir into v.
-func JSON(tb testing.TB, name string, v any) {
-	tb.Helper()
-	if err := json.Unmarshal(File(tb, name), v); err != nil {
-		tb.Fatalf("%s: %v", name, err)
-	}
-}
-
-// Captures returns the names, for File and Messages, of all captures of Dir.
+// Captures returns the names, for datatest.File and Messages, of all captures of datatest.Dir.
 func Captures(tb testing.TB) []string {
 	tb.Helper()
 	var names []string
 	for _, pattern := range []string{"wireshark/*.pcap*", "tcpdump/*.pcap*"} {
-		found, err := filepath.Glob(filepath.Join(Dir(tb), pattern))
+		found, err := filepath.Glob(filepath.Join(datatest.Dir(tb), pattern))
 		if err != nil {
 			tb.Fatal(err)
 		}
 		for _, path := range found {
-			name, err := filepath.Rel(Dir(tb), path)
+			name, err := filepath.Rel(datatest.Dir(tb), path)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -107,7 +43,7 @@ func Captures(tb testing.TB) []string {
 func Messages(tb testing.TB, name string) [][]byte {
 	tb.Helper()
 	var out [][]byte
-	b := File(tb, name)
+	b := datatest.File(tb, name)
 	r, link := reader(tb, name, b)
 	for {
 		data, _, err := r.ReadPacketData()
