@@ -43,7 +43,7 @@ const good = `ip_pool "staff" { range = "10.0.0.1-10.0.0.9" }`
 func TestHarmless(t *testing.T) {
 	c, _ := newChecker(t)
 	texts := []string{good, "", "ip_pool {{{{", "\xff\xfe", strings.Repeat("[", 1000), "interface \"x\" {}",
-		strings.Repeat("# a comment\n", configs.MaxFileSize/4/12)} // of which all takes a third of a second on a quiet host
+		strings.Repeat("# a comment\n", configs.MaxFileSize/4/12)} // a third of a second on a quiet host
 	for _, text := range texts {
 		if err := c.Check([]byte(text)); err != nil {
 			t.Errorf("%.20q: %v", text, err)
