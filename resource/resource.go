@@ -86,29 +86,30 @@ type Kind struct {
 	Of Name
 }
 
-// Kinds returns all resources, in the order of `show resource usage`.
-func Kinds() []Kind {
-	return []Kind{
-		{Name: Sessions, Guarantee: true},
-		{Name: BurstSessions, Of: Sessions},
-		{Name: SiteToSite, Guarantee: true},
-		{Name: BurstSiteToSite, Of: SiteToSite},
-		{Name: InNegotiation},
-		{Name: InNegotiationOld},
-		{Name: Setups, Unit: Rate},
-		{Name: BandwidthIn, Unit: Bits},
-		{Name: BandwidthOut, Unit: Bits},
-		{Name: Packets, Unit: Rate},
-		{Name: Routes},
-		{Name: MACAddresses},
-		{Name: APISessions},
-		{Name: Syslogs, Unit: Rate},
-		{Name: Storage, Unit: Bytes},
-		{Name: StorageFiles},
-		{Name: CPU, Unit: Cores},
-		{Name: Memory, Unit: Bytes},
-		{Name: PIDs},
-	}
+// Kinds returns all resources, in the order of `show resource usage`. The list is not to be
+// changed.
+func Kinds() []Kind { return kinds }
+
+var kinds = []Kind{
+	{Name: Sessions, Guarantee: true},
+	{Name: BurstSessions, Of: Sessions},
+	{Name: SiteToSite, Guarantee: true},
+	{Name: BurstSiteToSite, Of: SiteToSite},
+	{Name: InNegotiation},
+	{Name: InNegotiationOld},
+	{Name: Setups, Unit: Rate},
+	{Name: BandwidthIn, Unit: Bits},
+	{Name: BandwidthOut, Unit: Bits},
+	{Name: Packets, Unit: Rate},
+	{Name: Routes},
+	{Name: MACAddresses},
+	{Name: APISessions},
+	{Name: Syslogs, Unit: Rate},
+	{Name: Storage, Unit: Bytes},
+	{Name: StorageFiles},
+	{Name: CPU, Unit: Cores},
+	{Name: Memory, Unit: Bytes},
+	{Name: PIDs},
 }
 
 // Lookup returns the resource called name.

@@ -40,9 +40,9 @@ func byName(list []*Wanted) map[string]*Wanted {
 
 // compare returns the step from old, which may be nil, to w.
 func compare(old, w *Wanted) (Step, bool) {
-	changes := ""
+	changes, some := "", false
 	if old != nil {
-		changes = old.changes(w)
+		changes, some = old.changes(w)
 	}
 	switch {
 	case old == nil && w.Suspended:
@@ -60,7 +60,7 @@ func compare(old, w *Wanted) (Step, bool) {
 	case old.FailoverGroup != w.FailoverGroup && !w.Suspended:
 		return Step{w.Name, ActionRebuild, EffectEnd, "its failover group has changed", w, old}, true
 	case changes != "":
-		return Step{w.Name, ActionConfigure, old.configureEffect(w), changes, w, old}, true
+		return Step{w.Name, ActionConfigure, old.configureEffect(w, some), changes, w, old}, true
 	}
 	return Step{}, false
 }
@@ -73,19 +73,20 @@ func (old *Wanted) endEffect() Effect {
 	return EffectEnd
 }
 
-// configureEffect is what a change in place does to SAs.
-func (old *Wanted) configureEffect(w *Wanted) Effect {
-	if w.Suspended {
+// configureEffect is what a change in place does to SAs, of which it concerns some or none.
+func (old *Wanted) configureEffect(w *Wanted, some bool) Effect {
+	switch {
+	case w.Suspended:
 		return EffectNone
-	}
-	if old.half || len(concerned(old.Spec, w.Spec)) > 0 {
+	case old.half, some:
 		return EffectSomeEnd
 	}
 	return EffectStay
 }
 
-// changes says what of a context has changed that can be changed in place.
-func (old *Wanted) changes(w *Wanted) string {
+// changes says what of a context has changed that can be changed in place, and whether that
+// concerns SAs which stand.
+func (old *Wanted) changes(w *Wanted) (text string, some bool) {
 	var list []string
 	if old.half {
 		list = append(list, "its last change has failed")
@@ -96,6 +97,7 @@ func (old *Wanted) changes(w *Wanted) string {
 	if old.told != w.told {
 		text := "its configuration has changed"
 		if what := concerned(old.Spec, w.Spec); len(what) > 0 {
+			some = true
 			if more := len(what) - maxConcerned; more > 0 {
 				what = append(what[:maxConcerned], fmt.Sprintf("%d more", more))
 			}
@@ -111,7 +113,7 @@ func (old *Wanted) changes(w *Wanted) string {
 		!slices.Equal(old.Storage, w.Storage)) {
 		list = append(list, "its place in the system configuration has changed")
 	}
-	return strings.Join(list, ", ")
+	return strings.Join(list, ", "), some
 }
 
 // samePlace reports whether two allocations give the same interface under the
