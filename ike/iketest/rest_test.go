@@ -140,3 +140,71 @@ func saysInstead(t *testing.T, n *Node, message []byte, old, now wire.NotifyType
 	}
 	return b
 }
+
+// TestRekeyedToSinglePairs: a peer that says SINGLE_PAIR_REQUIRED when a child SA of
+// several pairs of networks is rekeyed is asked for each pair in a child SA of its own
+// (RFC 7296 section 2.9), and the old one ends when all are there; also where the worker
+// is killed, or taken over from, between any two messages.
+func TestRekeyedToSinglePairs(t *testing.T) {
+	for _, end := range []func(g *Node){func(*Node) {}, (*Node).Kill, func(g *Node) { g.Takeover(g.Epoch+1, 0) }} {
+		l, g, _ := met(t, func(c *exchange.Config) { c.Profiles[0].DPD = 0 })
+		g.Authorise = func(q exchange.AskSession) exchange.AnswerSession {
+			a := Grant(q)
+			a.Session.Split = append(a.Session.Split, netip.MustParsePrefix("10.20.0.0/24"))
+			return a
+		}
+		f, err := Establish(g, NewStranger(g, netip.MustParseAddrPort("192.0.2.67:500")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := func() (c sa.Child, there bool) {
+			for _, c := range g.Plane {
+				if len(c.Local) == 2 {
+					return c, true
+				}
+			}
+			return c, false
+		}
+		c, there := old()
+		if !there {
+			t.Fatalf("no child SA has two pairs: %v", g.Plane)
+		}
+		if err := g.Command(exchange.RekeyChild{ID: c.ID}); err != nil {
+			t.Fatal(err)
+		}
+		seen, spi := 0, sa.SPI(0x5000)
+		done := func() bool { _, there := old(); return !there }
+		for range 40 {
+			end(g)
+			if !l.Until(8*time.Hour, func() bool { return done() || len(f.Requests) > seen }) || done() {
+				break
+			}
+			seen = len(f.Requests)
+			m, ps := f.Last()
+			tsr, _ := wire.Find[wire.TSr](ps)
+			tsi, _ := wire.Find[wire.TSi](ps)
+			switch {
+			case m.Exchange == wire.Informational:
+				f.Answer()
+			case len(tsi.Selectors)*len(tsr.Selectors) > 1:
+				f.Refuse(wire.SinglePairRequired)
+			default:
+				spi++
+				f.AcceptChild(spi)
+			}
+		}
+		var networks []string
+		for _, c := range g.Plane {
+			if c.Owner == f.Peer {
+				networks = append(networks, fmt.Sprint(c.Local))
+			}
+		}
+		slices.Sort(networks)
+		if got, want := fmt.Sprint(networks), "[[10.10.0.0/24] [10.20.0.0/24]]"; got != want {
+			t.Errorf("child SAs for %s, want %s", got, want)
+		}
+		if n := tally[exchange.Refused](g.Events); n != 0 {
+			t.Errorf("%d refusals are told", n)
+		}
+	}
+}

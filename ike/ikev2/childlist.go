@@ -46,10 +46,10 @@ func (l childList) followed(c *child) bool {
 	return false
 }
 
-// carries reports whether a child SA carries some of w already.
+// carries reports whether a child SA carries some of w already, and is to go on with it.
 func (l childList) carries(w *want) bool {
 	for _, c := range l {
-		if c.replaced.IsZero() && meet(w.local, c.Local) && meet(w.remote, c.Remote) {
+		if c.isCurrent() && !c.split && meet(w.local, c.Local) && meet(w.remote, c.Remote) {
 			return true
 		}
 	}

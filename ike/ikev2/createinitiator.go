@@ -153,6 +153,7 @@ func (x createInitiator) adopt(now time.Time, r *request, c, old *child, out *ex
 		s.enqueue(task{kind: taskDeleteChild, child: old.ID, reason: "rekeyed"})
 	}
 	reconsideration{s}.conformNew(r, c, old)
+	s.closeSplit()
 }
 
 // settle takes c, which came of the answer to startRekey, where rival came of an
@@ -233,6 +234,7 @@ func (x createInitiator) otherExchange(r *request, old *child, ps wire.Payloads)
 func (x createInitiator) declined(now time.Time, r *request, old *child, n wire.NotifyType, out *exchange.Output) {
 	s := x.sa
 	switch {
+	case n == wire.SinglePairRequired && x.split(now, r, old):
 	case r.task.kind == taskNewChild:
 		s.refuse(n.String(), fmt.Sprintf("peer refuses a child SA for %v: %v", r.task.want, n), out)
 	case old == nil: // it was deleted meanwhile

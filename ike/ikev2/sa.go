@@ -91,6 +91,7 @@ type child struct {
 	follows  bool              // it was the peer's wish
 	replaced time.Time         // when another followed it, or took its place; zero: none did
 	surplus  bool              // both ends have rekeyed the one before, and this successor has lost: see crossing
+	split    bool              // the peer wants one for each of its pairs of networks: see split
 	group    uint16            // key exchange that it had, or that the peer wants for the successor
 	refused  int               // how often the peer has refused a successor
 	lost     []sa.Selector     // what it has no room for: see Cut
