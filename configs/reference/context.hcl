@@ -228,7 +228,7 @@ ikev2 {
 }
 
 mobike {
-  enabled                  = true  # clients keep their SAs when their address changes (RFC 4555)
+  enabled                  = true  # SAs stay when an address of a client, or of a gateway that has dialled, changes (RFC 4555)
   return_routability_check = false # their traffic follows when they have answered at the new one
 }
 

@@ -75,7 +75,8 @@ func engineConfig(t *spec.Tenant) (*exchange.Config, error) {
 	for _, m := range t.CryptoMaps {
 		for _, local := range addressesOf(t, m.Interface) {
 			for _, e := range m.Entries {
-				if e.Dynamic || e.AnyAddress || e.Peer.BitLen() == local.BitLen() {
+				roams := e.Initiate && !t.IKE.NoMOBIKE // to a peer that has told another address
+				if e.Dynamic || e.AnyAddress || roams || e.Peer.BitLen() == local.BitLen() {
 					cfg.Entries = append(cfg.Entries, engineEntry(e, local))
 				}
 			}

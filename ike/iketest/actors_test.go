@@ -75,7 +75,20 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 			cfg.Entries[0].Proposals[0].Lifetime = 4 * time.Minute
 		}
 		c.FragmentSize = 180
+		for _, x := range []struct {
+			cfg    *exchange.Config
+			second netip.Addr
+		}{{g, gateway6}, {c, client6}} {
+			e := x.cfg.Entries[0]
+			e.Local = x.second
+			x.cfg.Entries = append(x.cfg.Entries, e)
+		}
 	})
+	g.Also, c.Also = gateway6, client6
+	broken := netip.Addr{} // no datagram of this address arrives, nor one to it
+	l.Lose = func(_ *Node, d exchange.Datagram) bool {
+		return d.Local.Addr() == broken || d.Remote.Addr() == broken
+	}
 	if !l.Until(time.Minute, func() bool { return Up(g, c) }) {
 		t.Fatalf("seed %d: not up", seed)
 	}
@@ -130,6 +143,13 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 				o := []*Node{g, c}[l.rng.IntN(2)]
 				rekey(o, honest[o], l.rng.IntN(2) == 0)
 			}
+		case 14:
+			broken = []netip.Addr{c.Addr, client6, gateway6, {}}[l.rng.IntN(4)]
+		case 15:
+			total["moves"]++
+			c.moveTo([]netip.Addr{ClientAddr, netip.MustParseAddr("192.0.2.99"),
+				netip.MustParseAddr("203.0.113.99")}[l.rng.IntN(3)])
+			rekey(n, honest[n], l.rng.IntN(2) == 0)
 		}
 		l.Run(time.Duration(l.rng.IntN(20_000)) * time.Millisecond)
 		if n := len(g.Engine.Status()); n > 60 || len(g.Plane) > 200 {
@@ -146,12 +166,13 @@ func actors(t *testing.T, seed uint64, total map[string]int) {
 			}
 		}
 	}
-	l.Faults.Drop = 0
+	l.Faults.Drop, broken = 0, netip.Addr{}
 	if !l.Until(2*time.Minute, func() bool { return Up(g, c) }) {
 		t.Errorf("seed %d: the honest client is not up: %v", seed, c.Engine.Status())
 	}
 	total["rekeyed"] += tally[exchange.IKERekeyed](c.Events)
 	total["child SAs"] += tally[exchange.ChildUp](g.Events)
+	total["told moves"] += tally[exchange.Moved](g.Events)
 	total["deferred"] += int(g.Engine.Usage().Deferred)
 	g.CheckSnapshot()
 	c.CheckSnapshot()

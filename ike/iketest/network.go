@@ -19,6 +19,10 @@ func (l *Lab) send(from *Node, d exchange.Datagram) {
 		l.Spy(from, d)
 	}
 	l.watch(d.Payload)
+	if from.former[d.Local.Addr()] && d.Local.Addr() != from.Addr {
+		l.transcript.line("lost", "it has no such address any more")
+		return
+	}
 	if d.Local.Addr() != from.Addr && d.Local.Addr() != from.Also {
 		l.trouble("%s sends from %v", from.Name, d.Local)
 	}
@@ -75,7 +79,7 @@ func (l *Lab) deliver(d exchange.Datagram) {
 		}
 	}
 	for _, n := range l.Nodes {
-		if n.Addr == d.Local.Addr() && !n.Deaf {
+		if (n.Addr == d.Local.Addr() || n.Also == d.Local.Addr()) && !n.Deaf {
 			l.transcript.arrive(n, d)
 			n.Do(func(out *exchange.Output) error { return n.Engine.Receive(l.Now, d, out) })
 		}

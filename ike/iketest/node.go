@@ -23,7 +23,7 @@ type Node struct {
 	Errors  []error
 	// Epoch is that of the activation: see ike.Engine.SetEpoch.
 	Epoch uint64
-	// Also is a second address of the node, for strangers.
+	// Also is a second address of the node; zero: it has one.
 	Also netip.Addr
 	// Deaf nodes get no datagrams, and do not know it.
 	Deaf bool
@@ -43,8 +43,9 @@ type Node struct {
 	SlowEAP   bool
 	Unsaid    []exchange.AskEAP
 
-	lab  *Lab
-	spis map[uint64]bool // of Engine, as it has told
+	lab    *Lab
+	former map[netip.Addr]bool // addresses that it had: see moveTo
+	spis   map[uint64]bool     // of Engine, as it has told
 }
 
 // random is the source of a node: deterministic, and different for each.

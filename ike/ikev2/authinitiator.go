@@ -101,6 +101,9 @@ func (a *authInitiator) introduce(now time.Time, p *profile, proof []wire.Payloa
 		ps = append(ps, wire.Notify{Type: wire.InitialContact})
 	}
 	ps = append(ps, s.agreed.offer(s.host.Rules(), wire.IKEAuth)...)
+	if !s.host.Rules().NoMOBIKE {
+		ps = append(ps, moving{s}.addresses()...)
+	}
 	if a.entry.RequestAddress {
 		ps = append(ps, configRequest(a.entry))
 	}

@@ -309,7 +309,9 @@ func (a *authResponder) grant(now time.Time, r exchange.AnswerSession, out *exch
 		ps = append(ps, idr)
 	}
 	ps = append(append(ps, proof...), a.agreed...)
-	ps = append(ps, moving{s}.addresses()...)
+	if (moving{s}).on() {
+		ps = append(ps, moving{s}.addresses()...)
+	}
 	respond := func(more ...wire.Payload) {
 		s.respond(wire.IKEAuth, s.window.expect, append(ps, more...), out)
 		s.establish(now, out)

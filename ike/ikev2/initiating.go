@@ -140,7 +140,8 @@ func (i *initiating) receive(now time.Time, d exchange.Datagram, m *wire.Message
 	i.key.Clear()
 	s.detectNAT(m.Payloads, s.spi, m.SPIr, s.host.Rules().ForceUDP)
 	s.agreed.learn(s.host.Rules(), wire.IKESAInit, false, m.Payloads)
-	if s.udp {
+	_, natt := m.Payloads.Notify(wire.NATDetectionDestinationIP)
+	if s.udp || natt && !s.host.Rules().NoMOBIKE { // RFC 4555 section 3.3: whatever comes between later
 		s.local = netip.AddrPortFrom(s.local.Addr(), natPort)
 		s.remote = netip.AddrPortFrom(s.remote.Addr(), natPort)
 	}

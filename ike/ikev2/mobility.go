@@ -15,7 +15,8 @@ import (
 )
 
 // MOBIKE (RFC 4555), as the gateway of clients that move: to another address, to another
-// family, behind a NAT or away from one, or to another address of ours. A client
+// family, behind a NAT or away from one, or to another address of ours. Who has dialled
+// decides where the SA is; when that was we: see roaming.go. A client
 // says UPDATE_SA_ADDRESSES from where it is now, and everything follows: the IKE SA,
 // what is outstanding, and its child SAs. Nothing else moves the SA then, but for
 // what only a NAT can have done: see follows. Whatever comes from elsewhere is
@@ -23,13 +24,12 @@ import (
 //
 // With Config.ReturnRoutability the child SAs stay where they are until the peer has
 // shown that it gets what is sent to its new address (section 3.7).
-//
-// We never move ourselves: what we have begun goes on without MOBIKE.
 
 // mobility is the Agreement about RFC 4555.
 type mobility struct {
 	on      bool
 	others  []netip.Addr   // further addresses of the peer
+	untold  bool           // we have dialled, and are elsewhere than the peer has confirmed
 	unknown record.Unknown // what a newer version wrote beyond it; no keys
 }
 
@@ -40,25 +40,32 @@ const maxOthers = 8
 func (*mobility) Tag() record.Tag { return 3 }
 
 // Offer implements Agreement.
-func (*mobility) Offer(wire.ExchangeType) []wire.Payload { return nil }
+func (*mobility) Offer(x wire.ExchangeType) []wire.Payload {
+	if x != wire.IKEAuth {
+		return nil
+	}
+	return []wire.Payload{wire.Notify{Type: wire.MOBIKESupported}}
+}
 
 // Learn implements Agreement.
 func (g *mobility) Learn(x wire.ExchangeType, request bool, ps wire.Payloads) (answer []wire.Payload) {
-	if x != wire.IKEAuth || !request {
+	if x != wire.IKEAuth {
 		return nil
 	}
 	if _, g.on = ps.Notify(wire.MOBIKESupported); !g.on {
 		return nil
 	}
 	g.learnOthers(ps)
+	if !request {
+		return nil
+	}
 	return []wire.Payload{wire.Notify{Type: wire.MOBIKESupported}}
 }
 
 // learnOthers notes the further addresses of the peer, where a message says something
-// of them: then it names all (section 3.6).
-func (g *mobility) learnOthers(ps wire.Payloads) {
+// of them: then it names all (section 3.6). It reports whether that is so.
+func (g *mobility) learnOthers(ps wire.Payloads) (said bool) {
 	var others []netip.Addr
-	said := false
 	for _, p := range ps {
 		n, ok := p.(wire.Notify)
 		if !ok {
@@ -78,6 +85,7 @@ func (g *mobility) learnOthers(ps wire.Payloads) {
 	if said {
 		g.others = others
 	}
+	return said
 }
 
 // reachable reports whether a may be the address of one peer.
@@ -91,10 +99,13 @@ func (g *mobility) Fields(f *record.Fields) {
 	f.Keep(&g.unknown)
 	f.Flag(1, &g.on)
 	addrsFields(f, 2, &g.others)
+	f.Flag(3, &g.untold)
 }
 
 // Inherit implements Agreement.
-func (g *mobility) Inherit() Agreement { return &mobility{on: g.on, others: slices.Clone(g.others)} }
+func (g *mobility) Inherit() Agreement {
+	return &mobility{on: g.on, others: slices.Clone(g.others), untold: g.untold}
+}
 
 // moving is the SA as RFC 4555 sees it.
 type moving struct{ sa *SA }
@@ -105,11 +116,8 @@ func (v moving) terms() *mobility { return find[*mobility](&v.sa.agreed) }
 // on reports whether the peer may move.
 func (v moving) on() bool { return v.terms().on }
 
-// addresses are our further addresses, for the response of IKE_AUTH.
+// addresses are our further addresses, for IKE_AUTH (section 3.4).
 func (v moving) addresses() []wire.Payload {
-	if !v.on() {
-		return nil
-	}
 	var ps []wire.Payload
 	for _, e := range v.sa.host.Rules().entries[v.sa.entry] {
 		if a := e.Local; a.IsValid() && a != v.sa.local.Addr() && len(ps) < maxOthers {
@@ -157,9 +165,13 @@ func (v moving) serve(now time.Time, ps wire.Payloads, out *exchange.Output) (an
 	if translated(ps, here.remote, here.local) {
 		return append(answer, wire.Notify{Type: wire.UnexpectedNATDetected})
 	}
-	v.terms().learnOthers(ps)
+	elsewhere := v.leads(here)
+	said := v.terms().learnOthers(ps)
 	s.dirty = true
-	if _, asked := ps.Notify(wire.UpdateSAAddresses); asked {
+	if said && elsewhere && !slices.Contains(v.terms().others, s.remote.Addr()) {
+		v.roam(now, here, out) // the peer is no longer where it was (section 3.6)
+	}
+	if _, asked := ps.Notify(wire.UpdateSAAddresses); asked && !s.dialled {
 		if !v.mayBe(here) || !s.quotas.creates.take(now, createsRate, 1) { // a flood of moves is written down
 			return append(answer, wire.Notify{Type: wire.UnacceptableAddresses})
 		}
@@ -233,7 +245,7 @@ func (v moving) moveChildren() {
 // unproven reports whether child SAs wait for the peer to show that it gets what is
 // sent to where the IKE SA is.
 func (v moving) unproven() bool {
-	return v.on() && slices.ContainsFunc(v.sa.children, func(c *child) bool { return c.RemoteAddr != v.sa.remote })
+	return v.on() && !v.sa.dialled && slices.ContainsFunc(v.sa.children, func(c *child) bool { return c.RemoteAddr != v.sa.remote })
 }
 
 // cookieLen is the size of our COOKIE2, of 8 to 64 octets (section 4.2.5).
@@ -249,14 +261,21 @@ func (v moving) ask(now time.Time, t task, out *exchange.Output) {
 		cookie := bytesFrom(s.host.Rand(), cookieLen)
 		r.seed, r.to = secret.Copy(cookie), s.remote
 		ps = append(ps, wire.Notify{Type: wire.Cookie2, Data: cookie})
+	} else if v.terms().untold {
+		r.from, r.to = s.local, s.remote
+		ps = v.update()
 	}
 	s.send(now, r, wire.Informational, ps, out)
 }
 
 // answered takes the response to ask. A peer that has moved since is asked once more;
 // one that returns another cookie has not got ours, and the SA ends (section 3.7).
-func (v moving) answered(cookie []byte, to netip.AddrPort, ps wire.Payloads) {
+func (v moving) answered(now time.Time, r *request, cookie []byte, ps wire.Payloads) {
 	s := v.sa
+	if s.dialled && r.to.IsValid() {
+		v.told(now, r, ps)
+		return
+	}
 	if len(cookie) == 0 {
 		return
 	}
@@ -264,7 +283,7 @@ func (v moving) answered(cookie []byte, to netip.AddrPort, ps wire.Payloads) {
 	switch {
 	case !bytes.Equal(n.Data, cookie):
 		s.enqueue(task{kind: taskDeleteIKE, reason: "peer does not get what is sent to its new address"})
-	case to != s.remote:
+	case r.to != s.remote:
 		s.enqueue(task{kind: taskLiveness})
 	default:
 		v.moveChildren()
@@ -275,10 +294,17 @@ func (v moving) answered(cookie []byte, to netip.AddrPort, ps wire.Payloads) {
 // the peer, too, one with each repeat: it may be that the peer does not know yet that
 // we cannot reach it where it was (section 3.10).
 func (v moving) postElsewhere(r *request, out *exchange.Output) {
-	if !v.on() || r.tries < 2 || len(v.terms().others) == 0 {
+	if !v.on() || r.tries < 2 {
 		return
 	}
 	s, others := v.sa, v.terms().others
+	if s.dialled {
+		v.probe(r, out)
+		return
+	}
+	if len(others) == 0 {
+		return
+	}
 	to := others[r.tries%len(others)]
 	local := s.local.Addr()
 	for _, e := range s.host.Rules().entries[s.entry] {

@@ -133,6 +133,7 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	s.heard = now
 	s.sync().unproven = false
 	s.updateAddress(d.Local, d.Remote, out)
+	moving{s}.reached(now, d.Local, d.Remote, out)
 	if r.task.kind == taskAuth {
 		if err != nil {
 			return s.initiating.fail(out, "", "peer sent a malformed message: "+err.Error())
@@ -151,7 +152,7 @@ func (s *SA) receiveResponse(now time.Time, d exchange.Datagram, m *wire.Message
 	switch r.task.kind {
 	case taskInit, taskAuth, taskSync:
 	case taskLiveness:
-		moving{s}.answered(cookie, r.to, ps)
+		moving{s}.answered(now, r, cookie, ps)
 	case taskDeleteIKE:
 		s.down(now, r.task.reason, out)
 	case taskDeleteChild:

@@ -17,10 +17,15 @@ type reconsideration struct{ sa *SA }
 //
 //   - An SA whose peer would not get in any more, or by another tunnel group, entry
 //     or key, ends with a DELETE.
+//
 //   - A child SA that has more than its entry or tunnel group allows now is rekeyed
 //     with what is left (RFC 7296 section 2.9), or ends where nothing is.
+//
 //   - The child SA of a static entry that has got other networks is rekeyed with
 //     those, where it is the only one.
+//
+//   - An SA that we have dialled moves where our address is another one: see
+//     moving.relocate.
 //
 // Everything else, such as proposals and lifetimes, holds from the next rekeying.
 func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
@@ -38,6 +43,7 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 		return
 	}
 	defer s.finish(now, out)
+	moving{s}.relocate(now, out)
 	was, is := old.entry(s.entry, s.local.Addr()), s.host.Rules().entry(s.entry, s.local.Addr())
 	if was == nil || is == nil {
 		return

@@ -136,6 +136,7 @@ func (y syncing) start(now time.Time, r request, out *exchange.Output) {
 	r.at = now.Add(y.sa.host.Rules().repeatAfter(r.tries))
 	y.sa.window.request = &r
 	y.sa.post(r.message, out)
+	moving{y.sa}.postElsewhere(&r, out)
 }
 
 // payloads are the notifications of a synchronisation with our view of the

@@ -227,7 +227,7 @@ func (s *SA) Activate(now time.Time, out *exchange.Output) {
 	if len(s.children) > 0 || s.window.busyWith(taskNewChild) { // what waited behind that is on no record
 		s.askRest(s.host.Rules().entry(s.entry, s.local.Addr()))
 	}
-	if (moving{s}).unproven() {
+	if (moving{s}).unproven() || (moving{s}).terms().untold {
 		s.enqueue(task{kind: taskLiveness})
 	}
 	s.checkChildless(now)

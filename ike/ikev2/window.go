@@ -62,8 +62,9 @@ type request struct {
 	// For a rekeying: that of the peer which it has met; nil: none.
 	crossed *crossing
 
-	nonce uint32         // of a synchronisation
-	to    netip.AddrPort // of taskLiveness with a COOKIE2: where that was sent
+	nonce uint32 // of a synchronisation
+	// Of taskLiveness with a COOKIE2 or UPDATE_SA_ADDRESSES: from where, and to where, that was sent.
+	from, to netip.AddrPort
 
 	unknown record.Unknown // what a newer version wrote beyond it
 }

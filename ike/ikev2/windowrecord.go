@@ -105,6 +105,7 @@ func (r *request) fields(f *record.Fields) {
 	record.List(f, 11, &r.deleted, maxEarlyDeletes, func(f *record.Fields, spi *sa.SPI) { record.Number(f, 1, spi) })
 	record.Optional(f, 12, &r.crossed, func(f *record.Fields, x *crossing) { x.fields(f) })
 	f.AddrPort(13, &r.to)
+	f.AddrPort(14, &r.from)
 	f.Require(r.task.kind >= taskLiveness && r.task.kind <= taskNewChild)
 	if f.Reading() {
 		r.task.group = r.group
