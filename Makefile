@@ -69,10 +69,9 @@ unit: data ## rings i to iii: every test that needs no foreign program
 	@$(GO) test -count=1 -v -run '^TestImplementations$$' ./esp/aesgcm | sed -n 's/.*go:[0-9]*: /  /p'
 
 .PHONY: sim
-sim: ## the simulations of failover, of IKE and of files at length: 10,000 seeds (SEEDS=n for more), of files 1,000
-	$(GO) test ./failover/failovertest -count=1 -v -timeout 60m -run TestSeeds -seeds $(or $(SEEDS),10000)
-	$(GO) test ./ike/iketest -count=1 -v -timeout 120m -run TestActors -seeds $(or $(SEEDS),10000)
-	$(GO) test ./system/disks -count=1 -v -timeout 60m -run TestSeeds -seeds $(or $(SEEDS),1000)
+sim: ## the simulations of failover, of IKE and of files at length: 10,000 seeds (SEEDS=n), of files a tenth; writes docs/simulations.md
+	$(GO) build -trimpath -o $(BIN)/sim ./bench/sim
+	$(BIN)/sim -seeds $(or $(SEEDS),10000) $(SIMFLAGS)
 
 .PHONY: race
 race: ## the packages with goroutines, under the race detector (needs gcc)

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/warrenvpn/warren/bench/figure"
 )
 
 // notes is the table of the runs that have ended, in Markdown.
@@ -30,7 +29,7 @@ const notesHead = `# Runs that take hours
 
 // openNotes reads the file, which need not exist.
 func openNotes(file string) (*notes, error) {
-	code, err := codeHash()
+	code, err := figure.Code()
 	if err != nil {
 		return nil, err
 	}
@@ -45,23 +44,6 @@ func openNotes(file string) (*notes, error) {
 		}
 	}
 	return n, nil
-}
-
-// codeHash names what is checked out, apart from docs/, where the notes are. The
-// tree must be clean: what is not committed is not in a clone.
-func codeHash() (string, error) {
-	dirty, err := exec.Command("git", "status", "--porcelain", "--", ".", ":!docs").Output()
-	if err != nil {
-		return "", fmt.Errorf("git status: %w", err)
-	}
-	if len(bytes.TrimSpace(dirty)) > 0 {
-		return "", fmt.Errorf("the tree is not clean:\n%s", dirty)
-	}
-	files, err := exec.Command("git", "ls-files", "--stage", "--", ".", ":!docs").Output()
-	if err != nil {
-		return "", fmt.Errorf("git ls-files: %w", err)
-	}
-	return fmt.Sprintf("%x", sha256.Sum256(files))[:12], nil
 }
 
 // passed is how many runs of a part have passed for this code.

@@ -10,7 +10,8 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "play this seed only, and tell the story")
-	seeds = flag.Int("seeds", 1000, "how many seeds to play; make sim plays 10,000")
+	first = flag.Int("first", 1, "the first seed to play")
+	seeds = flag.Int("seeds", 1000, "the last seed to play; make sim plays 10,000")
 )
 
 // TestSeeds plays many runs. One that fails is told by:
@@ -30,6 +31,8 @@ func TestSeeds(t *testing.T) {
 		n = min(n, 300)
 	}
 	var next, failed atomic.Uint64
+	before := *first - 1
+	next.Store(uint64(before))
 	var mu sync.Mutex
 	var total Result
 	var wg sync.WaitGroup
@@ -54,8 +57,8 @@ func TestSeeds(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d seeds: %+v", n, total)
-	if n >= 300 && (total.Kills == 0 || total.WorkerKills == 0 || total.Cuts == 0 || total.Switches == 0 ||
+	t.Logf("%d seeds: %+v", n-before, total)
+	if n-before >= 300 && (total.Kills == 0 || total.WorkerKills == 0 || total.Cuts == 0 || total.Switches == 0 ||
 		total.SplitBrains == 0 || total.Snapshots == 0 || total.Rekeys == 0 || total.Replies == 0 ||
 		total.Sleeps == 0 || total.Lies == 0 || total.Hangs == 0 || total.Rotations == 0 ||
 		total.Obituaries == 0 || total.Deceptions == 0 || total.Adoptions == 0 || total.Lapses == 0 ||

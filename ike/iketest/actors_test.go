@@ -11,7 +11,10 @@ import (
 	"github.com/warrenvpn/warren/ike/exchange"
 )
 
-var seedsFlag = flag.Uint64("seeds", 15, "how many seeds TestActors plays; make sim plays 10,000")
+var (
+	firstFlag = flag.Uint64("first", 1, "the first seed that TestActors plays")
+	seedsFlag = flag.Uint64("seeds", 15, "the last seed that TestActors plays; make sim plays 10,000")
+)
 
 // TestActors: an honest client beside a hostile one, at a gateway whose worker is
 // replaced and taken over at times, while both ends of the honest one are
@@ -20,7 +23,7 @@ var seedsFlag = flag.Uint64("seeds", 15, "how many seeds TestActors plays; make 
 // one makes the gateway keep is bounded; no initialisation vector comes twice; a
 // snapshot gives the same state.
 func TestActors(t *testing.T) {
-	first, last := uint64(1), *seedsFlag
+	first, last := *firstFlag, *seedsFlag
 	if *seedFlag != 0 {
 		first, last = *seedFlag, *seedFlag
 	}

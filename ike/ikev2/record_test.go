@@ -59,7 +59,8 @@ func golden(t testing.TB) *SA {
 	}
 	*s.sync().synchronisation = synchronisation{ids: true, counters: true, unproven: true, seen: 9}
 	find[*fragmentation](&s.agreed).agreed = true
-	*find[*mobility](&s.agreed) = mobility{on: true, untold: true, others: []netip.Addr{netip.MustParseAddr("2001:db8::7")}}
+	*find[*mobility](&s.agreed) = mobility{on: true, untold: true,
+		others: []netip.Addr{netip.MustParseAddr("2001:db8::7")}}
 	keys := st.DeriveKeys(&suite.Exchange{Shared: secret.Copy([]byte("shared")), Ni: []byte("ni"), Nr: []byte("nr"),
 		SPIi: 2, SPIr: 1})
 	if err := s.install(st, keys); err != nil {

@@ -77,13 +77,16 @@ func (x createInitiator) split(now time.Time, r *request, old *child) bool {
 	return true
 }
 
+// reasonPairs is why a child SA ends that has made way for several.
+const reasonPairs = "peer wants a child SA for each pair of networks"
+
 // closeSplit ends child SAs whose pairs of networks all have child SAs of their own.
 func (s *SA) closeSplit() {
 	for _, c := range s.children {
 		lacks := func(w *want) bool { return !s.children.carries(w) }
 		if c.split && c.isCurrent() && !slices.ContainsFunc(pairsOf(c.Local, c.Remote), lacks) {
 			c.ending = true
-			s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: "peer wants a child SA for each pair of networks"})
+			s.enqueue(task{kind: taskDeleteChild, child: c.ID, reason: reasonPairs})
 		}
 	}
 }

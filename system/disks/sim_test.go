@@ -27,7 +27,8 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "play this seed only, and tell the story")
-	seeds = flag.Uint64("seeds", 150, "how many seeds to play; make sim plays 1,000")
+	start = flag.Uint64("first", 1, "the first seed to play")
+	seeds = flag.Uint64("seeds", 150, "the last seed to play; make sim plays 1,000")
 )
 
 // simTime is how long things happen in a run; then the units have time to become the same.
@@ -41,7 +42,7 @@ const simTime = 40 * time.Second
 //
 //	go test ./system/disks -run TestSeeds -seed N
 func TestSeeds(t *testing.T) {
-	first, last := uint64(1), *seeds
+	first, last := *start, *seeds
 	if *seed != 0 {
 		first, last = *seed, *seed
 	}
