@@ -10,8 +10,8 @@ import (
 
 const tableHead = `# Simulations
 
-` + "`make sim` writes this page: for each simulation and code, which seeds were played, and what happened in the last of" + `
-them. It goes on where it has stopped. The code is a hash over all files but those of docs/.
+` + "`make sim` writes this page: for each simulation and code, which seeds were played, and what happened in the" + `
+last of them. It goes on where it has stopped. The code is a hash over all files but those of docs/.
 
 | code | date | simulation | seeds | took | result | in the last of them |
 |---|---|---|---|---|---|---|

@@ -31,7 +31,8 @@ func TestTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := x.set(played{code: "a", date: "2026-12-01", name: "files", last: 50, failed: "seed 42: lost"}); err != nil {
+	files := played{code: "a", date: "2026-12-01", name: "files", last: 50, failed: "seed 42: lost"}
+	if err := x.set(files); err != nil {
 		t.Fatal(err)
 	}
 	x = open("a")
@@ -52,7 +53,8 @@ func TestTable(t *testing.T) {
 
 // TestOutput: what tests print is understood.
 func TestOutput(t *testing.T) {
-	out := []byte("=== RUN\n    sim_test.go:57: 100 seeds: {Kills:7 | 8}\n    x: seed 12: an SA is lost\n    x: seed 13: y\n")
+	out := []byte("=== RUN\n    sim_test.go:57: 100 seeds: {Kills:7 | 8}\n" +
+		"    x: seed 12: an SA is lost\n    x: seed 13: y\n")
 	if got := summary(out); got != "{Kills:7 / 8}" {
 		t.Errorf("summary: %q", got)
 	}

@@ -61,7 +61,8 @@ func TestEngineConfig(t *testing.T) {
 	}
 	want := "one 192.0.2.1 any false start true; " +
 		"two 192.0.2.1 any true start true; any 192.0.2.1 any false start false; " +
-		"one 2001:db8::1 any false start false; two 2001:db8::1 any true start false; any 2001:db8::1 any false start false; "
+		"one 2001:db8::1 any false start false; two 2001:db8::1 any true start false; " +
+		"any 2001:db8::1 any false start false; "
 	if entries != want {
 		t.Errorf("entries: got %s\nwant %s", entries, want)
 	}

@@ -2,6 +2,7 @@ package iketest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,11 +112,71 @@ func TestIPv6Ready(t *testing.T) {
 	}
 }
 
+// certificateTests are the ids that need a certificate, and planeTests those that esp/plane
+// plays.
+var (
+	certificateTests = []string{"1.1.10.1", "1.1.10.2", "1.1.10.3"}
+	planeTests       = []string{"1.1.3.1"}
+)
+
+// TestIPv6ReadyPage: docs/conformance.md says what is played.
+func TestIPv6ReadyPage(t *testing.T) {
+	const page, begin, end = "../../docs/conformance.md", "<!-- ipv6ready -->\n", "<!-- /ipv6ready -->"
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(b), begin)
+	was, rest, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has no %q and %q", page, begin, end)
+	}
+	played := len(readyTests) + len(planeTests)
+	var w strings.Builder
+	fmt.Fprintf(&w, "The test specification for IKEv2 of the IPv6 Ready Logo Program has %d tests of a gateway that "+
+		"answers\n(`%s*`). %d are Go tests, each named by its id, over IPv6: `TestIPv6Ready` of `ike/iketest`, and of "+
+		"`esp/plane`\nthe one about ICMP messages. %d need certificates and are not played.\n\n",
+		played+len(certificateTests), readyPrefix, played, len(certificateTests))
+	w.WriteString("| part | tests | played |\n|---|---|---|\n")
+	for _, part := range []struct{ prefix, name string }{
+		{"1.1.", "initial exchanges"}, {"1.2.", "CREATE_CHILD_SA"}, {"1.3.", "INFORMATIONAL"},
+		{"2.1.", "peers that are hosts, and configuration payloads"},
+	} {
+		n, missing := 0, 0
+		for _, tt := range readyTests {
+			n += has(tt.id, part.prefix)
+		}
+		for _, id := range planeTests {
+			n += has(id, part.prefix)
+		}
+		for _, id := range certificateTests {
+			missing += has(id, part.prefix)
+		}
+		fmt.Fprintf(&w, "| %s* %s | %d | %d |\n", part.prefix, part.name, n+missing, n)
+	}
+	if was == w.String() {
+		return
+	}
+	if !*updateFlag {
+		t.Fatalf("%s says otherwise (-update writes it):\n%s", page, w.String())
+	}
+	if err := os.WriteFile(page, []byte(head+begin+w.String()+end+rest), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// has is 1 where id begins with prefix.
+func has(id, prefix string) int {
+	if strings.HasPrefix(id, prefix) {
+		return 1
+	}
+	return 0
+}
+
 // TestIPv6ReadyIsComplete: each id of the specification is played, or needs a certificate,
 // and each rule stands where the table says.
 func TestIPv6ReadyIsComplete(t *testing.T) {
-	certificates := []string{"1.1.10.1", "1.1.10.2", "1.1.10.3"}
-	played := append([]string{"1.1.3.1"}, certificates...)
+	played := append(slices.Clone(planeTests), certificateTests...)
 	for _, tt := range readyTests {
 		if slices.Contains(played, tt.id) {
 			t.Errorf("%s stands twice in the table", tt.id)

@@ -175,7 +175,9 @@ func TestPeerLosesItsAddress(t *testing.T) {
 	t.Run("lost", func(t *testing.T) {
 		l, g, c := roamer(t, 7)
 		tell(t, g, c, wire.Notify{Type: wire.NoAdditionalAddresses})
-		if !l.Until(time.Second, func() bool { return between(c, client6, gateway6) && between(g, gateway6, client6) }) {
+		if !l.Until(time.Second, func() bool {
+			return between(c, client6, gateway6) && between(g, gateway6, client6)
+		}) {
 			t.Errorf("not over IPv6: %v, %v", c.Established(), g.Established())
 		}
 	})

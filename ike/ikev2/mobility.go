@@ -245,7 +245,9 @@ func (v moving) moveChildren() {
 // unproven reports whether child SAs wait for the peer to show that it gets what is
 // sent to where the IKE SA is.
 func (v moving) unproven() bool {
-	return v.on() && !v.sa.dialled && slices.ContainsFunc(v.sa.children, func(c *child) bool { return c.RemoteAddr != v.sa.remote })
+	return v.on() && !v.sa.dialled && slices.ContainsFunc(v.sa.children, func(c *child) bool {
+		return c.RemoteAddr != v.sa.remote
+	})
 }
 
 // cookieLen is the size of our COOKIE2, of 8 to 64 octets (section 4.2.5).
