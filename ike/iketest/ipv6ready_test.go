@@ -134,8 +134,8 @@ func TestIPv6ReadyPage(t *testing.T) {
 	played := len(readyTests) + len(planeTests)
 	var w strings.Builder
 	fmt.Fprintf(&w, "The test specification for IKEv2 of the IPv6 Ready Logo Program has %d tests of a gateway that "+
-		"answers\n(`%s*`). %d are Go tests, each named by its id, over IPv6: `TestIPv6Ready` of `ike/iketest`, and of "+
-		"`esp/plane`\nthe one about ICMP messages. %d need certificates and are not played.\n\n",
+		"answers\n(`%s*`). %d are Go tests, each named by its id, over IPv6: `TestIPv6Ready` of "+
+		"`ike/iketest`, and\nof `esp/plane` the one about ICMP messages. %d need certificates and are not played.\n\n",
 		played+len(certificateTests), readyPrefix, played, len(certificateTests))
 	w.WriteString("| part | tests | played |\n|---|---|---|\n")
 	for _, part := range []struct{ prefix, name string }{

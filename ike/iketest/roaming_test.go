@@ -154,6 +154,56 @@ func TestAddressOfOursChanges(t *testing.T) {
 	}
 }
 
+// TestFurtherAddressChanges: where another of our addresses than the one in use changes,
+// the peer is told, so that it finds us there; and a gateway that was taken over then,
+// and asks for message IDs where nobody is any more, asks where requests come from.
+func TestFurtherAddressChanges(t *testing.T) {
+	other := netip.MustParseAddr("2001:db8:2::9")
+	change := func(l *Lab, c *Node, tell bool) {
+		c.Also = other
+		c.Config.Entries = slices.Clone(c.Config.Entries)
+		c.Config.Entries[1].Local = other
+		c.Do(func(out *exchange.Output) error {
+			if tell {
+				return c.Engine.Reconfigure(l.Now, &c.Config, out)
+			}
+			return c.Engine.Configure(&c.Config)
+		})
+		l.Run(time.Second)
+	}
+	t.Run("told", func(t *testing.T) {
+		l, g, c := roamer(t, 8)
+		change(l, c, true)
+		there := 0
+		l.Lose = func(from *Node, d exchange.Datagram) bool {
+			if from == g && d.Remote.Addr() == other {
+				there++
+			}
+			return true
+		}
+		rekey(g, "client@example", false)
+		if l.Run(10 * time.Second); there == 0 {
+			t.Error("the gateway does not look for the client at its new address")
+		}
+	})
+	t.Run("not told, and the gateway is taken over from", func(t *testing.T) {
+		l, g, c := roamer(t, 8)
+		change(l, c, false)
+		healed := l.Now.Add(25 * time.Second) // when the gateway has begun to synchronise, where nobody is
+		l.Lose = func(_ *Node, d exchange.Datagram) bool {
+			return l.Now.Before(healed) || d.Local.Addr() == ClientAddr || d.Remote.Addr() == ClientAddr
+		}
+		g.Takeover(g.Epoch+1, 0)
+		rekey(c, "gw.example", false) // waits for an answer
+		if !l.Until(time.Minute, func() bool { return between(c, other, gateway6) && between(g, gateway6, other) }) {
+			t.Errorf("not over IPv6: %v, %v", c.Established(), g.Established())
+		}
+		if n := tally[exchange.IKEUp](c.Events); n != 1 {
+			t.Errorf("%d IKE SAs came up", n)
+		}
+	})
+}
+
 // TestPeerLosesItsAddress: where the peer says from another of its addresses that these
 // are all that it has, who has dialled goes there; a peer that was dialled moves nothing
 // by itself; one that does not take the new address has the SA connected anew.

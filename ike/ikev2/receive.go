@@ -71,6 +71,9 @@ func (s *SA) receiveRequest(now time.Time, d exchange.Datagram, m *wire.Message,
 		if s.sync().missed(m.MessageID) {
 			return nil
 		}
+		if err == nil {
+			s.sync().elsewhere(now, d, m.MessageID, out)
+		}
 		return exchange.ErrStale
 	}
 	if s.state == Contending && err == nil && !deletesIKE(ps) {

@@ -43,7 +43,7 @@ func (s *SA) Reconsider(now time.Time, out *exchange.Output) {
 		return
 	}
 	defer s.finish(now, out)
-	moving{s}.relocate(now, out)
+	moving{s}.relocate(now, old, out)
 	was, is := old.entry(s.entry, s.local.Addr()), s.host.Rules().entry(s.entry, s.local.Addr())
 	if was == nil || is == nil {
 		return

@@ -114,15 +114,31 @@ func (v moving) told(now time.Time, r *request, ps wire.Payloads) {
 	v.moveChildren()
 }
 
-// relocate finds another way for an SA whose address is no longer that of its entry. With
-// none it stays, and ends when nobody answers.
-func (v moving) relocate(now time.Time, out *exchange.Output) {
+// relocate finds another way for an SA whose address is no longer that of its entry, where
+// old were the Rules. With none it stays, and ends when nobody answers. Where our further
+// addresses are others, the peer is told.
+func (v moving) relocate(now time.Time, old *Rules, out *exchange.Output) {
 	s := v.sa
-	ways := v.ways()
-	has := func(e *entry) bool { return e.Local == s.local.Addr() || !e.Local.IsValid() }
-	if len(ways) == 0 || slices.ContainsFunc(s.host.Rules().entries[s.entry], has) {
+	if !s.dialled || !v.on() {
+		return
+	}
+	ways, is := v.ways(), s.host.Rules().locals(s.entry)
+	if stays := slices.Contains(is, s.local.Addr()); stays || len(ways) == 0 {
+		if stays && !slices.Equal(old.locals(s.entry), is) {
+			v.terms().untold = true
+			s.dirty = true
+			s.enqueue(task{kind: taskLiveness})
+		}
 		return
 	}
 	i := max(0, slices.IndexFunc(ways, func(w path) bool { return w.remote.Addr() == s.remote.Addr() }))
 	v.roam(now, ways[i], out)
+}
+
+// locals returns the addresses that the entry called name stands on.
+func (r *Rules) locals(name string) (list []netip.Addr) {
+	for _, e := range r.entries[name] {
+		list = append(list, e.Local)
+	}
+	return list
 }

@@ -139,6 +139,16 @@ func (y syncing) start(now time.Time, r request, out *exchange.Output) {
 	moving{y.sa}.postElsewhere(&r, out)
 }
 
+// elsewhere sends the synchronisation that is outstanding to where a request of the peer
+// comes from which waits for it: the peer may be out of reach where it was.
+func (y syncing) elsewhere(now time.Time, d exchange.Datagram, id uint32, out *exchange.Output) {
+	s := y.sa
+	if s.window.busyWith(taskSync) && id == s.window.expect && d.Remote != s.remote &&
+		s.quotas.repeats.take(now, repeatsRate, 1) {
+		s.window.request.message.send(exchange.Datagram{Local: d.Local, Remote: d.Remote}, out)
+	}
+}
+
 // payloads are the notifications of a synchronisation with our view of the
 // message IDs.
 func (y syncing) payloads(nonce uint32) []wire.Payload {
