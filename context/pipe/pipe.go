@@ -76,6 +76,9 @@ type Request struct {
 	// Files are the descriptors that came along. Those still here when the
 	// handler returns are closed: a handler that keeps one takes it out.
 	Files []*os.File
+	// Reply is for the handler to set: descriptors that go along with its answer, and are
+	// closed then.
+	Reply []*os.File
 	// Then is for the handler to set: it is called when the answer has left, or
 	// cannot leave any more.
 	Then func()
@@ -102,8 +105,14 @@ type Conn struct {
 
 // call is a question that waits for its answer.
 type call struct {
-	answer chan control.Message
+	answer chan answer
 	most   int // bytes of the frame with the answer
+}
+
+// answer is what came for a call.
+type answer struct {
+	control.Message
+	files []*os.File
 }
 
 // FromFile returns the worker's end of a connection, which a descriptor leads to.
@@ -153,34 +162,49 @@ func (c *Conn) Done() <-chan struct{} { return c.closed }
 // The files stay the caller's. The error is a *Failure when the other side
 // refused, ErrClosed when the connection ended, or that of ctx.
 func (c *Conn) Call(ctx context.Context, kind control.Kind, body any, files ...*os.File) (control.Message, error) {
+	msg, came, err := c.ask(ctx, kind, body, files)
+	closeAll(came)
+	return msg, err
+}
+
+// Fetch is Call for an answer that comes with descriptors. They are the caller's.
+func (c *Conn) Fetch(ctx context.Context, kind control.Kind, body any) (control.Message, []*os.File, error) {
+	return c.ask(ctx, kind, body, nil)
+}
+
+// ask is Call; what comes with the answer is the caller's. On error nothing does.
+func (c *Conn) ask(
+	ctx context.Context, kind control.Kind, body any, files []*os.File,
+) (control.Message, []*os.File, error) {
 	if len(files) > MaxFiles {
-		return control.Message{}, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed",
+		return control.Message{}, nil, fmt.Errorf("pipe: %d descriptors for one message; %d are allowed",
 			len(files), MaxFiles)
 	}
-	id, answer, err := c.open(max(c.bounds.frame, frameOf(control.MaxAnswer(kind))))
+	id, came, err := c.open(max(c.bounds.frame, frameOf(control.MaxAnswer(kind))))
 	if err != nil {
-		return control.Message{}, err
+		return control.Message{}, nil, err
 	}
-	defer c.forget(id)
+	defer c.forget(id, came)
 	if err := c.send(ctx, control.Message{ID: id, Kind: kind}, body, files); err != nil {
-		return control.Message{}, err
+		return control.Message{}, nil, err
 	}
-	var msg control.Message
+	var a answer
 	select {
-	case msg = <-answer:
+	case a = <-came:
 	case <-ctx.Done():
-		return msg, fmt.Errorf("pipe: waiting for the answer to %s: %w", kind, ctx.Err())
+		return a.Message, nil, fmt.Errorf("pipe: waiting for the answer to %s: %w", kind, ctx.Err())
 	case <-c.closed:
 		select {
-		case msg = <-answer: // it came just before the end
+		case a = <-came: // it came just before the end
 		default:
-			return msg, ErrClosed
+			return a.Message, nil, ErrClosed
 		}
 	}
-	if msg.Kind == control.KindError {
-		return msg, parseFailure(kind, msg.Body)
+	if a.Kind == control.KindError {
+		closeAll(a.files)
+		return a.Message, nil, parseFailure(kind, a.Body)
 	}
-	return msg, nil
+	return a.Message, a.files, nil
 }
 
 // Serve reads from the connection until it ends: answers go to their callers,
@@ -227,8 +251,7 @@ func (c *Conn) read(ctx context.Context, reader *frameReader, requests chan<- *R
 			return err
 		}
 		if msg.Kind == control.KindAnswer || msg.Kind == control.KindError {
-			closeAll(files)
-			if err := c.deliver(msg); err != nil {
+			if err := c.deliver(answer{msg, files}); err != nil {
 				return err
 			}
 			continue
@@ -256,8 +279,9 @@ func (c *Conn) answer(ctx context.Context, req *Request, handle Handler) {
 	body, err := handle(ctx, req)
 	closeAll(req.Files)
 	if err == nil {
-		err = c.send(ctx, control.Message{ID: req.ID, Kind: control.KindAnswer}, body, nil)
+		err = c.send(ctx, control.Message{ID: req.ID, Kind: control.KindAnswer}, body, req.Reply)
 	}
+	closeAll(req.Reply)
 	if err != nil {
 		c.refuse(ctx, req.ID, err)
 	}
@@ -326,7 +350,7 @@ func (c *Conn) send(ctx context.Context, msg control.Message, body any, files []
 }
 
 // open registers a question whose answer has most bytes at most.
-func (c *Conn) open(most int) (uint64, <-chan control.Message, error) {
+func (c *Conn) open(most int) (uint64, <-chan answer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.isOver {
@@ -336,15 +360,16 @@ func (c *Conn) open(most int) (uint64, <-chan control.Message, error) {
 		return 0, nil, fmt.Errorf("pipe: %d questions are open already", maxCalls)
 	}
 	c.lastID++
-	answer := make(chan control.Message, 1)
-	c.waiting[c.lastID] = call{answer, most}
-	return c.lastID, answer, nil
+	came := make(chan answer, 1)
+	c.waiting[c.lastID] = call{came, most}
+	return c.lastID, came, nil
 }
 
 // deliver hands an answer to its caller; one that nobody waits for is dropped.
 // The error is that of an answer which is too large for its question.
-func (c *Conn) deliver(msg control.Message) error {
+func (c *Conn) deliver(msg answer) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	asked, waits := c.waiting[msg.ID]
 	most := c.bounds.frame
 	if waits {
@@ -354,13 +379,15 @@ func (c *Conn) deliver(msg control.Message) error {
 	}
 	delete(c.waiting, msg.ID)
 	delete(c.late, msg.ID)
-	c.mu.Unlock()
 	if len(msg.Body) > most {
+		closeAll(msg.files)
 		return fmt.Errorf("answer of %d bytes; %d are allowed", len(msg.Body), most)
 	}
-	if waits {
-		asked.answer <- msg
+	if !waits {
+		closeAll(msg.files)
+		return nil
 	}
+	asked.answer <- msg // it has room for one
 	return nil
 }
 
@@ -379,13 +406,19 @@ func (c *Conn) most() int {
 	return most
 }
 
-// forget gives a question up. Its answer may still come.
-func (c *Conn) forget(id uint64) {
+// forget gives a question up. Its answer may still come; what has come and was not taken
+// is closed.
+func (c *Conn) forget(id uint64, came <-chan answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	asked, waits := c.waiting[id]
-	if !waits {
-		return // answered
+	if !waits { // answered
+		select {
+		case a := <-came:
+			closeAll(a.files)
+		default:
+		}
+		return
 	}
 	delete(c.waiting, id)
 	if asked.most > c.bounds.frame && len(c.late) < maxLate {

@@ -77,6 +77,54 @@ func TestHandlerMayAsk(t *testing.T) {
 	}
 }
 
+// TestFetch: descriptors go along with an answer to a worker, and belong to who has asked;
+// where nobody has, or asks no more, they are closed.
+func TestFetch(t *testing.T) {
+	const n = 3
+	late := make(chan struct{})
+	a, b := join(t, func(_ context.Context, req *Request) (any, error) {
+		if string(req.Body) == "true" {
+			<-late
+		}
+		for range n {
+			f, err := os.Open(os.DevNull)
+			if err != nil {
+				return nil, err
+			}
+			req.Reply = append(req.Reply, f)
+		}
+		if req.Kind == control.KindClaim {
+			return nil, errors.New("no")
+		}
+		return "here", nil
+	}, echo)
+	_ = a
+	before := openFiles(t)
+	msg, files, err := b.Fetch(t.Context(), control.KindRoutes, nil)
+	if err != nil || string(msg.Body) != `"here"` || len(files) != n {
+		t.Fatalf("%s, %d descriptors, %v", msg.Body, len(files), err)
+	}
+	closeAll(files)
+	if _, err := b.Call(t.Context(), control.KindRoutes, nil); err != nil {
+		t.Error(err)
+	}
+	if _, files, err := b.Fetch(t.Context(), control.KindClaim, nil); err == nil || len(files) != 0 {
+		t.Errorf("refused: %d descriptors, %v", len(files), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	if _, _, err := b.Fetch(ctx, control.KindRoutes, true); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+	close(late)
+	if _, err := b.Call(t.Context(), control.KindRoutes, nil); err != nil { // the late answer came before
+		t.Error(err)
+	}
+	if after := openFiles(t); after != before {
+		t.Errorf("%d descriptors are open, %d were", after, before)
+	}
+}
+
 // TestThen ends the connection once a request is answered, as a worker does
 // that is told to stop: the answer must arrive every time.
 func TestThen(t *testing.T) {

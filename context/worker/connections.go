@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -40,18 +41,27 @@ func (s *connections) present() (*pipe.Conn, <-chan struct{}) {
 // call asks the supervisor, and where that is gone the next one. All that a worker
 // asks for may be asked twice.
 func (s *connections) call(ctx context.Context, kind control.Kind, body any) (control.Message, error) {
+	msg, files, err := s.fetch(ctx, kind, body)
+	for _, f := range files {
+		f.Close()
+	}
+	return msg, err
+}
+
+// fetch is call for an answer that comes with descriptors, which are the caller's.
+func (s *connections) fetch(ctx context.Context, kind control.Kind, body any) (control.Message, []*os.File, error) {
 	for {
 		conn, next := s.present()
 		if conn != nil {
-			answer, err := conn.Call(ctx, kind, body)
+			answer, files, err := conn.Fetch(ctx, kind, body)
 			if !errors.Is(err, pipe.ErrClosed) {
-				return answer, err
+				return answer, files, err
 			}
 		}
 		select {
 		case <-next:
 		case <-ctx.Done():
-			return control.Message{}, ctx.Err()
+			return control.Message{}, nil, ctx.Err()
 		}
 	}
 }
