@@ -60,6 +60,7 @@ const (
 	KindAddress Kind = "address" // Address: put it on the tunnel device, or take it away
 	KindRoutes  Kind = "routes"  // Routes: what the child SAs carry that stand
 	KindClaim   Kind = "claim"   // Claim; answered by Grant, at once
+	KindConnect Kind = "connect" // Connect; answered with descriptors: a socket for each
 	// KindReplication is a Replication: it has changed.
 	KindReplication Kind = "replication"
 	// KindQuiesced says that what Quiesce asked for is done.
@@ -265,6 +266,17 @@ type Replication struct {
 	// the last snapshot: a record of them could not be applied.
 	GivenUp int `json:"given_up,omitempty"`
 }
+
+// Connect asks for UDP sockets that are connected to a server of the tenant's
+// configuration, each from a port of its own. Whatever is not one is refused.
+type Connect struct {
+	Server netip.AddrPort `json:"server"`
+	// Sockets is how many; at most MaxSockets.
+	Sockets int `json:"sockets"`
+}
+
+// MaxSockets bounds the sockets of one Connect.
+const MaxSockets = 4
 
 // Address asks for an address on the tunnel device: what a gateway gave us as
 // its client.

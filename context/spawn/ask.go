@@ -166,6 +166,15 @@ func (w *Worker) heed(req *pipe.Request) (any, error) {
 			return control.Grant{}, nil
 		}
 		return w.cfg.Claim(c)
+	case control.KindConnect:
+		c, err := control.Parse[control.Connect](req.Body)
+		if err != nil {
+			return nil, fmt.Errorf("spawn: reading %s: %w", req.Kind, err)
+		}
+		return nil, w.arrange(1+control.MaxSockets, func() (err error) {
+			req.Reply, err = w.cfg.Network.Connect(c)
+			return err
+		})
 	case control.KindReplication, control.KindQuiesced:
 		return nil, w.heedTwin(req)
 	}

@@ -21,10 +21,11 @@ func FuzzHandle(f *testing.F) {
 		control.KindRoutes: control.Routes{
 			Add: []control.Route{{Destination: netip.MustParsePrefix("10.0.0.0/8"),
 				Source: netip.MustParseAddr("10.0.0.1")}}},
-		control.KindClaim:  control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
-		control.KindIKESAs: []control.IKESA{{Context: "blue"}},
-		control.KindBoot:   control.Boot{Version: control.Version},
-		control.KindStop:   nil,
+		control.KindClaim:   control.Claim{Resource: "vpn_burst_other", Held: 1, More: 1},
+		control.KindConnect: control.Connect{Server: netip.MustParseAddrPort("10.0.0.1:1812"), Sockets: 1},
+		control.KindIKESAs:  []control.IKESA{{Context: "blue"}},
+		control.KindBoot:    control.Boot{Version: control.Version},
+		control.KindStop:    nil,
 	} {
 		b, err := json.Marshal(body)
 		if err != nil {
@@ -40,8 +41,8 @@ func FuzzHandle(f *testing.F) {
 			},
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
 		_, err := w.handle(t.Context(), &pipe.Request{Message: control.Message{Kind: control.Kind(kind), Body: body}})
-		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoutes, control.KindClaim},
-			control.Kind(kind))
+		allowed := slices.Contains([]control.Kind{control.KindAddress, control.KindRoutes, control.KindClaim,
+			control.KindConnect}, control.Kind(kind))
 		if !allowed && (err == nil || len(n.asked) > 0) {
 			t.Errorf("%q is not a worker's to ask, and did %v", kind, n.asked)
 		}

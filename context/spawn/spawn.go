@@ -61,6 +61,7 @@ type Network interface {
 	Address(control.Address) error
 	Routes(control.Routes) error
 	Sniff(iface string) (*os.File, error)
+	Connect(control.Connect) ([]*os.File, error)
 }
 
 // Group confines a worker: a resource/cgroup.Group.

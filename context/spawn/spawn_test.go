@@ -206,6 +206,10 @@ func (n *network) Endpoints() []netns.Endpoint {
 func (n *network) Address(a control.Address) error { return n.note("address " + a.Prefix.String()) }
 func (n *network) Routes(r control.Routes) error   { return n.note(fmt.Sprint("routes ", r.Add)) }
 
+func (n *network) Connect(c control.Connect) ([]*os.File, error) {
+	return nil, n.note("connect " + c.Server.String())
+}
+
 func (n *network) Sniff(string) (*os.File, error) { return os.Open(os.DevNull) }
 
 func (n *network) note(what string) error {

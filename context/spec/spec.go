@@ -25,8 +25,9 @@ type Tenant struct {
 	// IKEPolicies and TunnelGroups are in order of preference.
 	IKEPolicies   []IKEPolicy
 	GroupPolicies []GroupPolicy
-	Trustpoints   []Trustpoint `json:",omitempty"` // names are unique
-	Users         []User       `json:",omitempty"` // names are unique
+	Trustpoints   []Trustpoint     `json:",omitempty"` // names are unique
+	Users         []User           `json:",omitempty"` // names are unique
+	AAAServers    []AAAServerGroup `json:",omitempty"` // names are unique
 	TunnelGroups  []TunnelGroup
 	CryptoMaps    []CryptoMap
 
