@@ -71,10 +71,13 @@ func assigned(tokens hclsyntax.Tokens, i int) bool {
 	return isName && (next == hclsyntax.TokenEqual || next == hclsyntax.TokenColon)
 }
 
+// notSecret are attributes that sound like secrets and hold none.
+var notSecret = []string{"authentication_port", "authentication_server_group"}
+
 // isSecretName reports whether an attribute of this name may hold a secret.
 func isSecretName(name string) bool {
 	name = strings.ToLower(name)
-	if name == "authentication_server_group" {
+	if slices.Contains(notSecret, name) {
 		return false
 	}
 	for _, part := range []string{"key", "psk", "secret", "passw", "passphrase", "token", "authentication"} {

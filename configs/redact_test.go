@@ -17,6 +17,7 @@ func TestRedact(t *testing.T) {
 		{"text", "key = \"hunter2\"\n", "key = \"********\"\n"},
 		{"no line end", `key = "hunter2"`, `key = "********"`},
 		{"others stay", "address = \"198.51.100.1/24\" # outside\n", "address = \"198.51.100.1/24\" # outside\n"},
+		{"no secret", `authentication_port = 1812`, `authentication_port = 1812`},
 		{"object", `local_authentication = { pre_shared_key = "hunter2" }`,
 			`local_authentication = { pre_shared_key = "********" }`},
 		{"quoted key", `local_authentication = { "pre_shared_key" : "hunter2" }`,

@@ -84,7 +84,7 @@ func strip(t *testing.T, src string, s *schema) string {
 		"context.failover_group", "ikev2.remote_identity", "ikev2.local_authentication",
 		"trustpoint.certificate", "trustpoint.key", "trustpoint.ca",
 		"trustpoint.pkcs12",
-		"trustpoint.crl", "trustpoint.revocation"}
+		"trustpoint.crl", "trustpoint.revocation", "server.interface"}
 	f, diags := hclwrite.ParseConfig([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {
 		t.Fatal(diags)

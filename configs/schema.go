@@ -150,6 +150,22 @@ var contextSchema = &schema{blocks: []*schema{
 		{name: "revocation", is: listOf{}},           // nothing is asked
 		{name: "certificate_policies", is: listOf{}}, // any, and none
 	}},
+	{kind: "aaa_server_group", label: "the name of a group of servers",
+		attrs: []attr{
+			{name: "protocol", is: line{}, required: true, example: `"radius"`},
+			{name: "accounting", is: boolean(false)},
+			{name: "dead_time", is: span{10 * minute, second, day, ""}},
+			{name: "max_failed_attempts", is: number{3, 1, 100}},
+		},
+		blocks: []*schema{{kind: "server", label: "the address of a server", attrs: []attr{
+			{name: "interface", is: line{}}, // as the routes say
+			{name: "key", is: form("a key"), required: true, example: `{ file = "radius.key" }`},
+			{name: "authentication_port", is: number{1812, 1, 65_535}},
+			// 2, 4 and 8 s: as long as clients wait for us
+			{name: "timeout", is: span{2 * second, 100 * time.Millisecond, 2 * minute, ""}},
+			{name: "retries", is: number{2, 0, 10}},
+		}}},
+	},
 	{kind: "tunnel_group", label: "the name of a tunnel group",
 		attrs: []attr{
 			{name: "type", is: oneOf{"remote-access", "site-to-site"}, required: true, example: `"remote-access"`},

@@ -75,6 +75,7 @@ func (t *tenantReader) read() {
 	t.readProposals()
 	t.readGroupPolicies()
 	t.readTrustpoints()
+	t.readServerGroups()
 	t.readTunnelGroups()
 	t.readCertificateMaps()
 	t.checkKeys()

@@ -148,6 +148,24 @@ tunnel_group "laptops" {
   }
 }
 
+# Servers that know users: a tunnel group names them as its authentication_server_group.
+# They are asked in this order. One that leaves several requests in a row without an answer
+# is dead, and the next one is asked at once; while none lives, all are asked.
+aaa_server_group "ISE" {
+  protocol            = "radius"
+  accounting          = false
+  dead_time           = "10m" # 1s to 1d: then one request asks whether it lives
+  max_failed_attempts = 3     # 1 to 100 requests
+
+  server "10.10.0.100" {
+    interface           = "inside"               # requests have its address, and leave there; by default as routes say
+    key                 = "reference-radius-key" # secret of 1 to 128 characters; 16 by chance, or more
+    authentication_port = 1812
+    timeout             = "2s" # 100ms to 2m, until a request is sent again; each further wait is twice as long
+    retries             = 2    # 0 to 10 repeats; then the next server is asked
+  }
+}
+
 # EAP: clients log in with a name and a password, as Windows, Apple's and Android's do. The
 # gateway has to prove itself first, by a certificate that they trust.
 tunnel_group "phones" {
