@@ -108,9 +108,10 @@ type Silence uint8
 
 // What can be seen.
 const (
-	Silent Silence = iota // nothing
-	Closed                // nobody listens there: its host says so
-	Forged                // answers that were made with another key
+	Silent      Silence = iota // nothing
+	Closed                     // nobody listens there: its host says so
+	Forged                     // answers that were made with another key
+	Unreachable                // there is no way to it
 )
 
 // String implements fmt.Stringer.
@@ -122,6 +123,8 @@ func (s Silence) String() string {
 		return "does not listen on its port"
 	case Forged:
 		return "answers with another key"
+	case Unreachable:
+		return "cannot be reached"
 	}
 	return fmt.Sprintf("silence %d", uint8(s))
 }
@@ -229,7 +232,7 @@ func (c *Client) expire(now time.Time, q *request, out *Output) {
 		s.stats.Busy++
 		s.tell(now, out, Busy)
 		c.finish(now, q, Done{Err: ErrBusy}, out)
-	case q.sent <= s.retries && !q.probe && q.why != Closed:
+	case q.sent <= s.retries && !q.probe && q.why != Closed && q.why != Unreachable:
 		s.stats.Retransmissions++
 		q.wait = min(2*q.wait, max(MaxWait, s.config.Timeout))
 		c.transmit(now, q, out)

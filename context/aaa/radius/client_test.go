@@ -422,7 +422,7 @@ func TestConversation(t *testing.T) {
 func TestClosedPort(t *testing.T) {
 	n := newNetwork(t, nil, silent, accepts(0))
 	ticket := n.send(nil)
-	n.client.Refused(n.got[0][0].Place)
+	n.client.Refused(n.got[0][0].Place, radius.Closed)
 	n.run(3 * time.Second)
 	n.accepted(ticket, 1)
 	if !n.told(0, radius.PortClosed) {

@@ -21,6 +21,7 @@ const (
 	NoAnswer   EventKind = iota // it has not answered a request
 	PortClosed                  // nobody listens on its port
 	WrongKey                    // it answers with another key
+	NoWay                       // there is no way to it
 	LeftOne                     // it has not answered one request, and answers others
 	Unsigned                    // its answer has no Message-Authenticator
 	Busy                        // too many requests wait
@@ -55,6 +56,8 @@ var eventTexts = [eventKinds]struct{ text, hint string }{
 		"does it run, and is authentication_port the port that it listens on?"},
 	WrongKey: {"RADIUS server answers with another key",
 		"write the same key here and in the server's list of clients"},
+	NoWay: {"RADIUS server cannot be reached",
+		"is its interface up, and is there a route to it? warren show context says what is missing"},
 	LeftOne: {"RADIUS server left a request without an answer and answers others",
 		"its log says why: it may drop what it takes for insecure, or wait for a directory"},
 	Unsigned: {"RADIUS answer without Message-Authenticator refused",

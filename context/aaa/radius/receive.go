@@ -51,13 +51,14 @@ func (c *Client) Receive(now time.Time, at Place, b []byte, out *Output) {
 	c.finish(now, q, d, out)
 }
 
-// Refused says that nobody listens on the port of a server, by the word of its host or of
-// somebody who feigns that. No request ends by it: those that are outstanding there are
-// not sent again.
-func (c *Client) Refused(at Place) {
+// Refused says why nothing is heard on a socket: Closed, by the word of the server's host
+// or of somebody who feigns that, or Unreachable, by our own. No request ends by it: those
+// that are outstanding there are not sent again, and when their wait is over the next
+// server is asked.
+func (c *Client) Refused(at Place, why Silence) {
 	for _, q := range c.servers[at.Server].sockets[at.Socket].slots {
 		if q != nil && q.why == Silent {
-			q.why = Closed
+			q.why = why
 		}
 	}
 }

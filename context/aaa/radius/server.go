@@ -177,7 +177,7 @@ func (c *Client) fail(now time.Time, s *server, q *request, out *Output) bool {
 }
 
 // seen are the events of servers that have not answered.
-var seen = [...]EventKind{Silent: NoAnswer, Closed: PortClosed, Forged: WrongKey}
+var seen = [...]EventKind{Silent: NoAnswer, Closed: PortClosed, Forged: WrongKey, Unreachable: NoWay}
 
 // live notes that s has answered.
 func (c *Client) live(now time.Time, s *server, out *Output) {
