@@ -10,7 +10,7 @@ DATA     := $(or $(WARREN_TEST_DATA),$(abspath ../shared/data))
 # Programs that the tests run against; everything else is in go.mod and tools/go.mod.
 PACKAGES := charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins \
 	libstrongswan-standard-plugins libcharon-extauth-plugins tshark tcpdump iperf3 iproute2 iputils-ping \
-	ethtool nftables openssl gcc libc6-dev user-mode-linux e2fsprogs
+	ethtool nftables openssl freeradius gcc libc6-dev user-mode-linux e2fsprogs
 
 # Packages with goroutines of their own: these are tested with the race detector, too.
 CONCURRENT = $(shell $(GO) list ./... | grep -E '/(system|context/worker|context/capture|context/replica|context/pipe|context/spawn|context/netns|esp/plane|failover/link)(/|$$)')
@@ -34,12 +34,12 @@ demo: ## show two tenants, and a failover pair, on this machine (root; needs not
 test: deps check fuzz-short e2e demo ## everything: installs what it needs (apt, root), then check, fuzz-short, e2e and demo
 
 .PHONY: deps
-deps: ## install the programs that the tests run against (Debian, root)
+deps: ## install the programs that the tests run against (Debian, root); none of them is started as a service
 	@command -v dpkg-query >/dev/null || { echo "make deps knows Debian only; the tests need: $(PACKAGES)" >&2; exit 1; }
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'install ok installed' || missing="$$missing $$p"; done; \
 	test -z "$$missing" || { echo "installing:$$missing"; \
-		export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
+		export DEBIAN_FRONTEND=noninteractive SYSTEMD_OFFLINE=1; apt-get update -qq && apt-get install -qq -y --no-install-recommends $$missing >/dev/null; }
 
 .PHONY: check
 check: fmt vet staticcheck unit race ## formatting, vet, staticcheck, rings i to iii, race detector

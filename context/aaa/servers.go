@@ -16,7 +16,7 @@ import (
 type ServersConfig struct {
 	Tenant string // what the gateway calls itself: the NAS-Identifier
 	Group  spec.AAAServerGroup
-	Secret func(spec.SecretRef) secret.Value
+	Keys   []secret.Value // by server
 	// Connect returns as many sockets as asked for, connected to a server of the group. It
 	// is called from goroutines of its own, and may take as long as ctx lasts.
 	Connect func(ctx context.Context, server netip.AddrPort, sockets int) ([]net.Conn, error)
@@ -54,7 +54,7 @@ func (s *Servers) client() *radius.Client {
 		if retries == 0 {
 			retries = -1
 		}
-		c.Servers = append(c.Servers, radius.Server{Name: x.Endpoint().String(), Key: s.cfg.Secret(x.Key),
+		c.Servers = append(c.Servers, radius.Server{Name: x.Endpoint().String(), Key: s.cfg.Keys[i],
 			Timeout: x.Timeout, Retries: retries, Sockets: socketsPerServer})
 	}
 	return radius.NewClient(c)

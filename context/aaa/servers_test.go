@@ -42,7 +42,7 @@ func radiusServer(t *testing.T, answer func(request []byte) []byte) spec.AAAServ
 	})
 	t.Cleanup(func() { conn.Close(); serving.Wait() })
 	at := conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return spec.AAAServer{Address: at.Addr(), Port: at.Port(), Timeout: 100 * time.Millisecond, Retries: 1, Key: 1}
+	return spec.AAAServer{Address: at.Addr(), Port: at.Port(), Timeout: 100 * time.Millisecond, Retries: 1}
 }
 
 // reply answers every request so.
@@ -60,8 +60,10 @@ func serve(t *testing.T, change func(*ServersConfig), servers ...spec.AAAServer)
 	told := make(chan radius.Event, 100)
 	cfg := &ServersConfig{
 		Tenant: "blue", Group: spec.AAAServerGroup{Name: "ISE", Servers: servers},
-		Secret:  func(spec.SecretRef) secret.Value { return secret.Copy([]byte(serverKey)) },
 		Connect: dialUDP, Tell: func(e radius.Event) { told <- e },
+	}
+	for range servers {
+		cfg.Keys = append(cfg.Keys, secret.Copy([]byte(serverKey)))
 	}
 	if change != nil {
 		change(cfg)

@@ -20,6 +20,7 @@ var toldByWorkers = []func() Fact{
 	func() Fact { return new(PeerRefused) }, func() Fact { return new(PeerFailed) },
 	func() Fact { return new(PeersRefused) }, func() Fact { return new(LimitReached) },
 	func() Fact { return new(HalfOpenReached) },
+	func() Fact { return new(ServerTrouble) }, func() Fact { return new(ServerBack) },
 
 	func() Fact { return new(Activated) }, func() Fact { return new(StoodBy) },
 	func() Fact { return new(InStep) }, func() Fact { return new(TwinLost) },

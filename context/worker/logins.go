@@ -17,15 +17,20 @@ type logins struct {
 	*aaa.Logins
 	tenant *spec.Tenant
 	local  *aaa.Local // nil: no tunnel group has asked for it yet
-	inbox  *inbox
-	ended  chan struct{} // closed when the loop takes nothing any more
+	// servers are the server groups that tunnel groups ask, and way how they are reached.
+	servers map[string]*serverGroup
+	way     serverWay
+	inbox   *inbox
+	ended   chan struct{} // closed when the loop takes nothing any more
 	// answered takes an answer for an engine, in the loop.
 	answered func(now time.Time, e *ike.Engine, a exchange.AnswerEAP)
 }
 
 // newLogins returns the logins of a tenant.
-func newLogins(t *spec.Tenant, in *inbox, answered func(time.Time, *ike.Engine, exchange.AnswerEAP)) (*logins, error) {
-	l := &logins{Logins: aaa.NewLogins(), inbox: in, ended: make(chan struct{}), answered: answered}
+func newLogins(
+	t *spec.Tenant, in *inbox, way serverWay, answered func(time.Time, *ike.Engine, exchange.AnswerEAP),
+) (*logins, error) {
+	l := &logins{Logins: aaa.NewLogins(), way: way, inbox: in, ended: make(chan struct{}), answered: answered}
 	return l, l.configure(t)
 }
 
@@ -45,6 +50,10 @@ func (l *logins) configure(t *spec.Tenant) error {
 			return fmt.Errorf("worker: %w", err)
 		}
 		all[spec.LocalUsers] = l.local
+	}
+	l.servers = serverGroups(t, l.servers, l.way)
+	for name, g := range l.servers {
+		all[name] = g.Servers
 	}
 	l.tenant = t
 	l.Configure(all)

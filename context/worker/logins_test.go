@@ -30,7 +30,8 @@ func TestLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		in := newInbox()
 		answers := make(chan exchange.AnswerEAP, 1)
-		l, err := newLogins(eapTenant(), in, func(_ time.Time, _ *ike.Engine, a exchange.AnswerEAP) { answers <- a })
+		l, err := newLogins(eapTenant(), in, serverWay{},
+			func(_ time.Time, _ *ike.Engine, a exchange.AnswerEAP) { answers <- a })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,7 @@ func TestLogins(t *testing.T) {
 // TestReconfigureKeepsLogins: what another configuration knows of users holds at once, and a
 // group that has other authorities now has those.
 func TestReconfigureKeepsLogins(t *testing.T) {
-	l, err := newLogins(eapTenant(), newInbox(), nil)
+	l, err := newLogins(eapTenant(), newInbox(), serverWay{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -263,7 +263,7 @@ func (p *process) boot(ctx context.Context, req *pipe.Request) error {
 		_, err := p.supervisors.call(ctx, kind, body)
 		return err
 	}
-	cfg.Claim = p.claim
+	cfg.Claim, cfg.Connect = p.claim, p.connect
 	w, err := New(cfg)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"time"
 
@@ -61,6 +62,10 @@ type Config struct {
 	// Claim makes a claim of the supervisor. It is called as Ask is. nil: there is
 	// nobody to share with, and enough of everything.
 	Claim func(context.Context, control.Claim) (control.Grant, error)
+
+	// Connect asks the supervisor for sockets to a server. It is called as Ask is. nil: there
+	// is nobody who makes them, and no server is reached.
+	Connect func(context.Context, control.Connect) ([]net.Conn, error)
 
 	// Isolate makes an internal error in what concerns one IKE SA end that SA
 	// instead of the worker.
@@ -148,11 +153,12 @@ func New(cfg *Config) (*Worker, error) {
 	})
 	w.limits = newLimits(w.plane, w.teller)
 	w.limits.set(cfg.Tenant.Limits)
-	w.logins, err = newLogins(cfg.Tenant, w.inbox, func(now time.Time, e *ike.Engine, a exchange.AnswerEAP) {
+	answered := func(now time.Time, e *ike.Engine, a exchange.AnswerEAP) {
 		if e != w.engine || w.replica.Serve(func() { answerEAP(e, now, a, &w.out); w.flush(now) }) != nil {
 			a.MSK.Clear()
 		}
-	})
+	}
+	w.logins, err = newLogins(cfg.Tenant, w.inbox, serverWay{cfg.Connect, w.tell}, answered)
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ var rooms = []room{
 		because: "it keeps what others made: it reads records of IKE and counters of ESP, and calls neither"},
 	{path: "context/worker", may: []string{"ike", "ike/exchange", "ike/pki", "esp", "esp/plane", "esp/tun", "esp/sa",
 		"esp/stats",
-		"context/aaa",
+		"context/aaa", "context/aaa/radius",
 		"context/control", "context/capture", "context/eventlog", "context/pipe", "context/pool", "context/privileges",
 		"context/replica", "context/session", "context/spec",
 		"resource", "internal/build", "internal/panics", "internal/secret", "internal/uptime"},

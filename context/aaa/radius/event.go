@@ -49,22 +49,23 @@ func (k EventKind) Hint() string {
 
 // eventTexts are the events in words.
 var eventTexts = [eventKinds]struct{ text, hint string }{
-	NoAnswer: {"RADIUS server does not answer",
+	NoAnswer: {"it does not answer",
 		"is it reached from this context, does it know our address as a client, and is the key the same? " +
 			"A server says nothing to a client that it does not know or whose key is another"},
-	PortClosed: {"RADIUS server does not listen",
+	PortClosed: {"nobody listens on its port",
 		"does it run, and is authentication_port the port that it listens on?"},
-	WrongKey: {"RADIUS server answers with another key",
+	WrongKey: {"its answers are made with another key",
 		"write the same key here and in the server's list of clients"},
-	NoWay: {"RADIUS server cannot be reached",
+	NoWay: {"there is no way to it",
 		"is its interface up, and is there a route to it? warren show context says what is missing"},
-	LeftOne: {"RADIUS server left a request without an answer and answers others",
+	LeftOne: {"it has left one request without an answer, and answers others",
 		"its log says why: it may drop what it takes for insecure, or wait for a directory"},
-	Unsigned: {"RADIUS answer without Message-Authenticator refused",
+	Unsigned: {"its answer has no Message-Authenticator and was refused",
 		"have the server sign its answers: such ones can be forged (CVE-2024-3596)"},
-	Busy:    {"RADIUS requests refused: too many wait for an answer", "the servers are too slow for so many logins"},
-	Died:    {"RADIUS server counts as dead: others are asked first", "it is asked again after dead_time"},
-	Revived: {"RADIUS server answers again", ""},
+	Busy: {"too many requests wait for its answers, and others are refused",
+		"the servers are too slow for so many logins"},
+	Died:    {"it counts as dead: others are asked first", "it is asked again after dead_time"},
+	Revived: {"it answers again", ""},
 }
 
 // quiet is how long the same is not told again of a server.
