@@ -27,7 +27,7 @@ func (t *tenantReader) readServerGroups() {
 		if !n.checkLabel() {
 			continue
 		}
-		if n.label.text == localUsers {
+		if n.label.text == spec.LocalUsers {
 			n.problem(n.label.at, "Reserved name", `"LOCAL" is the users of this file: give the servers another name.`)
 		}
 		if p := n.line("protocol"); n.written("protocol") && p != "radius" {
@@ -56,9 +56,6 @@ func (t *tenantReader) readServerGroups() {
 		t.t.AAAServers = append(t.t.AAAServers, g)
 	}
 }
-
-// localUsers is the authentication_server_group that is the users of the file.
-const localUsers = "LOCAL"
 
 // server reads one server; where has those before it.
 func (t *tenantReader) server(n *node, where map[netip.AddrPort]*node) (s spec.AAAServer, ok bool) {

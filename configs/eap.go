@@ -17,7 +17,7 @@ var (
 
 // readEAP reads remote_authentication = { eap = { ... } } of a tunnel group, owner, whose
 // local_authentication is read.
-func readEAP(owner, n *node, v *value, g *spec.TunnelGroup) spec.Credential {
+func (t *tenantReader) readEAP(owner, n *node, v *value, g *spec.TunnelGroup) spec.Credential {
 	c := spec.EAP{QueryIdentity: true}
 	fs, isObject := n.fields(v, "query_identity", "methods", "only")
 	if !isObject {
@@ -36,7 +36,7 @@ func readEAP(owner, n *node, v *value, g *spec.TunnelGroup) spec.Credential {
 			c.Only = n.yes(f.val)
 		}
 	}
-	owner.readServers(g)
+	t.readServers(owner, g)
 	local := g.AuthenticationServers == spec.LocalUsers
 	at := func(name string) *value {
 		if i := slices.IndexFunc(fs, func(f field) bool { return f.name.text == name }); i >= 0 {
@@ -102,12 +102,19 @@ func (n *node) readEAPMethods(v *value) (out []spec.EAPMethod) {
 }
 
 // readServers reads who lets in the clients of a tunnel group that log in by EAP.
-func (n *node) readServers(g *spec.TunnelGroup) {
+func (t *tenantReader) readServers(n *node, g *spec.TunnelGroup) {
 	g.AuthenticationServers = spec.LocalUsers
-	if it, ok := n.textItem("authentication_server_group"); ok && it.text != spec.LocalUsers {
-		n.problem(it.at, "Unknown server group", "There is no aaa_server_group %q.%s", it.text,
-			suggest(it.text, []string{spec.LocalUsers}))
+	it, ok := n.textItem("authentication_server_group")
+	if !ok {
+		return
 	}
+	groups := byLabel(t.each("aaa_server_group"))
+	if it.text != spec.LocalUsers && groups[it.text] == nil {
+		n.problem(it.at, "Unknown server group", "There is no aaa_server_group %q.%s", it.text,
+			suggest(it.text, append(names(groups), spec.LocalUsers)))
+		return
+	}
+	g.AuthenticationServers = it.text
 }
 
 // checkServers tells of an authentication_server_group that nobody asks.

@@ -204,7 +204,7 @@ func (t *tenantReader) readAuthentication(owner, n *node, g *spec.TunnelGroup) {
 	switch f, ok := n.proof("remote_authentication", "pre_shared_key", "pre_shared_keys", "certificate", "eap"); {
 	case !ok:
 	case f.name.text == "eap":
-		g.Remote = readEAP(owner, n, f.val, g)
+		g.Remote = t.readEAP(owner, n, f.val, g)
 	case f.name.text == "certificate":
 		g.Remote = t.remoteCertificate(n, f.val)
 	case f.name.text == "pre_shared_keys":

@@ -91,9 +91,9 @@ type StrongSwanCert struct {
 // strongSwanPlugins in the order in which they are loaded, which is the order of
 // preference: the fast implementations of algorithms come first, and
 // kernel-libipsec before kernel-netlink to be the one for ESP.
-const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md5 hmac kdf gcm ccm ctr chapoly curve25519 gmp " +
-	"pem pkcs1 pkcs8 x509 pubkey constraints revocation eap-identity eap-mschapv2 eap-md5 eap-gtc " + userspaceESP +
-	" kernel-netlink resolve socket-default vici updown"
+const strongSwanPlugins = "random nonce aesni openssl aes sha1 sha2 md4 md5 hmac kdf gcm ccm ctr chapoly curve25519 " +
+	"gmp pem pkcs1 pkcs8 x509 pubkey constraints revocation eap-identity eap-mschapv2 eap-md5 eap-gtc " +
+	userspaceESP + " kernel-netlink resolve socket-default vici updown"
 
 // userspaceESP is the plugin that carries ESP itself.
 const userspaceESP = "kernel-libipsec"
