@@ -5,9 +5,14 @@ package e2e
 import (
 	"crypto/x509"
 	"fmt"
+	"net"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/warrenvpn/warren/context/aaa/radius"
+	"github.com/warrenvpn/warren/context/aaa/radius/radiustest"
 	"github.com/warrenvpn/warren/internal/lab"
 )
 
@@ -87,7 +92,7 @@ secrets {
 
 // freeRADIUS starts a server beside the host behind blue's gateway.
 func freeRADIUS(n *lab.Tenants, method string) *lab.FreeRADIUS {
-	return n.Blue.Host.FreeRADIUS(lab.FreeRADIUSConfig{Listen: lab.InsideHost, Client: lab.InsideGateway,
+	return n.Blue.Host.FreeRADIUS(lab.FreeRADIUSConfig{Listen: lab.InsideHost, Client: "10.10.0.0/24",
 		Key: radiusKey, EAP: method, Users: radiusUsers})
 }
 
@@ -111,4 +116,128 @@ func TestRADIUS(t *testing.T) {
 		t.Error("let in with a wrong password")
 	}
 	wantLog(t, w, "level=WARN", "AUTHENTICATION_FAILED", "refuses", "alice")
+}
+
+// fakeRADIUS is a server on a port of the host behind blue's gateway, which does as answer says.
+func fakeRADIUS(t *testing.T, n *lab.Tenants, port int, answer func(request []byte) []byte) {
+	t.Helper()
+	var conn *net.UDPConn
+	err := n.Blue.Host.Do(func() (err error) {
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(lab.InsideHost), Port: port})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		b := make([]byte, radius.MaxPacket)
+		for {
+			size, from, err := conn.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			if a := answer(b[:size]); a != nil {
+				_, _ = conn.WriteToUDPAddrPort(a, from)
+			}
+		}
+	})
+	t.Cleanup(func() { conn.Close(); serving.Wait() })
+}
+
+// success is an EAP Success, as an attribute.
+var success = radiustest.Attribute(radius.TypeEAPMessage, []byte{3, 0, 0, 4})
+
+// TestRADIUSRefused: what servers do wrong lets nobody in, and the operator reads which one
+// did what.
+func TestRADIUSRefused(t *testing.T) {
+	t.Parallel()
+	quick := "timeout = \"500ms\"\n retries = 1\n authentication_port = %d"
+	for _, tt := range []struct {
+		name, key string
+		port      int
+		answer    func(request []byte) []byte // nil: FreeRADIUS
+		want      []string                    // of one line of the log
+	}{
+		{"the gateway has another key", "another-key-of-the-lab-0123456789", 1812, nil,
+			[]string{"authentication server in trouble", "does not answer", "is the key the same"}},
+		{"the server has another key", radiusKey, 1645, func(request []byte) []byte {
+			return radiustest.Reply(request, "guessed",
+				radiustest.Answer{Code: radius.AccessAccept, Attributes: success})
+		}, []string{"authentication server in trouble", "made with another key"}},
+		{"without Message-Authenticator", radiusKey, 1646, func(request []byte) []byte {
+			return radiustest.Reply(request, radiusKey,
+				radiustest.Answer{Code: radius.AccessAccept, Attributes: success, Unsigned: true})
+		}, []string{"authentication server in trouble", "no Message-Authenticator", "CVE-2024-3596"}},
+		{"nobody listens", radiusKey, 1647, nil, []string{"authentication server in trouble", "nobody listens"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n, w, root := startRADIUS(t, radiusServer(lab.InsideHost, tt.key, fmt.Sprintf(quick, tt.port)))
+			if tt.answer != nil {
+				fakeRADIUS(t, n, tt.port, tt.answer)
+			} else {
+				freeRADIUS(n, "mschapv2")
+			}
+			s := eapClient(n, root, "eap-mschapv2", "alice", "alice-password")
+			if s.Initiate("blue", time.Minute) == nil {
+				t.Error("let in")
+			}
+			wantLog(t, w, append(tt.want, "server_group=ISE", "server="+lab.InsideHost)...)
+			wantLog(t, w, "level=WARN", "peer refused", "AUTHENTICATION_FAILED", lab.InsideHost)
+		})
+	}
+}
+
+// TestRADIUSNextServer: where the first server is away the second one lets the user in, and a
+// third one, slower than a request waits, does, too.
+func TestRADIUSNextServer(t *testing.T) {
+	t.Parallel()
+	quick := "timeout = \"500ms\"\n retries = 0"
+	slow := "authentication_port = 1645\n timeout = \"300ms\"\n retries = 4"
+	for name, servers := range map[string]string{
+		"away": radiusServer("10.10.0.99", radiusKey, quick) + radiusServer(lab.InsideHost, radiusKey, ""),
+		"slow": radiusServer(lab.InsideHost, radiusKey, slow),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n, w, root := startRADIUS(t, servers)
+			freeRADIUS(n, "mschapv2")
+			before := map[string][]byte{} // FreeRADIUS takes each State once
+			fakeRADIUS(t, n, 1645, func(request []byte) []byte {
+				if before[string(request)] == nil {
+					before[string(request)] = slowly(n, request)
+				}
+				return before[string(request)]
+			})
+			s := eapClient(n, root, "eap-mschapv2", "alice", "alice-password")
+			s.MustInitiate("blue")
+			n.Blue.Client.MustPing(lab.Ping{From: vip(t, s), To: lab.InsideHost})
+			if told := strings.Contains(w.Log(), "authentication server in trouble"); told != (name == "away") {
+				t.Errorf("trouble was told: %t", told)
+			}
+		})
+	}
+}
+
+// slowly has FreeRADIUS answer, after longer than a request waits for its first answer.
+func slowly(n *lab.Tenants, request []byte) []byte {
+	time.Sleep(600 * time.Millisecond)
+	var answer []byte
+	_ = n.Blue.Host.Do(func() error { // no answer, on error
+		conn, err := net.Dial("udp4", net.JoinHostPort(lab.InsideHost, "1812"))
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		b := make([]byte, radius.MaxPacket)
+		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		size, err := conn.Read(b)
+		answer = b[:size]
+		return err
+	})
+	return answer
 }

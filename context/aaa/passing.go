@@ -71,10 +71,10 @@ func (a *asking) finish(d radius.Done) {
 
 // answer is what the client is told.
 func (a *asking) answer(w wait, d radius.Done) Answer {
-	if d.Err != nil {
-		return failed(w.eap, reasonOf(d.Err))
-	}
 	server := a.servers.cfg.Group.Servers[d.Server].Endpoint()
+	if d.Err != nil {
+		return failed(w.eap, reasonOf(server, d.Err))
+	}
 	eap, carried := d.Packet.Attributes.Join(radius.TypeEAPMessage)
 	switch d.Packet.Code {
 	case radius.AccessChallenge:
@@ -133,8 +133,8 @@ func (a *asking) accepted(w wait, d radius.Done, server netip.AddrPort, success 
 	return out
 }
 
-// reasonOf says why there is no answer, and what to do about it.
-func reasonOf(err error) string {
+// reasonOf says why there is no answer that counts. server is who has given one.
+func reasonOf(server netip.AddrPort, err error) string {
 	var none *radius.NoAnswerError
 	switch {
 	case errors.As(err, &none):
@@ -142,7 +142,7 @@ func reasonOf(err error) string {
 	case errors.Is(err, radius.ErrBusy):
 		return "the servers are too slow: too many logins wait for them"
 	case errors.Is(err, radius.ErrUnsigned):
-		return "the server's answer has no Message-Authenticator, and whoever can forge one could come in by it"
+		return fmt.Sprintf("the answer of server %s has no Message-Authenticator: anybody could have made it", server)
 	}
 	return err.Error()
 }

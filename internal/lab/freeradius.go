@@ -17,7 +17,7 @@ type FreeRADIUS struct {
 // FreeRADIUSConfig is a server with its users.
 type FreeRADIUSConfig struct {
 	Listen string // its address; the port is 1812
-	Client string // address of the gateway
+	Client string // address of the gateway, or its network
 	Key    string
 	EAP    string // the method that it offers first: "mschapv2" or "md5"
 	// Users is its users file: `alice Cleartext-Password := "password"`, and below it what an
