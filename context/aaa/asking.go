@@ -32,6 +32,8 @@ type asking struct {
 	last    radius.Ticket
 	waiting map[radius.Ticket]wait
 	links   []link // by server
+	// unapplied are attributes of servers of which it was told that sessions do not get them.
+	unapplied map[string]bool
 
 	ctx       context.Context // of the goroutines below; ends with Run
 	cancel    context.CancelFunc
@@ -73,7 +75,7 @@ type connected struct {
 func newAsking(ctx context.Context, s *Servers) *asking {
 	a := &asking{
 		servers: s, client: s.client(), waiting: make(map[radius.Ticket]wait),
-		links: make([]link, len(s.cfg.Group.Servers)),
+		links: make([]link, len(s.cfg.Group.Servers)), unapplied: make(map[string]bool),
 		heard: make(chan packet, heardSize), connected: make(chan connected),
 	}
 	a.ctx, a.cancel = context.WithCancel(ctx)

@@ -14,6 +14,7 @@ import (
 type passing struct {
 	servers    *Servers
 	identity   string
+	group      string            // tunnel group
 	attributes radius.Attributes // of every request
 	unfit      error             // why they cannot be sent; nil: they can
 
@@ -126,6 +127,11 @@ func (a *asking) accepted(w wait, d radius.Done, server netip.AddrPort, success 
 		d.MSK.Clear()
 		return failed(w.eap, fmt.Sprintf("what server %s says about the session cannot be used: %s", server, err))
 	}
+	if why := forbids(grant, w.passing.group); why != "" {
+		d.MSK.Clear()
+		return failed(w.eap, fmt.Sprintf("server %s lets %q in, but %s", server, w.passing.identity, why))
+	}
+	a.tellUnapplied(server, grant)
 	out := Answer{Outcome: Accepted, Message: success, MSK: d.MSK, User: grant.User, Attributes: attributesOf(grant)}
 	if out.User == "" {
 		out.User = w.passing.identity

@@ -69,7 +69,7 @@ func (s *Servers) Status() []radius.ServerStatus {
 
 // Begin implements Authority.
 func (s *Servers) Begin(r *Request) Conversation {
-	c := &passing{servers: s, identity: r.Identity}
+	c := &passing{servers: s, identity: r.Identity, group: r.Group}
 	c.attributes, c.unfit = s.describe(r)
 	return c
 }

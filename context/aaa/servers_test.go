@@ -196,6 +196,13 @@ func TestRejections(t *testing.T) {
 			Attributes: append(eapMessage(3, 7, 0, 4),
 				radiustest.Attribute(radius.TypeSessionTimeout, []byte{1})...)})),
 			"Session-Timeout has a value of a wrong size"},
+		{"another tunnel group", accepting(t, radiustest.Vendor(3076, 85, []byte("staff"))),
+			`into tunnel group "staff" alone`},
+		{"another protocol", accepting(t, radiustest.Vendor(3076, 11, []byte{0, 0, 0, 32})), "not by IKEv2"},
+		{"no session", accepting(t, radiustest.Vendor(3076, 2, []byte{0, 0, 0, 0})), "no session at all"},
+		{"a filter", accepting(t, radiustest.Attribute(radius.TypeFilterID, []byte("acl"))), `the filter "acl"`},
+		{"networks left out", accepting(t, append(radiustest.Vendor(3076, 27, []byte("10.1.0.0/16")),
+			radiustest.Vendor(3076, 55, []byte{0, 0, 0, 2})...)), "left out of the tunnel"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := serve(t, nil, tt.server)
@@ -205,6 +212,34 @@ func TestRejections(t *testing.T) {
 				t.Errorf("%+v, want %q", a, tt.want)
 			}
 		})
+	}
+}
+
+// accepting is a server that lets everybody in with these attributes.
+func accepting(t *testing.T, attributes []byte) spec.AAAServer {
+	t.Helper()
+	return radiusServer(t, reply(radiustest.Answer{Code: radius.AccessAccept,
+		Attributes: append(eapMessage(3, 7, 0, 4), attributes...)}))
+}
+
+// TestUnapplied: what sessions do not get is told once, and keeps nobody out.
+func TestUnapplied(t *testing.T) {
+	prefix := append([]byte{0, 64, 0xfd}, make([]byte, 7)...)
+	s, told := serve(t, nil, accepting(t, append(radiustest.Vendor(3076, 28, []byte("corp.example")),
+		radiustest.Attribute(radius.TypeFramedIPv6Prefix, prefix)...)))
+	r := request()
+	for range 2 {
+		a := next(t, s.Begin(r), r.Message)
+		if a.Outcome != Accepted {
+			t.Fatalf("%+v", a)
+		}
+		if got := a.Attributes.Addresses; len(got) != 1 || got[0] != netip.MustParseAddr("fd00::1") {
+			t.Errorf("addresses %v", got)
+		}
+	}
+	e := <-told
+	if e.Kind != radius.Unapplied || !strings.Contains(e.Detail, "IPsec-Default-Domain") || len(told) != 0 {
+		t.Errorf("told %+v and %d more", e, len(told))
 	}
 }
 

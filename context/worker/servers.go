@@ -93,8 +93,12 @@ func (w serverWay) teller(group string) func(radius.Event) {
 			w.tell(&control.ServerBack{ServerGroup: group, Server: e.Server})
 			return
 		}
-		w.tell(&control.ServerTrouble{ServerGroup: group, Server: e.Server, Reason: e.Kind.String(),
-			Hint: e.Kind.Hint(), Count: uint64(e.Muted)})
+		reason := e.Kind.String()
+		if e.Detail != "" {
+			reason += ": " + e.Detail
+		}
+		w.tell(&control.ServerTrouble{ServerGroup: group, Server: e.Server, Reason: reason, Hint: e.Kind.Hint(),
+			Count: uint64(e.Muted)})
 	}
 }
 

@@ -10,7 +10,8 @@ type Event struct {
 	Server string
 	Kind   EventKind
 	// Muted is how often the same has happened since it was told last.
-	Muted int
+	Muted  int
+	Detail string // of Unapplied: the attribute
 }
 
 // EventKind says what has happened.
@@ -27,6 +28,7 @@ const (
 	Busy                        // too many requests wait
 	Died                        // others are asked in its place
 	Revived                     // it answers again
+	Unapplied                   // it says what sessions do not get from servers; not told by Client
 
 	eventKinds
 )
@@ -66,6 +68,8 @@ var eventTexts = [eventKinds]struct{ text, hint string }{
 		"the servers are too slow for so many logins"},
 	Died:    {"it counts as dead: others are asked first", "it is asked again after dead_time"},
 	Revived: {"it answers again", ""},
+	Unapplied: {"sessions do not get an attribute that it sends",
+		"write it in a group policy, and have the server name that: Class \"OU=name;\""},
 }
 
 // quiet is how long the same is not told again of a server.
