@@ -134,6 +134,11 @@ func (c contexts) Sessions(ctx context.Context, name string) ([]control.Session,
 	return c.tenants.Sessions(ctx, name)
 }
 
+// AAAServers implements api.Backend.
+func (c contexts) AAAServers(ctx context.Context, name string) ([]control.AAAServer, error) {
+	return c.tenants.AAAServers(ctx, name)
+}
+
 // Resources implements api.Backend.
 func (c contexts) Resources(ctx context.Context, name string) ([]control.Resource, error) {
 	return c.tenants.Resources(ctx, name)

@@ -103,6 +103,7 @@ type facts struct {
 	IKESAs    []control.IKESA
 	Sessions  []control.Session
 	Resources []control.Resource
+	Servers   []control.AAAServer
 	IPsec     control.IPsecStats
 }
 
@@ -119,6 +120,11 @@ func (*two) Sessions(ctx context.Context, name string) ([]control.Session, error
 func (*two) Resources(ctx context.Context, name string) ([]control.Resource, error) {
 	f, err := factsOf(ctx, name)
 	return f.Resources, err
+}
+
+func (*two) AAAServers(ctx context.Context, name string) ([]control.AAAServer, error) {
+	f, err := factsOf(ctx, name)
+	return f.Servers, err
 }
 
 func (*two) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {
@@ -184,6 +190,12 @@ func blueFacts() facts {
 			Public:   "198.51.100.77", Protocol: "IKEv2 IPsecOverNatT", BytesIn: 84000, BytesOut: 168000,
 			LoginTime: now.Add(-880 * time.Second), Duration: 880.5,
 		}},
+		Servers: []control.AAAServer{
+			{ServerGroup: "ISE", Server: "10.10.0.100:1812", State: control.ServerDead, RetryAt: now.Add(time.Minute),
+				Requests: 3, Retransmissions: 6, Timeouts: 3},
+			{ServerGroup: "ISE", Server: "10.10.0.101:1812", State: control.ServerUp, Requests: 8, Accepts: 2,
+				Challenges: 6, Outstanding: 1},
+		},
 		Resources: []control.Resource{{Resource: "vpn_anyconnect", Unit: resource.Count, Current: 1, Peak: 5}},
 		IPsec: control.IPsecStats{Since: now.Add(-time.Hour), Offloads: []string{"gso", "tun_tcp"},
 			Counts: stats.Counts{

@@ -49,6 +49,7 @@ const (
 const (
 	KindIKESAs    Kind = "ike_sas"     // answered by a list of IKESA, with their child SAs
 	KindSessions  Kind = "sessions"    // answered by a list of Session
+	KindServers   Kind = "aaa_servers" // answered by a list of AAAServer
 	KindResources Kind = "resources"   // answered by a list of Resource: what the worker counts
 	KindIPsec     Kind = "ipsec_stats" // answered by IPsecStats
 	KindProgress  Kind = "progress"    // answered by Replication, or null: there is no twin

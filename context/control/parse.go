@@ -36,7 +36,7 @@ const (
 // MaxBody where it is a list, and little otherwise.
 func MaxAnswer(asked Kind) int {
 	switch asked {
-	case KindIKESAs, KindSessions, KindKeys:
+	case KindIKESAs, KindSessions, KindKeys, KindServers:
 		return MaxBody
 	}
 	return smallAnswer

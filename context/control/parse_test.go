@@ -84,6 +84,7 @@ func TestParseIsBounded(t *testing.T) {
 	}
 	sas := func(b []byte) error { _, err := ParseIKESAs(b); return err }
 	sessions := func(b []byte) error { _, err := ParseSessions(b); return err }
+	servers := func(b []byte) error { _, err := ParseServers(b); return err }
 	resources := func(b []byte) error { _, err := ParseResources(b); return err }
 	keys := func(b []byte) error { _, err := ParseKeys(b); return err }
 	small := func(b []byte) error { _, err := Parse[Replication](b); return err }
@@ -94,6 +95,7 @@ func TestParseIsBounded(t *testing.T) {
 	}{
 		{"IKE SAs", sas, list(`[`, `{}`, `]`, MaxBody/3-100)},
 		{"sessions", sessions, list(`[`, `{}`, `]`, MaxSessions+1)},
+		{"servers", servers, list(`[`, `{}`, `]`, MaxServers+1)},
 		{"resources", resources, list(`[`, `{}`, `]`, MaxResources+1)},
 		{"child SAs of one SA", sas, list(`[{"child_sas":[`, `{}`, `]}]`, MaxChildSAs+1)},
 		{"child SAs of many", sas, list(`[`, list(`{"child_sas":[`, `{}`, `]}`, 100), `]`, 1100)},
@@ -171,6 +173,11 @@ func again[T any](f *testing.F, some []T, parse func([]byte) ([]T, error)) {
 
 // FuzzParseIKESAs: the same of SAs.
 func FuzzParseIKESAs(f *testing.F) { again(f, someSAs, ParseIKESAs) }
+
+// FuzzParseServers: the same of servers.
+func FuzzParseServers(f *testing.F) {
+	again(f, []AAAServer{{ServerGroup: "ISE", Server: "10.10.0.100:1812", State: ServerUp}}, ParseServers)
+}
 
 // FuzzParseSessions: the same of sessions.
 func FuzzParseSessions(f *testing.F) { again(f, someSessions, ParseSessions) }

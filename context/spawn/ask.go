@@ -63,6 +63,11 @@ func (w *Worker) Sessions(ctx context.Context) ([]control.Session, error) {
 	return askList(ctx, w, control.KindSessions, control.ParseSessions)
 }
 
+// AAAServers asks for the servers that know users.
+func (w *Worker) AAAServers(ctx context.Context) ([]control.AAAServer, error) {
+	return askList(ctx, w, control.KindServers, control.ParseServers)
+}
+
 // Resources asks for the resources that the worker counts.
 func (w *Worker) Resources(ctx context.Context) ([]control.Resource, error) {
 	return ask(ctx, w, control.KindResources, nil, control.ParseResources)

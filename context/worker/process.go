@@ -130,6 +130,7 @@ func (p *process) handle(ctx context.Context, req *pipe.Request) (any, error) {
 		processors(c.Tenant.Limits.CPU)
 		return nil, p.worker.Reconfigure(ctx, c.Tenant, false)
 	case control.KindIKESAs, control.KindSessions, control.KindResources, control.KindIPsec, control.KindProgress,
+		control.KindServers,
 		control.KindKeys:
 		return p.worker.Show(ctx, req.Kind)
 	case control.KindLogoff:

@@ -124,3 +124,29 @@ func (p *process) connect(ctx context.Context, c control.Connect) ([]net.Conn, e
 	}
 	return conns, nil
 }
+
+// serverRows describes the servers that are asked, in the order of the configuration.
+func (l *logins) serverRows(tenant string) []control.AAAServer {
+	rows := []control.AAAServer{}
+	for _, g := range l.tenant.AAAServers {
+		group := l.servers[g.Name]
+		if group == nil { // no tunnel group asks it
+			continue
+		}
+		for _, s := range group.Status() {
+			row := control.AAAServer{Context: tenant, ServerGroup: g.Name, Server: s.Name, State: control.ServerUp,
+				RetryAt: s.DeadUntil, Answered: s.Answered, Outstanding: s.Outstanding, Waiting: s.Waiting,
+				Requests: s.Requests, Retransmissions: s.Retransmissions, Accepts: s.Accepts, Rejects: s.Rejects,
+				Challenges: s.Challenges, Timeouts: s.Timeouts, Forged: s.Forged, Unsigned: s.Unsigned,
+				Malformed: s.Malformed, Late: s.Late, Busy: s.Busy}
+			switch {
+			case s.Dead:
+				row.State = control.ServerDead
+			case s.Answered.IsZero():
+				row.State = control.ServerUnknown
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}

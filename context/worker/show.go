@@ -21,6 +21,8 @@ func (w *Worker) Show(ctx context.Context, about control.Kind) (answer any, err 
 			answer = w.view(now).ikeRows(w.engine.Status())
 		case control.KindSessions:
 			answer = w.view(now).sessionRows(w.engine.Status(), w.sessions)
+		case control.KindServers:
+			answer = w.logins.serverRows(w.tenant.Name)
 		case control.KindResources:
 			answer = w.limits.resources(w.usage())
 		case control.KindIPsec:

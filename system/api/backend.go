@@ -29,11 +29,12 @@ type Backend interface {
 	// stopping. It never waits for a worker.
 	Contexts() []Tenant
 
-	// IKESAs, Sessions and IPsecStats ask the worker of a context one question each.
+	// IKESAs, Sessions, AAAServers and IPsecStats ask the worker of a context one question each.
 	// NoContext when there is no such context, NotReady when its worker cannot be
 	// asked.
 	IKESAs(ctx context.Context, name string) ([]control.IKESA, error)
 	Sessions(ctx context.Context, name string) ([]control.Session, error)
+	AAAServers(ctx context.Context, name string) ([]control.AAAServer, error)
 	IPsecStats(ctx context.Context, name string) (control.IPsecStats, error)
 
 	// Resources asks the worker of a context for what it counts, and adds what the

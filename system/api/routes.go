@@ -84,6 +84,12 @@ var routes = []route{
 		handle:  (*Server).sessions,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/aaa-servers", role: RoleRead, timeout: quickTimeout,
+		params: []string{contextParam}, answer: AAAServers{},
+		summary: "Lists the servers that know users: state, counters.",
+		handle:  (*Server).aaaServers,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/resources", role: RoleRead, timeout: quickTimeout,
 		params: []string{contextParam}, answer: Resources{},
 		summary: "Lists resources: current, peak, limit, denied.",

@@ -69,6 +69,7 @@ type facts struct {
 	IKESAs    []control.IKESA
 	Sessions  []control.Session
 	Resources []control.Resource
+	Servers   []control.AAAServer
 	IPsec     control.IPsecStats
 }
 
@@ -85,6 +86,11 @@ func (b *backend) Sessions(ctx context.Context, name string) ([]control.Session,
 func (b *backend) Resources(ctx context.Context, name string) ([]control.Resource, error) {
 	f, err := b.facts(ctx, name)
 	return f.Resources, err
+}
+
+func (b *backend) AAAServers(ctx context.Context, name string) ([]control.AAAServer, error) {
+	f, err := b.facts(ctx, name)
+	return f.Servers, err
 }
 
 func (b *backend) IPsecStats(ctx context.Context, name string) (control.IPsecStats, error) {

@@ -139,6 +139,11 @@ func (c *Client) Sessions(ctx context.Context, name string) (api.Sessions, error
 	return get[api.Sessions](ctx, c, "/v1/sessions", name)
 }
 
+// AAAServers lists the servers that know users of the context called name, or of all with "".
+func (c *Client) AAAServers(ctx context.Context, name string) (api.AAAServers, error) {
+	return get[api.AAAServers](ctx, c, "/v1/aaa-servers", name)
+}
+
 // Resources lists resources of the context called name, or of all with "".
 func (c *Client) Resources(ctx context.Context, name string) (api.Resources, error) {
 	return get[api.Resources](ctx, c, "/v1/resources", name)

@@ -68,6 +68,11 @@ func (s *Tenants) Sessions(ctx context.Context, name string) ([]control.Session,
 	return askOne(ctx, s, name, (*spawn.Worker).Sessions)
 }
 
+// AAAServers asks the worker of a context for the servers that know users, as IKESAs does.
+func (s *Tenants) AAAServers(ctx context.Context, name string) ([]control.AAAServer, error) {
+	return askOne(ctx, s, name, (*spawn.Worker).AAAServers)
+}
+
 func askOne[T any](ctx context.Context, s *Tenants, name string,
 	ask func(*spawn.Worker, context.Context) (T, error)) (T, error) {
 	_, worker, err := s.ready(name)
