@@ -1,7 +1,9 @@
 package configs
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -249,7 +251,7 @@ func (t *tenantReader) readPools() {
 		if !ok {
 			continue
 		}
-		p.Name = n.label.text
+		p.Name, p.Mask = n.label.text, n.poolMask(p)
 		for _, other := range t.t.Pools {
 			if !p.End.Less(other.Start) && !other.End.Less(p.Start) && p.Start.BitLen() == other.Start.BitLen() {
 				n.problem(it.at, "Pools overlap",
@@ -261,6 +263,35 @@ func (t *tenantReader) readPools() {
 		t.checkPool(n, it, p)
 		t.t.Pools = append(t.t.Pools, p)
 	}
+}
+
+// poolMask reads the netmask that clients are told with an address of the pool p; 0: none.
+func (n *node) poolMask(p spec.Pool) int {
+	it, ok := n.textItem("mask")
+	if !ok {
+		return 0
+	}
+	a, err := netip.ParseAddr(it.text)
+	switch {
+	case err != nil || !a.Is4() || maskBits(a) == 0:
+		n.problem(it.at, "Unusable netmask", `%q is no netmask; one is written like "255.255.255.0".`, it.text)
+	case p.Start.Is6():
+		n.problem(it.at, "Netmask of IPv6",
+			"%s is of IPv6, whose clients are told a single address each. Remove mask.", n)
+	default:
+		return maskBits(a)
+	}
+	return 0
+}
+
+// maskBits returns the length of a netmask; 0 where it is none.
+func maskBits(a netip.Addr) int {
+	mask := binary.BigEndian.Uint32(a.AsSlice())
+	ones := bits.LeadingZeros32(^mask)
+	if mask<<ones != 0 {
+		return 0
+	}
+	return ones
 }
 
 // span reads a range of addresses: "10.0.0.1-10.0.0.9", or a network, which is

@@ -1,6 +1,10 @@
 package configs
 
-import "time"
+import (
+	"time"
+
+	"github.com/warrenvpn/warren/context/spec"
+)
 
 // Defaults that more than one place knows; the others are in schema.go. Every value is
 // in the reference, too: a test holds the files of reference/ to the code.
@@ -15,7 +19,7 @@ const (
 	defaultIfaceCount   = 1 // interfaces that must be down
 	defaultProposalName = "default"
 	olderProposalName   = "default (older clients)" // which can be no label
-	defaultGroupPolicy  = "DfltGrpPolicy"
+	defaultGroupPolicy  = spec.DefaultGroupPolicy
 	defaultLogins       = 3
 	defaultMaxHalfOpen  = 1000
 	defaultFragmentSize = 1280
@@ -65,7 +69,10 @@ const (
 	maxFailoverKey = 1024
 	maxBanner      = 2048
 	maxDNSServers  = 8
-	maxPools       = 6 // of one group
+	maxWINSServers = 4
+	maxSplitDNS    = 32
+	maxHours       = 28 // four spans of each day
+	maxPools       = 6  // of one group
 
 	// An SA carries so many selectors of each side (maxSelectors of ike/ikev2): what
 	// is beyond them would be told to a client, and be out of its reach.

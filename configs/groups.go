@@ -11,103 +11,6 @@ import (
 	"github.com/warrenvpn/warren/ike/identity"
 )
 
-// readGroupPolicies reads the group policies. What one leaves out it inherits
-// from DfltGrpPolicy, which is there even where the file has none.
-func (t *tenantReader) readGroupPolicies() {
-	base := spec.GroupPolicy{Name: defaultGroupPolicy, TunnelProtocols: []spec.Protocol{spec.IKEv2},
-		SimultaneousLogins: defaultLogins}
-	if n := t.groupPolicies[defaultGroupPolicy]; n != nil {
-		base = t.groupPolicy(n, base)
-	}
-	t.t.GroupPolicies = []spec.GroupPolicy{base}
-	for _, n := range t.each("group_policy") {
-		if n.label.text != defaultGroupPolicy && n.checkLabel() {
-			t.t.GroupPolicies = append(t.t.GroupPolicies, t.groupPolicy(n, base))
-		}
-	}
-}
-
-// groupPolicy reads one group policy, which inherits from g.
-func (t *tenantReader) groupPolicy(n *node, g spec.GroupPolicy) spec.GroupPolicy {
-	g.Name = n.label.text
-	if n.written("dns_servers") {
-		g.DNSServers = n.addresses("dns_servers")
-		if len(g.DNSServers) > maxDNSServers {
-			n.problem(n.where("dns_servers"), "Too many DNS servers", "A client is told at most %d.", maxDNSServers)
-		}
-	}
-	if n.written("default_domain") {
-		g.DefaultDomain = n.line("default_domain")
-	}
-	if n.written("split_tunnel") {
-		g.SplitTunnel = n.selectors("split_tunnel")
-	}
-	if n.written("address_pools") {
-		g.AddressPools = t.poolNames(n)
-	}
-	if n.written("tunnel_protocols") {
-		g.TunnelProtocols = nil
-		for _, it := range n.texts("tunnel_protocols") {
-			if it.text != string(spec.IKEv2) {
-				n.problem(it.at, "Unknown protocol", "%q is no tunnel protocol of Warren.%s", it.text,
-					suggest(it.text, []string{string(spec.IKEv2)}))
-				continue
-			}
-			g.TunnelProtocols = append(g.TunnelProtocols, spec.IKEv2)
-		}
-		if len(n.texts("tunnel_protocols")) == 0 {
-			n.problem(n.where("tunnel_protocols"), "Empty list",
-				"Without a protocol nobody can connect; remove tunnel_protocols for the default.")
-		}
-	}
-	if n.written("session_timeout") {
-		g.SessionTimeout = n.duration("session_timeout")
-	}
-	if n.written("idle_timeout") {
-		g.IdleTimeout = n.duration("idle_timeout")
-	}
-	if n.written("banner") {
-		g.Banner = n.text("banner")
-	}
-	if len(g.Banner) > maxBanner {
-		n.problem(n.where("banner"), "Banner too long", "A banner has at most %d bytes.", maxBanner)
-	}
-	if n.written("simultaneous_logins") {
-		g.SimultaneousLogins = n.logins("simultaneous_logins")
-	}
-	return g
-}
-
-// logins returns an attribute that is a number of sessions, or "unlimited".
-func (n *node) logins(name string) int {
-	if v, ok := n.get(name); ok {
-		switch text, isText := stringOf(v); {
-		case text == "unlimited":
-			return spec.UnlimitedLogins
-		case isText:
-			n.wrong(v, `a number of sessions, without quotes, or "unlimited"; 0: nobody may log in`)
-			return 0
-		}
-	}
-	return int(n.number(name))
-}
-
-// poolNames returns address_pools, each of which exists.
-func (t *tenantReader) poolNames(n *node) []string {
-	var out []string
-	for _, it := range n.texts("address_pools") {
-		if t.pools[it.text] == nil {
-			n.problem(it.at, "Unknown pool", "There is no ip_pool %q.%s", it.text, suggest(it.text, names(t.pools)))
-			continue
-		}
-		out = append(out, it.text)
-	}
-	if len(out) > maxPools {
-		n.problem(n.where("address_pools"), "Too many pools", "A group has at most %d pools.", maxPools)
-	}
-	return out
-}
-
 // readTunnelGroups reads the connection profiles.
 func (t *tenantReader) readTunnelGroups() {
 	for _, n := range t.each("tunnel_group") {
@@ -115,16 +18,70 @@ func (t *tenantReader) readTunnelGroups() {
 			t.t.TunnelGroups = append(t.t.TunnelGroups, t.tunnelGroup(n))
 		}
 	}
+	t.inheritGroups()
+	for i := range t.t.TunnelGroups {
+		g := &t.t.TunnelGroups[i]
+		if n := t.tunnelGroups[g.Name]; g.Type == spec.RemoteAccess && !namesPools(n) &&
+			!namesPools(t.defaultGroupOf(g)) && !t.policyNamesPools(g.Policy) {
+			n.warning(n.at, "No address pool",
+				"Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned "+
+					"away.", n, g.Policy)
+		}
+	}
+}
+
+// defaultGroupOf returns the tunnel group that g inherits from; nil: none is written, or
+// it is g itself.
+func (t *tenantReader) defaultGroupOf(g *spec.TunnelGroup) *node {
+	name := spec.DefaultRAGroup
+	if g.Type == spec.SiteToSite {
+		name = spec.DefaultL2LGroup
+	}
+	if g.Name == name {
+		return nil
+	}
+	return t.tunnelGroups[name]
+}
+
+// inheritGroups gives tunnel groups what they leave out and the default group of their
+// type has: DefaultRAGroup and DefaultL2LGroup, as far as they are of that type.
+func (t *tenantReader) inheritGroups() {
+	for i := range t.t.TunnelGroups {
+		g := &t.t.TunnelGroups[i]
+		base := t.defaultGroupOf(g)
+		if base == nil {
+			continue
+		}
+		j := slices.IndexFunc(t.t.TunnelGroups, func(o spec.TunnelGroup) bool { return o.Name == base.label.text })
+		if j < 0 || t.t.TunnelGroups[j].Type != g.Type {
+			continue
+		}
+		from, n := &t.t.TunnelGroups[j], t.tunnelGroups[g.Name]
+		for _, a := range []struct {
+			name string
+			copy func()
+		}{
+			{"default_group_policy", func() { g.Policy = from.Policy }},
+			{"address_pools", func() { g.AddressPools, g.InterfacePools = from.AddressPools, from.InterfacePools }},
+			{"dpd", func() { g.DPD = from.DPD }},
+			{"unique", func() { g.Unique = from.Unique }},
+		} {
+			if base.written(a.name) && !n.written(a.name) {
+				a.copy()
+				g.Inherits = append(g.Inherits, a.name)
+			}
+		}
+	}
 }
 
 func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 	g := spec.TunnelGroup{
-		Name:         n.label.text,
-		Policy:       defaultGroupPolicy,
-		AddressPools: t.poolNames(n),
-		DPD:          n.duration("dpd"),
-		Unique:       spec.Unique(n.choice("unique")),
+		Name:   n.label.text,
+		Policy: defaultGroupPolicy,
+		DPD:    n.duration("dpd"),
+		Unique: spec.Unique(n.choice("unique")),
 	}
+	g.AddressPools, g.InterfacePools = t.poolNames(n)
 	if n.written("remote_networks") {
 		g.RemoteNetworks = n.selectors("remote_networks")
 	}
@@ -137,7 +94,7 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 				suggest(it.text, names(t.groupPolicies)))
 		}
 	}
-	if g.Type == spec.SiteToSite && len(g.AddressPools) > 0 {
+	if g.Type == spec.SiteToSite && namesPools(n) {
 		n.problem(n.where("address_pools"), "Pools for a site",
 			"%s is of type site-to-site (%s): its peers bring their own networks. Remove address_pools.", n,
 			place(n.where("type")))
@@ -146,11 +103,6 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 		n.problem(n.where("remote_networks"), "Networks of a client",
 			"%s is of type remote-access (%s): its peers get an address, and bring no networks. "+
 				"Remove remote_networks.", n, place(n.where("type")))
-	}
-	if g.Type == spec.RemoteAccess && !namesPools(n) && !t.policyNamesPools(g.Policy) {
-		n.warning(n.at, "No address pool",
-			"Neither %s nor its group policy %q has address_pools: clients that ask for an address are turned away.", n,
-			g.Policy)
 	}
 	if len(n.each("ikev2")) == 0 {
 		n.problem(n.at, "Missing ikev2",
@@ -163,8 +115,11 @@ func (t *tenantReader) tunnelGroup(n *node) spec.TunnelGroup {
 }
 
 // namesPools reports whether a tunnel group or a group policy has address_pools,
-// also where they are an error, which says enough.
+// also where they are an error, which says enough. nil has none.
 func namesPools(n *node) bool {
+	if n == nil || n.none("address_pools") {
+		return false
+	}
 	v, usable := n.get("address_pools")
 	return n.written("address_pools") && (!usable || !v.val.CanIterateElements() || v.val.LengthInt() > 0)
 }

@@ -112,6 +112,7 @@ var contextSchema = &schema{blocks: []*schema{
 	}},
 	{kind: "ip_pool", label: "the name of a pool", attrs: []attr{
 		{name: "range", is: form("two addresses, or a network"), required: true, example: `"10.99.0.10-10.99.0.250"`},
+		{name: "mask", is: form("a netmask")}, // none is told
 	}},
 	{kind: "ikev2_policy", label: "a priority from 1 to 65535; 1 is tried first", attrs: []attr{
 		{name: "encryption", is: defaultEncryption},
@@ -129,17 +130,24 @@ var contextSchema = &schema{blocks: []*schema{
 		{name: "lifetime_bytes", is: form("a size of 1 MiB or more; 0: no limit")},
 		{name: "allow_weak", is: boolean(false)},
 	}},
-	{kind: "group_policy", label: "the name of a group policy", attrs: []attr{ // by default those of DfltGrpPolicy
+	// By default an attribute is that of DfltGrpPolicy; the word "none" is nothing.
+	{kind: "group_policy", label: "the name of a group policy", attrs: []attr{
 		{name: "dns_servers", is: form("up to 8 addresses")},
+		{name: "wins_servers", is: form("up to 4 IPv4 addresses")},
 		{name: "default_domain", is: line{longest: 253}},
 		{name: "split_tunnel", is: form("up to 64 networks")},
-		{name: "address_pools", is: listOf{}}, // the tunnel group's
+		{name: "split_exclude", is: form("networks, without which all others are up to 64")},
+		{name: "split_dns", is: form("up to 32 domains")},
+		{name: "address_pools", is: form("up to 6 pools, or up to 6 for each interface")}, // the tunnel group's
 		{name: "tunnel_protocols", is: listOf{"ikev2"}},
 		{name: "session_timeout", is: span{0, minute, 365 * day, "never"}},
 		{name: "idle_timeout", is: span{0, minute, 365 * day, "never"}},
 		{name: "banner", is: form("text of up to 2048 bytes")},
 		// a person's three devices; or "unlimited"
 		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}},
+		{name: "access_hours", is: form("up to 28 hours of days")},
+		{name: "time_zone", is: line{longest: 64}}, // UTC
+		{name: "group_lock", is: line{}},
 	}},
 	{kind: "trustpoint", label: "the name of a trustpoint", attrs: []attr{
 		{name: "certificate", is: form("a file")},
@@ -170,7 +178,7 @@ var contextSchema = &schema{blocks: []*schema{
 		attrs: []attr{
 			{name: "type", is: oneOf{"remote-access", "site-to-site"}, required: true, example: `"remote-access"`},
 			{name: "default_group_policy", is: line{def: defaultGroupPolicy}},
-			{name: "address_pools", is: listOf{}},
+			{name: "address_pools", is: form("up to 6 pools, or up to 6 for each interface")},
 			// With the retransmissions below a silent peer is given up a little more than a
 			// minute later.
 			{name: "dpd", is: span{30 * second, 10 * second, hour, "never ask"}},

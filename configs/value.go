@@ -223,7 +223,7 @@ func (n *node) texts(name string) []item {
 	return n.textsOf(v)
 }
 
-// textsOf is texts of a value.
+// textsOf returns a value that is text or a list of texts.
 func (n *node) textsOf(v *value) []item {
 	elements := n.elements(v)
 	if len(elements) > maxElements {

@@ -21,6 +21,7 @@ route "0.0.0.0/0" {
 
 ip_pool "staff" {
   range = "10.99.0.10-10.99.0.250" # first and last, or a network, such as "10.99.0.0/24": without its first and last address
+  mask  = null                     # "255.255.255.0", what an IPv4 client is told with its address; by default nothing, and it stands alone
 }
 
 # Proposals for IKE SAs, the lowest number first. Every list is in order of
@@ -56,25 +57,34 @@ ipsec_proposal "default" {
 }
 
 # What a session gets. What a group policy leaves out it inherits from
-# DfltGrpPolicy, which is always there; these are its values.
+# DfltGrpPolicy, which is always there; these are its values. "none" in place of a
+# value is nothing: no server, no time-out, no text, no pool, and stops inheritance.
+# docs/policies.md says whose value counts where several have one.
 group_policy "DfltGrpPolicy" {
   dns_servers         = []
+  wins_servers        = [] # IPv4, up to 4
   default_domain      = ""
-  split_tunnel        = [] # networks behind this gateway, up to 64; empty: everything goes through the tunnel
-  address_pools       = [] # tried in this order; where there is one, instead of the tunnel group's
+  split_tunnel        = []   # networks behind this gateway, up to 64; empty: everything goes through the tunnel
+  split_exclude       = null # in place of split_tunnel: networks that do not go through it; all others do
+  split_dns           = []   # domains that dns_servers are asked about, up to 32, for clients of RFC 8598; others ask them about all
+  address_pools       = []   # tried in this order; where there is one, instead of the tunnel group's; { outside = [...], "*" = [...] }: by interface
   tunnel_protocols    = ["ikev2"]
   session_timeout     = "0s" # 1m or more; "0s": never
   idle_timeout        = "0s" # 1m or more without traffic; "0s": never
   banner              = ""
-  simultaneous_logins = 3 # of one identity at once; 0: nobody may log in; or "unlimited"
+  simultaneous_logins = 3    # of one identity at once; 0: nobody may log in; or "unlimited"
+  access_hours        = []   # such as ["Mon-Fri 07:00-20:00", "Sat 08:00-12:00", "daily 06:00-24:00"]; sessions end with them; empty: always
+  time_zone           = null # of access_hours: "Europe/Berlin"; by default UTC
+  group_lock          = null # the only tunnel_group for sessions of this policy
 }
 
 # A tunnel group is a connection profile: who may connect, and how both sides
 # prove who they are. A peer gets the group with its exact identity before one
 # with a longer pattern, that before a shorter one, and "*" last; DefaultRAGroup
-# and DefaultL2LGroup come after all others. Two groups that could take a peer with
-# equal right are an error, unless the address of the peer tells: a group that a
-# static entry names is served by static entries alone.
+# and DefaultL2LGroup come after all others. default_group_policy, address_pools, dpd
+# and unique of these two hold for groups of their types that leave them out. Two
+# groups that could take a peer with equal right are an error, unless the address of
+# the peer tells: a group that a static entry names is served by static entries alone.
 #
 #   identity  "gw.example", "user@example", "198.51.100.1", "2001:db8::1",
 #             "keyid:text" or "keyid:#0a0b", "asn1dn:CN=gw,O=Example,C=CH" (the

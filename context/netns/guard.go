@@ -262,7 +262,7 @@ func wholePool(t *spec.Tenant, name string) bool {
 		if group.Type != spec.RemoteAccess {
 			continue
 		}
-		pools, split := group.AddressPools, []netip.Prefix{anyIPv4}
+		pools, split := spec.AllPools(group.AddressPools, group.InterfacePools), []netip.Prefix{anyIPv4}
 		for _, p := range t.GroupPolicies {
 			if p.Name != group.Policy {
 				continue
@@ -270,8 +270,8 @@ func wholePool(t *spec.Tenant, name string) bool {
 			if len(p.SplitTunnel) > 0 {
 				split = p.SplitTunnel
 			}
-			if len(p.AddressPools) > 0 {
-				pools = p.AddressPools
+			if p.AddressPools != nil || p.InterfacePools != nil {
+				pools = spec.AllPools(p.AddressPools, p.InterfacePools)
 			}
 		}
 		if slices.Contains(pools, name) &&

@@ -299,7 +299,8 @@ func TestClearRulesFollow(t *testing.T) {
 	}
 	path("10.40.0.1", "drop0")
 	changed.GroupPolicies = []spec.GroupPolicy{
-		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}
+		{Name: "split", PolicyAttributes: spec.PolicyAttributes{
+			SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")}}}}
 	changed.TunnelGroups = []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "split",
 		AddressPools: []string{"staff"}}}
 	if err := updated(); err != nil {
@@ -307,7 +308,8 @@ func TestClearRulesFollow(t *testing.T) {
 	}
 	path("192.0.2.9", "drop0") // nobody gets anything from there through the tunnel
 	changed.GroupPolicies = []spec.GroupPolicy{
-		{Name: "split", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}
+		{Name: "split", PolicyAttributes: spec.PolicyAttributes{
+			SplitTunnel: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}}}
 	if err := updated(); err != nil {
 		t.Fatal(err)
 	}

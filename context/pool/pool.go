@@ -25,6 +25,7 @@ type lease struct {
 type pool struct {
 	name       string
 	start, end netip.Addr
+	mask       int // length of the netmask that a client is told; 0: none
 
 	next   netip.Addr                   // lowest address never used; invalid: none is left
 	leased map[netip.Addr]*lease        // to whom
@@ -41,7 +42,7 @@ type returned struct {
 
 func newPool(p spec.Pool) *pool {
 	return &pool{
-		name: p.Name, start: p.Start, end: p.End, next: p.Start,
+		name: p.Name, start: p.Start, end: p.End, mask: p.Mask, next: p.Start,
 		leased: make(map[netip.Addr]*lease),
 		queue:  list.New(),
 		freed:  make(map[netip.Addr]*list.Element),

@@ -145,6 +145,14 @@ func (s *Set) Has(names []string, a netip.Addr) bool {
 	return p != nil && slices.Contains(names, p.name)
 }
 
+// Mask returns the length of the netmask that is told with the address a; 0: none is.
+func (s *Set) Mask(a netip.Addr) int {
+	if p := s.of(a); p != nil {
+		return p.mask
+	}
+	return 0
+}
+
 // Usage is how much of a pool is leased. Size is capped at the largest uint64.
 type Usage struct {
 	Name   string

@@ -16,15 +16,24 @@ type Conditions struct {
 	Final bool
 	// Crowded: there is no memory for what another session has to keep.
 	Crowded bool
+	// Wall is the time of day; zero: that of the decision.
+	Wall time.Time
 }
 
 // Decide says what a peer that has proven its identity gets. The session counts
 // from here on, until Close. Where the supervisor has to be asked first, there
 // is a Claim instead of an Answer, and the Subject comes back from Granted.
 func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
-	attrs, ok := t.policies.Resolve(s.Group)
+	attrs, ok := t.policies.Resolve(t.subject(&s))
 	a := t.admissionOf(s.RemoteAccess)
 	l := t.login(&s, attrs)
+	if c.Wall.IsZero() {
+		c.Wall = now
+	}
+	until, open := t.policies.Within(&attrs, c.Wall)
+	if !until.IsZero() {
+		l.until = now.Add(until.Sub(c.Wall))
+	}
 	outcome := a.judge(l.freed())
 	var no *Refusal
 	switch {
@@ -32,6 +41,10 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 		no = &Refusal{Cause: CauseProtocol, GroupPolicy: attrs.GroupPolicy}
 	case attrs.SimultaneousLogins == 0:
 		no = &Refusal{Cause: CauseNoLogins, GroupPolicy: attrs.GroupPolicy}
+	case attrs.GroupLock != "" && attrs.GroupLock != s.Group:
+		no = &Refusal{Cause: CauseLock, GroupPolicy: attrs.GroupPolicy}
+	case !open:
+		no = &Refusal{Cause: CauseHours, GroupPolicy: attrs.GroupPolicy}
 	case c.Crowded && outcome != refuse:
 		no = &Refusal{Cause: CauseMemory}
 	case l.tooMany():
@@ -55,13 +68,18 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 	out.Answers = append(out.Answers, Answer{Subject: s, Refused: no})
 }
 
+// subject is a Subject in the words of the policies.
+func (t *Table) subject(s *Subject) policy.Subject {
+	return policy.Subject{Group: s.Group, Interface: policy.Interface(t.tenant, s.Local)}
+}
+
 // grant leases addresses and opens the session. A client that asks for no address
 // opens none: its IKE SA will not last.
 func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 	x := t.open(now, s)
 	x.idle = l.attrs.IdleTimeout
 	if s.RemoteAccess {
-		x.Granted = attributes(now, l.attrs)
+		x.Granted = attributes(now, &l)
 		var err error
 		if x.Granted.Addresses, err = t.lease(&s, x, &l); err != nil {
 			no := &Refusal{Cause: CauseAddress, Pools: l.attrs.AddressPools, Err: err}
@@ -76,17 +94,23 @@ func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 	out.Answers = append(out.Answers, Answer{Subject: s, Granted: x.Granted})
 }
 
-// attributes is what a session of a group gets beside its addresses.
-func attributes(now time.Time, attrs policy.Attributes) Grant {
+// attributes is what a session of a group gets beside its addresses. It ends with its time
+// or with the access hours, whichever is first.
+func attributes(now time.Time, l *login) Grant {
+	attrs := &l.attrs
 	g := Grant{
 		GroupPolicy: attrs.GroupPolicy,
 		DNS:         attrs.DNSServers,
+		WINS:        attrs.WINSServers,
 		Domain:      attrs.DefaultDomain,
+		SplitDNS:    attrs.SplitDNS,
 		Split:       attrs.SplitTunnel,
 		Banner:      attrs.Banner,
+		Expires:     l.until,
 	}
-	if attrs.SessionTimeout > 0 {
-		g.Expires = now.Add(attrs.SessionTimeout)
+	most := now.Add(attrs.SessionTimeout)
+	if attrs.SessionTimeout > 0 && (g.Expires.IsZero() || most.Before(g.Expires)) {
+		g.Expires = most
 	}
 	return g
 }
@@ -114,6 +138,9 @@ func (t *Table) lease(s *Subject, x *Session, l *login) ([]netip.Addr, error) {
 			continue
 		}
 		out = append(out, a)
+		if a.Is4() {
+			x.Granted.Mask = t.pools.Mask(a)
+		}
 	}
 	if len(out) > 0 {
 		failed = nil
@@ -132,7 +159,7 @@ type Past struct {
 // the beginning. Whether it is remote access, and when it is idle for too long, says
 // the configuration of now.
 func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output) {
-	attrs, _ := t.policies.Resolve(s.Group)
+	attrs, _ := t.policies.Resolve(t.subject(&s))
 	if attrs.RemoteAccess && len(g.Addresses) == 0 {
 		return // see grant
 	}
@@ -149,7 +176,8 @@ func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output)
 // configuration of now what it was granted; "" where it could. nil for a peer that we
 // have connected to: it was granted nothing.
 func (t *Table) Unfit(p spec.Protocol, group string, g *Grant) string {
-	attrs, ok := t.policies.Resolve(group)
+	attrs, ok := t.policies.Resolve(policy.Subject{Group: group})
+	pools := spec.AllPools(attrs.AddressPools, attrs.InterfacePools)
 	switch {
 	case !ok:
 		return "its tunnel group was removed from the configuration"
@@ -159,7 +187,7 @@ func (t *Table) Unfit(p spec.Protocol, group string, g *Grant) string {
 		return "its group policy does not allow " + string(p) + " any more"
 	case !attrs.RemoteAccess:
 		return ""
-	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(attrs.AddressPools, a) }):
+	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(pools, a) }):
 		return "its address is in none of its pools any more"
 	case !reaches(attrs, g.Split):
 		return "its group policy gives it fewer networks now"

@@ -22,9 +22,12 @@ func gateway() *spec.Tenant {
 		Class: "bronze",
 		Pools: []spec.Pool{{Name: "p", Start: addr("10.99.0.10"), End: addr("10.99.0.11")}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "gp", TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3, IdleTimeout: time.Hour,
-			SessionTimeout: 8 * time.Hour,
-			DNSServers:     []netip.Addr{addr("10.0.0.53")}, DefaultDomain: "corp.example", Banner: "hello",
+			Name: "gp",
+			PolicyAttributes: spec.PolicyAttributes{
+				TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3, IdleTimeout: time.Hour,
+				SessionTimeout: 8 * time.Hour,
+				DNSServers:     []netip.Addr{addr("10.0.0.53")}, DefaultDomain: "corp.example", Banner: "hello",
+			},
 		}},
 		TunnelGroups: []spec.TunnelGroup{{Name: "staff", Type: spec.RemoteAccess, Policy: "gp",
 			AddressPools: []string{"p"}}},
@@ -414,8 +417,71 @@ func TestReaches(t *testing.T) {
 		{"fd00::/8", "10.0.0.0/24", false},
 	}
 	for _, tt := range tests {
-		if got := reaches(policy.Attributes{SplitTunnel: list(tt.now)}, list(tt.had)); got != tt.want {
+		now := policy.Attributes{PolicyAttributes: spec.PolicyAttributes{SplitTunnel: list(tt.now)}}
+		if got := reaches(now, list(tt.had)); got != tt.want {
 			t.Errorf("now %q, before %q: got %v", tt.now, tt.had, got)
 		}
+	}
+}
+
+// TestAccessHours: who comes within them is let in until they end, or until the session
+// has had its time.
+func TestAccessHours(t *testing.T) {
+	tenant := gateway()
+	p := &tenant.GroupPolicies[0].PolicyAttributes
+	p.AccessHours = []spec.Hours{{Days: 1 << time.Monday, From: 12 * 60, To: 14 * 60}} // begin: Monday 13:46:40 UTC
+	d := newDesk(t, tenant)
+	x := d.ask(alice(1))
+	if got, want := x.Answers[0].Granted.Expires, time.Date(1970, 1, 12, 14, 0, 0, 0, time.UTC); !got.Equal(want) {
+		t.Errorf("ends at %v, want %v", got.UTC(), want)
+	}
+	p.SessionTimeout = time.Minute
+	d.now = d.now.Add(time.Second)
+	if got, want := d.ask(alice(2)).Answers[0].Granted.Expires, d.now.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("ends at %v, want %v", got.UTC(), want.UTC())
+	}
+	// The wall clock may be another one than that of the engine.
+	var out Output
+	d.tab.Decide(d.now, alice(3), Conditions{Wall: d.now.Add(10 * time.Minute)}, &out)
+	if got, want := out.Answers[0].Granted.Expires, d.now.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("with another wall clock, ends at %v, want %v", got.UTC(), want.UTC())
+	}
+	d.now = d.now.Add(time.Hour)
+	d.want("too late", d.ask(alice(4)), "refused: it is not within access_hours of the group policy")
+}
+
+func TestGroupLock(t *testing.T) {
+	tenant := gateway()
+	tenant.GroupPolicies[0].GroupLock = "others"
+	d := newDesk(t, tenant)
+	d.want("locked out", d.ask(alice(1)), "refused: group_lock of the group policy names another tunnel group")
+	tenant.GroupPolicies[0].GroupLock = "staff"
+	d.want("locked in", newDesk(t, tenant).ask(alice(1)), "granted [10.99.0.10]")
+}
+
+// TestTold: all that a policy and a pool have to tell a client is granted, and pools by
+// interface are those of the address that it talks to.
+func TestTold(t *testing.T) {
+	tenant := gateway()
+	addr := netip.MustParseAddr
+	tenant.Interfaces = []spec.Interface{{Name: "dmz",
+		Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}}}
+	tenant.Pools[0].Mask = 24
+	tenant.Pools = append(tenant.Pools, spec.Pool{Name: "q", Start: addr("10.98.0.1"), End: addr("10.98.0.9")})
+	p := &tenant.GroupPolicies[0].PolicyAttributes
+	p.WINSServers, p.SplitDNS = []netip.Addr{addr("10.0.0.54")}, []string{"corp.example"}
+	tenant.TunnelGroups[0].InterfacePools = []spec.InterfacePools{{Interface: "dmz", Pools: []string{"q"}}}
+	d := newDesk(t, tenant)
+	g := d.ask(alice(1)).Answers[0].Granted
+	if g.Mask != 24 || fmt.Sprint(g.WINS, g.SplitDNS, g.Addresses) != "[10.0.0.54] [corp.example] [10.99.0.10]" {
+		t.Errorf("granted %+v", g)
+	}
+	s := alice(2)
+	s.User, s.Local = "bob", addr("192.0.2.1")
+	if g = d.ask(s).Answers[0].Granted; g.Mask != 0 || fmt.Sprint(g.Addresses) != "[10.98.0.1]" {
+		t.Errorf("over dmz: granted %+v", g)
+	}
+	if why := d.tab.Unfit(spec.IKEv2, "staff", &g); why != "" {
+		t.Errorf("the address over dmz does not fit: %s", why)
 	}
 }

@@ -12,6 +12,7 @@ import (
 // login is what one more session of an identity means for those that it has.
 type login struct {
 	attrs policy.Attributes
+	until time.Time // when the access hours end; zero: never
 	// ending are the sessions that the source ends when this one is granted
 	// (INITIAL_CONTACT), and followed those whose address the peer asks for: the
 	// same device logs in again before it logs out. others are the rest: other

@@ -38,6 +38,7 @@ type Subject struct {
 	User   string         // the identity; another tunnel group may have another user of this name
 	Group  string         // the tunnel group
 	Public netip.AddrPort // where the peer is, for the log
+	Local  netip.Addr     // where it has come in; invalid: it is not known
 
 	// RemoteAccess: the peer is a client that is given addresses. Other peers are
 	// counted, and get nothing.
@@ -55,8 +56,11 @@ type Subject struct {
 type Grant struct {
 	GroupPolicy string
 	Addresses   []netip.Addr
+	Mask        int // length of the netmask that is told with the IPv4 address; 0: none is
 	DNS         []netip.Addr
+	WINS        []netip.Addr
 	Domain      string
+	SplitDNS    []string       // domains for DNS; empty: all
 	Split       []netip.Prefix // networks that the client may reach; empty: all
 	Banner      string
 	Expires     time.Time // zero: never
@@ -145,6 +149,8 @@ const (
 	CauseClass                     // the limit of the class
 	CauseShared                    // nothing is left of what the contexts share
 	CauseAddress                   // no address is free
+	CauseHours                     // it is not within the access hours
+	CauseLock                      // the policy is for another tunnel group
 )
 
 // Reason says to an operator why there is no session; "": there is one.
@@ -167,6 +173,10 @@ func (a *Answer) Reason() string {
 		return "nothing is left of what the contexts share"
 	case CauseAddress:
 		return "no address is free"
+	case CauseHours:
+		return "it is not within access_hours of the group policy"
+	case CauseLock:
+		return "group_lock of the group policy names another tunnel group"
 	}
 	return "unknown cause"
 }
@@ -175,7 +185,7 @@ func (a *Answer) Reason() string {
 // not concern the Cause are empty.
 type Refusal struct {
 	Cause       Cause
-	GroupPolicy string   // CauseProtocol, CauseNoLogins, CauseLogins
+	GroupPolicy string   // CauseProtocol, CauseNoLogins, CauseLogins, CauseHours, CauseLock
 	Resource    string   // CauseClass, CauseShared: what is limited
 	Limit       int64    // CauseLogins, CauseClass, CauseShared
 	Pools       []string // CauseAddress

@@ -20,6 +20,7 @@ type user struct{ identity, group string }
 
 // Table is the sessions of one tenant, counted against the limits of its class.
 type Table struct {
+	tenant   *spec.Tenant
 	policies *policy.Set
 	pools    *pool.Set
 
@@ -64,7 +65,7 @@ func (t *Table) setTenant(s *spec.Tenant, habits iter.Seq2[netip.Addr, string]) 
 	if err != nil {
 		return err
 	}
-	t.pools, t.policies = pools, policy.NewSet(s)
+	t.tenant, t.pools, t.policies = s, pools, policy.NewSet(s)
 	t.remoteAccess.limit(s.Limits.Sessions, s.Limits.BurstSessions)
 	t.siteToSite.limit(s.Limits.SiteToSite, s.Limits.BurstSiteToSite)
 	return nil

@@ -85,6 +85,9 @@ type Route struct {
 type Pool struct {
 	Name       string
 	Start, End netip.Addr
+	// Mask is the length of the netmask that a client is told with an address of it
+	// (INTERNAL_IP4_NETMASK); 0: it is told none, and its address stands alone.
+	Mask int `json:",omitempty"`
 }
 
 // IKEPolicy is one ikev2_policy: a proposal for the IKE SA and its lifetime.
@@ -100,22 +103,6 @@ type IPsecProposal struct {
 	Proposal      sa.Proposal // encryption, integrity (none with AEAD), sequence
 	Lifetime      time.Duration
 	LifetimeBytes uint64 // of one direction; 0: no limit
-}
-
-// GroupPolicy is what a session of a group gets.
-type GroupPolicy struct {
-	Name            string
-	DNSServers      []netip.Addr
-	DefaultDomain   string
-	SplitTunnel     []netip.Prefix // empty: everything goes through the tunnel
-	AddressPools    []string       // overrides the tunnel group's when not empty
-	TunnelProtocols []Protocol     // what a session may come by
-	SessionTimeout  time.Duration  // 0: none
-	IdleTimeout     time.Duration  // 0: none
-	Banner          string
-	// SimultaneousLogins is how many sessions one identity may have at once; 0:
-	// nobody may log in; UnlimitedLogins: any number.
-	SimultaneousLogins int
 }
 
 // Protocol is what a session comes by, in the words of tunnel_protocols.
@@ -149,6 +136,11 @@ type TunnelGroup struct {
 	Type         TunnelGroupType
 	Policy       string   // group policy, by name; "" means the built-in defaults
 	AddressPools []string // tried in this order
+	// InterfacePools take the place of AddressPools for peers of some interfaces.
+	InterfacePools []InterfacePools `json:",omitempty"`
+	// Inherits are the attributes, as configurations write them, that the group has from
+	// DefaultRAGroup or DefaultL2LGroup.
+	Inherits []string `json:",omitempty"`
 
 	LocalIdentity    identity.Identity  // zero: the address that the peer talks to
 	RemoteIdentities []identity.Pattern // any may match; empty: every identity

@@ -78,7 +78,7 @@ func (r *refusals) session(now time.Time, a *session.Answer, class string) {
 	e := &control.PeerRefused{Peer: s.Public, Identity: s.User, Profile: s.Group, Reason: a.Reason(),
 		Notify: notifies[engineRefusals[no.Cause]]}
 	switch no.Cause {
-	case session.CauseProtocol, session.CauseNoLogins:
+	case session.CauseProtocol, session.CauseNoLogins, session.CauseHours, session.CauseLock:
 		e.GroupPolicy = no.GroupPolicy
 	case session.CauseLogins:
 		e.GroupPolicy, e.Limit = no.GroupPolicy, no.Limit

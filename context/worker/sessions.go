@@ -19,7 +19,7 @@ func handleOf(spi uint64) session.Handle {
 func subjectOf(q exchange.AskSession) session.Subject {
 	s := session.Subject{
 		Handle: handleOf(q.Peer.SPI), Question: uint64(q.Question),
-		User: q.Peer.Name(), Group: q.Peer.Profile, Public: q.Peer.Remote,
+		User: q.Peer.Name(), Group: q.Peer.Profile, Public: q.Peer.Remote, Local: q.Peer.Local.Addr(),
 		RemoteAccess: q.RemoteAccess,
 		WantIPv4:     q.WantIPv4, WantIPv6: q.WantIPv6, WantedIPv4: q.WantedIPv4, WantedIPv6: q.WantedIPv6,
 	}
@@ -33,15 +33,15 @@ func subjectOf(q exchange.AskSession) session.Subject {
 // other way round.
 func engineSession(g session.Grant) exchange.Session {
 	return exchange.Session{
-		GroupPolicy: g.GroupPolicy, Addresses: g.Addresses, DNS: g.DNS, Domain: g.Domain,
-		Split: g.Split, Banner: g.Banner, Expires: g.Expires,
+		GroupPolicy: g.GroupPolicy, Addresses: g.Addresses, Mask: g.Mask, DNS: g.DNS, WINS: g.WINS, Domain: g.Domain,
+		SplitDNS: g.SplitDNS, Split: g.Split, Banner: g.Banner, Expires: g.Expires,
 	}
 }
 
 func grantOf(s exchange.Session) session.Grant {
 	return session.Grant{
-		GroupPolicy: s.GroupPolicy, Addresses: s.Addresses, DNS: s.DNS, Domain: s.Domain,
-		Split: s.Split, Banner: s.Banner, Expires: s.Expires,
+		GroupPolicy: s.GroupPolicy, Addresses: s.Addresses, Mask: s.Mask, DNS: s.DNS, WINS: s.WINS, Domain: s.Domain,
+		SplitDNS: s.SplitDNS, Split: s.Split, Banner: s.Banner, Expires: s.Expires,
 	}
 }
 
@@ -54,13 +54,16 @@ var engineRefusals = map[session.Cause]exchange.Refusal{
 	session.CauseClass:    exchange.RefuseLimit,
 	session.CauseShared:   exchange.RefuseLimit,
 	session.CauseAddress:  exchange.RefuseNoAddress,
+	session.CauseHours:    exchange.RefuseUnauthorised,
+	session.CauseLock:     exchange.RefuseUnauthorised,
 }
 
 // decide has the sessions say what a peer gets; final: the supervisor was asked
 // already.
 func (w *Worker) decide(now time.Time, s session.Subject, final bool) {
 	var out session.Output
-	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.replica.Crowded()}, &out)
+	w.sessions.Decide(now, s, session.Conditions{Final: final, Crowded: w.replica.Crowded(),
+		Wall: w.clock.wall(now)}, &out)
 	w.applySessions(now, &out)
 }
 

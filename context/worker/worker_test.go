@@ -260,8 +260,10 @@ func gatewayTenant(pool int) *spec.Tenant {
 		Pools:       []spec.Pool{{Name: "staff", Start: netip.MustParseAddr("10.99.0.10"), End: end}},
 		IKEPolicies: []spec.IKEPolicy{{Name: "10", Proposal: ikeProposal, Lifetime: 24 * time.Hour}},
 		GroupPolicies: []spec.GroupPolicy{{
-			Name: "staff", SplitTunnel: []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
-			TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3,
+			Name: "staff", PolicyAttributes: spec.PolicyAttributes{
+				SplitTunnel:     []netip.Prefix{netip.MustParsePrefix("10.10.0.0/24")},
+				TunnelProtocols: []spec.Protocol{spec.IKEv2}, SimultaneousLogins: 3,
+			},
 		}},
 		TunnelGroups: []spec.TunnelGroup{{
 			Name: "DefaultRAGroup", Type: spec.RemoteAccess, Policy: "staff", AddressPools: []string{"staff"},

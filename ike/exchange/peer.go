@@ -13,8 +13,15 @@ import (
 type Session struct {
 	GroupPolicy string
 	Addresses   []netip.Addr
-	DNS         []netip.Addr
-	Domain      string
+	// Mask is the length of the netmask that is told with the IPv4 address; 0: none is, and
+	// the address stands alone.
+	Mask   int
+	DNS    []netip.Addr
+	WINS   []netip.Addr // IPv4
+	Domain string
+	// SplitDNS are the domains that DNS is asked about, where the client can tell them apart
+	// (RFC 8598); empty: all.
+	SplitDNS []string
 	// Split are the networks behind this gateway that the client may reach;
 	// empty: everything.
 	Split   []netip.Prefix

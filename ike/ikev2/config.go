@@ -3,6 +3,8 @@ package ikev2
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/warrenvpn/warren/ike/exchange"
 	"github.com/warrenvpn/warren/ike/wire"
@@ -11,8 +13,9 @@ import (
 // Attributes outside the IANA registry that Cisco's clients ask for; sent to
 // those who do.
 const (
-	attributeBanner wire.AttributeType = 28672
-	attributeDomain wire.AttributeType = 28674
+	attributeBanner   wire.AttributeType = 28672
+	attributeDomain   wire.AttributeType = 28674
+	attributeSplitDNS wire.AttributeType = 28675 // domains with commas between them
 )
 
 // asksAddress reports whether a CFG_REQUEST wants an address.
@@ -31,6 +34,9 @@ func configReply(request wire.CP, s *exchange.Session) (wire.CP, bool) {
 	for _, a := range s.Addresses {
 		if a.Is4() {
 			add(wire.AddrAttribute(wire.InternalIP4Address, a))
+			if s.Mask > 0 {
+				add(wire.MaskAttribute(s.Mask))
+			}
 		} else {
 			add(wire.IP6AddressAttribute(a))
 		}
@@ -38,18 +44,43 @@ func configReply(request wire.CP, s *exchange.Session) (wire.CP, bool) {
 	for _, a := range s.DNS {
 		add(wire.AddrAttribute(family(a, wire.InternalIP4DNS, wire.InternalIP6DNS), a))
 	}
+	if _, asked := request.Find(wire.InternalIP4NBNS); asked {
+		for _, a := range s.WINS {
+			add(wire.AddrAttribute(wire.InternalIP4NBNS, a))
+		}
+	}
 	for _, p := range s.Split {
 		add(wire.PrefixAttribute(family(p.Addr(), wire.InternalIP4Subnet, wire.InternalIP6Subnet), p))
 	}
 	for _, t := range []struct {
-		kind wire.AttributeType
-		text string
-	}{{wire.InternalDNSDomain, s.Domain}, {attributeDomain, s.Domain}, {attributeBanner, s.Banner}} {
-		if _, asked := request.Find(t.kind); asked && t.text != "" {
-			add(wire.Attribute{Type: t.kind, Value: []byte(t.text)})
+		kind  wire.AttributeType
+		texts []string
+	}{
+		{wire.InternalDNSDomain, internalDomains(s)},
+		{attributeDomain, []string{s.Domain}},
+		{attributeSplitDNS, []string{strings.Join(s.SplitDNS, ",")}},
+		{attributeBanner, []string{s.Banner}},
+	} {
+		for _, text := range t.texts {
+			if _, asked := request.Find(t.kind); asked && text != "" {
+				add(wire.Attribute{Type: t.kind, Value: []byte(text)})
+			}
 		}
 	}
 	return reply, len(reply.Attributes) > 0
+}
+
+// internalDomains are the values of INTERNAL_DNS_DOMAIN: what the DNS servers of the session
+// are asked about. A client takes them for all that they know (RFC 8598 section 3.1), so
+// they are told only with a server, and the default domain is among them.
+func internalDomains(s *exchange.Session) []string {
+	switch {
+	case len(s.DNS) == 0:
+		return nil
+	case s.Domain == "" || slices.Contains(s.SplitDNS, s.Domain):
+		return s.SplitDNS
+	}
+	return append([]string{s.Domain}, s.SplitDNS...)
 }
 
 // family picks by the family of a.

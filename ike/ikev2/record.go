@@ -238,6 +238,11 @@ func sessionFields(f *record.Fields, v *exchange.Session) {
 	f.Text(4, &v.Domain)
 	record.List(f, 5, &v.Split, maxListed, func(f *record.Fields, p *netip.Prefix) { f.Prefix(1, p) })
 	f.Text(6, &v.Banner)
+	mask := uint8(v.Mask)
+	record.Number(f, 7, &mask)
+	v.Mask = int(min(mask, 32))
+	addrsFields(f, 8, &v.WINS)
+	record.List(f, 9, &v.SplitDNS, maxListed, func(f *record.Fields, d *string) { f.Text(1, d) })
 }
 
 // record returns the whole state of the SA, without its children.

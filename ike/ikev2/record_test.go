@@ -41,7 +41,8 @@ func golden(t testing.TB) *SA {
 				Banner:  "hello",
 				DNS:     []netip.Addr{netip.MustParseAddr("10.0.0.53")},
 				Split:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-				Expires: time.Unix(7, 8),
+				Expires: time.Unix(7, 8), Mask: 24,
+				WINS: []netip.Addr{netip.MustParseAddr("10.0.0.54")}, SplitDNS: []string{"corp.example", "lab.example"},
 			},
 		},
 		lifetimes: lifetimes{

@@ -191,6 +191,11 @@ func AddrAttribute(t AttributeType, a netip.Addr) Attribute {
 	return Attribute{Type: t, Value: a.AsSlice()}
 }
 
+// MaskAttribute returns the INTERNAL_IP4_NETMASK of so many bits, 1 to 32.
+func MaskAttribute(bits int) Attribute {
+	return Attribute{Type: InternalIP4Netmask, Value: binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-bits))}
+}
+
 // IP6AddressAttribute returns the INTERNAL_IP6_ADDRESS that assigns a alone: 16
 // octets of address and the prefix length, 128. Peers refuse one of 16 octets.
 func IP6AddressAttribute(a netip.Addr) Attribute {

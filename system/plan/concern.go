@@ -31,7 +31,7 @@ func concerned(old, w *spec.Tenant) []string {
 			!slices.EqualFunc(g.RemoteIdentities, n.RemoteIdentities, identity.Pattern.Equal),
 			fmt.Sprintf("identities of tunnel_group %q", g.Name))
 		add(!slices.Equal(g.RemoteNetworks, n.RemoteNetworks) || g.Policy != n.Policy ||
-			!slices.Equal(g.AddressPools, n.AddressPools),
+			!samePools(g.AddressPools, g.InterfacePools, n.AddressPools, n.InterfacePools),
 			fmt.Sprintf("networks and pools of tunnel_group %q", g.Name))
 	}
 	add(!slices.EqualFunc(old.CertificateMaps, w.CertificateMaps, func(a, b spec.CertificateMap) bool {
@@ -47,7 +47,8 @@ func concerned(old, w *spec.Tenant) []string {
 			continue // a group that had it has another one now
 		}
 		n := w.GroupPolicies[i]
-		add(!slices.Equal(p.SplitTunnel, n.SplitTunnel) || !slices.Equal(p.AddressPools, n.AddressPools) ||
+		add(!slices.Equal(p.SplitTunnel, n.SplitTunnel) ||
+			!samePools(p.AddressPools, p.InterfacePools, n.AddressPools, n.InterfacePools) ||
 			!slices.Equal(p.TunnelProtocols, n.TunnelProtocols),
 			fmt.Sprintf("networks, pools and protocols of group_policy %q", p.Name))
 	}
@@ -63,6 +64,15 @@ func concerned(old, w *spec.Tenant) []string {
 		add(before[name] != after[name], "crypto_map entry "+name)
 	}
 	return list
+}
+
+// samePools reports whether pools, and those by interface, are the same. None at all and
+// those of somebody else are not.
+func samePools(a []string, aby []spec.InterfacePools, b []string, bby []spec.InterfacePools) bool {
+	return slices.Equal(a, b) && (a == nil) == (b == nil) &&
+		slices.EqualFunc(aby, bby, func(x, y spec.InterfacePools) bool {
+			return x.Interface == y.Interface && slices.Equal(x.Pools, y.Pools)
+		})
 }
 
 // sameKeys reports whether a tunnel group has the same keys in two versions.

@@ -87,18 +87,28 @@ func TestConcerned(t *testing.T) {
 func TestEveryFieldIsJudged(t *testing.T) {
 	later := map[string]string{
 		"TunnelGroup.Unique":                "it counts at the next login",
-		"TunnelGroup.RSASHA1":               "it counts at the next login",
 		"TunnelGroup.AuthenticationServers": "it counts at the next login",
+		"TunnelGroup.RSASHA1":               "it counts at the next login",
 		"TunnelGroup.DPD":                   "it is obeyed from the next question on",
-		"GroupPolicy.DNSServers":            "a client is told when it connects",
-		"GroupPolicy.DefaultDomain":         "a client is told when it connects",
-		"GroupPolicy.Banner":                "a client is told when it connects",
-		"GroupPolicy.SessionTimeout":        "no SA ends for it but by its time",
-		"GroupPolicy.IdleTimeout":           "no SA ends for it but by its time",
-		"GroupPolicy.SimultaneousLogins":    "it counts at the next login",
-		"CryptoEntry.Proposals":             "they hold from the next rekeying",
-		"CryptoEntry.ReverseRoute":          "it moves routes, and no SA",
-		"CryptoEntry.Initiate":              "it makes SAs, and ends none",
+		"TunnelGroup.Inherits":              "what is inherited counts, and not from whom",
+		"GroupPolicy.Sets":                  "what is inherited counts, and not from whom",
+		"Pool.Mask":                         "a client is told when it connects",
+
+		"PolicyAttributes.DNSServers":         "a client is told when it connects",
+		"PolicyAttributes.WINSServers":        "a client is told when it connects",
+		"PolicyAttributes.DefaultDomain":      "a client is told when it connects",
+		"PolicyAttributes.SplitDNS":           "a client is told when it connects",
+		"PolicyAttributes.Banner":             "a client is told when it connects",
+		"PolicyAttributes.SessionTimeout":     "no SA ends for it but by its time",
+		"PolicyAttributes.IdleTimeout":        "no SA ends for it but by its time",
+		"PolicyAttributes.SimultaneousLogins": "it counts at the next login",
+		"PolicyAttributes.AccessHours":        "they count at the next login",
+		"PolicyAttributes.TimeZone":           "it counts at the next login",
+		"PolicyAttributes.GroupLock":          "it counts at the next login",
+		"PolicyAttributes.SplitExclude":       "split_tunnel is what is left of it",
+		"CryptoEntry.Proposals":               "they hold from the next rekeying",
+		"CryptoEntry.ReverseRoute":            "it moves routes, and no SA",
+		"CryptoEntry.Initiate":                "it makes SAs, and ends none",
 	}
 	tenant := func() *spec.Tenant {
 		return &spec.Tenant{
@@ -114,12 +124,18 @@ func TestEveryFieldIsJudged(t *testing.T) {
 	for _, part := range []func(*spec.Tenant) reflect.Value{
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.TunnelGroups[0]).Elem() },
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.GroupPolicies[0]).Elem() },
+		func(s *spec.Tenant) reflect.Value {
+			return reflect.ValueOf(&s.GroupPolicies[0].PolicyAttributes).Elem()
+		},
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.Pools[0]).Elem() },
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.CryptoMaps[0].Entries[0]).Elem() },
 	} {
 		of := part(tenant()).Type()
 		for i := range of.NumField() {
 			name := of.Name() + "." + of.Field(i).Name
+			if of.Field(i).Anonymous {
+				continue // a part of its own
+			}
 			next := tenant()
 			alter(t, part(next).Field(i))
 			why, waits := later[name]
