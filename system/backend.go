@@ -22,6 +22,7 @@ type backend struct {
 	overview
 	contexts
 	certificates
+	policies
 	files
 	configurations
 	pairs
@@ -35,7 +36,8 @@ type backend struct {
 func (s *System) Backend() api.Backend {
 	return backend{
 		overview: s.overview(),
-		contexts: contexts{s.tenants, s.life}, certificates: certificates{s.tenants}, files: files{s.disks},
+		contexts: contexts{s.tenants, s.life}, certificates: certificates{s.tenants},
+		policies: policies{s.tenants}, files: files{s.disks},
 		configurations: configurations{s.life, s.pair.Differences},
 		pairs:          pairs{s.pair, s.life, s.disks},
 		operations:     operations{s},

@@ -24,6 +24,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 type two struct {
 	apitest.Files
 	apitest.Certificates
+	apitest.Policies
 	apitest.Configurations
 	apitest.Orphans
 	apitest.Backups

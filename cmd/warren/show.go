@@ -12,7 +12,7 @@ func newShow(e *env) *cobra.Command {
 			group(&cobra.Command{Use: "ipsec", Short: "Show IPsec"}, showChildSA.command(e),
 				showIPsecStats.command(e)),
 		),
-		showSessions.command(e), showAAAServer.command(e),
+		showSessions.command(e), newShowPolicy(e), showAAAServer.command(e),
 		group(&cobra.Command{Use: "resource", Short: "Show resources"}, showResourceUsage.command(e)),
 		showFailover.command(e),
 		showRunningConfig.command(e), showStartupConfig.command(e), showHistory.command(e),

@@ -167,6 +167,9 @@ func poolText(a *spec.PolicyAttributes) string {
 	for _, by := range a.InterfacePools {
 		words = append(words, by.Interface+": "+listed(by.Pools))
 	}
+	if len(a.AddressPools) > 0 {
+		words = append(words, "*: "+listed(a.AddressPools))
+	}
 	return strings.Join(words, "; ")
 }
 

@@ -31,6 +31,7 @@ type Attributes struct {
 // Set holds the groups and policies of one tenant. It is not changed after
 // NewSet.
 type Set struct {
+	list     []*spec.TunnelGroup // in the order of the configuration
 	groups   map[string]*spec.TunnelGroup
 	policies map[string]*spec.GroupPolicy
 	zones    map[string]*time.Location
@@ -62,7 +63,9 @@ func NewSet(t *spec.Tenant) *Set {
 		zones:    make(map[string]*time.Location),
 	}
 	for i := range t.TunnelGroups {
-		s.groups[t.TunnelGroups[i].Name] = &t.TunnelGroups[i]
+		g := &t.TunnelGroups[i]
+		s.list = append(s.list, g)
+		s.groups[g.Name] = g
 	}
 	for i := range t.GroupPolicies {
 		p := &t.GroupPolicies[i]

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/ike/identity"
 )
 
 var addr, prefix = netip.MustParseAddr, netip.MustParsePrefix
@@ -70,7 +71,7 @@ idle_timeout = 1h0m0s: group_policy "DfltGrpPolicy"
 			`dns_servers = 10.0.0.2: group_policy "staff"
 default_domain = staff.example: group_policy "staff"
 split_tunnel = 10.1.0.0/16: group_policy "staff"
-address_pools = dmz: q, p: tunnel_group "sales"
+address_pools = dmz: q, p; *: p: tunnel_group "sales"
 tunnel_protocols = ikev2: group_policy "DfltGrpPolicy"
 idle_timeout = 1h0m0s: group_policy "DfltGrpPolicy"
 banner = be quiet: group_policy "DfltGrpPolicy"
@@ -197,5 +198,32 @@ func TestAccessHours(t *testing.T) {
 		if got != tt.until || ok != tt.ok {
 			t.Errorf("%s: until %q, %v; want %q, %v", tt.name, got, ok, tt.until, tt.ok)
 		}
+	}
+}
+
+func TestGroupOf(t *testing.T) {
+	group := func(name string, patterns ...string) spec.TunnelGroup {
+		g := spec.TunnelGroup{Name: name, Type: spec.RemoteAccess}
+		for _, p := range patterns {
+			g.RemoteIdentities = append(g.RemoteIdentities, identity.MustParsePattern(p))
+		}
+		return g
+	}
+	set := NewSet(&spec.Tenant{TunnelGroups: []spec.TunnelGroup{
+		group("DefaultRAGroup"), group("all", "*@example"), group("alice", "alice@example", "al"),
+		{Name: "site", Type: spec.SiteToSite},
+	}})
+	for user, want := range map[string]string{"alice@example": "alice", "bob@example": "all",
+		"carol": "DefaultRAGroup", "": "DefaultRAGroup"} {
+		if got, ok := set.GroupOf(user); got != want || !ok {
+			t.Errorf("%q gets %q, %v; want %q", user, got, ok, want)
+		}
+	}
+	if got := fmt.Sprint(set.Groups()); got != "[DefaultRAGroup alice all]" {
+		t.Errorf("groups: %s", got)
+	}
+	set = NewSet(&spec.Tenant{TunnelGroups: []spec.TunnelGroup{group("alice", "alice@example")}})
+	if got, ok := set.GroupOf("bob@example"); ok {
+		t.Errorf("bob gets %q", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 type Backend interface {
 	Files
 	Certificates
+	Policies
 	Configurations
 	Pairs
 	Operations

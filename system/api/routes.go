@@ -292,6 +292,12 @@ var routes = []route{
 		handle:  (*Server).certificates,
 	},
 	{
+		verb: http.MethodGet, path: "/v1/contexts/{context}/policy", role: RoleRead, timeout: quickTimeout,
+		params: []string{userParam, groupParam, interfaceParam}, answer: Policy{},
+		summary: "Says what a session of a user would get, attribute by attribute, and from whom.",
+		handle:  (*Server).policy,
+	},
+	{
 		verb: http.MethodGet, path: "/v1/orphans", role: RoleRead, timeout: quickTimeout,
 		answer:  OrphanList{},
 		summary: "Lists the disks of contexts that were removed.",

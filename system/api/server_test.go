@@ -34,6 +34,7 @@ type backend struct {
 	Pairs
 	Operations
 	Certificates
+	Policies
 	Orphans
 	Streams
 	Backups

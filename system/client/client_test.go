@@ -57,6 +57,10 @@ func TestRequests(t *testing.T) {
 		{"GET /v1/contexts?context=blue", func() error { _, err := c.Contexts(ctx, "blue"); return err }},
 		{"GET /v1/ike-sas?context=a%26b", func() error { _, err := c.IKESAs(ctx, "a&b"); return err }},
 		{"GET /v1/child-sas", func() error { _, err := c.ChildSAs(ctx, ""); return err }},
+		{"GET /v1/contexts/blue/policy?group=g&interface=dmz&user=a+b", func() error {
+			_, err := c.Policy(ctx, "blue", api.PolicyQuery{User: "a b", Group: "g", Interface: "dmz"})
+			return err
+		}},
 		{"GET /v1/certificates", func() error { _, err := c.Certificates(ctx); return err }},
 		{"GET /v1/sessions", func() error { _, err := c.Sessions(ctx, ""); return err }},
 		{"GET /v1/resources?context=red", func() error { _, err := c.Resources(ctx, "red"); return err }},
