@@ -50,7 +50,8 @@ func TestPolicies(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_ = s.Terminate("blue") // of the case before, nothing is left
-			w.Write("blue.hcl", strings.Replace(lab.File("blue.hcl"), `tunnel_protocols = ["ikev2"]`, tt.line, 1)+branchOffice)
+			text := strings.Replace(lab.File("blue.hcl"), `tunnel_protocols = ["ikev2"]`, tt.line, 1)
+			w.Write("blue.hcl", text+branchOffice)
 			w.MustCLI("reload")
 			if err := s.Initiate("blue", 5*time.Second); err == nil {
 				t.Fatal("the client was let in")
