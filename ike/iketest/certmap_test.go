@@ -78,6 +78,13 @@ func TestCertificateMap(t *testing.T) {
 		{"the profile does not take the identity", inLab, func(g *exchange.Config) {
 			g.Profiles[1].RemoteIdentities = patterns("*@lab.example")
 		}, "staff", ""},
+		{"the next map, where the first one's profile does not take the identity", inLab, func(g *exchange.Config) {
+			other := g.Profiles[1]
+			other.Name, other.RemoteIdentities = "other", patterns("*@other.example")
+			g.Profiles = append(g.Profiles, other)
+			g.CertificateMaps = []exchange.CertificateMap{certMap(t, "other", "other", "subject-name attr ou eq lab"),
+				g.CertificateMaps[0]}
+		}, "lab", ""},
 		{"all rules", inLab, func(g *exchange.Config) {
 			g.CertificateMaps[0] = certMap(t, "lab", "lab", "subject-name attr ou eq lab", "subject-name attr c eq de")
 		}, "staff", ""},
