@@ -251,7 +251,7 @@ func (t *tenantReader) readPools() {
 		if !ok {
 			continue
 		}
-		p.Name, p.Mask = n.label.text, n.poolMask(p)
+		p.Name, p.Mask, p.ReuseDelay = n.label.text, n.poolMask(p), n.duration("reuse_delay")
 		for _, other := range t.t.Pools {
 			if !p.End.Less(other.Start) && !other.End.Less(p.Start) && p.Start.BitLen() == other.Start.BitLen() {
 				n.problem(it.at, "Pools overlap",

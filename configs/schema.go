@@ -113,6 +113,7 @@ var contextSchema = &schema{blocks: []*schema{
 	{kind: "ip_pool", label: "the name of a pool", attrs: []attr{
 		{name: "range", is: form("two addresses, or a network"), required: true, example: `"10.99.0.10-10.99.0.250"`},
 		{name: "mask", is: form("a netmask")}, // none is told
+		{name: "reuse_delay", is: span{0, second, 8 * hour, "for as long as others can have another one"}},
 	}},
 	{kind: "ikev2_policy", label: "a priority from 1 to 65535; 1 is tried first", attrs: []attr{
 		{name: "encryption", is: defaultEncryption},

@@ -22,6 +22,10 @@ route "0.0.0.0/0" {
 ip_pool "staff" {
   range = "10.99.0.10-10.99.0.250" # first and last, or a network, such as "10.99.0.0/24": without its first and last address
   mask  = null                     # "255.255.255.0", what an IPv4 client is told with its address; by default nothing, and it stands alone
+
+  # For how long an address that comes back is for nobody but who had it, 1s to 8h;
+  # "0s": as long as others can have one that nobody had.
+  reuse_delay = "0s"
 }
 
 # Proposals for IKE SAs, the lowest number first. Every list is in order of

@@ -22,6 +22,31 @@ type SessionDown struct {
 	BytesIn, BytesOut uint64
 }
 
+// SessionOneFamily tells that a client has its session without an address of a family that it
+// has asked for.
+type SessionOneFamily struct {
+	Peer     netip.AddrPort
+	Identity string
+	Profile  string // tunnel group
+	Family   string // "IPv4" or "IPv6": what it goes without
+	Pools    []string
+}
+
+// About implements Fact.
+func (*SessionOneFamily) About() About {
+	return About{82, "session_one_family", LevelWarn,
+		"no address of a family is free: the session has the other one"}
+}
+
+// Fields implements Fact.
+func (e *SessionOneFamily) Fields(f *Fields) {
+	f.AddrPort(1, "peer", &e.Peer)
+	f.Text(2, "identity", &e.Identity)
+	f.Text(3, "profile", &e.Profile)
+	f.Text(4, "family", &e.Family)
+	f.OptionalTexts(5, "pools", &e.Pools)
+}
+
 // About implements Fact.
 func (*SessionUp) About() About { return About{80, "session_up", LevelInfo, ""} }
 

@@ -93,7 +93,7 @@ func TestLeaseErrorsAndOrder(t *testing.T) {
 		t.Errorf("reserving outside: %v", err)
 	}
 	s.Release(addr("192.0.2.1"), 0)
-	want := []Usage{{"p", 1, 1}, {"q", 1, 1}, {"six", 1, 0xffff}}
+	want := []Usage{{"p", 1, 0, 1}, {"q", 1, 0, 1}, {"six", 1, 0, 0xffff}}
 	if diff := cmp.Diff(want, s.Usage()); diff != "" {
 		t.Errorf("usage (-want +got):\n%s", diff)
 	}
@@ -145,7 +145,7 @@ func TestAgainstModel(t *testing.T) {
 			model[a].sessions[h.Session] = true
 		}
 		for step := range uint64(300) {
-			h := Holder{fmt.Sprintf("u%d", r.IntN(40)), step}
+			h := Holder{Identity: fmt.Sprintf("u%d", r.IntN(40)), Session: step}
 			some := addr(fmt.Sprintf("10.0.0.%d", r.IntN(size)))
 			mine := model[some].who == h.Identity
 			switch r.IntN(4) {
@@ -195,7 +195,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 	s := newSet(t, "p", "10.0.0.1", "10.0.0.9")
 	lease := func(who string, session uint64, wanted netip.Addr) netip.Addr {
 		t.Helper()
-		a, err := s.Lease([]string{"p"}, IPv4, Holder{who, session}, wanted)
+		a, err := s.Lease([]string{"p"}, IPv4, Holder{Identity: who, Session: session}, wanted)
 		if err != nil {
 			t.Fatal(err)
 		}

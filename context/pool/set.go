@@ -12,10 +12,12 @@
 package pool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/warrenvpn/warren/context/spec"
 )
@@ -39,27 +41,77 @@ var (
 
 // Set is all pools of one tenant.
 type Set struct {
-	pools []*pool
+	pools []*pool // those of dedicated addresses in front
+	clock clock
 }
 
-// NewSet returns the pools of specs, with nothing leased. The ranges do not
-// overlap.
+// clock is the time that a Set has been told.
+type clock struct{ began, now time.Time }
+
+// since returns how long ago t was; the zero time was when the Set was told the time first.
+func (c *clock) since(t time.Time) time.Duration {
+	if t.IsZero() {
+		t = c.began
+	}
+	return c.now.Sub(t)
+}
+
+// Tick tells the time, by which reuse delays are counted. They count from the first call for
+// addresses that came back before, as those of Remember in a worker that has just begun.
+func (s *Set) Tick(now time.Time) {
+	if s.clock.began.IsZero() {
+		s.clock.began = now
+	}
+	s.clock.now = now
+}
+
+// NewSet returns the pools of specs, with nothing leased. The ranges do not overlap, but
+// with dedicated addresses, which are no part of other pools.
 func NewSet(specs []spec.Pool) (*Set, error) {
 	s := &Set{}
 	for _, p := range specs {
 		if !p.Start.IsValid() || p.Start.BitLen() != p.End.BitLen() || p.End.Less(p.Start) {
 			return nil, fmt.Errorf("pool: %q is not a range: %v-%v", p.Name, p.Start, p.End)
 		}
+		if p.Dedicated != "" && p.Start != p.End {
+			return nil, fmt.Errorf("pool: %q is dedicated, and has more than one address", p.Name)
+		}
 		s.pools = append(s.pools, newPool(p))
+	}
+	slices.SortStableFunc(s.pools, func(a, b *pool) int { return cmp.Compare(b.rank(), a.rank()) })
+	for _, d := range s.pools {
+		for _, p := range s.pools {
+			if d.owner != "" && p.owner == "" && p.spans(d.start) {
+				p.dedicated[d.start] = true
+				p.advance()
+			}
+		}
 	}
 	return s, nil
 }
 
-// Holder is who has a lease: a session of an identity. Two identities never have
-// one address, two sessions of one identity may.
+// Holder is who has a lease: a session of an identity in a tunnel group. Two of those never
+// have one address, two sessions of one may.
 type Holder struct {
 	Identity string
+	Group    string
 	Session  uint64 // a name that the session keeps for as long as it lasts
+}
+
+// LeaseOwn takes the address of family f that is dedicated to the holder's identity, and
+// nobody else's. false: there is none, or another session has it that does not make way, by
+// asking for wanted.
+func (s *Set) LeaseOwn(f Family, h Holder, wanted netip.Addr) (netip.Addr, bool) {
+	for _, p := range s.pools {
+		if p.owner == "" || p.owner != h.Identity || p.family() != f {
+			continue
+		}
+		if l := p.leased[p.start]; l == nil || l.of(h) && wanted == p.start {
+			p.take(p.start, h)
+			return p.start, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // Lease takes an address of family f from the pools called names: wanted where
@@ -70,7 +122,7 @@ func (s *Set) Lease(names []string, f Family, h Holder, wanted netip.Addr) (neti
 	var pools []*pool
 	for _, name := range names {
 		for _, p := range s.pools {
-			if p.name == name && p.family() == f {
+			if p.name == name && p.owner == "" && p.family() == f {
 				pools = append(pools, p)
 			}
 		}
@@ -79,10 +131,10 @@ func (s *Set) Lease(names []string, f Family, h Holder, wanted netip.Addr) (neti
 		return netip.Addr{}, ErrNoPool
 	}
 	for _, choose := range []func(*pool) (netip.Addr, bool){
-		func(p *pool) (netip.Addr, bool) { return wanted, p.holds(wanted, h.Identity) },
+		func(p *pool) (netip.Addr, bool) { return wanted, p.leased[wanted].of(h) },
 		func(p *pool) (netip.Addr, bool) { a, ok := p.habit[h.Identity]; return a, ok },
-		func(p *pool) (netip.Addr, bool) { return wanted, p.contains(wanted) && p.isFree(wanted) },
-		(*pool).fresh,
+		func(p *pool) (netip.Addr, bool) { return wanted, p.contains(wanted) && p.isFree(wanted, &s.clock) },
+		func(p *pool) (netip.Addr, bool) { return p.fresh(&s.clock) },
 	} {
 		for _, p := range pools {
 			if a, ok := choose(p); ok {
@@ -101,7 +153,7 @@ func (s *Set) Reserve(a netip.Addr, h Holder) error {
 	if p == nil {
 		return ErrOutside
 	}
-	if l := p.leased[a]; l != nil && l.identity != h.Identity {
+	if l := p.leased[a]; l != nil && !l.of(h) || p.owner != "" && p.owner != h.Identity {
 		return ErrTaken
 	}
 	p.take(a, h)
@@ -113,7 +165,7 @@ func (s *Set) Reserve(a netip.Addr, h Holder) error {
 // address that the session does not hold is ignored.
 func (s *Set) Release(a netip.Addr, session uint64) bool {
 	p := s.of(a)
-	return p != nil && p.release(a, session)
+	return p != nil && p.release(a, session, s.clock.now)
 }
 
 // Remember makes a one that identity has given back, whoever has it leased: what
@@ -121,7 +173,7 @@ func (s *Set) Release(a netip.Addr, session uint64) bool {
 func (s *Set) Remember(a netip.Addr, identity string) bool {
 	p := s.of(a)
 	if p != nil {
-		p.remember(a, identity)
+		p.remember(a, identity, s.clock.now)
 	}
 	return p != nil
 }
@@ -139,10 +191,17 @@ func (s *Set) Habits(yield func(a netip.Addr, identity string) bool) {
 	}
 }
 
-// Has reports whether a is in one of the pools called names.
-func (s *Set) Has(names []string, a netip.Addr) bool {
+// Has reports whether an identity may have a: it is in one of the pools called names, or
+// dedicated to it.
+func (s *Set) Has(names []string, identity string, a netip.Addr) bool {
 	p := s.of(a)
-	return p != nil && slices.Contains(names, p.name)
+	switch {
+	case p == nil:
+		return false
+	case p.owner != "":
+		return p.owner == identity
+	}
+	return slices.Contains(names, p.name)
 }
 
 // Mask returns the length of the netmask that is told with the address a; 0: none is.
@@ -153,18 +212,21 @@ func (s *Set) Mask(a netip.Addr) int {
 	return 0
 }
 
-// Usage is how much of a pool is leased. Size is capped at the largest uint64.
+// Usage is how much of a pool is leased, and how much waits for the end of its reuse delay.
+// Size is capped at the largest uint64.
 type Usage struct {
 	Name   string
 	Leased int
+	Held   int
 	Size   uint64
 }
 
-// Usage returns the usage of every pool, in the order of the configuration.
+// Usage returns the usage of every pool, dedicated addresses in front, and apart from that in
+// the order of the configuration.
 func (s *Set) Usage() []Usage {
 	out := make([]Usage, len(s.pools))
 	for i, p := range s.pools {
-		out[i] = Usage{Name: p.name, Leased: len(p.leased), Size: p.size()}
+		out[i] = Usage{Name: p.name, Leased: len(p.leased), Held: p.held(&s.clock), Size: p.size()}
 	}
 	return out
 }

@@ -24,6 +24,7 @@ type Conditions struct {
 // from here on, until Close. Where the supervisor has to be asked first, there
 // is a Claim instead of an Answer, and the Subject comes back from Granted.
 func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
+	t.pools.Tick(now)
 	attrs, ok := t.policies.Resolve(t.subject(&s))
 	a := t.admissionOf(s.RemoteAccess)
 	l := t.login(&s, attrs)
@@ -78,10 +79,11 @@ func (t *Table) subject(s *Subject) policy.Subject {
 func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 	x := t.open(now, s)
 	x.idle = l.attrs.IdleTimeout
+	var missed []pool.Family
 	if s.RemoteAccess {
 		x.Granted = attributes(now, &l)
 		var err error
-		if x.Granted.Addresses, err = t.lease(&s, x, &l); err != nil {
+		if missed, err = t.lease(&s, x, &l); err != nil {
 			no := &Refusal{Cause: CauseAddress, Pools: l.attrs.AddressPools, Err: err}
 			out.Answers = append(out.Answers, Answer{Subject: s, Granted: x.Granted, Refused: no})
 			return
@@ -90,6 +92,9 @@ func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 	if !s.RemoteAccess || len(x.Granted.Addresses) > 0 {
 		t.add(x)
 		t.succeed(now, x, out)
+	}
+	for _, f := range missed {
+		out.Missed = append(out.Missed, Missed{Subject: s, Family: f, Pools: l.attrs.AddressPools})
 	}
 	out.Answers = append(out.Answers, Answer{Subject: s, Granted: x.Granted})
 }
@@ -115,12 +120,12 @@ func attributes(now time.Time, l *login) Grant {
 	return g
 }
 
-// lease takes an address of each family that the client wants from the first
-// pool that has one. It is an error only if there is none at all. A device that
-// has lost its SAs, and says so, gets the addresses that it had.
-func (t *Table) lease(s *Subject, x *Session, l *login) ([]netip.Addr, error) {
+// lease takes an address of each family that the client wants: its own, or else one of the
+// first pool that has any. It returns the families of which there was none; it is an error
+// only if there is none at all. A device that has lost its SAs, and says so, gets the
+// addresses that it had.
+func (t *Table) lease(s *Subject, x *Session, l *login) (missed []pool.Family, failed error) {
 	var out []netip.Addr
-	var failed error
 	for _, family := range []struct {
 		wants  bool
 		pool   pool.Family
@@ -132,20 +137,25 @@ func (t *Table) lease(s *Subject, x *Session, l *login) ([]netip.Addr, error) {
 		if !family.wanted.IsValid() {
 			family.wanted = l.had(family.pool == pool.IPv4)
 		}
-		a, err := t.pools.Lease(l.attrs.AddressPools, family.pool, x.holder(), family.wanted)
-		if err != nil {
-			failed = err
-			continue
+		a, own := t.pools.LeaseOwn(family.pool, x.holder(), family.wanted)
+		if !own {
+			var err error
+			if a, err = t.pools.Lease(l.attrs.AddressPools, family.pool, x.holder(), family.wanted); err != nil {
+				failed = err
+				missed = append(missed, family.pool)
+				continue
+			}
 		}
 		out = append(out, a)
 		if a.Is4() {
 			x.Granted.Mask = t.pools.Mask(a)
 		}
 	}
+	x.Granted.Addresses = out
 	if len(out) > 0 {
 		failed = nil
 	}
-	return out, failed
+	return missed, failed
 }
 
 // Past is what a session has behind it when another worker goes on with it.
@@ -172,10 +182,10 @@ func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output)
 	t.succeed(now, x, out)
 }
 
-// Unfit returns why a peer of a tunnel group could not have under the
+// Unfit returns why a user of a tunnel group could not have under the
 // configuration of now what it was granted; "" where it could. nil for a peer that we
 // have connected to: it was granted nothing.
-func (t *Table) Unfit(p spec.Protocol, group string, g *Grant) string {
+func (t *Table) Unfit(p spec.Protocol, user, group string, g *Grant) string {
 	attrs, ok := t.policies.Resolve(policy.Subject{Group: group})
 	pools := spec.AllPools(attrs.AddressPools, attrs.InterfacePools)
 	switch {
@@ -187,7 +197,7 @@ func (t *Table) Unfit(p spec.Protocol, group string, g *Grant) string {
 		return "its group policy does not allow " + string(p) + " any more"
 	case !attrs.RemoteAccess:
 		return ""
-	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(pools, a) }):
+	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(pools, user, a) }):
 		return "its address is in none of its pools any more"
 	case !reaches(attrs, g.Split):
 		return "its group policy gives it fewer networks now"

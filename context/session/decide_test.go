@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/warrenvpn/warren/context/policy"
+	"github.com/warrenvpn/warren/context/pool"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/resource"
 )
@@ -388,7 +389,7 @@ func TestUnfit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tenant := gateway()
 			tt.change(tenant)
-			if got := newDesk(t, tenant).tab.Unfit(spec.IKEv2, tt.group, tt.g); got != tt.want {
+			if got := newDesk(t, tenant).tab.Unfit(spec.IKEv2, "alice@example", tt.group, tt.g); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -481,7 +482,47 @@ func TestTold(t *testing.T) {
 	if g = d.ask(s).Answers[0].Granted; g.Mask != 0 || fmt.Sprint(g.Addresses) != "[10.98.0.1]" {
 		t.Errorf("over dmz: granted %+v", g)
 	}
-	if why := d.tab.Unfit(spec.IKEv2, "staff", &g); why != "" {
+	if why := d.tab.Unfit(spec.IKEv2, "bob", "staff", &g); why != "" {
 		t.Errorf("the address over dmz does not fit: %s", why)
 	}
+}
+
+// TestFamilies: one family is used up, and the session comes up with the other; both are,
+// and it does not.
+func TestFamilies(t *testing.T) {
+	addr := netip.MustParseAddr
+	tenant := gateway()
+	tenant.Pools = append(tenant.Pools,
+		spec.Pool{Name: "six", Start: addr("fd00::1"), End: addr("fd00::3")},
+		spec.Pool{Name: "user carol", Dedicated: "carol", Start: addr("10.1.1.1"), End: addr("10.1.1.1")},
+		spec.Pool{Name: "user dave", Dedicated: "dave", Start: addr("10.99.0.11"), End: addr("10.99.0.11")})
+	tenant.TunnelGroups[0].AddressPools = []string{"p", "six"}
+	d := newDesk(t, tenant)
+	ask := func(n uint64, who string) Output {
+		s := alice(n)
+		s.User, s.WantIPv6 = who, true
+		return d.ask(s)
+	}
+	d.want("both", ask(1, "alice"), "granted [10.99.0.10 fd00::1]")
+	out := ask(2, "bob") // the other IPv4 address of the pool is dave's
+	d.want("IPv6 alone", out, "granted [fd00::2]")
+	if len(out.Missed) != 1 || out.Missed[0].Family != pool.IPv4 || out.Missed[0].Subject.User != "bob" ||
+		fmt.Sprint(out.Missed[0].Pools) != "[p six]" {
+		t.Errorf("the log is told %+v", out.Missed)
+	}
+	out = ask(3, "carol")
+	d.want("dedicated, of no pool", out, "granted [10.1.1.1 fd00::3]")
+	if len(out.Missed) > 0 {
+		t.Errorf("the log is told %+v", out.Missed)
+	}
+	g := out.Answers[0].Granted
+	if why := d.tab.Unfit(spec.IKEv2, "carol", "staff", &g); why != "" {
+		t.Errorf("carol cannot keep her own address: %s", why)
+	}
+	if why := d.tab.Unfit(spec.IKEv2, "dave", "staff", &g); why == "" {
+		t.Error("dave could keep carol's address")
+	}
+	d.want("nothing is left", ask(4, "erin"), "refused: no address is free")
+	d.want("dedicated, of the pool", ask(5, "dave"), "granted [10.99.0.11]")
+	d.want("a second device of dave's", ask(6, "dave"), "refused: no address is free")
 }

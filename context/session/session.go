@@ -84,7 +84,9 @@ type Session struct {
 }
 
 // holder is what the session is for the pools.
-func (x *Session) holder() pool.Holder { return pool.Holder{Identity: x.User, Session: x.ID} }
+func (x *Session) holder() pool.Holder {
+	return pool.Holder{Identity: x.User, Group: x.Group, Session: x.ID}
+}
 
 // has reports whether the session was given the address a.
 func (x *Session) has(a netip.Addr) bool {
@@ -98,12 +100,21 @@ func (x *Session) has(a netip.Addr) bool {
 
 // Output is what the source of sessions has to do, in this order: tell the peers in
 // End that their session ends, make the Claims, then give the Answers. Outside
-// is for the log.
+// and Missed are for the log.
 type Output struct {
 	End     []Ending
 	Claims  []Claim
 	Answers []Answer
 	Outside []Outside
+	Missed  []Missed
+}
+
+// Missed is a client that has its session without an address of a family that it has asked
+// for: all are leased, or no pool has any.
+type Missed struct {
+	Subject Subject
+	Family  pool.Family
+	Pools   []string
 }
 
 // Ending is a session whose peer is told that it ends. The session stays in the

@@ -217,6 +217,7 @@ const (
 // later login has had for too long. What was told to end is told again: a rekeying
 // may have come between. Early or repeated calls do no harm.
 func (t *Table) Expire(now time.Time, out *Output) {
+	t.pools.Tick(now)
 	first := len(out.End)
 	for _, x := range t.byHandle {
 		switch {

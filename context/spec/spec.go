@@ -88,6 +88,12 @@ type Pool struct {
 	// Mask is the length of the netmask that a client is told with an address of it
 	// (INTERNAL_IP4_NETMASK); 0: it is told none, and its address stands alone.
 	Mask int `json:",omitempty"`
+	// ReuseDelay is for how long an address that came back is kept for who had it, while
+	// others get none of it; 0: for as long as others can have another one.
+	ReuseDelay time.Duration `json:",omitempty"`
+	// Dedicated is the user whose alone the only address of it is, and of no other pool
+	// that has it in its range; "": it is a pool for all who may have it.
+	Dedicated string `json:",omitempty"`
 }
 
 // IKEPolicy is one ikev2_policy: a proposal for the IKE SA and its lifetime.

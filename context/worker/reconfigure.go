@@ -66,7 +66,7 @@ func unfit(t *session.Table, all []exchange.Status) (ends []exchange.DeleteIKE) 
 			g := grantOf(s.Session)
 			granted = &g
 		}
-		if reason := t.Unfit(spec.IKEv2, s.Peer.Profile, granted); reason != "" {
+		if reason := t.Unfit(spec.IKEv2, s.Peer.RemoteID, s.Peer.Profile, granted); reason != "" {
 			ends = append(ends, exchange.DeleteIKE{SPI: s.Peer.SPI, Reason: reason})
 		}
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/warrenvpn/warren/context/control"
@@ -81,6 +82,13 @@ func (w *Worker) applySessions(now time.Time, out *session.Output) {
 	}
 	for i := range out.Answers {
 		w.answer(now, &out.Answers[i])
+	}
+	for _, m := range out.Missed {
+		if w.limits.refusals.mayTell(now) {
+			s := &m.Subject
+			w.tell(&control.SessionOneFamily{Peer: s.Public, Identity: s.User, Profile: s.Group,
+				Family: fmt.Sprintf("IPv%d", m.Family), Pools: m.Pools})
+		}
 	}
 	for _, o := range out.Outside {
 		w.tell(&control.ForeignAddress{Address: o.Address, Identity: o.User})

@@ -55,9 +55,12 @@ func concerned(old, w *spec.Tenant) []string {
 	for _, p := range old.Pools {
 		has := slices.ContainsFunc(w.Pools, func(n spec.Pool) bool {
 			// it is as large as before, or larger
-			return n.Name == p.Name && !p.Start.Less(n.Start) && !n.End.Less(p.End)
+			return n.Name == p.Name && n.Dedicated == p.Dedicated && !p.Start.Less(n.Start) && !n.End.Less(p.End)
 		})
 		add(!has, fmt.Sprintf("ip_pool %q", p.Name))
+	}
+	for _, n := range w.Pools { // somebody else may have the address
+		add(n.Dedicated != "" && !slices.Contains(old.Pools, n), fmt.Sprintf("address %v of user %q", n.Start, n.Dedicated))
 	}
 	before, after := entriesOf(old), entriesOf(w)
 	for _, name := range slices.Sorted(maps.Keys(before)) {

@@ -93,6 +93,7 @@ func TestEveryFieldIsJudged(t *testing.T) {
 		"TunnelGroup.Inherits":              "what is inherited counts, and not from whom",
 		"GroupPolicy.Sets":                  "what is inherited counts, and not from whom",
 		"Pool.Mask":                         "a client is told when it connects",
+		"Pool.ReuseDelay":                   "it counts at the next login",
 
 		"PolicyAttributes.DNSServers":         "a client is told when it connects",
 		"PolicyAttributes.WINSServers":        "a client is told when it connects",
