@@ -25,7 +25,8 @@ var toldByWorkers = []func() Fact{
 	func() Fact { return new(Activated) }, func() Fact { return new(StoodBy) },
 	func() Fact { return new(InStep) }, func() Fact { return new(TwinLost) },
 	func() Fact { return new(Reconfigured) }, func() Fact { return new(KeysExported) },
-	func() Fact { return new(SessionOneFamily) }, func() Fact { return new(ForeignAddress) }, func() Fact { return new(CaptureBegun) },
+	func() Fact { return new(SessionOneFamily) },
+	func() Fact { return new(ForeignAddress) }, func() Fact { return new(CaptureBegun) },
 	func() Fact { return new(CaptureEnded) }, func() Fact { return new(EventsLost) },
 }
 

@@ -60,7 +60,8 @@ func concerned(old, w *spec.Tenant) []string {
 		add(!has, fmt.Sprintf("ip_pool %q", p.Name))
 	}
 	for _, n := range w.Pools { // somebody else may have the address
-		add(n.Dedicated != "" && !slices.Contains(old.Pools, n), fmt.Sprintf("address %v of user %q", n.Start, n.Dedicated))
+		add(n.Dedicated != "" && !slices.Contains(old.Pools, n),
+			fmt.Sprintf("address %v of user %q", n.Start, n.Dedicated))
 	}
 	before, after := entriesOf(old), entriesOf(w)
 	for _, name := range slices.Sorted(maps.Keys(before)) {
