@@ -66,6 +66,15 @@ func (s *Set) Explain(q Subject) (Attributes, []Setting, bool) {
 	for i := range table {
 		list = append(list, Setting{string(table[i].name), table[i].text(&a.PolicyAttributes), sources[i]})
 	}
+	if u := s.users[q.User]; u != nil {
+		from := Source{User, u.Name}
+		if len(u.Addresses) > 0 {
+			list = append(list, Setting{"address", listed(u.Addresses), from})
+		}
+		if !u.Expires.IsZero() {
+			list = append(list, Setting{"expires", u.Expires.UTC().Format(time.RFC3339), from})
+		}
+	}
 	return a, list, true
 }
 

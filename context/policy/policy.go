@@ -12,6 +12,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ type Attributes struct {
 	GroupPolicy  string // "" for the built-in defaults
 	RemoteAccess bool
 	Unique       spec.Unique
+	Expires      time.Time // when the user may have no session any more; zero: never
 	spec.PolicyAttributes
 }
 
@@ -34,25 +36,19 @@ type Set struct {
 	list     []*spec.TunnelGroup // in the order of the configuration
 	groups   map[string]*spec.TunnelGroup
 	policies map[string]*spec.GroupPolicy
+	users    map[string]*spec.User
 	zones    map[string]*time.Location
 }
 
 // Subject is whom attributes are for.
 type Subject struct {
 	Group string // the tunnel group
-	// Named is the group policy that an authentication server has named; "", or one that
-	// there is not: none counts.
-	Named string
-	// Server is what an authentication server says itself; nil: nothing.
-	Server *Reply
+	User  string // the identity, proven; "": nobody's in particular
+	// Said is what an authentication server says; nil: nothing. A group policy of a name that
+	// there is not does not count.
+	Said *spec.Attributes
 	// Interface is where the peer comes in; "": it is not known.
 	Interface string
-}
-
-// Reply is what an authentication server says about a user.
-type Reply struct {
-	spec.PolicyAttributes
-	Sets []spec.Attribute // of the PolicyAttributes, those that it says
 }
 
 // NewSet returns the groups and policies of t.
@@ -60,7 +56,11 @@ func NewSet(t *spec.Tenant) *Set {
 	s := &Set{
 		groups:   make(map[string]*spec.TunnelGroup, len(t.TunnelGroups)),
 		policies: make(map[string]*spec.GroupPolicy, len(t.GroupPolicies)),
+		users:    make(map[string]*spec.User, len(t.Users)),
 		zones:    make(map[string]*time.Location),
+	}
+	for i := range t.Users {
+		s.users[t.Users[i].Name] = &t.Users[i]
 	}
 	for i := range t.TunnelGroups {
 		g := &t.TunnelGroups[i]
@@ -96,6 +96,37 @@ type layer struct {
 
 func (l *layer) says(name spec.Attribute) bool { return l.sets == nil || slices.Contains(l.sets, name) }
 
+// saidLayer is what somebody says of a user; what is zero is not said.
+func saidLayer(from Source, a *spec.Attributes) layer {
+	l := layer{source: from, sets: []spec.Attribute{}, values: &spec.PolicyAttributes{
+		AddressPools: a.Pools, DNSServers: a.DNSServers, Banner: a.Banner, SplitTunnel: a.SplitTunnel,
+		SessionTimeout: a.SessionTimeout, IdleTimeout: a.IdleTimeout,
+	}}
+	for name, is := range map[spec.Attribute]bool{
+		spec.AddressPools: len(a.Pools) > 0, spec.DNSServers: len(a.DNSServers) > 0, spec.Banner: a.Banner != "",
+		spec.Split: len(a.SplitTunnel) > 0, spec.SessionTimeout: a.SessionTimeout > 0, spec.IdleTimeout: a.IdleTimeout > 0,
+	} {
+		if is {
+			l.sets = append(l.sets, name)
+		}
+	}
+	return l
+}
+
+// userLayer is what the user's entry in the configuration says.
+func userLayer(u *spec.User) layer {
+	l := saidLayer(Source{User, u.Name}, &u.Attributes)
+	if u.SimultaneousLogins != nil {
+		l.values.SimultaneousLogins = *u.SimultaneousLogins
+		l.sets = append(l.sets, spec.SimultaneousLogins)
+	}
+	if u.GroupLock != "" {
+		l.values.GroupLock = u.GroupLock
+		l.sets = append(l.sets, spec.GroupLock)
+	}
+	return l
+}
+
 // resolve returns what a session gets, and for each of the attributes, in their order,
 // who has said it.
 func (s *Set) resolve(q Subject) (a Attributes, sources []Source, ok bool) {
@@ -107,10 +138,16 @@ func (s *Set) resolve(q Subject) (a Attributes, sources []Source, ok bool) {
 		Unique: g.Unique}
 	a.TunnelProtocols = []spec.Protocol{spec.IKEv2}
 	var layers []layer
-	if r := q.Server; r != nil {
-		layers = append(layers, layer{Source{Server, ""}, &r.PolicyAttributes, append([]spec.Attribute{}, r.Sets...)})
+	named := ""
+	if u := s.users[q.User]; u != nil {
+		a.Expires, named = u.Expires, u.GroupPolicy
+		layers = append(layers, userLayer(u))
 	}
-	if p := s.policies[q.Named]; p != nil {
+	if q.Said != nil {
+		named = cmp.Or(named, q.Said.GroupPolicy)
+		layers = append(layers, saidLayer(Source{Server, ""}, q.Said))
+	}
+	if p := s.policies[named]; p != nil {
 		a.GroupPolicy = p.Name
 		layers = append(layers, layer{Source{NamedPolicy, p.Name}, &p.PolicyAttributes, p.Sets})
 	}

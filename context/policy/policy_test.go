@@ -27,7 +27,12 @@ func tenant() *spec.Tenant {
 	staff.SplitTunnel = []netip.Prefix{prefix("10.1.0.0/16")}
 	guests.Banner, guests.SplitTunnel, guests.SimultaneousLogins = "", nil, 1
 	guests.AddressPools = []string{}
+	none := 0
 	return &spec.Tenant{
+		Users: []spec.User{{Name: "alice", SimultaneousLogins: &none, GroupLock: "sales",
+			Expires: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+			Attributes: spec.Attributes{GroupPolicy: "guests", Banner: "of alice",
+				Addresses: []netip.Addr{addr("10.0.0.7"), addr("fd00::7")}}}},
 		GroupPolicies: []spec.GroupPolicy{
 			{Name: spec.DefaultGroupPolicy, PolicyAttributes: base,
 				Sets: []spec.Attribute{spec.DNSServers, spec.Banner, spec.IdleTimeout}},
@@ -78,7 +83,7 @@ banner = be quiet: group_policy "DfltGrpPolicy"
 simultaneous_logins = 3: group_policy "DfltGrpPolicy"
 time_zone = UTC: group_policy "DfltGrpPolicy"
 `},
-		{"a named policy before the group's, none stops inheritance", Subject{Group: "sales", Named: "guests"},
+		{"a named policy before the group's, none stops inheritance", Subject{Group: "sales", Said: &spec.Attributes{GroupPolicy: "guests"}},
 			`dns_servers = 10.0.0.2: group_policy "staff"
 default_domain = staff.example: group_policy "staff"
 split_tunnel = none: group_policy "guests" of the user
@@ -89,10 +94,9 @@ banner = none: group_policy "guests" of the user
 simultaneous_logins = 1: group_policy "guests" of the user
 time_zone = UTC: group_policy "DfltGrpPolicy"
 `},
-		{"the server before all policies", Subject{Group: "sales", Named: "guests", Server: &Reply{
-			PolicyAttributes: spec.PolicyAttributes{IdleTimeout: time.Minute},
-			Sets:             []spec.Attribute{spec.IdleTimeout, spec.DNSServers}}},
-			`dns_servers = none: authentication server
+		{"the server before all policies", Subject{Group: "sales", Said: &spec.Attributes{
+			GroupPolicy: "guests", IdleTimeout: time.Minute, DNSServers: []netip.Addr{addr("10.0.0.3")}}},
+			`dns_servers = 10.0.0.3: authentication server
 default_domain = staff.example: group_policy "staff"
 split_tunnel = none: group_policy "guests" of the user
 address_pools = none: group_policy "guests" of the user
@@ -102,7 +106,22 @@ banner = none: group_policy "guests" of the user
 simultaneous_logins = 1: group_policy "guests" of the user
 time_zone = UTC: group_policy "DfltGrpPolicy"
 `},
-		{"a policy that there is not", Subject{Group: "plain", Named: "nobody's", Server: &Reply{}},
+		{"the user before the server", Subject{Group: "sales", User: "alice", Said: &spec.Attributes{
+			GroupPolicy: "staff", IdleTimeout: time.Minute, Banner: "of the server"}},
+			`dns_servers = 10.0.0.2: group_policy "staff"
+default_domain = staff.example: group_policy "staff"
+split_tunnel = none: group_policy "guests" of the user
+address_pools = none: group_policy "guests" of the user
+tunnel_protocols = ikev2: group_policy "DfltGrpPolicy"
+idle_timeout = 1m0s: authentication server
+banner = of alice: user "alice"
+simultaneous_logins = 0: user "alice"
+time_zone = UTC: group_policy "DfltGrpPolicy"
+group_lock = sales: user "alice"
+address = 10.0.0.7, fd00::7: user "alice"
+expires = 2027-01-01T00:00:00Z: user "alice"
+`},
+		{"a policy that there is not", Subject{Group: "plain", Said: &spec.Attributes{GroupPolicy: "nobody's"}},
 			`dns_servers = 10.0.0.1: group_policy "DfltGrpPolicy"
 address_pools = p: tunnel_group "DefaultRAGroup"
 ` + rest + `banner = be quiet: group_policy "DfltGrpPolicy"

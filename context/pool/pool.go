@@ -32,6 +32,7 @@ type pool struct {
 	mask       int                 // length of the netmask that a client is told; 0: none
 	delay      time.Duration       // until an address that came back is for anybody
 	owner      string              // of a dedicated address; "": it is a pool for all
+	passing    bool                // for one lease of an address that is in no pool
 	dedicated  map[netip.Addr]bool // of the range, those that are somebody's own: no part of the pool
 
 	next   netip.Addr                   // lowest address never used; invalid: none is left

@@ -161,11 +161,17 @@ func (s *Set) Reserve(a netip.Addr, h Holder) error {
 }
 
 // Release ends the hold of a session on a, and reports whether a is free now:
-// nobody else held it, and it is kept for the identity if that comes again. An
+// nobody else held it, it is of a pool, and kept for the identity if that comes again. An
 // address that the session does not hold is ignored.
 func (s *Set) Release(a netip.Addr, session uint64) bool {
 	p := s.of(a)
-	return p != nil && p.release(a, session, s.clock.now)
+	if p == nil || !p.release(a, session, s.clock.now) {
+		return false
+	}
+	if p.passing {
+		s.pools = slices.DeleteFunc(s.pools, func(o *pool) bool { return o == p })
+	}
+	return !p.passing
 }
 
 // Remember makes a one that identity has given back, whoever has it leased: what
@@ -189,6 +195,24 @@ func (s *Set) Habits(yield func(a netip.Addr, identity string) bool) {
 			}
 		}
 	}
+}
+
+// LeaseNamed takes the address a, which somebody who may say so has given to the holder, in a
+// pool or not: also one that is kept for another identity. false: somebody else has it, or
+// it is dedicated to somebody else, or another session of the holder has it, which does not
+// make way by asking for wanted.
+func (s *Set) LeaseNamed(a netip.Addr, h Holder, wanted netip.Addr) bool {
+	p := s.of(a)
+	if p == nil {
+		p = newPool(spec.Pool{Start: a, End: a})
+		p.passing = true
+		s.pools = append(s.pools, p)
+	}
+	if l := p.leased[a]; l != nil && !(l.of(h) && wanted == a) || p.owner != "" && p.owner != h.Identity {
+		return false
+	}
+	p.take(a, h)
+	return true
 }
 
 // Has reports whether an identity may have a: it is in one of the pools called names, or
@@ -224,9 +248,12 @@ type Usage struct {
 // Usage returns the usage of every pool, dedicated addresses in front, and apart from that in
 // the order of the configuration.
 func (s *Set) Usage() []Usage {
-	out := make([]Usage, len(s.pools))
-	for i, p := range s.pools {
-		out[i] = Usage{Name: p.name, Leased: len(p.leased), Held: p.held(&s.clock), Size: p.size()}
+	out := make([]Usage, 0, len(s.pools))
+	for _, p := range s.pools {
+		if p.passing {
+			continue
+		}
+		out = append(out, Usage{Name: p.name, Leased: len(p.leased), Held: p.held(&s.clock), Size: p.size()})
 	}
 	return out
 }

@@ -32,6 +32,9 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 		c.Wall = now
 	}
 	until, open := t.policies.Within(&attrs, c.Wall)
+	if !attrs.Expires.IsZero() && (until.IsZero() || attrs.Expires.Before(until)) {
+		until = attrs.Expires
+	}
 	if !until.IsZero() {
 		l.until = now.Add(until.Sub(c.Wall))
 	}
@@ -44,6 +47,8 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 		no = &Refusal{Cause: CauseNoLogins, GroupPolicy: attrs.GroupPolicy}
 	case attrs.GroupLock != "" && attrs.GroupLock != s.Group:
 		no = &Refusal{Cause: CauseLock, GroupPolicy: attrs.GroupPolicy}
+	case !attrs.Expires.IsZero() && !c.Wall.Before(attrs.Expires):
+		no = &Refusal{Cause: CauseExpired}
 	case !open:
 		no = &Refusal{Cause: CauseHours, GroupPolicy: attrs.GroupPolicy}
 	case c.Crowded && outcome != refuse:
@@ -71,7 +76,7 @@ func (t *Table) Decide(now time.Time, s Subject, c Conditions, out *Output) {
 
 // subject is a Subject in the words of the policies.
 func (t *Table) subject(s *Subject) policy.Subject {
-	return policy.Subject{Group: s.Group, Interface: policy.Interface(t.tenant, s.Local)}
+	return policy.Subject{Group: s.Group, User: s.User, Said: s.Said, Interface: policy.Interface(t.tenant, s.Local)}
 }
 
 // grant leases addresses and opens the session. A client that asks for no address
@@ -81,7 +86,7 @@ func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 	x.idle = l.attrs.IdleTimeout
 	var missed []pool.Family
 	if s.RemoteAccess {
-		x.Granted = attributes(now, &l)
+		x.Granted = attributes(now, &s, &l)
 		var err error
 		if missed, err = t.lease(&s, x, &l); err != nil {
 			no := &Refusal{Cause: CauseAddress, Pools: l.attrs.AddressPools, Err: err}
@@ -101,7 +106,7 @@ func (t *Table) grant(now time.Time, s Subject, l login, out *Output) {
 
 // attributes is what a session of a group gets beside its addresses. It ends with its time
 // or with the access hours, whichever is first.
-func attributes(now time.Time, l *login) Grant {
+func attributes(now time.Time, s *Subject, l *login) Grant {
 	attrs := &l.attrs
 	g := Grant{
 		GroupPolicy: attrs.GroupPolicy,
@@ -112,6 +117,7 @@ func attributes(now time.Time, l *login) Grant {
 		Split:       attrs.SplitTunnel,
 		Banner:      attrs.Banner,
 		Expires:     l.until,
+		Said:        s.Said,
 	}
 	most := now.Add(attrs.SessionTimeout)
 	if attrs.SessionTimeout > 0 && (g.Expires.IsZero() || most.Before(g.Expires)) {
@@ -139,6 +145,9 @@ func (t *Table) lease(s *Subject, x *Session, l *login) (missed []pool.Family, f
 		}
 		a, own := t.pools.LeaseOwn(family.pool, x.holder(), family.wanted)
 		if !own {
+			a, own = t.leaseSaid(s, x, family.pool, family.wanted)
+		}
+		if !own {
 			var err error
 			if a, err = t.pools.Lease(l.attrs.AddressPools, family.pool, x.holder(), family.wanted); err != nil {
 				failed = err
@@ -158,6 +167,20 @@ func (t *Table) lease(s *Subject, x *Session, l *login) (missed []pool.Family, f
 	return missed, failed
 }
 
+// leaseSaid takes the address of a family that an authentication server names. false: it
+// names none, or somebody else has it.
+func (t *Table) leaseSaid(s *Subject, x *Session, f pool.Family, wanted netip.Addr) (netip.Addr, bool) {
+	if s.Said == nil {
+		return netip.Addr{}, false
+	}
+	for _, a := range s.Said.Addresses {
+		if a.Is4() == (f == pool.IPv4) && t.pools.LeaseNamed(a, x.holder(), wanted) {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
 // Past is what a session has behind it when another worker goes on with it.
 type Past struct {
 	Since             time.Time
@@ -169,6 +192,7 @@ type Past struct {
 // the beginning. Whether it is remote access, and when it is idle for too long, says
 // the configuration of now.
 func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output) {
+	s.Said = g.Said
 	attrs, _ := t.policies.Resolve(t.subject(&s))
 	if attrs.RemoteAccess && len(g.Addresses) == 0 {
 		return // see grant
@@ -186,7 +210,7 @@ func (t *Table) Adopt(now time.Time, s Subject, g Grant, past Past, out *Output)
 // configuration of now what it was granted; "" where it could. nil for a peer that we
 // have connected to: it was granted nothing.
 func (t *Table) Unfit(p spec.Protocol, user, group string, g *Grant) string {
-	attrs, ok := t.policies.Resolve(policy.Subject{Group: group})
+	attrs, ok := t.policies.Resolve(policy.Subject{Group: group, User: user, Said: g.said()})
 	pools := spec.AllPools(attrs.AddressPools, attrs.InterfacePools)
 	switch {
 	case !ok:
@@ -197,12 +221,22 @@ func (t *Table) Unfit(p spec.Protocol, user, group string, g *Grant) string {
 		return "its group policy does not allow " + string(p) + " any more"
 	case !attrs.RemoteAccess:
 		return ""
-	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool { return !t.pools.Has(pools, user, a) }):
+	case slices.ContainsFunc(g.Addresses, func(a netip.Addr) bool {
+		return !t.pools.Has(pools, user, a) && (g.Said == nil || !slices.Contains(g.Said.Addresses, a))
+	}):
 		return "its address is in none of its pools any more"
 	case !reaches(attrs, g.Split):
 		return "its group policy gives it fewer networks now"
 	}
 	return ""
+}
+
+// said is what of a Grant an authentication server has said; nil: nothing. A nil Grant has none.
+func (g *Grant) said() *spec.Attributes {
+	if g == nil {
+		return nil
+	}
+	return g.Said
 }
 
 // reaches reports whether a session that is opened now reaches all of these

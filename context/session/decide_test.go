@@ -114,7 +114,7 @@ func TestRefusals(t *testing.T) {
 			Refusal{Cause: CauseProtocol, GroupPolicy: "gp"}, "the group policy does not allow ssl-client"},
 		{"no logins", func(s *spec.Tenant) { s.GroupPolicies[0].SimultaneousLogins = 0 }, nil,
 			Refusal{Cause: CauseNoLogins, GroupPolicy: "gp"},
-			"nobody may log in: simultaneous_logins of the group policy is 0"},
+			"nobody may log in: simultaneous_logins of the group policy, or of the user, is 0"},
 		{"crowded", nil, func(_ *Subject, c *Conditions) { c.Crowded = true },
 			Refusal{Cause: CauseMemory}, "the memory of the journal is used up"},
 		{"class", func(s *spec.Tenant) { s.Limits.BurstSessions = resource.None }, nil,
@@ -455,7 +455,7 @@ func TestGroupLock(t *testing.T) {
 	tenant := gateway()
 	tenant.GroupPolicies[0].GroupLock = "others"
 	d := newDesk(t, tenant)
-	d.want("locked out", d.ask(alice(1)), "refused: group_lock of the group policy names another tunnel group")
+	d.want("locked out", d.ask(alice(1)), "refused: group_lock of the group policy, or of the user, names another tunnel group")
 	tenant.GroupPolicies[0].GroupLock = "staff"
 	d.want("locked in", newDesk(t, tenant).ask(alice(1)), "granted [10.99.0.10]")
 }

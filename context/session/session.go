@@ -35,10 +35,11 @@ type Subject struct {
 	Handle   Handle
 	Question uint64 // the source's, which the answer names
 
-	User   string         // the identity; another tunnel group may have another user of this name
-	Group  string         // the tunnel group
-	Public netip.AddrPort // where the peer is, for the log
-	Local  netip.Addr     // where it has come in; invalid: it is not known
+	Said   *spec.Attributes // what an authentication server says of the user; nil: nothing
+	User   string           // the identity; another tunnel group may have another user of this name
+	Group  string           // the tunnel group
+	Public netip.AddrPort   // where the peer is, for the log
+	Local  netip.Addr       // where it has come in; invalid: it is not known
 
 	// RemoteAccess: the peer is a client that is given addresses. Other peers are
 	// counted, and get nothing.
@@ -64,6 +65,8 @@ type Grant struct {
 	Split       []netip.Prefix // networks that the client may reach; empty: all
 	Banner      string
 	Expires     time.Time // zero: never
+	// Said is what an authentication server has said of the user; nil: nothing.
+	Said *spec.Attributes
 }
 
 // Session is one session. Others than this package read it only.
@@ -161,7 +164,8 @@ const (
 	CauseShared                    // nothing is left of what the contexts share
 	CauseAddress                   // no address is free
 	CauseHours                     // it is not within the access hours
-	CauseLock                      // the policy is for another tunnel group
+	CauseLock                      // the policy, or the user, is for another tunnel group
+	CauseExpired                   // the user may log in no longer
 )
 
 // Reason says to an operator why there is no session; "": there is one.
@@ -173,7 +177,7 @@ func (a *Answer) Reason() string {
 	case CauseProtocol:
 		return "the group policy does not allow " + string(a.Subject.Handle.Protocol)
 	case CauseNoLogins:
-		return "nobody may log in: simultaneous_logins of the group policy is 0"
+		return "nobody may log in: simultaneous_logins of the group policy, or of the user, is 0"
 	case CauseMemory:
 		return "the memory of the journal is used up"
 	case CauseLogins:
@@ -187,7 +191,9 @@ func (a *Answer) Reason() string {
 	case CauseHours:
 		return "it is not within access_hours of the group policy"
 	case CauseLock:
-		return "group_lock of the group policy names another tunnel group"
+		return "group_lock of the group policy, or of the user, names another tunnel group"
+	case CauseExpired:
+		return "the user has expired"
 	}
 	return "unknown cause"
 }

@@ -196,6 +196,10 @@ func (t *Table) Close(h Handle) (x *Session, free []netip.Addr) {
 // reserve takes the addresses of a session out of the pools.
 func (t *Table) reserve(x *Session, out *Output) {
 	for _, a := range x.Granted.Addresses {
+		said := x.Granted.Said
+		if said != nil && slices.Contains(said.Addresses, a) && t.pools.LeaseNamed(a, x.holder(), a) {
+			continue
+		}
 		if err := t.pools.Reserve(a, x.holder()); err != nil {
 			out.Outside = append(out.Outside, Outside{User: x.User, Address: a})
 		}

@@ -19,6 +19,14 @@ type User struct {
 	Argon2id SecretRef `json:",omitempty"` // "$argon2id$v=19$m=65536,t=3,p=4$salt$hash": for GTC alone
 
 	Attributes
+
+	// SimultaneousLogins is how many sessions the user may have at once, in place of what
+	// group policies say; nil: they say it. 0: the user is locked out.
+	SimultaneousLogins *int `json:",omitempty"`
+	// GroupLock is the only tunnel group for the user; "": group policies say it.
+	GroupLock string `json:",omitempty"`
+	// Expires is when the user may log in no longer, and has no session; zero: never.
+	Expires time.Time `json:",omitzero"`
 }
 
 // Attributes are what is said of one user beside that it may come in, by its own block, or

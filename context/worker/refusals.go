@@ -89,7 +89,7 @@ func (r *refusals) session(now time.Time, a *session.Answer, class string) {
 		if no.Err != nil {
 			e.Detail = no.Err.Error()
 		}
-	case session.CauseMemory:
+	case session.CauseMemory, session.CauseExpired:
 	}
 	r.tell(e)
 }

@@ -24,6 +24,9 @@ func subjectOf(q exchange.AskSession) session.Subject {
 		RemoteAccess: q.RemoteAccess,
 		WantIPv4:     q.WantIPv4, WantIPv6: q.WantIPv6, WantedIPv4: q.WantedIPv4, WantedIPv6: q.WantedIPv6,
 	}
+	if said, ok := q.Accept.(spec.Attributes); ok {
+		s.Said = &said
+	}
 	for _, spi := range q.Replaces {
 		s.Replaces = append(s.Replaces, handleOf(spi))
 	}
@@ -35,14 +38,31 @@ func subjectOf(q exchange.AskSession) session.Subject {
 func engineSession(g session.Grant) exchange.Session {
 	return exchange.Session{
 		GroupPolicy: g.GroupPolicy, Addresses: g.Addresses, Mask: g.Mask, DNS: g.DNS, WINS: g.WINS, Domain: g.Domain,
-		SplitDNS: g.SplitDNS, Split: g.Split, Banner: g.Banner, Expires: g.Expires,
+		SplitDNS: g.SplitDNS, Split: g.Split, Banner: g.Banner, Expires: g.Expires, Said: engineSaid(g.Said),
 	}
+}
+
+// engineSaid is what of an authority's word outlasts the login, and saidOf the other way round.
+func engineSaid(a *spec.Attributes) *exchange.Said {
+	if a == nil {
+		return nil
+	}
+	return &exchange.Said{GroupPolicy: a.GroupPolicy, Addresses: a.Addresses, Pools: a.Pools, Split: a.SplitTunnel,
+		Idle: a.IdleTimeout, Class: a.Class}
+}
+
+func saidOf(s *exchange.Said) *spec.Attributes {
+	if s == nil {
+		return nil
+	}
+	return &spec.Attributes{GroupPolicy: s.GroupPolicy, Addresses: s.Addresses, Pools: s.Pools, SplitTunnel: s.Split,
+		IdleTimeout: s.Idle, Class: s.Class}
 }
 
 func grantOf(s exchange.Session) session.Grant {
 	return session.Grant{
 		GroupPolicy: s.GroupPolicy, Addresses: s.Addresses, Mask: s.Mask, DNS: s.DNS, WINS: s.WINS, Domain: s.Domain,
-		SplitDNS: s.SplitDNS, Split: s.Split, Banner: s.Banner, Expires: s.Expires,
+		SplitDNS: s.SplitDNS, Split: s.Split, Banner: s.Banner, Expires: s.Expires, Said: saidOf(s.Said),
 	}
 }
 
@@ -57,6 +77,7 @@ var engineRefusals = map[session.Cause]exchange.Refusal{
 	session.CauseAddress:  exchange.RefuseNoAddress,
 	session.CauseHours:    exchange.RefuseUnauthorised,
 	session.CauseLock:     exchange.RefuseUnauthorised,
+	session.CauseExpired:  exchange.RefuseUnauthorised,
 }
 
 // decide has the sessions say what a peer gets; final: the supervisor was asked

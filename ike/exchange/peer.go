@@ -27,9 +27,23 @@ type Session struct {
 	Split   []netip.Prefix
 	Banner  string
 	Expires time.Time // zero: never
+	// Said is what whoever has let the peer in has said of it; nil: nothing. The Engine keeps
+	// it.
+	Said *Said
 
 	// Unknown is what a newer version wrote into its record beyond it; no keys.
 	Unknown record.Unknown
+}
+
+// Said is what an authority has said of a peer, as far as it counts for as long as the session
+// lasts.
+type Said struct {
+	GroupPolicy string
+	Addresses   []netip.Addr
+	Pools       []string
+	Split       []netip.Prefix
+	Idle        time.Duration // 0: it has not said so
+	Class       [][]byte      // opaque, for accounting
 }
 
 // Peer identifies an IKE SA in events and answers.

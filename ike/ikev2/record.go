@@ -242,7 +242,21 @@ func sessionFields(f *record.Fields, v *exchange.Session) {
 	record.Number(f, 7, &mask)
 	v.Mask = int(min(mask, 32))
 	addrsFields(f, 8, &v.WINS)
-	record.List(f, 9, &v.SplitDNS, maxListed, func(f *record.Fields, d *string) { f.Text(1, d) })
+	textsFields(f, 9, &v.SplitDNS)
+	record.Optional(f, 10, &v.Said, saidFields)
+}
+
+func saidFields(f *record.Fields, v *exchange.Said) {
+	f.Text(1, &v.GroupPolicy)
+	addrsFields(f, 2, &v.Addresses)
+	textsFields(f, 3, &v.Pools)
+	record.List(f, 4, &v.Split, maxListed, func(f *record.Fields, p *netip.Prefix) { f.Prefix(1, p) })
+	f.Duration(5, &v.Idle)
+	f.Items(6, &v.Class, maxListed)
+}
+
+func textsFields(f *record.Fields, tag record.Tag, list *[]string) {
+	record.List(f, tag, list, maxListed, func(f *record.Fields, t *string) { f.Text(1, t) })
 }
 
 // record returns the whole state of the SA, without its children.

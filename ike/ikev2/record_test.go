@@ -43,6 +43,9 @@ func golden(t testing.TB) *SA {
 				Split:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 				Expires: time.Unix(7, 8), Mask: 24,
 				WINS: []netip.Addr{netip.MustParseAddr("10.0.0.54")}, SplitDNS: []string{"corp.example", "lab.example"},
+				Said: &exchange.Said{GroupPolicy: "guests", Addresses: []netip.Addr{netip.MustParseAddr("fd00::1")},
+					Pools: []string{"p"}, Split: []netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, Idle: time.Minute,
+					Class: [][]byte{[]byte("a class")}},
 			},
 		},
 		lifetimes: lifetimes{

@@ -36,7 +36,7 @@ func (s *Tenants) Policy(name string, q PolicyQuery) (policy.Attributes, []polic
 		}
 		q.Group = group
 	}
-	a, list, ok := set.Explain(policy.Subject{Group: q.Group, Interface: q.Interface})
+	a, list, ok := set.Explain(policy.Subject{Group: q.Group, User: q.User, Interface: q.Interface})
 	if !ok {
 		return a, nil, &fault.Error{Code: fault.CodeInvalid, Hint: hint,
 			Reason: fmt.Sprintf("context %q has no tunnel_group %q", name, q.Group)}
