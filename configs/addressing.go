@@ -348,14 +348,14 @@ func (t *tenantReader) checkPool(n *node, it item, p spec.Pool) {
 		at := place(byLabel(t.each("interface"))[i.Name].at)
 		for _, a := range i.Addresses {
 			if inside(a.Addr()) {
-				n.problem(it.at, "Duplicate address", "The pool contains %s, the address of interface %q (%s).",
-					a.Addr(), i.Name, at)
+				n.problem(it.at, "Duplicate address", "%s contains %s, the address of interface %q (%s).",
+					n, a.Addr(), i.Name, at)
 			}
 		}
 		for _, a := range i.Standby {
 			if inside(a) {
-				n.problem(it.at, "Duplicate address", "The pool contains %s, the standby address of interface %q (%s).",
-					a, i.Name, at)
+				n.problem(it.at, "Duplicate address", "%s contains %s, the standby address of interface %q (%s).",
+					n, a, i.Name, at)
 			}
 		}
 	}

@@ -67,6 +67,8 @@ const (
 	// somebody thought of, and is made into a key by passphraseKey.
 	rawFailoverKey = 32 // bytes
 	maxFailoverKey = 1024
+	maxPassword    = 256 // characters, of a user
+	shortPassword  = 8   // characters; fewer are warned about
 	maxBanner      = 2048
 	maxDNSServers  = 8
 	maxWINSServers = 4

@@ -87,7 +87,7 @@ func TestReferenceEqualsDefaults(t *testing.T) {
 func strip(t *testing.T, src string, s *schema) string {
 	t.Helper()
 	keep := []string{"interface.device", "allocate_interface.name", "static.local_networks", "static.remote_networks",
-		"context.failover_group", "ikev2.remote_identity", "ikev2.local_authentication",
+		"context.failover_group", "ikev2.remote_identity", "user.password", "ikev2.local_authentication",
 		"trustpoint.certificate", "trustpoint.key", "trustpoint.ca",
 		"trustpoint.pkcs12",
 		"trustpoint.crl", "trustpoint.revocation", "server.interface"}

@@ -55,9 +55,9 @@ func (t *tenantReader) checkBrought(c *contender) {
 	for _, p := range c.group.RemoteNetworks {
 		for _, pool := range t.t.Pools {
 			if meetsPool(p, pool) {
-				c.at.problem(at, "Network of clients",
-					"%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name,
-					place(t.pools[pool.Name].where("range")))
+				n, where := t.poolAt(pool)
+				c.at.problem(at, "Network of clients", "%s overlaps %s (%s), whose addresses are those of clients.", p, n,
+					place(where))
 			}
 		}
 	}
@@ -101,9 +101,9 @@ func (t *tenantReader) checkPoolsOf(n *node) {
 	for _, p := range n.networks("remote_networks") {
 		for _, pool := range t.t.Pools {
 			if meetsPool(p, pool) && !(p.Contains(pool.Start) && p.Contains(pool.End)) {
+				of, where := t.poolAt(pool)
 				n.problem(n.where("remote_networks"), "Network of clients",
-					"%s overlaps ip_pool %q (%s), whose addresses are those of clients.", p, pool.Name,
-					place(t.pools[pool.Name].where("range")))
+					"%s overlaps %s (%s), whose addresses are those of clients.", p, of, place(where))
 			}
 		}
 	}

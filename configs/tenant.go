@@ -18,6 +18,7 @@ type tenantReader struct {
 
 	proposals     map[string]spec.IPsecProposal
 	pools         map[string]*node
+	users         map[string]*node
 	groupPolicies map[string]*node
 	trustpoints   map[string]*node
 	leaves        map[string]*x509.Certificate // of this gateway, by trustpoint
@@ -41,6 +42,7 @@ func newTenantReader(file *node, from origin, c Tenant) *tenantReader {
 		holders:       map[[32]byte][]keyHolder{},
 		uses:          map[string][]wireUse{},
 		pools:         byLabel(file.each("ip_pool")),
+		users:         byLabel(file.each("user")),
 		groupPolicies: byLabel(file.each("group_policy")),
 		trustpoints:   byLabel(file.each("trustpoint")),
 		leaves:        map[string]*x509.Certificate{},
@@ -70,6 +72,7 @@ func (t *tenantReader) read() {
 	t.readInterfaces()
 	t.readRoutes()
 	t.readPools()
+	t.readUsers()
 	t.usePools()
 	t.readPolicies()
 	t.readProposals()

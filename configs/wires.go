@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -39,9 +38,8 @@ func (t *tenantReader) usePools() {
 				if !meetsPool(subnet.Masked(), p) {
 					continue
 				}
-				n := t.pools[p.Name]
-				u := wireUse{t.owner, fmt.Sprintf("ip_pool %q", p.Name), later(p.Start, subnet.Masked().Addr()),
-					earlier(p.End, lastOf(subnet)), n.where("range")}
+				n, at := t.poolAt(p)
+				u := wireUse{t.owner, n.String(), later(p.Start, subnet.Masked().Addr()), earlier(p.End, lastOf(subnet)), at}
 				t.uses[i.Name] = append(t.uses[i.Name], u)
 				allowed := t.allowedOn(i.Name)
 				if free, ok := firstOutside(u, allowed); ok {

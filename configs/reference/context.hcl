@@ -82,6 +82,21 @@ group_policy "DfltGrpPolicy" {
   group_lock          = null # the only tunnel_group for sessions of this policy
 }
 
+# Users: what is said of one goes before all group policies. The entry is for whoever has
+# proven to be of this name: by its password in a tunnel group with EAP whose
+# authentication_server_group is "LOCAL", or by a certificate or a key of its own, where
+# the name is the identity, such as "alice@example", and needs no password.
+user "alice" {
+  password            = "reference-alice-pw" # a secret of 1 to 256 characters; better what `warren passwd` makes of it, in a file
+  nopassword          = null                 # is refused: whoever knows a name could log in
+  privilege           = 2                    # 0 to 2, which are the same: a user of the VPN
+  group_policy        = null                 # in place of that of the tunnel group, as far as it says something
+  address             = []                   # an IPv4 and an IPv6 address that nobody else gets, of a pool or not
+  simultaneous_logins = null                 # in place of what policies say; 0: locked out; or "unlimited"
+  group_lock          = null                 # the only tunnel_group for the user
+  expires             = null                 # "2027-03-31", the last day, in UTC
+}
+
 # A tunnel group is a connection profile: who may connect, and how both sides
 # prove who they are. A peer gets the group with its exact identity before one
 # with a longer pattern, that before a shorter one, and "*" last; DefaultRAGroup

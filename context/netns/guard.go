@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/warrenvpn/warren/context/control"
+	"github.com/warrenvpn/warren/context/policy"
 	"github.com/warrenvpn/warren/context/spec"
 	"github.com/warrenvpn/warren/failover"
 )
@@ -47,8 +48,12 @@ func (g *Gateway) guardedLocked() []guarded {
 			add(p, r.source, r.metric, r.whole)
 		}
 	}
+	wholePool := wholePools(t)
 	for _, p := range t.Pools {
-		source, whole := insideAddress(t, p.Start.Is4(), nil), wholePool(t, p.Name)
+		if p.Dedicated != "" && leasesBeside(t, p) {
+			continue // it is guarded as a part of that pool
+		}
+		source, whole := insideAddress(t, p.Start.Is4(), nil), wholePool(p)
 		for _, prefix := range control.Cover(p.Start, p.End) {
 			add(prefix, source, metricTunnel, whole)
 		}
@@ -254,32 +259,51 @@ func (s sites) reverseRoute(p netip.Prefix) bool {
 		slices.ContainsFunc(list, func(e spec.CryptoEntry) bool { return e.ReverseRoute })
 }
 
-// wholePool reports whether clients with an address of the pool may reach what is
-// outside through the tunnel.
-func wholePool(t *spec.Tenant, name string) bool {
+// wholePools returns, for pools of t, whether clients with an address of one may reach what
+// is outside through the tunnel: by the group policy of some tunnel group, or by one that
+// somebody may be given by name.
+func wholePools(t *spec.Tenant) func(p spec.Pool) bool {
 	known := append(configured(t), placedAt(t, false)...)
+	whole := map[string]bool{}
+	set := policy.NewSet(t)
 	for _, group := range t.TunnelGroups {
 		if group.Type != spec.RemoteAccess {
 			continue
 		}
-		pools, split := spec.AllPools(group.AddressPools, group.InterfacePools), []netip.Prefix{anyIPv4}
-		for _, p := range t.GroupPolicies {
-			if p.Name != group.Policy {
+		for _, named := range namedPolicies(t) {
+			a, _ := set.Resolve(policy.Subject{Group: group.Name, Said: &spec.Attributes{GroupPolicy: named}})
+			split := a.SplitTunnel
+			if len(split) == 0 {
+				split = []netip.Prefix{anyIPv4}
+			}
+			if !slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
 				continue
 			}
-			if len(p.SplitTunnel) > 0 {
-				split = p.SplitTunnel
+			whole[""] = true
+			for _, name := range spec.AllPools(a.AddressPools, a.InterfacePools) {
+				whole[name] = true
 			}
-			if p.AddressPools != nil || p.InterfacePools != nil {
-				pools = spec.AllPools(p.AddressPools, p.InterfacePools)
-			}
-		}
-		if slices.Contains(pools, name) &&
-			slices.ContainsFunc(split, func(p netip.Prefix) bool { return !within(known, p) }) {
-			return true
 		}
 	}
-	return false
+	return func(p spec.Pool) bool { return whole[p.Name] || p.Dedicated != "" && whole[""] }
+}
+
+// namedPolicies are the group policies that users are given by name, and "" for the others.
+func namedPolicies(t *spec.Tenant) []string {
+	list := []string{""}
+	for _, u := range t.Users {
+		if !slices.Contains(list, u.GroupPolicy) {
+			list = append(list, u.GroupPolicy)
+		}
+	}
+	return list
+}
+
+// leasesBeside reports whether the address of a dedicated pool lies in the range of one for all.
+func leasesBeside(t *spec.Tenant, d spec.Pool) bool {
+	return slices.ContainsFunc(t.Pools, func(p spec.Pool) bool {
+		return p.Dedicated == "" && p.Start.BitLen() == d.Start.BitLen() && !d.Start.Less(p.Start) && !p.End.Less(d.Start)
+	})
 }
 
 // overlapOutside reports whether part of our side of a site's tunnel is everything,

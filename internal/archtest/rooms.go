@@ -103,10 +103,10 @@ var rooms = []room{
 		because: "it leases addresses from a specification"},
 	{path: "context/pipe", may: []string{"context/control"},
 		because: "it moves control messages and descriptors, whatever they mean"},
-	{path: "context/netns", may: []string{"context/spec", "context/control", "esp/tun", "failover",
+	{path: "context/netns", may: []string{"context/spec", "context/control", "context/policy", "esp/tun", "failover",
 		"internal/dirwatch", "internal/fdstore", "resource"},
 		because: "it arranges namespaces and devices for whoever asks; of failover it knows the role, which says " +
-			"whose addresses they carry"},
+			"whose addresses they carry, and of policies what clients may reach through the tunnel"},
 	{path: "context/confine", may: []string{"context/control"},
 		because: "it puts a process into a sandbox, whatever it is there for"},
 	{path: "context/privileges", may: []string{"context/control"},

@@ -52,6 +52,14 @@ func concerned(old, w *spec.Tenant) []string {
 			!slices.Equal(p.TunnelProtocols, n.TunnelProtocols),
 			fmt.Sprintf("networks, pools and protocols of group_policy %q", p.Name))
 	}
+	for _, u := range old.Users {
+		i := slices.IndexFunc(w.Users, func(n spec.User) bool { return n.Name == u.Name })
+		add(i < 0 || !sameGrants(u.Attributes, w.Users[i].Attributes), fmt.Sprintf("user %q", u.Name))
+	}
+	for _, n := range w.Users { // whoever had this name has what it says now
+		add(!slices.ContainsFunc(old.Users, func(u spec.User) bool { return n.Name == u.Name }),
+			fmt.Sprintf("user %q", n.Name))
+	}
 	for _, p := range old.Pools {
 		has := slices.ContainsFunc(w.Pools, func(n spec.Pool) bool {
 			// it is as large as before, or larger
@@ -68,6 +76,12 @@ func concerned(old, w *spec.Tenant) []string {
 		add(before[name] != after[name], "crypto_map entry "+name)
 	}
 	return list
+}
+
+// sameGrants reports whether what is said of a user lets the sessions that stand be.
+func sameGrants(a, b spec.Attributes) bool {
+	return a.GroupPolicy == b.GroupPolicy && slices.Equal(a.Addresses, b.Addresses) &&
+		slices.Equal(a.Pools, b.Pools) && slices.Equal(a.SplitTunnel, b.SplitTunnel)
 }
 
 // samePools reports whether pools, and those by interface, are the same. None at all and

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -21,6 +22,7 @@ func TestConcerned(t *testing.T) {
 				Policy: "all"}, {Name: "laptops", Local: spec.Certificate{Trustpoint: "pki"},
 				Remote: spec.Certificate{Trustpoint: "pki"}}},
 			GroupPolicies: []spec.GroupPolicy{{Name: "all"}},
+			Users:         []spec.User{{Name: "alice"}},
 			Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.10"),
 				End: netip.MustParseAddr("10.0.0.20")}},
 			Trustpoints: []spec.Trustpoint{{Name: "pki", Chain: [][]byte{{1}}, Authorities: [][]byte{{2}, {3}}}},
@@ -95,6 +97,18 @@ func TestEveryFieldIsJudged(t *testing.T) {
 		"Pool.Mask":                         "a client is told when it connects",
 		"Pool.ReuseDelay":                   "it counts at the next login",
 
+		"User.Password":             "it is asked for at the next login",
+		"User.NTHash":               "it is asked for at the next login",
+		"User.Argon2id":             "it is asked for at the next login",
+		"User.SimultaneousLogins":   "it counts at the next login",
+		"User.GroupLock":            "it counts at the next login",
+		"User.Expires":              "it counts at the next login",
+		"Attributes.DNSServers":     "a client is told when it connects",
+		"Attributes.Banner":         "a client is told when it connects",
+		"Attributes.SessionTimeout": "no SA ends for it but by its time",
+		"Attributes.IdleTimeout":    "no SA ends for it but by its time",
+		"Attributes.Class":          "it is for accounting",
+
 		"PolicyAttributes.DNSServers":         "a client is told when it connects",
 		"PolicyAttributes.WINSServers":        "a client is told when it connects",
 		"PolicyAttributes.DefaultDomain":      "a client is told when it connects",
@@ -116,6 +130,7 @@ func TestEveryFieldIsJudged(t *testing.T) {
 			Secrets:       []secret.Value{secret.Copy([]byte("a key")), secret.Copy([]byte("another"))},
 			TunnelGroups:  []spec.TunnelGroup{{Name: "staff", Local: spec.PSK{Key: 1}, Remote: spec.PSK{Key: 1}}},
 			GroupPolicies: []spec.GroupPolicy{{Name: "all"}},
+			Users:         []spec.User{{Name: "alice"}},
 			Pools: []spec.Pool{{Name: "p", Start: netip.MustParseAddr("10.0.0.10"),
 				End: netip.MustParseAddr("10.0.0.20")}},
 			CryptoMaps: []spec.CryptoMap{{Interface: "outside", Entries: []spec.CryptoEntry{{Name: "site"}}}},
@@ -128,6 +143,8 @@ func TestEveryFieldIsJudged(t *testing.T) {
 		func(s *spec.Tenant) reflect.Value {
 			return reflect.ValueOf(&s.GroupPolicies[0].PolicyAttributes).Elem()
 		},
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.Users[0]).Elem() },
+		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.Users[0].Attributes).Elem() },
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.Pools[0]).Elem() },
 		func(s *spec.Tenant) reflect.Value { return reflect.ValueOf(&s.CryptoMaps[0].Entries[0]).Elem() },
 	} {
@@ -161,6 +178,10 @@ func TestEveryFieldIsJudged(t *testing.T) {
 func alter(t *testing.T, v reflect.Value) {
 	t.Helper()
 	switch old := v.Addr().Interface().(type) {
+	case *time.Time:
+		*old = old.Add(time.Hour)
+	case **int:
+		*old = new(int)
 	case *netip.Addr:
 		*old = netip.MustParseAddr("10.0.0.15") // of a pool: fewer addresses
 	case *spec.Credential:
