@@ -132,14 +132,15 @@ var contextSchema = &schema{blocks: []*schema{
 		{name: "allow_weak", is: boolean(false)},
 	}},
 	{kind: "user", label: "the name of a user", attrs: []attr{
-		{name: "password", is: form("a password, or what `warren passwd` makes of it")}, // another proof lets the user in
+		{name: "password", is: form("a password, or what `warren passwd` makes of it")}, // or another proof
 		{name: "nopassword", is: form("nothing: a user has a password, or another proof")},
 		{name: "privilege", is: number{2, 0, 15}},
 		{name: "group_policy", is: line{}},
 		{name: "address", is: form("an IPv4 address, an IPv6 address, or both")},
-		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}}, // those of the group policy; or "unlimited"
-		{name: "group_lock", is: line{}},                                     // that of the group policy
-		{name: "expires", is: form("a day")},                                 // never
+		// those of the group policy; or "unlimited"
+		{name: "simultaneous_logins", is: number{defaultLogins, 0, million}},
+		{name: "group_lock", is: line{}},     // that of the group policy
+		{name: "expires", is: form("a day")}, // never
 	}},
 	// By default an attribute is that of DfltGrpPolicy; the word "none" is nothing.
 	{kind: "group_policy", label: "the name of a group policy", attrs: []attr{

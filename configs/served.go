@@ -56,8 +56,8 @@ func (t *tenantReader) checkBrought(c *contender) {
 		for _, pool := range t.t.Pools {
 			if meetsPool(p, pool) {
 				n, where := t.poolAt(pool)
-				c.at.problem(at, "Network of clients", "%s overlaps %s (%s), whose addresses are those of clients.", p, n,
-					place(where))
+				c.at.problem(at, "Network of clients", "%s overlaps %s (%s), whose addresses are those of clients.",
+					p, n, place(where))
 			}
 		}
 	}

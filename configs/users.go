@@ -48,9 +48,9 @@ func (t *tenantReader) readUsers() {
 func (t *tenantReader) refuseNoPassword(n *node) {
 	if n.written("nopassword") {
 		n.problem(n.where("nopassword"), "User without a password",
-			"Whoever knows the name of %s could log in. Who proves who it is by a certificate or a key of its own needs "+
-				"no password either way: write neither; else write password = { file = ... } with what `warren passwd` "+
-				"makes.", n)
+			"Whoever knows the name of %s could log in. Who proves who it is by a certificate or a key of its own "+
+				"needs no password either way: write neither; else write password = { file = ... } with what "+
+				"`warren passwd` makes.", n)
 	}
 }
 
@@ -85,7 +85,8 @@ func (t *tenantReader) readPassword(n *node, u *spec.User) {
 		u.NTHash = t.keep(secret.New(hash))
 	case strings.HasPrefix(written, "$"):
 		n.problem(v.at, "Unknown hash",
-			"A password that begins with $ is taken for a hash: write what `warren passwd` makes, or choose another one.")
+			"A password that begins with $ is taken for a hash: write what `warren passwd` makes, or choose another "+
+				"one.")
 	default:
 		u.Password = t.keep(text)
 	}
@@ -95,8 +96,8 @@ func (t *tenantReader) readPassword(n *node, u *spec.User) {
 func (t *tenantReader) checkPrivilege(n *node) {
 	if level := n.number("privilege"); level > 2 {
 		n.problem(n.where("privilege"), "Privilege without effect",
-			"Users of a context log in to its VPN, which is privilege 2 and below; who may use the API of warrend, the "+
-				"group of its socket says (api { group } in the system file). Remove privilege.")
+			"Users of a context log in to its VPN, which is privilege 2 and below; who may use the API of warrend, "+
+				"the group of its socket says (api { group } in the system file). Remove privilege.")
 	}
 }
 
@@ -126,7 +127,8 @@ func (t *tenantReader) dedicated(n *node, own map[netip.Addr]item) (out []netip.
 		case slices.ContainsFunc(out, func(o netip.Addr) bool { return o.Is4() == a.Is4() }):
 			n.problem(it.at, "Two addresses of one family", "A user has one IPv4 and one IPv6 address at most.")
 		case taken:
-			n.problem(it.at, "Duplicate address", "%s is the address of %s (%s) already.", a, other.text, place(other.at))
+			n.problem(it.at, "Duplicate address", "%s is the address of %s (%s) already.", a, other.text,
+				place(other.at))
 		case t.isUsable(n, it, a):
 			own[a] = item{n.String(), it.at}
 			out = append(out, a)
@@ -143,8 +145,8 @@ func (t *tenantReader) isUsable(n *node, it item, a netip.Addr) bool {
 	t.checkPool(n, it, spec.Pool{Start: a, End: a})
 	for _, p := range t.t.Pools {
 		if p.Dedicated == "" && p.Start == a && p.End == a {
-			n.problem(it.at, "Pool without an address", "%s is all that ip_pool %q (%s) has: remove that pool.", a, p.Name,
-				place(t.pools[p.Name].where("range")))
+			n.problem(it.at, "Pool without an address", "%s is all that ip_pool %q (%s) has: remove that pool.", a,
+				p.Name, place(t.pools[p.Name].where("range")))
 		}
 	}
 	return t.errors == before

@@ -39,7 +39,8 @@ func (t *tenantReader) usePools() {
 					continue
 				}
 				n, at := t.poolAt(p)
-				u := wireUse{t.owner, n.String(), later(p.Start, subnet.Masked().Addr()), earlier(p.End, lastOf(subnet)), at}
+				u := wireUse{t.owner, n.String(), later(p.Start, subnet.Masked().Addr()),
+					earlier(p.End, lastOf(subnet)), at}
 				t.uses[i.Name] = append(t.uses[i.Name], u)
 				allowed := t.allowedOn(i.Name)
 				if free, ok := firstOutside(u, allowed); ok {

@@ -302,7 +302,8 @@ func namedPolicies(t *spec.Tenant) []string {
 // leasesBeside reports whether the address of a dedicated pool lies in the range of one for all.
 func leasesBeside(t *spec.Tenant, d spec.Pool) bool {
 	return slices.ContainsFunc(t.Pools, func(p spec.Pool) bool {
-		return p.Dedicated == "" && p.Start.BitLen() == d.Start.BitLen() && !d.Start.Less(p.Start) && !p.End.Less(d.Start)
+		return p.Dedicated == "" && p.Start.BitLen() == d.Start.BitLen() && !d.Start.Less(p.Start) &&
+			!p.End.Less(d.Start)
 	})
 }
 

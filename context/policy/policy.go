@@ -104,7 +104,8 @@ func saidLayer(from Source, a *spec.Attributes) layer {
 	}}
 	for name, is := range map[spec.Attribute]bool{
 		spec.AddressPools: len(a.Pools) > 0, spec.DNSServers: len(a.DNSServers) > 0, spec.Banner: a.Banner != "",
-		spec.Split: len(a.SplitTunnel) > 0, spec.SessionTimeout: a.SessionTimeout > 0, spec.IdleTimeout: a.IdleTimeout > 0,
+		spec.Split: len(a.SplitTunnel) > 0, spec.SessionTimeout: a.SessionTimeout > 0,
+		spec.IdleTimeout: a.IdleTimeout > 0,
 	} {
 		if is {
 			l.sets = append(l.sets, name)

@@ -83,7 +83,8 @@ banner = be quiet: group_policy "DfltGrpPolicy"
 simultaneous_logins = 3: group_policy "DfltGrpPolicy"
 time_zone = UTC: group_policy "DfltGrpPolicy"
 `},
-		{"a named policy before the group's, none stops inheritance", Subject{Group: "sales", Said: &spec.Attributes{GroupPolicy: "guests"}},
+		{"a named policy before the group's, none stops inheritance",
+			Subject{Group: "sales", Said: &spec.Attributes{GroupPolicy: "guests"}},
 			`dns_servers = 10.0.0.2: group_policy "staff"
 default_domain = staff.example: group_policy "staff"
 split_tunnel = none: group_policy "guests" of the user

@@ -455,7 +455,8 @@ func TestGroupLock(t *testing.T) {
 	tenant := gateway()
 	tenant.GroupPolicies[0].GroupLock = "others"
 	d := newDesk(t, tenant)
-	d.want("locked out", d.ask(alice(1)), "refused: group_lock of the group policy, or of the user, names another tunnel group")
+	d.want("locked out", d.ask(alice(1)),
+		"refused: group_lock of the group policy, or of the user, names another tunnel group")
 	tenant.GroupPolicies[0].GroupLock = "staff"
 	d.want("locked in", newDesk(t, tenant).ask(alice(1)), "granted [10.99.0.10]")
 }
