@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/warrenvpn/warren/context/spec"
+	"github.com/warrenvpn/warren/internal/password"
 	"github.com/warrenvpn/warren/internal/secret"
 )
 
@@ -74,6 +75,10 @@ func (t *tenantReader) readPassword(n *node, u *spec.User) {
 	}
 	switch written := string(text.Reveal()); {
 	case strings.HasPrefix(written, argon2idPrefix):
+		if _, err := password.Parse(written); err != nil {
+			n.problem(v.at, "Unusable hash", "This is %s: write what `warren passwd` makes.", trimPackage(err))
+			return
+		}
 		u.Argon2id = t.keep(text)
 	case strings.HasPrefix(written, ntHashPrefix):
 		hash, err := hex.DecodeString(strings.TrimPrefix(written, ntHashPrefix))

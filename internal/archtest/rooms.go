@@ -27,7 +27,8 @@ var rooms = []room{
 
 	// Configuration.
 	{path: "configs/...", pure: true,
-		may: []string{"context/spec", "failover", "resource", "ike/identity", "ike/pki", "esp/sa", "internal/secret"},
+		may: []string{"context/spec", "failover", "resource", "ike/identity", "ike/pki", "esp/sa", "internal/password",
+			"internal/secret"},
 		because: "configs turns text into values; of the protocols it knows names of algorithms, identities, " +
 			"certificates and units of a pair only"},
 
