@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4"
+	"golang.org/x/crypto/md4" //lint:ignore SA1019 MSCHAPv2 is made of it
 
 	"github.com/warrenvpn/warren/internal/secret"
 )
