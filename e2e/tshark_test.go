@@ -74,15 +74,74 @@ group_policy "staff"`}, policies...)...)
 					t.Errorf("tshark does not see %q", want)
 				}
 			}
-			for line := range strings.Lines(out) {
-				if strings.Contains(line, "Malformed") || strings.Contains(line, "[Expert Info (Error") ||
-					tt.icv && strings.Contains(line, "ICV:") && strings.Contains(line, "incorrect") {
-					t.Errorf("tshark: %s", strings.TrimSpace(line))
-				}
-			}
+			decoded(t, out, tt.icv)
 			if tt.icv && !strings.Contains(out, "[correct]") {
 				t.Error("tshark has checked no ICV")
 			}
 		})
 	}
+}
+
+// decoded fails the test for what tshark finds wrong; with icv for wrong checksums of ESP, too.
+func decoded(t *testing.T, out string, icv bool) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "Malformed") || strings.Contains(line, "[Expert Info (Error") ||
+			icv && strings.Contains(line, "ICV:") && strings.Contains(line, "incorrect") {
+			t.Errorf("tshark: %s", strings.TrimSpace(line))
+		}
+	}
+}
+
+// TestThirdPartyDecodesLater has tshark decode what comes after a set-up: a move with
+// MOBIKE and the cookie by which the client proves where it is, and the rekeyings of the
+// child SA and of the IKE SA.
+func TestThirdPartyDecodesLater(t *testing.T) {
+	t.Parallel()
+	l, n, w := start(t, replace(t, "blue.hcl", `group_policy "staff"`,
+		"mobike { return_routability_check = true }\n"+`group_policy "staff"`))
+	client := n.Blue.Client // it has two addresses
+	client.Sysctl("net/ipv4/conf/out/promote_secondaries", "1")
+	wire := client.Capture("out")
+	s := client.StrongSwan(lab.StrongSwanConfig{Conns: []lab.StrongSwanConn{n.Blue.Conn()}})
+	s.MustInitiate("blue")
+	config := l.Path("config", "wireshark", "x")
+	w.MustCLI("debug", "export-keys", "--context", "blue", "--dir", filepath.Dir(config))
+	first := w.WaitSAs("blue", 1)[0]
+	from, _, _ := strings.Cut(first.Remote, ":")
+	client.MustRun("ip", "address", "del", from+"/24", "dev", "out")
+	l.Eventually("the client to be elsewhere", 20*time.Second, func() error {
+		if sa := w.WaitSAs("blue", 1)[0]; strings.HasPrefix(sa.ChildSAs[0].Remote, from+":") {
+			return fmt.Errorf("the child SA is with %s", sa.ChildSAs[0].Remote)
+		}
+		return nil
+	})
+	for _, what := range []string{"--child", "--ike"} {
+		if out, err := s.Swanctl("--rekey", what, "blue"); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		l.Eventually("the rekeying of "+what, 20*time.Second, func() error {
+			sa := w.IKESAs("blue")
+			if len(sa) != 1 || what == "--ike" && sa[0].SPIi == first.SPIi ||
+				len(sa[0].ChildSAs) != 1 || sa[0].ChildSAs[0].SPIIn == first.ChildSAs[0].SPIIn {
+				return fmt.Errorf("%v", sa)
+			}
+			return nil
+		})
+	}
+	wire.Stop()
+	out, _, err := client.Output(lab.Command{
+		Args: []string{"tshark", "-r", wire.Path(), "-V", "-Y", "isakmp"},
+		Env:  []string{"XDG_CONFIG_HOME=" + filepath.Dir(filepath.Dir(config))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"MOBIKE_SUPPORTED", "ADDITIONAL_IP4_ADDRESS", "UPDATE_SA_ADDRESSES", "COOKIE2",
+		"REKEY_SA", "Exchange type: CREATE_CHILD_SA (36)", "Payload: Key Exchange", "Payload: Delete"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("tshark does not see %q", want)
+		}
+	}
+	decoded(t, out, false)
 }
