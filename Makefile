@@ -109,6 +109,10 @@ bench: build ## figures: memory, set-ups per second, throughput beside strongSwa
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
 	$(BIN)/bench
 
+.PHONY: bench-late
+bench-late: ## figures: what a set-up costs when 20,000 are connected, as a share of what it costs at first
+	$(GO) test ./context/worker -run '^$$' -bench '^BenchmarkSetups$$' -benchtime 20000x
+
 .PHONY: bench-all
 bench-all: build ## the figures of make bench, strongSwan in turn, three rounds, and of a pair; a line for this commit in bench/history.jsonl (root)
 	$(GO) build -trimpath -o $(BIN)/bench ./bench
