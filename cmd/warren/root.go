@@ -119,7 +119,7 @@ func newRoot(e *env) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	},
-		newValidate(e), newFmt(e), newPKI(e),
+		newValidate(e), newFmt(e), newPKI(e), newPasswd(e),
 		newStatus(e), newShow(e), newEvents(e), newLogoff(e),
 		newRekey(e), newTerminate(e), newRestart(e), newFailover(e), newCapture(e),
 		newPlan(e), newApply(e), newConfirm(e), newRollback(e), newDiff(e), newWrite(e), newReload(e),

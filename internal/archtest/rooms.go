@@ -15,10 +15,11 @@ type room struct {
 var rooms = []room{
 	// Programs.
 	{path: "cmd/warren", may: []string{"system/client", "system/api", "system/fault", "context/control",
-		"context/pcapng", "configs", "configs/host", "esp/stats", "ike/pki", "resource", "vfs/fetch",
-		"internal/build", "internal/sealed"},
+		"context/pcapng", "configs", "configs/host", "esp/stats", "ike/eap", "ike/pki", "resource", "vfs/fetch",
+		"internal/build", "internal/password", "internal/sealed", "internal/secret"},
 		because: "the CLI knows only the API's client and types, what a capture is, what is counted, how " +
-			"certificates are made, and the configuration language and its servers for validate and fmt"},
+			"certificates are made, the configuration language and its servers for validate and fmt, and the " +
+			"forms of passwords for passwd"},
 	{path: "cmd/warrend", may: []string{"system", "system/api", "system/checker", "system/fault", "system/task",
 		"system/users", "internal/backlog", "internal/build", "internal/fdstore", "internal/guard"},
 		because: "main constructs the supervisor, its API and its log, and nothing else"},
