@@ -243,14 +243,16 @@ func TestUnapplied(t *testing.T) {
 	}
 }
 
-// closedPort returns a port that nobody listens on.
+// closedPort returns a port that nobody listens on as long as the test runs: the socket there
+// is connected to another one, so that it takes nothing else, and nobody else gets its port.
 func closedPort(t *testing.T) uint16 {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)},
+		&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { conn.Close() })
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()
 }
 

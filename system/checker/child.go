@@ -43,11 +43,11 @@ const (
 func (c *Checker) start() (*child, error) {
 	k := &child{limits: c.limits}
 	var theirs []*os.File
-	defer func() {
+	closeTheirs := func() {
 		for _, f := range theirs {
 			f.Close()
 		}
-	}()
+	}
 	pipe := func(ours **os.File, in bool) error {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -60,6 +60,7 @@ func (c *Checker) start() (*child, error) {
 		return nil
 	}
 	if err := errors.Join(pipe(&k.texts, true), pipe(&k.from, false), pipe(&k.stderr, false)); err != nil {
+		closeTheirs()
 		k.close()
 		return nil, err
 	}
@@ -82,6 +83,7 @@ func (c *Checker) start() (*child, error) {
 		k.box, err = confine.Start(k.cmd, c.cfg.Program, caged)
 	}()
 	<-done
+	closeTheirs() // so that the end of the process is the end of what it says
 	if err != nil {
 		k.close()
 		return nil, err
