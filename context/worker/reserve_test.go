@@ -30,19 +30,19 @@ func TestExtendWithoutTwin(t *testing.T) {
 			return id
 		}
 		known, unknown := child("alice@example"), child("bob@example")
-		p.nodes[0].in(func(now time.Time, w *Worker) {
-			for _, id := range []uint64{known, unknown} {
-				w.report(now, plane.Report{Kind: plane.ReportReserve, Child: id})
-			}
-		})
 		counters, err := esp.NewCounters(p.nodes[0].counters.Bytes)
 		if err != nil {
 			t.Fatal(err)
 		}
-		limits := map[uint64]uint64{}
-		for i := range uint32(counters.Len()) {
-			limits[counters.Slot(i).Owner()] = counters.Slot(i).OutLimit()
-		}
+		limits := map[uint64]uint64{} // before the peer has heard of the rekeying
+		p.nodes[0].in(func(now time.Time, w *Worker) {
+			for _, id := range []uint64{known, unknown} {
+				w.report(now, plane.Report{Kind: plane.ReportReserve, Child: id})
+			}
+			for i := range uint32(counters.Len()) {
+				limits[counters.Slot(i).Owner()] = counters.Slot(i).OutLimit()
+			}
+		})
 		if limits[known] != journal.BlockLong || limits[unknown] != 2*journal.BlockLong {
 			t.Errorf("limits %d and %d, want %d for the one that the twin knows, twice that for the other",
 				limits[known], limits[unknown], uint64(journal.BlockLong))
