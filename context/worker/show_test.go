@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,15 +22,18 @@ func TestCountersWithoutLists(t *testing.T) {
 		cost := func() (out []string) {
 			for _, about := range []control.Kind{control.KindIPsec, control.KindResources, control.KindProgress} {
 				var size int
-				allocs := testing.AllocsPerRun(20, func() {
-					answer, err := gateway.worker.Show(context.Background(), about)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if rows, is := answer.([]control.Resource); is {
-						size = len(rows)
-					}
-				})
+				allocs := math.Inf(1)
+				for range 10 { // in some of which others allocate, too: the counter is the program's
+					allocs = min(allocs, testing.AllocsPerRun(20, func() {
+						answer, err := gateway.worker.Show(context.Background(), about)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if rows, is := answer.([]control.Resource); is {
+							size = len(rows)
+						}
+					}))
+				}
 				out = append(out, fmt.Sprint(about, ": ", allocs, " allocations, ", size, " rows"))
 			}
 			return out
